@@ -1,0 +1,2 @@
+//! qtrail
+fn main() {}
