@@ -1,0 +1,1 @@
+//! Settlements, in any order, become commits.

@@ -1,0 +1,94 @@
+//! Bytes in any container become records and rejects.
+//!
+//! Enters: a reader over a unit's bytes (a file, a request body, an object), gzip or not, and
+//! [`Limits`]. Leaves: [`Item`]s, one at a time, in the order of the unit. What must hold: memory
+//! stays within a few times `limits.event_bytes`, whatever the unit holds; a text or an object
+//! inside a record never passes for a record of its own; after a broken record, reading resumes at
+//! the next `{"eventVersion"`.
+
+pub mod gzip;
+pub mod json;
+mod scan;
+
+use std::io::Read;
+
+use crate::reject::{Position, Reject};
+
+pub use scan::Records;
+
+/// Bounds on what one unit may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Inflated bytes of a unit. Default 4 GiB.
+    pub inflated_bytes: u64,
+    /// Bytes of one event (CloudTrail's own maximum is 1 MiB). Default 2 MiB.
+    pub event_bytes: usize,
+    /// Levels of nesting inside one event. Default 64.
+    pub depth: u32,
+    /// Events in a unit. Default 10 million.
+    pub events: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            inflated_bytes: 4 << 30,
+            event_bytes: 2 << 20,
+            depth: 64,
+            events: 10_000_000,
+        }
+    }
+}
+
+/// What a unit yields.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A record: one well-formed JSON object, as text of its own. Not yet parsed as an event; may
+    /// hold invalid UTF-8.
+    Record {
+        /// Where it stands.
+        position: Position,
+        /// Its bytes, from `{` to `}`.
+        bytes: &'a [u8],
+    },
+    /// A record that cannot be had.
+    Reject(Reject),
+    /// Something that is well known and holds no CloudTrail event; not counted as a record.
+    Skipped(Skipped),
+}
+
+/// What is recognized and left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Skipped {
+    /// A digest file of CloudTrail's log file integrity.
+    Digest,
+    /// A prompt log of Amazon Q (`records`, in lower case).
+    PromptLog,
+    /// An S3 notice: a test event, or a notice of a new object.
+    S3Notice,
+    /// A CloudWatch Logs control message.
+    ControlMessage,
+    /// CloudTrail's own validation message.
+    ValidationMessage,
+    /// No bytes at all, or white space alone.
+    Empty,
+}
+
+impl Skipped {
+    /// The name in metrics and summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Skipped::Digest => "digest",
+            Skipped::PromptLog => "prompt_log",
+            Skipped::S3Notice => "s3_notice",
+            Skipped::ControlMessage => "control_message",
+            Skipped::ValidationMessage => "validation_message",
+            Skipped::Empty => "empty",
+        }
+    }
+}
+
+/// Opens a unit. Reading happens in [`Records::next`].
+pub fn open<R: Read>(unit: R, limits: &Limits) -> Records<R> {
+    Records::new(unit, limits)
+}

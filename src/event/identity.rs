@@ -1,0 +1,1 @@
+//! `userIdentity`: who called, with what credentials, and through which service.

@@ -1,0 +1,194 @@
+//! Encoded records reach a collector, or a file.
+//!
+//! Enters: [`Chunk`]s. Leaves: one [`Delivery`] for each, when every enabled signal of every event
+//! in it was accepted, refused for good, or given up. What must hold: the same bytes are sent at
+//! each try; a signal that was accepted is not sent again; a set-up that is wrong costs no event.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::ack::dead_letter::DeadLetters;
+use crate::ack::{Origin, Outcome};
+use crate::otlp::Encoded;
+use crate::reject::{Position, Reason};
+use crate::telemetry::metrics::Metrics;
+
+/// Where events go, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The receiver of both signals.
+    pub destination: Destination,
+    /// Events in one request. Default 2,000.
+    pub batch_events: usize,
+    /// Encoded bytes of one request, before compression. Default 2 MiB (a collector takes 4 MiB).
+    pub batch_bytes: usize,
+    /// Requests under way at once, each signal. Default 4.
+    pub concurrency: usize,
+    /// First wait after a failure. Default 1 s; doubles with jitter.
+    pub retry_initial: Duration,
+    /// Longest wait between two tries. Default 30 s.
+    pub retry_max: Duration,
+    /// Events a second at most. Default none.
+    pub rate_limit: Option<u32>,
+}
+
+/// The receiver of events.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// A collector: where log records and spans go.
+    Otlp {
+        /// For log records.
+        logs: Endpoint,
+        /// For spans.
+        traces: Endpoint,
+    },
+    /// A file of OTLP JSON lines, made durable before an answer.
+    File(PathBuf),
+    /// Standard output, as OTLP JSON lines.
+    Stdout,
+    /// Nowhere: all the work, no output.
+    Discard,
+}
+
+/// One OTLP endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `http(s)://host:port`; for HTTP with the signal's whole path.
+    pub url: http::Uri,
+    /// How requests are carried.
+    pub protocol: Protocol,
+    /// Sent with every request. Values are secret: never logged.
+    pub headers: BTreeMap<String, String>,
+    /// Whether requests are compressed.
+    pub gzip: bool,
+    /// The bound on one request. Default 10 s.
+    pub timeout: Duration,
+    /// Certificates.
+    pub tls: Tls,
+}
+
+/// An OTLP protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// gRPC.
+    #[default]
+    Grpc,
+    /// Protobuf over HTTP.
+    HttpProtobuf,
+    /// JSON over HTTP.
+    HttpJson,
+}
+
+/// PEM files, read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// Certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// The client's private key.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Events of one unit, encoded, with the records that they were made of.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Where they came from.
+    pub origin: Origin,
+    /// Both signals.
+    pub encoded: Encoded,
+    /// The original records, one an event, in order.
+    pub originals: Originals,
+    /// Holds the chunk's bytes in the budget until the chunk is dropped.
+    pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+/// Original records, back to back: what a dead letter holds.
+#[derive(Debug, Default)]
+pub struct Originals {
+    /// The bytes of all records.
+    pub bytes: Vec<u8>,
+    /// Each record: its place, its `eventID`, where it ends in `bytes`.
+    pub records: Vec<Original>,
+}
+
+/// One original record.
+#[derive(Debug, Clone)]
+pub struct Original {
+    /// Where it stood in its unit.
+    pub position: Position,
+    /// `eventID`.
+    pub event_id: Option<String>,
+    /// Where its bytes end; they start where the one before ends.
+    pub end: usize,
+}
+
+/// What became of a chunk.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// [`Outcome::Delivered`] or [`Outcome::Abandoned`]: the exporter itself retries for ever.
+    pub outcome: Outcome,
+    /// Events of which every enabled signal was accepted.
+    pub exported: u64,
+    /// Events that are now in the dead letters.
+    pub dead_lettered: u64,
+    /// The records that the collector refused one by one: their number in the unit, and why.
+    pub refused: Vec<(u64, Reason)>,
+    /// A partial success that names no record: how many were rejected, of how many.
+    pub uncertain: Option<(u64, u64)>,
+}
+
+/// Gathers chunks into batches and carries them to their destination. Cheap to clone.
+#[derive(Clone)]
+pub struct Exporter {}
+
+impl Exporter {
+    /// Starts the exporter's tasks. After `stop`, chunks that were not accepted are answered with
+    /// [`Outcome::Abandoned`].
+    ///
+    /// # Errors
+    /// A certificate or an output file that cannot be read or opened; never an absent collector.
+    pub fn start(
+        _settings: Settings,
+        _metrics: Arc<Metrics>,
+        _dead_letters: DeadLetters,
+        _stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        unimplemented!()
+    }
+
+    /// Hands a chunk over; returns when it has settled. A batch leaves when it is full, or at once
+    /// when a request slot is free and nothing more is waiting.
+    pub async fn submit(&self, _chunk: Chunk) -> Delivery {
+        unimplemented!()
+    }
+
+    /// How the collector is doing, as it changes.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        unimplemented!()
+    }
+}
+
+/// How the collector is doing, for `/readyz`, logs, and inputs that refuse work meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// The last request was answered.
+    Up,
+    /// Requests fail for now: why, and how long to wait before trying again.
+    Down {
+        /// The last failure.
+        reason: String,
+        /// The wait.
+        retry_after: Duration,
+    },
+    /// The set-up is wrong: what to mend.
+    Blocked {
+        /// The last failure, and the remedy.
+        reason: String,
+    },
+}

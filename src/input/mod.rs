@@ -1,0 +1,3 @@
+//! Where units come from.
+
+pub mod directory;

@@ -1,0 +1,189 @@
+//! Why a record is not exported, and where it stood.
+//!
+//! Enters: nothing. Leaves: the one reject type that every room speaks, so that a dead letter, a
+//! log line, a metric and an answer to a sender all say the same.
+
+/// Where a record stood in its unit (a file, a request, an object).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// The record's number in its unit, from 0.
+    pub index: u64,
+    /// Its first byte, counted in the unit's inflated bytes, from 0. For a record inside a string
+    /// or a nested encoding: the first byte of the outermost element that carries it.
+    pub offset: u64,
+    /// How many inflated bytes the record (or the element that carries it) takes.
+    pub length: u64,
+}
+
+/// The room in which a record was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// While taking records out of their container.
+    Open,
+    /// While parsing a record as a CloudTrail event.
+    Parse,
+    /// By the collector.
+    Export,
+}
+
+impl Stage {
+    /// The stage's name in dead letters and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Open => "open",
+            Stage::Parse => "parse",
+            Stage::Export => "export",
+        }
+    }
+}
+
+/// Why a record was refused. Offsets count inflated bytes from the start of the unit, unless said
+/// otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The bytes are no JSON.
+    #[error("not valid JSON at byte {at}: {detail}")]
+    NotJson {
+        /// Where parsing failed.
+        at: u64,
+        /// What the parser expected.
+        detail: String,
+    },
+    /// Well-formed JSON that is no CloudTrail event and no container of events.
+    #[error("not a CloudTrail event: {detail}")]
+    NotCloudTrail {
+        /// What is missing.
+        detail: String,
+    },
+    /// The record is larger than an event may be.
+    #[error("larger than an event may be ({limit} bytes; limits.event_bytes raises it)")]
+    EventTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The record nests deeper than allowed.
+    #[error("nests deeper than {limit} levels (limits.depth raises it)")]
+    TooDeep {
+        /// The limit, in levels.
+        limit: u32,
+    },
+    /// A protobuf string cannot hold the record.
+    #[error("invalid UTF-8 at byte {at}")]
+    InvalidUtf8 {
+        /// The first invalid byte.
+        at: u64,
+    },
+    /// `eventTime` is absent or no time.
+    #[error("eventTime is {}", match value { Some(v) => format!("no RFC 3339 time: {v:?}"), None => "absent".to_owned() })]
+    BadTime {
+        /// The text that is no time, cut to 64 characters.
+        value: Option<String>,
+    },
+    /// The unit ends in the middle of a record or of a compressed stream.
+    #[error("the data ends in the middle of a {what} at byte {at}")]
+    Truncated {
+        /// `record`, `gzip stream`, …
+        what: &'static str,
+        /// Where it ends.
+        at: u64,
+    },
+    /// The compressed stream is damaged.
+    #[error("damaged gzip data after {at} inflated bytes: {detail}")]
+    BadGzip {
+        /// How many bytes were inflated before.
+        at: u64,
+        /// What the inflater said.
+        detail: String,
+    },
+    /// The unit inflates to more than allowed; what came before the limit was read.
+    #[error("inflates to more than {limit} bytes (limits.inflated_bytes raises it)")]
+    InflatedTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The unit holds more events than allowed; what came before the limit was read.
+    #[error("holds more than {limit} events (limits.events raises it)")]
+    TooManyEvents {
+        /// The limit, in events.
+        limit: u64,
+    },
+    /// The collector refused this very record.
+    #[error("the collector refused it: {status}: {message}")]
+    Refused {
+        /// The signal that was refused: `logs` or `traces`.
+        signal: &'static str,
+        /// The gRPC or HTTP status.
+        status: String,
+        /// The collector's own words.
+        message: String,
+    },
+    /// The collector accepted a request in part, and OTLP does not say which part.
+    #[error(
+        "the collector rejected {rejected} of these {of} records and did not say which: {message}"
+    )]
+    Uncertain {
+        /// How many it rejected.
+        rejected: u64,
+        /// How many the request held.
+        of: u64,
+        /// The collector's own words.
+        message: String,
+    },
+}
+
+impl Reason {
+    /// A short, stable word for metrics, dead letters and tests.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Reason::NotJson { .. } => "not_json",
+            Reason::NotCloudTrail { .. } => "not_cloudtrail",
+            Reason::EventTooLarge { .. } => "event_too_large",
+            Reason::TooDeep { .. } => "too_deep",
+            Reason::InvalidUtf8 { .. } => "invalid_utf8",
+            Reason::BadTime { .. } => "bad_time",
+            Reason::Truncated { .. } => "truncated",
+            Reason::BadGzip { .. } => "bad_gzip",
+            Reason::InflatedTooLarge { .. } => "inflated_too_large",
+            Reason::TooManyEvents { .. } => "too_many_events",
+            Reason::Refused { .. } => "refused",
+            Reason::Uncertain { .. } => "uncertain",
+        }
+    }
+
+    /// The room that refuses for this reason.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => Stage::Parse,
+            Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,
+            _ => Stage::Open,
+        }
+    }
+}
+
+/// What is kept of a refused record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// It was too large to keep.
+    Digest {
+        /// SHA-256 of its bytes.
+        sha256: [u8; 32],
+        /// How many bytes it has.
+        length: u64,
+    },
+    /// The unit as a whole is the evidence (a damaged file, say).
+    Unit,
+}
+
+/// One refused record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where it stood.
+    pub position: Position,
+    /// Why.
+    pub reason: Reason,
+    /// What is kept of it.
+    pub evidence: Evidence,
+}

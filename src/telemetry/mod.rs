@@ -1,0 +1,20 @@
+//! qtrail's own logs, metrics and health.
+
+pub mod metrics;
+
+use std::net::SocketAddr;
+
+use crate::export::Endpoint;
+
+/// How qtrail tells about itself.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The `tracing` filter for standard error, such as `info` or `qtrail::export=debug`.
+    pub log_filter: String,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
+    /// Where `/metrics`, `/livez` and `/readyz` are served. Default `127.0.0.1:9465`; `None`: nowhere.
+    pub http: Option<SocketAddr>,
+    /// A collector for qtrail's own metrics, traces and logs. Never inherited from the events' endpoint.
+    pub endpoint: Option<Endpoint>,
+}
