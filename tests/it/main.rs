@@ -1,0 +1,11 @@
+//! The integration tests, as one binary.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod crash;
+mod directory;
+mod envelope;
+mod export;
+mod pipeline;
