@@ -11,8 +11,6 @@ pub struct Unit {
     pub origin: Origin,
     /// Its bytes, compressed or not.
     pub content: Box<dyn Read + Send>,
-    /// When it was delivered, in nanoseconds since 1970 (see [`crate::convert::observed_time`]).
-    pub observed: Option<i64>,
     /// Where `content` starts in the unit: positions count from there.
     pub base: u64,
     /// What an end in the middle of a record means.
