@@ -240,13 +240,6 @@ impl Pipeline {
 
     /// Whether the rejects are safe.
     async fn bury(&self, rejects: Vec<Entry>) -> bool {
-        for entry in &rejects {
-            tracing::warn!(
-                input = entry.origin.input, source = %entry.origin.name, record = entry.reject.position.index,
-                byte = entry.reject.position.offset, reason = entry.reject.reason.kind(),
-                "record refused: {}", entry.reject.reason
-            );
-        }
         match &self.dead_letters {
             Some(letters) => letters.write(rejects).await.is_ok(),
             None => true,

@@ -27,6 +27,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 const STEP_REJECTS: usize = 64;
 /// Bytes of refused records beyond which a step is sent.
 const STEP_REJECT_BYTES: usize = 1 << 20;
+/// Refused records of a unit that are logged one by one.
+const LOGGED_REJECTS: u64 = 20;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
 
@@ -71,6 +73,7 @@ pub(super) fn spawn(pipeline: Pipeline, unit: Unit, steps: mpsc::Sender<Step>) -
             counts: Counts::default(),
             rejects: Vec::new(),
             reject_bytes: 0,
+            rejected: 0,
             originals: Originals::default(),
             sent_bytes: 0,
             handle,
@@ -91,6 +94,7 @@ struct Reader {
     originals: Originals,
     rejects: Vec<Entry>,
     reject_bytes: usize,
+    rejected: u64,
     counts: Counts,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
@@ -112,7 +116,7 @@ impl Reader {
             }
             match records.next() {
                 Ok(Some(Item::Record { position, bytes })) => self.record(bytes, position),
-                Ok(Some(Item::Reject(reject))) => {
+                Ok(Some(Item::Reject(mut reject))) => {
                     if truncation == Truncation::Defer
                         && matches!(reject.reason, Reason::Truncated { .. })
                     {
@@ -120,7 +124,9 @@ impl Reader {
                         break;
                     }
                     self.counts.read += 1;
-                    self.reject(reject, None);
+                    reject.position.offset += self.base;
+                    reject.reason = at(reject.reason, self.base);
+                    self.refuse(reject, None);
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
@@ -135,6 +141,10 @@ impl Reader {
             }
         }
         tail.abandoned |= self.send(&records).is_err();
+        if self.rejected > LOGGED_REJECTS {
+            let more = self.rejected - LOGGED_REJECTS;
+            tracing::warn!(input = self.origin.input, source = %self.origin.name, "{more} more records refused");
+        }
         tail
     }
 
@@ -168,11 +178,17 @@ impl Reader {
         }
     }
 
-    fn reject(&mut self, mut reject: Reject, event_id: Option<String>) {
-        reject.position.offset += self.base;
-        reject.reason = at(reject.reason, self.base);
+    fn refuse(&mut self, reject: Reject, event_id: Option<String>) {
         if let Evidence::Bytes(bytes) = &reject.evidence {
             self.reject_bytes += bytes.len();
+        }
+        self.rejected += 1;
+        if self.rejected <= LOGGED_REJECTS {
+            tracing::warn!(
+                input = self.origin.input, source = %self.origin.name, record = reject.position.index,
+                byte = reject.position.offset, reason = reject.reason.kind(),
+                "record refused: {}", reject.reason
+            );
         }
         self.rejects.push(Entry {
             origin: self.origin.clone(),
