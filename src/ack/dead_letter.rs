@@ -73,7 +73,8 @@ pub struct Stopped;
 /// The dead-letter file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    file: Arc<Mutex<Rotating>>,
+    /// `None`: refused records are counted and logged alone.
+    file: Option<Arc<Mutex<Rotating>>>,
     max_record_bytes: usize,
     stop: CancellationToken,
 }
@@ -89,10 +90,19 @@ impl DeadLetters {
         let file = Rotating::open(settings)?;
         sync_folder(&file.settings.path)?;
         Ok(DeadLetters {
-            file: Arc::new(Mutex::new(file)),
+            file: Some(Arc::new(Mutex::new(file))),
             max_record_bytes,
             stop,
         })
+    }
+
+    /// Keeps nothing: for commands that only tell of refused records.
+    pub fn none() -> Self {
+        DeadLetters {
+            file: None,
+            max_record_bytes: 0,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// Appends entries, each a line of its own; returns when they are on disk. A disk that refuses
@@ -131,9 +141,9 @@ impl DeadLetters {
     }
 
     async fn append(&self, lines: Vec<Line>) -> Result<(), Stopped> {
-        if lines.is_empty() {
+        let Some(file) = self.file.as_ref().filter(|_| !lines.is_empty()) else {
             return Ok(());
-        }
+        };
         let mut bytes = Vec::new();
         for line in &lines {
             // A line holds strings and numbers alone, which always serialize.
@@ -142,7 +152,7 @@ impl DeadLetters {
         }
         let bytes: Arc<[u8]> = bytes.into();
         for attempt in 0.. {
-            let (file, data) = (Arc::clone(&self.file), Arc::clone(&bytes));
+            let (file, data) = (Arc::clone(file), Arc::clone(&bytes));
             let written = tokio::task::spawn_blocking(move || {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.append(&data)

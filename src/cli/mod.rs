@@ -9,10 +9,13 @@ pub mod completions;
 pub mod convert;
 pub mod demo;
 pub mod explain;
+mod files;
 pub mod man;
+mod progress;
 pub mod replay;
 pub mod run;
 pub mod sample;
+mod summary;
 
 use std::io::Write;
 use std::process::ExitCode;
