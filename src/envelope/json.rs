@@ -129,15 +129,22 @@ impl<'a> Document<'a> {
 
     /// The text with every redacted value replaced; borrowed where nothing is redacted.
     pub fn redacted_text(&self) -> Cow<'a, str> {
+        self.splice(0, self.slots.len(), 0..self.text.len())
+    }
+
+    /// A range of the text, in which these slots lie, with what is redacted replaced.
+    fn splice(&self, first: usize, end: usize, range: Range<usize>) -> Cow<'a, str> {
         let redacted = |slot: &Slot| slot.flags & (VALUE_REDACTED | KEY_REDACTED) != 0;
-        let Some(first) = self.slots.iter().position(redacted) else {
-            return Cow::Borrowed(self.text);
+        let Some(skipped) = self.slots[first..end].iter().position(redacted) else {
+            return Cow::Borrowed(&self.text[range]);
         };
-        let mut out = String::with_capacity(self.text.len());
-        let mut copied = 0;
-        let mut index = first;
-        while let Some(slot) = self.slots.get(index) {
-            if slot.flags & KEY_REDACTED != 0 {
+        let mut out = String::with_capacity(range.len());
+        let mut copied = range.start;
+        let mut index = first + skipped;
+        while index < end {
+            let slot = &self.slots[index];
+            // The first slot's own key may stand before the range.
+            if slot.flags & KEY_REDACTED != 0 && slot.key_start as usize > copied {
                 out.push_str(&self.text[copied..slot.key_start as usize]);
                 out.push_str(REDACTED);
                 copied = slot.key_end as usize;
@@ -151,7 +158,7 @@ impl<'a> Document<'a> {
                 index += 1;
             }
         }
-        out.push_str(&self.text[copied..]);
+        out.push_str(&self.text[copied..range.end]);
         Cow::Owned(out)
     }
 
@@ -211,6 +218,12 @@ impl<'d> Node<'d> {
     /// The value's own JSON text, redacted or not.
     pub fn raw(self) -> &'d str {
         &self.document.text[self.span()]
+    }
+
+    /// The value's own JSON text, with what is redacted in it replaced.
+    pub fn redacted_text(self) -> Cow<'d, str> {
+        let (first, end) = (self.index as usize, self.end_id() as usize);
+        self.document.splice(first, end, self.span())
     }
 
     /// The key under which the value stands in its object, decoded.

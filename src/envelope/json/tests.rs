@@ -259,6 +259,9 @@ fn redacted_text_differs_only_where_values_are_redacted() {
     );
     assert_eq!(document.root().with_id(secret).pointer(), "/[REDACTED]");
     assert!(document.root().get("secret").is_some());
+    assert_eq!(document.root().with_id(secret).redacted_text(), "\"x\\n\"");
+    let a = document.root().with_id(1);
+    assert_eq!(a.redacted_text(), "[1, \"[REDACTED]\"]");
 }
 
 #[test]
