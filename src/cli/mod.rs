@@ -74,7 +74,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             if args.print_config {
                 return print(&loaded.to_string());
             }
-            observed(loaded, async |config| run::run(args, config).await).await
+            observed(loaded.for_run()?, async |config| {
+                run::run(args, config).await
+            })
+            .await
         }
         Command::Convert(args) => {
             let loaded = load(args.flags(&globals))?.quieter();

@@ -1,5 +1,6 @@
 //! qtrail's own logs, metrics and health.
 
+pub mod logging;
 pub mod metrics;
 
 use std::net::SocketAddr;
