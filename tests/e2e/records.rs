@@ -34,7 +34,9 @@ pub(crate) fn records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Records {
                     for item in list(scope, items) {
                         let record = record(resource, scope, item);
                         let id = record["attributes"]["aws.cloudtrail.event_id"].as_str();
-                        let id = id.unwrap_or_else(|| panic!("no event id: {record:#}")).to_owned();
+                        let id = id
+                            .unwrap_or_else(|| panic!("no event id: {record:#}"))
+                            .to_owned();
                         records.entry((id, signal)).or_default().push(record);
                     }
                 }
@@ -60,7 +62,11 @@ pub(crate) fn once(records: Records) -> BTreeMap<(String, Signal), Value> {
 pub(crate) fn assert_same(what: &str, expected: &Value, actual: &Value) {
     let mut differences = Vec::new();
     differ("", Some(expected), Some(actual), &mut differences);
-    assert!(differences.is_empty(), "{what}:\n  {}", differences.join("\n  "));
+    assert!(
+        differences.is_empty(),
+        "{what}:\n  {}",
+        differences.join("\n  ")
+    );
 }
 
 fn differ(path: &str, expected: Option<&Value>, actual: Option<&Value>, out: &mut Vec<String>) {
@@ -80,7 +86,10 @@ fn differ(path: &str, expected: Option<&Value>, actual: Option<&Value>, out: &mu
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn record(resource: &Value, scope: &Value, item: &Value) -> Value {
@@ -102,9 +111,10 @@ fn message(value: &Value) -> Map<String, Value> {
             ("attributes", _) => Value::Object(attributes(field)),
             ("body", _) => plain(field),
             (_, Value::Object(_)) => Value::Object(message(field)),
-            (_, Value::Array(items)) => {
-                items.iter().map(|item| Value::Object(message(item))).collect()
-            }
+            (_, Value::Array(items)) => items
+                .iter()
+                .map(|item| Value::Object(message(item)))
+                .collect(),
             // 64-bit numbers may be written either way.
             (name, Value::Number(number)) if name.ends_with("UnixNano") => {
                 Value::String(number.to_string())
@@ -143,19 +153,26 @@ fn attributes(list: &Value) -> Map<String, Value> {
 
 /// An `AnyValue` as the JSON value that a reader would write by hand; a double keeps its point.
 fn plain(any: &Value) -> Value {
-    let any = any.as_object().unwrap_or_else(|| panic!("not a value: {any}"));
-    let Some((kind, value)) = any.iter().next() else { return Value::Null };
+    let any = any
+        .as_object()
+        .unwrap_or_else(|| panic!("not a value: {any}"));
+    let Some((kind, value)) = any.iter().next() else {
+        return Value::Null;
+    };
     match kind.as_str() {
         "stringValue" | "boolValue" => value.clone(),
         "intValue" => {
             let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-            number.unwrap_or_else(|| panic!("not an integer: {value}")).into()
+            number
+                .unwrap_or_else(|| panic!("not an integer: {value}"))
+                .into()
         }
-        "doubleValue" => value.as_f64().unwrap_or_else(|| panic!("not a double: {value}")).into(),
+        "doubleValue" => value
+            .as_f64()
+            .unwrap_or_else(|| panic!("not a double: {value}"))
+            .into(),
         "arrayValue" => list(value, "values").iter().map(plain).collect(),
-        "kvlistValue" => {
-            Value::Object(value.get("values").map_or_else(Map::new, attributes))
-        }
+        "kvlistValue" => Value::Object(value.get("values").map_or_else(Map::new, attributes)),
         other => panic!("an unexpected {other}"),
     }
 }
@@ -175,13 +192,18 @@ mod tests {
     }
 
     fn resource(logs: &str) -> String {
-        format!(r#"{{"resource":{{}},"scopeLogs":[{{"scope":{{"name":"s"}},"logRecords":[{logs}]}}]}}"#)
+        format!(
+            r#"{{"resource":{{}},"scopeLogs":[{{"scope":{{"name":"s"}},"logRecords":[{logs}]}}]}}"#
+        )
     }
 
     #[test]
     fn grouping_does_not_matter() {
         let together = line(&resource(&format!("{},{}", log("a", ""), log("b", ""))));
-        let apart = [line(&resource(&log("b", ""))), line(&resource(&log("a", "")))];
+        let apart = [
+            line(&resource(&log("b", ""))),
+            line(&resource(&log("a", ""))),
+        ];
         let apart = records(apart.iter().map(String::as_str));
         assert_eq!(records([together.as_str()]), apart);
         assert_eq!(apart.len(), 2);

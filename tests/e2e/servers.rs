@@ -19,10 +19,17 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) fn otelcol(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("QTRAIL_E2E_COLLECTOR").map(PathBuf::from) else {
         // Not `eprintln!`: the test harness would hide it.
-        let _ = writeln!(std::io::stderr(), "e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR");
+        let _ = writeln!(
+            std::io::stderr(),
+            "e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR"
+        );
         return None;
     };
-    assert!(path.is_file(), "QTRAIL_E2E_COLLECTOR names no file: {}", path.display());
+    assert!(
+        path.is_file(),
+        "QTRAIL_E2E_COLLECTOR names no file: {}",
+        path.display()
+    );
     Some(path)
 }
 
@@ -49,7 +56,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`, its output appended to `log`.
     pub(crate) fn start(name: &'static str, command: &mut Command, log: PathBuf) -> Self {
-        let output = File::options().create(true).append(true).open(&log).unwrap();
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
@@ -68,7 +79,9 @@ impl Process {
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        wait_for(&format!("the end of {}", self.name), || self.child.try_wait().unwrap())
+        wait_for(&format!("the end of {}", self.name), || {
+            self.child.try_wait().unwrap()
+        })
     }
 
     fn wait_until_listening(&mut self, address: SocketAddr) {
@@ -89,7 +102,11 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let tail = log.len().saturating_sub(4_000);
-            eprintln!("--- {} said:\n{}", self.name, String::from_utf8_lossy(&log.as_bytes()[tail..]));
+            eprintln!(
+                "--- {} said:\n{}",
+                self.name,
+                String::from_utf8_lossy(&log.as_bytes()[tail..])
+            );
         }
     }
 }
@@ -106,8 +123,12 @@ impl BackEnd {
     pub(crate) fn start(otelcol: &Path, directory: &Path) -> Self {
         let directory = directory.join("backend");
         fs::create_dir(&directory).unwrap();
-        let mut back_end =
-            Self { otelcol: otelcol.to_owned(), directory, listen: free_address(), process: None };
+        let mut back_end = Self {
+            otelcol: otelcol.to_owned(),
+            directory,
+            listen: free_address(),
+            process: None,
+        };
         back_end.resume();
         back_end
     }
@@ -116,7 +137,10 @@ impl BackEnd {
     pub(crate) fn resume(&mut self) {
         let mut command = Command::new(&self.otelcol);
         command
-            .args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/backend.yaml")])
+            .args([
+                "--config",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/backend.yaml"),
+            ])
             .env("BACKEND_LISTEN", self.listen.to_string())
             .env("BACKEND_DIRECTORY", &self.directory);
         let mut process = Process::start("the back end", &mut command, self.directory.join("log"));
@@ -173,7 +197,10 @@ impl Collector {
     pub(crate) fn resume(&mut self) {
         let mut command = Command::new(&self.otelcol);
         command
-            .args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/otel-collector.yaml")])
+            .args([
+                "--config",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/otel-collector.yaml"),
+            ])
             .env("OTLP_GRPC_LISTEN", self.grpc.to_string())
             .env("OTLP_HTTP_LISTEN", self.http.to_string())
             .env("BACKEND_ENDPOINT", self.backend.to_string())
@@ -193,35 +220,54 @@ impl Collector {
 
     /// Where `protocol` is spoken.
     pub(crate) fn endpoint(&self, protocol: &str) -> String {
-        let address = if protocol == "grpc" { self.grpc } else { self.http };
+        let address = if protocol == "grpc" {
+            self.grpc
+        } else {
+            self.http
+        };
         format!("http://{address}")
     }
 
     /// Sends one OTLP JSON line over HTTP, without qtrail; panics unless it is accepted.
     pub(crate) fn post(&self, line: &str) {
-        let path = if line.starts_with("{\"resourceSpans\"") { "/v1/traces" } else { "/v1/logs" };
+        let path = if line.starts_with("{\"resourceSpans\"") {
+            "/v1/traces"
+        } else {
+            "/v1/logs"
+        };
         let head = format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n");
         let answer = http(self.http, &head, line).expect("the collector answers");
-        assert!(answer.starts_with("HTTP/1.1 200"), "refused:\n{answer}\n{line}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200"),
+            "refused:\n{answer}\n{line}"
+        );
     }
 
     /// The sum of the collector's own counters whose name starts so, since it was started.
     pub(crate) fn counter(&self, prefix: &str) -> u64 {
         let metrics = http(self.metrics, "GET /metrics HTTP/1.1\r\n", "").unwrap_or_default();
         let samples = metrics.lines().filter(|line| line.starts_with(prefix));
-        samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as u64
+        samples
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum::<f64>() as u64
     }
 }
 
 /// A port that was free a moment ago.
 fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let length = body.len();
-    write!(stream, "{head}Host: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")?;
+    write!(
+        stream,
+        "{head}Host: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

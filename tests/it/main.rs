@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../e2e/mod.rs"]
+mod e2e;
+
 mod cli;
 mod crash;
 mod directory;
