@@ -10,10 +10,10 @@ mod trail;
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use self::records::{Records, Signal, assert_same, once, records};
+use self::records::{Distinct, Records, Signal, assert_same, once, records};
 use self::servers::{BackEnd, Collector, Process, otelcol, qtrail, wait_for};
 
 const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
@@ -124,10 +124,7 @@ fn converted_lines_are_what_a_collector_writes_and_reads() {
     assert_equal(&converted, &once(run_samples(&otelcol, "grpc")));
 }
 
-fn assert_equal(
-    expected: &std::collections::BTreeMap<(String, Signal), Value>,
-    actual: &std::collections::BTreeMap<(String, Signal), Value>,
-) {
+fn assert_equal(expected: &Distinct, actual: &Distinct) {
     assert!(
         expected.keys().eq(actual.keys()),
         "{:?} and {:?}",

@@ -18,6 +18,9 @@ pub(crate) enum Signal {
 /// Records by event id and signal; repeats beside each other.
 pub(crate) type Records = BTreeMap<(String, Signal), Vec<Value>>;
 
+/// Each record once.
+pub(crate) type Distinct = BTreeMap<(String, Signal), Value>;
+
 /// Takes OTLP JSON lines apart.
 pub(crate) fn records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Records {
     let mut records = Records::new();
@@ -47,7 +50,7 @@ pub(crate) fn records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Records {
 }
 
 /// Each record once. Panics when repeats of an event differ.
-pub(crate) fn once(records: Records) -> BTreeMap<(String, Signal), Value> {
+pub(crate) fn once(records: Records) -> Distinct {
     let single = |(key, mut repeats): (_, Vec<Value>)| {
         let record = repeats.pop().expect("at least one");
         for repeat in repeats {

@@ -1,6 +1,6 @@
 //! The real collector as a process: the one under test, and the back end behind it.
 //!
-//! Each gets free ports on loopback and a directory of its own, and is killed when it is dropped.
+//! Each gets ports on loopback and a directory of its own, and is killed when it is dropped.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -253,12 +254,17 @@ impl Collector {
     }
 }
 
-/// A port that was free a moment ago.
+/// An address that nobody listens on, and that nobody gets for an outgoing connection either: a server must
+/// find its port free again after it was killed, so it is one below those that the system gives away.
 fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(50) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + (number % 10_000) as u16;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> {

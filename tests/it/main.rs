@@ -1,4 +1,8 @@
 //! The integration tests, as one binary.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy.toml cannot know"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
