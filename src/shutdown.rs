@@ -53,7 +53,10 @@ pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
                 _ = interrupt.recv() => ("SIGINT", 2),
             };
             if first {
-                tracing::info!(signal = name, "stopping: delivering what was read; a second signal ends at once");
+                tracing::info!(
+                    signal = name,
+                    "stopping: delivering what was read; a second signal ends at once"
+                );
                 stop.cancel();
             } else {
                 std::process::exit(128 + number);
@@ -99,7 +102,10 @@ mod tests {
     async fn work_that_does_not_give_up_is_left_behind() {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         stop.cancel();
-        assert_eq!(drain(std::future::pending::<()>(), &stop, &abort, DEADLINE).await, None);
+        assert_eq!(
+            drain(std::future::pending::<()>(), &stop, &abort, DEADLINE).await,
+            None
+        );
         assert!(abort.is_cancelled());
     }
 

@@ -41,7 +41,12 @@ impl Sidecar {
             }
             false => DeadLetters::none(),
         };
-        let exporter = Exporter::start(config.export.clone(), Arc::clone(&metrics), dead_letters.clone(), abort.clone())?;
+        let exporter = Exporter::start(
+            config.export.clone(),
+            Arc::clone(&metrics),
+            dead_letters.clone(),
+            abort.clone(),
+        )?;
         let conversion = Conversion {
             limits: config.limits.clone(),
             selector: Selector::new(config.select, &config.lists),
@@ -55,6 +60,11 @@ impl Sidecar {
             config.memory_bytes,
             abort.clone(),
         );
-        Ok(Sidecar { pipeline, exporter, metrics, abort })
+        Ok(Sidecar {
+            pipeline,
+            exporter,
+            metrics,
+            abort,
+        })
     }
 }

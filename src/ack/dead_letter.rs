@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Origin;
 use crate::reject::{Evidence, Reject};
@@ -63,6 +63,20 @@ pub struct Entry {
     pub event_id: Option<String>,
     /// Position, reason, bytes.
     pub reject: Reject,
+}
+
+impl Entry {
+    /// Tells of the entry in the log.
+    pub fn log(&self) {
+        warn!(
+            input = self.origin.input,
+            source = ?self.origin.name,
+            record = self.reject.position.index,
+            byte = self.reject.position.offset,
+            reason = self.reject.reason.kind(),
+            "record refused: {}", self.reject.reason
+        );
+    }
 }
 
 /// The process is shutting down.

@@ -85,7 +85,10 @@ async fn deliver(
     stop: &CancellationToken,
 ) -> anyhow::Result<Done> {
     let mut config = config.clone();
-    let in_order = matches!(config.export.destination, Destination::Stdout | Destination::File(_));
+    let in_order = matches!(
+        config.export.destination,
+        Destination::Stdout | Destination::File(_)
+    );
     if in_order {
         config.export.concurrency = 1;
     }
@@ -96,7 +99,10 @@ async fn deliver(
     let sidecar = Sidecar::start(&config, args.dead_letters.is_some())?;
     let work = each(listed, workers, &sidecar, progress, stop);
     let done = shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await;
-    let mut done = done.unwrap_or_else(|| Done { failed: true, ..Done::default() });
+    let mut done = done.unwrap_or_else(|| Done {
+        failed: true,
+        ..Done::default()
+    });
     done.failed |= stop.is_cancelled();
     Ok(done)
 }
@@ -115,7 +121,10 @@ async fn each(
     let mut listed = listed.fuse();
     loop {
         while under_way.len() < workers && !stop.is_cancelled() {
-            match listed.next().map(|source| source.and_then(|s| open(s, progress))) {
+            match listed
+                .next()
+                .map(|source| source.and_then(|s| open(s, progress)))
+            {
                 None => break,
                 Some(Err(e)) => {
                     tracing::error!("{e:#}");
@@ -150,6 +159,11 @@ fn open(source: Source, progress: &Progress) -> anyhow::Result<crate::pipeline::
 fn total_bytes(paths: &[std::path::PathBuf]) -> Option<u64> {
     paths
         .iter()
-        .map(|path| std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len()))
+        .map(|path| {
+            std::fs::metadata(path)
+                .ok()
+                .filter(|m| m.is_file())
+                .map(|m| m.len())
+        })
         .sum()
 }

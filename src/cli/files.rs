@@ -40,7 +40,10 @@ pub fn sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
     for path in paths.iter().filter(|p| p.as_os_str() != "-") {
         std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
-    Ok(Sources { paths: paths.iter().cloned().collect(), open: Vec::new() })
+    Ok(Sources {
+        paths: paths.iter().cloned().collect(),
+        open: Vec::new(),
+    })
 }
 
 impl Iterator for Sources {
@@ -70,7 +73,9 @@ impl Iterator for Sources {
                 Ok(Kind::Other) => {
                     tracing::warn!(path = %path.display(), "skipped: neither a file nor a directory");
                 }
-                Err(e) => return Some(Err(e).with_context(|| format!("cannot read {}", path.display()))),
+                Err(e) => {
+                    return Some(Err(e).with_context(|| format!("cannot read {}", path.display())));
+                }
             }
         }
     }
@@ -85,7 +90,11 @@ enum Kind {
 /// What a path is. Links are followed where they were named, not inside a directory, where they
 /// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
 fn kind(path: &Path, below: bool) -> io::Result<Kind> {
-    let metadata = if below { std::fs::symlink_metadata(path)? } else { std::fs::metadata(path)? };
+    let metadata = if below {
+        std::fs::symlink_metadata(path)?
+    } else {
+        std::fs::metadata(path)?
+    };
     if metadata.is_dir() {
         let mut names = std::fs::read_dir(path)?
             .map(|entry| entry.map(|e| e.path()))
@@ -104,18 +113,27 @@ impl Source {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(&self, wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>) -> anyhow::Result<Unit> {
+    pub fn open(
+        &self,
+        wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
+    ) -> anyhow::Result<Unit> {
         let (name, observed, content): (_, _, Box<dyn Read + Send>) = match self {
             Source::Stdin => ("-".into(), None, Box::new(io::stdin())),
             Source::File(path) => {
-                let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let file =
+                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let name = path.to_string_lossy();
-                let observed = observed_time(&name, file.metadata().ok().as_ref().and_then(modified));
+                let observed =
+                    observed_time(&name, file.metadata().ok().as_ref().and_then(modified));
                 (name.into_owned(), observed, Box::new(file))
             }
         };
         Ok(Unit {
-            origin: Origin { input: "files", name: name.into(), observed },
+            origin: Origin {
+                input: "files",
+                name: name.into(),
+                observed,
+            },
             content: wrap(content),
             base: 0,
             truncation: Truncation::Reject,
@@ -137,7 +155,12 @@ mod tests {
     #[test]
     fn a_directory_is_listed_by_name_and_depth_first_without_following_links() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["2024/01/b.json", "2024/01/a.json", "2023/12/z.json", "top.json"] {
+        for name in [
+            "2024/01/b.json",
+            "2024/01/a.json",
+            "2023/12/z.json",
+            "top.json",
+        ] {
             let path = root.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "{}").unwrap();
@@ -146,16 +169,31 @@ mod tests {
         let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()])
             .unwrap()
             .map(|s| match s.unwrap() {
-                Source::File(path) => path.strip_prefix(root.path()).unwrap().display().to_string(),
+                Source::File(path) => path
+                    .strip_prefix(root.path())
+                    .unwrap()
+                    .display()
+                    .to_string(),
                 Source::Stdin => "-".to_owned(),
             })
             .collect();
-        assert_eq!(listed, ["2023/12/z.json", "2024/01/a.json", "2024/01/b.json", "top.json", "-"]);
+        assert_eq!(
+            listed,
+            [
+                "2023/12/z.json",
+                "2024/01/a.json",
+                "2024/01/b.json",
+                "top.json",
+                "-"
+            ]
+        );
     }
 
     #[test]
     fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
-        let error = sources(&["-".into(), "/nowhere/at.all".into()]).err().unwrap();
+        let error = sources(&["-".into(), "/nowhere/at.all".into()])
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
     }
 }

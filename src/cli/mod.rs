@@ -8,6 +8,7 @@ pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
+mod events;
 pub mod explain;
 mod files;
 pub mod man;

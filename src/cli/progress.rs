@@ -43,7 +43,11 @@ impl Progress {
 
     /// Shows the events so far.
     pub fn events(&self, metrics: &Metrics) {
-        self.0.set_message(format!("{} events, {} exported", metrics.read.get(), metrics.exported.get()));
+        self.0.set_message(format!(
+            "{} events, {} exported",
+            metrics.read.get(),
+            metrics.exported.get()
+        ));
     }
 
     /// Takes the bar away.

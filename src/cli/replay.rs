@@ -34,7 +34,8 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     let (content, total): (Box<dyn Read + Send>, _) = if from_stdin {
         (Box::new(std::io::stdin()), None)
     } else {
-        let file = File::open(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+        let file = File::open(&args.file)
+            .with_context(|| format!("cannot read {}", args.file.display()))?;
         let total = file.metadata()?.len();
         (Box::new(file), Some(total))
     };
@@ -46,7 +47,12 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     let work = each(letters, &sidecar, &stop);
     let done = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
     progress.finish();
-    let mut done = done.unwrap_or_else(|| Ok(Done { failed: true, ..Done::default() }))?;
+    let mut done = done.unwrap_or_else(|| {
+        Ok(Done {
+            failed: true,
+            ..Done::default()
+        })
+    })?;
     done.failed |= stop.is_cancelled();
     summary::tell(args.summary, 1, &done.counts, begun.elapsed());
     Ok(done.exit())
@@ -65,10 +71,12 @@ fn refused_again(file: &Path) -> std::path::PathBuf {
 fn letters(lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
     lines.split(b'\n').enumerate().flat_map(|(i, line)| {
         let number = i + 1;
-        let parsed = line.map_err(anyhow::Error::from).and_then(|line| match line.trim_ascii() {
-            [] => Ok(Vec::new()),
-            line => Ok(serde_json::from_slice::<Line>(line)?.into_letters()),
-        });
+        let parsed = line
+            .map_err(anyhow::Error::from)
+            .and_then(|line| match line.trim_ascii() {
+                [] => Ok(Vec::new()),
+                line => Ok(serde_json::from_slice::<Line>(line)?.into_letters()),
+            });
         match parsed.with_context(|| format!("line {number} is no dead letter")) {
             Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
             Err(e) => vec![Err(e)],
@@ -90,10 +98,16 @@ async fn each(
         let (number, letter) = letter?;
         let Some(unit) = unit(&letter).with_context(|| format!("line {number}"))? else {
             tracing::error!(
-                line = number, source = letter.source, sha256 = letter.record_sha256,
+                line = number,
+                source = letter.source,
+                sha256 = letter.record_sha256,
                 "this line does not hold the record: mend its source, then `qtrail convert` that"
             );
-            done.counts.add(&Counts { read: 1, dead_lettered: 1, ..Counts::default() });
+            done.counts.add(&Counts {
+                read: 1,
+                dead_lettered: 1,
+                ..Counts::default()
+            });
             continue;
         };
         if under_way.len() == UNDER_WAY {
@@ -118,7 +132,9 @@ async fn join(under_way: &mut JoinSet<(Arc<str>, Report)>, done: &mut Done) {
 
 /// The unit that a letter holds, at its old place; `None` where only its hash was kept.
 fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
-    let Some(bytes) = letter.bytes().context("record_base64 is no base64")? else { return Ok(None) };
+    let Some(bytes) = letter.bytes().context("record_base64 is no base64")? else {
+        return Ok(None);
+    };
     Ok(Some(Unit {
         origin: Origin {
             input: "replay",
@@ -145,7 +161,10 @@ mod tests {
             "\n{\"half\n"
         );
         let read: Vec<_> = letters(file.as_bytes()).collect();
-        let sources: Vec<_> = read[..3].iter().map(|l| l.as_ref().unwrap().1.source.clone()).collect();
+        let sources: Vec<_> = read[..3]
+            .iter()
+            .map(|l| l.as_ref().unwrap().1.source.clone())
+            .collect();
         assert_eq!(sources, ["a", "b", "c"]);
         let first = unit(&read[0].as_ref().unwrap().1).unwrap().unwrap();
         assert_eq!((first.base, first.origin.observed), (5, Some(9)));
@@ -154,7 +173,10 @@ mod tests {
 
     #[test]
     fn a_letter_without_its_record_is_no_unit() {
-        let letter = Letter { record_sha256: Some("00".into()), ..Letter::default() };
+        let letter = Letter {
+            record_sha256: Some("00".into()),
+            ..Letter::default()
+        };
         assert!(unit(&letter).unwrap().is_none());
     }
 }

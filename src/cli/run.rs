@@ -23,9 +23,13 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     }
     let metrics = watch(config, &stop, |_| {}).await?;
     tracing::info!(
-        read = metrics.read.get(), exported = metrics.exported.get(), filtered = metrics.filtered.get(),
-        duplicate = metrics.duplicate.get(), dead_lettered = metrics.dead_lettered.get(),
-        in_flight = metrics.in_flight.get(), "stopped"
+        read = metrics.read.get(),
+        exported = metrics.exported.get(),
+        filtered = metrics.filtered.get(),
+        duplicate = metrics.duplicate.get(),
+        dead_lettered = metrics.dead_lettered.get(),
+        in_flight = metrics.in_flight.get(),
+        "stopped"
     );
     Ok(Exit::Done)
 }
@@ -46,9 +50,19 @@ pub async fn watch(
         .context("no directory to watch: name one (qtrail run DIR), or set directory.path")?;
     let sidecar = Sidecar::start(&config, true)?;
     let metrics = Arc::clone(&sidecar.metrics);
-    let _served = telemetry::serve(&config.telemetry, Arc::clone(&metrics), sidecar.exporter.health()).await?;
+    let _served = telemetry::serve(
+        &config.telemetry,
+        Arc::clone(&metrics),
+        sidecar.exporter.health(),
+    )
+    .await?;
     started(Arc::clone(&metrics));
-    let work = directory::run(settings, sidecar.pipeline.clone(), Arc::clone(&metrics), stop.clone());
+    let work = directory::run(
+        settings,
+        sidecar.pipeline.clone(),
+        Arc::clone(&metrics),
+        stop.clone(),
+    );
     match shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await {
         Some(result) => result?,
         None => tracing::warn!("the directory input did not stop in time"),

@@ -67,8 +67,16 @@ mod tests {
 
     #[test]
     fn the_json_summary_is_one_object_with_the_balance() {
-        let counts = Counts { read: 10, exported: 5, filtered: 4, dead_lettered: 1, bytes: 99, ..Counts::default() };
-        let value: serde_json::Value = serde_json::from_str(&json(2, &counts, Duration::from_millis(1500))).unwrap();
+        let counts = Counts {
+            read: 10,
+            exported: 5,
+            filtered: 4,
+            dead_lettered: 1,
+            bytes: 99,
+            ..Counts::default()
+        };
+        let value: serde_json::Value =
+            serde_json::from_str(&json(2, &counts, Duration::from_millis(1500))).unwrap();
         assert_eq!(
             value,
             serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
@@ -78,9 +86,20 @@ mod tests {
 
     #[test]
     fn the_text_summary_shows_the_balance() {
-        let counts = Counts { read: 3, exported: 2, dead_lettered: 1, skipped: 1, ..Counts::default() };
+        let counts = Counts {
+            read: 3,
+            exported: 2,
+            dead_lettered: 1,
+            skipped: 1,
+            ..Counts::default()
+        };
         let text = text(1, &counts, Duration::from_secs(1));
-        assert!(text.contains("3 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered"), "{text}");
+        assert!(
+            text.contains(
+                "3 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered"
+            ),
+            "{text}"
+        );
         assert!(text.contains("1 skipped"), "{text}");
     }
 }

@@ -228,7 +228,13 @@ impl<'a> Object<'a> {
 
     /// A container of events inside another container.
     fn container(&self) -> Option<Verdict<'a>> {
-        let keys = [&b"Records"[..], b"Events", b"logEvents", b"QueryResultRows", b"records"];
+        let keys = [
+            &b"Records"[..],
+            b"Events",
+            b"logEvents",
+            b"QueryResultRows",
+            b"records",
+        ];
         keys.iter()
             .any(|key| self.array(key))
             .then(|| Verdict::Inner(self.whole.to_vec()))

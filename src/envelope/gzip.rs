@@ -266,7 +266,10 @@ mod tests {
         let Some(Fault::Damaged(detail)) = fault else {
             panic!("{fault:?}");
         };
-        assert!(detail.contains(&format!("byte {} ", member.len())), "{detail}");
+        assert!(
+            detail.contains(&format!("byte {} ", member.len())),
+            "{detail}"
+        );
     }
 
     #[test]

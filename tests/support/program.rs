@@ -33,12 +33,17 @@ pub struct Converted {
 
 impl Converted {
     pub fn count(&self, name: &str) -> u64 {
-        self.summary[name].as_u64().unwrap_or_else(|| panic!("no {name} in {}", self.summary))
+        self.summary[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.summary))
     }
 
     /// The `aws.cloudtrail.event_id` of each log record.
     pub fn event_ids(&self) -> Vec<String> {
-        self.logs.iter().filter_map(|log| attribute(log, "aws.cloudtrail.event_id")).collect()
+        self.logs
+            .iter()
+            .filter_map(|log| attribute(log, "aws.cloudtrail.event_id"))
+            .collect()
     }
 }
 
@@ -74,19 +79,28 @@ pub fn convert_path(path: &Path, arguments: &[&str]) -> Converted {
 
 fn converted(output: &Output, dead_letters: PathBuf) -> Converted {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let summary = stderr.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let summary = stderr
+        .lines()
+        .last()
+        .and_then(|line| serde_json::from_str(line).ok());
     let lines = json_lines(&output.stdout);
     let records = |outer: &str, scope: &str, inner: &str| {
         let resources = lines.iter().filter_map(|l| l[outer].as_array()).flatten();
         let scopes = resources.filter_map(|r| r[scope].as_array()).flatten();
-        scopes.filter_map(|s| s[inner].as_array()).flatten().cloned().collect()
+        scopes
+            .filter_map(|s| s[inner].as_array())
+            .flatten()
+            .cloned()
+            .collect()
     };
     Converted {
         exit: output.status.code().unwrap_or(-1),
         summary: summary.unwrap_or_else(|| panic!("no summary on the last line of:\n{stderr}")),
         logs: records("resourceLogs", "scopeLogs", "logRecords"),
         spans: records("resourceSpans", "scopeSpans", "spans"),
-        dead_letters: std::fs::read(dead_letters).map(|bytes| json_lines(&bytes)).unwrap_or_default(),
+        dead_letters: std::fs::read(dead_letters)
+            .map(|bytes| json_lines(&bytes))
+            .unwrap_or_default(),
         stderr,
     }
 }
