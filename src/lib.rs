@@ -39,4 +39,7 @@ pub mod input;
 pub mod pipeline;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod sample;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod telemetry;
