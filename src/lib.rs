@@ -42,4 +42,7 @@ pub mod pipeline;
 pub mod sample;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod shutdown;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod telemetry;

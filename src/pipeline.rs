@@ -1,9 +1,43 @@
 //! The whole flow on one screen: a unit in, its records converted and delivered, one report out.
+//!
+//! Enters: a [`Unit`], by [`Pipeline::deliver`]. Leaves: a [`Report`], once each of its records has
+//! settled: accepted by the collector in every enabled signal, filtered, or durable in the dead
+//! letters. What must hold: `read = exported + filtered + duplicate + dead_lettered + in flight`;
+//! no outcome but [`Outcome::Delivered`] allows a commit; memory in flight stays within the budget.
+//!
+//! ```text
+//! unit ─▶ reader (a blocking thread): open ─▶ parse ─▶ select ─▶ convert ─▶ encode
+//!             │ steps: a chunk of encoded events, rejects, counts, the offset reached
+//!             ▼
+//!         settle: rejects ─▶ dead letters      chunk ─▶ exporter ─▶ collector
+//!             │ in any order
+//!             ▼
+//!         tracker ─▶ commits (offsets) and, at the end, the report
+//! ```
+
+pub mod conversion;
+mod reader;
 
 use std::io::Read;
+use std::sync::Arc;
 
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::export::Exporter;
 use crate::reject::Reason;
+use crate::telemetry::metrics::Metrics;
+
+use conversion::Conversion;
+use reader::{Step, Tail};
+
+/// Steps of one unit that may be unsettled at a time.
+const STEPS_IN_FLIGHT: usize = 64;
+/// Refused records that a report names.
+const REFUSED_IN_REPORT: usize = 100;
 
 /// A readable thing full of records.
 pub struct Unit {
@@ -11,14 +45,12 @@ pub struct Unit {
     pub origin: Origin,
     /// Its bytes, compressed or not.
     pub content: Box<dyn Read + Send>,
-    /// When it was delivered, in nanoseconds since 1970 (see [`crate::convert::observed_time`]).
-    pub observed: Option<i64>,
     /// Where `content` starts in the unit: positions count from there.
     pub base: u64,
     /// What an end in the middle of a record means.
     pub truncation: Truncation,
     /// Hears offsets up to which everything has settled, while the unit is still being read.
-    pub commits: Option<tokio::sync::mpsc::UnboundedSender<u64>>,
+    pub commits: Option<mpsc::UnboundedSender<u64>>,
 }
 
 /// What an end in the middle of a record means.
@@ -68,14 +100,197 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+impl Counts {
+    /// Adds another unit's counts.
+    pub fn add(&mut self, other: &Counts) {
+        self.read += other.read;
+        self.exported += other.exported;
+        self.filtered += other.filtered;
+        self.duplicate += other.duplicate;
+        self.dead_lettered += other.dead_lettered;
+        self.skipped += other.skipped;
+        self.bytes += other.bytes;
+    }
+}
+
 /// The flow. Cheap to clone; shared by all inputs.
 #[derive(Clone)]
-pub struct Pipeline {}
+pub struct Pipeline {
+    conversion: Arc<Conversion>,
+    exporter: Exporter,
+    dead_letters: Option<DeadLetters>,
+    metrics: Arc<Metrics>,
+    budget: Arc<Semaphore>,
+    budget_units: usize,
+    abort: CancellationToken,
+}
+
+/// The budget counts in units of this many bytes.
+const BUDGET_UNIT: usize = 1024;
 
 impl Pipeline {
+    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. Without
+    /// `dead_letters`, refused records are logged and counted alone. After `abort`, units end as
+    /// [`Outcome::Abandoned`].
+    pub fn new(
+        conversion: Conversion,
+        exporter: Exporter,
+        dead_letters: Option<DeadLetters>,
+        metrics: Arc<Metrics>,
+        memory_bytes: usize,
+        abort: CancellationToken,
+    ) -> Self {
+        let units =
+            (memory_bytes / BUDGET_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        Pipeline {
+            conversion: Arc::new(conversion),
+            exporter,
+            dead_letters,
+            metrics,
+            budget: Arc::new(Semaphore::new(units)),
+            budget_units: units,
+            abort,
+        }
+    }
+
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
-    pub async fn deliver(&self, _unit: Unit) -> Report {
-        unimplemented!()
+    pub async fn deliver(&self, unit: Unit) -> Report {
+        let base = unit.base;
+        let commits = unit.commits.clone();
+        let (steps_in, mut steps) = mpsc::channel(1);
+        let reader = reader::spawn(self.clone(), unit, steps_in);
+        let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
+        let slots = Arc::new(Semaphore::new(STEPS_IN_FLIGHT));
+
+        let settle_all = async {
+            let mut number = 0;
+            while let Some(step) = steps.recv().await {
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    break;
+                };
+                let (this, settled) = (self.clone(), settled_in.clone());
+                tokio::spawn(async move {
+                    let result = this.settle(number, step).await;
+                    // Nobody listens when the unit was abandoned.
+                    let _ = settled.send(result).await;
+                    drop(slot);
+                });
+                number += 1;
+            }
+            drop(settled_in);
+        };
+        let gather = async {
+            let mut tracker = Tracker::default();
+            let mut report = Report::new(base);
+            while let Some(result) = settled.recv().await {
+                if result.outcome == Outcome::Delivered
+                    && let Some(offset) = tracker.settle(result.number, result.offset)
+                {
+                    report.settled_offset = offset;
+                    if let Some(commits) = &commits {
+                        let _ = commits.send(offset);
+                    }
+                }
+                report.take(result);
+            }
+            report
+        };
+        let ((), mut report) = tokio::join!(settle_all, gather);
+        let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
+        report.finish(tail);
+        report
+    }
+
+    /// Brings one step to its end: its rejects into the dead letters, its chunk to the collector.
+    async fn settle(&self, number: u64, step: Step) -> Settled {
+        let mut settled = Settled {
+            number,
+            offset: step.offset,
+            outcome: Outcome::Delivered,
+            counts: step.counts,
+            refused: step
+                .rejects
+                .iter()
+                .map(|e| (e.reject.position.index, e.reject.reason.clone()))
+                .collect(),
+            uncertain: None,
+        };
+        let rejects = step.rejects.len() as u64;
+        if self.bury(step.rejects).await {
+            settled.counts.dead_lettered += rejects;
+        } else {
+            settled.outcome = Outcome::Abandoned;
+        }
+        if let Some(chunk) = step.chunk {
+            let delivery = self.exporter.submit(chunk).await;
+            settled.counts.exported += delivery.exported;
+            settled.counts.dead_lettered += delivery.dead_lettered;
+            settled.outcome = settled.outcome.worst(delivery.outcome);
+            settled.refused.extend(delivery.refused);
+            settled.uncertain = delivery.uncertain;
+        }
+        self.metrics.exported.add(settled.counts.exported);
+        self.metrics.dead_lettered.add(settled.counts.dead_lettered);
+        self.metrics
+            .in_flight
+            .sub(settled.counts.exported + settled.counts.dead_lettered);
+        settled
+    }
+
+    /// Whether the rejects are safe.
+    async fn bury(&self, rejects: Vec<Entry>) -> bool {
+        match &self.dead_letters {
+            Some(letters) => letters.write(rejects).await.is_ok(),
+            None => true,
+        }
+    }
+}
+
+/// One step, settled.
+struct Settled {
+    number: u64,
+    offset: u64,
+    outcome: Outcome,
+    counts: Counts,
+    refused: Vec<(u64, Reason)>,
+    uncertain: Option<(u64, u64)>,
+}
+
+impl Report {
+    fn new(base: u64) -> Self {
+        Report {
+            outcome: Outcome::Delivered,
+            counts: Counts::default(),
+            settled_offset: base,
+            truncated: None,
+            read_error: None,
+            refused: Vec::new(),
+            uncertain: None,
+        }
+    }
+
+    fn take(&mut self, settled: Settled) {
+        self.counts.add(&settled.counts);
+        self.outcome =
+            std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
+        let room = REFUSED_IN_REPORT.saturating_sub(self.refused.len());
+        self.refused.extend(settled.refused.into_iter().take(room));
+        if let Some((rejected, of)) = settled.uncertain {
+            let (r, o) = self.uncertain.unwrap_or_default();
+            self.uncertain = Some((r + rejected, o + of));
+        }
+    }
+
+    fn finish(&mut self, tail: Tail) {
+        self.truncated = tail.truncated;
+        self.read_error = tail.read_error;
+        if self.read_error.is_some() {
+            self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
+                .worst(Outcome::Retry(None));
+        }
+        if tail.abandoned {
+            self.outcome = Outcome::Abandoned;
+        }
     }
 }

@@ -13,6 +13,8 @@ pub struct Origin {
     pub input: &'static str,
     /// The unit's name: a path, an object's URL, a request's id. Lossy where it is not UTF-8.
     pub name: Arc<str>,
+    /// When the unit was delivered to where it was read (see [`crate::convert::observed_time`]).
+    pub observed: Option<i64>,
 }
 
 /// How the delivery of a request or a unit ended.

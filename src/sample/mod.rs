@@ -152,6 +152,22 @@ pub fn write(
     Ok(summary)
 }
 
+/// Writes all of a trail as one file, of one account and region.
+///
+/// # Errors
+/// What the writer answers.
+pub fn write_one(spec: &Spec, mut out: impl io::Write) -> io::Result<Summary> {
+    let one = Spec {
+        files: Some(1),
+        ..spec.clone()
+    };
+    let mut summary = Summary::default();
+    for plan in plan::files(&one) {
+        summary.add(&file::write(&one, &plan, &mut out)?);
+    }
+    Ok(summary)
+}
+
 /// Writes every file whose number leaves `worker` when divided by `workers`.
 fn work(
     spec: &Spec,

@@ -1,0 +1,93 @@
+//! One record's way from its bytes to a sink.
+//!
+//! Enters: a record's bytes and position. Leaves: a [`Verdict`], and, for a wanted event, what it
+//! becomes, said to the sink. What must hold: nothing here does I/O.
+
+use crate::convert::{self, Options, Placement, Sink};
+use crate::envelope::Limits;
+use crate::event::Event;
+use crate::event::amazon_q::Selector;
+use crate::reject::{Evidence, Position, Reason, Reject};
+
+/// What is needed to convert records, shared by all inputs.
+#[derive(Debug, Clone)]
+pub struct Conversion {
+    /// Bounds on a unit and its events.
+    pub limits: Limits,
+    /// Which events are wanted.
+    pub selector: Selector,
+    /// How they are converted.
+    pub options: Options,
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The sink heard it.
+    Converted {
+        /// `eventID`.
+        event_id: Option<String>,
+        /// `eventTime`, in nanoseconds since 1970.
+        time: i64,
+    },
+    /// Not wanted.
+    Filtered,
+    /// It cannot be had.
+    Rejected(Reject, Option<String>),
+}
+
+impl Conversion {
+    /// Converts one record.
+    pub fn record(
+        &self,
+        bytes: &[u8],
+        position: Position,
+        observed: Option<i64>,
+        sink: &mut impl Sink,
+    ) -> Verdict {
+        if !self.selector.may_select(bytes) {
+            return Verdict::Filtered;
+        }
+        let event = match Event::parse(bytes, self.limits.depth) {
+            Ok(event) => event,
+            Err(reason) => {
+                let reject = Reject {
+                    position,
+                    reason: at(reason, position.offset),
+                    evidence: Evidence::Bytes(bytes.to_vec()),
+                };
+                return Verdict::Rejected(reject, None);
+            }
+        };
+        if !self.selector.selects(&event) {
+            return Verdict::Filtered;
+        }
+        let placement = place(&event);
+        convert::convert(&event, &placement, observed, &self.options, sink);
+        Verdict::Converted {
+            event_id: event.id().map(|id| id.into_owned()),
+            time: event.time(),
+        }
+    }
+}
+
+/// The seam for duplicates and conversation assembly: without them, an event's place is its own.
+fn place(event: &Event<'_>) -> Placement {
+    Placement::of(event)
+}
+
+/// A reason's byte, counted from the start of the unit instead of the record.
+pub(super) fn at(reason: Reason, offset: u64) -> Reason {
+    match reason {
+        Reason::NotJson { at, detail } => Reason::NotJson {
+            at: at + offset,
+            detail,
+        },
+        Reason::InvalidUtf8 { at } => Reason::InvalidUtf8 { at: at + offset },
+        Reason::Truncated { what, at } => Reason::Truncated {
+            what,
+            at: at + offset,
+        },
+        other => other,
+    }
+}
