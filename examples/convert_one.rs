@@ -9,7 +9,8 @@ use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::otlp::Encoder;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let name = std::env::args().nth(1).ok_or("name a CloudTrail file")?;
+    let name = std::env::args().nth(1);
+    let name = name.unwrap_or_else(|| "tests/fixtures/send-message.json".to_owned());
     let (limits, options) = (Limits::default(), Options::default());
     let selector = Selector::new(Select::AmazonQ, &Lists::default());
     let mut encoder = Encoder::new(&options);

@@ -118,6 +118,8 @@ pub struct Error {
 
 /// A file that is complete under its temporary name.
 struct Written {
+    /// Closed after it is renamed: who watches the directory reads what is closed.
+    file: fs::File,
     temporary: PathBuf,
     path: PathBuf,
     summary: Summary,
@@ -201,6 +203,7 @@ fn rename_in_order(
             source,
         })?;
         seen(&file);
+        drop(file.file);
     }
     Ok(())
 }
@@ -217,8 +220,9 @@ fn write_file(spec: &Spec, plan: &plan::File, directory: &Path) -> Result<Writte
     };
     fs::create_dir_all(folder).map_err(failed("create", folder))?;
     let file = fs::File::create(&temporary).map_err(failed("create", &temporary))?;
-    let summary = file::write(spec, plan, file).map_err(failed("write", &temporary))?;
+    let summary = file::write(spec, plan, &file).map_err(failed("write", &temporary))?;
     Ok(Written {
+        file,
         temporary,
         path,
         summary,
