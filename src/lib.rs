@@ -39,6 +39,9 @@ pub mod input;
 pub mod pipeline;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod sample;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod shutdown;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
