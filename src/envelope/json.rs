@@ -15,6 +15,8 @@ use std::ops::Range;
 
 use crate::reject::Reason;
 
+pub(crate) use string::find_special;
+
 /// What a redacted value reads as.
 pub const REDACTED: &str = "[REDACTED]";
 
