@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::DeadLetters;
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
 use crate::export::Exporter;

@@ -18,7 +18,7 @@ use crate::pipeline::{Truncation, Unit};
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(super) enum Source {
     /// `-`.
     Stdin,
     /// A file.
@@ -26,7 +26,7 @@ pub enum Source {
 }
 
 /// Lists what `paths` name, as it is asked for.
-pub struct Sources {
+pub(super) struct Sources {
     paths: VecDeque<PathBuf>,
     /// The rest of each directory that is open, innermost last; names in reverse order.
     open: Vec<Vec<PathBuf>>,
@@ -36,7 +36,7 @@ pub struct Sources {
 ///
 /// # Errors
 /// A path that does not exist, before anything is read.
-pub fn sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
+pub(super) fn sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
     for path in paths.iter().filter(|p| p.as_os_str() != "-") {
         std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
@@ -113,7 +113,7 @@ impl Source {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(
+    pub(super) fn open(
         &self,
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
     ) -> anyhow::Result<Unit> {

@@ -11,11 +11,11 @@ use crate::telemetry::metrics::Metrics;
 
 /// A bar, shown from the first second on. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar over this many bytes; without a total, a spinner.
-    pub fn new(total: Option<u64>, quiet: bool) -> Self {
+    pub(super) fn new(total: Option<u64>, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = match total {
             Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} {eta} left",
@@ -37,12 +37,12 @@ impl Progress {
     }
 
     /// Counts what is read through the returned reader.
-    pub fn wrap(&self, content: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+    pub(super) fn wrap(&self, content: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
         Box::new(self.0.wrap_read(content))
     }
 
     /// Shows the events so far.
-    pub fn events(&self, metrics: &Metrics) {
+    pub(super) fn events(&self, metrics: &Metrics) {
         self.0.set_message(format!(
             "{} events, {} exported",
             metrics.read.get(),
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -8,7 +8,7 @@ use super::args::Summary;
 use crate::pipeline::Counts;
 
 /// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
-pub fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
+pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
     match how {
         Summary::None => {}
         Summary::Text => eprintln!("{}", text(files, counts, elapsed)),

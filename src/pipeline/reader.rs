@@ -159,14 +159,7 @@ impl Reader {
         );
         match verdict {
             Verdict::Filtered => self.counts.filtered += 1,
-            Verdict::Rejected(reject, event_id) => {
-                self.reject_bytes += bytes.len();
-                self.rejects.push(Entry {
-                    origin: self.origin.clone(),
-                    event_id,
-                    reject,
-                });
-            }
+            Verdict::Rejected(reject) => self.refuse(reject),
             Verdict::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
                 self.originals.records.push(Original {
