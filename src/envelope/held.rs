@@ -57,12 +57,7 @@ impl Held {
     }
 
     /// What is kept of the piece if it ends here: its bytes if they are no more than `most`.
-    pub(super) fn evidence<R: Read>(
-        &self,
-        window: &Window<R>,
-        end: u64,
-        most: usize,
-    ) -> Evidence {
+    pub(super) fn evidence<R: Read>(&self, window: &Window<R>, end: u64, most: usize) -> Evidence {
         let length = end - self.start;
         if self.is_whole() && length <= most as u64 {
             return Evidence::Bytes(window.slice(self.start, end).to_vec());

@@ -198,9 +198,7 @@ impl<R: Read> Records<R> {
             Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Refuse(detail) => {
-                self.refuse(start, end, Reason::NotCloudTrail { detail })
-            }
+            Verdict::Refuse(detail) => self.refuse(start, end, Reason::NotCloudTrail { detail }),
         }
     }
 
@@ -244,10 +242,16 @@ impl<R: Read> Records<R> {
 
     fn descend(&mut self, text: Vec<u8>) {
         let spent: u64 = self.inner.iter().map(Walk::read_bytes).sum();
-        let left = self.limits.inflated_bytes.saturating_sub(self.inner_bytes + spent);
+        let left = self
+            .limits
+            .inflated_bytes
+            .saturating_sub(self.inner_bytes + spent);
         let first = text.len().min(FIRST_BYTES);
-        self.inner
-            .push(Walk::new(Cursor::new(text), first, bounds(&self.limits, left)));
+        self.inner.push(Walk::new(
+            Cursor::new(text),
+            first,
+            bounds(&self.limits, left),
+        ));
     }
 
     /// Why a well-formed record is refused all the same.

@@ -83,9 +83,15 @@ fn code_point(text: &[u8]) -> (char, &[u8]) {
         && let (Some(second @ 0xdc00..0xe000), tail) = hex4(low)
     {
         let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), tail);
+        return (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            tail,
+        );
     }
-    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), rest)
+    (
+        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+        rest,
+    )
 }
 
 fn hex4(text: &[u8]) -> (Option<u32>, &[u8]) {
@@ -135,10 +141,20 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_becomes_the_replacement_character() {
-        for text in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#, r#""\ud83d\n""#, r#""\ud83d\u0041""#] {
+        for text in [
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\u0041""#,
+        ] {
             let content = String::from_utf8(unescape(text.as_bytes())).unwrap();
             assert!(content.starts_with('\u{fffd}'), "{text}");
-            assert_eq!(content.chars().count(), if text.len() == 8 { 1 } else { 2 }, "{text}");
+            assert_eq!(
+                content.chars().count(),
+                if text.len() == 8 { 1 } else { 2 },
+                "{text}"
+            );
         }
     }
 
@@ -159,7 +175,10 @@ mod tests {
 
     #[test]
     fn elements_are_those_of_the_outermost_array() {
-        assert_eq!(elements(b"[1, [2,3] ,{\"a\":[4]}]"), [&b"1"[..], b"[2,3]", b"{\"a\":[4]}"]);
+        assert_eq!(
+            elements(b"[1, [2,3] ,{\"a\":[4]}]"),
+            [&b"1"[..], b"[2,3]", b"{\"a\":[4]}"]
+        );
         assert!(elements(b"[]").is_empty());
     }
 }

@@ -298,7 +298,9 @@ impl<R: Read> Walk<R> {
                     self.at += byte as u64;
                     let too_deep = self.scanner.deepest() >= DEEPEST;
                     self.broken(if too_deep {
-                        Reason::TooDeep { limit: DEEPEST as u32 }
+                        Reason::TooDeep {
+                            limit: DEEPEST as u32,
+                        }
                     } else {
                         not_json(self.at, detail)
                     });
@@ -466,8 +468,11 @@ impl<R: Read> Walk<R> {
                 Resume::Line(next) => (next, true),
                 Resume::NotBefore(next) => {
                     self.at = from + next as u64;
-                    self.held
-                        .bound(&mut self.window, self.at.saturating_sub(1), self.bounds.evidence_bytes);
+                    self.held.bound(
+                        &mut self.window,
+                        self.at.saturating_sub(1),
+                        self.bounds.evidence_bytes,
+                    );
                     if self.window.fill()? {
                         continue;
                     }
@@ -592,7 +597,8 @@ impl<R: Read> Walk<R> {
             if next.is_some() {
                 return Ok(next);
             }
-            if self.phase == Phase::Word && self.at - self.held.start() > self.bounds.value_bytes as u64
+            if self.phase == Phase::Word
+                && self.at - self.held.start() > self.bounds.value_bytes as u64
             {
                 return Ok(None);
             }

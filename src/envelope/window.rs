@@ -124,7 +124,10 @@ mod tests {
         let mut window = Window::new(&unit[..], 64, u64::MAX);
         let mut held = 0;
         while window.fill().unwrap() {
-            assert_eq!(window.from(held), &unit[held as usize..window.end() as usize]);
+            assert_eq!(
+                window.from(held),
+                &unit[held as usize..window.end() as usize]
+            );
             if window.end() - held > 1_000 {
                 held = window.end() - 10;
                 window.release(held);
