@@ -12,6 +12,9 @@ use super::Skipped;
 use super::keys::Keys;
 use super::text::{elements, fields, unescape};
 
+/// What the message of a health probe of CloudWatch Logs begins with.
+const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
+
 /// An array that events come in, by the key it stands under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
@@ -91,7 +94,7 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
     Object::of(beginning).text(b"messageType") == b"CONTROL_MESSAGE"
 }
 
-/// Decodes base64 with or without padding.
+/// Decodes base64, white space around it allowed.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text.trim_ascii()).ok()
 }
@@ -217,7 +220,13 @@ impl<'a> Object<'a> {
             return self.string(b"body").map(Verdict::Inner);
         }
         match within {
-            Some(Container::LogEvents) => self.string(b"message").map(Verdict::Inner),
+            Some(Container::LogEvents) => self.string(b"message").map(|message| {
+                if message.starts_with(CONTROL_MESSAGE) {
+                    Verdict::Skip(Skipped::ControlMessage)
+                } else {
+                    Verdict::Inner(message)
+                }
+            }),
             Some(Container::Delivered) => Some(match self.string(b"data") {
                 Some(data) => encoded(&data),
                 None => Verdict::PromptLog,
@@ -249,7 +258,7 @@ fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
 }
 
 /// A row of a CloudTrail Lake result: an array of objects with one field each.
-fn row<'a>(row: &'a [u8]) -> Verdict<'a> {
+fn row(row: &[u8]) -> Verdict<'_> {
     let cells: Vec<_> = elements(row).into_iter().flat_map(fields).collect();
     if cells.is_empty() {
         return refuse("an empty row");

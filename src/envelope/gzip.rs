@@ -58,6 +58,8 @@ enum Stage {
     Member(Box<Decompress>),
     /// After a gzip member.
     Between,
+    /// All that could be inflated was delivered.
+    Failed(Fault),
 }
 
 impl<R: Read> Inflate<R> {
@@ -106,6 +108,7 @@ impl<R: Read> Inflate<R> {
                         self.stage = Stage::Plain;
                     }
                 }
+                Stage::Failed(fault) => return Ok(Delivered::End(Some(fault.clone()))),
                 Stage::Plain => return self.plain(buffer),
                 Stage::Between => {
                     if let Some(end) = self.between()? {
@@ -124,7 +127,7 @@ impl<R: Read> Inflate<R> {
                     match status {
                         Err(error) => {
                             let detail = format!("{error} at compressed byte {}", self.taken);
-                            return Ok(Delivered::End(Some(Fault::Damaged(detail))));
+                            self.stage = Stage::Failed(Fault::Damaged(detail));
                         }
                         Ok(Status::StreamEnd) => self.stage = Stage::Between,
                         Ok(Status::Ok | Status::BufError) => {

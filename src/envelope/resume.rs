@@ -60,9 +60,7 @@ fn begins_record(text: &[u8], beginnings: Beginnings<'_>) -> Option<bool> {
     if gap > LONGEST_GAP {
         return Some(false);
     }
-    let Some((&first, text)) = text.split_first() else {
-        return None;
-    };
+    let (&first, text) = text.split_first()?;
     if beginnings.rows {
         return Some(first == b'{');
     }
@@ -82,4 +80,64 @@ fn begins_record(text: &[u8], beginnings: Beginnings<'_>) -> Option<bool> {
         }
     }
     if undecided { None } else { Some(false) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: Beginnings<'static> = Beginnings {
+        known: &[b"id"],
+        learned: Some(b"awsRegion"),
+        rows: false,
+    };
+
+    fn at(text: &str) -> Resume {
+        find(text.as_bytes(), 0, EVENTS, true)
+    }
+
+    #[test]
+    fn a_brace_and_a_first_key_begin_a_record() {
+        assert_eq!(at(r#"x},{"eventVersion":1"#), Resume::Record(3));
+        assert_eq!(at("x},{ \n\"eventVersion\" :1"), Resume::Record(3));
+        assert_eq!(at(r#"{"x":{"awsRegion":"#), Resume::Record(5));
+        assert_eq!(at(r#"{"id""#), Resume::Record(0));
+        assert_eq!(at("x\n{\"a\":1"), Resume::Line(2));
+    }
+
+    #[test]
+    fn what_is_escaped_or_another_key_does_not() {
+        for text in [
+            r#""{\"eventVersion\":1"#,
+            r#"{"eventVersionX":"#,
+            r#"{"eventVersio"#,
+            "{{",
+            r#"{"ids":"#,
+        ] {
+            assert_eq!(at(text), Resume::NotBefore(text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_search_is_the_same_however_the_text_is_cut() {
+        let text = br#"x{"eventVersio":1,{"id2"},{ "eventVersion":1}"#;
+        let whole = find(text, 0, EVENTS, true);
+        assert_eq!(whole, Resume::Record(26));
+        for cut in 0..text.len() {
+            match find(&text[..cut], 0, EVENTS, false) {
+                Resume::NotBefore(next) => assert_eq!(find(text, next, EVENTS, true), whole),
+                found => assert_eq!(found, whole),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_begin_with_a_bracket() {
+        let rows = Beginnings {
+            known: &[],
+            learned: None,
+            rows: true,
+        };
+        assert_eq!(find(br#"x"}],[ {"a":1}"#, 0, rows, true), Resume::Record(5));
+    }
 }
