@@ -1,2 +1,5 @@
-//! qtrail
-fn main() {}
+//! The `qtrail` program: see `qtrail --help`.
+
+fn main() -> std::process::ExitCode {
+    qtrail::cli::main()
+}

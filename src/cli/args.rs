@@ -1,0 +1,578 @@
+//! What can be typed: every command, flag and default, once.
+//!
+//! Enters: nothing. Leaves: the definitions from which parsing, `--help`, the man pages and the
+//! shell completions are made. What must hold: a flag that sets a configuration key only carries
+//! text here; its value is checked where all sources of that key are (see `config`).
+
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::config::{Flags, keys, value};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    an error, told on standard error
+  2    wrong usage or configuration
+  3    finished, but some records went to the dead letters (convert, replay)
+  130  stopped at once by a second SIGINT or SIGTERM, without waiting for the collector
+
+Try it without a server or an account:
+  qtrail demo
+
+Every setting: https://github.com/qtrail/qtrail/blob/main/docs/configuration.md";
+
+/// Turns what Amazon Q Developer did, as AWS CloudTrail recorded it, into OpenTelemetry log
+/// records and spans.
+#[derive(Debug, Parser)]
+#[command(name = "qtrail", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// A configuration file (YAML). Flags and QTRAIL_* variables win over it.
+    #[arg(long, global = true, value_name = "FILE", env = "QTRAIL_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as
+    /// `info,qtrail::export=debug` [default: info] [env: QTRAIL_LOG_LEVEL]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+
+    /// How log lines look [default: text] [env: QTRAIL_LOG_FORMAT]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = PossibleValuesParser::new(keys::LOG_FORMATS))]
+    pub log_format: Option<String>,
+
+    /// Log more: the same as --log-level debug.
+    #[arg(short, long, global = true, conflicts_with_all = ["log_level", "quiet"])]
+    pub verbose: bool,
+
+    /// Log errors only, and draw no progress bars.
+    #[arg(short, long, global = true, conflicts_with = "log_level")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the help texts are on the arguments' structs")]
+pub enum Command {
+    Run(RunArgs),
+    Convert(ConvertArgs),
+    Explain(ExplainArgs),
+    Check(CheckArgs),
+    Replay(ReplayArgs),
+    Demo(DemoArgs),
+    Sample(SampleArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Where events are sent: shared by all commands that export.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Where events go")]
+pub struct ExportArgs {
+    /// The collector, such as http://localhost:4317 (gRPC) or https://host:4318 (HTTP).
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub endpoint: Option<String>,
+
+    /// How events are carried to the collector [default: grpc]
+    #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(keys::PROTOCOLS))]
+    pub protocol: Option<String>,
+
+    /// A header for every request; may be given several times. The value may be ${env:NAME} or
+    /// ${file:PATH}, which keeps a token out of the list of processes.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = NonEmptyStringValueParser::new())]
+    pub headers: Vec<String>,
+
+    /// What is sent, separated by commas [default: logs,traces]
+    #[arg(long, value_name = "SIGNALS", value_delimiter = ',', value_parser = PossibleValuesParser::new(keys::SIGNALS))]
+    pub signals: Vec<String>,
+}
+
+/// Which events are kept: shared by all commands that read records.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which events")]
+pub struct SelectArgs {
+    /// What Amazon Q did, or every record [default: amazon-q]
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(keys::SELECTS))]
+    pub select: Option<String>,
+}
+
+/// Watch a directory and deliver every Amazon Q event to a collector, at least once.
+///
+/// Reads what is there (oldest first), then what comes. A file counts as done only once the
+/// collector has accepted each of its events, or the dead letters hold it; qtrail can be killed at
+/// any moment without losing one.
+///
+/// SIGTERM or SIGINT stops reading, waits for the collector (shutdown.timeout, 15 s) and exits 0; a
+/// second one exits at once.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail run /var/log/cloudtrail --endpoint http://localhost:4317
+  qtrail run /var/log/cloudtrail --endpoint https://otlp.example.com --protocol http/protobuf \\
+      --header 'authorization=${file:/run/secrets/token}'
+  qtrail run --config /etc/qtrail/config.yaml --print-config
+  qtrail run trail/ --once          # deliver what is there, then exit: for cron
+
+Without --endpoint, the OTEL_EXPORTER_OTLP_* variables decide, else http://localhost:4317.
+Every configuration key can be set by a variable: export.endpoint by QTRAIL_EXPORT_ENDPOINT.")]
+pub struct RunArgs {
+    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+
+    /// Where events go.
+    #[command(flatten)]
+    pub export: ExportArgs,
+
+    /// Append OTLP JSON lines to this file instead of sending (`-`: standard output)
+    #[arg(long, value_name = "FILE", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Where events go")]
+    pub output: Option<PathBuf>,
+
+    /// Which events are kept.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Where qtrail remembers what was delivered [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/qtrail, else ~/.local/state/qtrail] [env: QTRAIL_STATE]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
+    pub state: Option<PathBuf>,
+
+    /// Where records go that cannot be delivered [default: dead-letters.jsonl in the state
+    /// directory] [env: QTRAIL_DEAD_LETTERS_PATH]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// Deliver what is there, then exit.
+    #[arg(long, help_heading = "What is done")]
+    pub once: bool,
+
+    /// Print the resulting configuration, each value with its source and secrets masked, and exit.
+    #[arg(long, help_heading = "What is done")]
+    pub print_config: bool,
+}
+
+/// Convert files once: to OTLP JSON lines, flat JSON events, or a collector.
+///
+/// Reads CloudTrail in any of its containers (log files, NDJSON, LookupEvents, EventBridge,
+/// CloudWatch Logs, …), gzip or not, recognized by content. Keeps no state.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail convert trail/ > events.jsonl
+  aws cloudtrail lookup-events | qtrail convert - --format events | jq .
+  qtrail convert trail/ --endpoint http://localhost:4317
+  qtrail convert trail/ --output discard --summary json   # how fast is it here?
+
+Exit codes: 0 done; 1 error; 2 usage or configuration; 3 done, but some records were dead letters.")]
+pub struct ConvertArgs {
+    /// Files, directories (with all below them), or `-` for standard input.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// `-` (standard output), a file, or `discard` (all the work, no output: for timing)
+    #[arg(long, short, value_name = "FILE", default_value = "-", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Where events go")]
+    pub output: PathBuf,
+
+    /// Where events go.
+    #[command(flatten)]
+    pub export: ExportArgs,
+
+    /// How the output looks. With `events`, one flat JSON object an event.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        conflicts_with = "endpoint",
+        help_heading = "Where events go"
+    )]
+    pub format: Format,
+
+    /// Which events are kept.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Where records go that cannot be converted or that the collector refuses. Without it, they
+    /// are told on standard error.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// The summary on standard error. With `json`, its last line is one JSON object: files, read,
+    /// exported, filtered, duplicate, dead_lettered, bytes, seconds.
+    #[arg(long, value_enum, default_value_t, help_heading = "What is told")]
+    pub summary: Summary,
+}
+
+/// What `convert` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// OTLP JSON lines, as the collector's file exporter writes them.
+    #[default]
+    Otlp,
+    /// One flat JSON object an event, for jq, Vector or Kafka.
+    Events,
+}
+
+/// How a command ends its talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Summary {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Show what a record becomes, and why: its class, identity, ids, each attribute and its source.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail explain trail.json.gz                 # the first Amazon Q event
+  qtrail explain trail.json.gz --index 17      # the 18th record, whatever it is
+  qtrail explain - --all < trail.json")]
+pub struct ExplainArgs {
+    /// A file in any of CloudTrail's containers, or `-` for standard input.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// The record with this number in the file, counted from 0.
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    pub index: Option<u64>,
+
+    /// Every selected record, not only the first.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Which events are kept.
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+/// Check the configuration, the directories and the collector, and say what to mend.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail check --config /etc/qtrail/config.yaml
+  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary
+
+Exit codes: 0 all is well; 1 something is not; 2 the configuration is wrong.")]
+pub struct CheckArgs {
+    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+
+    /// Where events go.
+    #[command(flatten)]
+    pub export: ExportArgs,
+
+    /// Where qtrail remembers what was delivered [env: QTRAIL_STATE]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
+    pub state: Option<PathBuf>,
+
+    /// Send one log record and one span, marked `qtrail.canary` = true, and wait for the answer.
+    #[arg(long, help_heading = "What is done")]
+    pub canary: bool,
+}
+
+/// Send dead letters again, after what was wrong has been mended.
+///
+/// Records that are refused again go to new dead letters. The file itself is left as it is.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail replay dead-letters.jsonl --endpoint http://localhost:4317
+  qtrail replay dead-letters.jsonl --dead-letters still-dead.jsonl
+
+Exit codes: 0 all were accepted; 1 error; 2 usage or configuration; 3 some were refused again.")]
+pub struct ReplayArgs {
+    /// A file of dead letters, or `-` for standard input.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// Where events go.
+    #[command(flatten)]
+    pub export: ExportArgs,
+
+    /// Which events are kept.
+    #[command(flatten)]
+    pub select: SelectArgs,
+
+    /// Where records go that are refused again [default: FILE with `.replay` appended]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// The summary on standard error, as for `convert`.
+    #[arg(long, value_enum, default_value_t, help_heading = "What is told")]
+    pub summary: Summary,
+}
+
+/// See the whole thing work, on a small made-up trail: no server, no account.
+///
+/// Writes the trail to a temporary directory, runs the real pipeline on it against a collector
+/// inside this process, and prints what arrived: conversations, calls that Amazon Q made, the dead
+/// letter with its reason, the repeat, and the balance.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail demo
+  qtrail demo --endpoint http://localhost:4317   # into a real collector
+  qtrail demo --dir /tmp/trail                   # keep the files")]
+pub struct DemoArgs {
+    /// Send to this collector (gRPC) instead of the one inside.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub endpoint: Option<String>,
+
+    /// Write the trail here, and keep it.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}
+
+/// Write a made-up trail of any size, for trying and for load.
+///
+/// The same seed gives the same bytes.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail sample trail/ --events 10000 --files 50 --gzip
+  qtrail sample -o - --events 20 --share 100 | qtrail convert -
+  qtrail sample trail/ --size 1GiB --share 2 --seed 7")]
+#[command(group = clap::ArgGroup::new("where").required(true))]
+pub struct SampleArgs {
+    /// The directory to write log files to, named as CloudTrail names them.
+    #[arg(value_name = "DIR", group = "where", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+
+    /// Write one file instead (`-`: standard output)
+    #[arg(long, short, value_name = "FILE", group = "where", conflicts_with = "files", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// How many events.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        conflicts_with = "size"
+    )]
+    pub events: u64,
+
+    /// How many bytes of JSON instead, such as 100MiB.
+    #[arg(long, value_name = "BYTES", value_parser = value::size)]
+    pub size: Option<u64>,
+
+    /// How many of a hundred events are Amazon Q's.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub share: u8,
+
+    /// Where the made-up values start from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Over how many files the events are spread.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub files: u32,
+
+    /// Compress, as CloudTrail does.
+    #[arg(long)]
+    pub gzip: bool,
+}
+
+/// Print the completions for a shell.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail completions bash > /etc/bash_completion.d/qtrail
+  qtrail completions zsh > \"${fpath[1]}/_qtrail\"
+  qtrail completions fish > ~/.config/fish/completions/qtrail.fish")]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Write the man pages: one to standard output, or all into a directory.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  qtrail man | man -l -
+  qtrail man /usr/local/share/man/man1")]
+pub struct ManArgs {
+    /// Write one page for each command here.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}
+
+impl Globals {
+    fn set(&self, flags: &mut Flags) {
+        if let Some(level) = &self.log_level {
+            flags.set("log.level", "--log-level", level);
+        } else if self.verbose {
+            flags.set("log.level", "--verbose", "debug");
+        } else if self.quiet {
+            flags.set("log.level", "--quiet", "error");
+        }
+        if let Some(format) = &self.log_format {
+            flags.set("log.format", "--log-format", format);
+        }
+    }
+}
+
+impl ExportArgs {
+    fn set(&self, flags: &mut Flags) {
+        set(
+            flags,
+            "export.endpoint",
+            "--endpoint",
+            self.endpoint.as_ref(),
+        );
+        set(
+            flags,
+            "export.protocol",
+            "--protocol",
+            self.protocol.as_ref(),
+        );
+        for header in &self.headers {
+            flags.set("export.headers", "--header", header);
+        }
+        for signal in &self.signals {
+            flags.set("signals", "--signals", signal);
+        }
+    }
+}
+
+impl RunArgs {
+    /// What the command line sets.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.export.set(&mut flags);
+        set(
+            &mut flags,
+            "select",
+            "--select",
+            self.select.select.as_ref(),
+        );
+        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
+        set_path(&mut flags, "export.file", "--output", self.output.as_ref());
+        set_path(&mut flags, "state", "--state", self.state.as_ref());
+        set_path(
+            &mut flags,
+            "dead_letters.path",
+            "--dead-letters",
+            self.dead_letters.as_ref(),
+        );
+        flags
+    }
+}
+
+impl ConvertArgs {
+    /// What the command line sets; `--output` is the command's own matter.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.export.set(&mut flags);
+        set(
+            &mut flags,
+            "select",
+            "--select",
+            self.select.select.as_ref(),
+        );
+        set_path(
+            &mut flags,
+            "dead_letters.path",
+            "--dead-letters",
+            self.dead_letters.as_ref(),
+        );
+        flags
+    }
+}
+
+impl ExplainArgs {
+    /// What the command line sets.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        set(
+            &mut flags,
+            "select",
+            "--select",
+            self.select.select.as_ref(),
+        );
+        flags
+    }
+}
+
+impl CheckArgs {
+    /// What the command line sets.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.export.set(&mut flags);
+        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
+        set_path(&mut flags, "state", "--state", self.state.as_ref());
+        flags
+    }
+}
+
+impl ReplayArgs {
+    /// What the command line sets.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.export.set(&mut flags);
+        set(
+            &mut flags,
+            "select",
+            "--select",
+            self.select.select.as_ref(),
+        );
+        set_path(
+            &mut flags,
+            "dead_letters.path",
+            "--dead-letters",
+            self.dead_letters.as_ref(),
+        );
+        flags
+    }
+}
+
+impl DemoArgs {
+    /// What the command line sets.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        set(
+            &mut flags,
+            "export.endpoint",
+            "--endpoint",
+            self.endpoint.as_ref(),
+        );
+        flags
+    }
+}
+
+fn set(flags: &mut Flags, key: &'static str, flag: &'static str, text: Option<&String>) {
+    if let Some(text) = text {
+        flags.set(key, flag, text);
+    }
+}
+
+fn set_path(flags: &mut Flags, key: &'static str, flag: &'static str, path: Option<&PathBuf>) {
+    if let Some(path) = path {
+        flags.set(key, flag, path.as_os_str());
+    }
+}
