@@ -64,8 +64,12 @@ pub(crate) const EVENT_VERSION: Field = field(
     "`eventVersion`",
     Collector,
 );
-pub(crate) const API_VERSION: Field =
-    field("aws.cloudtrail.api_version", Both, "`apiVersion`", Qtrail);
+pub(crate) const API_VERSION: Field = field(
+    "aws.cloudtrail.api_version",
+    Both,
+    "`apiVersion`",
+    Collector,
+);
 pub(crate) const EVENT_CATEGORY: Field =
     field("aws.event.category", Both, "`eventCategory`", Collector);
 pub(crate) const READ_ONLY: Field = field(
@@ -84,12 +88,12 @@ pub(crate) const REQUEST_ID: Field = field(otel::AWS_REQUEST_ID, Both, "`request
 pub(crate) const SHARED_EVENT_ID: Field =
     field("aws.shared_event_id", Both, "`sharedEventID`", Collector);
 pub(crate) const VPC_ENDPOINT_ID: Field =
-    field("aws.vpc_endpoint.id", Both, "`vpcEndpointId`", Collector);
+    field("aws.vpc_endpoint.id", Both, "`vpcEndpointId`", Qtrail);
 pub(crate) const VPC_ENDPOINT_ACCOUNT_ID: Field = field(
     "aws.vpc_endpoint.account_id",
     Both,
     "`vpcEndpointAccountId`",
-    Collector,
+    Qtrail,
 );
 pub(crate) const RPC_SYSTEM_NAME: Field = field(
     otel::RPC_SYSTEM_NAME,
@@ -198,7 +202,7 @@ pub(crate) const IDENTITY_ACCOUNT_ID: Field = field(
     "aws.user_identity.account_id",
     Both,
     "`userIdentity.accountId`",
-    Qtrail,
+    Collector,
 );
 pub(crate) const ACCESS_KEY_ID: Field = field(
     "aws.access_key.id",
@@ -282,7 +286,7 @@ pub(crate) const FEDERATED_PROVIDER: Field = field(
     "aws.user_identity.session_context.web_id.federated_provider",
     Both,
     "`userIdentity.sessionContext.webIdFederationData.federatedProvider`",
-    Collector,
+    Qtrail,
 );
 pub(crate) const ROLE_SESSION_NAME: Field = field(
     "aws.role_session.name",
@@ -464,7 +468,7 @@ pub(crate) const ADDITIONAL_EVENT_DATA: Field = field(
     "aws.cloudtrail.additional_event_data",
     Log,
     "`additionalEventData`, with `maps: true`",
-    Qtrail,
+    Collector,
 );
 pub(crate) const SERVICE_EVENT_DETAILS: Field = field(
     "aws.cloudtrail.service_event_details",
@@ -598,3 +602,63 @@ pub static FIELDS: &[Field] = &[
     RESOURCES,
     UNMAPPED,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mapping.md");
+    const BEGIN: &str = "<!-- the tables: written from the code by UPDATE_DOCS=1 cargo test -->\n";
+    const END: &str = "<!-- the end of the tables -->\n";
+
+    /// The first row of each table.
+    const TABLES: &[(&str, Field)] = &[
+        ("Resource", SERVICE_NAME),
+        ("The call", LOG_RECORD_UID),
+        ("Who called (`userIdentity`)", USER_ID),
+        ("Amazon Q", EVENT_CLASS),
+        ("The objects", REQUEST_PARAMETERS),
+    ];
+
+    fn tables() -> String {
+        let mut out = String::new();
+        for field in FIELDS {
+            if let Some((title, _)) = TABLES.iter().find(|(_, first)| first == field) {
+                out += &format!("\n### {title}\n\n| attribute | from | on | name |\n| --- | --- | --- | --- |\n");
+            }
+            out += &format!(
+                "| `{}` | {} | {} | {} |\n",
+                field.name,
+                field.from,
+                match field.on {
+                    Both => "both",
+                    Log => "log",
+                    Span => "span",
+                    Resource => "resource",
+                },
+                match field.stability {
+                    Stable => "stable",
+                    Development => "in development",
+                    Collector => "the Collector's",
+                    Qtrail => "qtrail's",
+                },
+            );
+        }
+        out + "\n"
+    }
+
+    #[test]
+    fn the_page_shows_the_tables_of_the_code() {
+        let page = fs::read_to_string(PAGE).expect("docs/mapping.md");
+        let (before, rest) = page.split_once(BEGIN).expect("where the tables begin");
+        let (shown, after) = rest.split_once(END).expect("where the tables end");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let page = [before, BEGIN, &tables(), END, after].concat();
+            fs::write(PAGE, page).expect("docs/mapping.md");
+        } else {
+            assert_eq!(shown, tables(), "UPDATE_DOCS=1 cargo test writes the page");
+        }
+    }
+}
