@@ -6,6 +6,7 @@
 
 mod attributes;
 mod mapping;
+mod redact;
 
 use std::collections::{BTreeSet, HashMap};
 
