@@ -1,7 +1,13 @@
-//! What is logged, as a filter.
+//! Log lines on standard error.
 
+use std::io::IsTerminal;
+
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use super::Settings;
 
 /// A level, or a filter such as `info,qtrail::export=debug`.
 ///
@@ -21,4 +27,44 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder()
         .parse(text)
         .map_err(|error| format!("{text:?} is no filter: {error}"))
+}
+
+/// The layer that writes to standard error: text, in colour on a terminal alone, or JSON.
+pub(super) fn layer<S>(settings: &Settings) -> anyhow::Result<impl Layer<S> + use<S>>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let filter = filter(&settings.log_filter).map_err(anyhow::Error::msg)?;
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let layer = if settings.log_json {
+        lines.json().flatten_event(true).boxed()
+    } else {
+        // https://no-color.org
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        lines
+            .with_ansi(std::io::stderr().is_terminal() && !plain)
+            .boxed()
+    };
+    Ok(layer.with_filter(filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_filters_are_told_from_misspelt_ones() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "info,qtrail::export=debug",
+            "qtrail=trace",
+        ] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        for text in ["inof", "loud", "info,debgu", "qtrail=loud"] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+    }
 }
