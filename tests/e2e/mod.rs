@@ -70,7 +70,9 @@ fn wait_for_ids(back_end: &BackEnd, ids: &[String]) -> Records {
 
 #[test]
 fn every_attribute_of_the_published_samples_arrives_over_every_protocol() {
-    let Some(otelcol) = otelcol("every_attribute_of_the_published_samples") else {
+    let Some(otelcol) =
+        otelcol("every_attribute_of_the_published_samples_arrives_over_every_protocol")
+    else {
         return;
     };
     for protocol in PROTOCOLS {

@@ -19,11 +19,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// The collector's program, or a line that says why a test is skipped.
 pub(crate) fn otelcol(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("QTRAIL_E2E_COLLECTOR").map(PathBuf::from) else {
-        // Not `eprintln!`: the test harness would hide it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR"
-        );
+        // Not `eprintln!`, which the test harness would hide; in one write, so that nothing comes between.
+        let line = format!("e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     };
     assert!(
