@@ -18,13 +18,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(item) = records.next()? {
         match item {
             Item::Record { position, bytes } if selector.may_select(bytes) => {
-                match Event::parse(bytes, limits.depth) {
-                    Ok(event) if selector.selects(&event) => {
+                match Event::parse(bytes, limits.depth).map(|event| selector.select(event)) {
+                    Ok(Some(event)) => {
                         let placement = Placement::of(&event);
                         let observed = observed_time(&name, None);
-                        convert(&event, &placement, observed, &options, &mut encoder);
+                        convert(event, &placement, observed, &options, &mut encoder);
                     }
-                    Ok(_) => {}
+                    Ok(None) => {}
                     Err(reason) => eprintln!("record {}: {reason}", position.index),
                 }
             }
