@@ -191,22 +191,26 @@ impl Scanner {
                     _ => break Step::Error(at, "expected `,` or `]`"),
                 },
                 State::Key | State::FirstKey if byte == b'"' => {
-                    if self.open.len() > 1 {
-                        State::Text(true)
-                    } else {
-                        let end = plain_run(bytes, at + 1);
-                        match bytes.get(end) {
-                            None if end - at <= LONGEST_KEY => break Step::More(at),
-                            Some(b'"') => {
+                    // The quick way where the key is in one piece and a colon follows at once.
+                    let end = plain_run(bytes, at + 1);
+                    let outermost = self.open.len() == 1;
+                    match bytes.get(end) {
+                        None if outermost && end - at <= LONGEST_KEY => break Step::More(at),
+                        Some(b'"') => {
+                            if outermost {
                                 self.last = Keys::of(&bytes[at + 1..end]);
                                 self.keys |= self.last;
-                                at = end;
-                                State::Colon
                             }
-                            _ => {
+                            let colon = bytes.get(end + 1) == Some(&b':');
+                            at = end + usize::from(colon);
+                            if colon { State::Value } else { State::Colon }
+                        }
+                        _ => {
+                            if outermost {
                                 self.last = Keys::NONE;
-                                State::Text(true)
                             }
+                            at = end - 1;
+                            State::Text(true)
                         }
                     }
                 }
@@ -229,7 +233,16 @@ impl Scanner {
                 State::Colon if byte == b':' => State::Value,
                 State::Colon => break Step::Error(at, "expected `:`"),
                 State::Value | State::FirstValue => match byte {
-                    b'"' => State::Text(false),
+                    b'"' => {
+                        let end = plain_run(bytes, at + 1);
+                        if bytes.get(end) == Some(&b'"') && !self.open.is_empty() {
+                            at = end;
+                            State::After
+                        } else {
+                            at = end - 1;
+                            State::Text(false)
+                        }
+                    }
                     b'{' | b'[' => {
                         if byte == b'[' && self.at_container() {
                             break Step::Container(at);

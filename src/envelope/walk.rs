@@ -332,7 +332,10 @@ impl<R: Read> Walk<R> {
         self.entered = true;
         self.at += 1;
         let object = std::mem::replace(&mut self.scanner, Scanner::new());
-        self.enter(Container::under(object.last_key()), Some(object));
+        self.enter(
+            Container::under(object.last_key(), object.keys()),
+            Some(object),
+        );
     }
 
     fn value_ends_early(&mut self) -> Option<Found> {
@@ -487,8 +490,7 @@ impl<R: Read> Walk<R> {
             self.at = from + next as u64;
             let found = self.lost(false);
             if line {
-                self.frame = None;
-                self.adrift = false;
+                self.adrift = self.frame.take().is_some();
             } else if self.frame.is_none() {
                 self.adrift = true;
             }

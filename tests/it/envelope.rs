@@ -262,6 +262,21 @@ mod containers {
     }
 
     #[test]
+    fn a_firehose_record_without_data_is_no_prompt_log() {
+        let unit = json!({"requestId": "r", "records": [{"x": 1}, {"data": base64(event("A"))}, {"data": "?"}]});
+        let unit = unit
+            .to_string()
+            .replace("\"records\"", "\"requestId\":\"r\",\"records\"");
+        assert_eq!(words(unit), ["not_cloudtrail", "+A", "not_cloudtrail"]);
+    }
+
+    #[test]
+    fn an_envelope_around_nothing_is_refused() {
+        let unit = json!({"Events": [{"EventId": "1", "CloudTrailEvent": ""}]}).to_string();
+        assert_eq!(words(unit), ["not_cloudtrail"]);
+    }
+
+    #[test]
     fn envelopes_nest_only_so_deep() {
         let mut text = event("A");
         for _ in 0..10 {
@@ -386,6 +401,17 @@ mod bad_input {
             words(format!("{{\"Records\":x[{a},{b}]}}\n{a}")),
             ["not_json", "+A", "+B", "+A"]
         );
+    }
+
+    #[test]
+    fn a_broken_first_record_of_an_array_in_lines_costs_one_record() {
+        let sorted = |name: &str| format!("{{\"awsRegion\":\"r\",\"eventName\":\"{name}\"}}");
+        let unit = format!(
+            "[\n{{\"awsRegion\":x}},\n{},\n{}\n]\n",
+            sorted("A"),
+            sorted("B")
+        );
+        assert_eq!(words(unit), ["not_json", "+A", "+B"]);
     }
 
     #[test]
