@@ -316,7 +316,7 @@ impl<R: Read> Walk<R> {
 
     /// An array under a key that events come in begins at `at`.
     fn container(&mut self) {
-        if self.held.is_whole() {
+        if self.is_holdable(self.at) {
             let beginning = self.window.slice(self.held.start(), self.at);
             let log_events = self.scanner.last_key() == Keys::LOG_EVENTS;
             if log_events && is_control_message(beginning) {
@@ -332,6 +332,12 @@ impl<R: Read> Walk<R> {
             Container::under(object.last_key(), object.keys()),
             Some(object),
         );
+    }
+
+    /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
+    /// depends on how the bytes came.)
+    fn is_holdable(&self, end: u64) -> bool {
+        end - self.held.start() <= self.bounds.value_bytes as u64
     }
 
     fn value_ends_early(&mut self) -> Option<Found> {

@@ -36,7 +36,7 @@ impl<R: Read> Walk<R> {
             return Ok(None);
         }
         let keys = self.scanner.keys();
-        if !self.held.is_whole() {
+        if !self.is_holdable(end) {
             let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
             let known = self.known.or(digest.then_some(Skipped::Digest));
             if let Some(known) = known {
