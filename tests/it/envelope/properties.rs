@@ -86,7 +86,11 @@ fn damage_loses_no_byte_in_silence() {
     runner
         .run(&strategy, |((unit, _), damage)| {
             let unit = damaged(&unit, &damage);
-            let separators = |bytes: &[u8]| bytes.iter().all(|b| b" \n,[]}".contains(b));
+            // Damage can put an array of the event's own at the start of a line: a container then.
+            let separators = |bytes: &[u8]| {
+                let gap = String::from_utf8_lossy(bytes).replace("{\"Records\":[", "");
+                gap.bytes().all(|b| b" \n,[]}".contains(&b))
+            };
             let mut upto = 0;
             for (index, seen) in read(&unit).into_iter().enumerate() {
                 let (position, bytes) = match seen {
