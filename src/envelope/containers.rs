@@ -28,17 +28,20 @@ pub(super) enum Container {
     LogEvents,
     /// `QueryResultRows`: CloudTrail Lake.
     Rows,
-    /// `records`: Firehose, or a prompt log.
+    /// `records` beside a `requestId`: Firehose.
+    Firehose,
+    /// `records` alone: Firehose's too, or a prompt log.
     Delivered,
 }
 
 impl Container {
-    /// The container that stands under a key.
-    pub(super) fn under(key: Keys) -> Self {
+    /// The container that stands under a key, in an object with these keys before it.
+    pub(super) fn under(key: Keys, keys: Keys) -> Self {
         match key {
             Keys::EVENTS => Container::Events,
             Keys::LOG_EVENTS => Container::LogEvents,
             Keys::ROWS => Container::Rows,
+            Keys::DELIVERED if keys.any(Keys::REQUEST) => Container::Firehose,
             Keys::DELIVERED => Container::Delivered,
             _ => Container::Records,
         }
@@ -52,7 +55,7 @@ impl Container {
             Container::Events => &[b"EventId"],
             Container::LogEvents => &[b"id"],
             Container::Rows => &[],
-            Container::Delivered => &[b"data", b"recordId"],
+            Container::Firehose | Container::Delivered => &[b"data", b"recordId"],
         }
     }
 }
@@ -227,6 +230,7 @@ impl<'a> Object<'a> {
                     Verdict::Inner(message)
                 }
             }),
+            Some(Container::Firehose) => self.string(b"data").map(|data| encoded(&data)),
             Some(Container::Delivered) => Some(match self.string(b"data") {
                 Some(data) => encoded(&data),
                 None => Verdict::PromptLog,
@@ -263,7 +267,8 @@ fn row(row: &[u8]) -> Verdict<'_> {
     if cells.is_empty() {
         return refuse("an empty row");
     }
-    if let Some((_, event)) = cells.iter().find(|(key, _)| key == b"eventJson") {
+    let whole = |(key, value): &&(Vec<u8>, &[u8])| key == b"eventJson" && value.starts_with(b"\"");
+    if let Some((_, event)) = cells.iter().find(whole) {
         return Verdict::Inner(unescape(event));
     }
     let mut record = vec![b'{'];

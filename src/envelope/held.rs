@@ -32,11 +32,6 @@ impl Held {
         self.start
     }
 
-    /// Whether all of its bytes are still in the window.
-    pub(super) fn is_whole(&self) -> bool {
-        self.hashed.is_none()
-    }
-
     /// The first byte that is still in the window.
     pub(super) fn first_held(&self) -> u64 {
         self.hashed.as_ref().map_or(self.start, |(_, upto)| *upto)
@@ -59,7 +54,7 @@ impl Held {
     /// What is kept of the piece if it ends here: its bytes if they are no more than `most`.
     pub(super) fn evidence<R: Read>(&self, window: &Window<R>, end: u64, most: usize) -> Evidence {
         let length = end - self.start;
-        if self.is_whole() && length <= most as u64 {
+        if self.hashed.is_none() && length <= most as u64 {
             return Evidence::Bytes(window.slice(self.start, end).to_vec());
         }
         let mut hash = match &self.hashed {

@@ -22,6 +22,8 @@ impl Keys {
     pub(super) const DIGEST_END: Keys = Keys(1 << 8);
     /// `data`, where Firehose puts a record.
     pub(super) const DATA: Keys = Keys(1 << 9);
+    /// `requestId`, which Firehose writes before its records.
+    pub(super) const REQUEST: Keys = Keys(1 << 10);
 
     const CONTAINERS: Keys = Keys(
         Self::RECORDS.0 | Self::EVENTS.0 | Self::LOG_EVENTS.0 | Self::ROWS.0 | Self::DELIVERED.0,
@@ -40,6 +42,7 @@ impl Keys {
             b"logFiles" => Keys::LOG_FILES,
             b"digestEndTime" => Keys::DIGEST_END,
             b"data" => Keys::DATA,
+            b"requestId" => Keys::REQUEST,
             b"detail-type" | b"CloudTrailEvent" | b"awslogs" | b"kinesis" | b"s3" | b"body"
             | b"Sns" | b"messageId" | b"Message" | b"messageType" | b"message" => Keys::WRAPPER,
             _ => Keys::NONE,

@@ -233,6 +233,10 @@ impl<R: Read> Records<R> {
         {
             return self.made(start, end, text);
         }
+        if text.trim_ascii().is_empty() {
+            let detail = "an empty text where an event was expected".to_owned();
+            return self.refuse(start, end, Reason::NotCloudTrail { detail });
+        }
         if self.inner.len() == DEEPEST_INNER {
             let detail = format!("envelopes nest more than {DEEPEST_INNER} deep");
             return self.refuse(start, end, Reason::NotCloudTrail { detail });

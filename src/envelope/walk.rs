@@ -9,23 +9,19 @@
 //! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
 //! that a reader's error in the middle loses nothing.
 
+mod follow;
+mod lost;
+
 use std::io::{self, Read};
 
 use super::Skipped;
 use super::containers::{Container, is_control_message};
-use super::gzip::Fault;
 use super::held::Held;
 use super::keys::Keys;
-use super::resume::{Beginnings, Resume, find};
 use super::scan::{DEEPEST, Scanner, Step};
-use super::text::first_key;
 use super::window::Window;
 use crate::reject::{Evidence, Reason};
 
-/// White space after a value that is looked through for what follows it.
-const LONGEST_GAP: usize = 4 << 10;
-/// The longest first key that is learned from a good record.
-const LONGEST_KEY: usize = 32;
 /// What CloudTrail writes to a topic when it is set up.
 const VALIDATION_MESSAGE: &[u8] = b"CloudTrail validation message.";
 /// What the base64 text of a gzip stream begins with.
@@ -320,7 +316,7 @@ impl<R: Read> Walk<R> {
 
     /// An array under a key that events come in begins at `at`.
     fn container(&mut self) {
-        if self.held.is_whole() {
+        if self.is_holdable(self.at) {
             let beginning = self.window.slice(self.held.start(), self.at);
             let log_events = self.scanner.last_key() == Keys::LOG_EVENTS;
             if log_events && is_control_message(beginning) {
@@ -332,7 +328,16 @@ impl<R: Read> Walk<R> {
         self.entered = true;
         self.at += 1;
         let object = std::mem::replace(&mut self.scanner, Scanner::new());
-        self.enter(Container::under(object.last_key()), Some(object));
+        self.enter(
+            Container::under(object.last_key(), object.keys()),
+            Some(object),
+        );
+    }
+
+    /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
+    /// depends on how the bytes came.)
+    fn is_holdable(&self, end: u64) -> bool {
+        end - self.held.start() <= self.bounds.value_bytes as u64
     }
 
     fn value_ends_early(&mut self) -> Option<Found> {
@@ -349,93 +354,6 @@ impl<R: Read> Walk<R> {
         Some(self.ends_early("record", evidence))
     }
 
-    /// A value ended at `at`: judges it by what follows.
-    fn follow(&mut self) -> io::Result<Option<Found>> {
-        if let Some(gap) = self.misplaced()? {
-            self.at += gap as u64;
-            let at = self.at;
-            self.broken(not_json(at, "a record ends here, and yet it goes on"));
-            return Ok(None);
-        }
-        let (start, end) = (self.held.start(), self.at);
-        let within = self.frame.as_ref().map(|frame| frame.container);
-        if within.is_some() {
-            self.phase = Phase::Between;
-        } else {
-            self.phase = Phase::Top;
-            self.take_line_end();
-        }
-        if within.is_none() && self.entered || self.frame.as_ref().is_some_and(|f| f.ignored) {
-            return Ok(None);
-        }
-        let keys = self.scanner.keys();
-        if !self.held.is_whole() {
-            let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
-            let known = self.known.or(digest.then_some(Skipped::Digest));
-            if let Some(known) = known {
-                return Ok(Some(Found::Skipped(known)));
-            }
-            let evidence = self.held.evidence(&self.window, end, 0);
-            return Ok(Some(Found::Reject {
-                start,
-                end,
-                reason: Reason::EventTooLarge {
-                    limit: self.bounds.evidence_bytes as u64,
-                },
-                evidence,
-            }));
-        }
-        self.learn(start, end);
-        Ok(Some(Found::Value(Value {
-            start,
-            end,
-            keys,
-            deepest: self.scanner.deepest(),
-            within,
-        })))
-    }
-
-    /// Where, after the value that ended at `at`, something stands that cannot follow a value.
-    fn misplaced(&mut self) -> io::Result<Option<usize>> {
-        let in_container = self.frame.is_some();
-        let (mut gap, mut comma) = (0, false);
-        loop {
-            let Some(byte) = self.peek(gap)? else {
-                return Ok(None);
-            };
-            match byte {
-                b'\n' if !in_container => return Ok(None),
-                b',' if !comma => comma = true,
-                _ if is_space(byte) && gap < LONGEST_GAP => {}
-                b'"' => return Ok(Some(gap)),
-                b'}' | b':' if !comma => return Ok(Some(gap)),
-                _ => return Ok(None),
-            }
-            gap += 1;
-        }
-    }
-
-    /// Takes the end of the line, if it was read already, as part of the top-level value before it.
-    fn take_line_end(&mut self) {
-        let rest = self.window.from(self.at);
-        let spaces = rest
-            .iter()
-            .take_while(|&&b| matches!(b, b' ' | b'\t' | b'\r'))
-            .count();
-        if rest.get(spaces) == Some(&b'\n') {
-            self.at += spaces as u64 + 1;
-        }
-    }
-
-    fn learn(&mut self, start: u64, end: u64) {
-        if let Some(frame) = &mut self.frame
-            && frame.first_key.is_none()
-        {
-            let key = first_key(self.window.slice(start, end)).unwrap_or_default();
-            frame.first_key = (key.len() <= LONGEST_KEY).then(|| key.to_vec());
-        }
-    }
-
     /// A top-level text in base64.
     fn word(&mut self) -> io::Result<Option<Found>> {
         let start = self.held.start();
@@ -449,142 +367,6 @@ impl<R: Read> Walk<R> {
         }
         self.phase = Phase::Top;
         Ok(Some(Found::Base64(start, self.at)))
-    }
-
-    /// An error at `at`: the value from where it began on is lost.
-    fn broken(&mut self, reason: Reason) {
-        self.phase = Phase::Resume(reason);
-    }
-
-    fn resume(&mut self) -> io::Result<Option<Found>> {
-        let mut last = false;
-        loop {
-            // One byte before the error tells whether a line begins there.
-            let from = self.held.first_held().max(self.at.saturating_sub(1));
-            let skip = (self.at - from) as usize;
-            let bytes = self.window.from(from);
-            let (next, line) = match find(bytes, skip, self.beginnings(), last) {
-                Resume::Record(next) => (next, false),
-                Resume::Line(next) => (next, true),
-                Resume::NotBefore(next) => {
-                    self.at = from + next as u64;
-                    self.held.bound(
-                        &mut self.window,
-                        self.at.saturating_sub(1),
-                        self.bounds.evidence_bytes,
-                    );
-                    if self.window.fill()? {
-                        continue;
-                    }
-                    if !last {
-                        last = true;
-                        continue;
-                    }
-                    self.at = self.window.end();
-                    return Ok(Some(self.lost(true)));
-                }
-            };
-            self.at = from + next as u64;
-            let found = self.lost(false);
-            if line {
-                self.frame = None;
-                self.adrift = false;
-            } else if self.frame.is_none() {
-                self.adrift = true;
-            }
-            self.phase = match self.frame {
-                Some(_) => Phase::Between,
-                None => Phase::Top,
-            };
-            return Ok(Some(found));
-        }
-    }
-
-    fn beginnings(&self) -> Beginnings<'_> {
-        match &self.frame {
-            Some(frame) => Beginnings {
-                known: frame.container.first_keys(),
-                learned: frame.first_key.as_deref(),
-                rows: frame.container == Container::Rows,
-            },
-            None => Beginnings {
-                known: &[b"messageType"],
-                learned: None,
-                rows: false,
-            },
-        }
-    }
-
-    /// The reject of what was lost up to `at`.
-    fn lost(&mut self, ended: bool) -> Found {
-        let phase = if ended { Phase::Fault } else { Phase::Top };
-        let reason = match std::mem::replace(&mut self.phase, phase) {
-            Phase::Resume(reason) => reason,
-            _ => not_json(self.at, "expected a value"),
-        };
-        if ended {
-            self.top = self.at;
-        }
-        let evidence = self
-            .held
-            .evidence(&self.window, self.at, self.bounds.evidence_bytes);
-        Found::Reject {
-            start: self.held.start(),
-            end: self.at,
-            reason,
-            evidence,
-        }
-    }
-
-    /// The unit ends in the middle of something.
-    fn ends_early(&mut self, what: &'static str, evidence: Evidence) -> Found {
-        let end = self.window.end();
-        let start = match what {
-            "file" => end,
-            _ => self.held.start(),
-        };
-        let (reason, evidence) = match self.window.take_fault() {
-            None => (Reason::Truncated { what, at: end }, evidence),
-            Some(Fault::Truncated) => {
-                let what = "gzip stream";
-                (Reason::Truncated { what, at: end }, evidence)
-            }
-            Some(fault) => (self.faulty(fault), Evidence::Unit),
-        };
-        self.phase = Phase::End;
-        Found::Reject {
-            start,
-            end,
-            reason,
-            evidence,
-        }
-    }
-
-    /// A fault at the end that no value was cut by.
-    fn fault(&mut self) -> Option<Found> {
-        self.phase = Phase::End;
-        let fault = self.window.take_fault()?;
-        let end = self.window.end();
-        Some(Found::Reject {
-            start: end,
-            end,
-            reason: self.faulty(fault),
-            evidence: Evidence::Unit,
-        })
-    }
-
-    fn faulty(&self, fault: Fault) -> Reason {
-        let at = self.window.end();
-        match fault {
-            Fault::Truncated => Reason::Truncated {
-                what: "gzip stream",
-                at,
-            },
-            Fault::Damaged(detail) => Reason::BadGzip { at, detail },
-            Fault::TooLarge => Reason::InflatedTooLarge {
-                limit: self.bounds.inflated_bytes,
-            },
-        }
     }
 
     /// Moves on over bytes like these; the first other one.
