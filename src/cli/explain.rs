@@ -94,9 +94,13 @@ fn modified(file: &File) -> Option<i64> {
 /// An input that cannot be read, no such record in it, an output that cannot be written (but a
 /// reader that went away, as `head` does, is no error).
 pub fn explain<W: Write>(input: impl Read, options: &Explain, out: W) -> anyhow::Result<()> {
+    let select = match options.which {
+        Which::Index(_) => Select::All,
+        Which::First | Which::All => options.select,
+    };
     let mut explainer = Explainer {
         options,
-        selector: Selector::new(options.select, &options.lists),
+        selector: Selector::new(select, &options.lists),
         out,
         read: 0,
         explained: 0,
@@ -152,6 +156,13 @@ impl<W: Write> Explainer<'_, W> {
         Ok(())
     }
 
+    fn is_asked(&self, position: Position) -> bool {
+        match self.options.which {
+            Which::Index(index) => position.index == index,
+            Which::First | Which::All => true,
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.options.which != Which::All && self.explained > 0
     }
@@ -170,25 +181,16 @@ impl<W: Write> Explainer<'_, W> {
     }
 
     fn record(&mut self, position: Position, bytes: &[u8]) -> anyhow::Result<()> {
-        if let Which::Index(index) = self.options.which {
-            if position.index != index {
-                return Ok(());
-            }
-        } else if !self.selector.may_select(bytes) {
+        if !self.is_asked(position) || !self.selector.may_select(bytes) {
             return Ok(());
         }
         let event = match Event::parse(bytes, self.options.limits.depth) {
             Ok(event) => event,
             Err(reason) => return self.reject(position, &reason),
         };
-        let kept = Selector::new(Select::All, &self.options.lists)
-            .select(event)
-            .filter(|event| {
-                matches!(self.options.which, Which::Index(_))
-                    || self.options.select == Select::All
-                    || event.class() != Class::Other
-            });
-        let Some(event) = kept else { return Ok(()) };
+        let Some(event) = self.selector.select(event) else {
+            return Ok(());
+        };
         self.explained += 1;
         self.heading(position)?;
         if self.options.select == Select::AmazonQ && event.class() == Class::Other {
@@ -212,9 +214,7 @@ impl<W: Write> Explainer<'_, W> {
     }
 
     fn reject(&mut self, position: Position, reason: &Reason) -> anyhow::Result<()> {
-        if let Which::Index(index) = self.options.which
-            && position.index != index
-        {
+        if !self.is_asked(position) {
             return Ok(());
         }
         // A record that was asked for is explained by its reason.

@@ -129,12 +129,9 @@ impl Table {
 
 impl Sink for Table {
     fn begin(&mut self, head: &Head<'_>) {
-        self.fact(
-            "name",
-            printable(&head.name),
-            "the log record's event name, the span's name",
-        );
-        self.fact("time", time(head.time), "eventTime");
+        let severity = format!("{:?}", head.severity).to_uppercase();
+        let (name, at) = (printable(&head.name), time(head.time));
+        self.title = format!("{name} at {at}, {severity}");
         if head.observed != head.time {
             self.fact(
                 "observed",
