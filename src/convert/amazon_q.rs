@@ -1,8 +1,10 @@
 //! What belongs to Amazon Q, in attributes.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memchr2;
+use memchr::memmem::Finder;
 
 use super::attributes::{Sink, Value};
 use super::say::Say;
@@ -178,12 +180,20 @@ fn system(agent: &str) -> Option<&str> {
 /// What AWS puts in the place of a value that it does not show.
 const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
+/// What is true of an object in the place of one that was too large to be recorded.
+const CUT: &str = "omitted";
+
+/// Whether a record's bytes can hold a mask or a cut, which an escape may hide from a search: most
+/// records have none of these.
+fn may_be_masked(record: &[u8]) -> bool {
+    static WORDS: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| [MASKS[1], CUT].map(Finder::new));
+    memchr2(b'*', b'\\', record).is_some() || WORDS.iter().any(|word| word.find(record).is_some())
+}
+
 /// Pointers to what AWS masked or cut.
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
-    let text = event.text().as_bytes();
-    let is_in = |word: &str| memmem::find(text, word.as_bytes()).is_some();
-    // Nearly no event has an escape, and most have none of these.
-    if !(MASKS.into_iter().any(is_in) || is_in("omitted") || is_in("\\u")) {
+    if !may_be_masked(event.text().as_bytes()) {
         return Vec::new();
     }
     let root = event.document().root();
@@ -197,7 +207,7 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
         }
         let masked = match node.kind() {
             Type::String => node.as_str().is_some_and(|text| MASKS.contains(&&*text)),
-            Type::Object => node.get("omitted").and_then(|cut| cut.as_bool()) == Some(true),
+            Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
             _ => false,
         };
         if masked {

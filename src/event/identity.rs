@@ -4,6 +4,8 @@
 //! credentials of the root or of an IAM user; were they temporary ones, of a role or a federated
 //! user; was the call made by another AWS service.
 
+use memchr::{memchr_iter, memrchr};
+
 use super::{Event, Key};
 
 /// Whether the record says anything of who called.
@@ -63,17 +65,18 @@ pub(crate) fn role_session(arn: &str) -> Option<&str> {
 
 /// The last part of an ARN: the name of the user, role or session; `root` for the root user.
 pub(crate) fn last_part(arn: &str) -> Option<&str> {
-    resource(arn)?
-        .rsplit('/')
-        .next()
-        .filter(|part| !part.is_empty())
+    let resource = resource(arn)?;
+    let name = match memrchr(b'/', resource.as_bytes()) {
+        Some(slash) => &resource[slash + 1..],
+        None => resource,
+    };
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// What an ARN names: its sixth part.
 fn resource(arn: &str) -> Option<&str> {
-    arn.starts_with("arn:")
-        .then(|| arn.splitn(6, ':').nth(5))
-        .flatten()
+    let colon = memchr_iter(b':', arn.as_bytes()).nth(4)?;
+    arn.starts_with("arn:").then(|| &arn[colon + 1..])
 }
 
 #[cfg(test)]
