@@ -10,7 +10,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 
 use super::Redaction;
@@ -72,7 +71,7 @@ const EMBEDDED_TEXTS: u32 = 8;
 /// times its own size; what is not listed any more is masked all the same.
 const LISTED_BYTES: usize = 64 << 10;
 
-/// Up to this many secrets are searched for one by one.
+/// Up to this many secrets are looked for one by one.
 const FEW: usize = 24;
 
 /// A shorter value is looked for as a whole value, not inside other texts.
@@ -277,33 +276,32 @@ impl<'s> Needles<'s> {
 
 /// A search for any of several texts.
 enum Searcher<'s> {
-    /// Quick to build.
-    Few(Vec<Finder<'s>>),
     /// Quick to search with.
-    Many(Box<AhoCorasick>),
+    Few(Vec<Finder<'s>>),
+    /// Takes no memory and no time to build, however many there are. Sorted, and none is another
+    /// one's prefix: so the one that a text starts with, if any, is the last that is not greater.
+    Many(Vec<&'s str>),
 }
 
 impl<'s> Searcher<'s> {
+    /// A search for those of at least so many characters.
     fn new(secrets: &'s BTreeSet<String>, chars: usize) -> Self {
-        let of_length = |secret: &&String| secret.chars().count() >= chars;
-        let mut needles: Vec<&str> = secrets
-            .iter()
-            .filter(of_length)
-            .map(String::as_str)
-            .collect();
-        if needles.len() > FEW
-            && let Ok(many) = AhoCorasick::new(&needles)
-        {
-            return Searcher::Many(Box::new(many));
+        let mut needles: Vec<&'s str> = Vec::new();
+        for secret in secrets {
+            let has_prefix = needles.last().is_some_and(|last| secret.starts_with(last));
+            if secret.chars().count() >= chars && !has_prefix {
+                needles.push(secret);
+            }
+        }
+        if needles.len() > FEW {
+            return Searcher::Many(needles);
         }
         // What holds a longer one holds the shorter one in it.
         needles.sort_by_key(|needle| needle.len());
         let mut few: Vec<Finder<'s>> = Vec::new();
         for needle in needles {
-            if !few
-                .iter()
-                .any(|shorter| shorter.find(needle.as_bytes()).is_some())
-            {
+            let known = |shorter: &Finder<'_>| shorter.find(needle.as_bytes()).is_some();
+            if !few.iter().any(known) {
                 few.push(Finder::new(needle));
             }
         }
@@ -315,7 +313,11 @@ impl<'s> Searcher<'s> {
             Searcher::Few(few) => few.iter().any(|needle| {
                 needle.needle().len() <= text.len() && needle.find(text.as_bytes()).is_some()
             }),
-            Searcher::Many(many) => many.is_match(text),
+            Searcher::Many(sorted) => text.char_indices().any(|(at, _)| {
+                let rest = &text[at..];
+                let after = sorted.partition_point(|needle| *needle <= rest);
+                after > 0 && rest.starts_with(sorted[after - 1])
+            }),
         }
     }
 }
