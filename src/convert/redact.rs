@@ -44,8 +44,17 @@ const ALWAYS: &[&str] = &[
     "securityToken",
     "sessionToken",
     "session_token",
+    "tokenValue",
     "userPassword",
     "x-amz-security-token",
+];
+
+/// What stands where a value was masked before, besides `***`.
+const MASKS: &[&str] = &[
+    "<sensitiveDataRemoved>",
+    "HIDDEN_DUE_TO_SECURITY_REASONS",
+    "Value hidden due to security reasons.",
+    REDACTED,
 ];
 
 /// Keys of user names and ids; `arn` is looked at more closely.
@@ -334,34 +343,40 @@ fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
         .collect()
 }
 
-/// Lengths and first letters of [`ALWAYS`]: a bit for each letter, by length.
-const FIRST_LETTERS: [u32; 32] = {
+/// The first letters of [`ALWAYS`] by length: a bit for each.
+const FIRST_LETTERS: [u32; 32] = letters(true);
+
+/// The last letters likewise.
+const LAST_LETTERS: [u32; 32] = letters(false);
+
+const fn letters(first: bool) -> [u32; 32] {
     let mut letters = [0; 32];
     let mut i = 0;
     while i < ALWAYS.len() {
         let name = ALWAYS[i].as_bytes();
-        letters[name.len()] |= letter(name[0]);
+        let at = if first { 0 } else { name.len() - 1 };
+        letters[name.len()] |= letter(name[at]);
         i += 1;
     }
     letters
-};
+}
 
+/// The same for both cases of a letter.
 const fn letter(byte: u8) -> u32 {
     1 << (byte & 31)
 }
 
-/// A quick look at a key's length and first letter: whether [`rule`] can be more than `None`.
+/// A quick look at a key's length, first and last letter: whether [`rule`] can be more than `None`.
 /// `named`: whether there are keys to look for beside [`ALWAYS`].
 fn may_have_rule(node: Node<'_>, named: bool) -> bool {
-    let Some(key) = node.raw_key() else {
-        return false;
+    let Some(key @ [first, .., last]) = node.raw_key() else {
+        return node.raw_key().is_some() && named;
     };
+    let letters = |by_length: &[u32; 32]| by_length.get(key.len()).copied().unwrap_or_default();
     named
         || node.has_escaped_key()
-        || matches!(
-            (FIRST_LETTERS.get(key.len()), key.first()),
-            (Some(letters), Some(&first)) if letters & letter(first) != 0
-        )
+        || letters(&FIRST_LETTERS) & letter(*first) != 0
+            && letters(&LAST_LETTERS) & letter(*last) != 0
 }
 
 /// The rule that masks a key's value.
@@ -418,9 +433,7 @@ fn is_real(node: Node<'_>) -> bool {
         Type::Null | Type::Array | Type::Object => false,
         Type::Bool | Type::Number => true,
         Type::String => node.as_str().is_some_and(|text| {
-            text.bytes().any(|byte| byte != b'*')
-                && text != "HIDDEN_DUE_TO_SECURITY_REASONS"
-                && text != REDACTED
+            text.bytes().any(|byte| byte != b'*') && !MASKS.contains(&text.as_ref())
         }),
     })
 }

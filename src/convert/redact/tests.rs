@@ -66,6 +66,7 @@ fn what_aws_masked_is_left_and_is_no_secret() {
         "[null,\"*****\"]",
         "\"HIDDEN_DUE_TO_SECURITY_REASONS\"",
         "\"[REDACTED]\"",
+        "\"Value hidden due to security reasons.\"",
     ] {
         let text = format!("{{\"password\":{value},\"b\":\"***\",\"c\":{value}}}");
         assert_eq!(always(&text), (text.clone(), vec![]));
