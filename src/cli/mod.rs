@@ -10,6 +10,7 @@ pub mod completions;
 pub mod convert;
 pub mod demo;
 pub mod explain;
+mod flags;
 pub mod man;
 pub mod replay;
 pub mod run;

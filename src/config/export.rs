@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderName, HeaderValue};
 
-use super::build::Builder;
+use super::builder::Builder;
 use super::env::percent_decode;
 use super::layers::{Origin, Setting, Value};
 use crate::export::{Destination, Endpoint, Protocol, Settings, Tls};
