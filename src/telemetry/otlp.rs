@@ -114,38 +114,37 @@ pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
         let metrics = Arc::clone(metrics);
         let name = format!("qtrail.{}", description.name);
         let number = description.number;
+        // The SDK keeps the callbacks; what `build` returns is of no further use.
         match description.kind {
-            Kind::Counter => drop(
-                meter
+            Kind::Counter => {
+                let _ = meter
                     .u64_observable_counter(name)
                     .with_unit(description.unit)
                     .with_description(description.help)
                     .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build(),
-            ),
-            Kind::Gauge => drop(
-                meter
+                    .build();
+            }
+            Kind::Gauge => {
+                let _ = meter
                     .u64_observable_gauge(name)
                     .with_unit(description.unit)
                     .with_description(description.help)
                     .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build(),
-            ),
+                    .build();
+            }
         }
     }
     let metrics = Arc::clone(metrics);
-    drop(
-        meter
-            .u64_observable_counter("qtrail.dead_letters")
-            .with_unit("{event}")
-            .with_description("Dead letters by reason.")
-            .with_callback(move |observer| {
-                for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
-                    observer.observe(count, &[KeyValue::new("reason", reason)]);
-                }
-            })
-            .build(),
-    );
+    let _ = meter
+        .u64_observable_counter("qtrail.dead_letters")
+        .with_unit("{event}")
+        .with_description("Dead letters by reason.")
+        .with_callback(move |observer| {
+            for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
+                observer.observe(count, &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
 }
 
 /// Who qtrail is: `qtrail`, unless the environment names it otherwise.
@@ -201,9 +200,12 @@ mod tests {
     use super::*;
     use crate::export::{Protocol, Tls};
 
-    /// A collector that remembers the debug text of each request, and its token.
+    /// The token of a request, and its debug text.
+    type Seen = (Option<String>, String);
+
+    /// A collector that remembers what it saw.
     #[derive(Clone, Default)]
-    struct Collector(Arc<Mutex<Vec<(Option<String>, String)>>>);
+    struct Collector(Arc<Mutex<Vec<Seen>>>);
 
     impl Collector {
         fn take<T: std::fmt::Debug>(&self, request: &Request<T>) {
