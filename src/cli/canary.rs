@@ -72,10 +72,14 @@ async fn answer(exporter: &Exporter, chunk: Chunk, bound: Duration) -> Result<()
 
 /// Waits for the first failure.
 async fn failure(mut health: watch::Receiver<Health>) -> String {
-    let failed = health.wait_for(|health| *health != Health::Up).await;
-    match failed.as_deref() {
-        Ok(Health::Down { reason, .. } | Health::Blocked { reason }) => reason.clone(),
-        _ => std::future::pending().await,
+    loop {
+        match &*health.borrow_and_update() {
+            Health::Down { reason, .. } | Health::Blocked { reason } => return reason.clone(),
+            Health::Up => {}
+        }
+        if health.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 
@@ -151,5 +155,29 @@ impl Sink for Marked<'_> {
     fn end(&mut self) {
         self.0.attribute(&CANARY, &Value::Bool(true));
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_one_of_amazon_qs_and_names_itself() {
+        let record: serde_json::Value = serde_json::from_slice(&record("qtrail-canary-1")).unwrap();
+        assert_eq!(record["eventID"], "qtrail-canary-1");
+        assert_eq!(record["eventSource"], "q.amazonaws.com");
+        let time: jiff::Timestamp = record["eventTime"].as_str().unwrap().parse().unwrap();
+        assert_eq!(time.subsec_nanosecond(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_is_waited_for_and_told() {
+        let (health, seen) = watch::channel(Health::Up);
+        let waiting = tokio::spawn(failure(seen));
+        health.send_replace(Health::Blocked {
+            reason: "401: the token is wrong".to_owned(),
+        });
+        assert_eq!(waiting.await.unwrap(), "401: the token is wrong");
     }
 }

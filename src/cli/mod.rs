@@ -12,6 +12,7 @@ pub mod demo;
 mod events;
 pub mod explain;
 mod files;
+mod flags;
 pub mod man;
 mod progress;
 pub mod replay;

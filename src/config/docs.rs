@@ -88,19 +88,49 @@ reason, while the set-up is wrong (a token that is refused, say), while the coll
 | 130 | stopped at once by a second SIGINT or SIGTERM |
 ";
 
+/// The first words of the keys under each heading, in the order of the table.
+const SECTIONS: [(&str, &[&str]); 9] = [
+    ("Input", &["directory", "state"]),
+    ("Which events", &["select", "amazon_q"]),
+    ("Limits", &["limits"]),
+    (
+        "What becomes of an event",
+        &[
+            "signals",
+            "traces",
+            "body",
+            "maps",
+            "service_name",
+            "resource",
+            "gen_ai",
+            "identities",
+        ],
+    ),
+    ("What is masked", &["redact"]),
+    ("Where events go", &["export"]),
+    ("Dead letters", &["dead_letters"]),
+    ("Shutdown", &["shutdown"]),
+    ("qtrail's own telemetry", &["log", "telemetry"]),
+];
+
+fn section_of(key: &Key) -> &'static str {
+    let word = key.name.split('.').next().unwrap_or_default();
+    SECTIONS
+        .iter()
+        .find(|(_, words)| words.contains(&word))
+        .unwrap_or_else(|| panic!("{word} has no section"))
+        .0
+}
+
 fn page() -> String {
     let mut out = HEAD.to_owned();
     let mut section = "";
     for key in KEYS {
-        let group = key
-            .name
-            .split_once('.')
-            .map_or(key.name, |(group, _)| group);
-        if group != section {
-            section = group;
+        if section_of(key) != section {
+            section = section_of(key);
             write!(
                 out,
-                "\n### `{group}`\n\n| key | type | default | variable | meaning |\n| --- | --- | --- | --- | --- |\n"
+                "\n### {section}\n\n| key | type | default | variable | meaning |\n| --- | --- | --- | --- | --- |\n"
             )
             .unwrap();
         }

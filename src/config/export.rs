@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderName, HeaderValue};
 
-use super::build::Builder;
+use super::builder::Builder;
 use super::env::percent_decode;
 use super::layers::{Origin, Setting, Value};
 use crate::export::{Destination, Endpoint, Protocol, Settings, Tls};
@@ -106,8 +106,10 @@ fn endpoint(b: &mut Builder<'_>, signal: Signal) -> Endpoint {
     if tls.cert_file.is_some() != tls.key_file.is_some() {
         b.problem(&url_key, "mTLS needs both tls.cert_file and tls.key_file");
     }
+    let url = url(b, &url_key, signal, protocol, &mut headers);
+    clear_text(b, &url_key, &url, &headers);
     Endpoint {
-        url: url(b, &url_key, signal, protocol, &mut headers),
+        url,
         protocol,
         headers,
         gzip: b.choice(&compression) == "gzip",
@@ -187,6 +189,24 @@ fn usual_port(b: &mut Builder<'_>, name: &str, url: &Uri, port: u16, remedy: &st
         let note = format!(
             "{name}: collectors use port {port} for the other protocol: is `{remedy}` meant?"
         );
+        if !b.notes.contains(&note) {
+            b.notes.push(note);
+        }
+    }
+}
+
+/// A credential that leaves this host without TLS is worth a word.
+fn clear_text(b: &mut Builder<'_>, name: &str, url: &Uri, headers: &BTreeMap<String, String>) {
+    let host = url.host().unwrap_or_default();
+    let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+    let credential = headers.keys().find(|header| {
+        *header == "authorization" || header.contains("key") || header.contains("token")
+    });
+    if let Some(header) = credential
+        && url.scheme() == Some(&Scheme::HTTP)
+        && !loopback
+    {
+        let note = format!("{name}: the header {header} goes to {host} without TLS: use https://");
         if !b.notes.contains(&note) {
             b.notes.push(note);
         }

@@ -6,9 +6,10 @@
 //!
 //! The files, in the order in which a value passes them: `keys` (the table of all keys), `file`,
 //! `env` and `substitute` (each source becomes settings), `layers` (the strongest source wins),
-//! `build` and `export` (texts become a [`Config`]), `print` (`--print-config`).
+//! `build`, `builder` and `export` (texts become a [`Config`]), `print` (`--print-config`).
 
 mod build;
+mod builder;
 #[cfg(test)]
 mod docs;
 mod env;

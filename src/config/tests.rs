@@ -563,3 +563,17 @@ fn a_run_needs_an_input_and_names_the_collector_it_assumes() {
     ];
     assert!(from_env(&named).for_run().ok().unwrap().notes.is_empty());
 }
+
+#[test]
+fn a_credential_without_tls_is_told_where_it_leaves_the_host() {
+    let notes = |url: &str, header: &str| {
+        let yaml = format!("export: {{endpoint: '{url}', headers: {{{header}: s3cret}}}}");
+        load_all(&yaml, &[], Flags::default()).ok().unwrap().notes
+    };
+    let told = notes("http://otel.example.com:1", "authorization");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("https://") && !told[0].contains("s3cret"));
+    assert!(notes("https://otel.example.com:1", "authorization").is_empty());
+    assert!(notes("http://127.0.0.1:1", "authorization").is_empty());
+    assert!(notes("http://otel:1", "x-scope-orgid").is_empty());
+}

@@ -51,6 +51,9 @@ pub fn init(settings: &Settings) -> anyhow::Result<Guard> {
         .with(logging::layer(settings)?)
         .with(providers.as_ref().map(otlp::Providers::layer));
     tracing::subscriber::set_global_default(subscriber)?;
+    if let Some(providers) = &providers {
+        providers.set_global();
+    }
     Ok(Guard(providers))
 }
 
@@ -74,7 +77,7 @@ pub async fn serve(
     health: watch::Receiver<Health>,
     running: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Server>> {
-    otlp::observe(&metrics);
+    otlp::observe(&opentelemetry::global::meter("qtrail"), &metrics);
     match settings.http {
         Some(address) => Ok(Some(
             Server::start(address, metrics, health, running).await?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use opentelemetry::global;
+use opentelemetry::metrics::Meter;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -47,7 +48,7 @@ impl Providers {
         let spans = configured(SpanExporter::builder().with_tonic(), endpoint)?;
         let metrics = configured(MetricExporter::builder().with_tonic(), endpoint)?;
         let logs = configured(LogExporter::builder().with_tonic(), endpoint)?;
-        let providers = Providers {
+        Ok(Providers {
             traces: SdkTracerProvider::builder()
                 .with_resource(resource.clone())
                 .with_batch_exporter(spans.build().context(context)?)
@@ -60,9 +61,12 @@ impl Providers {
                 .with_resource(resource)
                 .with_batch_exporter(logs.build().context(context)?)
                 .build(),
-        };
-        global::set_meter_provider(providers.metrics.clone());
-        Ok(providers)
+        })
+    }
+
+    /// Makes the meter provider the one that [`opentelemetry::global`] hands out.
+    pub(super) fn set_global(&self) {
+        global::set_meter_provider(self.metrics.clone());
     }
 
     /// The layer that hands qtrail's spans and log lines to the providers.
@@ -104,45 +108,43 @@ impl Providers {
     }
 }
 
-/// Gives the metrics to the meter provider, if there is one. They are read when they are exported.
-pub(super) fn observe(metrics: &Arc<Metrics>) {
-    let meter = global::meter("qtrail");
+/// Gives the metrics to a meter. They are read when they are exported.
+pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
     for description in &ALL {
         let metrics = Arc::clone(metrics);
         let name = format!("qtrail.{}", description.name);
         let number = description.number;
+        // The SDK keeps the callbacks; what `build` returns is of no further use.
         match description.kind {
-            Kind::Counter => drop(
-                meter
+            Kind::Counter => {
+                let _ = meter
                     .u64_observable_counter(name)
                     .with_unit(description.unit)
                     .with_description(description.help)
                     .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build(),
-            ),
-            Kind::Gauge => drop(
-                meter
+                    .build();
+            }
+            Kind::Gauge => {
+                let _ = meter
                     .u64_observable_gauge(name)
                     .with_unit(description.unit)
                     .with_description(description.help)
                     .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build(),
-            ),
+                    .build();
+            }
         }
     }
     let metrics = Arc::clone(metrics);
-    drop(
-        meter
-            .u64_observable_counter("qtrail.dead_letters")
-            .with_unit("{event}")
-            .with_description("Dead letters by reason.")
-            .with_callback(move |observer| {
-                for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
-                    observer.observe(count, &[KeyValue::new("reason", reason)]);
-                }
-            })
-            .build(),
-    );
+    let _ = meter
+        .u64_observable_counter("qtrail.dead_letters")
+        .with_unit("{event}")
+        .with_description("Dead letters by reason.")
+        .with_callback(move |observer| {
+            for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
+                observer.observe(count, &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
 }
 
 /// Who qtrail is: `qtrail`, unless the environment names it otherwise.
@@ -181,4 +183,154 @@ where
             *request.metadata_mut() = metadata.clone();
             Ok(request)
         }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_proto::tonic::collector::logs::v1 as logs;
+    use opentelemetry_proto::tonic::collector::metrics::v1 as metrics;
+    use opentelemetry_proto::tonic::collector::trace::v1 as trace;
+    use tonic::{Request, Response, Status};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::export::{Protocol, Tls};
+
+    /// The token of a request, and its debug text.
+    type Seen = (Option<String>, String);
+
+    /// A collector that remembers what it saw.
+    #[derive(Clone, Default)]
+    struct Collector(Arc<Mutex<Vec<Seen>>>);
+
+    impl Collector {
+        fn take<T: std::fmt::Debug>(&self, request: &Request<T>) {
+            let token = request
+                .metadata()
+                .get("x-token")
+                .and_then(|t| t.to_str().ok());
+            let text = format!("{:?}", request.get_ref());
+            self.0
+                .lock()
+                .unwrap()
+                .push((token.map(str::to_owned), text));
+        }
+
+        async fn start(&self) -> http::Uri {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = tonic::transport::Server::builder()
+                .add_service(logs::logs_service_server::LogsServiceServer::new(
+                    self.clone(),
+                ))
+                .add_service(metrics::metrics_service_server::MetricsServiceServer::new(
+                    self.clone(),
+                ))
+                .add_service(trace::trace_service_server::TraceServiceServer::new(
+                    self.clone(),
+                ))
+                .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
+            tokio::spawn(server);
+            format!("http://{address}").parse().unwrap()
+        }
+    }
+
+    #[tonic::async_trait]
+    impl logs::logs_service_server::LogsService for Collector {
+        async fn export(
+            &self,
+            request: Request<logs::ExportLogsServiceRequest>,
+        ) -> Result<Response<logs::ExportLogsServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    #[tonic::async_trait]
+    impl metrics::metrics_service_server::MetricsService for Collector {
+        async fn export(
+            &self,
+            request: Request<metrics::ExportMetricsServiceRequest>,
+        ) -> Result<Response<metrics::ExportMetricsServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    #[tonic::async_trait]
+    impl trace::trace_service_server::TraceService for Collector {
+        async fn export(
+            &self,
+            request: Request<trace::ExportTraceServiceRequest>,
+        ) -> Result<Response<trace::ExportTraceServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    fn endpoint(url: http::Uri) -> Endpoint {
+        Endpoint {
+            url,
+            protocol: Protocol::Grpc,
+            headers: BTreeMap::from([("x-token".to_owned(), "t".to_owned())]),
+            gzip: false,
+            timeout: Duration::from_secs(10),
+            tls: Tls::default(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn logs_spans_and_metrics_of_qtrail_alone_arrive_by_the_end() {
+        let collector = Collector::default();
+        let providers = Providers::new(&endpoint(collector.start().await)).unwrap();
+        let numbers = Arc::new(Metrics::default());
+        numbers.read.add(4_242);
+        numbers.dead_letter_reasons.add("bad_time", 77);
+        observe(&providers.metrics.meter("qtrail"), &numbers);
+        let subscriber = tracing_subscriber::registry().with(providers.layer());
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!(target: "qtrail::test", "a span of its own").entered();
+            tracing::info!(target: "qtrail::test", "a line of its own");
+            tracing::debug!(target: "qtrail::test", "a detail");
+            tracing::error!(target: "h2::client", "a line of the transport");
+        });
+        providers.shutdown().await;
+        let requests = collector.0.lock().unwrap();
+        let all: String = requests.iter().map(|(_, text)| text.as_str()).collect();
+        for part in [
+            "a span of its own",
+            "a line of its own",
+            "qtrail.events.read",
+            "4242",
+            "bad_time",
+            "\"service.name\"",
+            "StringValue(\"qtrail\")",
+        ] {
+            assert!(all.contains(part), "{part} did not arrive: {all}");
+        }
+        assert!(
+            !all.contains("of the transport") && !all.contains("a detail"),
+            "{all}"
+        );
+        assert!(
+            requests
+                .iter()
+                .all(|(token, _)| token.as_deref() == Some("t"))
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_end_is_not_delayed_by_a_collector_that_is_not_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let providers = Providers::new(&endpoint(url.parse().unwrap())).unwrap();
+        let subscriber = tracing_subscriber::registry().with(providers.layer());
+        tracing::subscriber::with_default(subscriber, || tracing::info!(target: "qtrail", "lost"));
+        providers.shutdown().await;
+    }
 }

@@ -4,6 +4,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+
 /// The binary, in an environment without settings of its own.
 fn qtrail(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qtrail"));
@@ -187,4 +194,59 @@ fn a_reader_that_leaves_early_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// Log requests that arrived, with their headers.
+#[derive(Clone)]
+struct OwnLogs(tokio::sync::mpsc::UnboundedSender<tonic::Request<ExportLogsServiceRequest>>);
+
+#[tonic::async_trait]
+impl LogsService for OwnLogs {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
+        let _ = self.0.send(request);
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_telemetry_inherits_nothing_that_is_meant_for_the_events() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(
+                LogsServiceServer::new(OwnLogs(sender))
+                    .accept_compressed(tonic::codec::CompressionEncoding::Gzip),
+            )
+            .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)),
+    );
+    let mut command = qtrail(&["check"]);
+    command
+        .env("QTRAIL_TELEMETRY_ENDPOINT", &own)
+        .env("QTRAIL_TELEMETRY_HEADERS", "x-own=yes")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")
+        .env("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "authorization=s3cret")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_SERVICE_NAME", "q-sidecar")
+        // Worth a warning, which is what is exported here.
+        .env("QTRAIL_ENDPOINT", "http://x:1");
+    tokio::task::spawn_blocking(move || run(&mut command))
+        .await
+        .unwrap();
+    let request = received.recv().await.unwrap();
+    assert!(
+        request.metadata().get("authorization").is_none(),
+        "{request:?}"
+    );
+    assert_eq!(request.metadata().get("x-own").unwrap(), "yes");
+    let text = format!("{:?}", request.get_ref());
+    assert!(
+        text.contains("q-sidecar") && text.contains("QTRAIL_EXPORT_ENDPOINT"),
+        "{text}"
+    );
 }
