@@ -83,12 +83,17 @@ impl Process {
         })
     }
 
+    /// Panics, with what it said, when it has ended by itself.
+    pub(crate) fn expect_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            panic!("{} ended with {status}:\n{log}", self.name);
+        }
+    }
+
     fn wait_until_listening(&mut self, address: SocketAddr) {
         wait_for(&format!("{} on {address}", self.name), || {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let log = fs::read_to_string(&self.log).unwrap_or_default();
-                panic!("{} ended with {status}:\n{log}", self.name);
-            }
+            self.expect_running();
             TcpStream::connect(address).ok()
         });
     }
