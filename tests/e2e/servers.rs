@@ -282,12 +282,17 @@ fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> 
     Ok(answer)
 }
 
-/// `qtrail` with an environment of its own: no variable of the person who runs the tests has a say.
+/// `qtrail` with an environment of its own: no variable of the person who runs the tests has a say. Its health
+/// is not served, since several run at once.
 pub(crate) fn qtrail(arguments: &[&str]) -> Command {
     let kept: BTreeMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| matches!(name.to_str(), Some("PATH" | "TMPDIR" | "LLVM_PROFILE_FILE")))
         .collect();
     let mut command = Command::new(env!("CARGO_BIN_EXE_qtrail"));
-    command.args(arguments).env_clear().envs(kept);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(kept)
+        .env("QTRAIL_TELEMETRY_HTTP", "none");
     command
 }
