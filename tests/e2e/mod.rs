@@ -26,8 +26,8 @@ fn run_samples(otelcol: &Path, protocol: &str) -> Records {
     let trail = directory.path().join("trail");
     trail::write_samples(&trail);
 
-    let sidecar = start_sidecar(directory.path(), &collector.endpoint(protocol), protocol);
-    let arrived = wait_for_ids(&back_end, &trail::sample_ids());
+    let mut sidecar = start_sidecar(directory.path(), &collector.endpoint(protocol), protocol);
+    let arrived = wait_for_ids(&back_end, &trail::sample_ids(), Some(&mut sidecar));
     let status = sidecar.terminate();
     assert!(status.success(), "qtrail run ended with {status}");
     arrived
@@ -49,21 +49,24 @@ fn start_sidecar(directory: &Path, endpoint: &str, protocol: &str) -> Process {
     Process::start("qtrail run", &mut command, directory.join("qtrail.log"))
 }
 
-/// Waits until each of `ids` has arrived as a log record and as a span.
-fn wait_for_ids(back_end: &BackEnd, ids: &[String]) -> Records {
-    let mut missing = ids.len() * 2;
+/// Waits until each of `ids` has arrived as a log record and as a span. The sidecar, if there is one, must not
+/// end meanwhile.
+fn wait_for_ids(back_end: &BackEnd, ids: &[String], mut sidecar: Option<&mut Process>) -> Records {
+    let wanted = ids.len() * 2;
     wait_for(
-        &format!("{missing} log records and spans at the back end"),
+        &format!("{wanted} log records and spans at the back end"),
         || {
+            if let Some(sidecar) = &mut sidecar {
+                sidecar.expect_running();
+            }
             let lines = back_end.lines();
             let arrived = records(lines.iter().map(String::as_str));
-            let here = |signal| {
-                ids.iter()
-                    .filter(|id| arrived.contains_key(&((*id).clone(), signal)))
-                    .count()
+            let here = |id: &String| {
+                let both = [Signal::Log, Signal::Span];
+                both.iter()
+                    .all(|signal| arrived.contains_key(&(id.clone(), *signal)))
             };
-            missing = ids.len() * 2 - here(Signal::Log) - here(Signal::Span);
-            (missing == 0).then_some(arrived)
+            ids.iter().all(here).then_some(arrived)
         },
     )
 }
@@ -118,7 +121,7 @@ fn converted_lines_are_what_a_collector_writes_and_reads() {
     for line in converted.lines() {
         collector.post(line);
     }
-    let read_back = once(wait_for_ids(&back_end, &trail::sample_ids()));
+    let read_back = once(wait_for_ids(&back_end, &trail::sample_ids(), None));
     let converted = once(records(converted.lines()));
     assert_equal(&converted, &read_back);
 
@@ -146,11 +149,11 @@ fn a_killed_collector_and_a_stopped_back_end_lose_nothing() {
     let directory = TempDir::new().unwrap();
     let mut back_end = BackEnd::start(&otelcol, directory.path());
     let mut collector = Collector::start(&back_end, directory.path());
-    let sidecar = start_sidecar_on_empty_trail(directory.path(), &collector);
+    let mut sidecar = start_sidecar_on_empty_trail(directory.path(), &collector);
     let mut trail = trail::Growing::new(directory.path().join("trail"));
 
     let all_well = trail.grow();
-    wait_for_ids(&back_end, &all_well);
+    wait_for_ids(&back_end, &all_well, Some(&mut sidecar));
 
     // Twice, since the second kill finds a queue that was itself taken up after a kill.
     for _ in 0..2 {
@@ -174,7 +177,7 @@ fn a_killed_collector_and_a_stopped_back_end_lose_nothing() {
         trail.grow();
     }
 
-    let arrived = wait_for_ids(&back_end, trail.ids());
+    let arrived = wait_for_ids(&back_end, trail.ids(), Some(&mut sidecar));
     let status = sidecar.terminate();
     assert!(status.success(), "qtrail run ended with {status}");
     assert_eq!(
@@ -218,5 +221,5 @@ fn what_the_collector_accepted_survives_its_kill() {
     collector.kill();
     collector.resume();
     back_end.resume();
-    wait_for_ids(&back_end, &ids);
+    wait_for_ids(&back_end, &ids, None);
 }

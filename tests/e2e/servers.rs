@@ -83,12 +83,17 @@ impl Process {
         })
     }
 
+    /// Panics, with what it said, when it has ended by itself.
+    pub(crate) fn expect_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            panic!("{} ended with {status}:\n{log}", self.name);
+        }
+    }
+
     fn wait_until_listening(&mut self, address: SocketAddr) {
         wait_for(&format!("{} on {address}", self.name), || {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let log = fs::read_to_string(&self.log).unwrap_or_default();
-                panic!("{} ended with {status}:\n{log}", self.name);
-            }
+            self.expect_running();
             TcpStream::connect(address).ok()
         });
     }
@@ -277,12 +282,17 @@ fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> 
     Ok(answer)
 }
 
-/// `qtrail` with an environment of its own: no variable of the person who runs the tests has a say.
+/// `qtrail` with an environment of its own: no variable of the person who runs the tests has a say. Its health
+/// is not served, since several run at once.
 pub(crate) fn qtrail(arguments: &[&str]) -> Command {
     let kept: BTreeMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| matches!(name.to_str(), Some("PATH" | "TMPDIR" | "LLVM_PROFILE_FILE")))
         .collect();
     let mut command = Command::new(env!("CARGO_BIN_EXE_qtrail"));
-    command.args(arguments).env_clear().envs(kept);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(kept)
+        .env("QTRAIL_TELEMETRY_HTTP", "none");
     command
 }
