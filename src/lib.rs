@@ -45,4 +45,7 @@ pub mod sample;
 pub mod shutdown;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod sidecar;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod telemetry;

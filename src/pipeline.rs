@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::DeadLetters;
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
 use crate::export::Exporter;
@@ -118,7 +118,7 @@ impl Counts {
 pub struct Pipeline {
     conversion: Arc<Conversion>,
     exporter: Exporter,
-    dead_letters: Option<DeadLetters>,
+    dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
@@ -129,13 +129,12 @@ pub struct Pipeline {
 const BUDGET_UNIT: usize = 1024;
 
 impl Pipeline {
-    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. Without
-    /// `dead_letters`, refused records are logged and counted alone. After `abort`, units end as
+    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. After `abort`, units end as
     /// [`Outcome::Abandoned`].
     pub fn new(
         conversion: Conversion,
         exporter: Exporter,
-        dead_letters: Option<DeadLetters>,
+        dead_letters: DeadLetters,
         metrics: Arc<Metrics>,
         memory_bytes: usize,
         abort: CancellationToken,
@@ -217,7 +216,7 @@ impl Pipeline {
             uncertain: None,
         };
         let rejects = step.rejects.len() as u64;
-        if self.bury(step.rejects).await {
+        if self.dead_letters.write(step.rejects).await.is_ok() {
             settled.counts.dead_lettered += rejects;
         } else {
             settled.outcome = Outcome::Abandoned;
@@ -236,14 +235,6 @@ impl Pipeline {
             .in_flight
             .sub(settled.counts.exported + settled.counts.dead_lettered);
         settled
-    }
-
-    /// Whether the rejects are safe.
-    async fn bury(&self, rejects: Vec<Entry>) -> bool {
-        match &self.dead_letters {
-            Some(letters) => letters.write(rejects).await.is_ok(),
-            None => true,
-        }
     }
 }
 

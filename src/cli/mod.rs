@@ -8,11 +8,15 @@ pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
+mod events;
 pub mod explain;
+mod files;
 pub mod man;
+mod progress;
 pub mod replay;
 pub mod run;
 pub mod sample;
+mod summary;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -71,7 +75,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             if args.print_config {
                 return print(&loaded.to_string());
             }
-            observed(loaded, async |config| run::run(args, config).await).await
+            observed(loaded.for_run()?, async |config| {
+                run::run(args, config).await
+            })
+            .await
         }
         Command::Convert(args) => {
             let loaded = load(args.flags(&globals))?.quieter();

@@ -5,19 +5,58 @@
 //! U+FFFD; a number keeps its own text; a node marked as redacted reads as [`REDACTED`] by every
 //! accessor but [`Node::raw`], so that no writer can leak it.
 
+mod parse;
+mod string;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::reject::Reason;
 
+pub(crate) use string::find_special;
+
 /// What a redacted value reads as.
 pub const REDACTED: &str = "[REDACTED]";
 
+/// [`REDACTED`] as JSON text.
+const REDACTED_JSON: &str = "\"[REDACTED]\"";
+
 /// A parsed JSON text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Document<'a> {
     text: &'a str,
+    /// In the order of the text, a container before its content; never empty.
+    slots: Vec<Slot>,
 }
+
+/// What is kept of one value: 24 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// The value's first byte in the text.
+    start: u32,
+    /// The byte after its last.
+    end: u32,
+    /// The key's content, without the quotes; 0 where the value has no key (no key starts there).
+    key_start: u32,
+    key_end: u32,
+    /// The first slot after the value and all below it.
+    next: u32,
+    kind: Type,
+    flags: u8,
+}
+
+/// The string has escapes.
+const ESCAPED: u8 = 1;
+/// The key has escapes.
+const KEY_ESCAPED: u8 = 1 << 1;
+/// A later entry of the same object has the same key.
+const SHADOWED: u8 = 1 << 2;
+/// The value, or one around it, is redacted.
+const VALUE_REDACTED: u8 = 1 << 3;
+/// The key is redacted.
+const KEY_REDACTED: u8 = 1 << 4;
 
 /// One value inside a document. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -44,18 +83,19 @@ pub enum Type {
 }
 
 impl<'a> Document<'a> {
-    /// Parses a whole text: one JSON value, white space around it allowed.
+    /// Parses a whole text: one JSON value, white space around it allowed. `depth` bounds the
+    /// containers inside one another: 1 allows `[]`, but not `[[]]`.
     ///
     /// # Errors
     /// [`Reason::NotJson`] with the byte, or [`Reason::TooDeep`].
     pub fn parse(text: &'a str, depth: u32) -> Result<Self, Reason> {
-        let _ = depth;
-        Ok(Document { text })
+        let slots = parse::parse(text, depth)?;
+        Ok(Document { text, slots })
     }
 
     /// The outermost value.
     pub fn root(&self) -> Node<'_> {
-        unimplemented!()
+        self.node(0)
     }
 
     /// The text that was parsed.
@@ -63,14 +103,72 @@ impl<'a> Document<'a> {
         self.text
     }
 
-    /// Marks a value as redacted.
-    pub fn redact(&mut self, _node: u32) {
-        unimplemented!()
+    /// All values in the order of the text, a container before its content; values that a later
+    /// entry with the same key hides included.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = Node<'_>> {
+        (0..self.slots.len() as u32).map(|index| self.node(index))
+    }
+
+    /// Marks a value, and with it all below it, as redacted. A number that is no node's is ignored.
+    pub fn redact(&mut self, node: u32) {
+        let Some(slot) = self.slots.get(node as usize) else {
+            return;
+        };
+        let below = node as usize..slot.next as usize;
+        for slot in &mut self.slots[below] {
+            slot.flags |= VALUE_REDACTED;
+        }
+    }
+
+    /// Marks a value's key as redacted: it reads as [`REDACTED`] too.
+    pub fn redact_key(&mut self, node: u32) {
+        if let Some(slot) = self.slots.get_mut(node as usize)
+            && slot.key_start > 0
+        {
+            slot.flags |= KEY_REDACTED;
+        }
     }
 
     /// The text with every redacted value replaced; borrowed where nothing is redacted.
     pub fn redacted_text(&self) -> Cow<'a, str> {
-        unimplemented!()
+        self.splice(0, self.slots.len(), 0..self.text.len())
+    }
+
+    /// A range of the text, in which these slots lie, with what is redacted replaced.
+    fn splice(&self, first: usize, end: usize, range: Range<usize>) -> Cow<'a, str> {
+        let redacted = |slot: &Slot| slot.flags & (VALUE_REDACTED | KEY_REDACTED) != 0;
+        let Some(skipped) = self.slots[first..end].iter().position(redacted) else {
+            return Cow::Borrowed(&self.text[range]);
+        };
+        let mut out = String::with_capacity(range.len());
+        let mut copied = range.start;
+        let mut index = first + skipped;
+        while index < end {
+            let slot = &self.slots[index];
+            // The first slot's own key may stand before the range.
+            if slot.flags & KEY_REDACTED != 0 && slot.key_start as usize > copied {
+                out.push_str(&self.text[copied..slot.key_start as usize]);
+                out.push_str(REDACTED);
+                copied = slot.key_end as usize;
+            }
+            if slot.flags & VALUE_REDACTED != 0 {
+                out.push_str(&self.text[copied..slot.start as usize]);
+                out.push_str(REDACTED_JSON);
+                copied = slot.end as usize;
+                index = slot.next as usize;
+            } else {
+                index += 1;
+            }
+        }
+        out.push_str(&self.text[copied..range.end]);
+        Cow::Owned(out)
+    }
+
+    fn node(&self, index: u32) -> Node<'_> {
+        Node {
+            document: self,
+            index,
+        }
     }
 }
 
@@ -81,7 +179,12 @@ impl<'d> Node<'d> {
         self.index
     }
 
-    /// The node with this number.
+    /// The number of the first node that is neither this one nor below it.
+    pub fn end_id(self) -> u32 {
+        self.slot().next
+    }
+
+    /// The node with this number, which must be one of the document's.
     pub fn with_id(self, index: u32) -> Node<'d> {
         Node {
             document: self.document,
@@ -91,51 +194,181 @@ impl<'d> Node<'d> {
 
     /// The value's type ([`Type::String`] where it is redacted).
     pub fn kind(self) -> Type {
-        unimplemented!()
+        if self.is_redacted() {
+            Type::String
+        } else {
+            self.slot().kind
+        }
     }
 
     /// Whether it is redacted.
     pub fn is_redacted(self) -> bool {
-        unimplemented!()
+        self.slot().flags & VALUE_REDACTED != 0
+    }
+
+    /// Whether a later entry of the same object has the same key, so that this one does not count.
+    pub fn is_shadowed(self) -> bool {
+        self.slot().flags & SHADOWED != 0
     }
 
     /// The bytes of the document's text that the value takes.
     pub fn span(self) -> Range<usize> {
-        unimplemented!()
+        let slot = self.slot();
+        slot.start as usize..slot.end as usize
     }
 
     /// The value's own JSON text, redacted or not.
     pub fn raw(self) -> &'d str {
-        unimplemented!()
+        &self.document.text[self.span()]
+    }
+
+    /// The value's own JSON text, with what is redacted in it replaced.
+    pub fn redacted_text(self) -> Cow<'d, str> {
+        let (first, end) = (self.index as usize, self.end_id() as usize);
+        self.document.splice(first, end, self.span())
+    }
+
+    /// The key under which the value stands in its object, decoded.
+    pub fn key(self) -> Option<Cow<'d, str>> {
+        let slot = self.slot();
+        (slot.key_start > 0).then(|| {
+            if slot.flags & KEY_REDACTED != 0 {
+                Cow::Borrowed(REDACTED)
+            } else {
+                decoded_key(self.document.text, slot)
+            }
+        })
     }
 
     /// A string, decoded.
     pub fn as_str(self) -> Option<Cow<'d, str>> {
-        unimplemented!()
+        let slot = self.slot();
+        if self.is_redacted() {
+            Some(Cow::Borrowed(REDACTED))
+        } else if slot.kind != Type::String {
+            None
+        } else if slot.flags & ESCAPED != 0 {
+            Some(Cow::Owned(string::unescape(self.content())))
+        } else {
+            Some(Cow::Borrowed(self.content()))
+        }
     }
 
     /// `true`, `false`, or one of them as text in any case (CloudTrail writes `"True"` too).
     pub fn as_bool(self) -> Option<bool> {
-        unimplemented!()
+        let text = match self.kind() {
+            Type::Bool => self.raw(),
+            Type::String if !self.is_redacted() => self.content(),
+            _ => return None,
+        };
+        if text.eq_ignore_ascii_case("true") {
+            Some(true)
+        } else if text.eq_ignore_ascii_case("false") {
+            Some(false)
+        } else {
+            None
+        }
     }
 
     /// A number's text, or that of a string, unchecked.
     pub fn as_number(self) -> Option<&'d str> {
-        unimplemented!()
+        match self.kind() {
+            Type::Number => Some(self.raw()),
+            Type::String if self.is_redacted() => Some(REDACTED),
+            Type::String => Some(self.content()),
+            _ => None,
+        }
     }
 
-    /// An object's value under a key; the last one where it occurs twice.
-    pub fn get(self, _key: &str) -> Option<Node<'d>> {
-        unimplemented!()
+    /// An object's value under a key; the last one where it occurs twice. Keys count by their own
+    /// text, redacted or not.
+    pub fn get(self, key: &str) -> Option<Node<'d>> {
+        if self.kind() != Type::Object {
+            return None;
+        }
+        let text = self.document.text;
+        self.children().find(|child| {
+            let slot = child.slot();
+            let length = (slot.key_end - slot.key_start) as usize;
+            slot.flags & SHADOWED == 0
+                && if slot.flags & KEY_ESCAPED == 0 {
+                    length == key.len()
+                        && text.as_bytes()[slot.key_start as usize..slot.key_end as usize]
+                            == *key.as_bytes()
+                } else {
+                    // An escape takes more bytes than what it stands for.
+                    length > key.len() && decoded_key(text, slot) == key
+                }
+        })
     }
 
     /// An object's entries in order, each key once with its last value. Empty for other types.
     pub fn entries(self) -> impl Iterator<Item = (Cow<'d, str>, Node<'d>)> {
-        std::iter::empty()
+        let object = self.kind() == Type::Object;
+        self.children()
+            .take_while(move |_| object)
+            .filter(|child| !child.is_shadowed())
+            .map(|child| (child.key().unwrap_or_default(), child))
     }
 
     /// An array's elements. Empty for other types.
     pub fn items(self) -> impl Iterator<Item = Node<'d>> {
-        std::iter::empty()
+        let array = self.kind() == Type::Array;
+        self.children().take_while(move |_| array)
+    }
+
+    /// What stands directly in an array or object, redacted or not, shadowed entries included.
+    pub fn children(self) -> impl Iterator<Item = Node<'d>> {
+        let end = self.end_id();
+        let mut index = self.index + 1;
+        std::iter::from_fn(move || {
+            (index < end).then(|| {
+                let child = self.with_id(index);
+                index = child.end_id();
+                child
+            })
+        })
+    }
+
+    /// The value's JSON pointer (RFC 6901); a redacted key in it reads as [`REDACTED`].
+    pub fn pointer(self) -> String {
+        let mut pointer = String::new();
+        let mut around = self.document.root();
+        while around.index != self.index {
+            let Some((position, child)) = around
+                .children()
+                .enumerate()
+                .find(|(_, child)| (child.index..child.end_id()).contains(&self.index))
+            else {
+                break;
+            };
+            pointer.push('/');
+            match child.key() {
+                Some(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                None => pointer.push_str(&position.to_string()),
+            }
+            around = child;
+        }
+        pointer
+    }
+
+    fn slot(self) -> &'d Slot {
+        &self.document.slots[self.index as usize]
+    }
+
+    /// A string's content between its quotes, as it stands.
+    fn content(self) -> &'d str {
+        let slot = self.slot();
+        &self.document.text[slot.start as usize + 1..slot.end as usize - 1]
+    }
+}
+
+/// A key, decoded, redacted or not.
+fn decoded_key<'d>(text: &'d str, slot: &Slot) -> Cow<'d, str> {
+    let key = &text[slot.key_start as usize..slot.key_end as usize];
+    if slot.flags & KEY_ESCAPED != 0 {
+        Cow::Owned(string::unescape(key))
+    } else {
+        Cow::Borrowed(key)
     }
 }

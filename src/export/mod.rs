@@ -3,18 +3,46 @@
 //! Enters: [`Chunk`]s. Leaves: one [`Delivery`] for each, when every enabled signal of every event
 //! in it was accepted, refused for good, or given up. What must hold: the same bytes are sent at
 //! each try; a signal that was accepted is not sent again; a set-up that is wrong costs no event.
+//!
+//! ```text
+//! submit ─▶ batch ─▶ lane (logs)   ─▶ transport: gRPC, HTTP, file, …
+//!             │   └▶ lane (traces) ─▶ transport
+//!             │         │ answer ─▶ classify ─▶ decide: settled, wait, halve, refuse
+//!             ▼
+//!           settle ─▶ dead letters ─▶ Delivery
+//! ```
+//!
+//! `classify`, `decide`, `retry`, `rate` and `settle` are functions of plain values; `batch` and
+//! `lane` wait; the transports do I/O and decide nothing.
+
+mod batch;
+mod classify;
+mod connect;
+mod decide;
+mod file;
+mod health;
+mod lane;
+mod otlp_grpc;
+mod otlp_http;
+mod rate;
+mod retry;
+mod settle;
+mod tls;
+mod transport;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ack::dead_letter::DeadLetters;
 use crate::ack::{Origin, Outcome};
-use crate::otlp::Encoded;
+use crate::otlp::{Encoded, Signal};
 use crate::reject::{Position, Reason};
 use crate::telemetry::metrics::Metrics;
 
@@ -143,34 +171,138 @@ pub struct Delivery {
     pub uncertain: Option<(u64, u64)>,
 }
 
-/// Gathers chunks into batches and carries them to their destination. Cheap to clone.
+/// Chunks that may wait for a batch; beyond it, [`Exporter::submit`] waits.
+const WAITING: usize = 1024;
+
+/// Gathers chunks into batches and carries them to their destination. Cheap to clone; its tasks end
+/// when the last clone is dropped and all chunks have settled.
 #[derive(Clone)]
-pub struct Exporter {}
+pub struct Exporter {
+    submissions: mpsc::Sender<batch::Submission>,
+    board: Arc<health::Board>,
+    closed: Arc<OnceLock<String>>,
+}
 
 impl Exporter {
     /// Starts the exporter's tasks. After `stop`, chunks that were not accepted are answered with
-    /// [`Outcome::Abandoned`].
+    /// [`Outcome::Abandoned`]. Without dead letters, refused records are counted alone.
+    ///
+    /// Of `metrics`, the exporter counts requests, retries and accepted bytes; what became of the
+    /// events is in the deliveries, for the caller to count.
     ///
     /// # Errors
-    /// A certificate or an output file that cannot be read or opened; never an absent collector.
+    /// A certificate, a header or an output file that cannot be used; never an absent collector.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     pub fn start(
-        _settings: Settings,
-        _metrics: Arc<Metrics>,
-        _dead_letters: DeadLetters,
-        _stop: CancellationToken,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        dead_letters: impl Into<Option<DeadLetters>>,
+        stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        unimplemented!()
+        let transports = transport::Transports::open(&settings.destination)?;
+        let shared = settings.shared(metrics, &stop);
+        let exporter_board = Arc::clone(&shared.board);
+        let closed = Arc::clone(&shared.closed);
+        let route = batch::Route {
+            limits: shared.limits,
+            stop: shared.stop.clone(),
+            logs: lane::Lane::new(Signal::Logs, transports.logs, shared.clone()),
+            traces: lane::Lane::new(Signal::Traces, transports.traces, shared),
+            dead_letters: dead_letters.into(),
+            bucket: settings
+                .rate_limit
+                .map(|rate| Mutex::new(rate::Bucket::new(rate, Instant::now()))),
+        };
+        let (submissions, waiting) = mpsc::channel(WAITING);
+        let slots = settings.concurrency.max(1);
+        tokio::spawn(batch::run(Arc::new(route), waiting, slots));
+        Ok(Exporter {
+            submissions,
+            board: exporter_board,
+            closed,
+        })
     }
 
     /// Hands a chunk over; returns when it has settled. A batch leaves when it is full, or at once
     /// when a request slot is free and nothing more is waiting.
-    pub async fn submit(&self, _chunk: Chunk) -> Delivery {
-        unimplemented!()
+    pub async fn submit(&self, chunk: Chunk) -> Delivery {
+        let (reply, delivery) = oneshot::channel();
+        let submission = batch::Submission { chunk, reply };
+        if self.submissions.send(submission).await.is_err() {
+            return Delivery::abandoned();
+        }
+        delivery.await.unwrap_or_else(|_| Delivery::abandoned())
     }
 
     /// How the collector is doing, as it changes.
     pub fn health(&self) -> watch::Receiver<Health> {
-        unimplemented!()
+        self.board.watch()
+    }
+
+    /// Why nothing more can be written, once that is so: nobody reads standard output any more
+    /// (`qtrail convert … | head`). Every chunk is then answered with [`Outcome::Abandoned`], and
+    /// the program should end as if all were well.
+    pub fn closed(&self) -> Option<&str> {
+        self.closed.get().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter").finish_non_exhaustive()
+    }
+}
+
+/// Sends one empty request of each signal, which every OTLP receiver takes, and says what came of
+/// it: whether the destination can be reached and the credentials are good.
+///
+/// # Errors
+/// As [`Exporter::start`].
+pub async fn probe(settings: &Settings) -> anyhow::Result<Vec<(Signal, Result<(), String>)>> {
+    let transports = transport::Transports::open(&settings.destination)?;
+    let stop = CancellationToken::new();
+    let shared = settings.shared(Arc::default(), &stop);
+    let mut results = Vec::new();
+    for (signal, transport) in [
+        (Signal::Logs, transports.logs),
+        (Signal::Traces, transports.traces),
+    ] {
+        let lane = lane::Lane::new(signal, transport, shared.clone());
+        results.push((signal, lane.check().await));
+    }
+    Ok(results)
+}
+
+impl Settings {
+    fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
+        lane::Shared {
+            limits: lane::Limits {
+                events: self.batch_events.max(1),
+                bytes: self.batch_bytes.max(1),
+            },
+            schedule: retry::Schedule {
+                initial: self.retry_initial,
+                max: self.retry_max,
+            },
+            board: health::Board::new(),
+            metrics,
+            stop: stop.child_token(),
+            closed: Arc::default(),
+        }
+    }
+}
+
+impl Delivery {
+    fn abandoned() -> Self {
+        Delivery {
+            outcome: Outcome::Abandoned,
+            exported: 0,
+            dead_lettered: 0,
+            refused: Vec::new(),
+            uncertain: None,
+        }
     }
 }
 

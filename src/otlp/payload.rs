@@ -2,19 +2,56 @@
 
 use bytes::Bytes;
 
-use super::Signal;
-use crate::convert::{Field, Head, Options, Sink, Value};
+use super::resource::{SCHEMA_URL, SCOPE};
+use super::{Signal, json, wire};
+
+/// The key of a record in `ScopeLogs` and `ScopeSpans` alike.
+pub(super) const RECORD: u8 = 0x12;
+
+// ExportLogsServiceRequest, ExportTraceServiceRequest
+const RESOURCE_GROUP: u8 = 0x0a;
+// ResourceLogs, ResourceSpans
+const RESOURCE: u8 = 0x0a;
+const SCOPE_GROUP: u8 = 0x12;
+// ScopeLogs, ScopeSpans
+const IN_SCOPE: u8 = 0x0a;
+// All four
+const SCHEMA: u8 = 0x1a;
 
 /// Encoded records of one signal.
 #[derive(Debug, Clone)]
 pub struct Payload {
     signal: Signal,
+    groups: Vec<Group>,
+}
+
+/// Records of one resource.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// The encoded `Resource`.
+    pub(super) resource: Bytes,
+    /// The records, each with its key and length.
+    pub(super) records: Vec<u8>,
+    pub(super) bounds: Vec<Bound>,
+}
+
+/// One record of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    /// Where it ends in the group's records; it starts where the one before ends.
+    pub(super) end: usize,
+    pub(super) event: u32,
+    pub(super) time: i64,
 }
 
 impl Payload {
     /// A payload without records.
     pub fn empty(signal: Signal) -> Self {
-        Payload { signal }
+        Payload::of(signal, Vec::new())
+    }
+
+    pub(super) fn of(signal: Signal, groups: Vec<Group>) -> Self {
+        Payload { signal, groups }
     }
 
     /// The signal.
@@ -24,86 +61,159 @@ impl Payload {
 
     /// How many records it holds.
     pub fn len(&self) -> usize {
-        0
+        self.groups.iter().map(|group| group.bounds.len()).sum()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.groups.is_empty()
     }
 
     /// The size of [`Payload::encode`]'s result, in bytes.
     pub fn encoded_len(&self) -> usize {
-        0
+        self.groups
+            .iter()
+            .map(|group| wire::bytes_len(group.len()))
+            .sum()
     }
 
-    /// The event number of each record, in the order in which they are encoded.
+    /// The event number of each record, in the order in which they are encoded. No event has two.
     pub fn events(&self) -> impl Iterator<Item = u32> + '_ {
-        std::iter::empty()
+        self.bounds().map(|bound| bound.event)
+    }
+
+    /// The earliest and the latest event time, in nanoseconds since 1970; `None` without records.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        let times = || self.bounds().map(|bound| bound.time);
+        Some((times().min()?, times().max()?))
     }
 
     /// Takes another payload's records in, their event numbers raised by `base`; groups with equal
     /// resources become one.
-    pub fn append(&mut self, _other: Payload, _base: u32) {
-        unimplemented!()
+    pub fn append(&mut self, other: Payload, base: u32) {
+        debug_assert_eq!(self.signal, other.signal);
+        for (hint, mut group) in other.groups.into_iter().enumerate() {
+            for bound in &mut group.bounds {
+                bound.event += base;
+            }
+            // Payloads in a row have mostly the same resources in the same order.
+            let same = |own: &Group| own.resource == group.resource;
+            let at = match self.groups.get(hint) {
+                Some(own) if same(own) => Some(hint),
+                _ => self.groups.iter().position(same),
+            };
+            match at {
+                Some(at) => self.groups[at].append(&group),
+                None => self.groups.push(group),
+            }
+        }
     }
 
-    /// Cuts at a record boundary into two halves of about equal size; event numbers stay.
-    pub fn split(self) -> (Payload, Payload) {
-        unimplemented!()
+    /// Cuts at a record boundary into two halves of about equal size; event numbers stay. A single
+    /// record is the first half.
+    pub fn split(mut self) -> (Payload, Payload) {
+        let total: usize = self.groups.iter().map(|group| group.records.len()).sum();
+        let count = self.len();
+        let (mut before, mut taken) = (0, 0);
+        for at in 0..self.groups.len() {
+            let group = &self.groups[at];
+            // The first record that ends in the second half starts it, but no half stays empty.
+            let cut = group.bounds.iter().position(|bound| {
+                taken += 1;
+                taken > 1 && (2 * (before + bound.end) > total || taken == count)
+            });
+            before += group.records.len();
+            if let Some(cut) = cut {
+                let mut rest = self.groups.split_off(at + 1);
+                rest.insert(0, self.groups[at].split_off(cut));
+                self.groups.retain(|group| !group.bounds.is_empty());
+                return (
+                    Payload::of(self.signal, self.groups),
+                    Payload::of(self.signal, rest),
+                );
+            }
+        }
+        let rest = Payload::empty(self.signal);
+        (self, rest)
     }
 
     /// The bytes of an `ExportLogsServiceRequest` or `ExportTraceServiceRequest`. The same payload
     /// gives the same bytes.
     pub fn encode(&self) -> Bytes {
-        unimplemented!()
+        let mut out = Vec::with_capacity(self.encoded_len());
+        for group in &self.groups {
+            group.encode(&mut out);
+        }
+        out.into()
+    }
+
+    /// The same in OTLP's JSON form, on one line without an end of line: the body of an OTLP/HTTP
+    /// request, and what the collector's file exporter writes and its receiver reads.
+    pub fn to_json(&self) -> Vec<u8> {
+        json::from_wire(self.signal, &self.encode())
+    }
+
+    fn bounds(&self) -> impl Iterator<Item = &Bound> {
+        self.groups.iter().flat_map(|group| &group.bounds)
     }
 }
 
-/// What an [`Encoder`] has gathered.
-#[derive(Debug, Clone)]
-pub struct Encoded {
-    /// Log records. Event numbers count the encoder's events from 0.
-    pub logs: Payload,
-    /// Spans, likewise.
-    pub spans: Payload,
-    /// How many events were said.
-    pub events: u32,
-}
-
-/// The sink that encodes both signals at once.
-#[derive(Debug)]
-pub struct Encoder {
-    events: u32,
-}
-
-impl Encoder {
-    /// An encoder; `options` gives the resource attributes that the user adds.
-    pub fn new(_options: &Options) -> Self {
-        Encoder { events: 0 }
-    }
-
-    /// Bytes encoded so far, both signals together.
-    pub fn encoded_len(&self) -> usize {
-        0
-    }
-
-    /// Takes what was gathered, and starts anew with the buffers' size as a hint.
-    pub fn take(&mut self) -> Encoded {
-        Encoded {
-            logs: Payload::empty(Signal::Logs),
-            spans: Payload::empty(Signal::Traces),
-            events: self.events,
+impl Group {
+    pub(super) fn new(resource: Bytes, capacity: usize) -> Self {
+        Group {
+            resource,
+            records: Vec::with_capacity(capacity),
+            bounds: Vec::new(),
         }
     }
-}
 
-impl Sink for Encoder {
-    fn begin(&mut self, _head: &Head<'_>) {}
+    fn append(&mut self, other: &Group) {
+        let base = self.records.len();
+        self.records.extend_from_slice(&other.records);
+        self.bounds.extend(other.bounds.iter().map(|bound| Bound {
+            end: base + bound.end,
+            ..*bound
+        }));
+    }
 
-    fn attribute(&mut self, _field: &'static Field, _value: &Value<'_>) {}
+    /// Takes out the records from this one on.
+    fn split_off(&mut self, first: usize) -> Group {
+        let base = match first {
+            0 => 0,
+            _ => self.bounds[first - 1].end,
+        };
+        let mut bounds = self.bounds.split_off(first);
+        for bound in &mut bounds {
+            bound.end -= base;
+        }
+        Group {
+            resource: self.resource.clone(),
+            records: self.records.split_off(base),
+            bounds,
+        }
+    }
 
-    fn end(&mut self) {
-        self.events += 1;
+    /// The size of a `ScopeLogs` or `ScopeSpans`.
+    fn scope_len(&self) -> usize {
+        wire::bytes_len(SCOPE.len()) + self.records.len() + wire::bytes_len(SCHEMA_URL.len())
+    }
+
+    /// The size of a `ResourceLogs` or `ResourceSpans`.
+    fn len(&self) -> usize {
+        wire::bytes_len(self.resource.len())
+            + wire::bytes_len(self.scope_len())
+            + wire::bytes_len(SCHEMA_URL.len())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(RESOURCE_GROUP);
+        wire::varint(out, self.len() as u64);
+        wire::bytes(out, RESOURCE, &self.resource);
+        out.push(SCOPE_GROUP);
+        wire::varint(out, self.scope_len() as u64);
+        wire::bytes(out, IN_SCOPE, &SCOPE);
+        out.extend_from_slice(&self.records);
+        wire::bytes(out, SCHEMA, SCHEMA_URL.as_bytes());
+        wire::bytes(out, SCHEMA, SCHEMA_URL.as_bytes());
     }
 }

@@ -1,8 +1,16 @@
 //! The integration tests, as one binary.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy.toml cannot know"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../e2e/mod.rs"]
+mod e2e;
+
+mod bad_input;
 mod cli;
 mod crash;
 mod directory;

@@ -1,0 +1,332 @@
+//! The grammar of RFC 8259, no more and no less, without recursion.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{ESCAPED, KEY_ESCAPED, SHADOWED, Slot, Type, decoded_key, string};
+use crate::reject::Reason;
+
+/// Bytes of text for each slot that room is made for at first; measured on real trails.
+const BYTES_A_SLOT: usize = 24;
+
+/// No container.
+const NONE: u32 = u32::MAX;
+
+/// Where and why a text is no JSON.
+#[derive(Debug)]
+pub(super) struct Fault {
+    at: usize,
+    detail: &'static str,
+}
+
+impl Fault {
+    pub(super) fn at(at: usize, detail: &'static str) -> Self {
+        Fault { at, detail }
+    }
+}
+
+impl From<Fault> for Reason {
+    fn from(fault: Fault) -> Self {
+        Reason::NotJson {
+            at: fault.at as u64,
+            detail: fault.detail.to_owned(),
+        }
+    }
+}
+
+/// All values of a text, in its order.
+pub(super) fn parse(text: &str, depth: u32) -> Result<Vec<Slot>, Reason> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(Fault::at(u32::MAX as usize, "longer than 4 GiB").into());
+    }
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        slots: Vec::with_capacity(text.len() / BYTES_A_SLOT + 1),
+        open: NONE,
+        level: 0,
+        depth,
+    };
+    parser.run()?;
+    Ok(parser.slots)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    slots: Vec<Slot>,
+    /// The innermost open container. While a container is open, its `next` holds the one around it.
+    open: u32,
+    level: u32,
+    depth: u32,
+}
+
+/// A key as it was read; zeros outside objects.
+#[derive(Clone, Copy, Default)]
+struct Key {
+    start: u32,
+    end: u32,
+    flags: u8,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), Reason> {
+        let mut key = Key::default();
+        loop {
+            // A value, or the start of a container with a first value to come.
+            if let Some(first) = self.value(key)? {
+                key = first;
+                continue;
+            }
+            match self.after_value()? {
+                Some(following) => key = following,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads a scalar, an empty container, or the opening of a container; this returns the key of
+    /// the first value inside.
+    fn value(&mut self, key: Key) -> Result<Option<Key>, Reason> {
+        self.skip_space();
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'"') => {
+                let scanned = string::scan(self.bytes, start + 1)?;
+                self.at = scanned.end + 1;
+                let flags = if scanned.escaped { ESCAPED } else { 0 };
+                self.push(Type::String, key, start, flags);
+                return Ok(None);
+            }
+            Some(b'{') => Type::Object,
+            Some(b'[') => Type::Array,
+            Some(b'-' | b'0'..=b'9') => {
+                self.number()?;
+                Type::Number
+            }
+            Some(b't') => self.word("true", Type::Bool)?,
+            Some(b'f') => self.word("false", Type::Bool)?,
+            Some(b'n') => self.word("null", Type::Null)?,
+            Some(_) => return Err(Fault::at(start, "expected a value").into()),
+            None => return Err(Fault::at(start, "expected a value, found the end").into()),
+        };
+        match kind {
+            Type::Object | Type::Array => self.open(kind, key),
+            _ => {
+                self.push(kind, key, start, 0);
+                Ok(None)
+            }
+        }
+    }
+
+    fn open(&mut self, kind: Type, key: Key) -> Result<Option<Key>, Reason> {
+        if self.level == self.depth {
+            return Err(Reason::TooDeep { limit: self.depth });
+        }
+        self.level += 1;
+        let index = self.slots.len() as u32;
+        let start = self.at;
+        self.at += 1;
+        self.push(kind, key, start, 0);
+        self.slots[index as usize].next = self.open;
+        self.open = index;
+        self.skip_space();
+        match (kind, self.peek()) {
+            (Type::Object, Some(b'}')) | (Type::Array, Some(b']')) => {
+                self.close();
+                Ok(None)
+            }
+            (Type::Object, _) => Ok(Some(self.key()?)),
+            _ => Ok(Some(Key::default())),
+        }
+    }
+
+    /// What follows a value: closing brackets, then a comma (the next value's key is returned) or
+    /// the end.
+    fn after_value(&mut self) -> Result<Option<Key>, Fault> {
+        loop {
+            self.skip_space();
+            let Some(open) = self.slots.get(self.open as usize) else {
+                return match self.peek() {
+                    None => Ok(None),
+                    Some(_) => Err(Fault::at(self.at, "more text after the value")),
+                };
+            };
+            match (open.kind, self.peek()) {
+                (Type::Object, Some(b',')) => {
+                    self.at += 1;
+                    self.skip_space();
+                    return self.key().map(Some);
+                }
+                (_, Some(b',')) => {
+                    self.at += 1;
+                    return Ok(Some(Key::default()));
+                }
+                (Type::Object, Some(b'}')) | (Type::Array, Some(b']')) => self.close(),
+                (Type::Object, _) => return Err(Fault::at(self.at, "expected `,` or `}`")),
+                _ => return Err(Fault::at(self.at, "expected `,` or `]`")),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        self.level -= 1;
+        let closed = self.open as usize;
+        let after = self.slots.len() as u32;
+        let slot = &mut self.slots[closed];
+        slot.end = self.at as u32;
+        self.open = std::mem::replace(&mut slot.next, after);
+        if slot.kind == Type::Object {
+            shadow(self.text, &mut self.slots[closed + 1..], closed as u32 + 1);
+        }
+    }
+
+    fn key(&mut self) -> Result<Key, Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(Fault::at(self.at, "expected a key"));
+        }
+        let start = self.at + 1;
+        let scanned = string::scan(self.bytes, start)?;
+        self.at = scanned.end + 1;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(Fault::at(self.at, "expected `:`"));
+        }
+        self.at += 1;
+        Ok(Key {
+            start: start as u32,
+            end: scanned.end as u32,
+            flags: if scanned.escaped { KEY_ESCAPED } else { 0 },
+        })
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(Fault::at(start, "expected a digit"));
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str, kind: Type) -> Result<Type, Fault> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(Fault::at(self.at, "expected a value"));
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+
+    fn push(&mut self, kind: Type, key: Key, start: usize, flags: u8) {
+        self.slots.push(Slot {
+            start: start as u32,
+            end: self.at as u32,
+            key_start: key.start,
+            key_end: key.end,
+            next: self.slots.len() as u32 + 1,
+            kind,
+            flags: flags | key.flags,
+        });
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+}
+
+/// An object with more entries is searched for equal keys with a hash map.
+const FEW: usize = 64;
+
+/// Marks each entry of an object that a later one with an equal key hides. `below` holds the slots
+/// of all that is in the object, the first of which has the number `base`.
+fn shadow(text: &str, below: &mut [Slot], base: u32) {
+    // A set of hashes that tells, for nearly every key, that none before it is equal.
+    let mut seen = [0_u64; 16];
+    let mut count = 0;
+    let mut index = 0;
+    while let Some(slot) = below.get(index) {
+        count += 1;
+        if count > FEW {
+            return shadow_many(text, below, base);
+        }
+        let hash = hash(&decoded_key(text, slot));
+        let (word, bit) = (hash as usize / 64 % seen.len(), 1 << (hash % 64));
+        let next = (slot.next - base) as usize;
+        if seen[word] & bit != 0 {
+            shadow_earlier(text, below, index, base);
+        }
+        seen[word] |= bit;
+        index = next;
+    }
+}
+
+/// Marks the entries before `last` that have its key.
+fn shadow_earlier(text: &str, below: &mut [Slot], last: usize, base: u32) {
+    let key = decoded_key(text, &below[last]);
+    let mut index = 0;
+    while index < last {
+        if decoded_key(text, &below[index]) == key {
+            below[index].flags |= SHADOWED;
+        }
+        index = (below[index].next - base) as usize;
+    }
+}
+
+fn shadow_many(text: &str, below: &mut [Slot], base: u32) {
+    let mut last: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let mut index = 0;
+    while index < below.len() {
+        if let Some(earlier) = last.insert(decoded_key(text, &below[index]), index) {
+            below[earlier].flags |= SHADOWED;
+        }
+        index = (below[index].next - base) as usize;
+    }
+}
+
+/// A quick hash of a key's length, first and last bytes, in the low ten bits.
+fn hash(key: &str) -> u64 {
+    let bytes = key.as_bytes();
+    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => {
+            let fold = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+            (bytes.iter().fold(0, fold), 0)
+        }
+    };
+    let mixed = first ^ last.rotate_left(32) ^ bytes.len() as u64;
+    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54
+}

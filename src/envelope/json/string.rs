@@ -1,0 +1,124 @@
+//! Strings: where one ends, and what its escapes stand for.
+
+use super::parse::Fault;
+
+/// A string's end (the closing quote's place) and whether it has escapes.
+pub(super) struct Scanned {
+    pub(super) end: usize,
+    pub(super) escaped: bool,
+}
+
+/// Scans a string's content from `at`, the byte after the opening quote.
+pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Fault> {
+    let mut escaped = false;
+    loop {
+        at = find_special(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => return Ok(Scanned { end: at, escaped }),
+            Some(b'\\') => {
+                escaped = true;
+                at = skip_escape(bytes, at)?;
+            }
+            Some(_) => return Err(Fault::at(at, "control character in a string")),
+            None => return Err(Fault::at(at, "the text ends inside a string")),
+        }
+    }
+}
+
+/// Decodes the escapes of a string's content that [`scan`] has accepted. A surrogate without its
+/// other half becomes U+FFFD.
+pub(super) fn unescape(content: &str) -> String {
+    let mut out = String::with_capacity(content.len());
+    let mut rest = content;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let (decoded, length) = decode_escape(&rest.as_bytes()[at..]);
+        out.push(decoded);
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The first byte from `at` that a JSON string must escape (a quote, a backslash or a control
+/// character), or the end; eight bytes at a time.
+pub(crate) fn find_special(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        // A byte's high bit is set where it is zero, or below 0x20. A borrow can set it falsely,
+        // but only above a byte where it is rightly set, and the lowest one is taken.
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let found = found & HIGHS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let tail = bytes.get(at..).unwrap_or_default();
+    at + tail
+        .iter()
+        .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
+        .unwrap_or(tail.len())
+}
+
+/// The byte after an escape that starts with the backslash at `at`.
+fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') if code_unit(&bytes[at..]).is_some() => Ok(at + 6),
+        Some(_) => Err(Fault::at(at, "invalid escape in a string")),
+        None => Err(Fault::at(at + 1, "the text ends inside a string")),
+    }
+}
+
+/// An escape's character and length.
+fn decode_escape(bytes: &[u8]) -> (char, usize) {
+    let simple = match bytes.get(1) {
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return decode_unicode(bytes),
+        Some(&byte) => char::from(byte),
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (simple, 2)
+}
+
+fn decode_unicode(bytes: &[u8]) -> (char, usize) {
+    let Some(first) = code_unit(bytes) else {
+        return (char::REPLACEMENT_CHARACTER, 2);
+    };
+    if let 0xd800..0xdc00 = first
+        && let Some(second @ 0xdc00..0xe000) = bytes.get(6..).and_then(code_unit)
+    {
+        let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            12,
+        );
+    }
+    // `from_u32` refuses just the surrogates here.
+    (
+        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+        6,
+    )
+}
+
+/// The code unit of a `\uXXXX` at the start.
+fn code_unit(bytes: &[u8]) -> Option<u32> {
+    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else {
+        return None;
+    };
+    digits.iter().try_fold(0, |unit, &digit| {
+        Some(unit << 4 | char::from(digit).to_digit(16)?)
+    })
+}

@@ -1,0 +1,232 @@
+//! What to do next with a request that got an answer.
+//!
+//! Enters: an [`Answer`] and the [`Facts`] of the request. Leaves: a [`Step`]. What must hold: a
+//! record is refused for good only when the answer blames it and its neighbours, or an empty
+//! request, were taken meanwhile.
+
+use std::time::Duration;
+
+use super::Health;
+use super::classify::Answer;
+
+/// Faults of one request before it is suspected, rather than the server.
+pub(super) const FAULTS: u32 = 4;
+/// Up to this many bytes, a record cannot be too large: what refuses it is a quota.
+const SMALL: usize = 64 << 10;
+
+/// What is known of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Records in it.
+    pub(super) records: usize,
+    /// Its encoded bytes, before compression.
+    pub(super) bytes: usize,
+    /// How often it, or the request it was cut from, met a fault, this time included.
+    pub(super) faults: u32,
+    /// Other records were accepted since the first of these faults.
+    pub(super) others_accepted: bool,
+    /// The set-up is known to work: something was accepted, not too many refusals ago.
+    pub(super) trusted: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is settled: all of it, or all but so many.
+    Settled { rejected: u64, message: String },
+    /// Wait, then send the same bytes again; others of the batch first, if `aside`.
+    Wait {
+        hint: Option<Duration>,
+        trouble: Trouble,
+        aside: bool,
+    },
+    /// Cut it in two.
+    Halve,
+    /// Its one record is refused for good.
+    Refuse { status: String, message: String },
+    /// Its one record is refused: see whether an empty request is, too.
+    Probe { status: String, message: String },
+    /// Nothing more can be sent.
+    Stop { reason: String },
+}
+
+/// Why it waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Down(String),
+    Blocked(String),
+}
+
+impl Trouble {
+    /// As health; `peer` says whose.
+    pub(super) fn health(self, peer: &str, retry_after: Duration) -> Health {
+        match self {
+            Trouble::Down(reason) => Health::Down {
+                reason: format!("{peer}: {reason}"),
+                retry_after,
+            },
+            Trouble::Blocked(reason) => Health::Blocked {
+                reason: format!("{peer}: {reason}"),
+            },
+        }
+    }
+}
+
+/// Decides.
+pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
+    match answer {
+        Answer::Accepted { .. } => Step::Settled {
+            rejected: 0,
+            message: String::new(),
+        },
+        Answer::Partial { rejected, message } => Step::Settled { rejected, message },
+        Answer::Retry { after, reason } => Step::Wait {
+            hint: after,
+            trouble: Trouble::Down(reason),
+            aside: false,
+        },
+        Answer::Blocked { reason } => wait_blocked(reason),
+        Answer::Closed { reason } => Step::Stop { reason },
+        Answer::Rejected { .. } | Answer::TooLarge { .. } if facts.records > 1 => Step::Halve,
+        Answer::Rejected { status, message } if facts.trusted => Step::Refuse { status, message },
+        Answer::Rejected { status, message } => Step::Probe { status, message },
+        Answer::TooLarge {
+            status,
+            message,
+            certain: false,
+        } if facts.bytes <= SMALL => wait_blocked(format!(
+            "{status}: {message}; one small record is too much for it: raise its quota"
+        )),
+        Answer::TooLarge {
+            status, message, ..
+        } => Step::Refuse { status, message },
+        Answer::Fault { status, message } => {
+            if facts.faults < FAULTS || (facts.records == 1 && !facts.others_accepted) {
+                return Step::Wait {
+                    hint: None,
+                    trouble: Trouble::Down(format!("{status}: {message}")),
+                    aside: true,
+                };
+            }
+            match facts.records {
+                1 => Step::Refuse { status, message },
+                _ => Step::Halve,
+            }
+        }
+    }
+}
+
+fn wait_blocked(reason: String) -> Step {
+    Step::Wait {
+        hint: None,
+        trouble: Trouble::Blocked(reason),
+        aside: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Facts = Facts {
+        records: 1,
+        bytes: 1000,
+        faults: 0,
+        others_accepted: false,
+        trusted: true,
+    };
+    const MANY: Facts = Facts {
+        records: 100,
+        bytes: 100_000,
+        ..ONE
+    };
+
+    fn rejected() -> Answer {
+        Answer::Rejected {
+            status: "HTTP 400".to_owned(),
+            message: "bad".to_owned(),
+        }
+    }
+
+    fn fault() -> Answer {
+        Answer::Fault {
+            status: "HTTP 500".to_owned(),
+            message: "oops".to_owned(),
+        }
+    }
+
+    fn too_large(certain: bool) -> Answer {
+        Answer::TooLarge {
+            status: "too large".to_owned(),
+            message: String::new(),
+            certain,
+        }
+    }
+
+    fn refuses(step: &Step) -> bool {
+        matches!(step, Step::Refuse { .. })
+    }
+
+    #[test]
+    fn a_rejected_batch_is_halved_down_to_the_record() {
+        assert_eq!(decide(rejected(), MANY), Step::Halve);
+        assert!(refuses(&decide(rejected(), ONE)));
+    }
+
+    #[test]
+    fn a_record_is_not_blamed_by_a_set_up_that_never_worked() {
+        let facts = Facts {
+            trusted: false,
+            ..ONE
+        };
+        assert!(matches!(decide(rejected(), facts), Step::Probe { .. }));
+    }
+
+    #[test]
+    fn a_fault_is_retried_however_often_while_nothing_else_is_accepted() {
+        for faults in 1..100 {
+            let facts = Facts { faults, ..ONE };
+            assert!(matches!(decide(fault(), facts), Step::Wait { .. }));
+        }
+    }
+
+    #[test]
+    fn a_record_that_alone_meets_faults_is_refused_after_some() {
+        let facts = |faults| Facts {
+            faults,
+            others_accepted: true,
+            ..ONE
+        };
+        assert!(!refuses(&decide(fault(), facts(FAULTS - 1))));
+        assert!(refuses(&decide(fault(), facts(FAULTS))));
+    }
+
+    #[test]
+    fn a_batch_that_meets_faults_is_halved_after_some() {
+        let facts = |faults| Facts { faults, ..MANY };
+        assert!(matches!(decide(fault(), facts(1)), Step::Wait { .. }));
+        assert_eq!(decide(fault(), facts(FAULTS)), Step::Halve);
+    }
+
+    #[test]
+    fn one_small_record_cannot_be_too_large_for_a_quota() {
+        assert_eq!(decide(too_large(false), MANY), Step::Halve);
+        let step = decide(too_large(false), ONE);
+        assert!(
+            matches!(
+                step,
+                Step::Wait {
+                    trouble: Trouble::Blocked(_),
+                    ..
+                }
+            ),
+            "{step:?}"
+        );
+        assert!(refuses(&decide(too_large(true), ONE)));
+        let large = Facts {
+            bytes: 5 << 20,
+            ..ONE
+        };
+        assert!(refuses(&decide(too_large(false), large)));
+    }
+}

@@ -1,0 +1,175 @@
+//! How the collector is doing, gathered from all requests that are under way.
+//!
+//! Enters: the trouble that a delivery has, while it has it. Leaves: a [`Health`] to watch, and one
+//! log line for each change. What must hold: the collector is up when no delivery is in trouble.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::Health;
+
+/// Where deliveries report trouble.
+#[derive(Debug)]
+pub(super) struct Board {
+    state: Mutex<State>,
+    shown: watch::Sender<Health>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    troubles: BTreeMap<u64, Health>,
+    /// When the collector was last seen up, while it is not.
+    since: Option<Instant>,
+}
+
+/// One delivery's line on the board; wiped when it is dropped.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    board: Arc<Board>,
+    id: u64,
+}
+
+impl Board {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Board {
+            state: Mutex::default(),
+            shown: watch::Sender::new(Health::Up),
+        })
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Health> {
+        self.shown.subscribe()
+    }
+
+    /// A line for one delivery.
+    pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.next += 1;
+        Ticket {
+            board: Arc::clone(self),
+            id: state.next,
+        }
+    }
+
+    fn change(&self, id: u64, health: Health) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match health {
+            Health::Up => {
+                if state.troubles.remove(&id).is_none() {
+                    return;
+                }
+            }
+            trouble => {
+                state.troubles.insert(id, trouble);
+            }
+        }
+        let worst = state.troubles.values().max_by_key(|health| rank(health));
+        let now = worst.cloned().unwrap_or(Health::Up);
+        let mut before = Health::Up;
+        let changed = self.shown.send_if_modified(|shown| {
+            before = std::mem::replace(shown, now.clone());
+            before != *shown
+        });
+        if !changed {
+            return;
+        }
+        let down_for = match &now {
+            Health::Up => state.since.take().map(|since| since.elapsed()),
+            _ => {
+                state.since.get_or_insert_with(Instant::now);
+                None
+            }
+        };
+        if is_news(&before, &now) {
+            log(&now, down_for);
+        }
+    }
+}
+
+impl Ticket {
+    /// Shows how this delivery is doing.
+    pub(super) fn show(&self, health: Health) {
+        self.board.change(self.id, health);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.show(Health::Up);
+    }
+}
+
+fn rank(health: &Health) -> u8 {
+    match health {
+        Health::Up => 0,
+        Health::Down { .. } => 1,
+        Health::Blocked { .. } => 2,
+    }
+}
+
+/// Whether a change is worth a line: another state, or another thing to mend.
+fn is_news(before: &Health, now: &Health) -> bool {
+    match (before, now) {
+        (Health::Blocked { reason: before }, Health::Blocked { reason: now }) => before != now,
+        _ => rank(before) != rank(now),
+    }
+}
+
+fn log(health: &Health, down_for: Option<Duration>) {
+    match health {
+        Health::Up => info!(
+            seconds = down_for.unwrap_or_default().as_secs(),
+            "the collector takes events again"
+        ),
+        Health::Down { reason, .. } => {
+            warn!("the collector does not take events for now; they wait: {reason}");
+        }
+        Health::Blocked { reason } => error!("the collector refuses this set-up; {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocked(reason: &str) -> Health {
+        Health::Blocked {
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn down(seconds: u64) -> Health {
+        Health::Down {
+            reason: "gone".to_owned(),
+            retry_after: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn the_worst_trouble_shows_until_it_is_over() {
+        let board = Board::new();
+        let health = board.watch();
+        let (one, two) = (board.ticket(), board.ticket());
+        one.show(down(1));
+        two.show(blocked("mend the token"));
+        assert_eq!(*health.borrow(), blocked("mend the token"));
+        two.show(Health::Up);
+        assert_eq!(*health.borrow(), down(1));
+        drop(one);
+        assert_eq!(*health.borrow(), Health::Up);
+    }
+
+    #[test]
+    fn a_longer_wait_is_shown_but_is_no_news() {
+        assert!(!is_news(&down(1), &down(2)));
+        assert!(is_news(&down(1), &blocked("a")));
+        assert!(is_news(&blocked("a"), &blocked("b")));
+        assert!(is_news(&blocked("a"), &Health::Up));
+    }
+}

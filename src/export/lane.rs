@@ -1,0 +1,380 @@
+//! One signal's way to its endpoint: each request retried until it is settled.
+//!
+//! Enters: a batch's payload of one signal. Leaves: a [`SignalReport`] once every record of it was
+//! accepted or refused for good. What must hold: the same bytes at each try; nothing that was
+//! accepted is sent again; no way out but the end of the exporter leaves a record unsettled.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Health;
+use super::classify::Answer;
+use super::decide::{FAULTS, Facts, Step, Trouble, decide};
+use super::health::{Board, Ticket};
+use super::retry::Schedule;
+use super::settle::{Doubt, SignalReport};
+use super::transport::Transport;
+use crate::otlp::{Payload, Signal};
+use crate::reject::Reason;
+use crate::telemetry::metrics::Metrics;
+
+/// Refusals in a row, with nothing accepted between them, after which the set-up is in doubt.
+const TRUST: u32 = 100;
+/// At most one remark of a collector is logged in this time.
+const REMARKS: Duration = Duration::from_secs(60);
+
+/// The exporter ended before everything was settled.
+#[derive(Debug)]
+pub(super) struct Abandoned;
+
+/// How large one request may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+/// One signal's way to its endpoint, shared by all batches.
+pub(super) struct Lane {
+    signal: Signal,
+    peer: String,
+    transport: Arc<dyn Transport>,
+    limits: Limits,
+    schedule: Schedule,
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+    /// Ends everything; cancelled by the lane itself when the output is closed.
+    stop: CancellationToken,
+    closed: Arc<OnceLock<String>>,
+    /// Requests with records that were accepted.
+    accepted: AtomicU64,
+    /// Records refused since the last acceptance.
+    refusals: AtomicU32,
+    remarked: Mutex<Option<Instant>>,
+}
+
+/// What the lanes of both signals share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) schedule: Schedule,
+    pub(super) board: Arc<Board>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) stop: CancellationToken,
+    pub(super) closed: Arc<OnceLock<String>>,
+}
+
+/// A request to be: a part of a batch.
+struct Part {
+    payload: Payload,
+    body: Option<Bytes>,
+    faults: u32,
+    /// [`Lane::accepted`] at the first fault.
+    accepted_before: u64,
+}
+
+/// The tries of one batch.
+struct Tries<'a> {
+    lane: &'a Lane,
+    ticket: Ticket,
+    queue: VecDeque<Part>,
+    report: SignalReport,
+    /// Failures since something was settled.
+    failures: u32,
+}
+
+impl Lane {
+    pub(super) fn new(signal: Signal, transport: Arc<dyn Transport>, shared: Shared) -> Self {
+        Lane {
+            signal,
+            peer: format!("{} to {}", signal.as_str(), transport.peer()),
+            transport,
+            limits: shared.limits,
+            schedule: shared.schedule,
+            board: shared.board,
+            metrics: shared.metrics,
+            stop: shared.stop,
+            closed: shared.closed,
+            accepted: AtomicU64::new(0),
+            refusals: AtomicU32::new(TRUST),
+            remarked: Mutex::new(None),
+        }
+    }
+
+    /// Brings every record to its end.
+    pub(super) async fn deliver(&self, payload: Payload) -> Result<SignalReport, Abandoned> {
+        let mut tries = Tries {
+            lane: self,
+            ticket: self.board.ticket(),
+            queue: VecDeque::new(),
+            report: SignalReport::default(),
+            failures: 0,
+        };
+        tries.cut(payload);
+        while let Some(part) = tries.queue.pop_front() {
+            tries.bring(part).await?;
+        }
+        Ok(tries.report)
+    }
+
+    /// Sends an empty request, once: whether it was accepted, or why not.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        match self.probe().await {
+            Ok(Answer::Accepted { .. } | Answer::Partial { .. }) => Ok(()),
+            Ok(answer) => Err(format!("{}: {answer}", self.peer)),
+            Err(Abandoned) => Err(format!("{}: no answer", self.peer)),
+        }
+    }
+
+    async fn probe(&self) -> Result<Answer, Abandoned> {
+        let body = self.body(Payload::empty(self.signal)).await?.1;
+        self.send(body).await
+    }
+
+    /// The bytes of a request; made on a thread where compressing may block.
+    async fn body(&self, payload: Payload) -> Result<(Payload, Bytes), Abandoned> {
+        let transport = Arc::clone(&self.transport);
+        tokio::task::spawn_blocking(move || {
+            let body = transport.body(&payload);
+            (payload, body)
+        })
+        .await
+        .map_err(|_| Abandoned)
+    }
+
+    async fn send(&self, body: Bytes) -> Result<Answer, Abandoned> {
+        self.metrics.export_requests.add(1);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Abandoned),
+            answer = self.transport.send(body) => Ok(answer),
+        }
+    }
+
+    async fn wait(&self, wait: Duration) -> Result<(), Abandoned> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Abandoned),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    fn remark(&self, text: &str) {
+        let mut last = self.remarked.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|at| at.elapsed() >= REMARKS) {
+            *last = Some(Instant::now());
+            warn!("{}: {text}", self.peer);
+        }
+    }
+}
+
+impl Tries<'_> {
+    /// Queues a payload in requests within the limits, in order.
+    fn cut(&mut self, payload: Payload) {
+        let mut rest = vec![payload];
+        while let Some(payload) = rest.pop() {
+            let limits = self.lane.limits;
+            let too_large =
+                payload.len() > limits.events || payload.encoded_len() > limits.bytes;
+            if payload.is_empty() {
+                continue;
+            } else if too_large && payload.len() > 1 {
+                let (left, right) = payload.split();
+                rest.extend([right, left]);
+            } else {
+                self.queue.push_back(Part {
+                    payload,
+                    body: None,
+                    faults: 0,
+                    accepted_before: 0,
+                });
+            }
+        }
+    }
+
+    /// Sends one request and does what its answer asks for.
+    async fn bring(&mut self, part: Part) -> Result<(), Abandoned> {
+        let lane = self.lane;
+        let Part {
+            mut payload,
+            body,
+            mut faults,
+            mut accepted_before,
+        } = part;
+        let body = match body {
+            Some(body) => body,
+            None => {
+                let (same, body) = lane.body(payload).await?;
+                payload = same;
+                body
+            }
+        };
+        let answer = lane.send(body.clone()).await?;
+        if let Answer::Accepted {
+            remark: Some(remark),
+        } = &answer
+        {
+            lane.remark(&format!("accepted with a remark: {remark}"));
+        }
+        if matches!(answer, Answer::TooLarge { .. }) && payload.len() > 1 {
+            lane.remark(&format!(
+                "a request of {} bytes is too large for it and is cut; a lower export.batch_bytes \
+                 saves the detour",
+                payload.encoded_len()
+            ));
+        }
+        if matches!(answer, Answer::Fault { .. }) {
+            if faults == 0 {
+                accepted_before = lane.accepted.load(Relaxed);
+            }
+            faults += 1;
+        }
+        let facts = Facts {
+            records: payload.len(),
+            bytes: payload.encoded_len(),
+            faults,
+            others_accepted: lane.accepted.load(Relaxed) > accepted_before,
+            trusted: lane.refusals.load(Relaxed) < TRUST,
+        };
+        let mut step = decide(answer, facts);
+        if let Step::Probe { status, message } = step {
+            step = after_probe(lane.probe().await?, status, message);
+            if matches!(step, Step::Refuse { .. }) {
+                lane.refusals.store(0, Relaxed);
+            }
+        }
+        let again = Part {
+            payload,
+            body: Some(body),
+            faults,
+            accepted_before,
+        };
+        self.take(step, again).await
+    }
+
+    async fn take(&mut self, step: Step, part: Part) -> Result<(), Abandoned> {
+        let lane = self.lane;
+        match step {
+            Step::Settled { rejected, message } => {
+                self.progress();
+                lane.accepted.fetch_add(1, Relaxed);
+                lane.refusals.store(0, Relaxed);
+                let bytes = part.body.map_or(0, |body| body.len());
+                lane.metrics.export_bytes.add(bytes as u64);
+                if let Some((_, newest)) = part.payload.times() {
+                    lane.metrics.lag_seconds.set(seconds_since(newest));
+                }
+                if rejected > 0 {
+                    lane.remark(&format!(
+                        "{rejected} of {} records were rejected: {message}",
+                        part.payload.len()
+                    ));
+                    self.report.uncertain.push(Doubt {
+                        events: sorted(part.payload.events()),
+                        rejected,
+                        message,
+                    });
+                }
+            }
+            Step::Refuse { status, message } => {
+                self.progress();
+                lane.refusals.fetch_add(1, Relaxed);
+                let reason = Reason::Refused {
+                    signal: lane.signal.as_str(),
+                    status,
+                    message,
+                };
+                let events = part.payload.events();
+                self.report.refused.extend(events.map(|event| (event, reason.clone())));
+            }
+            Step::Halve => {
+                let (left, right) = part.payload.split();
+                for payload in [left, right] {
+                    self.queue.push_back(Part {
+                        payload,
+                        body: None,
+                        // A half of what met faults needs to meet but one more to be halved.
+                        faults: part.faults.min(FAULTS - 1),
+                        accepted_before: part.accepted_before,
+                    });
+                }
+            }
+            // A probe is resolved before; it would be tried again.
+            Step::Probe { .. } => self.queue.push_front(part),
+            Step::Wait {
+                hint,
+                trouble,
+                aside,
+            } => {
+                self.pause(hint, trouble).await?;
+                lane.metrics.export_retries.add(1);
+                if aside {
+                    self.queue.push_back(part);
+                } else {
+                    self.queue.push_front(part);
+                }
+            }
+            Step::Stop { reason } => {
+                let _ = lane.closed.set(reason);
+                lane.stop.cancel();
+                return Err(Abandoned);
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) {
+        self.failures = 0;
+        self.ticket.show(Health::Up);
+    }
+
+    async fn pause(&mut self, hint: Option<Duration>, trouble: Trouble) -> Result<(), Abandoned> {
+        self.failures = self.failures.saturating_add(1);
+        let wait = self
+            .lane
+            .schedule
+            .wait(self.failures, hint, fastrand::f64());
+        debug!(peer = self.lane.peer, ?wait, failures = self.failures, ?trouble, "waiting");
+        self.ticket.show(trouble.health(&self.lane.peer, wait));
+        self.lane.wait(wait).await
+    }
+}
+
+/// What a refusal means, once it is known what becomes of an empty request.
+fn after_probe(probe: Answer, status: String, message: String) -> Step {
+    match probe {
+        Answer::Accepted { .. } | Answer::Partial { .. } => Step::Refuse { status, message },
+        Answer::Retry { after, reason } => Step::Wait {
+            hint: after,
+            trouble: Trouble::Down(reason),
+            aside: false,
+        },
+        _ => Step::Wait {
+            hint: None,
+            trouble: Trouble::Blocked(format!(
+                "{status}: {message}; it refuses an empty request too: mend the endpoint's URL, \
+                 protocol or headers"
+            )),
+            aside: false,
+        },
+    }
+}
+
+/// Whole seconds from a time in nanoseconds since 1970 until now; 0 for one that is to come.
+fn seconds_since(time: i64) -> u64 {
+    let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(time).unwrap_or(0));
+    time.elapsed().unwrap_or_default().as_secs()
+}
+
+fn sorted(events: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut events: Vec<_> = events.collect();
+    events.sort_unstable();
+    events
+}

@@ -1,0 +1,154 @@
+//! OTLP over HTTP: protobuf or JSON in a POST, the answer bounded.
+
+use std::io::{Read, Write};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::classify::{self, Answer};
+use super::connect::{Connector, USER_AGENT, failure};
+use super::otlp_grpc::peer;
+use super::transport::{Answering, Transport};
+use super::{Endpoint, Protocol};
+use crate::otlp::Payload;
+
+/// Bytes read of an answer, compressed or not.
+const ANSWER_BYTES: usize = 256 << 10;
+
+/// Carries one signal by HTTP.
+pub(super) struct Http {
+    client: Client<Connector, Full<Bytes>>,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+}
+
+impl Http {
+    /// # Errors
+    /// A certificate or a header that cannot be used.
+    pub(super) fn new(endpoint: &Endpoint) -> anyhow::Result<Self> {
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(Connector::new(endpoint, b"http/1.1")?);
+        Ok(Http {
+            client,
+            endpoint: endpoint.clone(),
+            headers: headers(endpoint)?,
+        })
+    }
+
+    async fn call(&self, body: Bytes) -> Answer {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
+            Err(error) => return failure(&error),
+        };
+        let (head, body) = response.into_parts();
+        let body = match Limited::new(body, ANSWER_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if head.status.is_success() && !error.is::<http_body_util::LengthLimitError>() => {
+                return failure(error.as_ref());
+            }
+            // The status says enough.
+            Err(_) => Bytes::new(),
+        };
+        let body = inflate(&head.headers, body);
+        classify::http(head.status, &head.headers, &body, SystemTime::now())
+    }
+}
+
+impl Transport for Http {
+    fn body(&self, payload: &Payload) -> Bytes {
+        let body = match self.endpoint.protocol {
+            Protocol::HttpJson => payload.to_json().into(),
+            _ => payload.encode(),
+        };
+        if self.endpoint.gzip {
+            deflate(&body)
+        } else {
+            body
+        }
+    }
+
+    fn send(&self, body: Bytes) -> Answering<'_> {
+        Box::pin(async move {
+            let timeout = self.endpoint.timeout;
+            tokio::time::timeout(timeout, self.call(body))
+                .await
+                .unwrap_or_else(|_| Answer::retry(format!("no answer within {timeout:?}")))
+        })
+    }
+
+    fn peer(&self) -> String {
+        peer(&self.endpoint)
+    }
+}
+
+fn headers(endpoint: &Endpoint) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &endpoint.headers {
+        // The value is secret: errors name the header alone.
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .with_context(|| format!("{name:?} is no name of an HTTP header"))?;
+        let mut value = HeaderValue::from_str(value)
+            .with_context(|| format!("the value of header {name:?} cannot be sent"))?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    let content_type = match endpoint.protocol {
+        Protocol::HttpJson => "application/json",
+        _ => "application/x-protobuf",
+    };
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type),
+    );
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("gzip"),
+    );
+    if endpoint.gzip {
+        headers.insert(
+            header::CONTENT_ENCODING,
+            HeaderValue::from_static("gzip"),
+        );
+    }
+    headers
+        .entry(header::USER_AGENT)
+        .or_insert(HeaderValue::from_static(USER_AGENT));
+    Ok(headers)
+}
+
+fn deflate(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default().into()
+}
+
+/// An answer's body, inflated where it must be, cut where it is too long.
+fn inflate(headers: &HeaderMap, body: Bytes) -> Bytes {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding == "gzip" => {
+            let mut inflated = Vec::new();
+            // What was inflated before an error is as good as nothing: the status decides.
+            let _ = MultiGzDecoder::new(body.as_ref())
+                .take(ANSWER_BYTES as u64)
+                .read_to_end(&mut inflated);
+            inflated.into()
+        }
+        _ => body,
+    }
+}

@@ -1,0 +1,66 @@
+//! What carries requests: the one interface of gRPC, HTTP, a file, standard output and nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::classify::Answer;
+use super::file::{Discard, Lines};
+use super::otlp_grpc::Grpc;
+use super::otlp_http::Http;
+use super::{Destination, Endpoint, Protocol};
+use crate::otlp::{Payload, Signal};
+
+/// The answer to one request, some time later.
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// Carries the requests of one signal.
+pub(super) trait Transport: Send + Sync + 'static {
+    /// The bytes of a request, made once for all its tries. May take a while: it is called on a
+    /// blocking thread.
+    fn body(&self, payload: &Payload) -> Bytes;
+
+    /// Sends them. Never fails, never waits for ever: whatever happens is an [`Answer`].
+    fn send(&self, body: Bytes) -> Answering<'_>;
+
+    /// Whom it talks to, for log lines; nothing secret.
+    fn peer(&self) -> String;
+}
+
+/// The transports of log records and of spans.
+pub(super) struct Transports {
+    pub(super) logs: Arc<dyn Transport>,
+    pub(super) traces: Arc<dyn Transport>,
+}
+
+impl Transports {
+    /// # Errors
+    /// A certificate, a header or an output file that cannot be used.
+    pub(super) fn open(destination: &Destination) -> anyhow::Result<Self> {
+        Ok(match destination {
+            Destination::Otlp { logs, traces } => Transports {
+                logs: otlp(Signal::Logs, logs)?,
+                traces: otlp(Signal::Traces, traces)?,
+            },
+            Destination::File(path) => Self::both(Arc::new(Lines::file(path)?)),
+            Destination::Stdout => Self::both(Arc::new(Lines::stdout())),
+            Destination::Discard => Self::both(Arc::new(Discard)),
+        })
+    }
+
+    fn both(transport: Arc<dyn Transport>) -> Self {
+        Transports {
+            logs: Arc::clone(&transport),
+            traces: transport,
+        }
+    }
+}
+
+fn otlp(signal: Signal, endpoint: &Endpoint) -> anyhow::Result<Arc<dyn Transport>> {
+    Ok(match endpoint.protocol {
+        Protocol::Grpc => Arc::new(Grpc::new(signal, endpoint)?),
+        Protocol::HttpProtobuf | Protocol::HttpJson => Arc::new(Http::new(endpoint)?),
+    })
+}
