@@ -4,6 +4,7 @@
 //! told once, on standard error, with its remedy; secrets are in none of it.
 
 pub mod args;
+mod canary;
 pub mod check;
 pub mod completions;
 pub mod convert;
