@@ -26,13 +26,17 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// Builds the flow. With `keep_dead_letters`, refused records go to the configured file;
+    /// Builds the flow, which counts in `metrics`. With `keep_dead_letters`, refused records go to the configured file;
     /// without, they are logged and counted alone.
     ///
     /// # Errors
     /// A dead-letter file or an output that cannot be opened, a certificate that cannot be read.
-    pub fn start(config: &Config, keep_dead_letters: bool) -> anyhow::Result<Self> {
-        let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
+    pub fn start(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        keep_dead_letters: bool,
+    ) -> anyhow::Result<Self> {
+        let abort = CancellationToken::new();
         let dead_letters = match keep_dead_letters {
             true => {
                 let path = config.dead_letters.path.display().to_string();

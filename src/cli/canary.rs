@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{self, DeadLetters};
+use crate::ack::dead_letter::DeadLetters;
 use crate::ack::{Origin, Outcome};
 use crate::config::Config;
 use crate::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
@@ -36,24 +36,16 @@ pub(super) async fn send(config: &Config) -> Result<String, String> {
     let id = format!("qtrail-canary-{}", jiff::Timestamp::now().as_second());
     let chunk = chunk(config, &id)?;
     let stop = CancellationToken::new();
-    let scratch = std::env::temp_dir().join(format!("{id}-{}", std::process::id()));
-    let dead_letters = DeadLetters::open(dead_letter::Settings {
-        path: scratch.clone(),
-        ..config.dead_letters.clone()
-    })
-    .map_err(|error| format!("cannot write to {}: {error}", scratch.display()))?;
     let answer = match Exporter::start(
         config.export.clone(),
         Arc::default(),
-        dead_letters,
+        DeadLetters::none(),
         stop.clone(),
     ) {
         Ok(exporter) => answer(&exporter, chunk, bound(config)).await,
         Err(error) => Err(format!("{error:#}")),
     };
     stop.cancel();
-    // The canary itself is no loss; whether the file is there depends on the answer.
-    let _ = std::fs::remove_file(&scratch);
     answer.map(|()| format!("accepted; look for event id {id}"))
 }
 
@@ -101,13 +93,8 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
     let event = Event::parse(&record, config.limits.depth).map_err(|reason| reason.to_string())?;
     let mut encoder = Encoder::new(&config.convert);
     let mut marked = Marked(&mut encoder);
-    convert::convert(
-        &event,
-        &Placement::of(&event),
-        None,
-        &config.convert,
-        &mut marked,
-    );
+    let placement = Placement::of(&event);
+    convert::convert(event, &placement, None, &config.convert, &mut marked);
     let position = Position {
         length: record.len() as u64,
         ..Position::default()
@@ -116,6 +103,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
         origin: Origin {
             input: "check",
             name: "canary".into(),
+            observed: None,
         },
         encoded: encoder.take(),
         originals: Originals {

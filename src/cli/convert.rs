@@ -1,6 +1,7 @@
 //! `qtrail convert`: files once, without state.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -96,7 +97,7 @@ async fn deliver(
         true => 1,
         false => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let sidecar = Sidecar::start(&config, args.dead_letters.is_some())?;
+    let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
     let work = each(listed, workers, &sidecar, progress, stop);
     let done = shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await;
     let mut done = done.unwrap_or_else(|| Done {
@@ -104,6 +105,10 @@ async fn deliver(
         ..Done::default()
     });
     done.failed |= stop.is_cancelled();
+    if sidecar.exporter.closed().is_some() {
+        // Nobody reads the output any more, as in `qtrail convert … | head`.
+        done.failed = false;
+    }
     Ok(done)
 }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::args::DemoArgs;
+use super::run::watch;
 use crate::ack::dead_letter;
 use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol, Tls};
@@ -45,7 +46,7 @@ Next
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
 pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
     let place = Place::new(args.dir.as_deref())?;
-    let facts = play(&config, &place, sidecar).await?;
+    let facts = play(&config, &place, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
@@ -53,7 +54,7 @@ pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
             config.export.destination.clone(),
             &place,
             "sent",
-            sidecar,
+            watch,
         )
         .await
         .with_context(|| format!("is a collector listening at {endpoint}?"))?;
@@ -63,15 +64,6 @@ pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
         ))?;
     }
     super::print(NEXT)
-}
-
-/// The sidecar, until `stop`.
-async fn sidecar(
-    _config: Config,
-    _metrics: Arc<Metrics>,
-    _stop: CancellationToken,
-) -> anyhow::Result<()> {
-    unimplemented!()
 }
 
 /// Delivers the trail to a collector inside this process, and gathers what arrived there.

@@ -137,7 +137,6 @@ impl Source {
             content: wrap(content),
             base: 0,
             truncation: Truncation::Reject,
-            commits: None,
         })
     }
 }

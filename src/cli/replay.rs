@@ -42,7 +42,7 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     let progress = Progress::new(total, quiet);
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
-    let sidecar = Sidecar::start(&config, true)?;
+    let sidecar = Sidecar::start(&config, Arc::default(), true)?;
     let letters = letters(BufReader::new(progress.wrap(content)));
     let work = each(letters, &sidecar, &stop);
     let done = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
@@ -144,7 +144,6 @@ fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
         content: Box::new(Cursor::new(bytes)),
         base: letter.offset,
         truncation: Truncation::Reject,
-        commits: None,
     }))
 }
 

@@ -21,7 +21,8 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     if let Some(directory) = &mut config.directory {
         directory.once |= args.once;
     }
-    let metrics = watch(config, &stop, |_| {}).await?;
+    let metrics = Arc::new(Metrics::default());
+    watch(config, Arc::clone(&metrics), stop).await?;
     tracing::info!(
         read = metrics.read.get(),
         exported = metrics.exported.get(),
@@ -35,37 +36,41 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
 }
 
 /// Runs the sidecar on the configured directory until `stop`, or until all has settled where the
-/// directory is to be read once. `started` hears of the metrics as soon as they count.
+/// directory is to be read once.
 ///
 /// # Errors
 /// What keeps it from starting, or the directory input from going on.
 pub async fn watch(
     config: Config,
-    stop: &CancellationToken,
-    started: impl FnOnce(Arc<Metrics>),
-) -> anyhow::Result<Arc<Metrics>> {
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let settings = config
         .directory
         .clone()
         .context("no directory to watch: name one (qtrail run DIR), or set directory.path")?;
-    let sidecar = Sidecar::start(&config, true)?;
-    let metrics = Arc::clone(&sidecar.metrics);
-    let _served = telemetry::serve(
+    let sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
+    let (running, runs) = tokio::sync::watch::channel(true);
+    let server = telemetry::serve(
         &config.telemetry,
         Arc::clone(&metrics),
         sidecar.exporter.health(),
+        runs,
     )
     .await?;
-    started(Arc::clone(&metrics));
     let work = directory::run(
         settings,
         sidecar.pipeline.clone(),
         Arc::clone(&metrics),
         stop.clone(),
     );
-    match shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await {
+    match shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await {
         Some(result) => result?,
         None => tracing::warn!("the directory input did not stop in time"),
     }
-    Ok(metrics)
+    drop(running);
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
+    Ok(())
 }

@@ -185,6 +185,7 @@ fn directory(b: &mut Builder<'_>, state: &Path) -> Option<directory::Settings> {
         settle,
         rescan,
         poll: b.boolean("directory.poll").unwrap_or_default(),
+        once: false,
         start: b
             .parse("directory.start", |text| match text.split_once("since:") {
                 _ if text == "beginning" => Ok(Start::Beginning),

@@ -626,7 +626,9 @@ mod tests {
         let mut out = String::new();
         for field in FIELDS {
             if let Some((title, _)) = TABLES.iter().find(|(_, first)| first == field) {
-                out += &format!("\n### {title}\n\n| attribute | from | on | name |\n| --- | --- | --- | --- |\n");
+                out += &format!(
+                    "\n### {title}\n\n| attribute | from | on | name |\n| --- | --- | --- | --- |\n"
+                );
             }
             out += &format!(
                 "| `{}` | {} | {} | {} |\n",

@@ -209,14 +209,16 @@ fn entry(chunk: &Chunk, event: u32, reason: Reason) -> Entry {
         Some(before) => originals.records.get(before).map(|record| record.end),
         None => Some(0),
     };
-    let bytes = start.zip(original).and_then(|(start, original)| {
-        originals.bytes.get(start..original.end)
-    });
+    let bytes = start
+        .zip(original)
+        .and_then(|(start, original)| originals.bytes.get(start..original.end));
     Entry {
         origin: chunk.origin.clone(),
         event_id: original.and_then(|original| original.event_id.clone()),
         reject: Reject {
-            position: original.map(|original| original.position).unwrap_or_default(),
+            position: original
+                .map(|original| original.position)
+                .unwrap_or_default(),
             reason,
             evidence: bytes.map_or(Evidence::Unit, |bytes| Evidence::Bytes(bytes.to_vec())),
         },

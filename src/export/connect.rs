@@ -271,7 +271,11 @@ mod tests {
 
     #[test]
     fn this_machine_is_reached_without_a_proxy() {
-        for local in ["https://localhost:1", "https://127.0.0.1:1", "https://[::1]:1"] {
+        for local in [
+            "https://localhost:1",
+            "https://127.0.0.1:1",
+            "https://[::1]:1",
+        ] {
             assert!(is_local(&local.parse().unwrap()), "{local}");
         }
         assert!(!is_local(&"https://collector:1".parse().unwrap()));

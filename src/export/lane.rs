@@ -181,8 +181,7 @@ impl Tries<'_> {
         let mut rest = vec![payload];
         while let Some(payload) = rest.pop() {
             let limits = self.lane.limits;
-            let too_large =
-                payload.len() > limits.events || payload.encoded_len() > limits.bytes;
+            let too_large = payload.len() > limits.events || payload.encoded_len() > limits.bytes;
             if payload.is_empty() {
                 continue;
             } else if too_large && payload.len() > 1 {
@@ -292,7 +291,9 @@ impl Tries<'_> {
                     message,
                 };
                 let events = part.payload.events();
-                self.report.refused.extend(events.map(|event| (event, reason.clone())));
+                self.report
+                    .refused
+                    .extend(events.map(|event| (event, reason.clone())));
             }
             Step::Halve => {
                 let (left, right) = part.payload.split();
@@ -341,7 +342,13 @@ impl Tries<'_> {
             .lane
             .schedule
             .wait(self.failures, hint, fastrand::f64());
-        debug!(peer = self.lane.peer, ?wait, failures = self.failures, ?trouble, "waiting");
+        debug!(
+            peer = self.lane.peer,
+            ?wait,
+            failures = self.failures,
+            ?trouble,
+            "waiting"
+        );
         self.ticket.show(trouble.health(&self.lane.peer, wait));
         self.lane.wait(wait).await
     }

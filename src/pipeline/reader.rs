@@ -105,7 +105,6 @@ struct Abandoned;
 
 impl Reader {
     fn run(&mut self, content: Box<dyn Read + Send>, truncation: Truncation) -> Tail {
-        self.pipeline.metrics.units.add(1);
         let limits = self.pipeline.conversion.limits.clone();
         let mut records = envelope::open(content, &limits);
         let mut tail = Tail::default();
@@ -245,6 +244,7 @@ impl Reader {
                 () = abort.cancelled() => Err(Abandoned),
             }
         })?;
+        self.pipeline.gauge_memory();
         Ok(Some(Chunk {
             origin: self.origin.clone(),
             encoded,

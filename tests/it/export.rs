@@ -52,11 +52,8 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let letters = folder.path().join("dead-letters.jsonl");
         let stop = CancellationToken::new();
-        let dead_letters = DeadLetters::open(
-            dead_letter::Settings::new(letters.clone()),
-            stop.clone(),
-        )
-        .unwrap();
+        let dead_letters =
+            DeadLetters::open(dead_letter::Settings::new(letters.clone()), stop.clone()).unwrap();
         let metrics = Arc::new(Metrics::default());
         let exporter =
             Exporter::start(settings, Arc::clone(&metrics), dead_letters, stop.clone()).unwrap();
@@ -82,7 +79,9 @@ impl Bench {
     fn dead_letters(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(&self.letters).unwrap();
         let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     async fn until_health(&self, holds: impl FnMut(&Health) -> bool) -> Health {
@@ -115,7 +114,10 @@ fn chunk(ids: &[&str], padding: usize) -> Chunk {
     let mut encoder = Encoder::new(&Options::default());
     let mut originals = Originals::default();
     for (index, id) in ids.iter().enumerate() {
-        let record = format!("{{\"eventID\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(padding));
+        let record = format!(
+            "{{\"eventID\":\"{id}\",\"pad\":\"{}\"}}",
+            "x".repeat(padding)
+        );
         encoder.begin(&Head {
             resource: ResourceKey {
                 service_name: Cow::Borrowed("amazon-q"),
@@ -324,7 +326,11 @@ async fn what_a_busy_server_refuses_is_sent_again_and_only_that() {
         assert_eq!(collector.seen(Signal::Traces).len(), 5, "{protocol:?}");
         assert_eq!(collector.seen(Signal::Logs).len(), 1, "{protocol:?}");
         assert_eq!(bench.metrics.export_retries.get(), 4);
-        let bytes: Vec<_> = collector.seen(Signal::Traces).iter().map(|s| s.bytes).collect();
+        let bytes: Vec<_> = collector
+            .seen(Signal::Traces)
+            .iter()
+            .map(|s| s.bytes)
+            .collect();
         assert!(bytes.iter().all(|b| *b == bytes[0]), "{bytes:?}");
     }
 }
@@ -456,7 +462,10 @@ async fn a_partial_success_is_not_retried_and_is_written_off_once() {
         let letters = bench.dead_letters();
         assert_eq!(letters.len(), 1);
         let text = letters[0].to_string();
-        assert!(text.contains("too old") && text.contains("uncertain"), "{text}");
+        assert!(
+            text.contains("too old") && text.contains("uncertain"),
+            "{text}"
+        );
     }
 }
 
@@ -571,7 +580,9 @@ async fn redirects_are_not_followed() {
     let bench = Bench::new(collector.destination(Protocol::HttpProtobuf, |_| ()));
     let _delivery = bench.submit(&["a"]);
     bench
-        .until_health(|health| matches!(health, Health::Blocked { reason } if reason.contains("redirect")))
+        .until_health(
+            |health| matches!(health, Health::Blocked { reason } if reason.contains("redirect")),
+        )
         .await;
     assert!(elsewhere.seen(Signal::Logs).is_empty());
 }
@@ -604,7 +615,11 @@ async fn a_file_gets_both_signals_as_json_lines() {
     keys.sort_unstable();
     assert_eq!(keys, ["resourceLogs", "resourceSpans"]);
     for id in ["a", "b"] {
-        assert_eq!(text.matches(&format!("{{\"stringValue\":\"{id}\"}}")).count(), 2);
+        assert_eq!(
+            text.matches(&format!("{{\"stringValue\":\"{id}\"}}"))
+                .count(),
+            2
+        );
     }
 }
 
@@ -623,7 +638,10 @@ async fn a_probe_says_whether_the_collector_can_be_reached() {
         assert_eq!(results, [(Signal::Logs, Ok(())), (Signal::Traces, Ok(()))]);
         collector.close();
         let results = qtrail::export::probe(&settings).await.unwrap();
-        assert!(results.iter().all(|(_, result)| result.is_err()), "{results:?}");
+        assert!(
+            results.iter().all(|(_, result)| result.is_err()),
+            "{results:?}"
+        );
     }
 }
 
@@ -729,7 +747,10 @@ mod certificates {
         let (servers, clients) = (authority(), authority());
         let anonymous = trusting(&folder.path().join("ca.pem"), &servers);
         let (certificate, key) = signed(&clients, "qtrail");
-        let (cert_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let (cert_file, key_file) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
         std::fs::write(&cert_file, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let known = Tls {

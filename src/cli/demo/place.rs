@@ -73,6 +73,7 @@ impl Place {
             after: After::Keep,
             state: self.root.join(format!("state-{run}")),
             workers: 2,
+            once: false,
             idle_files_warning: 1_000,
         }
     }

@@ -82,10 +82,13 @@ impl From<redb::Error> for Problem {
 }
 
 impl<D: Deliver> Context<D> {
-    pub(super) fn origin(&self, path: &Path) -> Origin {
+    /// `modified` stands in for the time in the file's name.
+    pub(super) fn origin(&self, path: &Path, modified: Option<i64>) -> Origin {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         Origin {
             input: "directory",
             name: Arc::from(shown(&self.settings.root.join(path))),
+            observed: (self.tuning.observed)(&name, modified),
         }
     }
 

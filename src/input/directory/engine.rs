@@ -53,6 +53,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         next_walk: Instant::now(),
         next_sweep: Instant::now(),
         missing: false,
+        walked_once: false,
         ctx,
     };
     loop {
@@ -67,6 +68,9 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         }
         let pending = engine.schedule.len() as u64;
         engine.ctx.metrics.files_pending.set(pending);
+        if engine.ctx.settings.once && engine.is_done() {
+            break;
+        }
     }
     engine.drain().await;
 }
@@ -93,6 +97,8 @@ struct Engine<D> {
     next_sweep: Instant,
     /// The root could not be looked at, and that was said.
     missing: bool,
+    /// The whole directory was walked.
+    walked_once: bool,
 }
 
 enum Woke {
@@ -133,6 +139,12 @@ impl<D: Deliver> Engine<D> {
             false => now + IDLE,
         };
         next_file.map_or(next_walk, |due| due.min(next_walk))
+    }
+
+    /// Whether all that is there was read.
+    fn is_done(&self) -> bool {
+        let looking = self.walking.is_some() || self.more || !self.folders.is_empty();
+        self.walked_once && !looking && self.tasks.is_empty() && self.schedule.workable() == 0
     }
 
     async fn next(&mut self, wake_at: Instant) -> Woke {
@@ -233,6 +245,7 @@ impl<D: Deliver> Engine<D> {
             settings.rescan
         };
         if round.whole {
+            self.walked_once = true;
             self.next_walk = now + interval.max(round.took * WALK_SHARE);
         }
         match round.walked {

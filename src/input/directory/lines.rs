@@ -259,20 +259,13 @@ fn cut(
 }
 
 fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> Unit {
-    let name = follow
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
     let content = Section::new(Arc::clone(&follow.file), follow.at.offset, end);
     Unit {
-        origin: ctx.origin(&follow.path),
-        content: Box::new(content),
         // The mtime of a growing file would give a repeat another time.
-        observed: (ctx.tuning.observed)(&name, None),
+        origin: ctx.origin(&follow.path, None),
+        content: Box::new(content),
         base: follow.at.offset,
         truncation: Truncation::Defer,
-        commits: None,
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Files read at once. Default: the number of processors, at most 4.
     pub workers: usize,
+    /// Read what is there, then end; files that cannot be read are left for another time.
+    pub once: bool,
     /// Files without one wanted event before the warning. Default 1,000.
     pub idle_files_warning: u64,
 }

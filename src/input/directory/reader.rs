@@ -186,18 +186,15 @@ async fn deliver<D: Deliver>(
         Some(bytes) => Box::new(Cursor::new(bytes)),
         None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
     };
-    let name = whole.path.file_name().unwrap_or_default().to_string_lossy();
     let unit = Unit {
-        origin: ctx.origin(&whole.path),
+        origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
         content,
-        observed: (ctx.tuning.observed)(&name, Some(whole.stat.modified)),
         base: 0,
         truncation: if quiet {
             Truncation::Reject
         } else {
             Truncation::Defer
         },
-        commits: None,
     };
     let report = ctx.deliver.deliver(unit).await;
     drop(permit);
