@@ -16,22 +16,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut encoder = Encoder::new(&options);
     let mut records = open(std::fs::File::open(&name)?, &limits);
     while let Some(item) = records.next()? {
-        match item {
+        let (position, parsed) = match item {
             Item::Record { position, bytes } if selector.may_select(bytes) => {
-                match Event::parse(bytes, limits.depth).map(|event| selector.select(event)) {
-                    Ok(Some(event)) => {
-                        let placement = Placement::of(&event);
-                        let observed = observed_time(&name, None);
-                        convert(event, &placement, observed, &options, &mut encoder);
-                    }
-                    Ok(None) => {}
-                    Err(reason) => eprintln!("record {}: {reason}", position.index),
-                }
+                (position, Event::parse(bytes, limits.depth))
             }
-            Item::Reject(reject) => {
-                eprintln!("record {}: {}", reject.position.index, reject.reason)
+            Item::Reject(reject) => (reject.position, Err(reject.reason)),
+            _ => continue,
+        };
+        match parsed.map(|event| selector.select(event)) {
+            Ok(Some(event)) => {
+                let placement = Placement::of(&event);
+                convert(
+                    event,
+                    &placement,
+                    observed_time(&name, None),
+                    &options,
+                    &mut encoder,
+                );
             }
-            _ => {}
+            Ok(None) => {}
+            Err(reason) => eprintln!("record {}: {reason}", position.index),
         }
     }
     let encoded = encoder.take();

@@ -117,6 +117,8 @@ where
     config.export.destination = destination;
     config.directory = Some(place.watched(name));
     config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
+    // What a user's own file of ids and names would say.
+    config.convert.identities.extend(sample::demo_identities());
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());

@@ -12,7 +12,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Exit;
 use super::args::{SampleArgs, SampleFormat};
-use crate::event::amazon_q::Class;
 use crate::sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
@@ -84,7 +83,7 @@ fn tell(summary: &Summary, place: &str) -> String {
         size(summary.file_bytes),
     );
     for (class, count) in &summary.amazon_q {
-        text.push_str(&format!("{count:>12} {}\n", label(*class)));
+        text.push_str(&format!("{count:>12} {}\n", class.as_str()));
     }
     text
 }
@@ -97,19 +96,6 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn label(class: Class) -> &'static str {
-    match class {
-        Class::Conversation => "conversation",
-        Class::PassRequest => "pass_request",
-        Class::OnBehalfOf => "on_behalf_of",
-        Class::AgentCall => "agent_call",
-        Class::Code => "code",
-        Class::Telemetry => "telemetry",
-        Class::Administration => "administration",
-        Class::Other => "other",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -118,6 +104,7 @@ mod tests {
 
     use super::super::args::{Cli, Command};
     use super::*;
+    use crate::event::amazon_q::Class;
 
     fn args(line: &[&str]) -> Result<SampleArgs, clap::Error> {
         match Cli::try_parse_from([&["qtrail", "sample"], line].concat())?.command {

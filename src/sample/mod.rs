@@ -23,7 +23,7 @@ use std::thread;
 
 use crate::event::amazon_q::Class;
 
-pub use story::{Expected, demo_expected, demo_trail};
+pub use story::{Expected, demo_expected, demo_identities, demo_trail};
 
 /// The end of a trail where none is asked for: 2026-01-15T12:00:00Z. Never the clock, so that the
 /// same specification always gives the same trail.

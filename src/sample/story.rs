@@ -47,6 +47,13 @@ pub fn demo_expected() -> Expected {
     tell(0).1
 }
 
+/// Names of people whom the demo's trail knows by the id of an identity store alone, as IDEs do.
+pub fn demo_identities() -> impl Iterator<Item = (String, String)> {
+    [&NIKKI]
+        .into_iter()
+        .map(|person| (person.store_id.to_owned(), person.user.to_owned()))
+}
+
 const MARYS_CONVERSATION: u128 = 0xa298ec0d_0a49_4d2e_92bd_7d6e629b4619;
 const PAULOS_CONVERSATION: u128 = 0x5f0c2b7e_91d4_4c38_8a6f_3e1d0b9c7a52;
 const NIKKIS_CONVERSATION: u128 = 0xc81e4f60_37ab_4f19_b2d5_90a6e4d3187b;

@@ -5,6 +5,9 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::*;
+use crate::envelope::{Item, Limits, Skipped, open};
+use crate::event::Event;
+use crate::event::amazon_q::{Lists, Select, Selector};
 
 fn spec(events: u64) -> Spec {
     Spec {
@@ -376,4 +379,51 @@ fn the_demo_holds_what_it_says() {
     );
     let repeats: Vec<_> = seen.iter().filter(|&(_, &n)| n > 1).collect();
     assert_eq!(repeats, [(&expected.repeated, &2)]);
+}
+
+/// What the library finds in files: records, rejects, and Amazon Q's events by class.
+fn found(files: &[(String, Vec<u8>)]) -> (u64, u64, BTreeMap<Class, u64>) {
+    let limits = Limits::default();
+    let selector = Selector::new(Select::AmazonQ, &Lists::default());
+    let (mut records, mut rejects, mut classes) = (0, 0, BTreeMap::new());
+    for (name, bytes) in files {
+        let mut items = open(bytes.as_slice(), &limits);
+        while let Some(item) = items.next().unwrap() {
+            match item {
+                Item::Record { bytes, .. } => {
+                    records += 1;
+                    let event = Event::parse(bytes, limits.depth).unwrap();
+                    if let Some(event) = selector.select(event) {
+                        *classes.entry(event.class()).or_default() += 1;
+                    }
+                }
+                Item::Reject(_) => rejects += 1,
+                Item::Skipped(what) => assert_eq!(what, Skipped::Digest, "{name}"),
+            }
+        }
+    }
+    (records, rejects, classes)
+}
+
+#[test]
+fn the_library_finds_the_classes_that_were_made() {
+    for format in [Format::Gzip, Format::Ndjson] {
+        let (files, summary) = trail(&Spec {
+            share: 40.0,
+            format,
+            ..spec(2_000)
+        });
+        assert_eq!(found(&files), (2_000, 0, summary.amazon_q));
+    }
+}
+
+#[test]
+fn the_library_finds_in_the_demo_what_it_says() {
+    let expected = demo_expected();
+    let (records, rejects, classes) = found(&demo_trail(DEFAULT_END));
+    assert_eq!(
+        (records + rejects, rejects),
+        (expected.read, expected.dead_lettered)
+    );
+    assert_eq!(classes, expected.classes);
 }

@@ -43,7 +43,7 @@ pub(super) fn report(facts: &Facts) -> String {
     others(&mut text, paint, &events);
     repeats(&mut text, paint, &events);
     dead_letters(&mut text, paint, &facts.dead_letters);
-    balance(&mut text, paint, &facts.counts);
+    balance(&mut text, paint, &facts.counts, events.len() as u64);
     text
 }
 
@@ -165,7 +165,11 @@ fn conversations(text: &mut String, paint: Paint, events: &[Event<'_>]) {
             let name = format!("{}.{}", event.service(), event.name());
             line(
                 text,
-                &format!("    {}  {:<16}{name}{took}", event.clock(), event.person()),
+                &format!(
+                    "    {}  {} {name}{took}",
+                    event.clock(),
+                    column(event.person(), 15)
+                ),
             );
         }
     }
@@ -183,34 +187,41 @@ fn calls(text: &mut String, paint: Paint, events: &[Event<'_>]) {
     }
     paint.heading(text, "What Amazon Q did for each person");
     for (person, events) in by_person {
-        line(text, &format!("  {}", paint.bold(person)));
+        let traces: BTreeSet<_> = events.iter().map(|e| hex::encode(e.trace_id)).collect();
+        let traces: Vec<_> = traces.into_iter().collect();
+        let person = paint.bold(person);
+        line(text, &format!("  {person}  trace {}", traces.join(", ")));
         for event in events {
-            let action = match event.text("gen_ai.tool.name") {
-                Some(tool) => tool.to_owned(),
-                None => format!("{}:{}", event.service(), event.name()),
-            };
-            let how = match event.class() {
-                "agent_call" => "its command line, with the person's own keys",
-                "pass_request" => "takes the person's request on",
-                _ => "on the person's behalf",
-            };
-            let outcome = outcome(paint, event);
-            line(
-                text,
-                &format!("    {}  {action:<30}{outcome}  {how}", event.clock()),
-            );
+            line(text, &call(paint, event));
         }
     }
 }
 
-fn outcome(paint: Paint, event: &Event<'_>) -> String {
+fn call(paint: Paint, event: &Event<'_>) -> String {
+    let action = match event.text("gen_ai.tool.name") {
+        Some(tool) => tool.to_owned(),
+        None => format!("{}:{}", event.service(), event.name()),
+    };
+    let how = match (event.class(), event.text("qtrail.agent.channel")) {
+        ("agent_call", Some("ide")) => "by the IDE's agent, with the person's keys",
+        ("agent_call", _) => "by its command line, with the person's keys",
+        ("pass_request", _) => "is handed the person's request",
+        _ => "on the person's behalf",
+    };
     // Padded before it is coloured: a terminal's codes have no width.
-    match event.text("qtrail.outcome").unwrap_or("?") {
+    let outcome = match event.text("qtrail.outcome").unwrap_or("?") {
         "success" => format!("{:<8}", "ok"),
-        "denied" => paint.red(&format!("{:<8}", "DENIED")),
         "dry_run" => paint.yellow(&format!("{:<8}", "dry run")),
+        "denied" => paint.red(&format!("{:<8}", "DENIED")),
         other => paint.red(&format!("{other:<8}")),
-    }
+    };
+    let code = event.text("aws.error.code").map(|code| format!(": {code}"));
+    format!(
+        "    {}  {} {outcome}  {how}{}",
+        event.clock(),
+        column(&action, 29),
+        code.unwrap_or_default()
+    )
 }
 
 fn others(text: &mut String, paint: Paint, events: &[Event<'_>]) {
@@ -220,10 +231,10 @@ fn others(text: &mut String, paint: Paint, events: &[Event<'_>]) {
             line(
                 text,
                 &format!(
-                    "    {}  {:<16}{:<38}{}",
+                    "    {}  {} {} {}",
                     event.clock(),
-                    event.person(),
-                    format!("{}.{}", event.service(), event.name()),
+                    column(event.person(), 15),
+                    column(&format!("{}.{}", event.service(), event.name()), 37),
                     event.class()
                 ),
             );
@@ -274,7 +285,7 @@ fn dead_letters(text: &mut String, paint: Paint, letters: &[Line]) {
     }
 }
 
-fn balance(text: &mut String, paint: Paint, counts: &Counts) {
+fn balance(text: &mut String, paint: Paint, counts: &Counts, arrived: u64) {
     paint.heading(text, "Balance");
     let Counts {
         read,
@@ -300,11 +311,24 @@ fn balance(text: &mut String, paint: Paint, counts: &Counts) {
     if read != exported + filtered + duplicate + dead_lettered {
         line(text, &format!("  {}", paint.red("IT DOES NOT BALANCE")));
     }
+    if exported != arrived {
+        let lost = format!("BUT {arrived} LOG RECORDS ARRIVED");
+        line(text, &format!("  {}", paint.red(&lost)));
+    }
 }
 
 fn line(text: &mut String, content: &str) {
     text.push_str(content.trim_end());
     text.push('\n');
+}
+
+/// As wide as asked, whatever the content.
+fn column(content: &str, width: usize) -> String {
+    if content.chars().count() > width {
+        let kept: String = content.chars().take(width - 1).collect();
+        return format!("{kept}…");
+    }
+    format!("{content:<width$}")
 }
 
 /// A paragraph, indented, broken at spaces.

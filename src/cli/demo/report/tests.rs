@@ -134,10 +134,17 @@ fn calls_are_told_by_person_with_dry_runs_and_denials_in_plain_sight() {
         call(4, 4, "nikki", "s3:ListBuckets", "success", "agent_call"),
         call(5, 5, "nikki", "iam:GetRole", "error", "agent_call"),
     ]));
-    assert!(text.find("  mary\n") < text.find("  nikki\n"), "{text}");
+    let order = [
+        "mary  trace 0707",
+        "ListBuckets",
+        "nikki  trace 0707",
+        "GetRole",
+    ];
+    let places = order.map(|part| text.find(part).unwrap());
+    assert!(places.is_sorted(), "{text}");
     assert!(line_with(&text, "StopInstances").contains("  dry run   on the person's behalf"));
-    assert!(line_with(&text, "GetBucketPolicy").contains("  DENIED "));
-    assert!(line_with(&text, "iam:GetRole").contains("  error     its command line"));
+    assert!(line_with(&text, "GetBucketPolicy").contains(" DENIED    on the person's behalf"));
+    assert!(line_with(&text, "iam:GetRole").contains("  error     by its command line"));
 }
 
 #[test]
@@ -186,8 +193,37 @@ fn counts_that_do_not_balance_are_told() {
             .contains("read 9 = exported 5 + filtered 3 + duplicate 0 + dead-lettered 1\n")
     );
     assert!(!report(&facts).contains("DOES NOT"));
-    facts.counts.read = 10;
+    assert!(report(&facts).contains("BUT 0 LOG RECORDS ARRIVED"));
+    facts.counts.exported = 0;
     assert!(report(&facts).contains("IT DOES NOT BALANCE"));
+    assert!(!report(&facts).contains("BUT"));
+}
+
+#[test]
+fn names_of_any_length_keep_the_columns() {
+    let long = "a-person-with-a-name-of-more-than-forty-characters";
+    let mut record = message(10, 1);
+    for attribute in &mut record.attributes {
+        if attribute.key == "user.name" {
+            attribute.value = Some(AnyValue {
+                value: Some(Value::StringValue(long.to_owned())),
+            });
+        }
+    }
+    let text = report(&facts(vec![record, message(20, 2)]));
+    let column = |line: &str| {
+        line.split("q.SendMessage")
+            .next()
+            .map(|l| l.chars().count())
+    };
+    assert_eq!(
+        column(line_with(&text, "00:00:10")),
+        column(line_with(&text, "00:00:20"))
+    );
+    assert!(
+        line_with(&text, "00:00:10").contains("a-person-with-… "),
+        "{text}"
+    );
 }
 
 #[test]
