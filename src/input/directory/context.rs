@@ -82,7 +82,7 @@ impl From<redb::Error> for Problem {
 }
 
 impl<D: Deliver> Context<D> {
-    /// `modified` stands in for the time in the file's name.
+    /// Where a unit comes from. `modified` is for a file whose name tells no time.
     pub(super) fn origin(&self, path: &Path, modified: Option<i64>) -> Origin {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Origin {
@@ -132,7 +132,6 @@ impl<D: Deliver> Context<D> {
 
     /// Counts a unit that settled, and warns when wanted events never come.
     pub(super) fn count(&self, report: &Report) {
-        self.metrics.units.add(1);
         let counts = &report.counts;
         if counts.read == 0 {
             return;

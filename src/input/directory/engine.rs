@@ -53,7 +53,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         next_walk: Instant::now(),
         next_sweep: Instant::now(),
         missing: false,
-        walked_once: false,
+        listed: false,
         ctx,
     };
     loop {
@@ -68,7 +68,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         }
         let pending = engine.schedule.len() as u64;
         engine.ctx.metrics.files_pending.set(pending);
-        if engine.ctx.settings.once && engine.is_done() {
+        if engine.ctx.settings.once && engine.exhausted() {
             break;
         }
     }
@@ -97,8 +97,8 @@ struct Engine<D> {
     next_sweep: Instant,
     /// The root could not be looked at, and that was said.
     missing: bool,
-    /// The whole directory was walked.
-    walked_once: bool,
+    /// All of the root was walked at least once.
+    listed: bool,
 }
 
 enum Woke {
@@ -139,12 +139,6 @@ impl<D: Deliver> Engine<D> {
             false => now + IDLE,
         };
         next_file.map_or(next_walk, |due| due.min(next_walk))
-    }
-
-    /// Whether all that is there was read.
-    fn is_done(&self) -> bool {
-        let looking = self.walking.is_some() || self.more || !self.folders.is_empty();
-        self.walked_once && !looking && self.tasks.is_empty() && self.schedule.workable() == 0
     }
 
     async fn next(&mut self, wake_at: Instant) -> Woke {
@@ -245,7 +239,6 @@ impl<D: Deliver> Engine<D> {
             settings.rescan
         };
         if round.whole {
-            self.walked_once = true;
             self.next_walk = now + interval.max(round.took * WALK_SHARE);
         }
         match round.walked {
@@ -297,6 +290,7 @@ impl<D: Deliver> Engine<D> {
             self.more |= more;
             return;
         }
+        self.listed = true;
         self.more = more;
         self.cursor = if more {
             last.or(self.cursor.take())
@@ -308,6 +302,20 @@ impl<D: Deliver> Engine<D> {
             let ctx = Arc::clone(&self.ctx);
             self.sweeping = Some(tokio::task::spawn_blocking(move || sweep(&ctx, &census)));
         }
+    }
+
+    /// Whether all that is there was read, but for what fails.
+    fn exhausted(&self) -> bool {
+        let done = self.listed
+            && !self.more
+            && self.walking.is_none()
+            && self.tasks.is_empty()
+            && self.schedule.workable() == 0;
+        if done && self.schedule.len() > 0 {
+            let left = self.schedule.len();
+            tracing::warn!("{left} files could not be delivered; the next run tries them again");
+        }
+        done
     }
 
     /// Ends walks, waits for readings.
@@ -366,7 +374,7 @@ fn round<D: Deliver>(
     let mut watch = None;
     let walked = root(ctx).and_then(|id| {
         if watched != Some(id) {
-            let started = Watch::start(&ctx.root, ctx.settings.poll);
+            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
             watch = Some(started.map_err(|error| error.to_string())?);
         }
         let walk = Walk {

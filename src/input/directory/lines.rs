@@ -308,7 +308,11 @@ async fn finish<D: Deliver>(
     let file = Arc::clone(&follow.file);
     let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
     let mut ops = Vec::new();
-    let verdict = if now != follow.stat || ctx.stop.is_cancelled() {
+    let all = follow.at.offset == follow.stat.size;
+    let verdict = if ctx.settings.once && all && (!quiet || now != follow.stat) {
+        // What comes later is the next run's.
+        Verdict::Done
+    } else if now != follow.stat || ctx.stop.is_cancelled() {
         Verdict::Later(DELAY, None)
     } else if !quiet {
         Verdict::Later(
@@ -322,7 +326,7 @@ async fn finish<D: Deliver>(
         )));
         Verdict::Done
     };
-    if quiet && verdict == Verdict::Done && follow.at.offset < follow.stat.size {
+    if verdict == Verdict::Done && !all {
         let at = follow.at.offset;
         let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
         ctx.warn(&follow.path, &what);

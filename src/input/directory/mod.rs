@@ -81,10 +81,10 @@ pub struct Settings {
     pub state: PathBuf,
     /// Files read at once. Default: the number of processors, at most 4.
     pub workers: usize,
-    /// Read what is there, then end; files that cannot be read are left for another time.
-    pub once: bool,
     /// Files without one wanted event before the warning. Default 1,000.
     pub idle_files_warning: u64,
+    /// Read what is there, then return. Default: watch for ever.
+    pub once: bool,
 }
 
 /// What a first run reads. The choice is kept in the state and holds for later runs too.
@@ -163,7 +163,7 @@ pub enum Error {
         /// What the file system or the database said.
         detail: String,
     },
-    /// The directory cannot be listed. Only [`check`] answers this; a run waits.
+    /// The directory cannot be listed. A run that watches it waits instead.
     #[error("{} cannot be listed: {source}", path.display())]
     Root {
         /// The directory.
@@ -185,7 +185,8 @@ pub enum Error {
 /// Reads the directory until `stop`: then no file is begun, and those in flight are awaited.
 /// Dropping the future abandons them; what they delivered may be delivered again.
 ///
-/// A directory that is missing is waited for.
+/// A directory that is missing is waited for, unless it is to be read once. Reading once returns when
+/// all that is there has settled, but for files that cannot be read or delivered.
 ///
 /// # Errors
 /// The state cannot be opened, or the settings contradict each other.
@@ -231,6 +232,9 @@ fn open<D: Deliver>(
     stop: CancellationToken,
     tuning: Tuning,
 ) -> Result<(Context<D>, std::thread::JoinHandle<()>), Error> {
+    if settings.once {
+        list(&settings)?;
+    }
     let store = Arc::new(Store::open(&settings.state)?);
     let failed = |detail: String| Error::State {
         path: store.path().to_owned(),
@@ -275,10 +279,17 @@ fn open<D: Deliver>(
 /// # Errors
 /// What a run would answer, or wait for.
 pub fn check(settings: &Settings) -> Result<(), Error> {
-    settings.root.read_dir().map_err(|source| Error::Root {
-        path: settings.root.clone(),
-        source,
-    })?;
+    list(settings)?;
     Filter::new(settings)?;
     Store::open(&settings.state).map(drop)
+}
+
+fn list(settings: &Settings) -> Result<(), Error> {
+    match settings.root.read_dir() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::Root {
+            path: settings.root.clone(),
+            source,
+        }),
+    }
 }
