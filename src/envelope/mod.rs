@@ -5,6 +5,10 @@
 //! stays within a few times `limits.event_bytes`, whatever the unit holds; a text or an object
 //! inside a record never passes for a record of its own; after a broken record, reading resumes at
 //! the next `{"eventVersion"`.
+//!
+//! The bytes pass `gzip` (inflate), `window` (hold what is needed), `walk` (find values in their
+//! containers, with `scan` for the grammar and `resume` after an error) and `containers` (say what
+//! a value is); `records` is what the caller sees of it.
 
 mod containers;
 mod gzip;
