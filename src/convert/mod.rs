@@ -14,6 +14,7 @@ mod redact;
 mod say;
 mod semconv;
 mod severity;
+mod table;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -26,7 +27,7 @@ pub use attributes::{
     Attribute, Field, Head, Kind, Link, On, ResourceKey, Severity, Sink, Stability, Value,
 };
 pub use observed::observed_time;
-pub use semconv::FIELDS;
+pub use table::FIELDS;
 
 /// Where an event belongs: its own place, or the one that conversation assembly gives it.
 #[derive(Debug, Clone)]

@@ -3,9 +3,7 @@
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use aho_corasick::{AhoCorasick, packed};
-use memchr::memchr_iter;
-
+use super::words::Words;
 use super::{Event, Key};
 
 /// What is kept.
@@ -102,7 +100,7 @@ impl Selector {
             select,
             words: match select {
                 Select::All => None,
-                Select::AmazonQ => Words::new(&lists),
+                Select::AmazonQ => Words::new(lists.services.iter().chain(&lists.user_agents)),
             },
             lists: (lists != *Lists::standard()).then(|| Arc::new(lists)),
         }
@@ -113,7 +111,7 @@ impl Selector {
     pub fn may_select(&self, record: &[u8]) -> bool {
         self.words
             .as_ref()
-            .is_none_or(|words| words.are_in(record) || may_hide_a_name(record))
+            .is_none_or(|words| words.may_be_in(record))
     }
 
     /// Classifies the event by this selector's lists, and gives it back if it is wanted.
@@ -122,47 +120,6 @@ impl Selector {
             event.class = lists.class(&event);
         }
         (self.select == Select::All || event.class != Class::Other).then_some(event)
-    }
-}
-
-/// Whether a record has an escape that may spell a name in other bytes than its own: `\u0071`, or
-/// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
-fn may_hide_a_name(record: &[u8]) -> bool {
-    memchr_iter(b'\\', record).any(|at| matches!(record.get(at + 1), Some(b'u' | b'/')))
-}
-
-/// A search for any of several words.
-#[derive(Debug, Clone)]
-enum Words {
-    /// By SIMD, a good deal faster: where the machine has it, for some dozens of words.
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
-}
-
-impl Words {
-    /// What a wanted record must hold; `None` where a search would not be certain.
-    fn new(lists: &Lists) -> Option<Self> {
-        let words: Vec<_> = lists.services.iter().chain(&lists.user_agents).collect();
-        let always_escaped = |c: char| matches!(c, '"' | '\\') || c.is_control();
-        if words.iter().any(|word| word.contains(always_escaped)) {
-            return None;
-        }
-        // A word that holds another one need not be looked for.
-        let holds_another = |word: &str| {
-            let mut others = words.iter().filter(|other| ***other != *word);
-            others.any(|other| word.contains(&***other))
-        };
-        let words = || words.iter().filter(|word| !holds_another(word));
-        packed::Searcher::new(words())
-            .map(Words::Packed)
-            .or_else(|| AhoCorasick::new(words()).ok().map(Words::Automaton))
-    }
-
-    fn are_in(&self, record: &[u8]) -> bool {
-        match self {
-            Words::Packed(searcher) => searcher.find(record).is_some(),
-            Words::Automaton(automaton) => automaton.is_match(record),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
 mod time;
+mod words;
 
 use std::borrow::Cow;
 

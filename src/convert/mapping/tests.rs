@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::super::tests::{Heard, SAMPLES, heard, heard_with, record};
 use super::*;
 use crate::convert::{FIELDS, Options};
+use crate::event::amazon_q::{Lists, Select, Selector};
 
 /// What is said of a record with these fields, under this name.
 fn said(name: &str, fields: Json) -> Json {
@@ -456,7 +457,7 @@ fn any_record() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn nothing_is_lost_without_a_body(text in any_record()) {
@@ -474,6 +475,15 @@ proptest! {
         leaves(&record, &mut wanted);
         for leaf in wanted {
             prop_assert!(found.contains(&leaf), "{leaf:?} of {text}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_selected_may_be_selected(text in any_record()) {
+        let selector = Selector::new(Select::AmazonQ, &Lists::default());
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        if selector.select(event).is_some() {
+            prop_assert!(selector.may_select(text.as_bytes()), "{text}");
         }
     }
 

@@ -1,0 +1,108 @@
+//! A fast search of a record's bytes, before anything is parsed.
+
+use aho_corasick::{AhoCorasick, packed};
+use memchr::memchr_iter;
+
+/// A search for any of several words.
+#[derive(Debug, Clone)]
+pub(super) enum Words {
+    /// By SIMD, a good deal faster: where the machine has it, for some dozens of words.
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Words {
+    /// `None` where a search would not be certain.
+    pub(super) fn new<'w>(words: impl Iterator<Item = &'w String>) -> Option<Self> {
+        let words: Vec<_> = words.collect();
+        let always_escaped = |c: char| matches!(c, '"' | '\\') || c.is_control();
+        if words.iter().any(|word| word.contains(always_escaped)) {
+            return None;
+        }
+        // A word that holds another one need not be looked for.
+        let holds_another = |word: &str| {
+            let mut others = words.iter().filter(|other| ***other != *word);
+            others.any(|other| word.contains(&***other))
+        };
+        let words = || words.iter().filter(|word| !holds_another(word));
+        packed::Searcher::new(words())
+            .map(Words::Packed)
+            .or_else(|| AhoCorasick::new(words()).ok().map(Words::Automaton))
+    }
+
+    /// Whether one of the words may be in a text of this JSON: `false` is certain.
+    pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
+        let found = match self {
+            Words::Packed(searcher) => searcher.find(json).is_some(),
+            Words::Automaton(automaton) => automaton.is_match(json),
+        };
+        found || may_hide_a_word(json)
+    }
+}
+
+/// Whether JSON has an escape that may spell a word in other bytes than its own: `\u0071`, or
+/// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
+fn may_hide_a_word(json: &[u8]) -> bool {
+    memchr_iter(b'\\', json).any(|at| matches!(json.get(at + 1), Some(b'u' | b'/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(words: &[&str]) -> Option<Words> {
+        let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+        Words::new(words.iter())
+    }
+
+    #[test]
+    fn words_that_json_always_escapes_are_not_searched_for() {
+        for word in ["a\"b", "a\\b", "a\nb"] {
+            assert!(words(&["x", word]).is_none(), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn no_words_are_nowhere() {
+        assert!(!words(&[]).expect("a search").may_be_in(b"{}"));
+    }
+
+    #[test]
+    fn hundreds_of_words_are_found_too() {
+        let many: Vec<_> = (0..500).map(|number| format!("word-{number:03}")).collect();
+        let search = Words::new(many.iter()).expect("a search");
+        assert!(search.may_be_in(b"{\"a\":\"a word-499\"}"));
+        assert!(!search.may_be_in(b"{\"a\":\"a word-500\"}"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_in_a_text_is_never_missed(
+            list in prop::collection::vec("[a-c/é]{1,4}", 1..12),
+            text in "[a-c/é\"\\\\]{0,80}",
+            escape in prop::collection::vec(any::<u8>(), 80),
+        ) {
+            let mut json = String::from('"');
+            for (c, escape) in text.chars().zip(escape) {
+                match (escape, c) {
+                    (0..8, _) => json += &format!("\\u{:04x}", u32::from(c)),
+                    (8..30, '/') => json += "\\/",
+                    (_, '"' | '\\') => json.extend(['\\', c]),
+                    _ => json.push(c),
+                }
+            }
+            json.push('"');
+            let list: Vec<_> = list.into_iter().collect();
+            let search = Words::new(list.iter()).expect("a search");
+            if list.iter().any(|word| text.contains(word.as_str())) {
+                prop_assert!(search.may_be_in(json.as_bytes()), "{json}");
+            }
+            if !json.contains('\\') {
+                let naive = list.iter().any(|word| json.contains(word.as_str()));
+                prop_assert_eq!(search.may_be_in(json.as_bytes()), naive);
+            }
+        }
+    }
+}
