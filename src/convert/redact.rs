@@ -155,14 +155,16 @@ impl Found {
     /// Finds keys of secret values, and texts that hold JSON with such keys.
     fn search(&mut self, document: &Document<'_>, rules: &Redaction, texts: u32) {
         let root = document.root();
+        // Whether there are keys to look for beside `ALWAYS`.
         let named = !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users;
         let mut id = 0;
         while id < root.end_id() {
             let node = root.with_id(id);
-            let rule = may_have_rule(node, named)
-                .then(|| node.key())
-                .flatten()
-                .and_then(|key| rule(&key, rules));
+            let may_have_rule = |key| named || node.has_escaped_key() || may_be_secret(key);
+            let rule = match node.raw_key() {
+                Some(key) if may_have_rule(key) => node.key().and_then(|key| rule(&key, rules)),
+                _ => None,
+            };
             if let Some(rule) = rule.filter(|&rule| applies(rule, node)) {
                 self.take(node, rule);
                 id = node.end_id();
@@ -266,7 +268,7 @@ impl<'s> Needles<'s> {
 
     fn are_in(&self, text: &str, texts: u32) -> bool {
         self.substrings.finds_in(text)
-            || self.secrets.contains(text)
+            || text.len() < 4 * SUBSTRING_CHARS && self.secrets.contains(text)
             || match embedded(text) {
                 // Escapes may hide it from the search above.
                 Embedded::Json(inner) if texts < EMBEDDED_TEXTS => inner.nodes().any(|node| {
@@ -366,23 +368,22 @@ const fn letter(byte: u8) -> u32 {
     1 << (byte & 31)
 }
 
-/// A quick look at a key's length, first and last letter: whether [`rule`] can be more than `None`.
-/// `named`: whether there are keys to look for beside [`ALWAYS`].
-fn may_have_rule(node: Node<'_>, named: bool) -> bool {
-    let Some(key @ [first, .., last]) = node.raw_key() else {
-        return node.raw_key().is_some() && named;
-    };
+/// A quick look at a key's length, first and last letter: whether it can be one of [`ALWAYS`].
+fn may_be_secret(key: &[u8]) -> bool {
     let letters = |by_length: &[u32; 32]| by_length.get(key.len()).copied().unwrap_or_default();
-    named
-        || node.has_escaped_key()
-        || letters(&FIRST_LETTERS) & letter(*first) != 0
-            && letters(&LAST_LETTERS) & letter(*last) != 0
+    match (key.first(), key.last()) {
+        (Some(&first), Some(&last)) => {
+            letters(&FIRST_LETTERS) & letter(first) != 0
+                && letters(&LAST_LETTERS) & letter(last) != 0
+        }
+        _ => false,
+    }
 }
 
 /// The rule that masks a key's value.
 fn rule(key: &str, rules: &Redaction) -> Option<Rule> {
     let is = |name: &str| name.eq_ignore_ascii_case(key);
-    if ALWAYS.iter().any(|name| is(name))
+    if may_be_secret(key.as_bytes()) && ALWAYS.iter().any(|name| is(name))
         || rules.keys.iter().any(|name| is(name))
         || rules.access_key_id && is("accessKeyId")
     {
