@@ -346,10 +346,7 @@ fn location(headers: &HeaderMap) -> String {
         return "nowhere".to_owned();
     };
     let text = clean(&String::from_utf8_lossy(value.as_bytes()));
-    text.split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    text.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// A collector's words, fit for one line of a log: bounded, control characters escaped.

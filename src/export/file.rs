@@ -44,7 +44,10 @@ pub(super) struct Lines {
 #[derive(Debug)]
 enum Output {
     /// A regular file, and where its last whole line ends.
-    Regular { file: File, end: u64 },
+    Regular {
+        file: File,
+        end: u64,
+    },
     /// A device or a pipe: neither synced nor cut back.
     Stream(File),
     Stdout,
@@ -71,7 +74,10 @@ impl Lines {
             }
             let end = whole_lines(&mut file)?;
             file.set_len(end)?;
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            if let Some(folder) = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+            {
                 File::open(folder)?.sync_all()?;
             }
             Ok(Output::Regular { file, end })
@@ -225,7 +231,10 @@ mod tests {
     #[test]
     fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
         let error = format!("{:#}", Lines::file(Path::new("/nowhere/out")).unwrap_err());
-        assert!(error.starts_with("cannot write to /nowhere/out: "), "{error}");
+        assert!(
+            error.starts_with("cannot write to /nowhere/out: "),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -58,7 +58,9 @@ impl Http {
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, ANSWER_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) if head.status.is_success() && !error.is::<http_body_util::LengthLimitError>() => {
+            Err(error)
+                if head.status.is_success() && !error.is::<http_body_util::LengthLimitError>() =>
+            {
                 return failure(error.as_ref());
             }
             // The status says enough.
@@ -111,19 +113,10 @@ fn headers(endpoint: &Endpoint) -> anyhow::Result<HeaderMap> {
         Protocol::HttpJson => "application/json",
         _ => "application/x-protobuf",
     };
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(content_type),
-    );
-    headers.insert(
-        header::ACCEPT_ENCODING,
-        HeaderValue::from_static("gzip"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     if endpoint.gzip {
-        headers.insert(
-            header::CONTENT_ENCODING,
-            HeaderValue::from_static("gzip"),
-        );
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     headers
         .entry(header::USER_AGENT)

@@ -26,6 +26,9 @@ use crate::support::collector::{Collector, EVENT_ID, Reply, Seen};
 const PROTOCOLS: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 const SIGNALS: [Signal; 2] = [Signal::Logs, Signal::Traces];
 
+/// What a test awaits comes within this time, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 static ID: Field = Field {
     name: EVENT_ID,
     on: On::Both,
@@ -52,11 +55,8 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let letters = folder.path().join("dead-letters.jsonl");
         let stop = CancellationToken::new();
-        let dead_letters = DeadLetters::open(
-            dead_letter::Settings::new(letters.clone()),
-            stop.clone(),
-        )
-        .unwrap();
+        let dead_letters =
+            DeadLetters::open(dead_letter::Settings::new(letters.clone()), stop.clone()).unwrap();
         let metrics = Arc::new(Metrics::default());
         let exporter =
             Exporter::start(settings, Arc::clone(&metrics), dead_letters, stop.clone()).unwrap();
@@ -82,18 +82,22 @@ impl Bench {
     fn dead_letters(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(&self.letters).unwrap();
         let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     async fn until_health(&self, holds: impl FnMut(&Health) -> bool) -> Health {
         let mut health = self.exporter.health();
-        within(health.wait_for(holds)).await.unwrap().clone()
+        let waiting = tokio::time::timeout(PATIENCE, health.wait_for(holds)).await;
+        let found = waiting.map(|health| health.unwrap().clone());
+        found.unwrap_or_else(|_| panic!("the health stays {:?}", self.exporter.health().borrow()))
     }
 }
 
 /// What is awaited comes soon, or the test fails.
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
+    tokio::time::timeout(PATIENCE, future)
         .await
         .expect("it never came")
 }
@@ -115,7 +119,10 @@ fn chunk(ids: &[&str], padding: usize) -> Chunk {
     let mut encoder = Encoder::new(&Options::default());
     let mut originals = Originals::default();
     for (index, id) in ids.iter().enumerate() {
-        let record = format!("{{\"eventID\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(padding));
+        let record = format!(
+            "{{\"eventID\":\"{id}\",\"pad\":\"{}\"}}",
+            "x".repeat(padding)
+        );
         encoder.begin(&Head {
             resource: ResourceKey {
                 service_name: Cow::Borrowed("amazon-q"),
@@ -190,8 +197,7 @@ fn come_back(protocol: Protocol, code: Code, status: u16) -> Reply {
 }
 
 /// Refuses requests that hold a record with this id.
-fn refuse_if(protocol: Protocol, id: &'static str, reply: Reply) -> impl Fn(&Seen) -> Reply {
-    let _ = protocol;
+fn refuse_if(id: &'static str, reply: Reply) -> impl Fn(&Seen) -> Reply {
     move |seen| {
         if seen.ids.iter().any(|seen| seen == id) {
             reply.clone()
@@ -324,7 +330,11 @@ async fn what_a_busy_server_refuses_is_sent_again_and_only_that() {
         assert_eq!(collector.seen(Signal::Traces).len(), 5, "{protocol:?}");
         assert_eq!(collector.seen(Signal::Logs).len(), 1, "{protocol:?}");
         assert_eq!(bench.metrics.export_retries.get(), 4);
-        let bytes: Vec<_> = collector.seen(Signal::Traces).iter().map(|s| s.bytes).collect();
+        let bytes: Vec<_> = collector
+            .seen(Signal::Traces)
+            .iter()
+            .map(|s| s.bytes)
+            .collect();
         assert!(bytes.iter().all(|b| *b == bytes[0]), "{bytes:?}");
     }
 }
@@ -366,7 +376,7 @@ async fn one_bad_record_of_many_costs_one_record() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::InvalidArgument, 400, "bad name");
-        collector.reply_with(refuse_if(protocol, "e17", refusal));
+        collector.reply_with(refuse_if("e17", refusal));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&ids).await;
         assert_eq!(delivery.outcome, Outcome::Delivered);
@@ -393,7 +403,7 @@ async fn a_bad_record_that_comes_alone_is_told_from_a_bad_set_up() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::InvalidArgument, 400, "bad name");
-        collector.reply_with(refuse_if(protocol, "bad", refusal.clone()));
+        collector.reply_with(refuse_if("bad", refusal.clone()));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&["bad"]).await;
         assert_eq!((delivery.exported, delivery.dead_lettered), (0, 1));
@@ -431,7 +441,7 @@ async fn a_record_that_breaks_the_server_costs_one_record() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::Internal, 500, "panicked");
-        collector.reply_with(refuse_if(protocol, "c", refusal));
+        collector.reply_with(refuse_if("c", refusal));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&["a", "b", "c", "d"]).await;
         assert_eq!((delivery.exported, delivery.dead_lettered), (3, 1));
@@ -456,7 +466,10 @@ async fn a_partial_success_is_not_retried_and_is_written_off_once() {
         let letters = bench.dead_letters();
         assert_eq!(letters.len(), 1);
         let text = letters[0].to_string();
-        assert!(text.contains("too old") && text.contains("uncertain"), "{text}");
+        assert!(
+            text.contains("too old") && text.contains("uncertain"),
+            "{text}"
+        );
     }
 }
 
@@ -571,7 +584,9 @@ async fn redirects_are_not_followed() {
     let bench = Bench::new(collector.destination(Protocol::HttpProtobuf, |_| ()));
     let _delivery = bench.submit(&["a"]);
     bench
-        .until_health(|health| matches!(health, Health::Blocked { reason } if reason.contains("redirect")))
+        .until_health(
+            |health| matches!(health, Health::Blocked { reason } if reason.contains("redirect")),
+        )
         .await;
     assert!(elsewhere.seen(Signal::Logs).is_empty());
 }
@@ -581,12 +596,12 @@ async fn the_rate_limit_holds_back_what_is_beyond_it() {
     let collector = Collector::start().await;
     let mut settings = settings(collector.destination(Protocol::Grpc, |_| ()));
     settings.rate_limit = Some(2);
-    let bench = Bench::with(settings);
-    // The bucket holds two events; the third chunk pays first.
     let start = tokio::time::Instant::now();
+    let bench = Bench::with(settings);
+    // The bucket holds two events; the third waits until half a second has filled it again.
     all_exported(&bench.deliver(&["a", "b"]).await, 2);
     all_exported(&bench.deliver(&["c"]).await, 1);
-    assert!(start.elapsed() >= Duration::from_millis(250));
+    assert!(start.elapsed() >= Duration::from_millis(500));
 }
 
 #[tokio::test]
@@ -604,8 +619,25 @@ async fn a_file_gets_both_signals_as_json_lines() {
     keys.sort_unstable();
     assert_eq!(keys, ["resourceLogs", "resourceSpans"]);
     for id in ["a", "b"] {
-        assert_eq!(text.matches(&format!("{{\"stringValue\":\"{id}\"}}")).count(), 2);
+        assert_eq!(
+            text.matches(&format!("{{\"stringValue\":\"{id}\"}}"))
+                .count(),
+            2
+        );
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_ends_the_exporter() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+    let bench = Bench::new(Destination::File(path.into()));
+    all_exported(&bench.deliver(&["a"]).await, 1);
+    assert_eq!(bench.exporter.closed(), None);
+    drop(reader);
+    assert_eq!(bench.deliver(&["b"]).await.outcome, Outcome::Abandoned);
+    let reason = bench.exporter.closed().unwrap();
+    assert!(reason.contains("nobody reads"), "{reason}");
 }
 
 #[tokio::test]
@@ -623,7 +655,10 @@ async fn a_probe_says_whether_the_collector_can_be_reached() {
         assert_eq!(results, [(Signal::Logs, Ok(())), (Signal::Traces, Ok(()))]);
         collector.close();
         let results = qtrail::export::probe(&settings).await.unwrap();
-        assert!(results.iter().all(|(_, result)| result.is_err()), "{results:?}");
+        assert!(
+            results.iter().all(|(_, result)| result.is_err()),
+            "{results:?}"
+        );
     }
 }
 
@@ -729,7 +764,10 @@ mod certificates {
         let (servers, clients) = (authority(), authority());
         let anonymous = trusting(&folder.path().join("ca.pem"), &servers);
         let (certificate, key) = signed(&clients, "qtrail");
-        let (cert_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let (cert_file, key_file) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
         std::fs::write(&cert_file, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let known = Tls {

@@ -375,7 +375,9 @@ impl Service {
         let mut body = body.to_bytes();
         if head.headers.get("content-encoding").is_some() {
             let mut inflated = Vec::new();
-            GzDecoder::new(&body[..]).read_to_end(&mut inflated).unwrap();
+            GzDecoder::new(&body[..])
+                .read_to_end(&mut inflated)
+                .unwrap();
             body = inflated.into();
         }
         let json = head.headers["content-type"] == "application/json";
@@ -391,8 +393,14 @@ impl Service {
             _ => (0, ""),
         };
         let (kind, body) = match (json, logs) {
-            (true, true) => ("application/json", to_json(&logs_response(rejected, message))),
-            (true, false) => ("application/json", to_json(&traces_response(rejected, message))),
+            (true, true) => (
+                "application/json",
+                to_json(&logs_response(rejected, message)),
+            ),
+            (true, false) => (
+                "application/json",
+                to_json(&traces_response(rejected, message)),
+            ),
             (false, true) => (
                 "application/x-protobuf",
                 logs_response(rejected, message).encode_to_vec(),
@@ -418,7 +426,10 @@ impl LogsService for Service {
         request: tonic::Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
         let headers = request.metadata().clone().into_headers();
-        match self.reply(Export::Logs(request.into_inner()), headers).await {
+        match self
+            .reply(Export::Logs(request.into_inner()), headers)
+            .await
+        {
             Reply::Grpc(status) => Err(status),
             Reply::Partial(rejected, message) => {
                 Ok(tonic::Response::new(logs_response(rejected, message)))
@@ -435,7 +446,10 @@ impl TraceService for Service {
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         let headers = request.metadata().clone().into_headers();
-        match self.reply(Export::Traces(request.into_inner()), headers).await {
+        match self
+            .reply(Export::Traces(request.into_inner()), headers)
+            .await
+        {
             Reply::Grpc(status) => Err(status),
             Reply::Partial(rejected, message) => {
                 Ok(tonic::Response::new(traces_response(rejected, message)))
@@ -499,7 +513,9 @@ fn span_ids(request: &ExportTraceServiceRequest) -> Vec<String> {
 }
 
 fn id(attributes: &[KeyValue]) -> String {
-    let attribute = attributes.iter().find(|attribute| attribute.key == EVENT_ID);
+    let attribute = attributes
+        .iter()
+        .find(|attribute| attribute.key == EVENT_ID);
     match attribute.and_then(|a| a.value.as_ref()?.value.clone()) {
         Some(any_value::Value::StringValue(id)) => id,
         _ => String::new(),

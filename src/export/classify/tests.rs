@@ -91,8 +91,7 @@ fn resource_exhausted_is_retried_when_the_server_says_when() {
 fn a_message_that_is_too_large_is_known_by_its_words() {
     let go = "grpc: received message larger than max (5000000 vs. 4194304)";
     assert_eq!(kind(&grpc(Code::ResourceExhausted, go, &[])), "too large");
-    let tonic =
-        "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes";
+    let tonic = "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes";
     assert_eq!(kind(&grpc(Code::OutOfRange, tonic, &[])), "too large");
 }
 
@@ -179,7 +178,11 @@ fn partial_success_is_read_from_protobuf_and_json() {
         r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad times"}}"#,
         r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"bad times"}}"#,
     ] {
-        assert_eq!(http(ok, &json_type, body.as_bytes(), now), expected, "{body}");
+        assert_eq!(
+            http(ok, &json_type, body.as_bytes(), now),
+            expected,
+            "{body}"
+        );
     }
 }
 
