@@ -39,7 +39,13 @@ pub mod input;
 pub mod pipeline;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod sample;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod shutdown;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
+pub mod sidecar;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod telemetry;

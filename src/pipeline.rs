@@ -12,7 +12,7 @@
 //!         settle: rejects ─▶ dead letters      chunk ─▶ exporter ─▶ collector
 //!             │ in any order
 //!             ▼
-//!         tracker ─▶ commits (offsets) and, at the end, the report
+//!         tracker ─▶ the settled offset and, at the end, the report
 //! ```
 
 pub mod conversion;
@@ -24,10 +24,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::DeadLetters;
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
-use crate::export::Exporter;
+use crate::export::{Delivery, Exporter};
 use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
@@ -49,8 +49,6 @@ pub struct Unit {
     pub base: u64,
     /// What an end in the middle of a record means.
     pub truncation: Truncation,
-    /// Hears offsets up to which everything has settled, while the unit is still being read.
-    pub commits: Option<mpsc::UnboundedSender<u64>>,
 }
 
 /// What an end in the middle of a record means.
@@ -118,7 +116,7 @@ impl Counts {
 pub struct Pipeline {
     conversion: Arc<Conversion>,
     exporter: Exporter,
-    dead_letters: Option<DeadLetters>,
+    dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
@@ -129,13 +127,12 @@ pub struct Pipeline {
 const BUDGET_UNIT: usize = 1024;
 
 impl Pipeline {
-    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. Without
-    /// `dead_letters`, refused records are logged and counted alone. After `abort`, units end as
+    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. After `abort`, units end as
     /// [`Outcome::Abandoned`].
     pub fn new(
         conversion: Conversion,
         exporter: Exporter,
-        dead_letters: Option<DeadLetters>,
+        dead_letters: DeadLetters,
         metrics: Arc<Metrics>,
         memory_bytes: usize,
         abort: CancellationToken,
@@ -157,7 +154,6 @@ impl Pipeline {
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
         let base = unit.base;
-        let commits = unit.commits.clone();
         let (steps_in, mut steps) = mpsc::channel(1);
         let reader = reader::spawn(self.clone(), unit, steps_in);
         let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
@@ -188,9 +184,6 @@ impl Pipeline {
                     && let Some(offset) = tracker.settle(result.number, result.offset)
                 {
                     report.settled_offset = offset;
-                    if let Some(commits) = &commits {
-                        let _ = commits.send(offset);
-                    }
                 }
                 report.take(result);
             }
@@ -199,6 +192,9 @@ impl Pipeline {
         let ((), mut report) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail);
+        if report.outcome == Outcome::Delivered {
+            self.metrics.units.add(1);
+        }
         report
     }
 
@@ -217,19 +213,25 @@ impl Pipeline {
             uncertain: None,
         };
         let rejects = step.rejects.len() as u64;
-        if self.bury(step.rejects).await {
+        for (_, reason) in &settled.refused {
+            self.metrics.dead_letter_reasons.add(reason.kind(), 1);
+        }
+        if self.dead_letters.write(step.rejects).await.is_ok() {
             settled.counts.dead_lettered += rejects;
         } else {
             settled.outcome = Outcome::Abandoned;
         }
         if let Some(chunk) = step.chunk {
+            let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;
             settled.counts.exported += delivery.exported;
             settled.counts.dead_lettered += delivery.dead_lettered;
-            settled.outcome = settled.outcome.worst(delivery.outcome);
+            settled.outcome = settled.outcome.worst(delivery.outcome.clone());
+            self.count(&delivery, newest);
             settled.refused.extend(delivery.refused);
             settled.uncertain = delivery.uncertain;
         }
+        self.gauge_memory();
         self.metrics.exported.add(settled.counts.exported);
         self.metrics.dead_lettered.add(settled.counts.dead_lettered);
         self.metrics
@@ -238,12 +240,28 @@ impl Pipeline {
         settled
     }
 
-    /// Whether the rejects are safe.
-    async fn bury(&self, rejects: Vec<Entry>) -> bool {
-        match &self.dead_letters {
-            Some(letters) => letters.write(rejects).await.is_ok(),
-            None => true,
+    /// Counts what the exporter answered. `newest` is the time of the chunk's newest event.
+    fn count(&self, delivery: &Delivery, newest: Option<i64>) {
+        for (_, reason) in &delivery.refused {
+            self.metrics.dead_letter_reasons.add(reason.kind(), 1);
         }
+        if let Some((rejected, _)) = delivery.uncertain {
+            self.metrics.dead_letter_reasons.add("uncertain", rejected);
+        }
+        if let Some(newest) = newest.filter(|_| delivery.exported > 0) {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            let lag = (now - i128::from(newest)) / 1_000_000_000;
+            self.metrics
+                .lag_seconds
+                .set(u64::try_from(lag).unwrap_or_default());
+        }
+    }
+
+    fn gauge_memory(&self) {
+        let units = self.budget_units - self.budget.available_permits();
+        self.metrics
+            .buffered_bytes
+            .set((units * BUDGET_UNIT) as u64);
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// The exit code of a second signal.
+const SECOND_SIGNAL: i32 = 130;
 /// How long the work may take to give up once it was aborted.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -38,8 +40,8 @@ pub async fn drain<F: Future>(
     tokio::time::timeout(GRACE, &mut work).await.ok()
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT; ends the process at the second, with 128 and the
-/// signal's number.
+/// Cancels `stop` at the first SIGTERM or SIGINT; ends the process at the second, with exit
+/// code 130.
 ///
 /// # Errors
 /// The signals cannot be listened to.
@@ -48,15 +50,18 @@ pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         for first in [true, false] {
-            let (name, number) = tokio::select! {
-                _ = terminate.recv() => ("SIGTERM", 15),
-                _ = interrupt.recv() => ("SIGINT", 2),
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
             };
             if first {
-                tracing::info!(signal = name, "stopping: delivering what was read; a second signal ends at once");
+                tracing::info!(
+                    signal = name,
+                    "stopping: delivering what was read; a second signal ends at once"
+                );
                 stop.cancel();
             } else {
-                std::process::exit(128 + number);
+                std::process::exit(SECOND_SIGNAL);
             }
         }
     });
@@ -99,7 +104,10 @@ mod tests {
     async fn work_that_does_not_give_up_is_left_behind() {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         stop.cancel();
-        assert_eq!(drain(std::future::pending::<()>(), &stop, &abort, DEADLINE).await, None);
+        assert_eq!(
+            drain(std::future::pending::<()>(), &stop, &abort, DEADLINE).await,
+            None
+        );
         assert!(abort.is_cancelled());
     }
 

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Origin;
 use crate::reject::{Evidence, Reject};
@@ -65,6 +65,20 @@ pub struct Entry {
     pub reject: Reject,
 }
 
+impl Entry {
+    /// Tells of the entry in the log.
+    pub fn log(&self) {
+        warn!(
+            input = self.origin.input,
+            source = ?self.origin.name,
+            record = self.reject.position.index,
+            byte = self.reject.position.offset,
+            reason = self.reject.reason.kind(),
+            "record refused: {}", self.reject.reason
+        );
+    }
+}
+
 /// The process is shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped before the dead letters could be written")]
@@ -73,7 +87,8 @@ pub struct Stopped;
 /// The dead-letter file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    file: Arc<Mutex<Rotating>>,
+    /// `None`: refused records are counted and logged alone.
+    file: Option<Arc<Mutex<Rotating>>>,
     max_record_bytes: usize,
     stop: CancellationToken,
 }
@@ -89,10 +104,19 @@ impl DeadLetters {
         let file = Rotating::open(settings)?;
         sync_folder(&file.settings.path)?;
         Ok(DeadLetters {
-            file: Arc::new(Mutex::new(file)),
+            file: Some(Arc::new(Mutex::new(file))),
             max_record_bytes,
             stop,
         })
+    }
+
+    /// Keeps nothing: for commands that only tell of refused records.
+    pub fn none() -> Self {
+        DeadLetters {
+            file: None,
+            max_record_bytes: 0,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// Appends entries, each a line of its own; returns when they are on disk. A disk that refuses
@@ -131,9 +155,9 @@ impl DeadLetters {
     }
 
     async fn append(&self, lines: Vec<Line>) -> Result<(), Stopped> {
-        if lines.is_empty() {
+        let Some(file) = self.file.as_ref().filter(|_| !lines.is_empty()) else {
             return Ok(());
-        }
+        };
         let mut bytes = Vec::new();
         for line in &lines {
             // A line holds strings and numbers alone, which always serialize.
@@ -142,7 +166,7 @@ impl DeadLetters {
         }
         let bytes: Arc<[u8]> = bytes.into();
         for attempt in 0.. {
-            let (file, data) = (Arc::clone(&self.file), Arc::clone(&bytes));
+            let (file, data) = (Arc::clone(file), Arc::clone(&bytes));
             let written = tokio::task::spawn_blocking(move || {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.append(&data)

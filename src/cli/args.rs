@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::config::{Flags, keys, value};
+use crate::config::{keys, value};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -344,12 +344,12 @@ pub struct DemoArgs {
 
 /// Write a made-up trail of any size, for trying and for load.
 ///
-/// The same seed gives the same bytes.
+/// The same arguments give the same bytes, on any machine.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  qtrail sample trail/ --events 10000 --files 50 --gzip
-  qtrail sample -o - --events 20 --share 100 | qtrail convert -
+  qtrail sample trail/ --events 10000 --end now
+  qtrail sample -o - --events 20 --share 100 --format json | qtrail convert -
   qtrail sample trail/ --size 1GiB --share 2 --seed 7")]
 #[command(group = clap::ArgGroup::new("where").required(true))]
 pub struct SampleArgs {
@@ -375,20 +375,55 @@ pub struct SampleArgs {
     pub size: Option<u64>,
 
     /// How many of a hundred events are Amazon Q's.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub share: u8,
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
+    pub share: f64,
 
     /// Where the made-up values start from.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Over how many files the events are spread.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub files: u32,
+    /// Over how many files the events are spread [default: the square root of their number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub files: Option<u64>,
 
-    /// Compress, as CloudTrail does.
-    #[arg(long)]
-    pub gzip: bool,
+    /// How the files look.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: SampleFormat,
+
+    /// When the last file was delivered: an RFC 3339 time, or `now`
+    #[arg(long, value_name = "TIME", default_value = "2026-01-15T12:00:00Z", value_parser = time_or_now)]
+    pub end: i64,
+}
+
+/// What `sample` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SampleFormat {
+    /// `{"Records":[…]}`, compressed: CloudTrail's own.
+    #[default]
+    Gz,
+    /// `{"Records":[…]}`.
+    Json,
+    /// An event a line.
+    Ndjson,
+}
+
+/// A share of a hundred.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("write a number from 0 to 100".to_owned()),
+    }
+}
+
+/// Seconds since 1970.
+fn time_or_now(text: &str) -> Result<i64, String> {
+    if text == "now" {
+        return Ok(jiff::Timestamp::now().as_second());
+    }
+    let time: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| "write it as 2026-01-31T00:00:00Z, or `now`".to_owned())?;
+    Ok(time.as_second())
 }
 
 /// Print the completions for a shell.
@@ -414,165 +449,4 @@ pub struct ManArgs {
     /// Write one page for each command here.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
-}
-
-impl Globals {
-    fn set(&self, flags: &mut Flags) {
-        if let Some(level) = &self.log_level {
-            flags.set("log.level", "--log-level", level);
-        } else if self.verbose {
-            flags.set("log.level", "--verbose", "debug");
-        } else if self.quiet {
-            flags.set("log.level", "--quiet", "error");
-        }
-        if let Some(format) = &self.log_format {
-            flags.set("log.format", "--log-format", format);
-        }
-    }
-}
-
-impl ExportArgs {
-    fn set(&self, flags: &mut Flags) {
-        set(
-            flags,
-            "export.endpoint",
-            "--endpoint",
-            self.endpoint.as_ref(),
-        );
-        set(
-            flags,
-            "export.protocol",
-            "--protocol",
-            self.protocol.as_ref(),
-        );
-        for header in &self.headers {
-            flags.set("export.headers", "--header", header);
-        }
-        for signal in &self.signals {
-            flags.set("signals", "--signals", signal);
-        }
-    }
-}
-
-impl RunArgs {
-    /// What the command line sets.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        self.export.set(&mut flags);
-        set(
-            &mut flags,
-            "select",
-            "--select",
-            self.select.select.as_ref(),
-        );
-        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
-        set_path(&mut flags, "export.file", "--output", self.output.as_ref());
-        set_path(&mut flags, "state", "--state", self.state.as_ref());
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
-        flags
-    }
-}
-
-impl ConvertArgs {
-    /// What the command line sets; `--output` is the command's own matter.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        self.export.set(&mut flags);
-        set(
-            &mut flags,
-            "select",
-            "--select",
-            self.select.select.as_ref(),
-        );
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
-        flags
-    }
-}
-
-impl ExplainArgs {
-    /// What the command line sets.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        set(
-            &mut flags,
-            "select",
-            "--select",
-            self.select.select.as_ref(),
-        );
-        flags
-    }
-}
-
-impl CheckArgs {
-    /// What the command line sets.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        self.export.set(&mut flags);
-        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
-        set_path(&mut flags, "state", "--state", self.state.as_ref());
-        flags
-    }
-}
-
-impl ReplayArgs {
-    /// What the command line sets.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        self.export.set(&mut flags);
-        set(
-            &mut flags,
-            "select",
-            "--select",
-            self.select.select.as_ref(),
-        );
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
-        flags
-    }
-}
-
-impl DemoArgs {
-    /// What the command line sets.
-    pub fn flags(&self, globals: &Globals) -> Flags {
-        let mut flags = Flags::default();
-        globals.set(&mut flags);
-        set(
-            &mut flags,
-            "export.endpoint",
-            "--endpoint",
-            self.endpoint.as_ref(),
-        );
-        flags
-    }
-}
-
-fn set(flags: &mut Flags, key: &'static str, flag: &'static str, text: Option<&String>) {
-    if let Some(text) = text {
-        flags.set(key, flag, text);
-    }
-}
-
-fn set_path(flags: &mut Flags, key: &'static str, flag: &'static str, path: Option<&PathBuf>) {
-    if let Some(path) = path {
-        flags.set(key, flag, path.as_os_str());
-    }
 }

@@ -1,10 +1,241 @@
-//! `qtrail check`.
+//! `qtrail check`: what a run needs, tried one after the other.
+//!
+//! Enters: a valid [`Config`]. Leaves: a line for each thing, and what to mend. What must hold:
+//! nothing is changed, and nothing is sent unless `--canary` asks for it.
 
-use super::Exit;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Access, access};
+use tokio::net::TcpStream;
+
 use super::args::CheckArgs;
+use super::{Exit, canary};
 use crate::config::Config;
+use crate::export::{Destination, Endpoint};
+use crate::otlp::Signal;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What was tried, and how it went: what was seen, or what to mend.
+struct Finding {
+    what: String,
+    result: Result<String, String>,
+}
 
 /// Checks what a run needs.
-pub async fn run(_args: CheckArgs, _config: Config) -> anyhow::Result<Exit> {
-    unimplemented!()
+pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
+    let mut findings = vec![Finding {
+        what: "configuration".to_owned(),
+        result: Ok("valid".to_owned()),
+    }];
+    findings.extend(files(&config));
+    findings.extend(collector(&config).await);
+    if args.canary && findings.iter().all(|finding| finding.result.is_ok()) {
+        findings.push(Finding {
+            what: "canary".to_owned(),
+            result: canary::send(&config).await,
+        });
+    }
+    super::print(&table(&findings))?;
+    Ok(
+        match findings.iter().all(|finding| finding.result.is_ok()) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        },
+    )
+}
+
+fn table(findings: &[Finding]) -> String {
+    let mut out = String::new();
+    for Finding { what, result } in findings {
+        let (mark, text) = match result {
+            Ok(text) => ("ok  ", text),
+            Err(text) => ("FAIL", text),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{mark}  {what}: {text}");
+    }
+    out
+}
+
+fn files(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(directory) = &config.directory {
+        findings.push(Finding {
+            what: format!("directory {}", directory.root.display()),
+            result: readable(&directory.root),
+        });
+        findings.push(Finding {
+            what: format!("state {}", directory.state.display()),
+            result: writable(&directory.state),
+        });
+    }
+    let folder = match config.dead_letters.path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    findings.push(Finding {
+        what: format!("dead letters {}", config.dead_letters.path.display()),
+        result: writable(folder),
+    });
+    findings
+}
+
+fn readable(directory: &Path) -> Result<String, String> {
+    // Enough to tell an empty directory from a full one.
+    const SOME: usize = 1_000;
+    let entries = std::fs::read_dir(directory)
+        .map_err(|error| {
+            format!("cannot be read: {error} (let qtrail's user read it, or name another)")
+        })?
+        .take(SOME)
+        .count();
+    Ok(match entries {
+        0 => "readable, empty".to_owned(),
+        SOME => format!("readable, {SOME} found or more"),
+        _ => format!("readable, {entries} found"),
+    })
+}
+
+/// Whether a directory can be written to, or be made.
+fn writable(directory: &Path) -> Result<String, String> {
+    let nearest = directory
+        .ancestors()
+        .map(|path| match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        })
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("."));
+    if !nearest.is_dir() {
+        return Err(format!("{} is no directory", nearest.display()));
+    }
+    access(nearest, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        format!(
+            "cannot write to {}: {error} (let qtrail's user write there)",
+            nearest.display()
+        )
+    })?;
+    Ok(match nearest == directory {
+        true => "writable".to_owned(),
+        false => "will be made".to_owned(),
+    })
+}
+
+async fn collector(config: &Config) -> Vec<Finding> {
+    let Destination::Otlp { logs, traces } = &config.export.destination else {
+        return Vec::new();
+    };
+    let mut findings = vec![];
+    let signals = [
+        (Signal::Logs, logs, config.convert.logs),
+        (Signal::Traces, traces, config.convert.traces),
+    ];
+    for (signal, endpoint, _) in signals.into_iter().filter(|(_, _, enabled)| *enabled) {
+        findings.push(Finding {
+            what: format!("collector for {} {}", signal.as_str(), endpoint.url),
+            result: reach(endpoint).await,
+        });
+    }
+    findings
+}
+
+/// Opens a connection, and closes it.
+async fn reach(endpoint: &Endpoint) -> Result<String, String> {
+    let host = endpoint.url.host().unwrap_or_default();
+    // An IPv6 address stands in brackets in a URL, and without them elsewhere.
+    let host = host.trim_matches(['[', ']']);
+    let port = endpoint
+        .url
+        .port_u16()
+        .unwrap_or(match endpoint.url.scheme_str() {
+            Some("https") => 443,
+            _ => 80,
+        });
+    let hint = "is the collector running, and export.endpoint right?";
+    match tokio::time::timeout(CONNECT, TcpStream::connect((host, port))).await {
+        Ok(Ok(stream)) => Ok(match stream.peer_addr() {
+            Ok(address) => format!("reached at {address}"),
+            Err(_) => "reached".to_owned(),
+        }),
+        Ok(Err(error)) => Err(format!("cannot connect: {error} ({hint})")),
+        Err(_) => Err(format!("no answer within {} s ({hint})", CONNECT.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Flags, load};
+
+    fn config(set: &[(&'static str, &str)]) -> Config {
+        let mut flags = Flags::default();
+        for (key, text) in set {
+            flags.set(key, "test", *text);
+        }
+        load(None, &Environment::default(), flags)
+            .ok()
+            .unwrap()
+            .config
+    }
+
+    #[test]
+    fn directories_are_told_by_what_can_be_done_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(readable(dir.path()).as_deref(), Ok("readable, empty"));
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(readable(dir.path()).as_deref(), Ok("readable, 1 found"));
+        assert!(
+            readable(&dir.path().join("absent"))
+                .unwrap_err()
+                .contains("cannot be read")
+        );
+        assert_eq!(writable(dir.path()).as_deref(), Ok("writable"));
+        assert_eq!(
+            writable(&dir.path().join("a/b")).as_deref(),
+            Ok("will be made")
+        );
+        assert!(!dir.path().join("a").exists(), "a check changes nothing");
+        assert!(
+            writable(&file.join("a"))
+                .unwrap_err()
+                .contains("is no directory")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_collector_is_reached_or_what_to_mend_is_told() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let there = config(&[("export.endpoint", &url)]);
+        let findings = collector(&there).await;
+        assert_eq!(findings.len(), 2);
+        assert!(
+            findings.iter().all(|f| f.result.is_ok()),
+            "{}",
+            table(&findings)
+        );
+        drop(listener);
+        let findings = collector(&there).await;
+        assert!(
+            table(&findings).contains("FAIL  collector for logs"),
+            "{}",
+            table(&findings)
+        );
+        assert!(table(&findings).contains("export.endpoint"));
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_is_off_and_a_file_need_no_collector() {
+        assert_eq!(collector(&config(&[("export.file", "-")])).await.len(), 0);
+        let logs_only = config(&[
+            ("signals", "logs"),
+            ("export.endpoint", "http://127.0.0.1:1"),
+        ]);
+        assert_eq!(collector(&logs_only).await.len(), 1);
+    }
 }

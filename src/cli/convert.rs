@@ -1,10 +1,174 @@
-//! `qtrail convert`.
+//! `qtrail convert`: files once, without state.
 
-use super::Exit;
-use super::args::ConvertArgs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{ConvertArgs, Format};
+use super::files::{Source, Sources, sources};
+use super::progress::Progress;
+use super::{Exit, events, summary};
+use crate::ack::Outcome;
 use crate::config::Config;
+use crate::export::Destination;
+use crate::pipeline::{Counts, Report};
+use crate::shutdown;
+use crate::sidecar::Sidecar;
 
 /// Converts what is named, then tells a summary. `quiet`: no progress bars.
-pub async fn run(_args: ConvertArgs, _config: Config, _quiet: bool) -> anyhow::Result<Exit> {
-    unimplemented!()
+pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
+    let listed = sources(&args.paths)?;
+    let total = total_bytes(&args.paths);
+    let progress = Progress::new(total, quiet);
+    let stop = CancellationToken::new();
+    shutdown::on_signals(stop.clone())?;
+
+    let done = if args.format == Format::Events {
+        events::write(listed, &args, &config, &progress, &stop).await?
+    } else {
+        if args.export.endpoint.is_none() {
+            config.export.destination = destination(&args.output);
+        }
+        deliver(listed, &args, &config, &progress, &stop).await?
+    };
+    progress.finish();
+    summary::tell(args.summary, done.files, &done.counts, begun.elapsed());
+    Ok(done.exit())
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) files: u64,
+    pub(super) counts: Counts,
+    /// Something could not be read or delivered, and was told.
+    pub(super) failed: bool,
+}
+
+impl Done {
+    pub(super) fn exit(&self) -> Exit {
+        match (self.failed, self.counts.dead_lettered) {
+            (true, _) => Exit::Failed,
+            (false, 0) => Exit::Done,
+            (false, _) => Exit::DeadLetters,
+        }
+    }
+
+    pub(super) fn take(&mut self, name: &str, report: &Report) {
+        self.files += 1;
+        self.counts.add(&report.counts);
+        if let Some(error) = &report.read_error {
+            tracing::error!(source = name, "reading failed: {error}");
+        }
+        if report.outcome != Outcome::Delivered {
+            self.failed = true;
+        }
+    }
+}
+
+fn destination(output: &Path) -> Destination {
+    match output.to_str() {
+        Some("-") => Destination::Stdout,
+        Some("discard") => Destination::Discard,
+        _ => Destination::File(output.to_path_buf()),
+    }
+}
+
+async fn deliver(
+    listed: Sources,
+    args: &ConvertArgs,
+    config: &Config,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> anyhow::Result<Done> {
+    let mut config = config.clone();
+    let in_order = matches!(
+        config.export.destination,
+        Destination::Stdout | Destination::File(_)
+    );
+    if in_order {
+        config.export.concurrency = 1;
+    }
+    let workers = match in_order {
+        true => 1,
+        false => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
+    let work = each(listed, workers, &sidecar, progress, stop);
+    let done = shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await;
+    let mut done = done.unwrap_or_else(|| Done {
+        failed: true,
+        ..Done::default()
+    });
+    done.failed |= stop.is_cancelled();
+    if sidecar.exporter.closed().is_some() {
+        // Nobody reads the output any more, as in `qtrail convert … | head`.
+        done.failed = false;
+    }
+    Ok(done)
+}
+
+/// Delivers each source, `workers` at a time.
+async fn each(
+    listed: Sources,
+    workers: usize,
+    sidecar: &Sidecar,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Done {
+    let mut done = Done::default();
+    let mut under_way = JoinSet::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    let mut listed = listed.fuse();
+    loop {
+        while under_way.len() < workers && !stop.is_cancelled() {
+            match listed
+                .next()
+                .map(|source| source.and_then(|s| open(s, progress)))
+            {
+                None => break,
+                Some(Err(e)) => {
+                    tracing::error!("{e:#}");
+                    done.failed = true;
+                }
+                Some(Ok(unit)) => {
+                    let pipeline = sidecar.pipeline.clone();
+                    let name = unit.origin.name.clone();
+                    under_way.spawn(async move { (name, pipeline.deliver(unit).await) });
+                }
+            }
+        }
+        tokio::select! {
+            joined = under_way.join_next() => match joined {
+                None => return done,
+                Some(Ok((name, report))) => done.take(&name, &report),
+                Some(Err(e)) => {
+                    tracing::error!("a worker ended: {e}");
+                    done.failed = true;
+                }
+            },
+            _ = tick.tick() => progress.events(&sidecar.metrics),
+        }
+    }
+}
+
+fn open(source: Source, progress: &Progress) -> anyhow::Result<crate::pipeline::Unit> {
+    source.open(|content| progress.wrap(content))
+}
+
+/// The bytes to read, where they are known beforehand and cheap to count.
+fn total_bytes(paths: &[std::path::PathBuf]) -> Option<u64> {
+    paths
+        .iter()
+        .map(|path| {
+            std::fs::metadata(path)
+                .ok()
+                .filter(|m| m.is_file())
+                .map(|m| m.len())
+        })
+        .sum()
 }

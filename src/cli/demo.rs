@@ -1,10 +1,195 @@
 //! `qtrail demo`.
+//!
+//! Enters: a made-up trail. Leaves: a report of what arrived at a collector. What must hold: all
+//! between the two is what `qtrail run` does; nothing in the report is known beforehand.
+
+mod collector;
+mod place;
+mod report;
+
+use std::io::{IsTerminal, stdout};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::args::DemoArgs;
+use super::run::watch;
+use crate::ack::dead_letter;
 use crate::config::Config;
+use crate::export::{Destination, Endpoint, Protocol, Tls};
+use crate::pipeline::Counts;
+use crate::sample;
+use crate::telemetry::metrics::Metrics;
+
+use collector::Collector;
+use place::Place;
+use report::{Facts, report};
+
+/// Longer than it ever takes: what has not arrived by then never will.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often progress is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How long the sidecar may drain when something did not arrive.
+const DRAIN: Duration = Duration::from_secs(2);
+
+const NEXT: &str = "
+Next
+  qtrail demo --dir demo                              keep the files in ./demo
+  qtrail convert demo/trail --format events | jq .    each event as one flat JSON object
+  qtrail run DIR --endpoint http://localhost:4317     watch a trail of your own
+";
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
-pub async fn run(_args: DemoArgs, _config: Config) -> anyhow::Result<Exit> {
-    unimplemented!()
+pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
+    let place = Place::new(args.dir.as_deref())?;
+    let facts = play(&config, &place, watch).await?;
+    super::print(&report(&facts))?;
+    if let Some(endpoint) = &args.endpoint {
+        let counts = deliver(
+            &config,
+            config.export.destination.clone(),
+            &place,
+            "sent",
+            watch,
+        )
+        .await
+        .with_context(|| format!("is a collector listening at {endpoint}?"))?;
+        super::print(&format!(
+            "\nThe same to {endpoint}: {} events accepted, as log records and as spans\n",
+            counts.exported
+        ))?;
+    }
+    super::print(NEXT)
 }
+
+/// Delivers the trail to a collector inside this process, and gathers what arrived there.
+async fn play<S>(config: &Config, place: &Place, sidecar: S) -> anyhow::Result<Facts>
+where
+    S: AsyncFnOnce(Config, Arc<Metrics>, CancellationToken) -> anyhow::Result<()>,
+{
+    let stop = CancellationToken::new();
+    let _stops_the_collector = stop.clone().drop_guard();
+    let collector = Collector::start(stop)?;
+    let endpoint = Endpoint {
+        url: format!("http://{}", collector.address()).parse()?,
+        protocol: Protocol::Grpc,
+        headers: Default::default(),
+        gzip: true,
+        timeout: Duration::from_secs(10),
+        tls: Tls::default(),
+    };
+    let destination = Destination::Otlp {
+        logs: endpoint.clone(),
+        traces: endpoint,
+    };
+    let counts = deliver(config, destination, place, "shown", sidecar).await?;
+    Ok(Facts {
+        trail: place.trail().display().to_string(),
+        files: place.files(),
+        collector: format!(
+            "an OTLP/gRPC collector inside this process, at {}",
+            collector.address()
+        ),
+        received: collector.received(),
+        dead_letters: place.read_dead_letters("shown")?,
+        counts,
+        colour: stdout().is_terminal(),
+    })
+}
+
+/// Runs the sidecar on the trail until everything in it has settled. `name` tells the files of one
+/// run from another's.
+async fn deliver<S>(
+    config: &Config,
+    destination: Destination,
+    place: &Place,
+    name: &str,
+    sidecar: S,
+) -> anyhow::Result<Counts>
+where
+    S: AsyncFnOnce(Config, Arc<Metrics>, CancellationToken) -> anyhow::Result<()>,
+{
+    let mut config = config.clone();
+    config.export.destination = destination;
+    config.directory = Some(place.watched(name));
+    config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
+    // What a user's own file of ids and names would say.
+    config.convert.identities.extend(sample::demo_identities());
+    config.telemetry.http = None;
+    config.shutdown = DRAIN;
+    let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+    // Half of the trail is there at the start; the rest arrives while it is watched.
+    let half = place.files() / 2;
+    place.deliver(0..half)?;
+    let mut running = pin!(sidecar(config, Arc::clone(&metrics), stop.clone()));
+    let settled = tokio::select! {
+        ended = &mut running => {
+            ended?;
+            bail!("the sidecar stopped by itself");
+        }
+        settled = arrive_and_settle(place, half, &metrics) => settled,
+    };
+    stop.cancel();
+    running.await?;
+    settled?;
+    Ok(counts(&metrics))
+}
+
+/// Lets the other half arrive, and waits until all of the trail has settled.
+async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> anyhow::Result<()> {
+    let expected = sample::demo_expected();
+    let settle = async {
+        until(|| metrics.read.get() > 0).await;
+        place.deliver(half..place.files())?;
+        until(|| {
+            let counts = counts(metrics);
+            counts.read >= expected.read
+                && counts.skipped >= expected.skipped
+                && counts.read == settled(&counts)
+        })
+        .await;
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, settle).await {
+        Ok(done) => done,
+        Err(_) => {
+            let counts = counts(metrics);
+            bail!(
+                "after {} s, {} of {} records were read and {} had settled",
+                PATIENCE.as_secs(),
+                counts.read,
+                expected.read,
+                settled(&counts)
+            )
+        }
+    }
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+fn settled(counts: &Counts) -> u64 {
+    counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered
+}
+
+fn counts(metrics: &Metrics) -> Counts {
+    Counts {
+        read: metrics.read.get(),
+        exported: metrics.exported.get(),
+        filtered: metrics.filtered.get(),
+        duplicate: metrics.duplicate.get(),
+        dead_lettered: metrics.dead_lettered.get(),
+        skipped: metrics.skipped.get(),
+        bytes: metrics.inflated_bytes.get(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

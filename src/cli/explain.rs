@@ -1,10 +1,239 @@
-//! `qtrail explain`.
+//! `qtrail explain`: what a record becomes, and why, as a table.
+//!
+//! Enters: a file in any container, or standard input. Leaves: for each record that is asked for,
+//! its class, the answers about its identity, its ids with the rule that gave them, and each
+//! attribute with its value and its source. What must hold: the values are those that the exporter
+//! would send (redaction included); nothing that a record holds can control a terminal.
+
+mod table;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context;
 
 use super::Exit;
 use super::args::ExplainArgs;
 use crate::config::Config;
+use crate::convert::{self, Placement, observed_time};
+use crate::envelope::{self, Item, Limits};
+use crate::event::Event;
+use crate::event::amazon_q::{Class, Lists, Select, Selector};
+use crate::reject::{Position, Reason};
+use table::{Table, printable};
+
+/// Which records are explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Which {
+    /// The first that is selected.
+    #[default]
+    First,
+    /// The one with this number, from 0, selected or not.
+    Index(u64),
+    /// All that are selected.
+    All,
+}
+
+/// How records are explained.
+#[derive(Debug, Clone, Default)]
+pub struct Explain {
+    /// Which of them.
+    pub which: Which,
+    /// Which events are kept.
+    pub select: Select,
+    /// By what Amazon Q's events are known.
+    pub lists: Lists,
+    /// Bounds on the input.
+    pub limits: Limits,
+    /// How events are converted.
+    pub convert: convert::Options,
+    /// When the input was delivered, in nanoseconds since 1970.
+    pub observed: Option<i64>,
+}
 
 /// Prints what a record becomes, and why.
-pub fn run(_args: ExplainArgs, _config: Config) -> anyhow::Result<Exit> {
-    unimplemented!()
+///
+/// # Errors
+/// A file that cannot be read; no record that is asked for in it.
+pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
+    let mut options = Explain {
+        which: match args.index {
+            Some(index) => Which::Index(index),
+            None if args.all => Which::All,
+            None => Which::First,
+        },
+        select: config.select,
+        lists: config.lists,
+        limits: config.limits,
+        convert: config.convert,
+        observed: None,
+    };
+    let out = BufWriter::new(io::stdout().lock());
+    if args.file == Path::new("-") {
+        explain(io::stdin().lock(), &options, out)?;
+    } else {
+        let path = args.file.display();
+        let file = File::open(&args.file).with_context(|| format!("cannot open {path}"))?;
+        options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
+        explain(file, &options, out).with_context(|| format!("in {path}"))?;
+    }
+    Ok(Exit::Done)
 }
+
+fn modified(file: &File) -> Option<i64> {
+    let modified = file.metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
+/// Writes the tables of the records that are asked for.
+///
+/// # Errors
+/// An input that cannot be read, no such record in it, an output that cannot be written (but a
+/// reader that went away, as `head` does, is no error).
+pub fn explain<W: Write>(input: impl Read, options: &Explain, out: W) -> anyhow::Result<()> {
+    let select = match options.which {
+        Which::Index(_) => Select::All,
+        Which::First | Which::All => options.select,
+    };
+    let mut explainer = Explainer {
+        options,
+        selector: Selector::new(select, &options.lists),
+        out,
+        read: 0,
+        explained: 0,
+    };
+    match explainer.all(input) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+struct Explainer<'o, W> {
+    options: &'o Explain,
+    selector: Selector,
+    out: W,
+    read: u64,
+    explained: u64,
+}
+
+impl<W: Write> Explainer<'_, W> {
+    fn all(&mut self, input: impl Read) -> anyhow::Result<()> {
+        let mut records = envelope::open(input, &self.options.limits);
+        while !self.is_done()
+            && let Some(item) = records.next()?
+        {
+            match item {
+                Item::Record { position, bytes } => {
+                    self.read += 1;
+                    self.record(position, bytes)?;
+                }
+                Item::Reject(reject) => {
+                    self.read += 1;
+                    self.reject(reject.position, &reject.reason)?;
+                }
+                Item::Skipped(skipped) => {
+                    writeln!(
+                        self.out,
+                        "skipped: {}, which holds no event\n",
+                        skipped.as_str()
+                    )?;
+                }
+            }
+        }
+        self.out.flush()?;
+        if self.explained == 0 {
+            anyhow::bail!(self.nothing());
+        }
+        Ok(())
+    }
+
+    fn is_asked(&self, position: Position) -> bool {
+        match self.options.which {
+            Which::Index(index) => position.index == index,
+            Which::First | Which::All => true,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.options.which != Which::All && self.explained > 0
+    }
+
+    fn nothing(&self) -> String {
+        let read = self.read;
+        match self.options.which {
+            Which::Index(index) => {
+                format!("there is no record {index}: it holds {read}, counted from 0")
+            }
+            _ if read == 0 => "it holds no CloudTrail record".to_owned(),
+            _ => format!(
+                "none of its {read} records is Amazon Q's (--select all or --index N explains others)"
+            ),
+        }
+    }
+
+    fn record(&mut self, position: Position, bytes: &[u8]) -> anyhow::Result<()> {
+        if !self.is_asked(position) || !self.selector.may_select(bytes) {
+            return Ok(());
+        }
+        let event = match Event::parse(bytes, self.options.limits.depth) {
+            Ok(event) => event,
+            Err(reason) => return self.reject(position, &reason),
+        };
+        let Some(event) = self.selector.select(event) else {
+            return Ok(());
+        };
+        self.explained += 1;
+        self.heading(position)?;
+        if self.options.select == Select::AmazonQ && event.class() == Class::Other {
+            writeln!(
+                self.out,
+                "not Amazon Q's: left out unless `select` is `all`"
+            )?;
+        }
+        let placement = Placement::of(&event);
+        let mut table = Table::of(&event);
+        let options = &self.options.convert;
+        convert::convert(
+            event,
+            &placement,
+            self.options.observed,
+            options,
+            &mut table,
+        );
+        table.write(&mut self.out)?;
+        Ok(())
+    }
+
+    fn reject(&mut self, position: Position, reason: &Reason) -> anyhow::Result<()> {
+        if !self.is_asked(position) {
+            return Ok(());
+        }
+        // A record that was asked for is explained by its reason.
+        self.explained += u64::from(matches!(self.options.which, Which::Index(_)));
+        self.heading(position)?;
+        let reason = printable(&reason.to_string());
+        writeln!(self.out, "a dead letter: {reason}\n")?;
+        Ok(())
+    }
+
+    fn heading(&mut self, position: Position) -> io::Result<()> {
+        let Position {
+            index,
+            offset,
+            length,
+        } = position;
+        writeln!(self.out, "record {index}, at byte {offset}, {length} bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,15 +4,21 @@
 //! told once, on standard error, with its remedy; secrets are in none of it.
 
 pub mod args;
+mod canary;
 pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
+mod events;
 pub mod explain;
+mod files;
+mod flags;
 pub mod man;
+mod progress;
 pub mod replay;
 pub mod run;
 pub mod sample;
+mod summary;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -71,7 +77,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             if args.print_config {
                 return print(&loaded.to_string());
             }
-            observed(loaded, async |config| run::run(args, config).await).await
+            observed(loaded.for_run()?, async |config| {
+                run::run(args, config).await
+            })
+            .await
         }
         Command::Convert(args) => {
             let loaded = load(args.flags(&globals))?.quieter();

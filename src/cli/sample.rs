@@ -1,9 +1,161 @@
 //! `qtrail sample`.
+//!
+//! Enters: arguments. Leaves: files, or one file on standard output, and on standard error what is
+//! in them.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Exit;
-use super::args::SampleArgs;
+use super::args::{SampleArgs, SampleFormat};
+use crate::sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
-pub fn run(_args: SampleArgs) -> anyhow::Result<Exit> {
-    unimplemented!()
+pub fn run(args: SampleArgs) -> anyhow::Result<Exit> {
+    let spec = spec(&args);
+    let (summary, place) = match (&args.dir, &args.output) {
+        (Some(dir), _) => (into_directory(&spec, dir)?, dir.display().to_string()),
+        (None, Some(file)) if file.as_os_str() != "-" => {
+            let written = File::create(file).and_then(|out| sample::write_one(&spec, out));
+            let summary = written.with_context(|| format!("cannot write {}", file.display()))?;
+            (summary, file.display().to_string())
+        }
+        _ => match sample::write_one(&spec, io::stdout().lock()) {
+            // A reader that has gone (`| head`) has had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+            written => (
+                written.context("cannot write to standard output")?,
+                "standard output".to_owned(),
+            ),
+        },
+    };
+    eprint!("{}", tell(&summary, &place));
+    Ok(Exit::Done)
+}
+
+fn spec(args: &SampleArgs) -> Spec {
+    Spec {
+        amount: args.size.map_or(Amount::Events(args.events), Amount::Bytes),
+        share: args.share,
+        seed: args.seed,
+        files: args.files,
+        format: match args.format {
+            SampleFormat::Gz => Format::Gzip,
+            SampleFormat::Json => Format::Json,
+            SampleFormat::Ndjson => Format::Ndjson,
+        },
+        end: args.end,
+    }
+}
+
+fn into_directory(spec: &Spec, directory: &Path) -> Result<Summary, sample::Error> {
+    let (total, template) = match spec.amount {
+        Amount::Events(n) => (n, "{wide_bar} {human_pos}/{human_len} events {eta}"),
+        Amount::Bytes(n) => (n, "{wide_bar} {bytes}/{total_bytes} {eta}"),
+    };
+    // Drawn on standard error, and only where that is a terminal.
+    let bar = ProgressBar::new(total);
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let summary = sample::write(spec, directory, |so_far| {
+        bar.set_position(match spec.amount {
+            Amount::Events(_) => so_far.events,
+            Amount::Bytes(_) => so_far.json_bytes,
+        });
+    });
+    bar.finish_and_clear();
+    summary
+}
+
+fn tell(summary: &Summary, place: &str) -> String {
+    let amazon_q: u64 = summary.amazon_q.values().sum();
+    let mut text = format!(
+        "{} files with {} events, {} of them Amazon Q's; {} of JSON, {} on disk; in {place}\n",
+        summary.files,
+        summary.events,
+        amazon_q,
+        size(summary.json_bytes),
+        size(summary.file_bytes),
+    );
+    for (class, count) in &summary.amazon_q {
+        text.push_str(&format!("{count:>12} {}\n", class.as_str()));
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clap::Parser;
+
+    use super::super::args::{Cli, Command};
+    use super::*;
+    use crate::event::amazon_q::Class;
+
+    fn args(line: &[&str]) -> Result<SampleArgs, clap::Error> {
+        match Cli::try_parse_from([&["qtrail", "sample"], line].concat())?.command {
+            Command::Sample(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_what_is_asked_for() {
+        let typed = [
+            "t", "--size", "1MiB", "--share", "2.5", "--seed", "7", "--files", "3",
+        ];
+        let spec = spec(&args(&[&typed[..], &["--format", "ndjson"]].concat()).unwrap());
+        let expected = Spec {
+            amount: Amount::Bytes(1 << 20),
+            share: 2.5,
+            seed: 7,
+            files: Some(3),
+            format: Format::Ndjson,
+            end: sample::DEFAULT_END,
+        };
+        assert_eq!(spec, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for line in [
+            &["t", "--share", "101"][..],
+            &["t", "--end", "tomorrow"],
+            &["t", "--files", "0"],
+            &["t", "--events", "1", "--size", "1"],
+            &[],
+        ] {
+            assert!(args(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_by_class() {
+        let summary = Summary {
+            files: 2,
+            events: 30,
+            json_bytes: 45_678,
+            file_bytes: 5_678,
+            amazon_q: BTreeMap::from([(Class::Conversation, 4), (Class::OnBehalfOf, 1)]),
+        };
+        assert_eq!(
+            tell(&summary, "trail"),
+            "2 files with 30 events, 5 of them Amazon Q's; 45.7 kB of JSON, 5678 bytes on disk; in trail\n\
+             \x20          4 conversation\n           1 on_behalf_of\n"
+        );
+    }
 }

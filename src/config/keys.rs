@@ -198,6 +198,32 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     KEYS.iter().map(|key| key.name.to_owned()).chain(own)
 }
 
+/// Whether keys stand below this name.
+pub(super) fn is_group(name: &str) -> bool {
+    let below = |key: String| {
+        key.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    names().any(below)
+}
+
+/// The key that an unknown one was meant to be: one with the same last word, else the one that is
+/// spelt most alike.
+pub(super) fn nearest(name: &str) -> Option<String> {
+    let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
+    let alike = |key: &str| strsim::jaro_winkler(key, name);
+    let mut groups_and_keys: Vec<_> = names().collect();
+    groups_and_keys
+        .extend(names().filter_map(|key| key.rsplit_once('.').map(|(group, _)| group.to_owned())));
+    let spelt = groups_and_keys
+        .iter()
+        .filter(|key| strsim::damerau_levenshtein(key, name) <= (name.len() / 4).max(2))
+        .max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    spelt
+        .cloned()
+        .or_else(|| names().find(|key| last(key) == last(name)))
+}
+
 /// The environment variable of a key: `export.endpoint` → `QTRAIL_EXPORT_ENDPOINT`.
 pub(super) fn variable(name: &str) -> String {
     format!("QTRAIL_{}", name.replace('.', "_").to_uppercase())

@@ -3,17 +3,36 @@
 //! Enters: a YAML file, `QTRAIL_*` and the standard `OTEL_EXPORTER_OTLP_*` variables, flags. Leaves:
 //! a [`Config`], or an error that names the key and the remedy. What must hold: after it is built,
 //! nothing is checked again; secrets are never shown.
+//!
+//! The files, in the order in which a value passes them: `keys` (the table of all keys), `file`,
+//! `env` and `substitute` (each source becomes settings), `layers` (the strongest source wins),
+//! `build`, `builder` and `export` (texts become a [`Config`]), `print` (`--print-config`).
 
+mod build;
+mod builder;
+#[cfg(test)]
+mod docs;
+mod env;
+mod export;
+mod file;
 pub mod keys;
+mod layers;
+mod print;
+mod substitute;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
+use self::layers::{Layers, Origin};
 use crate::ack::dead_letter;
 use crate::convert;
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Lists, Select};
-use crate::export;
 use crate::input::directory;
 use crate::telemetry;
 
@@ -33,7 +52,7 @@ pub struct Config {
     /// How events are converted.
     pub convert: convert::Options,
     /// Where they go.
-    pub export: export::Settings,
+    pub export: crate::export::Settings,
     /// Where refused ones go.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default 15 s.
@@ -42,25 +61,71 @@ pub struct Config {
     pub telemetry: telemetry::Settings,
 }
 
+/// A configuration with where each value came from. Its text (`Display`) is `--print-config`'s.
+pub struct Loaded {
+    /// The result.
+    pub config: Config,
+    /// What is odd, but no error: for the log.
+    pub notes: Vec<String>,
+    layers: Layers,
+}
+
+impl Loaded {
+    /// For commands that answer on the spot: only warnings are logged, unless a level was asked for.
+    pub fn quieter(mut self) -> Self {
+        if self.is_default("log.level") {
+            self.config.telemetry.log_filter = "warn".to_owned();
+        }
+        self
+    }
+
+    /// Whether no source but the default has set this key.
+    pub fn is_default(&self, key: &str) -> bool {
+        self.layers
+            .get(key)
+            .is_none_or(|setting| setting.origin == Origin::Default)
+    }
+
+    /// For `run`: there must be something to read, and who named no collector is told where events
+    /// go.
+    ///
+    /// # Errors
+    /// No input is configured.
+    pub fn for_run(mut self) -> Result<Self, Error> {
+        if self.config.directory.is_none() {
+            return Err(Error(vec![
+                "nothing to read: name a directory (`qtrail run DIR`, or directory.path in the file)"
+                    .to_owned(),
+            ]));
+        }
+        if let crate::export::Destination::Otlp { logs, .. } = &self.config.export.destination
+            && self.is_default("export.endpoint")
+            && self.is_default("export.logs.endpoint")
+            && self.is_default("export.traces.endpoint")
+        {
+            self.notes.push(format!(
+                "no collector is named (--endpoint URL): sending to {}",
+                logs.url
+            ));
+        }
+        Ok(self)
+    }
+}
+
 /// What the command line sets: key, flag and text.
-#[derive(Debug, Clone, Default)]
-pub struct Flags(Vec<(&'static str, &'static str, std::ffi::OsString)>);
+#[derive(Default)]
+pub struct Flags(Vec<(&'static str, &'static str, OsString)>);
 
 impl Flags {
     /// Notes that `flag` sets `key`. A list or a map is set by several of these.
-    pub fn set(
-        &mut self,
-        key: &'static str,
-        flag: &'static str,
-        text: impl Into<std::ffi::OsString>,
-    ) {
+    pub fn set(&mut self, key: &'static str, flag: &'static str, text: impl Into<OsString>) {
         self.0.push((key, flag, text.into()));
     }
 }
 
 /// The environment, as a plain value: tests make their own.
 #[derive(Clone, Default)]
-pub struct Environment(std::collections::BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// The variables of this process that are UTF-8.
@@ -68,6 +133,18 @@ impl Environment {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
+    }
+
+    /// A variable's value; an empty one counts as unset.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.trim().is_empty())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -77,41 +154,51 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// A configuration with where each value came from. Its text is `--print-config`'s.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The result.
-    pub config: Config,
-    /// What is odd, but no error: for the log.
-    pub notes: Vec<String>,
-}
-
 /// What is wrong with the configuration: one problem a line, each with its source and remedy.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Error(Vec<String>);
+
+/// Gathers what is wrong, so that one run tells all of it.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, origin: &Origin, key: &str, message: &str) {
+        self.0.push(format!("{origin}: {key}: {message}"));
+    }
+}
 
 /// Builds the configuration from a file, the environment and flags.
 ///
 /// # Errors
-/// A file that cannot be read, an unknown key, a value that cannot be.
-pub fn load(
-    _file: Option<&std::path::Path>,
-    _env: &Environment,
-    _flags: Flags,
-) -> Result<Loaded, Error> {
-    unimplemented!()
-}
-
-impl std::fmt::Display for Loaded {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
+/// A file that cannot be read, an unknown key, a value that cannot be: all of them at once.
+pub fn load(path: Option<&Path>, env: &Environment, flags: Flags) -> Result<Loaded, Error> {
+    let mut layers = Layers::default();
+    let mut problems = Problems::default();
+    let mut notes = Vec::new();
+    build::defaults(env, &mut layers);
+    env::standard(env, &mut layers, &mut notes);
+    if let Some(path) = path {
+        match std::fs::read_to_string(path) {
+            Ok(text) => file::read(path, &text, env, &mut layers, &mut problems),
+            Err(error) => problems.0.push(format!(
+                "cannot read the configuration file {}: {error}",
+                path.display()
+            )),
+        }
     }
-}
-
-impl Loaded {
-    /// For commands that answer on the spot: only warnings are logged unless a level was asked for.
-    pub fn quieter(self) -> Self {
-        self
+    env::own(env, &mut layers, &mut problems, &mut notes);
+    build::flags(flags, env, &mut layers, &mut problems);
+    build::default_endpoint(&mut layers);
+    let config = build::config(&layers, &mut problems, &mut notes);
+    if problems.0.is_empty() {
+        Ok(Loaded {
+            config,
+            notes,
+            layers,
+        })
+    } else {
+        Err(Error(problems.0))
     }
 }

@@ -1,0 +1,115 @@
+//! `userIdentity` in attributes: who called, with what, for whom.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::Verdict;
+use super::attributes::{Sink, Value};
+use super::say::Say;
+use super::semconv as names;
+use crate::envelope::json::REDACTED;
+use crate::event::identity::{invoking_service, last_part, role_session};
+use crate::event::{Event, Key};
+
+/// Says every row of the identity.
+pub(super) fn say<S: Sink>(
+    say: &mut Say<'_, S>,
+    verdict: &Verdict,
+    people: &HashMap<String, String>,
+) {
+    let event = say.event;
+    let person = person(event);
+    say.first(
+        &names::USER_ID,
+        &[Key::OnBehalfOfUserId, Key::UserId, Key::PrincipalId],
+    );
+    if let Some((person, key)) = &person {
+        count_whole(say, *key);
+        say.str(&names::ENDUSER_ID, person);
+    }
+    let known = person.and_then(|(person, _)| people.get(&*person));
+    match known {
+        Some(name) => say.str(&names::USER_NAME, name),
+        None if event.text_of(Key::UserName).is_some() => {
+            say.text(&names::USER_NAME, Key::UserName);
+        }
+        None => {
+            if let Some(name) = of_arn(event, last_part) {
+                say.value(&names::USER_NAME, Value::Str(name));
+            }
+        }
+    }
+    if event.text_of(Key::IssuerType).as_deref() == Some("Role")
+        && let Some(role) = event.text_of(Key::IssuerUserName)
+    {
+        say.value(&names::USER_ROLES, Value::Strs(vec![role]));
+    }
+    fields(say);
+    if let Some(session) = of_arn(event, role_session).filter(|name| *name != REDACTED) {
+        say.value(&names::ROLE_SESSION_NAME, Value::Str(session));
+    }
+    if let Some(class) = verdict.identity {
+        say.str(&names::IDENTITY_CLASS, class);
+    }
+    if let Some(credential) = verdict.credential {
+        say.str(&names::CREDENTIAL_KIND, credential);
+    }
+    if let Some(invoked) = verdict.invoked_by_service {
+        say.value(&names::INVOKED_BY_SERVICE, Value::Bool(invoked));
+    }
+}
+
+/// The fields as they stand.
+fn fields<S: Sink>(say: &mut Say<'_, S>) {
+    say.text(&names::PRINCIPAL_ID, Key::PrincipalId);
+    say.text(&names::PRINCIPAL_ARN, Key::Arn);
+    say.text(&names::PRINCIPAL_TYPE, Key::Type);
+    say.text(&names::IDENTITY_ACCOUNT_ID, Key::AccountId);
+    say.text(&names::ACCESS_KEY_ID, Key::AccessKeyId);
+    say.text(&names::CREDENTIAL_ID, Key::CredentialId);
+    say.first(
+        &names::IDENTITY_STORE_ARN,
+        &[Key::OnBehalfOfIdentityStoreArn, Key::IdentityStoreArn],
+    );
+    say.text(&names::IDENTITY_PROVIDER, Key::IdentityProvider);
+    if let Some(key) = invoking_service(say.event) {
+        say.text(&names::INVOKED_BY, key);
+    }
+    say.flag(&names::MFA_AUTHENTICATED, Key::MfaAuthenticated);
+    say.text(&names::CREATION_DATE, Key::CreationDate);
+    say.text(&names::ISSUER_TYPE, Key::IssuerType);
+    say.text(&names::ISSUER_PRINCIPAL_ID, Key::IssuerPrincipalId);
+    say.text(&names::ISSUER_ARN, Key::IssuerArn);
+    say.text(&names::ISSUER_ACCOUNT_ID, Key::IssuerAccountId);
+    say.text(&names::ISSUER_USER_NAME, Key::IssuerUserName);
+    say.text(&names::SOURCE_IDENTITY, Key::SourceIdentity);
+    say.text(&names::FEDERATED_PROVIDER, Key::FederatedProvider);
+}
+
+/// The person behind the call, and the field that names them.
+fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
+    let named = [Key::OnBehalfOfUserId, Key::SourceIdentity, Key::UserName];
+    if let Some(key) = event.first_of(&named) {
+        return Some((event.text_of(key)?, key));
+    }
+    let name = of_arn(event, role_session).or_else(|| of_arn(event, last_part))?;
+    Some((name, Key::Arn))
+}
+
+/// A part of the ARN; nothing of it where it is redacted.
+fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
+    if event.get(Key::Arn)?.is_redacted() {
+        return Some(Cow::Borrowed(REDACTED));
+    }
+    match event.text_of(Key::Arn)? {
+        Cow::Borrowed(arn) => part(arn).map(Cow::Borrowed),
+        Cow::Owned(arn) => part(&arn).map(|part| Cow::Owned(part.to_owned())),
+    }
+}
+
+/// An ARN is not said by a part of it.
+fn count_whole<S: Sink>(say: &mut Say<'_, S>, key: Key) {
+    if key != Key::Arn {
+        say.count(key);
+    }
+}

@@ -1,0 +1,223 @@
+//! Trace and span ids: functions of the event alone, so that the same event has the same ids on
+//! any machine, in any order, however often it is read.
+
+use sha2::{Digest, Sha256};
+
+use super::attributes::Link;
+use crate::event::amazon_q::Class;
+use crate::event::{Event, Key};
+
+/// By which rule an event got its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// It carries a conversation id.
+    Conversation,
+    /// It is Amazon Q's, and of one sign-in of one person.
+    Session,
+    /// It stands alone: by its own id.
+    Event,
+}
+
+/// Where the conversation id may stand, in the order in which it is looked for.
+pub(crate) const CONVERSATION: &[Key] = &[
+    Key::ConversationId,
+    Key::StateConversationId,
+    Key::TelemetryConversationId,
+    Key::MetadataConversationId,
+    Key::ResponseConversationId,
+];
+
+/// The trace to which an event belongs by itself.
+pub(crate) fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
+    let conversation = event.first_of(CONVERSATION);
+    if let Some(id) = conversation.and_then(|key| event.text_of(key)) {
+        (trace_of("qtrail.conversation:", &id), Rule::Conversation)
+    } else if let Some(session) = Session::of(event) {
+        (session.trace_id(), Rule::Session)
+    } else {
+        let id = event.id();
+        let trace_id = match id {
+            Some(id) => trace_of("qtrail.event:", &id),
+            None => hash(&["qtrail.event:", event.text()]),
+        };
+        (trace_id, Rule::Event)
+    }
+}
+
+/// The event's span.
+pub(crate) fn span(event: &Event<'_>) -> [u8; 8] {
+    match event.id() {
+        Some(id) => hash(&["qtrail.span:", &id]),
+        None => hash(&[event.text()]),
+    }
+}
+
+/// One sign-in of the person for whom Amazon Q acted. (Not the access key: a call by a service
+/// does not share its key with the person's own calls, while all share the principal.)
+pub(crate) struct Session {
+    text: String,
+}
+
+impl Session {
+    pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
+        if event.class() == Class::Other {
+            return None;
+        }
+        let principal = event.text_of(Key::PrincipalId)?;
+        let created = event.text_of(Key::CreationDate)?;
+        let account = event.text_of(Key::AccountId).unwrap_or_default();
+        Some(Session {
+            text: [&*account, "/", &*principal, "/", &*created].concat(),
+        })
+    }
+
+    pub(crate) fn trace_id(&self) -> [u8; 16] {
+        hash(&["qtrail.session:", &self.text])
+    }
+
+    /// A link from an event that is in another trace.
+    pub(crate) fn link_from(&self, trace_id: [u8; 16]) -> Option<Link> {
+        let own = self.trace_id();
+        (own != trace_id).then(|| Link {
+            trace_id: own,
+            span_id: hash(&["qtrail.session-span:", &self.text]),
+        })
+    }
+}
+
+/// A UUID's own bytes, so that it is found by pasting it into a trace search; the hash of any
+/// other id.
+fn trace_of(prefix: &str, id: &str) -> [u8; 16] {
+    uuid(id).unwrap_or_else(|| hash(&[prefix, id]))
+}
+
+/// The bytes of a UUID in its usual form; `None` for the nil UUID, which is no valid trace id.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let mut digits = [0; 32];
+    let mut count = 0;
+    if text.len() != 36 {
+        return None;
+    }
+    for (position, byte) in text.bytes().enumerate() {
+        if matches!(position, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+        } else {
+            digits[count] = byte;
+            count += 1;
+        }
+    }
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    (bytes != [0; 16]).then_some(bytes)
+}
+
+/// The first bytes of the SHA-256 of these texts, one after the other. All zeros, which OTLP
+/// forbids, becomes a one.
+fn hash<const N: usize>(texts: &[&str]) -> [u8; N] {
+    let mut sha256 = Sha256::new();
+    for text in texts {
+        sha256.update(text.as_bytes());
+    }
+    let digest = sha256.finalize();
+    let mut id = [0; N];
+    id.copy_from_slice(&digest[..N]);
+    if id == [0; N] {
+        id[N - 1] = 1;
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+
+    fn ids(fields: &str) -> (String, Rule, String) {
+        let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        let (trace_id, rule) = trace(&event);
+        (hex::encode(trace_id), rule, hex::encode(span(&event)))
+    }
+
+    fn sha(text: &str, bytes: usize) -> String {
+        hex::encode(&Sha256::digest(text.as_bytes())[..bytes])
+    }
+
+    #[test]
+    fn a_conversation_id_is_the_trace_id_wherever_it_stands() {
+        for fields in [
+            format!(r#""requestParameters":{{"conversationId":"{ID}"}}"#),
+            format!(r#""requestParameters":{{"conversationState":{{"conversationId":"{ID}"}}}}"#),
+            format!(
+                r#""requestParameters":{{"telemetryEvent":{{"chatAddMessageEvent":{{"conversationId":"{ID}"}}}}}}"#
+            ),
+            format!(r#""responseElements":{{"metadata":{{"conversationId":"{ID}"}}}}"#),
+            format!(r#""responseElements":{{"conversationId":"{ID}"}}"#),
+            format!(
+                r#""responseElements":{{"conversationId":"other"}},"requestParameters":{{"conversationId":"{}"}}"#,
+                ID.to_uppercase()
+            ),
+        ] {
+            let (trace_id, rule, _) = ids(&fields);
+            assert_eq!(trace_id, ID.replace('-', ""), "{fields}");
+            assert_eq!(rule, Rule::Conversation);
+        }
+    }
+
+    #[test]
+    fn a_conversation_id_that_is_no_uuid_is_hashed() {
+        for id in [
+            "abc",
+            "00000000-0000-0000-0000-000000000000",
+            "a298ec0d0a494d2e92bd7d6e629b4619",
+            "a298ec0d-0a49-4d2e-92bd-7d6e629b461é",
+            "a298ec0d-0a49-4d2e-92bd+7d6e629b4619",
+        ] {
+            let (trace_id, ..) = ids(&format!(
+                r#""requestParameters":{{"conversationId":"{id}"}}"#
+            ));
+            assert_eq!(trace_id, sha(&format!("qtrail.conversation:{id}"), 16));
+        }
+    }
+
+    #[test]
+    fn calls_of_one_sign_in_share_a_trace() {
+        let identity = |account: &str| {
+            format!(
+                r#""eventSource":"q.amazonaws.com","userIdentity":{{{account}"principalId":"P","sessionContext":{{"attributes":{{"creationDate":"D"}}}}}}"#
+            )
+        };
+        let (trace_id, rule, _) = ids(&identity(r#""accountId":"1","#));
+        assert_eq!(
+            (trace_id, rule),
+            (sha("qtrail.session:1/P/D", 16), Rule::Session)
+        );
+        let (trace_id, ..) = ids(&identity(""));
+        assert_eq!(trace_id, sha("qtrail.session:/P/D", 16));
+        let others = identity("").replace("q.amazonaws.com", "s3.amazonaws.com");
+        assert_eq!(ids(&others).1, Rule::Event);
+    }
+
+    #[test]
+    fn an_event_alone_goes_by_its_id() {
+        let (trace_id, rule, span_id) = ids(&format!(r#""eventID":"{ID}""#));
+        assert_eq!((trace_id, rule), (ID.replace('-', ""), Rule::Event));
+        assert_eq!(span_id, sha(&format!("qtrail.span:{ID}"), 8));
+        let (trace_id, _, span_id) = ids(r#""eventID":"e""#);
+        assert_eq!(trace_id, sha("qtrail.event:e", 16));
+        assert_eq!(span_id, sha("qtrail.span:e", 8));
+    }
+
+    #[test]
+    fn an_event_without_an_id_goes_by_its_bytes() {
+        for odd in [r#""eventID":"""#, r#""eventID":7"#, r#""eventID":null"#] {
+            let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{odd}}}"#);
+            let (trace_id, _, span_id) = ids(odd);
+            assert_eq!(trace_id, sha(&format!("qtrail.event:{text}"), 16));
+            assert_eq!(span_id, sha(&text, 8));
+        }
+    }
+}

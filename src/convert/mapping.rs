@@ -1,6 +1,188 @@
 //! The one description of which field becomes what.
+//!
+//! Enters: an event, redacted, and what was found out of it before. Leaves: each attribute, said
+//! once. What must hold: what the record does not carry is not said; with [`Body::None`], what it
+//! carries is said somewhere.
 
-use super::attributes::Field;
+use std::borrow::Cow;
+use std::net::IpAddr;
 
-/// Every row of the mapping, in the order in which the attributes are said.
-pub static FIELDS: &[Field] = &[];
+use super::attributes::{Kind, Sink, Value};
+use super::say::Say;
+use super::semconv as names;
+use super::{Body, Options, Placement, Verdict, amazon_q, identity};
+use crate::envelope::json::Type;
+use crate::event::{Event, Key};
+
+/// `service.namespace` of every resource: the decoder that made the record.
+pub(super) const NAMESPACE: &str = "aws.cloudtrail";
+
+/// Says every attribute of an event.
+pub(super) fn say<S: Sink>(
+    event: &Event<'_>,
+    placement: &Placement,
+    verdict: &Verdict,
+    redacted: &[String],
+    options: &Options,
+    sink: &mut S,
+) {
+    let complete = options.body == Body::None;
+    let mut say = Say::new(event, sink, complete);
+    call(&mut say, verdict);
+    identity::say(&mut say, verdict, &options.identities);
+    amazon_q::say(&mut say, verdict, options);
+    if let Some(link) = &verdict.link {
+        say.str(&names::SESSION_TRACE_ID, &hex::encode(link.trace_id));
+    }
+    if !redacted.is_empty() {
+        let pointers = redacted.iter().map(|pointer| Cow::Borrowed(&**pointer));
+        say.value(&names::REDACTED, Value::Strs(pointers.collect()));
+    }
+    for attribute in &placement.extra {
+        say.value(attribute.field, attribute.value.clone());
+    }
+    if options.maps || complete {
+        objects(&mut say);
+    }
+    if complete {
+        // These are in the head.
+        for key in [Key::EventTime, Key::AwsRegion, Key::RecipientAccountId] {
+            if event.text_of(key).is_some() {
+                say.count(key);
+            }
+        }
+        if let Some(rest) = say.unsaid() {
+            say.value(&names::UNMAPPED, rest);
+        }
+    }
+}
+
+/// The call itself.
+fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
+    let event = say.event;
+    say.text(&names::LOG_RECORD_UID, Key::EventId);
+    say.text(&names::EVENT_ID, Key::EventId);
+    say.text(&names::EVENT_NAME, Key::EventName);
+    say.text(&names::EVENT_SOURCE, Key::EventSource);
+    say.text(&names::EVENT_TYPE, Key::EventType);
+    say.text(&names::EVENT_VERSION, Key::EventVersion);
+    say.text(&names::API_VERSION, Key::ApiVersion);
+    say.text(&names::EVENT_CATEGORY, Key::EventCategory);
+    say.flag(&names::READ_ONLY, Key::ReadOnly);
+    say.flag(&names::MANAGEMENT, Key::ManagementEvent);
+    say.text(&names::REQUEST_ID, Key::RequestId);
+    say.text(&names::SHARED_EVENT_ID, Key::SharedEventId);
+    say.text(&names::VPC_ENDPOINT_ID, Key::VpcEndpointId);
+    say.text(&names::VPC_ENDPOINT_ACCOUNT_ID, Key::VpcEndpointAccountId);
+    if event.text_of(Key::EventType).as_deref() == Some("AwsApiCall") {
+        say.str(&names::RPC_SYSTEM_NAME, "aws-api");
+        if let Some(source) = event.text_of(Key::EventSource)
+            && let Some(name) = event.text_of(Key::EventName)
+        {
+            say.str(&names::RPC_METHOD, &[&*source, "/", &*name].concat());
+        }
+    }
+    say.text(&names::SOURCE_ADDRESS, Key::SourceIpAddress);
+    if let Some(address) = event.text_of(Key::SourceIpAddress)
+        && address.parse::<IpAddr>().is_ok()
+    {
+        say.text(&names::CLIENT_ADDRESS, Key::SourceIpAddress);
+    }
+    say.str(&names::OUTCOME, verdict.outcome.as_str());
+    if kind(event) == Kind::Client {
+        say.text(&names::PEER_SERVICE, Key::EventSource);
+    }
+    say.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
+    say.text(&names::ERROR_TYPE, Key::ErrorCode);
+    say.text(&names::ERROR_CODE, Key::ErrorCode);
+    say.text(&names::ERROR_MESSAGE, Key::ErrorMessage);
+    if let Some(version) = event.text_of(Key::TlsVersion) {
+        say.count(Key::TlsVersion);
+        let number = version.strip_prefix("TLSv").unwrap_or(&version);
+        say.str(&names::TLS_PROTOCOL_VERSION, number);
+    }
+    say.text(&names::TLS_CIPHER, Key::CipherSuite);
+    say.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
+    say.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
+}
+
+/// The objects, as maps.
+fn objects<S: Sink>(say: &mut Say<'_, S>) {
+    say.map(&names::REQUEST_PARAMETERS, Key::RequestParameters);
+    say.map(&names::RESPONSE_ELEMENTS, Key::ResponseElements);
+    say.map(&names::ADDITIONAL_EVENT_DATA, Key::AdditionalEventData);
+    say.map(&names::SERVICE_EVENT_DETAILS, Key::ServiceEventDetails);
+    say.map(&names::EVENT_CONTEXT, Key::EventContext);
+    say.map(&names::ADDENDUM, Key::Addendum);
+    say.map(&names::INSIGHT_DETAILS, Key::InsightDetails);
+    resources(say);
+}
+
+/// What the parts of a resource are called.
+const RESOURCE: [(&str, &str); 3] = [
+    ("accountId", "account.id"),
+    ("type", "type"),
+    ("ARN", "arn"),
+];
+
+fn resources<S: Sink>(say: &mut Say<'_, S>) {
+    let event = say.event;
+    let Some(node) = event.get(Key::Resources) else {
+        return;
+    };
+    if node.is_redacted() {
+        return say.text(&names::RESOURCES, Key::Resources);
+    }
+    let mut maps = Vec::new();
+    for resource in node.items().filter(|node| node.kind() == Type::Object) {
+        let mut map = Vec::with_capacity(RESOURCE.len());
+        for (key, name) in RESOURCE {
+            let Some(part) = resource.get(key) else {
+                continue;
+            };
+            if let Some(text) = part.as_str().filter(|text| !text.is_empty()) {
+                say.count_node(part);
+                map.push((Cow::Borrowed(name), Value::Str(text)));
+            }
+        }
+        if !map.is_empty() {
+            maps.push(Value::Map(map));
+        }
+    }
+    if !maps.is_empty() {
+        say.value(&names::RESOURCES, Value::Array(maps));
+    }
+}
+
+/// A call that Amazon Q made is drawn from Amazon Q to the service; CloudTrail records all others
+/// where they are served.
+pub(super) fn kind(event: &Event<'_>) -> Kind {
+    if event.class().is_call() {
+        Kind::Client
+    } else {
+        Kind::Server
+    }
+}
+
+/// The span's start: `eventTime`, which is when the request was completed, less the duration that
+/// a telemetry event of Amazon Q's clients carries, in milliseconds.
+pub(super) fn start(event: &Event<'_>) -> i64 {
+    let end = event.time();
+    let duration = event
+        .get(Key::TelemetryLatency)
+        .filter(|_| event.class().is_own())
+        .and_then(|node| node.as_number())
+        .and_then(|text| text.parse::<f64>().ok())
+        .filter(|milliseconds| milliseconds.is_finite() && *milliseconds >= 0.0);
+    match duration {
+        // A float that is too large becomes the largest integer, and then no start at all.
+        Some(milliseconds) => end
+            .checked_sub((milliseconds * 1e6).round() as i64)
+            .filter(|start| *start >= 0)
+            .unwrap_or(end),
+        None => end,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,29 +4,39 @@
 //! said once, to a [`Sink`]. What must hold: the result depends on the event and its source alone
 //! (never on a clock, a random number or an order), so that a repeat is equal byte for byte.
 
+mod amazon_q;
 mod attributes;
+mod identity;
+pub(crate) mod ids;
 mod mapping;
+mod observed;
 mod redact;
+mod say;
+mod semconv;
+mod severity;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::event::Event;
 use crate::event::amazon_q::Class;
+use crate::event::{Event, Key};
+use severity::Outcome;
 
 pub use attributes::{
     Attribute, Field, Head, Kind, Link, On, ResourceKey, Severity, Sink, Stability, Value,
 };
-pub use mapping::FIELDS;
+pub use observed::observed_time;
+pub use semconv::FIELDS;
 
 /// Where an event belongs: its own place, or the one that conversation assembly gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Placement {
     /// The trace.
     pub trace_id: [u8; 16],
     /// The parent span, if any.
     pub parent: Option<[u8; 8]>,
     /// What the placing adds: attributes for both signals.
-    pub extra: Vec<(&'static Field, String)>,
+    pub extra: Vec<Attribute<'static>>,
 }
 
 /// How events are converted. Valid by construction.
@@ -34,7 +44,7 @@ pub struct Placement {
 pub struct Options {
     /// What a log record's body holds.
     pub body: Body,
-    /// Whether the objects are carried as map attributes too.
+    /// Whether the objects are carried as map attributes too. With [`Body::None`] they always are.
     pub maps: bool,
     /// What becomes `service.name`.
     pub service_name: ServiceName,
@@ -110,26 +120,141 @@ impl Default for Options {
 
 impl Placement {
     /// The event's own place: a function of the event alone.
-    pub fn of(_event: &Event<'_>) -> Self {
-        unimplemented!()
+    pub fn of(event: &Event<'_>) -> Self {
+        Placement {
+            trace_id: ids::trace(event).0,
+            parent: None,
+            extra: Vec::new(),
+        }
     }
-}
-
-/// The time at which a unit was delivered, in nanoseconds since 1970: the time in a CloudTrail
-/// file's name, else `modified`.
-pub fn observed_time(_name: &str, _modified: Option<i64>) -> Option<i64> {
-    unimplemented!()
 }
 
 /// Says what an event becomes: the head first, then each attribute once, then `end`.
 ///
-/// `observed` is the time from [`observed_time`]; without it, `eventTime` stands in.
+/// The event is used up, since it is redacted on the way: what is to be known of the original
+/// (its [`Placement`], its id) is asked for before. `observed` is the time from
+/// [`observed_time`]; without it, `eventTime` stands in.
 pub fn convert(
-    _event: &Event<'_>,
-    _placement: &Placement,
-    _observed: Option<i64>,
-    _options: &Options,
-    _sink: &mut impl Sink,
+    mut event: Event<'_>,
+    placement: &Placement,
+    observed: Option<i64>,
+    options: &Options,
+    sink: &mut impl Sink,
 ) {
-    unimplemented!()
+    let verdict = Verdict::of(&event, placement);
+    let redacted = redact::redact(event.document_mut(), &options.redaction);
+    let event = &event;
+    let mut head = head(event, placement, &verdict, options);
+    head.observed = observed.unwrap_or(head.time);
+    sink.begin(&head);
+    mapping::say(event, placement, &verdict, &redacted, options, sink);
+    sink.end();
 }
+
+/// What the original event says of itself, by fields that may be redacted afterwards. None of it
+/// shows a value of theirs.
+struct Verdict {
+    span_id: [u8; 8],
+    link: Option<Link>,
+    outcome: Outcome,
+    identity: Option<&'static str>,
+    credential: Option<&'static str>,
+    invoked_by_service: Option<bool>,
+    operation: Option<&'static str>,
+    channel: Option<(&'static str, &'static str)>,
+}
+
+impl Verdict {
+    fn of(event: &Event<'_>, placement: &Placement) -> Self {
+        use crate::event::identity;
+        let session = ids::Session::of(event);
+        Verdict {
+            span_id: ids::span(event),
+            link: session.and_then(|session| session.link_from(placement.trace_id)),
+            outcome: Outcome::of(event),
+            identity: identity::class(event),
+            credential: identity::credential(event),
+            invoked_by_service: identity::is_present(event)
+                .then(|| identity::invoking_service(event).is_some()),
+            operation: amazon_q::operation(event),
+            channel: amazon_q::channel(event),
+        }
+    }
+}
+
+fn head<'e>(
+    event: &'e Event<'_>,
+    placement: &Placement,
+    verdict: &Verdict,
+    options: &Options,
+) -> Head<'e> {
+    let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
+    Head {
+        resource: resource(event, options),
+        time: event.time(),
+        observed: event.time(),
+        start: mapping::start(event),
+        name: name(event),
+        severity: verdict.outcome.severity(),
+        kind: mapping::kind(event),
+        error: verdict
+            .outcome
+            .is_error()
+            .then(|| event.text_of(Key::ErrorMessage).unwrap_or_default()),
+        trace_id: placement.trace_id,
+        span_id: verdict.span_id,
+        parent: placement.parent,
+        link: verdict.link,
+        body: match options.body {
+            Body::Original => Some(Value::Str(event.document().redacted_text())),
+            Body::Map => Some(Value::Json(event.document().root())),
+            Body::None => None,
+        },
+        log: options.logs,
+        span: options.traces && options.trace_classes.as_ref().is_none_or(traced),
+    }
+}
+
+/// `service.name` of what Amazon Q did.
+const AMAZON_Q: &str = "amazon-q";
+
+/// `service.name` where there is no event source, as the semantic conventions ask.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
+fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
+    let own = options.service_name == ServiceName::AmazonQ && event.class() != Class::Other;
+    let account = event.first_of(&[Key::RecipientAccountId, Key::AccountId]);
+    ResourceKey {
+        service_name: if own {
+            Cow::Borrowed(AMAZON_Q)
+        } else {
+            event
+                .text_of(Key::EventSource)
+                .unwrap_or(Cow::Borrowed(UNKNOWN_SERVICE))
+        },
+        account_id: account.and_then(|key| event.text_of(key)),
+        region: event.text_of(Key::AwsRegion),
+    }
+}
+
+/// An event source without its domain: `s3` of `s3.amazonaws.com`.
+fn name_of_service(source: &str) -> &str {
+    source.strip_suffix(".amazonaws.com").unwrap_or(source)
+}
+
+/// `<service>.<eventName>`, or the one that is there. An Insights event has neither, and takes its
+/// `eventType`.
+fn name<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
+    let source = event.text_of(Key::EventSource);
+    match (source, event.text_of(Key::EventName)) {
+        (Some(source), Some(name)) => Cow::Owned([name_of_service(&source), ".", &*name].concat()),
+        (None, Some(name)) => name,
+        (Some(source), None) => Cow::Owned(name_of_service(&source).to_owned()),
+        (None, None) => event
+            .text_of(Key::EventType)
+            .unwrap_or(Cow::Borrowed(mapping::NAMESPACE)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 
 use super::Redaction;
 use crate::envelope::json::{Document, Node, REDACTED, Type};
@@ -44,8 +44,17 @@ const ALWAYS: &[&str] = &[
     "securityToken",
     "sessionToken",
     "session_token",
+    "tokenValue",
     "userPassword",
     "x-amz-security-token",
+];
+
+/// What stands where a value was masked before, besides `***`.
+const MASKS: &[&str] = &[
+    "<sensitiveDataRemoved>",
+    "HIDDEN_DUE_TO_SECURITY_REASONS",
+    "Value hidden due to security reasons.",
+    REDACTED,
 ];
 
 /// Keys of user names and ids; `arn` is looked at more closely.
@@ -67,6 +76,13 @@ const EMBEDDED_DEPTH: u32 = 512;
 /// Levels of JSON texts inside JSON texts that are read.
 const EMBEDDED_TEXTS: u32 = 8;
 
+/// The most bytes of pointers that are listed. A record can be made so that they would take many
+/// times its own size; what is not listed any more is masked all the same.
+const LISTED_BYTES: usize = 64 << 10;
+
+/// Up to this many secrets are looked for one by one.
+const FEW: usize = 24;
+
 /// A shorter value is looked for as a whole value, not inside other texts.
 const SUBSTRING_CHARS: usize = 4;
 
@@ -74,7 +90,7 @@ const SUBSTRING_CHARS: usize = 4;
 const KEY_CHARS: usize = 8;
 
 /// Marks every value that `rules` wants masked, and every other place that shows it. Returns their
-/// JSON pointers, sorted, each once.
+/// JSON pointers, sorted, each once; those of the first [`LISTED_BYTES`], should they take more.
 pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<String> {
     let mut found = Found::default();
     found.pointed_at(document, rules);
@@ -86,8 +102,12 @@ pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<Stri
     for key in keys {
         document.redact_key(key);
     }
+    let mut covered = 0;
     for &node in &found.nodes {
-        document.redact(node);
+        if node >= covered {
+            covered = document.root().with_id(node).end_id();
+            document.redact(node);
+        }
     }
     found.pointers(document)
 }
@@ -135,10 +155,14 @@ impl Found {
     /// Finds keys of secret values, and texts that hold JSON with such keys.
     fn search(&mut self, document: &Document<'_>, rules: &Redaction, texts: u32) {
         let root = document.root();
+        let named = !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users;
         let mut id = 0;
         while id < root.end_id() {
             let node = root.with_id(id);
-            let rule = node.key().and_then(|key| rule(&key, rules));
+            let rule = may_have_rule(node, named)
+                .then(|| node.key())
+                .flatten()
+                .and_then(|key| rule(&key, rules));
             if let Some(rule) = rule.filter(|&rule| applies(rule, node)) {
                 self.take(node, rule);
                 id = node.end_id();
@@ -189,9 +213,7 @@ impl Found {
 
     /// Adds every other value that shows a secret; returns the nodes whose key shows one.
     fn repeats(&mut self, document: &Document<'_>) -> Vec<u32> {
-        let Some(needles) = Needles::new(&self.secrets) else {
-            return Vec::new();
-        };
+        let needles = Needles::new(&self.secrets);
         let mut keys = Vec::new();
         for node in document.nodes() {
             if node.key().is_some_and(|key| needles.are_in_key(&key)) {
@@ -210,15 +232,16 @@ impl Found {
     }
 
     fn pointers(&self, document: &Document<'_>) -> Vec<String> {
-        let mut covered = 0;
         let mut pointers = BTreeSet::new();
-        for &id in &self.nodes {
-            if id >= covered {
-                let node = document.root().with_id(id);
-                pointers.insert(node.pointer());
-                covered = node.end_id();
+        let mut bytes = 0;
+        document.pointers(self.nodes.iter().copied(), |pointer| {
+            bytes += pointer.len();
+            let room = bytes <= LISTED_BYTES;
+            if room {
+                pointers.insert(pointer.to_owned());
             }
-        }
+            room
+        });
         pointers.into_iter().collect()
     }
 }
@@ -227,31 +250,22 @@ impl Found {
 struct Needles<'s> {
     secrets: &'s BTreeSet<String>,
     /// Those that are looked for inside texts.
-    substrings: AhoCorasick,
+    substrings: Searcher<'s>,
     /// Those that are looked for inside keys.
-    long: AhoCorasick,
+    long: Searcher<'s>,
 }
 
 impl<'s> Needles<'s> {
-    /// `None` where there is nothing to look for.
-    fn new(secrets: &'s BTreeSet<String>) -> Option<Self> {
-        let searcher = |chars| {
-            AhoCorasick::new(
-                secrets
-                    .iter()
-                    .filter(|secret| secret.chars().count() >= chars),
-            )
-            .ok()
-        };
-        Some(Needles {
+    fn new(secrets: &'s BTreeSet<String>) -> Self {
+        Needles {
             secrets,
-            substrings: searcher(SUBSTRING_CHARS)?,
-            long: searcher(KEY_CHARS)?,
-        })
+            substrings: Searcher::new(secrets, SUBSTRING_CHARS),
+            long: Searcher::new(secrets, KEY_CHARS),
+        }
     }
 
     fn are_in(&self, text: &str, texts: u32) -> bool {
-        self.substrings.is_match(text)
+        self.substrings.finds_in(text)
             || self.secrets.contains(text)
             || match embedded(text) {
                 // Escapes may hide it from the search above.
@@ -265,7 +279,55 @@ impl<'s> Needles<'s> {
     }
 
     fn are_in_key(&self, key: &str) -> bool {
-        self.long.is_match(key)
+        key.len() >= KEY_CHARS && self.long.finds_in(key)
+    }
+}
+
+/// A search for any of several texts.
+enum Searcher<'s> {
+    /// Quick to search with.
+    Few(Vec<Finder<'s>>),
+    /// Takes no memory and no time to build, however many there are. Sorted, and none is another
+    /// one's prefix: so the one that a text starts with, if any, is the last that is not greater.
+    Many(Vec<&'s str>),
+}
+
+impl<'s> Searcher<'s> {
+    /// A search for those of at least so many characters.
+    fn new(secrets: &'s BTreeSet<String>, chars: usize) -> Self {
+        let mut needles: Vec<&'s str> = Vec::new();
+        for secret in secrets {
+            let has_prefix = needles.last().is_some_and(|last| secret.starts_with(last));
+            if secret.chars().count() >= chars && !has_prefix {
+                needles.push(secret);
+            }
+        }
+        if needles.len() > FEW {
+            return Searcher::Many(needles);
+        }
+        // What holds a longer one holds the shorter one in it.
+        needles.sort_by_key(|needle| needle.len());
+        let mut few: Vec<Finder<'s>> = Vec::new();
+        for needle in needles {
+            let known = |shorter: &Finder<'_>| shorter.find(needle.as_bytes()).is_some();
+            if !few.iter().any(known) {
+                few.push(Finder::new(needle));
+            }
+        }
+        Searcher::Few(few)
+    }
+
+    fn finds_in(&self, text: &str) -> bool {
+        match self {
+            Searcher::Few(few) => few.iter().any(|needle| {
+                needle.needle().len() <= text.len() && needle.find(text.as_bytes()).is_some()
+            }),
+            Searcher::Many(sorted) => text.char_indices().any(|(at, _)| {
+                let rest = &text[at..];
+                let after = sorted.partition_point(|needle| *needle <= rest);
+                after > 0 && rest.starts_with(sorted[after - 1])
+            }),
+        }
     }
 }
 
@@ -281,30 +343,46 @@ fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
         .collect()
 }
 
-/// Lengths and first letters of [`ALWAYS`]: a bit for each letter, by length.
-const FIRST_LETTERS: [u32; 32] = {
+/// The first letters of [`ALWAYS`] by length: a bit for each.
+const FIRST_LETTERS: [u32; 32] = letters(true);
+
+/// The last letters likewise.
+const LAST_LETTERS: [u32; 32] = letters(false);
+
+const fn letters(first: bool) -> [u32; 32] {
     let mut letters = [0; 32];
     let mut i = 0;
     while i < ALWAYS.len() {
         let name = ALWAYS[i].as_bytes();
-        letters[name.len()] |= letter(name[0]);
+        let at = if first { 0 } else { name.len() - 1 };
+        letters[name.len()] |= letter(name[at]);
         i += 1;
     }
     letters
-};
+}
 
+/// The same for both cases of a letter.
 const fn letter(byte: u8) -> u32 {
     1 << (byte & 31)
+}
+
+/// A quick look at a key's length, first and last letter: whether [`rule`] can be more than `None`.
+/// `named`: whether there are keys to look for beside [`ALWAYS`].
+fn may_have_rule(node: Node<'_>, named: bool) -> bool {
+    let Some(key @ [first, .., last]) = node.raw_key() else {
+        return node.raw_key().is_some() && named;
+    };
+    let letters = |by_length: &[u32; 32]| by_length.get(key.len()).copied().unwrap_or_default();
+    named
+        || node.has_escaped_key()
+        || letters(&FIRST_LETTERS) & letter(*first) != 0
+            && letters(&LAST_LETTERS) & letter(*last) != 0
 }
 
 /// The rule that masks a key's value.
 fn rule(key: &str, rules: &Redaction) -> Option<Rule> {
     let is = |name: &str| name.eq_ignore_ascii_case(key);
-    let may_be_secret = match (FIRST_LETTERS.get(key.len()), key.as_bytes().first()) {
-        (Some(letters), Some(&first)) => letters & letter(first) != 0,
-        _ => false,
-    };
-    if may_be_secret && ALWAYS.iter().any(|name| is(name))
+    if ALWAYS.iter().any(|name| is(name))
         || rules.keys.iter().any(|name| is(name))
         || rules.access_key_id && is("accessKeyId")
     {
@@ -355,9 +433,7 @@ fn is_real(node: Node<'_>) -> bool {
         Type::Null | Type::Array | Type::Object => false,
         Type::Bool | Type::Number => true,
         Type::String => node.as_str().is_some_and(|text| {
-            text.bytes().any(|byte| byte != b'*')
-                && text != "HIDDEN_DUE_TO_SECURITY_REASONS"
-                && text != REDACTED
+            text.bytes().any(|byte| byte != b'*') && !MASKS.contains(&text.as_ref())
         }),
     })
 }

@@ -6,15 +6,23 @@
 //! inside a record never passes for a record of its own; after a broken record, reading resumes at
 //! the next `{"eventVersion"`.
 
-pub mod gzip;
+mod containers;
+mod gzip;
+mod held;
 pub mod json;
+mod keys;
+mod records;
+mod resume;
 mod scan;
+mod text;
+mod walk;
+mod window;
 
 use std::io::Read;
 
 use crate::reject::{Position, Reject};
 
-pub use scan::Records;
+pub use records::Records;
 
 /// Bounds on what one unit may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]

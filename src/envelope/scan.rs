@@ -1,41 +1,340 @@
-//! Finding the records of a unit in a bounded window.
+//! Where a JSON value ends, and whether it is one.
+//!
+//! Enters: bytes, in pieces of any size. Leaves: the end of the value, or the byte at which it is
+//! no JSON. What must hold: every byte is looked at once however the pieces are cut (so a value of
+//! any size costs no memory); no recursion; the grammar is RFC 8259's in full, except that strings
+//! may hold invalid UTF-8 and lone surrogates, which are judged where a record is parsed. The keys
+//! of an outermost object are noted on the way, as they tell what the object is.
 
-use std::io::{self, Read};
+use super::keys::Keys;
 
-use super::{Item, Limits};
+/// Levels of nesting that are followed. What nests deeper is refused whatever the limits say, so
+/// that brackets alone cannot take memory.
+pub(super) const DEEPEST: usize = 1 << 20;
 
-/// The records of one unit, read as they are asked for.
+/// The longest outermost key that is looked at as a whole.
+const LONGEST_KEY: usize = 64;
+
+/// What became of some bytes. Offsets count from the start of these bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The value goes on. From this byte on, they must be given again, with more behind them.
+    More(usize),
+    /// The value ended before this byte.
+    Done(usize),
+    /// At this byte begins an array under a key that may hold events; see [`Scanner::pass`].
+    Container(usize),
+    /// At this byte it is no JSON.
+    Error(usize, &'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Value,
+    /// After `[`: a value, or `]`.
+    FirstValue,
+    /// After `{`: a key, or `}`.
+    FirstKey,
+    Key,
+    Colon,
+    /// After a value: a comma, or the end of its container.
+    After,
+    /// Inside a string; `true` for a key.
+    Text(bool),
+    Escape(bool),
+    /// So many hexadecimal digits are missing.
+    Hex(bool, u8),
+    /// What is missing of `true`, `false` or `null`.
+    Literal(&'static [u8]),
+    Number(Number),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Minus,
+    Zero,
+    Integer,
+    Point,
+    Fraction,
+    E,
+    ESign,
+    Exponent,
+}
+
+/// A validator of one value that can stop and go on at any byte.
 #[derive(Debug)]
-pub struct Records<R> {
-    unit: R,
+pub(super) struct Scanner {
+    state: State,
+    /// The containers around the next byte; `true` for objects.
+    open: Vec<bool>,
+    deepest: usize,
+    keys: Keys,
+    /// The outermost key that was read last.
+    last: Keys,
+    stops: bool,
 }
 
-impl<R: Read> Records<R> {
-    pub(super) fn new(unit: R, _limits: &Limits) -> Self {
-        Records { unit }
+impl Scanner {
+    pub(super) fn new() -> Self {
+        Scanner {
+            state: State::Value,
+            open: Vec::new(),
+            deepest: 0,
+            keys: Keys::NONE,
+            last: Keys::NONE,
+            stops: false,
+        }
     }
 
-    /// The next item; `None` at the end.
-    ///
-    /// A unit that ends in the middle (of a record, of a gzip stream) yields, last, one reject
-    /// with [`crate::reject::Reason::Truncated`]: the caller decides whether to wait for more.
-    ///
-    /// # Errors
-    /// What the reader itself answers; never for the bytes it delivered.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
-        let _ = &self.unit;
-        Ok(None)
+    /// Starts over, for another value. `stops`: whether to stop at containers of events.
+    pub(super) fn restart(&mut self, stops: bool) {
+        self.open.clear();
+        *self = Scanner {
+            open: std::mem::take(&mut self.open),
+            stops,
+            ..Scanner::new()
+        };
     }
 
-    /// Inflated bytes up to which every record was yielded, on a boundary between top-level
-    /// values: where a follower of appended lines resumes.
-    pub fn resume_offset(&self) -> u64 {
-        0
+    /// Takes the array at which [`Step::Container`] stopped as read.
+    pub(super) fn pass(&mut self) {
+        self.state = State::After;
     }
 
-    /// Inflated bytes read so far.
-    pub fn inflated_bytes(&self) -> u64 {
-        0
+    /// Does not stop at containers any more.
+    pub(super) fn stop_no_more(&mut self) {
+        self.stops = false;
+    }
+
+    /// The outermost keys so far.
+    pub(super) fn keys(&self) -> Keys {
+        self.keys
+    }
+
+    /// The outermost key that was read last.
+    pub(super) fn last_key(&self) -> Keys {
+        self.last
+    }
+
+    /// The deepest nesting so far; 1 for an object without objects.
+    pub(super) fn deepest(&self) -> usize {
+        self.deepest
+    }
+
+    /// Whether the value is complete if nothing follows: true of a number alone.
+    pub(super) fn is_complete_at_end(&self) -> bool {
+        use Number::{Exponent, Fraction, Integer, Zero};
+        self.open.is_empty()
+            && matches!(
+                self.state,
+                State::Number(Zero | Integer | Fraction | Exponent)
+            )
+    }
+
+    /// Goes on with these bytes.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Step {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let next = match self.state {
+                State::Text(_) | State::Escape(_) | State::Hex(..) | State::Literal(_) => {
+                    self.token(bytes, &mut at)
+                }
+                State::Number(number) => match number.next(byte) {
+                    Some(next) => next.map_err(|detail| Step::Error(at, detail)),
+                    None if self.open.is_empty() => Err(Step::Done(at)),
+                    None => {
+                        self.state = State::After;
+                        continue;
+                    }
+                },
+                state if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => Ok(state),
+                State::After => self.after(byte, at),
+                State::Key | State::FirstKey if byte == b'"' => self.key(bytes, &mut at),
+                State::FirstKey if byte == b'}' => self.close(at),
+                State::FirstKey => Err(Step::Error(at, "expected a key or `}`")),
+                State::Key => Err(Step::Error(at, "expected a key")),
+                State::Colon if byte == b':' => Ok(State::Value),
+                State::Colon => Err(Step::Error(at, "expected `:`")),
+                State::FirstValue if byte == b']' => self.close(at),
+                State::Value | State::FirstValue => self.value(bytes, &mut at),
+            };
+            match next {
+                Ok(state) => self.state = state,
+                Err(step) => return step,
+            }
+            at += 1;
+        }
+        Step::More(at)
+    }
+
+    /// Inside a string or a literal. Moves `at` to the last byte that was taken.
+    fn token(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
+        Ok(match (self.state, bytes[*at]) {
+            (State::Text(is_key), _) => {
+                let end = plain_run(bytes, *at);
+                *at = end;
+                match bytes.get(end) {
+                    None => return Err(Step::More(end)),
+                    Some(b'"') if self.open.is_empty() => return Err(Step::Done(end + 1)),
+                    Some(b'"') if is_key => State::Colon,
+                    Some(b'"') => State::After,
+                    Some(b'\\') => State::Escape(is_key),
+                    Some(_) => {
+                        return Err(Step::Error(end, "a control character inside a string"));
+                    }
+                }
+            }
+            (State::Escape(is_key), b'u') => State::Hex(is_key, 4),
+            (State::Escape(is_key), b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                State::Text(is_key)
+            }
+            (State::Escape(_), _) => {
+                return Err(Step::Error(*at, "an unknown escape inside a string"));
+            }
+            (State::Hex(is_key, missing), byte) if byte.is_ascii_hexdigit() => match missing {
+                1 => State::Text(is_key),
+                _ => State::Hex(is_key, missing - 1),
+            },
+            (State::Hex(..), _) => return Err(Step::Error(*at, "expected a hexadecimal digit")),
+            (State::Literal([next]), byte) if *next == byte => {
+                if self.open.is_empty() {
+                    return Err(Step::Done(*at + 1));
+                }
+                State::After
+            }
+            (State::Literal([next, rest @ ..]), byte) if *next == byte => State::Literal(rest),
+            _ => return Err(Step::Error(*at, "expected a value")),
+        })
+    }
+
+    fn after(&mut self, byte: u8, at: usize) -> Result<State, Step> {
+        match (byte, self.open.last()) {
+            (b',', Some(true)) => Ok(State::Key),
+            (b',', _) => Ok(State::Value),
+            (b'}', Some(true)) | (b']', Some(false)) => self.close(at),
+            (_, Some(true)) => Err(Step::Error(at, "expected `,` or `}`")),
+            _ => Err(Step::Error(at, "expected `,` or `]`")),
+        }
+    }
+
+    fn close(&mut self, at: usize) -> Result<State, Step> {
+        self.open.pop();
+        if self.open.is_empty() {
+            return Err(Step::Done(at + 1));
+        }
+        Ok(State::After)
+    }
+
+    /// At the quote that opens a key. Goes the quick way where the key is in one piece.
+    fn key(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
+        let end = plain_run(bytes, *at + 1);
+        let outermost = self.open.len() == 1;
+        match bytes.get(end) {
+            None if outermost && end - *at <= LONGEST_KEY => Err(Step::More(*at)),
+            Some(b'"') => {
+                if outermost {
+                    self.last = Keys::of(&bytes[*at + 1..end]);
+                    self.keys |= self.last;
+                }
+                let colon = bytes.get(end + 1) == Some(&b':');
+                *at = end + usize::from(colon);
+                Ok(if colon { State::Value } else { State::Colon })
+            }
+            _ => {
+                if outermost {
+                    self.last = Keys::NONE;
+                }
+                *at = end - 1;
+                Ok(State::Text(true))
+            }
+        }
+    }
+
+    /// At a value's first byte. Goes the quick way where it is a string in one piece.
+    fn value(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
+        Ok(match bytes[*at] {
+            b'"' => {
+                let end = plain_run(bytes, *at + 1);
+                if bytes.get(end) == Some(&b'"') && !self.open.is_empty() {
+                    *at = end;
+                    return Ok(State::After);
+                }
+                *at = end - 1;
+                State::Text(false)
+            }
+            b'[' if self.at_container() => return Err(Step::Container(*at)),
+            b'{' | b'[' if self.open.len() == DEEPEST => {
+                return Err(Step::Error(*at, "nests too deep"));
+            }
+            byte @ (b'{' | b'[') => {
+                self.open.push(byte == b'{');
+                self.deepest = self.deepest.max(self.open.len());
+                if byte == b'{' {
+                    State::FirstKey
+                } else {
+                    State::FirstValue
+                }
+            }
+            b'-' => State::Number(Number::Minus),
+            b'0' => State::Number(Number::Zero),
+            b'1'..=b'9' => State::Number(Number::Integer),
+            b't' => State::Literal(b"rue"),
+            b'f' => State::Literal(b"alse"),
+            b'n' => State::Literal(b"ull"),
+            _ => return Err(Step::Error(*at, "expected a value")),
+        })
+    }
+
+    fn at_container(&self) -> bool {
+        self.stops && self.open.len() == 1 && self.last.is_container()
     }
 }
+
+impl Number {
+    /// What comes after a byte; `None` where the number ended before it.
+    fn next(self, byte: u8) -> Option<Result<State, &'static str>> {
+        use Number::{E, ESign, Exponent, Fraction, Integer, Minus, Point, Zero};
+        Some(Ok(State::Number(match (self, byte) {
+            (Minus, b'0') => Zero,
+            (Minus, b'1'..=b'9') | (Integer, b'0'..=b'9') => Integer,
+            (Zero | Integer, b'.') => Point,
+            (Point | Fraction, b'0'..=b'9') => Fraction,
+            (Zero | Integer | Fraction, b'e' | b'E') => E,
+            (E, b'+' | b'-') => ESign,
+            (E | ESign | Exponent, b'0'..=b'9') => Exponent,
+            (Zero, b'0'..=b'9') | (Minus | Point | E | ESign, _) => {
+                return Some(Err("not a number"));
+            }
+            (Zero | Integer | Fraction | Exponent, _) => return None,
+        })))
+    }
+}
+
+/// The first byte at or after `at` that is not plain text of a string: a quote, a backslash, a
+/// control character. Eight bytes at a time: a byte's high bit is set in `hits` where it is one of
+/// them (above the lowest hit there may be false ones).
+pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let zero_in = |x: u64| x.wrapping_sub(ONES) & !x;
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
+        let hits = (control | quote | backslash) & (ONES << 7);
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes
+        .get(at)
+        .is_some_and(|&b| b != b'"' && b != b'\\' && b >= 0x20)
+    {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,12 @@
 //! Which events are Amazon Q's, and what kind of thing each of them is.
 
-use super::Event;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use aho_corasick::{AhoCorasick, packed};
+use memchr::memchr_iter;
+
+use super::{Event, Key};
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,36 +27,142 @@ pub struct Lists {
     pub user_agents: Vec<String>,
 }
 
+/// Event sources of Amazon Q, under its names so far.
+const SERVICES: &[&str] = &[
+    "q.amazonaws.com",
+    "codewhisperer.amazonaws.com",
+    "qdeveloper.amazonaws.com",
+    "user-subscriptions.amazonaws.com",
+    "qapps.amazonaws.com",
+    "qbusiness.amazonaws.com",
+    "chatbot.amazonaws.com",
+    "sagemaker-data-science-assistant.amazonaws.com",
+];
+
+/// Parts of the user agents of Amazon Q's clients.
+const USER_AGENTS: &[&str] = &["AmazonQ-For-CLI", "AmazonQ-For-IDE", "AmazonQ-For-"];
+
 impl Default for Lists {
     fn default() -> Self {
+        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
         Lists {
-            services: Vec::new(),
-            user_agents: Vec::new(),
+            services: owned(SERVICES),
+            user_agents: owned(USER_AGENTS),
         }
     }
 }
 
-/// Tells Amazon Q's events from all others.
+impl Lists {
+    /// The default lists, made once.
+    pub(crate) fn standard() -> &'static Lists {
+        static STANDARD: LazyLock<Lists> = LazyLock::new(Lists::default);
+        &STANDARD
+    }
+
+    /// By event source and name first, then by invoking service, then by user agent.
+    pub(super) fn class(&self, event: &Event<'_>) -> Class {
+        let source = event.text_of(Key::EventSource).unwrap_or_default();
+        if self.services.iter().any(|service| *service == source) {
+            let name = event.text_of(Key::EventName).unwrap_or_default();
+            return Class::of_own_event(&source, &name);
+        }
+        let invoked = [Key::InvokedBy, Key::SessionInvokedBy]
+            .into_iter()
+            .filter_map(|key| event.text_of(key))
+            .any(|invoker| self.services.iter().any(|service| *service == invoker));
+        if invoked {
+            return Class::OnBehalfOf;
+        }
+        let agent = event.text_of(Key::UserAgent).unwrap_or_default();
+        if self.user_agents.iter().any(|part| agent.contains(&**part)) {
+            return Class::AgentCall;
+        }
+        Class::Other
+    }
+}
+
+/// Tells Amazon Q's events from all others. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Selector {
     select: Select,
+    /// Lists other than the default ones.
+    lists: Option<Arc<Lists>>,
+    /// Finds what a wanted record must hold; `None` where any record may be wanted.
+    words: Option<Words>,
 }
 
 impl Selector {
-    /// A selector over these lists.
-    pub fn new(select: Select, _lists: &Lists) -> Self {
-        Selector { select }
+    /// A selector over these lists. Empty entries are ignored.
+    pub fn new(select: Select, lists: &Lists) -> Self {
+        let mut lists = lists.clone();
+        for list in [&mut lists.services, &mut lists.user_agents] {
+            list.retain(|entry| !entry.is_empty());
+        }
+        Selector {
+            select,
+            words: match select {
+                Select::All => None,
+                Select::AmazonQ => Words::new(&lists),
+            },
+            lists: (lists != *Lists::standard()).then(|| Arc::new(lists)),
+        }
     }
 
     /// Whether a record can be one of the wanted, by a search in its bytes alone: `false` is
     /// certain, `true` is not.
-    pub fn may_select(&self, _record: &[u8]) -> bool {
-        self.select == Select::All
+    pub fn may_select(&self, record: &[u8]) -> bool {
+        self.words
+            .as_ref()
+            .is_none_or(|words| words.are_in(record) || may_hide_a_name(record))
     }
 
-    /// Whether the event is wanted.
-    pub fn selects(&self, _event: &Event<'_>) -> bool {
-        self.select == Select::All
+    /// Classifies the event by this selector's lists, and gives it back if it is wanted.
+    pub fn select<'a>(&self, mut event: Event<'a>) -> Option<Event<'a>> {
+        if let Some(lists) = &self.lists {
+            event.class = lists.class(&event);
+        }
+        (self.select == Select::All || event.class != Class::Other).then_some(event)
+    }
+}
+
+/// Whether a record has an escape that may spell a name in other bytes than its own: `\u0071`, or
+/// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
+fn may_hide_a_name(record: &[u8]) -> bool {
+    memchr_iter(b'\\', record).any(|at| matches!(record.get(at + 1), Some(b'u' | b'/')))
+}
+
+/// A search for any of several words.
+#[derive(Debug, Clone)]
+enum Words {
+    /// By SIMD, a good deal faster: where the machine has it, for some dozens of words.
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Words {
+    /// What a wanted record must hold; `None` where a search would not be certain.
+    fn new(lists: &Lists) -> Option<Self> {
+        let words: Vec<_> = lists.services.iter().chain(&lists.user_agents).collect();
+        let always_escaped = |c: char| matches!(c, '"' | '\\') || c.is_control();
+        if words.iter().any(|word| word.contains(always_escaped)) {
+            return None;
+        }
+        // A word that holds another one need not be looked for.
+        let holds_another = |word: &str| {
+            let mut others = words.iter().filter(|other| ***other != *word);
+            others.any(|other| word.contains(&***other))
+        };
+        let words = || words.iter().filter(|word| !holds_another(word));
+        packed::Searcher::new(words())
+            .map(Words::Packed)
+            .or_else(|| AhoCorasick::new(words()).ok().map(Words::Automaton))
+    }
+
+    fn are_in(&self, record: &[u8]) -> bool {
+        match self {
+            Words::Packed(searcher) => searcher.find(record).is_some(),
+            Words::Automaton(automaton) => automaton.is_match(record),
+        }
     }
 }
 
@@ -73,4 +185,266 @@ pub enum Class {
     Administration,
     /// Not Amazon Q's.
     Other,
+}
+
+/// Names of Amazon Q's own events whose class their words (below) would not give.
+const NAMES: &[(&str, Class)] = &[
+    ("PassRequest", Class::PassRequest),
+    ("StartTaskAssistCodeGeneration", Class::Code),
+    ("GetTaskAssistCodeGeneration", Class::Code),
+    ("GenerateAssistantResponse", Class::Conversation),
+    ("GenerateTaskAssistPlan", Class::Conversation),
+    ("UsePlugin", Class::Conversation),
+    ("ListAvailableCustomizations", Class::Administration),
+    ("ListAvailableProfiles", Class::Administration),
+    ("ListAvailableModels", Class::Administration),
+    ("GetUsageLimits", Class::Administration),
+];
+
+/// Words in the names of Amazon Q's own events: the list of names is open, and an unseen one gets
+/// the class of the first word that it holds.
+const WORDS: &[(&str, Class)] = &[
+    ("Telemetry", Class::Telemetry),
+    ("Metric", Class::Telemetry),
+    ("Conversation", Class::Conversation),
+    ("Message", Class::Conversation),
+    ("Chat", Class::Conversation),
+    ("Troubleshooting", Class::Conversation),
+    ("Completion", Class::Code),
+    ("Recommendation", Class::Code),
+    ("Code", Class::Code),
+    ("Transformation", Class::Code),
+    ("TestGeneration", Class::Code),
+    ("Profile", Class::Administration),
+    ("Customization", Class::Administration),
+    ("Tag", Class::Administration),
+];
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Class; 8] = [
+        Class::Conversation,
+        Class::PassRequest,
+        Class::OnBehalfOf,
+        Class::AgentCall,
+        Class::Code,
+        Class::Telemetry,
+        Class::Administration,
+        Class::Other,
+    ];
+
+    /// The class's name in attributes and configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Conversation => "conversation",
+            Class::PassRequest => "pass_request",
+            Class::OnBehalfOf => "on_behalf_of",
+            Class::AgentCall => "agent_call",
+            Class::Code => "code",
+            Class::Telemetry => "telemetry",
+            Class::Administration => "administration",
+            Class::Other => "other",
+        }
+    }
+
+    /// Whether an event source of Amazon Q itself recorded it.
+    pub(crate) fn is_own(self) -> bool {
+        !self.is_call() && self != Class::Other
+    }
+
+    /// Whether Amazon Q made the call.
+    pub(crate) fn is_call(self) -> bool {
+        matches!(self, Class::OnBehalfOf | Class::AgentCall)
+    }
+
+    fn of_own_event(source: &str, name: &str) -> Class {
+        let named = NAMES.iter().find(|(whole, _)| *whole == name);
+        let worded = || WORDS.iter().find(|(word, _)| name.contains(word));
+        match named.or_else(worded) {
+            Some((_, class)) => *class,
+            None if source == "codewhisperer.amazonaws.com" => Class::Code,
+            None => Class::Administration,
+        }
+    }
+}
+
+/// A word that names no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no class of events (conversation, pass_request, on_behalf_of, agent_call, code, telemetry, administration, other)"
+)]
+pub struct UnknownClass(String);
+
+impl FromStr for Class {
+    type Err = UnknownClass;
+
+    fn from_str(text: &str) -> Result<Self, UnknownClass> {
+        Class::ALL
+            .into_iter()
+            .find(|class| class.as_str() == text)
+            .ok_or_else(|| UnknownClass(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(text: &str) -> Event<'_> {
+        Event::parse(text.as_bytes(), 64).expect("an event")
+    }
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#)
+    }
+
+    fn standard() -> Selector {
+        Selector::new(Select::AmazonQ, &Lists::default())
+    }
+
+    fn class_of(source: &str, name: &str) -> Class {
+        event(&record(&format!(
+            r#""eventSource":"{source}","eventName":"{name}""#
+        )))
+        .class()
+    }
+
+    #[test]
+    fn the_documented_names_have_their_class() {
+        use Class::*;
+        for (class, names) in [
+            (
+                Conversation,
+                "SendMessage StartConversation GetConversation ListConversations UpdateConversation \
+                 DeleteConversation StartTroubleshootingAnalysis GetTroubleshootingResults \
+                 StartTroubleshootingResolutionExplanation UpdateTroubleshootingCommandResult UsePlugin",
+            ),
+            (PassRequest, "PassRequest"),
+            (Code, "GenerateCodeFromCommands"),
+            (
+                Administration,
+                "GetIdentityMetadata CreateAssignment DeleteAssignment CreatePlugin SomethingNew",
+            ),
+        ] {
+            for name in names.split_whitespace() {
+                assert_eq!(class_of("q.amazonaws.com", name), class, "{name}");
+            }
+        }
+        for (class, names) in [
+            (
+                Code,
+                "GenerateCompletions GenerateRecommendations StartCodeAnalysis StartTransformation \
+                 StartTaskAssistCodeGeneration SomethingNew",
+            ),
+            (
+                Conversation,
+                "GenerateAssistantResponse CreateTaskAssistConversation",
+            ),
+            (Telemetry, "SendTelemetryEvent"),
+            (Administration, "ListAvailableCustomizations CreateProfile"),
+        ] {
+            for name in names.split_whitespace() {
+                assert_eq!(
+                    class_of("codewhisperer.amazonaws.com", name),
+                    class,
+                    "{name}"
+                );
+            }
+        }
+        assert_eq!(class_of("s3.amazonaws.com", "SendMessage"), Other);
+    }
+
+    #[test]
+    fn the_invoking_service_counts_in_either_place_and_behind_the_source() {
+        for identity in [
+            r#"{"invokedBy":"q.amazonaws.com"}"#,
+            r#"{"sessionContext":{"invokedBy":"q.amazonaws.com"}}"#,
+            r#"{"invokedBy":"AWS Internal","sessionContext":{"invokedBy":"q.amazonaws.com"}}"#,
+        ] {
+            let s3 = record(&format!(
+                r#""eventSource":"s3.amazonaws.com","userIdentity":{identity}"#
+            ));
+            assert_eq!(event(&s3).class(), Class::OnBehalfOf);
+            let q = record(&format!(
+                r#""eventSource":"q.amazonaws.com","eventName":"PassRequest","userIdentity":{identity}"#
+            ));
+            assert_eq!(event(&q).class(), Class::PassRequest);
+        }
+    }
+
+    #[test]
+    fn a_user_agent_of_amazon_q_makes_an_agent_call() {
+        let text = record(
+            r#""eventSource":"s3.amazonaws.com","userAgent":"aws-cli/2 exec-env/AmazonQ-For-CLI-Version-1.10.0""#,
+        );
+        assert!(standard().may_select(text.as_bytes()));
+        let event = standard().select(event(&text)).expect("selected");
+        assert_eq!(event.class(), Class::AgentCall);
+    }
+
+    #[test]
+    fn others_are_left_out_unless_all_is_asked_for() {
+        let text = record(r#""eventSource":"s3.amazonaws.com""#);
+        assert!(!standard().may_select(text.as_bytes()));
+        assert!(standard().select(event(&text)).is_none());
+        let all = Selector::new(Select::All, &Lists::default());
+        assert!(all.may_select(text.as_bytes()));
+        assert!(all.select(event(&text)).is_some());
+    }
+
+    #[test]
+    fn a_name_inside_another_text_may_be_selected_but_is_not() {
+        let text =
+            record(r#""eventSource":"s3.amazonaws.com","errorMessage":"no q.amazonaws.com""#);
+        assert!(standard().may_select(text.as_bytes()));
+        assert!(standard().select(event(&text)).is_none());
+    }
+
+    #[test]
+    fn an_escaped_name_is_found() {
+        for source in ["\\u0071.amazonaws.com", "q.\\u0061mazonaws.com"] {
+            let text = record(&format!(r#""eventSource":"{source}""#));
+            assert!(standard().may_select(text.as_bytes()), "{source}");
+            assert!(standard().select(event(&text)).is_some(), "{source}");
+        }
+        let lists = Lists {
+            services: vec![],
+            user_agents: vec!["Q/2".to_owned()],
+        };
+        let text = record(r#""userAgent":"x Q\/2""#);
+        let selector = Selector::new(Select::AmazonQ, &lists);
+        assert!(selector.may_select(text.as_bytes()));
+        assert!(selector.select(event(&text)).is_some());
+    }
+
+    #[test]
+    fn the_users_lists_replace_the_default_ones() {
+        let lists = Lists {
+            services: vec!["kiro.amazonaws.com".to_owned(), String::new()],
+            user_agents: vec!["Kiro-".to_owned(), String::new()],
+        };
+        let selector = Selector::new(Select::AmazonQ, &lists);
+        let class = |fields: &str| {
+            let text = record(fields);
+            assert_eq!(
+                selector.may_select(text.as_bytes()),
+                selector.select(event(&text)).is_some()
+            );
+            selector.select(event(&text)).map(|event| event.class())
+        };
+        assert_eq!(
+            class(r#""eventSource":"kiro.amazonaws.com","eventName":"SendMessage""#),
+            Some(Class::Conversation)
+        );
+        assert_eq!(class(r#""userAgent":"Kiro-CLI""#), Some(Class::AgentCall));
+        assert_eq!(class(r#""eventSource":"q.amazonaws.com""#), None);
+    }
+
+    #[test]
+    fn class_names_are_read_back() {
+        for class in Class::ALL {
+            assert_eq!(class.as_str().parse(), Ok(class));
+        }
+        assert!("chat".parse::<Class>().is_err());
+    }
 }

@@ -1,49 +1,133 @@
 //! One CloudTrail record, parsed once.
 //!
 //! Enters: a record's bytes. Leaves: an [`Event`] that borrows from them, or a reason. What must
-//! hold: after this, nothing is checked again; odd types are accepted (mapping.md).
+//! hold: after this, nothing is checked again; a field of an odd type never costs the event
+//! (docs/mapping.md).
 
 pub mod amazon_q;
-pub mod identity;
+pub(crate) mod identity;
+mod key;
+mod time;
 
 use std::borrow::Cow;
 
+use crate::envelope::json::{Document, Node, Type};
 use crate::reject::Reason;
+use amazon_q::{Class, Lists};
+use key::Fields;
+pub(crate) use key::Key;
+pub(crate) use time::parse as parse_time;
 
 /// One CloudTrail event.
 #[derive(Debug)]
 pub struct Event<'a> {
-    text: &'a str,
+    document: Document<'a>,
+    fields: Fields,
+    time: i64,
+    class: Class,
 }
 
+/// How much of a text that is no time is quoted.
+const QUOTED: usize = 64;
+
 impl<'a> Event<'a> {
-    /// Parses a record.
+    /// Parses a record. Its class is the one by the default [`Lists`], until a
+    /// [`Selector`](amazon_q::Selector) with others has seen it.
     ///
     /// # Errors
     /// Invalid UTF-8, a text that is no JSON object, nesting beyond `depth` levels, an object
     /// without any of CloudTrail's own fields, an `eventTime` that is no time. Byte offsets in the
     /// reason count from the record's start.
     pub fn parse(record: &'a [u8], depth: u32) -> Result<Self, Reason> {
-        let _ = depth;
-        Ok(Event {
-            text: std::str::from_utf8(record).map_err(|e| Reason::InvalidUtf8 {
-                at: e.valid_up_to() as u64,
-            })?,
-        })
+        let text = std::str::from_utf8(record).map_err(|error| Reason::InvalidUtf8 {
+            at: error.valid_up_to() as u64,
+        })?;
+        let document = Document::parse(text, depth)?;
+        if document.root().kind() != Type::Object {
+            return Err(Reason::NotCloudTrail {
+                detail: "an event is a JSON object".to_owned(),
+            });
+        }
+        let fields = Fields::of(document.root());
+        if fields.is_empty() {
+            return Err(Reason::NotCloudTrail {
+                detail: "none of CloudTrail's fields is in it".to_owned(),
+            });
+        }
+        let mut event = Event {
+            document,
+            fields,
+            time: 0,
+            class: Class::Other,
+        };
+        event.time = event.parse_time()?;
+        event.class = Lists::standard().class(&event);
+        Ok(event)
     }
 
     /// `eventID`.
-    pub fn id(&self) -> Option<Cow<'a, str>> {
-        None
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.text_of(Key::EventId)
     }
 
     /// The record's own text.
     pub fn text(&self) -> &'a str {
-        self.text
+        self.document.text()
     }
 
     /// `eventTime`, in nanoseconds since 1970.
     pub fn time(&self) -> i64 {
-        0
+        self.time
+    }
+
+    /// What kind of thing it is.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The whole record.
+    pub(crate) fn document(&self) -> &Document<'a> {
+        &self.document
+    }
+
+    /// The whole record, to be redacted: fields below a redacted value read as redacted too.
+    pub(crate) fn document_mut(&mut self) -> &mut Document<'a> {
+        &mut self.document
+    }
+
+    /// A field, of whatever type but `null`.
+    pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
+        let id = self.fields.get(key)?;
+        Some(self.document.root().with_id(id))
+    }
+
+    /// A field that is a text, and not an empty one: an empty text says nothing.
+    pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
+        self.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// The first of these fields that is a text.
+    pub(crate) fn first_of(&self, keys: &[Key]) -> Option<Key> {
+        keys.iter()
+            .copied()
+            .find(|key| self.text_of(*key).is_some())
+    }
+
+    /// A field that is a boolean, or one written as text.
+    pub(crate) fn flag_of(&self, key: Key) -> Option<bool> {
+        self.get(key)?.as_bool()
+    }
+
+    fn parse_time(&self) -> Result<i64, Reason> {
+        let node = self
+            .get(Key::EventTime)
+            .ok_or(Reason::BadTime { value: None })?;
+        let text = node.as_str().unwrap_or(Cow::Borrowed(node.raw()));
+        time::parse(&text).ok_or_else(|| Reason::BadTime {
+            value: Some(text.chars().take(QUOTED).collect()),
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

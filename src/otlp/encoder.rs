@@ -21,6 +21,14 @@ pub struct Encoded {
     pub events: u32,
 }
 
+impl Encoded {
+    /// The latest event time, in nanoseconds since 1970.
+    pub fn newest(&self) -> Option<i64> {
+        let times = [self.logs.times(), self.spans.times()];
+        times.into_iter().flatten().map(|(_, latest)| latest).max()
+    }
+}
+
 /// The sink that encodes both signals at once.
 #[derive(Debug)]
 pub struct Encoder {

@@ -27,13 +27,11 @@ pub enum Verdict {
     Converted {
         /// `eventID`.
         event_id: Option<String>,
-        /// `eventTime`, in nanoseconds since 1970.
-        time: i64,
     },
     /// Not wanted.
     Filtered,
     /// It cannot be had.
-    Rejected(Reject, Option<String>),
+    Rejected(Reject),
 }
 
 impl Conversion {
@@ -56,18 +54,16 @@ impl Conversion {
                     reason: at(reason, position.offset),
                     evidence: Evidence::Bytes(bytes.to_vec()),
                 };
-                return Verdict::Rejected(reject, None);
+                return Verdict::Rejected(reject);
             }
         };
-        if !self.selector.selects(&event) {
+        let Some(event) = self.selector.select(event) else {
             return Verdict::Filtered;
-        }
+        };
+        let event_id = event.id().map(|id| id.into_owned());
         let placement = place(&event);
-        convert::convert(&event, &placement, observed, &self.options, sink);
-        Verdict::Converted {
-            event_id: event.id().map(|id| id.into_owned()),
-            time: event.time(),
-        }
+        convert::convert(event, &placement, observed, &self.options, sink);
+        Verdict::Converted { event_id }
     }
 }
 

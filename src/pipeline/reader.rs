@@ -105,7 +105,6 @@ struct Abandoned;
 
 impl Reader {
     fn run(&mut self, content: Box<dyn Read + Send>, truncation: Truncation) -> Tail {
-        self.pipeline.metrics.units.add(1);
         let limits = self.pipeline.conversion.limits.clone();
         let mut records = envelope::open(content, &limits);
         let mut tail = Tail::default();
@@ -126,7 +125,7 @@ impl Reader {
                     self.counts.read += 1;
                     reject.position.offset += self.base;
                     reject.reason = at(reject.reason, self.base);
-                    self.refuse(reject, None);
+                    self.refuse(reject);
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
@@ -143,7 +142,7 @@ impl Reader {
         tail.abandoned |= self.send(&records).is_err();
         if self.rejected > LOGGED_REJECTS {
             let more = self.rejected - LOGGED_REJECTS;
-            tracing::warn!(input = self.origin.input, source = %self.origin.name, "{more} more records refused");
+            tracing::warn!(input = self.origin.input, source = ?self.origin.name, "{more} more records refused");
         }
         tail
     }
@@ -159,15 +158,8 @@ impl Reader {
         );
         match verdict {
             Verdict::Filtered => self.counts.filtered += 1,
-            Verdict::Rejected(reject, event_id) => {
-                self.reject_bytes += bytes.len();
-                self.rejects.push(Entry {
-                    origin: self.origin.clone(),
-                    event_id,
-                    reject,
-                });
-            }
-            Verdict::Converted { event_id, .. } => {
+            Verdict::Rejected(reject) => self.refuse(reject),
+            Verdict::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
                 self.originals.records.push(Original {
                     position,
@@ -178,32 +170,29 @@ impl Reader {
         }
     }
 
-    fn refuse(&mut self, reject: Reject, event_id: Option<String>) {
+    fn refuse(&mut self, reject: Reject) {
         if let Evidence::Bytes(bytes) = &reject.evidence {
             self.reject_bytes += bytes.len();
         }
+        let entry = Entry {
+            origin: self.origin.clone(),
+            event_id: None,
+            reject,
+        };
         self.rejected += 1;
         if self.rejected <= LOGGED_REJECTS {
-            tracing::warn!(
-                input = self.origin.input, source = %self.origin.name, record = reject.position.index,
-                byte = reject.position.offset, reason = reject.reason.kind(),
-                "record refused: {}", reject.reason
-            );
+            entry.log();
         }
-        self.rejects.push(Entry {
-            origin: self.origin.clone(),
-            event_id,
-            reject,
-        });
+        self.rejects.push(entry);
     }
 
     fn skip(&mut self, skipped: Skipped) {
         self.counts.skipped += 1;
         self.pipeline.metrics.skipped.add(1);
         if skipped == Skipped::Empty {
-            tracing::warn!(input = self.origin.input, source = %self.origin.name, "is empty: nothing to read");
+            tracing::warn!(input = self.origin.input, source = ?self.origin.name, "is empty: nothing to read");
         } else {
-            tracing::debug!(input = self.origin.input, source = %self.origin.name, kind = skipped.as_str(), "skipped");
+            tracing::debug!(input = self.origin.input, source = ?self.origin.name, kind = skipped.as_str(), "skipped");
         }
     }
 
@@ -255,6 +244,7 @@ impl Reader {
                 () = abort.cancelled() => Err(Abandoned),
             }
         })?;
+        self.pipeline.gauge_memory();
         Ok(Some(Chunk {
             origin: self.origin.clone(),
             encoded,

@@ -1,6 +1,11 @@
 //! Counters that every room adds to; `/metrics` and OTLP both read them.
+//!
+//! Enters: what happened. Leaves: numbers with their names and meanings, described once. What must
+//! hold: the balance, and a bounded number of series whatever arrives.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A number that grows, or a level that is set.
 #[derive(Debug, Default)]
@@ -30,7 +35,7 @@ impl Number {
 
 /// All of qtrail's metrics. `read = exported + filtered + duplicate + dead_lettered + in_flight`.
 #[derive(Debug, Default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "ALL describes each")]
 pub struct Metrics {
     pub read: Number,
     pub exported: Number,
@@ -49,4 +54,237 @@ pub struct Metrics {
     pub files_without_events: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
+    /// Dead letters by [`crate::reject::Reason::kind`].
+    pub dead_letter_reasons: Reasons,
+    /// How long export requests took, to their answer.
+    pub export_duration: Histogram,
+}
+
+/// Whether a metric only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// What a metric is called and means.
+pub struct Description {
+    /// Its name in OTLP, less `qtrail.`; for Prometheus, with `_` for `.`.
+    pub name: &'static str,
+    /// Whether it only grows.
+    pub kind: Kind,
+    /// Its unit in OTLP (UCUM).
+    pub unit: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// Its value.
+    pub number: fn(&Metrics) -> &Number,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    help: &'static str,
+    number: fn(&Metrics) -> &Number,
+) -> Description {
+    Description {
+        name,
+        kind,
+        unit,
+        help,
+        number,
+    }
+}
+
+/// Every metric that is one number.
+#[rustfmt::skip]
+pub const ALL: [Description; 16] = [
+    metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
+    metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
+    metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
+    metric("events.duplicate", Kind::Counter, "{event}", "Events delivered before.", |m| &m.duplicate),
+    metric("events.dead_lettered", Kind::Counter, "{event}", "Records that went to the dead letters.", |m| &m.dead_lettered),
+    metric("events.in_flight", Kind::Gauge, "{event}", "Records read and not yet settled.", |m| &m.in_flight),
+    metric("units", Kind::Counter, "{unit}", "Files and requests whose every record has settled.", |m| &m.units),
+    metric("skipped", Kind::Counter, "{thing}", "Things that are known and hold no event: digest files, notices, prompt logs.", |m| &m.skipped),
+    metric("inflated_bytes", Kind::Counter, "By", "Bytes read, after decompression.", |m| &m.inflated_bytes),
+    metric("buffered_bytes", Kind::Gauge, "By", "Bytes of records and payloads in flight; limits.memory bounds them.", |m| &m.buffered_bytes),
+    metric("export.requests", Kind::Counter, "{request}", "Requests to the collector, retries included.", |m| &m.export_requests),
+    metric("export.retries", Kind::Counter, "{request}", "Requests that had to be sent again.", |m| &m.export_retries),
+    metric("export.bytes", Kind::Counter, "By", "Encoded bytes that the collector accepted, before compression.", |m| &m.export_bytes),
+    metric("files.pending", Kind::Gauge, "{file}", "Files found and not yet delivered.", |m| &m.files_pending),
+    metric("files.without_events", Kind::Counter, "{file}", "Files that held no selected event.", |m| &m.files_without_events),
+    metric("lag_seconds", Kind::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
+];
+
+/// Where each record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "ALL describes each")]
+pub struct Balance {
+    pub read: u64,
+    pub exported: u64,
+    pub filtered: u64,
+    pub duplicate: u64,
+    pub dead_lettered: u64,
+    pub in_flight: u64,
+}
+
+impl Metrics {
+    /// Where each record is, now. While records move, the numbers are of slightly different moments.
+    pub fn balance(&self) -> Balance {
+        Balance {
+            read: self.read.get(),
+            exported: self.exported.get(),
+            filtered: self.filtered.get(),
+            duplicate: self.duplicate.get(),
+            dead_lettered: self.dead_lettered.get(),
+            in_flight: self.in_flight.get(),
+        }
+    }
+}
+
+impl Balance {
+    /// Whether no record has vanished and none was counted twice.
+    pub fn holds(&self) -> bool {
+        self.read
+            == self.exported + self.filtered + self.duplicate + self.dead_lettered + self.in_flight
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "read {} = exported {} + filtered {} + duplicate {} + dead-lettered {} + in flight {}",
+            self.read,
+            self.exported,
+            self.filtered,
+            self.duplicate,
+            self.dead_lettered,
+            self.in_flight
+        )
+    }
+}
+
+/// Dead letters by the kind of their reason.
+#[derive(Debug, Default)]
+pub struct Reasons([Number; Reasons::KINDS.len()]);
+
+impl Reasons {
+    /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
+    pub const KINDS: [&str; 13] = [
+        "not_json",
+        "not_cloudtrail",
+        "event_too_large",
+        "too_deep",
+        "invalid_utf8",
+        "bad_time",
+        "truncated",
+        "bad_gzip",
+        "inflated_too_large",
+        "too_many_events",
+        "refused",
+        "uncertain",
+        "unknown",
+    ];
+
+    /// Counts `n` dead letters of this kind.
+    pub fn add(&self, kind: &str, n: u64) {
+        let last = Self::KINDS.len() - 1;
+        let at = Self::KINDS.iter().position(|k| *k == kind).unwrap_or(last);
+        self.0[at].add(n);
+    }
+
+    /// Each kind with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Self::KINDS.into_iter().zip(self.0.iter().map(Number::get))
+    }
+}
+
+/// Durations, counted in fixed buckets.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [Number; Histogram::BOUNDS.len()],
+    count: Number,
+    micros: Number,
+}
+
+impl Histogram {
+    /// The upper bounds of the buckets, in seconds; beyond the last, only `count` grows.
+    pub const BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
+
+    /// Counts one duration.
+    pub fn record(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        if let Some(at) = Self::BOUNDS.iter().position(|bound| seconds <= *bound) {
+            self.buckets[at].add(1);
+        }
+        self.micros.add(duration.as_micros() as u64);
+        self.count.add(1);
+    }
+
+    /// How many durations took at most each bound, as Prometheus counts them.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        Self::BOUNDS
+            .into_iter()
+            .zip(&self.buckets)
+            .scan(0, |sum, (bound, number)| {
+                *sum += number.get();
+                Some((bound, *sum))
+            })
+    }
+
+    /// How many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// Their sum, in seconds.
+    pub fn sum(&self) -> f64 {
+        self.micros.get() as f64 / 1e6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reject::Reason;
+
+    #[test]
+    fn the_balance_tells_a_record_that_vanished() {
+        let metrics = Metrics::default();
+        metrics.read.add(10);
+        metrics.exported.add(4);
+        metrics.filtered.add(3);
+        metrics.duplicate.add(1);
+        metrics.dead_lettered.add(1);
+        assert!(!metrics.balance().holds());
+        metrics.in_flight.add(1);
+        assert!(metrics.balance().holds(), "{}", metrics.balance());
+    }
+
+    #[test]
+    fn each_reason_has_a_series_of_its_own() {
+        let reasons = Reasons::default();
+        let kind = Reason::TooDeep { limit: 1 }.kind();
+        reasons.add(kind, 2);
+        reasons.add("not yet invented", 1);
+        let counted: Vec<_> = reasons.iter().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [("too_deep", 2), ("unknown", 1)]);
+    }
+
+    #[test]
+    fn a_histogram_counts_up_to_each_bound() {
+        let histogram = Histogram::default();
+        for millis in [1, 7, 2_000, 100_000] {
+            histogram.record(Duration::from_millis(millis));
+        }
+        let counts: Vec<_> = histogram.cumulative().map(|(_, n)| n).collect();
+        assert_eq!(counts, [1, 1, 2, 2, 2, 2, 2, 3, 3, 3]);
+        assert_eq!(histogram.count(), 4);
+        assert_eq!(histogram.sum(), 102.008);
+    }
 }

@@ -1,10 +1,25 @@
 //! qtrail's own logs, metrics and health.
+//!
+//! Enters: [`Settings`], then, once the exporter exists, the metrics and its health. Leaves: log
+//! lines on standard error, `/metrics` and `/readyz`, and OTLP where it is asked for. What must
+//! hold: qtrail's own telemetry never mixes with the events, and never delays them.
 
+mod health;
+pub mod http;
+pub mod logging;
 pub mod metrics;
+mod otlp;
+mod prometheus;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::export::Endpoint;
+use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt;
+
+use self::http::Server;
+use self::metrics::Metrics;
+use crate::export::{Endpoint, Health};
 
 /// How qtrail tells about itself.
 #[derive(Debug, Clone)]
@@ -19,19 +34,54 @@ pub struct Settings {
     pub endpoint: Option<Endpoint>,
 }
 
-/// Keeps qtrail's own telemetry going.
-#[derive(Debug)]
-pub struct Guard {}
+/// Keeps qtrail's own OTLP export going, where there is one.
+pub struct Guard(Option<otlp::Providers>);
 
-/// Starts logging, and qtrail's own OTLP export where it is asked for. Within a tokio runtime.
+/// Starts logging, and qtrail's own OTLP export where it is asked for. Once in a process, within a
+/// tokio runtime.
 ///
 /// # Errors
-/// A filter or an endpoint that cannot be.
-pub fn init(_settings: &Settings) -> anyhow::Result<Guard> {
-    Ok(Guard {})
+/// A filter or an endpoint that cannot be; a second call.
+pub fn init(settings: &Settings) -> anyhow::Result<Guard> {
+    let providers = match &settings.endpoint {
+        Some(endpoint) => Some(otlp::Providers::new(endpoint)?),
+        None => None,
+    };
+    let subscriber = tracing_subscriber::registry()
+        .with(logging::layer(settings)?)
+        .with(providers.as_ref().map(otlp::Providers::layer));
+    tracing::subscriber::set_global_default(subscriber)?;
+    if let Some(providers) = &providers {
+        providers.set_global();
+    }
+    Ok(Guard(providers))
 }
 
 impl Guard {
-    /// Sends what is left, within a bound.
-    pub async fn shutdown(self) {}
+    /// Sends what is left, within 5 s.
+    pub async fn shutdown(self) {
+        if let Some(providers) = self.0 {
+            providers.shutdown().await;
+        }
+    }
+}
+
+/// Serves metrics and health, once the exporter exists: over HTTP where [`Settings::http`] says so,
+/// and the metrics over OTLP where [`init`] started that. `running` tells whether an input runs.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(
+    settings: &Settings,
+    metrics: Arc<Metrics>,
+    health: watch::Receiver<Health>,
+    running: watch::Receiver<bool>,
+) -> anyhow::Result<Option<Server>> {
+    otlp::observe(&opentelemetry::global::meter("qtrail"), &metrics);
+    match settings.http {
+        Some(address) => Ok(Some(
+            Server::start(address, metrics, health, running).await?,
+        )),
+        None => Ok(None),
+    }
 }

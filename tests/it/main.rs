@@ -1,8 +1,17 @@
 //! The integration tests, as one binary.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "helpers of tests are tests, which clippy.toml cannot know; a binary has no public items"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../e2e/mod.rs"]
+mod e2e;
+
+mod bad_input;
 mod cli;
 mod crash;
 mod directory;

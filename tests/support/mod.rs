@@ -1,3 +1,5 @@
 //! What the integration tests share.
 
 pub mod collector;
+pub mod delivery;
+pub mod program;

@@ -152,7 +152,15 @@ async fn a_full_disk_is_waited_out() {
     let write = letters.write(vec![entry(0, Evidence::Unit)]);
     let mend = async {
         // The first try has failed once the file is closed again.
-        while letters.file.lock().unwrap().file.is_some() {
+        while letters
+            .file
+            .as_ref()
+            .unwrap()
+            .lock()
+            .unwrap()
+            .file
+            .is_some()
+        {
             tokio::task::yield_now().await;
         }
         std::fs::remove_file(&path).unwrap();

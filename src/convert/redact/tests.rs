@@ -66,6 +66,7 @@ fn what_aws_masked_is_left_and_is_no_secret() {
         "[null,\"*****\"]",
         "\"HIDDEN_DUE_TO_SECURITY_REASONS\"",
         "\"[REDACTED]\"",
+        "\"Value hidden due to security reasons.\"",
     ] {
         let text = format!("{{\"password\":{value},\"b\":\"***\",\"c\":{value}}}");
         assert_eq!(always(&text), (text.clone(), vec![]));
@@ -171,7 +172,28 @@ fn services_and_accounts_are_no_persons() {
     assert_eq!(pointers, ["/userIdentity/arn"]);
 }
 
+#[test]
+fn a_record_full_of_secrets_takes_no_more_than_walks_over_it() {
+    let key = "k".repeat(20_000);
+    let secrets: Vec<String> = (0..20_000).map(|i| format!("secret{i}")).collect();
+    let text = serde_json::json!({"password": secrets, key: secrets, "z": ["secret19999", "x"]})
+        .to_string();
+    let (text, pointers) = always(&text);
+    assert_eq!(text.matches("secret").count(), 0);
+    assert!(text.ends_with(r#""z":["[REDACTED]","x"]}"#));
+    assert!(pointers.iter().map(String::len).sum::<usize>() <= LISTED_BYTES);
+}
+
 proptest! {
+    #[test]
+    fn few_and_many_secrets_are_found_alike(
+        secrets in prop::collection::btree_set("[ab]{1,5}|é[ab]{3}", 0..60), text in "[abé]{0,12}", chars in 1_usize..5,
+    ) {
+        let expected = secrets.iter().any(|secret| secret.chars().count() >= chars && text.contains(secret));
+        prop_assert_eq!(Searcher::new(&secrets, chars).finds_in(&text), expected);
+    }
+
+
     #[test]
     fn a_masked_value_is_nowhere_in_the_text(secret in "[a-zA-Z0-9\"\\\\/é😀]{4,20}x", pad in ".{0,9}", escape: bool) {
         let inner = serde_json::json!({"k": [format!("{pad}{secret}")]}).to_string();

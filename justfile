@@ -1,0 +1,53 @@
+# The steps of .ci/run, one at a time; `just ci` runs them all. Each does what CI does.
+
+# List the recipes.
+default:
+    @just --list
+
+# Is the code formatted? (`cargo fmt` formats it.)
+fmt:
+    .ci/run fmt
+
+# Clippy, with warnings denied.
+lint:
+    .ci/run lint
+
+# The library alone, without tokio.
+minimal:
+    .ci/run minimal
+
+# The documentation, with warnings denied.
+docs:
+    .ci/run docs
+
+# Every test that needs no server.
+test:
+    .ci/run test
+
+# The crash test alone.
+crash:
+    .ci/run crash
+
+# Build the real OpenTelemetry Collector (needs Go).
+collector:
+    .ci/run collector
+
+# qtrail beside the real collector.
+e2e:
+    .ci/run e2e
+
+# Licences, bans and duplicate crates, without a network.
+licences:
+    .ci/run licences
+
+# The demo, and its balance.
+demo:
+    .ci/run demo
+
+# The library in someone else's program.
+example:
+    .ci/run example
+
+# All of it.
+ci:
+    .ci/run

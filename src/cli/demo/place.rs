@@ -1,0 +1,164 @@
+//! The demo's folder: the trail, the state, the dead letters.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use globset::GlobSet;
+
+use crate::ack::dead_letter::Line;
+use crate::input::directory::{After, Settings, Start};
+use crate::sample;
+
+/// The folder. A temporary one goes when this is dropped.
+pub(super) struct Place {
+    root: PathBuf,
+    temporary: bool,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Place {
+    /// A new folder of this name, or a temporary one, for a trail that ends now.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or has content already.
+    pub(super) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+        let now = jiff::Timestamp::now().as_second();
+        let place = Place {
+            root: match named {
+                Some(root) => root.to_owned(),
+                None => {
+                    std::env::temp_dir().join(format!("qtrail-demo-{:016x}", fastrand::u64(..)))
+                }
+            },
+            temporary: named.is_none(),
+            files: sample::demo_trail(now),
+        };
+        let root = place.root.display();
+        // Other people of the machine need not see it.
+        fs::DirBuilder::new()
+            .recursive(!place.temporary)
+            .mode(0o700)
+            .create(&place.root)
+            .with_context(|| format!("cannot create {root}"))?;
+        if fs::read_dir(&place.root)?.next().is_some() {
+            bail!(
+                "{root} is not empty: name a new directory, so that the demo counts its own files alone"
+            );
+        }
+        fs::create_dir(place.trail())
+            .with_context(|| format!("cannot create a folder in {root}"))?;
+        Ok(place)
+    }
+
+    /// Where the log files are.
+    pub(super) fn trail(&self) -> PathBuf {
+        self.root.join("trail")
+    }
+
+    /// How the trail is watched, with the state of a run of this name.
+    pub(super) fn watched(&self, run: &str) -> Settings {
+        Settings {
+            root: self.trail(),
+            include: GlobSet::empty(),
+            exclude: GlobSet::empty(),
+            settle: Duration::from_millis(200),
+            rescan: Duration::from_secs(2),
+            poll: false,
+            start: Start::Beginning,
+            after: After::Keep,
+            state: self.root.join(format!("state-{run}")),
+            workers: 2,
+            once: false,
+            idle_files_warning: 1_000,
+        }
+    }
+
+    /// The dead letters of a run of this name.
+    pub(super) fn dead_letters(&self, run: &str) -> PathBuf {
+        self.root.join(format!("dead-letters-{run}.jsonl"))
+    }
+
+    /// What the dead letters of a run hold.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn read_dead_letters(&self, run: &str) -> anyhow::Result<Vec<Line>> {
+        let path = self.dead_letters(run);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let lines = text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>();
+        lines.with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// How many files the trail has.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Puts these files of the trail into place, each renamed in when it is complete, as `aws s3
+    /// sync` does. Those that are there stay.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn deliver(&self, which: Range<usize>) -> anyhow::Result<()> {
+        for (name, bytes) in &self.files[which] {
+            let path = self.trail().join(name);
+            let temporary = self.root.join("incoming");
+            if path.exists() {
+                continue;
+            }
+            let folder = path.parent().unwrap_or(&self.root);
+            fs::create_dir_all(folder)
+                .and_then(|()| fs::write(&temporary, bytes))
+                .and_then(|()| fs::rename(&temporary, &path))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.temporary {
+            // What cannot be removed is in the system's temporary folder, which is cleaned.
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_folder_goes_and_a_named_one_stays() {
+        let outer = tempfile::tempdir().unwrap();
+        let named = outer.path().join("a/b");
+        let (temporary, kept) = (Place::new(None).unwrap(), Place::new(Some(&named)).unwrap());
+        let root = temporary.root.clone();
+        temporary.deliver(0..temporary.files()).unwrap();
+        assert!(root.is_dir());
+        drop((temporary, kept));
+        assert!(!root.exists());
+        assert!(named.join("trail").is_dir());
+    }
+
+    #[test]
+    fn a_folder_with_content_is_refused_and_left_alone() {
+        let outer = tempfile::tempdir().unwrap();
+        fs::write(outer.path().join("mine"), "precious").unwrap();
+        let error = Place::new(Some(outer.path())).err().unwrap().to_string();
+        assert!(error.contains("is not empty"), "{error}");
+        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
+    }
+}

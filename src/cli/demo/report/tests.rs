@@ -1,0 +1,243 @@
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn log(second: u64, id: u8, attributes: &[(&str, &str)]) -> LogRecord {
+    let uid = format!("event-{id}");
+    let said = [&[("log.record.uid", uid.as_str())], attributes].concat();
+    LogRecord {
+        time_unix_nano: second * SECOND,
+        trace_id: vec![7; 16],
+        span_id: vec![id; 8],
+        attributes: said
+            .iter()
+            .map(|(key, value)| KeyValue {
+                key: (*key).to_owned(),
+                value: Some(AnyValue {
+                    value: Some(Value::StringValue((*value).to_owned())),
+                }),
+                ..KeyValue::default()
+            })
+            .collect(),
+        ..LogRecord::default()
+    }
+}
+
+fn message(second: u64, id: u8) -> LogRecord {
+    log(
+        second,
+        id,
+        &[
+            ("qtrail.event.class", "conversation"),
+            (
+                "gen_ai.conversation.id",
+                "a298ec0d-0a49-4d2e-92bd-7d6e629b4619",
+            ),
+            ("user.name", "mary_major"),
+            ("qtrail.outcome", "success"),
+            ("aws.cloudtrail.event_name", "SendMessage"),
+            ("aws.cloudtrail.event_source", "q.amazonaws.com"),
+        ],
+    )
+}
+
+fn call(second: u64, id: u8, person: &str, tool: &str, outcome: &str, class: &str) -> LogRecord {
+    log(
+        second,
+        id,
+        &[
+            ("qtrail.event.class", class),
+            ("gen_ai.tool.name", tool),
+            ("user.name", person),
+            ("qtrail.outcome", outcome),
+        ],
+    )
+}
+
+fn facts(records: Vec<LogRecord>) -> Facts {
+    let spans = records.iter().map(|log| Span {
+        span_id: log.span_id.clone(),
+        start_time_unix_nano: log.time_unix_nano,
+        end_time_unix_nano: log.time_unix_nano + 4_250_000_000,
+        ..Span::default()
+    });
+    let traces = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: spans.collect(),
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    let logs = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            scope_logs: vec![ScopeLogs {
+                log_records: records,
+                ..ScopeLogs::default()
+            }],
+            ..ResourceLogs::default()
+        }],
+    };
+    Facts {
+        trail: "/tmp/qtrail-demo/trail".to_owned(),
+        files: 7,
+        collector: "a collector".to_owned(),
+        received: Received {
+            logs: vec![logs],
+            traces: vec![traces],
+        },
+        dead_letters: Vec::new(),
+        counts: Counts {
+            read: 9,
+            exported: 5,
+            filtered: 3,
+            dead_lettered: 1,
+            ..Counts::default()
+        },
+        colour: false,
+    }
+}
+
+fn line_with<'t>(text: &'t str, part: &str) -> &'t str {
+    let found = text.lines().find(|line| line.contains(part));
+    found.unwrap_or_else(|| panic!("no {part:?} in:\n{text}"))
+}
+
+#[test]
+fn a_conversation_has_its_messages_in_order_of_time_with_who_sent_them() {
+    let text = report(&facts(vec![message(70, 2), message(10, 1)]));
+    let expected = "
+  a298ec0d-0a49-4d2e-92bd-7d6e629b4619  trace 07070707070707070707070707070707
+    00:00:10  mary_major      q.SendMessage  took 4.2 s
+    00:01:10  mary_major      q.SendMessage  took 4.2 s
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        text.contains("Arrived    2 log records and 2 spans\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn calls_are_told_by_person_with_dry_runs_and_denials_in_plain_sight() {
+    let text = report(&facts(vec![
+        call(1, 1, "mary", "s3:ListBuckets", "success", "on_behalf_of"),
+        call(2, 2, "mary", "ec2:StopInstances", "dry_run", "on_behalf_of"),
+        call(3, 3, "mary", "s3:GetBucketPolicy", "denied", "on_behalf_of"),
+        call(4, 4, "nikki", "s3:ListBuckets", "success", "agent_call"),
+        call(5, 5, "nikki", "iam:GetRole", "error", "agent_call"),
+    ]));
+    let order = [
+        "mary  trace 0707",
+        "ListBuckets",
+        "nikki  trace 0707",
+        "GetRole",
+    ];
+    let places = order.map(|part| text.find(part).unwrap());
+    assert!(places.is_sorted(), "{text}");
+    assert!(line_with(&text, "StopInstances").contains("  dry run   on the person's behalf"));
+    assert!(line_with(&text, "GetBucketPolicy").contains(" DENIED    on the person's behalf"));
+    assert!(line_with(&text, "iam:GetRole").contains("  error     by its command line"));
+}
+
+#[test]
+fn a_repeat_shows_once_in_its_conversation_and_again_with_its_ids() {
+    let mut facts = facts(vec![message(10, 1), message(10, 1)]);
+    let text = report(&facts);
+    assert_eq!(text.matches("q.SendMessage").count(), 1, "{text}");
+    assert!(
+        text.contains("event event-1: 2 times, equal ids\n"),
+        "{text}"
+    );
+    assert!(text.contains("trace 07070707070707070707070707070707  span 0101010101010101\n"));
+
+    facts.received.logs[0].resource_logs[0].scope_logs[0].log_records[1].span_id = vec![9; 8];
+    assert!(report(&facts).contains("2 times, DIFFERENT ids"));
+}
+
+#[test]
+fn a_dead_letter_has_its_reason_and_place() {
+    let mut facts = facts(Vec::new());
+    let source = format!("/tmp/trail/{}/111_CloudTrail_1.json.gz", "long/".repeat(30));
+    let letter = serde_json::json!({
+        "stage": "open", "reason": "not_json", "input": "directory", "source": source,
+        "message": format!("not valid JSON at byte 812: {}", "a long detail ".repeat(12)),
+        "index": 3, "offset": 4711, "length": 812, "record": "{",
+    });
+    facts.dead_letters = vec![serde_json::from_value(letter).unwrap()];
+    let text = report(&facts);
+    assert!(
+        text.contains("  not_json\n    not valid JSON at byte 812: a long"),
+        "{text}"
+    );
+    assert!(text.contains("    in 111_CloudTrail_1.json.gz\n"), "{text}");
+    assert!(text.contains("    record 3, byte 4711 of the inflated file; its 812 bytes"));
+    assert!(
+        text.lines().all(|line| line.chars().count() <= COLUMNS),
+        "{text}"
+    );
+}
+
+#[test]
+fn counts_that_do_not_balance_are_told() {
+    let mut facts = facts(Vec::new());
+    assert!(
+        report(&facts)
+            .contains("read 9 = exported 5 + filtered 3 + duplicate 0 + dead-lettered 1\n")
+    );
+    assert!(!report(&facts).contains("DOES NOT"));
+    assert!(report(&facts).contains("BUT 0 LOG RECORDS ARRIVED"));
+    facts.counts.exported = 0;
+    assert!(report(&facts).contains("IT DOES NOT BALANCE"));
+    assert!(!report(&facts).contains("BUT"));
+}
+
+#[test]
+fn names_of_any_length_keep_the_columns() {
+    let long = "a-person-with-a-name-of-more-than-forty-characters";
+    let mut record = message(10, 1);
+    for attribute in &mut record.attributes {
+        if attribute.key == "user.name" {
+            attribute.value = Some(AnyValue {
+                value: Some(Value::StringValue(long.to_owned())),
+            });
+        }
+    }
+    let text = report(&facts(vec![record, message(20, 2)]));
+    let column = |line: &str| {
+        line.split("q.SendMessage")
+            .next()
+            .map(|l| l.chars().count())
+    };
+    assert_eq!(
+        column(line_with(&text, "00:00:10")),
+        column(line_with(&text, "00:00:20"))
+    );
+    assert!(
+        line_with(&text, "00:00:10").contains("a-person-with-… "),
+        "{text}"
+    );
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let mut facts = facts(vec![
+        message(10, 1),
+        call(3, 3, "mary", "s3:GetBucketPolicy", "denied", "on_behalf_of"),
+    ]);
+    let plain = report(&facts);
+    facts.colour = true;
+    let mut painted = report(&facts);
+    assert!(painted.contains("\x1b[31mDENIED"));
+    for code in ["1", "1;4", "31", "33", "0"] {
+        painted = painted.replace(&format!("\x1b[{code}m"), "");
+    }
+    assert_eq!(plain, painted);
+}

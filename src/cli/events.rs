@@ -1,0 +1,183 @@
+//! `qtrail convert --format events`: one flat JSON object an event, in the order of the input.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::args::ConvertArgs;
+use super::convert::Done;
+use super::files::{Source, Sources};
+use super::progress::Progress;
+use crate::ack::Origin;
+use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::config::Config;
+use crate::envelope::{self, Item};
+use crate::event::amazon_q::Selector;
+use crate::otlp::Flat;
+use crate::pipeline::conversion::{Conversion, Verdict};
+use crate::pipeline::{Counts, Unit};
+use crate::reject::Reject;
+
+/// Encoded bytes beyond which they are written out.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Writes the events of all sources to the output.
+///
+/// # Errors
+/// An output or a dead-letter file that cannot be opened or written.
+pub(super) async fn write(
+    listed: Sources,
+    args: &ConvertArgs,
+    config: &Config,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> anyhow::Result<Done> {
+    let output: Box<dyn Write + Send> = match args.output.to_str() {
+        Some("-") => Box::new(io::stdout()),
+        Some("discard") => Box::new(io::sink()),
+        _ => Box::new(
+            File::create(&args.output)
+                .with_context(|| format!("cannot write {}", args.output.display()))?,
+        ),
+    };
+    let dead_letters = match args.dead_letters.is_some() {
+        true => {
+            DeadLetters::open(config.dead_letters.clone(), stop.clone()).with_context(|| {
+                format!(
+                    "cannot write dead letters to {}",
+                    config.dead_letters.path.display()
+                )
+            })?
+        }
+        false => DeadLetters::none(),
+    };
+    let mut writer = Writer {
+        conversion: Conversion {
+            limits: config.limits.clone(),
+            selector: Selector::new(config.select, &config.lists),
+            options: config.convert.clone(),
+        },
+        flat: Flat::new(&config.convert),
+        output,
+        dead_letters,
+        handle: Handle::current(),
+        stop: stop.clone(),
+        done: Done::default(),
+    };
+    let progress = progress.clone();
+    let work =
+        tokio::task::spawn_blocking(move || writer.all(listed, &progress).map(|()| writer.done));
+    work.await?
+}
+
+struct Writer {
+    conversion: Conversion,
+    flat: Flat,
+    output: Box<dyn Write + Send>,
+    dead_letters: DeadLetters,
+    handle: Handle,
+    stop: CancellationToken,
+    done: Done,
+}
+
+impl Writer {
+    fn all(&mut self, listed: Sources, progress: &Progress) -> anyhow::Result<()> {
+        for source in listed {
+            if self.stop.is_cancelled() {
+                self.done.failed = true;
+                break;
+            }
+            match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
+                Ok(unit) => self.unit(unit)?,
+                Err(e) => {
+                    tracing::error!("{e:#}");
+                    self.done.failed = true;
+                }
+            }
+        }
+        self.flush()
+    }
+
+    fn unit(&mut self, unit: Unit) -> anyhow::Result<()> {
+        let mut counts = Counts::default();
+        let limits = self.conversion.limits.clone();
+        let mut records = envelope::open(unit.content, &limits);
+        while !self.stop.is_cancelled() {
+            let reject = match records.next() {
+                Ok(None) => break,
+                Ok(Some(Item::Record { position, bytes })) => {
+                    counts.read += 1;
+                    match self.conversion.record(
+                        bytes,
+                        position,
+                        unit.origin.observed,
+                        &mut self.flat,
+                    ) {
+                        Verdict::Converted { .. } => {
+                            counts.exported += 1;
+                            None
+                        }
+                        Verdict::Filtered => {
+                            counts.filtered += 1;
+                            None
+                        }
+                        Verdict::Rejected(reject) => Some(reject),
+                    }
+                }
+                Ok(Some(Item::Reject(reject))) => {
+                    counts.read += 1;
+                    Some(reject)
+                }
+                Ok(Some(Item::Skipped(_))) => {
+                    counts.skipped += 1;
+                    None
+                }
+                Err(e) => {
+                    tracing::error!(source = %unit.origin.name, "reading failed: {e}");
+                    self.done.failed = true;
+                    break;
+                }
+            };
+            if let Some(reject) = reject {
+                counts.dead_lettered += 1;
+                self.refuse(reject, &unit.origin)?;
+            }
+            if self.flat.encoded_len() >= WRITE_BYTES {
+                self.flush()?;
+            }
+        }
+        counts.bytes = records.inflated_bytes();
+        self.done.files += 1;
+        self.done.counts.add(&counts);
+        Ok(())
+    }
+
+    fn refuse(&self, reject: Reject, origin: &Origin) -> anyhow::Result<()> {
+        let entry = Entry {
+            origin: origin.clone(),
+            event_id: None,
+            reject,
+        };
+        entry.log();
+        Ok(self.handle.block_on(self.dead_letters.write(vec![entry]))?)
+    }
+
+    /// Writes what is encoded. A reader that has gone (`| head`) is no error, but the end.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let lines = self.flat.take();
+        match self
+            .output
+            .write_all(&lines)
+            .and_then(|()| self.output.flush())
+        {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+                self.stop.cancel();
+                Ok(())
+            }
+            written => written.context("cannot write the events"),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The files that a one-off command reads.
+//!
+//! Enters: files, directories, `-`. Leaves: [`Source`]s, in the order of the arguments, a
+//! directory's by name (which for a CloudTrail bucket's layout is by time). What must hold: memory
+//! stays within one directory's names and one open directory a level.
+
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context;
+
+use crate::ack::Origin;
+use crate::convert::observed_time;
+use crate::pipeline::{Truncation, Unit};
+
+/// Something to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// `-`.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+/// Lists what `paths` name, as it is asked for.
+pub(super) struct Sources {
+    paths: VecDeque<PathBuf>,
+    /// The rest of each directory that is open, innermost last; names in reverse order.
+    open: Vec<Vec<PathBuf>>,
+}
+
+/// The sources that `paths` name.
+///
+/// # Errors
+/// A path that does not exist, before anything is read.
+pub(super) fn sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
+    for path in paths.iter().filter(|p| p.as_os_str() != "-") {
+        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(Sources {
+        paths: paths.iter().cloned().collect(),
+        open: Vec::new(),
+    })
+}
+
+impl Iterator for Sources {
+    type Item = anyhow::Result<Source>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let inside = self.open.last_mut().map(Vec::pop);
+            let path = match inside {
+                Some(Some(path)) => path,
+                Some(None) => {
+                    self.open.pop();
+                    continue;
+                }
+                None => {
+                    let path = self.paths.pop_front()?;
+                    if path.as_os_str() == "-" {
+                        return Some(Ok(Source::Stdin));
+                    }
+                    path
+                }
+            };
+            let below = !self.open.is_empty();
+            match kind(&path, below) {
+                Ok(Kind::Directory(names)) => self.open.push(names),
+                Ok(Kind::File) => return Some(Ok(Source::File(path))),
+                Ok(Kind::Other) => {
+                    tracing::warn!(path = %path.display(), "skipped: neither a file nor a directory");
+                }
+                Err(e) => {
+                    return Some(Err(e).with_context(|| format!("cannot read {}", path.display())));
+                }
+            }
+        }
+    }
+}
+
+enum Kind {
+    Directory(Vec<PathBuf>),
+    File,
+    Other,
+}
+
+/// What a path is. Links are followed where they were named, not inside a directory, where they
+/// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
+fn kind(path: &Path, below: bool) -> io::Result<Kind> {
+    let metadata = if below {
+        std::fs::symlink_metadata(path)?
+    } else {
+        std::fs::metadata(path)?
+    };
+    if metadata.is_dir() {
+        let mut names = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|e| e.path()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Kind::Directory(names))
+    } else if metadata.is_file() || !below {
+        Ok(Kind::File)
+    } else {
+        Ok(Kind::Other)
+    }
+}
+
+impl Source {
+    /// Opens the source as a whole unit. `wrap` sees every byte read, for a progress bar.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub(super) fn open(
+        &self,
+        wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
+    ) -> anyhow::Result<Unit> {
+        let (name, observed, content): (_, _, Box<dyn Read + Send>) = match self {
+            Source::Stdin => ("-".into(), None, Box::new(io::stdin())),
+            Source::File(path) => {
+                let file =
+                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let name = path.to_string_lossy();
+                let observed =
+                    observed_time(&name, file.metadata().ok().as_ref().and_then(modified));
+                (name.into_owned(), observed, Box::new(file))
+            }
+        };
+        Ok(Unit {
+            origin: Origin {
+                input: "files",
+                name: name.into(),
+                observed,
+            },
+            content: wrap(content),
+            base: 0,
+            truncation: Truncation::Reject,
+        })
+    }
+}
+
+/// A file's modification time, in nanoseconds since 1970.
+fn modified(metadata: &Metadata) -> Option<i64> {
+    let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_listed_by_name_and_depth_first_without_following_links() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [
+            "2024/01/b.json",
+            "2024/01/a.json",
+            "2023/12/z.json",
+            "top.json",
+        ] {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        }
+        std::os::unix::fs::symlink(root.path(), root.path().join("circle")).unwrap();
+        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()])
+            .unwrap()
+            .map(|s| match s.unwrap() {
+                Source::File(path) => path
+                    .strip_prefix(root.path())
+                    .unwrap()
+                    .display()
+                    .to_string(),
+                Source::Stdin => "-".to_owned(),
+            })
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                "2023/12/z.json",
+                "2024/01/a.json",
+                "2024/01/b.json",
+                "top.json",
+                "-"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
+        let error = sources(&["-".into(), "/nowhere/at.all".into()])
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
+    }
+}

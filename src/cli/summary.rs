@@ -1,0 +1,105 @@
+//! What a one-off command tells at its end.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::Summary;
+use crate::pipeline::Counts;
+
+/// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
+pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
+    match how {
+        Summary::None => {}
+        Summary::Text => eprintln!("{}", text(files, counts, elapsed)),
+        Summary::Json => eprintln!("{}", json(files, counts, elapsed)),
+    }
+}
+
+fn text(files: u64, counts: &Counts, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let skipped = match counts.skipped {
+        0 => String::new(),
+        n => format!("; {n} skipped that hold no CloudTrail events"),
+    };
+    format!(
+        "{files} files, {} records read = {} exported + {} filtered + {} duplicate + {} dead-lettered{skipped}; {:.1} MB in {seconds:.2} s",
+        counts.read,
+        counts.exported,
+        counts.filtered,
+        counts.duplicate,
+        counts.dead_lettered,
+        counts.bytes as f64 / 1e6,
+    )
+}
+
+fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
+    #[derive(Serialize)]
+    struct Line {
+        files: u64,
+        read: u64,
+        exported: u64,
+        filtered: u64,
+        duplicate: u64,
+        dead_lettered: u64,
+        skipped: u64,
+        bytes: u64,
+        seconds: f64,
+    }
+    let line = Line {
+        files,
+        read: counts.read,
+        exported: counts.exported,
+        filtered: counts.filtered,
+        duplicate: counts.duplicate,
+        dead_lettered: counts.dead_lettered,
+        skipped: counts.skipped,
+        bytes: counts.bytes,
+        seconds: elapsed.as_secs_f64(),
+    };
+    // Numbers alone always serialize.
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_summary_is_one_object_with_the_balance() {
+        let counts = Counts {
+            read: 10,
+            exported: 5,
+            filtered: 4,
+            dead_lettered: 1,
+            bytes: 99,
+            ..Counts::default()
+        };
+        let value: serde_json::Value =
+            serde_json::from_str(&json(2, &counts, Duration::from_millis(1500))).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
+                "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5})
+        );
+    }
+
+    #[test]
+    fn the_text_summary_shows_the_balance() {
+        let counts = Counts {
+            read: 3,
+            exported: 2,
+            dead_lettered: 1,
+            skipped: 1,
+            ..Counts::default()
+        };
+        let text = text(1, &counts, Duration::from_secs(1));
+        assert!(
+            text.contains(
+                "3 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("1 skipped"), "{text}");
+    }
+}

@@ -1,0 +1,269 @@
+//! `docs/configuration.md` and `examples/config.yaml`, held to the table of keys.
+//! `UPDATE_DOCS=1 cargo test --lib config::docs` writes the page anew.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::keys::{self, KEYS, Key, Kind, SIGNAL_KEYS};
+use super::{Environment, Flags, load};
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Made from src/config/keys.rs: `UPDATE_DOCS=1 cargo test --lib config::docs` writes it anew. -->
+
+`qtrail run DIR --endpoint URL` needs no file. For all else there is a YAML file (`--config FILE`, or the
+variable `QTRAIL_CONFIG`); [examples/config.yaml](../examples/config.yaml) is one with every key.
+`qtrail run --print-config` shows the result, each value with its source, secrets masked.
+`qtrail check` tries it.
+
+## Which source wins
+
+From the weakest to the strongest:
+
+1. the defaults below,
+2. the [standard `OTEL_EXPORTER_OTLP_*` variables](#standard-variables),
+3. the file,
+4. `QTRAIL_*` variables,
+5. flags.
+
+The file wins over the standard variables because it was written for qtrail, while those are often
+given to every process of a host; OpenTelemetry's own declarative configuration does the same. A
+signal's own setting (`export.logs.endpoint`) wins over the general one (`export.endpoint`) only where
+both come from the same source, or its own is the stronger. A list or a map replaces the whole of the
+one below it. An empty variable counts as unset.
+
+An unknown key is an error that suggests the nearest one. An unknown `QTRAIL_*` variable is ignored
+(Kubernetes sets such variables by itself), with a warning where it looks like a misspelt one.
+
+## What values look like
+
+| type | written as |
+| --- | --- |
+| duration | `500ms`, `5s`, `1m30s`, `2h`, `7d` |
+| size | bytes, or with a unit: `64KiB`, `2MiB`, `4GiB` (also `kB`, `MB`, `GB`) |
+| list | `[a, b]` in the file, `a,b` in a variable |
+| map, headers | `name: value` lines in the file, `name=value,name=value` in a variable (percent-encoded, as in `OTEL_EXPORTER_OTLP_HEADERS`) |
+| address | `127.0.0.1:9465`, `[::1]:9465`, `localhost:9465`, or `none` |
+| path | relative ones start at the working directory |
+
+In the file, `${env:NAME}` stands for a variable, `${env:NAME:-default}` for one with a default, and `$$`
+for a dollar sign. Among headers, in the file, in `QTRAIL_*` and in `--header`, `${file:PATH}` stands for
+a file's content without its last line break: what Docker and Kubernetes mount as a secret.
+
+## Keys
+";
+
+const TAIL: &str = "
+## Standard variables
+
+`OTEL_EXPORTER_OTLP_` with `ENDPOINT`, `PROTOCOL`, `HEADERS`, `COMPRESSION`, `TIMEOUT` (milliseconds),
+`CERTIFICATE`, `CLIENT_CERTIFICATE`, `CLIENT_KEY` and `INSECURE`, and the same with `LOGS_` or `TRACES_`
+before the last word, as in the [OpenTelemetry
+specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/): over HTTP, `/v1/logs` and
+`/v1/traces` are appended to the general endpoint, and one signal's own is used as it stands; an
+endpoint without a scheme is `https` unless `INSECURE` is `true`. A value that makes no sense is
+ignored, with a warning. Unlike in the specification, the default protocol is `grpc`.
+
+`OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe qtrail itself in its own telemetry
+(`telemetry.endpoint`), never the events.
+
+`NO_COLOR` turns colours off. `HTTPS_PROXY` and `NO_PROXY` are honoured when events are sent.
+
+## Metrics and health
+
+`telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503, with the
+reason, while the set-up is wrong (a token that is refused, say), while the collector has been away for
+60 s, and while no input runs.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | done; for `run`, stopped by a signal with all that was in flight settled or left for the next start |
+| 1 | an error, told on standard error |
+| 2 | wrong usage or configuration |
+| 3 | finished, but some records went to the dead letters (`convert`, `replay`) |
+| 130 | stopped at once by a second SIGINT or SIGTERM |
+";
+
+/// The first words of the keys under each heading, in the order of the table.
+const SECTIONS: [(&str, &[&str]); 9] = [
+    ("Input", &["directory", "state"]),
+    ("Which events", &["select", "amazon_q"]),
+    ("Limits", &["limits"]),
+    (
+        "What becomes of an event",
+        &[
+            "signals",
+            "traces",
+            "body",
+            "maps",
+            "service_name",
+            "resource",
+            "gen_ai",
+            "identities",
+        ],
+    ),
+    ("What is masked", &["redact"]),
+    ("Where events go", &["export"]),
+    ("Dead letters", &["dead_letters"]),
+    ("Shutdown", &["shutdown"]),
+    ("qtrail's own telemetry", &["log", "telemetry"]),
+];
+
+fn section_of(key: &Key) -> &'static str {
+    let word = key.name.split('.').next().unwrap_or_default();
+    SECTIONS
+        .iter()
+        .find(|(_, words)| words.contains(&word))
+        .unwrap_or_else(|| panic!("{word} has no section"))
+        .0
+}
+
+fn page() -> String {
+    let mut out = HEAD.to_owned();
+    let mut section = "";
+    for key in KEYS {
+        if section_of(key) != section {
+            section = section_of(key);
+            write!(
+                out,
+                "\n### {section}\n\n| key | type | default | variable | meaning |\n| --- | --- | --- | --- | --- |\n"
+            )
+            .unwrap();
+        }
+        out.push_str(&row(key));
+        if key.name == "export.rate_limit" {
+            let own: Vec<_> = SIGNAL_KEYS.iter().map(|key| format!("`{key}`")).collect();
+            write!(
+                out,
+                "\nFor one signal alone, under `export.logs` or `export.traces`: {}. So\n\
+                 `export.traces.endpoint` (`QTRAIL_EXPORT_TRACES_ENDPOINT`) sends spans elsewhere. Over HTTP,\n\
+                 such an endpoint is used as it stands.\n",
+                own.join(", ")
+            )
+            .unwrap();
+        }
+    }
+    out + TAIL
+}
+
+fn row(key: &Key) -> String {
+    let words = |words: &[&str]| words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>();
+    let kind = match key.kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Path => "path".to_owned(),
+        Kind::Bool => "`true`, `false`".to_owned(),
+        Kind::Count(least) => format!("number from {least}"),
+        Kind::Duration => "duration".to_owned(),
+        Kind::Size => "size".to_owned(),
+        Kind::Choice(choice) | Kind::Variant(choice) => words(choice).join(", "),
+        Kind::List => "list".to_owned(),
+        Kind::Choices(choice) => format!("list of {}", words(choice).join(", ")),
+        Kind::Map => "map".to_owned(),
+        Kind::Secrets => "headers".to_owned(),
+        Kind::Url => "URL".to_owned(),
+        Kind::Address => "address".to_owned(),
+    };
+    let default = match key.default {
+        "" => String::new(),
+        text => format!("`{text}`"),
+    };
+    format!(
+        "| `{}` | {kind} | {default} | `{}` | {} |\n",
+        key.name,
+        keys::variable(key.name),
+        key.help
+    )
+}
+
+fn file(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn the_page_is_made_from_the_table() {
+    let path = file("docs/configuration.md");
+    let made = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == made,
+        "docs/configuration.md differs from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::docs"
+    );
+}
+
+#[test]
+fn each_section_of_the_page_occurs_once() {
+    let page = page();
+    let headings: Vec<_> = page.lines().filter(|l| l.starts_with("### ")).collect();
+    let unique: BTreeSet<_> = headings.iter().collect();
+    assert_eq!(headings.len(), unique.len(), "{headings:?}");
+}
+
+fn example() -> String {
+    std::fs::read_to_string(file("examples/config.yaml")).unwrap()
+}
+
+fn printed(yaml: &str) -> Vec<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    let loaded = load(Some(file.path()), &Environment::default(), Flags::default());
+    let text = loaded.unwrap_or_else(|e| panic!("{e}")).to_string();
+    let without_source = |line: &str| line.split("  # ").next().unwrap_or_default().to_owned();
+    text.lines().map(without_source).collect()
+}
+
+#[test]
+fn the_example_as_it_stands_is_the_defaults_and_what_it_says_it_sets() {
+    let marked: String = example()
+        .lines()
+        .filter(|line| !line.ends_with("# set here"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(marked, example(), "nothing is marked");
+    assert_eq!(
+        printed(&marked),
+        printed(""),
+        "a value differs from its default"
+    );
+    assert_ne!(printed(&example()), printed(""));
+}
+
+#[test]
+fn the_example_names_every_key_and_its_commented_lines_are_valid_too() {
+    let uncommented: String = example()
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix("#: ") {
+            Some(rest) => {
+                let indent = line.len() - line.trim_start().len();
+                format!("{:indent$}{rest}\n", "")
+            }
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // Two lines point to files that only a real host has, and one excludes another.
+    let here = uncommented
+        .replace("${file:/run/secrets/otlp-token}", "token")
+        .replace(
+            "identities: /etc/qtrail/people.csv",
+            "identities: /dev/null",
+        )
+        .replace("  file: /var/lib", "  # file: /var/lib");
+    std::fs::write(file.path(), &here).unwrap();
+    let environment = Environment::default();
+    let loaded = load(Some(file.path()), &environment, Flags::default())
+        .unwrap_or_else(|e| panic!("{e}\n{here}"));
+    let missing: Vec<_> = KEYS
+        .iter()
+        .filter(|key| loaded.is_default(key.name) && key.name != "export.file")
+        .map(|key| key.name)
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are not in the example");
+    assert!(uncommented.contains("  file: /var/lib"));
+}

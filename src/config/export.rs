@@ -1,0 +1,281 @@
+//! Settings become endpoints and all that belongs to sending.
+//!
+//! Enters: the keys under `export`, for each signal its own or the general ones. Leaves:
+//! [`Settings`]. What must hold: a password in a URL becomes a header, so that no URL is secret;
+//! no message holds a header's value.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::uri::{PathAndQuery, Scheme, Uri};
+use http::{HeaderName, HeaderValue};
+
+use super::builder::Builder;
+use super::env::percent_decode;
+use super::layers::{Origin, Setting, Value};
+use crate::export::{Destination, Endpoint, Protocol, Settings, Tls};
+use crate::otlp::Signal;
+
+pub(super) const DEFAULT_HTTP: &str = "http://localhost:4318";
+
+/// All of `export`.
+pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
+    let settings = Settings {
+        destination: destination(b),
+        batch_events: b.number("export.batch.events"),
+        batch_bytes: b.size("export.batch.bytes"),
+        concurrency: b.number("export.concurrency"),
+        retry_initial: positive(b, "export.retry.initial"),
+        retry_max: positive(b, "export.retry.max"),
+        rate_limit: b
+            .setting("export.rate_limit")
+            .map(|_| b.number("export.rate_limit")),
+    };
+    if settings.retry_max < settings.retry_initial {
+        b.problem(
+            "export.retry.max",
+            "must not be shorter than export.retry.initial",
+        );
+    }
+    settings
+}
+
+fn positive(b: &mut Builder<'_>, name: &str) -> Duration {
+    let span = b.duration(name);
+    if span.is_zero() {
+        b.problem(name, "must be longer than nothing");
+    }
+    span
+}
+
+/// A file or a collector: whichever the stronger source names.
+fn destination(b: &mut Builder<'_>) -> Destination {
+    let otlp = Destination::Otlp {
+        logs: endpoint(b, Signal::Logs),
+        traces: endpoint(b, Signal::Traces),
+    };
+    let Some(path) = b.path("export.file") else {
+        return otlp;
+    };
+    let rank = |setting: Option<&Setting>| setting.map_or(0, |s| s.origin.rank());
+    let file = rank(b.setting("export.file"));
+    let collector = [
+        "export.endpoint",
+        "export.logs.endpoint",
+        "export.traces.endpoint",
+    ]
+    .map(|name| rank(b.setting(name)))
+    .into_iter()
+    .max()
+    .unwrap_or(0);
+    if file == collector {
+        b.problem(
+            "export.file",
+            "stands beside an endpoint: keep one of the two",
+        );
+    }
+    match path.to_str() {
+        _ if collector > file => otlp,
+        Some("-") => Destination::Stdout,
+        _ => Destination::File(path),
+    }
+}
+
+fn endpoint(b: &mut Builder<'_>, signal: Signal) -> Endpoint {
+    let name = |b: &Builder<'_>, rest: &str| match b.layers.of_signal(signal.as_str(), rest) {
+        Some((name, _)) => name,
+        None => format!("export.{rest}"),
+    };
+    let protocol_key = name(b, "protocol");
+    let protocol = match b.choice(&protocol_key) {
+        "http/protobuf" => Protocol::HttpProtobuf,
+        "http/json" => Protocol::HttpJson,
+        _ => Protocol::Grpc,
+    };
+    let headers_key = name(b, "headers");
+    let mut headers = headers(b, &headers_key);
+    let url_key = name(b, "endpoint");
+    let (compression, timeout) = (name(b, "compression"), name(b, "timeout"));
+    let tls = Tls {
+        ca_file: b.path(&name(b, "tls.ca_file")),
+        cert_file: b.path(&name(b, "tls.cert_file")),
+        key_file: b.path(&name(b, "tls.key_file")),
+    };
+    if tls.cert_file.is_some() != tls.key_file.is_some() {
+        b.problem(&url_key, "mTLS needs both tls.cert_file and tls.key_file");
+    }
+    let url = url(b, &url_key, signal, protocol, &mut headers);
+    clear_text(b, &url_key, &url, &headers);
+    Endpoint {
+        url,
+        protocol,
+        headers,
+        gzip: b.choice(&compression) == "gzip",
+        timeout: positive(b, &timeout),
+        tls,
+    }
+}
+
+/// `telemetry.endpoint`: gRPC, and nothing inherited.
+pub(super) fn telemetry(b: &mut Builder<'_>) -> Option<Endpoint> {
+    const NAME: &str = "telemetry.endpoint";
+    let mut headers = headers(b, "telemetry.headers");
+    b.text(NAME)?;
+    let url = parse(b, NAME, &mut headers);
+    if url.scheme() == Some(&Scheme::HTTPS) {
+        b.problem(
+            NAME,
+            "must be http://: qtrail's own telemetry goes to a collector beside it, which can speak TLS to others",
+        );
+    }
+    Some(Endpoint {
+        url,
+        protocol: Protocol::Grpc,
+        headers,
+        gzip: false,
+        timeout: Duration::from_secs(10),
+        tls: Tls::default(),
+    })
+}
+
+/// The URL of one signal's requests: over HTTP, a general endpoint is a base to which the signal's
+/// path is appended, and a signal's own is taken as it stands (as the specification says).
+fn url(
+    b: &mut Builder<'_>,
+    name: &str,
+    signal: Signal,
+    protocol: Protocol,
+    headers: &mut BTreeMap<String, String>,
+) -> Uri {
+    let http = protocol != Protocol::Grpc;
+    let url = match b.setting(name) {
+        // One signal over HTTP beside the other over gRPC, or a file instead of both.
+        Some(setting) if http && setting.origin == Origin::Default => {
+            Uri::from_static(DEFAULT_HTTP)
+        }
+        None => Uri::from_static(DEFAULT_HTTP),
+        Some(_) => parse(b, name, headers),
+    };
+    let path = url.path();
+    if !http {
+        if path != "/" {
+            let message =
+                format!("{name}: gRPC has no use for the path {path:?}, which is ignored");
+            b.notes.push(message);
+        }
+        usual_port(b, name, &url, 4318, "export.protocol: http/protobuf");
+        return with_path(&url, "/");
+    }
+    usual_port(b, name, &url, 4317, "export.protocol: grpc");
+    if name != "export.endpoint" {
+        return url;
+    }
+    if path.ends_with("/v1/logs") || path.ends_with("/v1/traces") {
+        b.problem(
+            name,
+            "names one signal's path: leave /v1/… away (it is appended), or set export.logs.endpoint and export.traces.endpoint",
+        );
+    }
+    with_path(
+        &url,
+        &format!("{}/v1/{}", path.trim_end_matches('/'), signal.as_str()),
+    )
+}
+
+fn usual_port(b: &mut Builder<'_>, name: &str, url: &Uri, port: u16, remedy: &str) {
+    if url.port_u16() == Some(port) {
+        let note = format!(
+            "{name}: collectors use port {port} for the other protocol: is `{remedy}` meant?"
+        );
+        if !b.notes.contains(&note) {
+            b.notes.push(note);
+        }
+    }
+}
+
+/// A credential that leaves this host without TLS is worth a word.
+fn clear_text(b: &mut Builder<'_>, name: &str, url: &Uri, headers: &BTreeMap<String, String>) {
+    let host = url.host().unwrap_or_default();
+    let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+    let credential = headers.keys().find(|header| {
+        *header == "authorization" || header.contains("key") || header.contains("token")
+    });
+    if let Some(header) = credential
+        && url.scheme() == Some(&Scheme::HTTP)
+        && !loopback
+    {
+        let note = format!("{name}: the header {header} goes to {host} without TLS: use https://");
+        if !b.notes.contains(&note) {
+            b.notes.push(note);
+        }
+    }
+}
+
+fn with_path(url: &Uri, path: &str) -> Uri {
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = path.parse::<PathAndQuery>().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
+}
+
+/// A URL with its user and password, if any, moved to the headers. After a problem, a placeholder.
+fn parse(b: &mut Builder<'_>, name: &str, headers: &mut BTreeMap<String, String>) -> Uri {
+    b.parse(name, |text| {
+        let (url, user) = without_user(text);
+        let parsed: Uri = url
+            .parse()
+            .map_err(|error| format!("{url:?} is no URL: {error}"))?;
+        match (parsed.scheme_str(), parsed.host()) {
+            (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
+            _ => {
+                return Err(format!(
+                    "{url:?} has no scheme: write http://HOST:PORT, or https://HOST:PORT for TLS"
+                ));
+            }
+        }
+        if let Some(user) = user {
+            let user = percent_decode(user)?;
+            headers
+                .entry("authorization".to_owned())
+                .or_insert_with(|| format!("Basic {}", BASE64_STANDARD.encode(user)));
+        }
+        Ok(parsed)
+    })
+    .unwrap_or_else(|| Uri::from_static("http://invalid"))
+}
+
+/// `http://user:password@host/path` → `http://host/path` and `user:password`.
+pub(super) fn without_user(url: &str) -> (String, Option<&str>) {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..]
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => (
+            format!("{}{}", &url[..start], &url[start + at + 1..]),
+            Some(&url[start..start + at]),
+        ),
+        None => (url.to_owned(), None),
+    }
+}
+
+fn headers(b: &mut Builder<'_>, name: &str) -> BTreeMap<String, String> {
+    let mut valid = BTreeMap::new();
+    let Some(Value::Map(map)) = b.setting(name).map(|setting| &setting.value) else {
+        return valid;
+    };
+    for (header, value) in map {
+        let lower = header.to_ascii_lowercase();
+        if HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            b.problem(name, &format!("{header:?} is no name of a header"));
+        } else if HeaderValue::from_str(value).is_err() {
+            b.problem(
+                name,
+                &format!("the value of {header} holds characters that a header cannot"),
+            );
+        }
+        valid.insert(lower, value.clone());
+    }
+    valid
+}

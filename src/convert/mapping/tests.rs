@@ -1,0 +1,513 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::super::tests::{Heard, SAMPLES, heard, heard_with, record};
+use super::*;
+use crate::convert::{FIELDS, Options};
+
+/// What is said of a record with these fields, under this name.
+fn said(name: &str, fields: Json) -> Json {
+    heard(&record(fields)).get(name)
+}
+
+fn complete() -> Options {
+    Options {
+        body: Body::None,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn each_row_is_said_of_a_record_that_has_everything() {
+    let own = include_str!("../../../tests/fixtures/every-field.json");
+    let mut names: HashSet<_> = names_of(&heard_with(own, &complete()));
+    names.extend(names_of(&heard(SAMPLES[3])));
+    for field in FIELDS {
+        let expected = field.on != super::super::On::Resource;
+        assert_eq!(names.contains(field.name), expected, "{}", field.name);
+    }
+    assert_eq!(names.len(), FIELDS.len() - 5);
+    insta::assert_snapshot!(
+        heard_with(own, &complete())
+            .attributes
+            .iter()
+            .map(|(field, value)| format!("{} = {value}\n", field.name))
+            .collect::<String>()
+    );
+}
+
+fn names_of(heard: &Heard) -> HashSet<&'static str> {
+    let mut names = HashSet::new();
+    for (field, _) in &heard.attributes {
+        assert!(FIELDS.contains(field), "{} is in the table", field.name);
+        assert!(names.insert(field.name), "{} is said once", field.name);
+    }
+    names
+}
+
+#[test]
+fn no_name_is_in_the_table_twice() {
+    let mut names = HashSet::new();
+    for field in FIELDS {
+        assert!(names.insert(field.name), "{}", field.name);
+    }
+}
+
+#[test]
+fn attributes_are_said_in_the_order_of_the_table() {
+    for sample in SAMPLES {
+        let heard = heard_with(sample, &complete());
+        let places = heard
+            .attributes
+            .iter()
+            .map(|(field, _)| FIELDS.iter().position(|row| row == *field));
+        assert!(places.is_sorted(), "{sample}");
+    }
+}
+
+#[test]
+fn the_person_behind_the_call() {
+    let identity = json!({
+        "onBehalfOf": {"userId": "u"}, "sessionContext": {"sourceIdentity": "s"},
+        "userName": "n", "arn": "arn:aws:sts::1:assumed-role/R/mary", "principalId": "p", "userId": "i",
+    });
+    let person = |without: &[&str]| {
+        let mut identity = identity.clone();
+        for key in without {
+            identity.as_object_mut().unwrap().remove(*key);
+        }
+        let heard = heard(&record(json!({"userIdentity": identity})));
+        ["enduser.id", "user.id", "user.name"].map(|name| heard.get(name))
+    };
+    assert_eq!(person(&[]), ["u", "u", "n"]);
+    assert_eq!(person(&["onBehalfOf"]), ["s", "i", "n"]);
+    assert_eq!(
+        person(&["onBehalfOf", "sessionContext", "userId"]),
+        ["n", "p", "n"]
+    );
+    assert_eq!(
+        person(&["onBehalfOf", "sessionContext", "userName"]),
+        ["mary", "i", "mary"]
+    );
+    let user = json!({"userIdentity": {"arn": "arn:aws:iam::1:user/a/Bob"}});
+    assert_eq!(said("enduser.id", user.clone()), "Bob");
+    assert_eq!(said("aws.role_session.name", user), Json::Null);
+}
+
+#[test]
+fn the_identities_file_names_the_person() {
+    let options = Options {
+        identities: [("u".to_owned(), "Mary Major".to_owned())].into(),
+        ..Options::default()
+    };
+    let known = record(json!({"userIdentity": {"onBehalfOf": {"userId": "u"}, "userName": "n"}}));
+    assert_eq!(heard_with(&known, &options).get("user.name"), "Mary Major");
+    let unknown = record(json!({"userIdentity": {"onBehalfOf": {"userId": "v"}, "userName": "n"}}));
+    assert_eq!(heard_with(&unknown, &options).get("user.name"), "n");
+}
+
+#[test]
+fn on_behalf_of_may_be_an_array() {
+    let fields = json!({"userIdentity": {"onBehalfOf": [{"userId": "u", "identityStoreArn": "a"}, {"userId": "v"}]}});
+    assert_eq!(said("user.id", fields.clone()), "u");
+    assert_eq!(said("aws.identity_store.arn", fields.clone()), "a");
+    let heard = heard_with(&record(fields), &complete());
+    assert_eq!(
+        heard.get("aws.cloudtrail.unmapped"),
+        json!({"userIdentity": {"onBehalfOf": [{"userId": "v"}]}})
+    );
+}
+
+#[test]
+fn the_issuer_is_a_role_only_where_it_says_so() {
+    let roles = |kind: &str| {
+        said(
+            "user.roles",
+            json!({"userIdentity": {"sessionContext": {"sessionIssuer": {"type": kind, "userName": "R"}}}}),
+        )
+    };
+    assert_eq!(roles("Role"), json!(["R"]));
+    assert_eq!(roles("IAMUser"), Json::Null);
+}
+
+#[test]
+fn an_address_is_a_clients_only_where_it_is_one() {
+    for (address, is_one) in [
+        ("203.0.113.7", true),
+        ("2001:db8::1", true),
+        ("q.amazonaws.com", false),
+        ("AWS Internal", false),
+        ("123.456.789.012", false),
+    ] {
+        let heard = heard(&record(json!({"sourceIPAddress": address})));
+        assert_eq!(heard.get("source.address"), address);
+        assert_eq!(!heard.get("client.address").is_null(), is_one, "{address}");
+    }
+}
+
+#[test]
+fn the_rpc_is_that_of_an_api_call() {
+    let rpc = |kind: &str| {
+        let fields = json!({"eventType": kind, "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"});
+        let heard = heard(&record(fields));
+        (heard.get("rpc.system.name"), heard.get("rpc.method"))
+    };
+    assert_eq!(
+        rpc("AwsApiCall"),
+        (json!("aws-api"), json!("s3.amazonaws.com/ListBuckets"))
+    );
+    assert_eq!(rpc("AwsServiceEvent"), (Json::Null, Json::Null));
+}
+
+#[test]
+fn tls_versions_are_numbers() {
+    let version = |text: &str| {
+        said(
+            "tls.protocol.version",
+            json!({"tlsDetails": {"tlsVersion": text}}),
+        )
+    };
+    assert_eq!(version("TLSv1.3"), "1.3");
+    assert_eq!(version("QUIC"), "QUIC");
+}
+
+#[test]
+fn generative_operations() {
+    let operation = |source: &str, name: &str| {
+        let heard = heard(&record(json!({"eventSource": source, "eventName": name})));
+        (
+            heard.get("gen_ai.operation.name"),
+            heard.get("gen_ai.agent.name"),
+        )
+    };
+    let agent = json!("Amazon Q Developer");
+    for (name, operation_name) in [
+        ("SendMessage", "chat"),
+        ("GenerateAssistantResponse", "chat"),
+        ("SendConversation", "chat"),
+        ("GenerateCompletions", "generate_content"),
+        ("GenerateRecommendations", "generate_content"),
+    ] {
+        let expected = (json!(operation_name), agent.clone());
+        assert_eq!(operation("codewhisperer.amazonaws.com", name), expected);
+    }
+    for (source, name) in [
+        ("codewhisperer.amazonaws.com", "StartTransformation"),
+        ("q.amazonaws.com", "PassRequest"),
+        ("sqs.amazonaws.com", "SendMessage"),
+    ] {
+        assert_eq!(operation(source, name), (Json::Null, Json::Null), "{name}");
+    }
+    let provider = Options {
+        provider_name: "p".to_owned(),
+        ..Options::default()
+    };
+    let heard = heard_with(SAMPLES[0], &provider);
+    assert_eq!(heard.get("gen_ai.provider.name"), "p");
+}
+
+#[test]
+fn an_agents_call_is_a_tool_of_its_client() {
+    let heard = heard(&record(json!({
+        "eventSource": "ec2.amazonaws.com", "eventName": "DescribeInstances",
+        "userAgent": "aws-cli/2.15 os/linux exec-env/AmazonQ-For-CLI-Version-1.10.0",
+        "requestParameters": {"source": "x"},
+    })));
+    for (name, value) in [
+        ("qtrail.event.class", json!("agent_call")),
+        ("qtrail.agent.channel", json!("cli")),
+        ("qtrail.agent.evidence", json!("user_agent")),
+        ("gen_ai.operation.name", json!("execute_tool")),
+        ("gen_ai.tool.name", json!("ec2:DescribeInstances")),
+        ("aws.q.client.name", json!("AmazonQ-For-CLI")),
+        ("aws.q.client.version", json!("1.10.0")),
+        ("aws.q.client.os", json!("linux")),
+        ("peer.service", json!("ec2.amazonaws.com")),
+        // Another service's field of this name is not Amazon Q's.
+        ("aws.q.source", Json::Null),
+    ] {
+        assert_eq!(heard.get(name), value, "{name}");
+    }
+    assert_eq!(heard.kind, Some(Kind::Client));
+}
+
+#[test]
+fn what_the_request_says_of_the_client_comes_before_the_user_agent() {
+    let heard = heard(&record(json!({
+        "eventSource": "codewhisperer.amazonaws.com", "eventName": "SendTelemetryEvent",
+        "userAgent": "AmazonQ-For-VSCode/1.60 Visual-Studio-Code/1.99 os/linux",
+        "requestParameters": {"userContext": {"ideCategory": "JETBRAINS", "operatingSystem": "MAC"}},
+    })));
+    assert_eq!(heard.get("aws.q.client.name"), "JETBRAINS");
+    assert_eq!(heard.get("aws.q.client.version"), Json::Null);
+    assert_eq!(heard.get("aws.q.client.os"), "MAC");
+}
+
+#[test]
+fn a_models_name_is_found_in_either_place() {
+    for request in [
+        json!({"modelId": "m"}),
+        json!({"conversationState": {"currentMessage": {"userInputMessage": {"modelId": "m"}}}}),
+    ] {
+        assert_eq!(
+            said(
+                "gen_ai.request.model",
+                json!({"requestParameters": request})
+            ),
+            "m"
+        );
+    }
+}
+
+#[test]
+fn what_aws_masked_or_cut_is_pointed_at() {
+    let fields = json!({
+        "eventSource": "q.amazonaws.com",
+        "userIdentity": {"userName": "HIDDEN_DUE_TO_SECURITY_REASONS"},
+        "requestParameters": {"a/b": ["x", "***"], "conversationToken": "***", "c": "*** "},
+        "responseElements": {"omitted": true, "originalSize": 200_000},
+    });
+    assert_eq!(
+        said("aws.q.redacted", fields),
+        json!([
+            "/requestParameters/a~1b/1",
+            "/requestParameters/conversationToken",
+            "/responseElements",
+            "/userIdentity/userName",
+        ])
+    );
+    let escaped =
+        r#"{"eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","x":"\u002a**"}"#;
+    assert_eq!(heard(escaped).get("aws.q.redacted"), json!(["/x"]));
+    assert_eq!(heard(SAMPLES[3]).get("aws.q.redacted"), Json::Null);
+}
+
+#[test]
+fn objects_are_maps_where_they_are_asked_for() {
+    let maps = Options {
+        maps: true,
+        ..Options::default()
+    };
+    let request = json!({"Host": "s3.amazonaws.com"});
+    assert_eq!(heard(SAMPLES[3]).get("aws.request.parameters"), Json::Null);
+    let heard = heard_with(SAMPLES[3], &maps);
+    assert_eq!(heard.get("aws.request.parameters"), request);
+    assert_eq!(heard.get("aws.response.elements"), Json::Null);
+    assert_eq!(heard.get("aws.cloudtrail.unmapped"), Json::Null);
+    let resources =
+        record(json!({"resources": [{"ARN": "a", "type": ""}, "odd", {}, {"accountId": 1}]}));
+    assert_eq!(
+        heard_with(&resources, &complete()).get("aws.resources"),
+        json!([{"arn": "a"}])
+    );
+    assert_eq!(
+        heard_with(&resources, &complete()).get("aws.cloudtrail.unmapped"),
+        json!({"resources": [{"type": ""}, "odd", {}, {"accountId": 1}]})
+    );
+}
+
+#[test]
+fn an_insights_event_has_neither_source_nor_caller() {
+    let heard = heard_with(
+        &record(json!({
+            "eventVersion": "1.07", "eventID": "e", "eventType": "AwsCloudTrailInsight",
+            "eventCategory": "Insight", "sharedEventID": "s", "recipientAccountId": "1",
+            "insightDetails": {"state": "Start", "eventName": "SendMessage"},
+        })),
+        &complete(),
+    );
+    assert_eq!(heard.name, "AwsCloudTrailInsight");
+    assert_eq!(
+        heard.get("aws.insight_details"),
+        json!({"state": "Start", "eventName": "SendMessage"})
+    );
+    for absent in [
+        "qtrail.invoked_by_service",
+        "qtrail.identity.class",
+        "rpc.method",
+        "aws.cloudtrail.unmapped",
+    ] {
+        assert_eq!(heard.get(absent), Json::Null, "{absent}");
+    }
+    assert_eq!(heard.get("qtrail.event.class"), "other");
+}
+
+#[test]
+fn an_odd_type_counts_as_unmapped_and_the_event_ships() {
+    let fields = json!({
+        "eventID": 7, "eventName": ["a"], "userIdentity": "None", "requestParameters": "{\"a\":1}",
+        "responseElements": "None", "readOnly": "maybe", "managementEvent": 1, "tlsDetails": [],
+        "errorCode": {"a": 1}, "resources": {}, "sourceIPAddress": true, "requestID": null, "apiVersion": "",
+        "new": {"deep": [null, 1.5, 123456789012345678u64]},
+    });
+    let heard = heard_with(&record(fields.clone()), &complete());
+    let mut unmapped = fields;
+    unmapped.as_object_mut().unwrap().remove("requestID");
+    assert_eq!(heard.get("aws.cloudtrail.unmapped"), unmapped);
+    assert_eq!(heard.get("qtrail.outcome"), "success");
+}
+
+#[test]
+fn unmapped_holds_the_parts_without_a_row_under_their_own_names() {
+    let fields = json!({
+        "eventName": "X",
+        "userIdentity": {
+            "type": "AssumedRole", "inScopeOf": {"a": 1}, "invokedBy": "a.amazonaws.com",
+            "sessionContext": {"attributes": {"creationDate": "d", "x": 1}, "invokedBy": "b.amazonaws.com", "assumedRoot": "true"},
+        },
+        "tlsDetails": {"tlsVersion": "TLSv1.3", "keyExchange": "k"},
+        "edgeDeviceDetails": {"b": [2]},
+    });
+    assert_eq!(
+        heard_with(&record(fields), &complete()).get("aws.cloudtrail.unmapped"),
+        json!({
+            "userIdentity": {
+                "inScopeOf": {"a": 1},
+                "sessionContext": {"attributes": {"x": 1}, "invokedBy": "b.amazonaws.com", "assumedRoot": "true"},
+            },
+            "tlsDetails": {"keyExchange": "k"},
+            "edgeDeviceDetails": {"b": [2]},
+        })
+    );
+}
+
+#[test]
+fn a_key_that_occurs_twice_counts_with_its_last_value() {
+    let text = r#"{"eventTime":"x","eventTime":"2024-04-10T14:07:55Z","eventName":"A","eventName":"B","userIdentity":{"type":"Root"},"userIdentity":{"type":"IAMUser","type":"SAMLUser"}}"#;
+    let heard = heard(text);
+    assert_eq!(heard.name, "B");
+    assert_eq!(heard.get("qtrail.identity.class"), "saml_user");
+}
+
+#[test]
+fn a_lone_surrogate_becomes_a_replacement_character() {
+    let text = r#"{"eventTime":"2024-04-10T14:07:55Z","eventName":"A\ud83d","\ud83d":"\udc00"}"#;
+    let heard = heard_with(text, &complete());
+    assert_eq!(heard.name, "A\u{fffd}");
+    assert_eq!(
+        heard.get("aws.cloudtrail.unmapped"),
+        json!({"\u{fffd}": "\u{fffd}"})
+    );
+}
+
+/// Every scalar in a value, as text; numbers and booleans by their JSON.
+fn leaves(value: &Json, out: &mut HashSet<String>) {
+    match value {
+        Json::Null => {}
+        Json::String(text) => {
+            out.insert(text.clone());
+        }
+        Json::Array(items) => items.iter().for_each(|item| leaves(item, out)),
+        Json::Object(entries) => entries.values().for_each(|entry| leaves(entry, out)),
+        scalar => {
+            out.insert(scalar.to_string());
+        }
+    }
+}
+
+/// A value that may stand anywhere in a record.
+fn any_json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        "[a-zA-Z0-9/:.-]{0,12}".prop_map(Json::from),
+        prop::sample::select(
+            &[
+                "true",
+                "q.amazonaws.com",
+                "Role",
+                "arn:aws:sts::1:assumed-role/R/m",
+                "***",
+                "ASIA1"
+            ][..]
+        )
+        .prop_map(Json::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            prop::collection::hash_map(any_key(), inner, 0..6)
+                .prop_map(|map| Json::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// CloudTrail's keys, mostly.
+fn any_key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(&[
+            "userIdentity", "sessionContext", "attributes", "sessionIssuer", "onBehalfOf", "userId",
+            "type", "arn", "principalId", "accountId", "userName", "invokedBy", "creationDate",
+            "mfaAuthenticated", "identityStoreArn", "requestParameters", "responseElements",
+            "resources", "ARN", "tlsDetails", "eventName", "eventSource", "eventID", "errorCode",
+            "sourceIPAddress", "userAgent", "readOnly", "conversationId", "metadata", "awsRegion",
+            "recipientAccountId", "additionalEventData", "eventType", "telemetryEvent", "accessKeyId",
+        ][..]).prop_map(str::to_owned),
+        1 => "[a-z]{1,6}",
+    ]
+}
+
+fn any_record() -> impl Strategy<Value = String> {
+    prop::collection::hash_map(any_key(), any_json(), 0..12)
+        .prop_map(|map| record(Json::Object(map.into_iter().collect())))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn nothing_is_lost_without_a_body(text in any_record()) {
+        let heard = heard_with(&text, &complete());
+        names_of(&heard);
+        let mut found = HashSet::new();
+        for (_, value) in &heard.attributes {
+            leaves(value, &mut found);
+        }
+        found.extend(heard.resource.iter().flatten().cloned());
+        let mut record: Json = serde_json::from_str(&text).expect("JSON");
+        let entries = record.as_object_mut().expect("an object");
+        entries.remove("eventTime");
+        let mut wanted = HashSet::new();
+        leaves(&record, &mut wanted);
+        for leaf in wanted {
+            prop_assert!(found.contains(&leaf), "{leaf:?} of {text}");
+        }
+    }
+
+    #[test]
+    fn any_object_is_an_event_or_a_reason(value in any_json(), maps: bool) {
+        let text = value.to_string();
+        if let Ok(event) = Event::parse(text.as_bytes(), 64) {
+            let placement = Placement::of(&event);
+            let options = Options { maps, ..Options::default() };
+            crate::convert::convert(event, &placement, None, &options, &mut Heard::default());
+        }
+    }
+
+    #[test]
+    fn the_order_of_keys_is_irrelevant(text in any_record()) {
+        let record: serde_json::Map<String, Json> = serde_json::from_str(&text).expect("JSON");
+        let turned: Vec<_> = record.iter().rev().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+        let turned = format!("{{{}}}", turned.join(","));
+        let options = Options { maps: true, ..Options::default() };
+        let [mut one, mut other] = [&text, &turned].map(|text| heard_with(text, &options));
+        (one.body, other.body) = (None, None);
+        if record.get("eventID").and_then(Json::as_str).is_none_or(str::is_empty) {
+            // The ids are those of the bytes.
+            (one.head, other.head) = (String::new(), String::new());
+        }
+        let sorted = |heard: &mut Heard| {
+            for (field, value) in &mut heard.attributes {
+                if field.name == "aws.q.redacted" && let Json::Array(pointers) = value {
+                    pointers.sort_by_key(ToString::to_string);
+                }
+            }
+        };
+        sorted(&mut one);
+        sorted(&mut other);
+        prop_assert_eq!(one, other);
+    }
+}

@@ -1,0 +1,70 @@
+//! What is kept of a value while it is read: its bytes, or, beyond a bound, their hash.
+//!
+//! Enters: offsets into a window. Leaves: evidence. What must hold: what is too long to hold costs
+//! a hash and no memory.
+
+use std::io::Read;
+
+use sha2::{Digest as _, Sha256};
+
+use super::window::Window;
+use crate::reject::Evidence;
+
+/// A piece of the unit that is being read, from its first byte on.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    start: u64,
+    /// The hash of all bytes up to this offset, once they are too many.
+    hashed: Option<(Sha256, u64)>,
+}
+
+impl Held {
+    /// Begins another piece.
+    pub(super) fn begin(&mut self, start: u64) {
+        *self = Held {
+            start,
+            hashed: None,
+        };
+    }
+
+    /// The piece's first byte.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The first byte that is still in the window.
+    pub(super) fn first_held(&self) -> u64 {
+        self.hashed.as_ref().map_or(self.start, |(_, upto)| *upto)
+    }
+
+    /// Lets go of what can go: everything before the piece, and, if it is longer than `bound` by
+    /// now, all of it up to `at`.
+    pub(super) fn bound<R: Read>(&mut self, window: &mut Window<R>, at: u64, bound: usize) {
+        let at = at.max(self.first_held());
+        if self.hashed.is_none() && at - self.start > bound as u64 {
+            self.hashed = Some((Sha256::new(), self.start));
+        }
+        if let Some((hash, upto)) = &mut self.hashed {
+            hash.update(window.slice(*upto, at));
+            *upto = at;
+        }
+        window.release(self.first_held());
+    }
+
+    /// What is kept of the piece if it ends here: its bytes if they are no more than `most`.
+    pub(super) fn evidence<R: Read>(&self, window: &Window<R>, end: u64, most: usize) -> Evidence {
+        let length = end - self.start;
+        if self.hashed.is_none() && length <= most as u64 {
+            return Evidence::Bytes(window.slice(self.start, end).to_vec());
+        }
+        let mut hash = match &self.hashed {
+            Some((hash, _)) => hash.clone(),
+            None => Sha256::new(),
+        };
+        hash.update(window.slice(self.first_held(), end));
+        Evidence::Digest {
+            sha256: hash.finalize().into(),
+            length,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The outermost keys that tell what a JSON object is.
+
+use std::ops::BitOrAssign;
+
+/// A set of known keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keys(u32);
+
+impl Keys {
+    pub(super) const NONE: Keys = Keys(0);
+    /// Any field that every kind of CloudTrail event has at least one of.
+    pub(super) const EVENT: Keys = Keys(1);
+    /// Any key that occurs in what carries events, and never in an event.
+    pub(super) const WRAPPER: Keys = Keys(1 << 1);
+    pub(super) const RECORDS: Keys = Keys(1 << 2);
+    pub(super) const EVENTS: Keys = Keys(1 << 3);
+    pub(super) const LOG_EVENTS: Keys = Keys(1 << 4);
+    pub(super) const ROWS: Keys = Keys(1 << 5);
+    /// `records`, in lower case.
+    pub(super) const DELIVERED: Keys = Keys(1 << 6);
+    pub(super) const LOG_FILES: Keys = Keys(1 << 7);
+    pub(super) const DIGEST_END: Keys = Keys(1 << 8);
+    /// `data`, where Firehose puts a record.
+    pub(super) const DATA: Keys = Keys(1 << 9);
+    /// `requestId`, which Firehose writes before its records.
+    pub(super) const REQUEST: Keys = Keys(1 << 10);
+
+    const CONTAINERS: Keys = Keys(
+        Self::RECORDS.0 | Self::EVENTS.0 | Self::LOG_EVENTS.0 | Self::ROWS.0 | Self::DELIVERED.0,
+    );
+
+    /// What a key tells, as it is written in the text.
+    pub(super) fn of(key: &[u8]) -> Keys {
+        match key {
+            b"eventVersion" | b"eventName" | b"eventSource" | b"eventID" | b"eventTime"
+            | b"eventType" | b"eventCategory" => Keys::EVENT,
+            b"Records" => Keys::RECORDS,
+            b"Events" => Keys::EVENTS,
+            b"logEvents" => Keys::LOG_EVENTS,
+            b"QueryResultRows" => Keys::ROWS,
+            b"records" => Keys::DELIVERED,
+            b"logFiles" => Keys::LOG_FILES,
+            b"digestEndTime" => Keys::DIGEST_END,
+            b"data" => Keys::DATA,
+            b"requestId" => Keys::REQUEST,
+            b"detail-type" | b"CloudTrailEvent" | b"awslogs" | b"kinesis" | b"s3" | b"body"
+            | b"Sns" | b"messageId" | b"Message" | b"messageType" | b"message" => Keys::WRAPPER,
+            _ => Keys::NONE,
+        }
+    }
+
+    /// Whether any of these is in the set.
+    pub(super) fn any(self, of: Keys) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    pub(super) fn is_container(self) -> bool {
+        self.any(Keys::CONTAINERS)
+    }
+
+    /// Whether the object is an event, without a closer look.
+    pub(super) fn is_plain_event(self) -> bool {
+        self == Keys::EVENT
+    }
+}
+
+impl BitOrAssign for Keys {
+    fn bitor_assign(&mut self, other: Keys) {
+        self.0 |= other.0;
+    }
+}

@@ -1,0 +1,390 @@
+//! The records of one unit, whatever they are wrapped in.
+//!
+//! Enters: a reader and [`Limits`]. Leaves: [`Item`]s, asked for one at a time. What must hold: a
+//! record of a plain container is lent from the window, never copied; an inner text (a string, base64,
+//! gzip) is walked like a unit of its own, to a bounded depth, and its items stand where the outermost
+//! element stands.
+
+use std::io::{self, Cursor, Read};
+
+use sha2::{Digest as _, Sha256};
+
+use super::containers::{Verdict, classify, decode};
+use super::scan::{Scanner, Step};
+use super::walk::{Bounds, Found, Value, Walk};
+use super::window::FIRST_BYTES;
+use super::{Item, Limits};
+use crate::reject::{Evidence, Position, Reason, Reject};
+
+/// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
+const DEEPEST_INNER: usize = 4;
+/// A value is held as a whole up to so many times the size of an event, as it may be an envelope
+/// around one, or an event whose every quote is escaped twice.
+const VALUE_FACTOR: usize = 4;
+
+/// The records of one unit, read as they are asked for.
+#[derive(Debug)]
+pub struct Records<R> {
+    limits: Limits,
+    unit: Walk<R>,
+    /// The texts inside the unit that are being walked, innermost last.
+    inner: Vec<Walk<Cursor<Vec<u8>>>>,
+    /// The outermost element that carries them.
+    outermost: Position,
+    /// Inflated bytes of all inner texts.
+    inner_bytes: u64,
+    /// A record that stands in no window.
+    made: Vec<u8>,
+    index: u64,
+    ended: bool,
+}
+
+/// Where the bytes of the next record are.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Window(u64, u64),
+    Made,
+}
+
+/// What to do about something found; holds no borrow.
+enum Action {
+    Yield(Place),
+    Reject(Reject),
+    Skip(super::Skipped),
+    Descend(Vec<u8>),
+    Continue,
+}
+
+impl<R: Read> Records<R> {
+    pub(super) fn new(unit: R, limits: &Limits) -> Self {
+        Records {
+            unit: Walk::new(unit, FIRST_BYTES, bounds(limits, limits.inflated_bytes)),
+            limits: limits.clone(),
+            inner: Vec::new(),
+            outermost: Position::default(),
+            inner_bytes: 0,
+            made: Vec::new(),
+            index: 0,
+            ended: false,
+        }
+    }
+
+    /// The next item; `None` at the end.
+    ///
+    /// A unit that ends in the middle (of a record, of a gzip stream) yields, last, one reject
+    /// with [`crate::reject::Reason::Truncated`]: the caller decides whether to wait for more.
+    ///
+    /// # Errors
+    /// What the reader itself answers; never for the bytes it delivered.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
+        while !self.ended {
+            let found = match self.inner.last_mut() {
+                Some(walk) => walk.step()?,
+                None => self.unit.step()?,
+            };
+            let action = self.decide(found);
+            match self.within_events(action) {
+                Action::Continue => {}
+                Action::Descend(text) => self.descend(text),
+                Action::Skip(skipped) => return Ok(Some(Item::Skipped(skipped))),
+                Action::Reject(reject) => {
+                    self.index += 1;
+                    return Ok(Some(Item::Reject(reject)));
+                }
+                Action::Yield(place) => {
+                    let position = self.position(place);
+                    self.index += 1;
+                    let bytes = self.bytes(place);
+                    return Ok(Some(Item::Record { position, bytes }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Inflated bytes up to which every record was yielded, on a boundary between top-level
+    /// values: where a follower of appended lines resumes.
+    pub fn resume_offset(&self) -> u64 {
+        if self.inner.is_empty() {
+            self.unit.boundary()
+        } else {
+            self.unit.last_top()
+        }
+    }
+
+    /// Inflated bytes read so far.
+    pub fn inflated_bytes(&self) -> u64 {
+        self.unit.read_bytes()
+    }
+
+    /// Bytes of memory that the windows take.
+    #[doc(hidden)]
+    pub fn window_bytes(&self) -> usize {
+        let inner: usize = self.inner.iter().map(Walk::capacity).sum();
+        self.unit.capacity() + inner + self.made.capacity()
+    }
+
+    fn decide(&mut self, found: Found) -> Action {
+        match found {
+            Found::End => {
+                match self.inner.pop() {
+                    Some(walk) => self.inner_bytes += walk.read_bytes(),
+                    None => self.ended = true,
+                }
+                Action::Continue
+            }
+            Found::Skipped(skipped) => Action::Skip(skipped),
+            Found::Reject {
+                start,
+                end,
+                reason,
+                evidence,
+            } => Action::Reject(self.reject(start, end, reason, evidence)),
+            Found::Base64(start, end) => {
+                self.stand(start, end);
+                match decode(self.slice(start, end)) {
+                    Some(text) => self.inside(start, end, text),
+                    None => {
+                        let detail = "text that is neither JSON nor base64".to_owned();
+                        self.refuse(start, end, Reason::NotCloudTrail { detail })
+                    }
+                }
+            }
+            Found::Value(value) => self.judge(value),
+        }
+    }
+
+    /// The end instead, where the unit holds more events than it may.
+    fn within_events(&mut self, action: Action) -> Action {
+        let position = match &action {
+            _ if self.index < self.limits.events => return action,
+            Action::Yield(place) => self.position(*place),
+            Action::Reject(reject) if reject.evidence != Evidence::Unit => reject.position,
+            _ => return action,
+        };
+        self.ended = true;
+        let limit = self.limits.events;
+        Action::Reject(Reject {
+            position,
+            reason: Reason::TooManyEvents { limit },
+            evidence: Evidence::Unit,
+        })
+    }
+
+    fn judge(&mut self, value: Value) -> Action {
+        let (start, end) = (value.start, value.end);
+        self.stand(start, end);
+        let bytes = self.slice(start, end);
+        match classify(bytes, value.keys, value.within) {
+            Verdict::Record(record) if record.len() == bytes.len() => {
+                self.record(start, end, value.deepest)
+            }
+            Verdict::Record(record) => {
+                let deepest = depth(record);
+                let from = start + offset_in(bytes, record);
+                self.record(from, from + record.len() as u64, deepest)
+            }
+            Verdict::Made(record) => self.made(start, end, record),
+            Verdict::Inner(text) => self.inside(start, end, text),
+            Verdict::Skip(skipped) => Action::Skip(skipped),
+            Verdict::PromptLog => {
+                match self.inner.last_mut() {
+                    Some(walk) => walk.ignore_container(),
+                    None => self.unit.ignore_container(),
+                }
+                Action::Skip(super::Skipped::PromptLog)
+            }
+            Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
+                self.refuse(start, end, self.too_deep())
+            }
+            Verdict::Refuse(detail) => self.refuse(start, end, Reason::NotCloudTrail { detail }),
+        }
+    }
+
+    /// A record that stands in the window.
+    fn record(&mut self, start: u64, end: u64, deepest: usize) -> Action {
+        match self.objection((end - start) as usize, deepest) {
+            Some(reason) => self.refuse(start, end, reason),
+            None => Action::Yield(Place::Window(start, end)),
+        }
+    }
+
+    /// A record of its own, carried by what stands in the window.
+    fn made(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
+        match self.objection(record.len(), depth(&record)) {
+            Some(reason) => {
+                let evidence = self.evidence(&record);
+                Action::Reject(self.reject(start, end, reason, evidence))
+            }
+            None => {
+                self.made = record;
+                Action::Yield(Place::Made)
+            }
+        }
+    }
+
+    /// A text that is a record, or has records in it.
+    fn inside(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
+        let mut scanner = Scanner::new();
+        if let Step::Done(length) = scanner.feed(&text)
+            && length == text.len()
+            && scanner.keys().is_plain_event()
+        {
+            return self.made(start, end, text);
+        }
+        if text.trim_ascii().is_empty() {
+            let detail = "an empty text where an event was expected".to_owned();
+            return self.refuse(start, end, Reason::NotCloudTrail { detail });
+        }
+        if self.inner.len() == DEEPEST_INNER {
+            let detail = format!("envelopes nest more than {DEEPEST_INNER} deep");
+            return self.refuse(start, end, Reason::NotCloudTrail { detail });
+        }
+        Action::Descend(text)
+    }
+
+    fn descend(&mut self, text: Vec<u8>) {
+        let spent: u64 = self.inner.iter().map(Walk::read_bytes).sum();
+        let left = self
+            .limits
+            .inflated_bytes
+            .saturating_sub(self.inner_bytes + spent);
+        let first = text.len().min(FIRST_BYTES);
+        self.inner.push(Walk::new(
+            Cursor::new(text),
+            first,
+            bounds(&self.limits, left),
+        ));
+    }
+
+    /// Why a well-formed record is refused all the same.
+    fn objection(&self, length: usize, deepest: usize) -> Option<Reason> {
+        if deepest > self.limits.depth as usize {
+            return Some(self.too_deep());
+        }
+        let limit = self.limits.event_bytes;
+        (length > limit).then_some(Reason::EventTooLarge {
+            limit: limit as u64,
+        })
+    }
+
+    fn too_deep(&self) -> Reason {
+        Reason::TooDeep {
+            limit: self.limits.depth,
+        }
+    }
+
+    fn refuse(&self, start: u64, end: u64, reason: Reason) -> Action {
+        let evidence = self.evidence(self.slice(start, end));
+        Action::Reject(self.reject(start, end, reason, evidence))
+    }
+
+    fn evidence(&self, bytes: &[u8]) -> Evidence {
+        if bytes.len() <= self.limits.event_bytes {
+            return Evidence::Bytes(bytes.to_vec());
+        }
+        Evidence::Digest {
+            sha256: Sha256::digest(bytes).into(),
+            length: bytes.len() as u64,
+        }
+    }
+
+    fn reject(&self, start: u64, end: u64, reason: Reason, evidence: Evidence) -> Reject {
+        let position = self.position(Place::Window(start, end));
+        if self.inner.is_empty() {
+            return Reject {
+                position,
+                reason,
+                evidence,
+            };
+        }
+        let carrier = || {
+            let end = self.outermost.offset + self.outermost.length;
+            self.evidence(self.unit.slice(self.outermost.offset, end))
+        };
+        Reject {
+            position,
+            reason: seen_from_outside(reason, position.offset),
+            evidence: match evidence {
+                Evidence::Unit => carrier(),
+                evidence => evidence,
+            },
+        }
+    }
+
+    /// Remembers the outermost element.
+    fn stand(&mut self, start: u64, end: u64) {
+        if self.inner.is_empty() {
+            self.outermost = Position {
+                index: 0,
+                offset: start,
+                length: end - start,
+            };
+        }
+    }
+
+    fn position(&self, place: Place) -> Position {
+        let index = self.index;
+        match place {
+            Place::Window(start, end) if self.inner.is_empty() => Position {
+                index,
+                offset: start,
+                length: end - start,
+            },
+            _ => Position {
+                index,
+                ..self.outermost
+            },
+        }
+    }
+
+    fn bytes(&self, place: Place) -> &[u8] {
+        match place {
+            Place::Window(start, end) => self.slice(start, end),
+            Place::Made => &self.made,
+        }
+    }
+
+    fn slice(&self, start: u64, end: u64) -> &[u8] {
+        match self.inner.last() {
+            Some(walk) => walk.slice(start, end),
+            None => self.unit.slice(start, end),
+        }
+    }
+}
+
+fn bounds(limits: &Limits, inflated_bytes: u64) -> Bounds {
+    Bounds {
+        value_bytes: limits.event_bytes.saturating_mul(VALUE_FACTOR),
+        evidence_bytes: limits.event_bytes,
+        inflated_bytes,
+    }
+}
+
+/// A reason from inside an element, as it is for the unit: bytes count from the unit's start, and
+/// a text that ends in the middle does not mean that the unit does.
+fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
+    match reason {
+        Reason::NotJson { at, detail } => Reason::NotJson {
+            at: offset,
+            detail: format!("{detail} (at byte {at} of the text inside)"),
+        },
+        Reason::Truncated { what, at } => Reason::NotJson {
+            at: offset,
+            detail: format!("the text inside ends in the middle of a {what} (at its byte {at})"),
+        },
+        reason => reason,
+    }
+}
+
+fn depth(value: &[u8]) -> usize {
+    let mut scanner = Scanner::new();
+    scanner.feed(value);
+    scanner.deepest()
+}
+
+/// Where a part of a slice begins in it.
+fn offset_in(whole: &[u8], part: &[u8]) -> u64 {
+    (part.as_ptr().addr() - whole.as_ptr().addr()) as u64
+}

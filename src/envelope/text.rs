@@ -1,0 +1,184 @@
+//! Looking into a JSON value that is known to be well-formed.
+//!
+//! Enters: a value's bytes. Leaves: its outermost fields, its elements, the content of a string.
+//! What must hold: nothing panics on what is not well-formed after all, or cut; it is read as far
+//! as it goes.
+
+use super::scan::{Scanner, Step, plain_run};
+
+/// The outermost keys of an object, decoded, with their values. Of an object that is cut, those
+/// whose values are complete.
+pub(super) fn fields(object: &[u8]) -> Vec<(Vec<u8>, &[u8])> {
+    let mut fields = Vec::new();
+    let mut rest = after(object, b'{');
+    while let Some((key, tail)) = take(rest) {
+        let Some((value, tail)) = take(after(tail, b':')) else {
+            break;
+        };
+        fields.push((unescape(key), value));
+        rest = after(tail, b',');
+    }
+    fields
+}
+
+/// The elements of an array.
+pub(super) fn elements(array: &[u8]) -> Vec<&[u8]> {
+    let mut elements = Vec::new();
+    let mut rest = after(array, b'[');
+    while let Some((element, tail)) = take(rest) {
+        elements.push(element);
+        rest = after(tail, b',');
+    }
+    elements
+}
+
+/// Whether the bytes are one JSON value with nothing but white space around it.
+pub(super) fn is_one_value(bytes: &[u8]) -> bool {
+    take(bytes).is_some_and(|(_, tail)| tail.trim_ascii().is_empty())
+}
+
+/// The first key of an object, as it is written, quotes left out.
+pub(super) fn first_key(object: &[u8]) -> Option<&[u8]> {
+    let text = after(object, b'{').trim_ascii_start().strip_prefix(b"\"")?;
+    let end = plain_run(text, 0);
+    (text.get(end) == Some(&b'"')).then(|| &text[..end])
+}
+
+/// What a string's text stands for. A lone surrogate becomes U+FFFD. Not a string: nothing.
+pub(super) fn unescape(string: &[u8]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(string.len());
+    let Some(mut rest) = string.strip_prefix(b"\"") else {
+        return content;
+    };
+    loop {
+        let run = memchr::memchr2(b'\\', b'"', rest).unwrap_or(rest.len());
+        content.extend_from_slice(&rest[..run]);
+        let [b'\\', escape, tail @ ..] = &rest[run..] else {
+            return content;
+        };
+        rest = tail;
+        content.push(match escape {
+            b'b' => 8,
+            b't' => b'\t',
+            b'n' => b'\n',
+            b'f' => 12,
+            b'r' => b'\r',
+            b'u' => {
+                let decoded;
+                (decoded, rest) = code_point(rest);
+                content.extend_from_slice(decoded.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            other => *other,
+        });
+    }
+}
+
+/// The character after `\u`, together with a second escape where it takes two.
+fn code_point(text: &[u8]) -> (char, &[u8]) {
+    let (Some(first), rest) = hex4(text) else {
+        return (char::REPLACEMENT_CHARACTER, text);
+    };
+    if let (0xd800..0xdc00, Some(low)) = (first, rest.strip_prefix(b"\\u"))
+        && let (Some(second @ 0xdc00..0xe000), tail) = hex4(low)
+    {
+        let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return (
+            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+            tail,
+        );
+    }
+    (
+        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+        rest,
+    )
+}
+
+fn hex4(text: &[u8]) -> (Option<u32>, &[u8]) {
+    let Some((digits, rest)) = text.split_first_chunk::<4>() else {
+        return (None, text);
+    };
+    let value = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    (value, rest)
+}
+
+/// What follows a byte that may be there, white space before it left out.
+fn after(text: &[u8], byte: u8) -> &[u8] {
+    let text = text.trim_ascii_start();
+    text.strip_prefix(&[byte]).unwrap_or(text)
+}
+
+/// A value and what follows it.
+fn take(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = text.trim_ascii_start();
+    let mut scanner = Scanner::new();
+    match scanner.feed(text) {
+        Step::Done(end) => Some(text.split_at(end)),
+        _ if scanner.is_complete_at_end() => Some((text, &[])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_decode_as_serde_json_decodes_them() {
+        for text in [
+            r#""""#,
+            r#""plain""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""\u0041\u00e9\u20ac\ud83d\ude00\u0000""#,
+            r#""a😀é""#,
+        ] {
+            let expected: String = serde_json::from_str(text).unwrap();
+            assert_eq!(unescape(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_becomes_the_replacement_character() {
+        for text in [
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\u0041""#,
+        ] {
+            let content = String::from_utf8(unescape(text.as_bytes())).unwrap();
+            assert!(content.starts_with('\u{fffd}'), "{text}");
+            assert_eq!(
+                content.chars().count(),
+                if text.len() == 8 { 1 } else { 2 },
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn fields_are_read_as_far_as_an_object_goes() {
+        let whole = br#" { "a" : 1 , "b\u0063":"x,}","d":[{"e":2}] } "#;
+        let names = |text| -> Vec<_> { fields(text).into_iter().map(|(key, _)| key).collect() };
+        assert_eq!(names(whole), [&b"a"[..], b"bc", b"d"]);
+        assert_eq!(fields(whole)[1].1, b"\"x,}\"");
+        assert_eq!(names(&whole[..30]), [&b"a"[..], b"bc"]);
+        for cut in 0..whole.len() {
+            fields(&whole[..cut]);
+            elements(&whole[..cut]);
+            first_key(&whole[..cut]);
+            unescape(&whole[..cut]);
+        }
+    }
+
+    #[test]
+    fn elements_are_those_of_the_outermost_array() {
+        assert_eq!(
+            elements(b"[1, [2,3] ,{\"a\":[4]}]"),
+            [&b"1"[..], b"[2,3]", b"{\"a\":[4]}"]
+        );
+        assert!(elements(b"[]").is_empty());
+    }
+}

@@ -1,0 +1,435 @@
+//! From bytes to the values that stand where events stand: at the top level, or in a container.
+//!
+//! Enters: a reader. Leaves: [`Found`], one value at a time, in the order of the bytes. What must
+//! hold: a container of any size is walked in a bounded window; a value counts only if what follows
+//! it is what may follow a value (a brace too many in the middle of a record would otherwise leave
+//! its first half as a record); after an error, reading resumes as [`super::resume`] says, and the
+//! container goes on.
+//!
+//! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
+//! that a reader's error in the middle loses nothing.
+
+mod follow;
+mod lost;
+
+use std::io::{self, Read};
+
+use super::Skipped;
+use super::containers::{Container, is_control_message};
+use super::held::Held;
+use super::keys::Keys;
+use super::scan::{DEEPEST, Scanner, Step};
+use super::window::Window;
+use crate::reject::{Evidence, Reason};
+
+/// What CloudTrail writes to a topic when it is set up.
+const VALIDATION_MESSAGE: &[u8] = b"CloudTrail validation message.";
+/// What the base64 text of a gzip stream begins with.
+const GZIP_IN_BASE64: &[u8] = b"H4sI";
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What a walk comes upon. Offsets count the walk's own inflated bytes.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A well-formed value; its bytes are in the window.
+    Value(Value),
+    /// A text in base64, without quotes; its bytes are in the window.
+    Base64(u64, u64),
+    /// Something that cannot be had.
+    Reject {
+        start: u64,
+        end: u64,
+        reason: Reason,
+        evidence: Evidence,
+    },
+    /// Something well known, without events.
+    Skipped(Skipped),
+    /// Nothing more.
+    End,
+}
+
+/// A well-formed value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    pub start: u64,
+    pub end: u64,
+    pub keys: Keys,
+    pub deepest: usize,
+    pub within: Option<Container>,
+}
+
+/// A container that is being walked.
+#[derive(Debug)]
+struct Frame {
+    container: Container,
+    /// The object around it, to go on with behind the array.
+    object: Option<Scanner>,
+    /// The key that its records begin with.
+    first_key: Option<Vec<u8>>,
+    /// Its elements are known to be nothing of CloudTrail's.
+    ignored: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Start,
+    /// Between top-level values.
+    Top,
+    /// Between the elements of a container.
+    Between,
+    /// Inside a value.
+    Value,
+    /// After a value: does it count?
+    Follow,
+    /// Inside a top-level text in base64.
+    Word,
+    /// Looking for the next record after an error.
+    Resume(Reason),
+    /// At the end; a fault is still to be told.
+    Fault,
+    End,
+}
+
+/// Bounds on a walk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The longest value that is held as a whole.
+    pub value_bytes: usize,
+    /// The longest evidence that is kept.
+    pub evidence_bytes: usize,
+    /// Inflated bytes.
+    pub inflated_bytes: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Walk<R> {
+    window: Window<R>,
+    bounds: Bounds,
+    phase: Phase,
+    frame: Option<Frame>,
+    scanner: Scanner,
+    /// The first byte not yet dealt with.
+    at: u64,
+    /// The value, or the broken piece, that is being read.
+    held: Held,
+    /// Where the top-level value began.
+    top: u64,
+    /// A container was entered in the top-level object.
+    entered: bool,
+    /// The top-level object is one of these, whatever else is in it.
+    known: Option<Skipped>,
+    /// Resumed in the middle of a lost container: its commas and its end may follow.
+    adrift: bool,
+    /// There is anything but white space.
+    any: bool,
+}
+
+impl<R: Read> Walk<R> {
+    pub(super) fn new(reader: R, first: usize, bounds: Bounds) -> Self {
+        Walk {
+            window: Window::new(reader, first, bounds.inflated_bytes),
+            bounds,
+            phase: Phase::Start,
+            frame: None,
+            scanner: Scanner::new(),
+            at: 0,
+            held: Held::default(),
+            top: 0,
+            entered: false,
+            known: None,
+            adrift: false,
+            any: false,
+        }
+    }
+
+    /// The bytes between two offsets of what was found last.
+    pub(super) fn slice(&self, start: u64, end: u64) -> &[u8] {
+        self.window.slice(start, end)
+    }
+
+    /// Inflated bytes read so far.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.window.end()
+    }
+
+    /// Up to where all top-level values are done.
+    pub(super) fn boundary(&self) -> u64 {
+        match self.phase {
+            Phase::Top => self.at,
+            _ => self.top,
+        }
+    }
+
+    /// Where the top-level value that was found last began.
+    pub(super) fn last_top(&self) -> u64 {
+        self.top
+    }
+
+    /// Bytes of memory that the walk takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.window.capacity()
+    }
+
+    /// The rest of this container is of no interest.
+    pub(super) fn ignore_container(&mut self) {
+        if let Some(frame) = &mut self.frame {
+            frame.ignored = true;
+        }
+    }
+
+    /// Goes on to the next thing.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub(super) fn step(&mut self) -> io::Result<Found> {
+        loop {
+            let found = match self.phase {
+                Phase::Start => self.start()?,
+                Phase::Top => self.top()?,
+                Phase::Between => self.between()?,
+                Phase::Value => self.value()?,
+                Phase::Follow => self.follow()?,
+                Phase::Word => self.word()?,
+                Phase::Resume(_) => self.resume()?,
+                Phase::Fault => self.fault(),
+                Phase::End => Some(Found::End),
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn start(&mut self) -> io::Result<Option<Found>> {
+        if self.holds(BOM)? {
+            self.at += BOM.len() as u64;
+        }
+        self.phase = Phase::Top;
+        Ok(None)
+    }
+
+    fn top(&mut self) -> io::Result<Option<Found>> {
+        let adrift = self.adrift;
+        let Some(byte) = self.skip(|b| is_space(b) || b == b',' || (adrift && b == b'}'))? else {
+            self.top = self.at;
+            let empty = (!self.any).then_some(Found::Skipped(Skipped::Empty));
+            return Ok(self.fault().or(empty));
+        };
+        self.top = self.at;
+        self.any = true;
+        match byte {
+            b']' if self.adrift => {
+                self.at += 1;
+                return Ok(None);
+            }
+            b'[' => {
+                self.at += 1;
+                self.enter(Container::Array, None);
+                return Ok(None);
+            }
+            b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
+            b'C' if self.holds(VALIDATION_MESSAGE)? => {
+                self.at += VALIDATION_MESSAGE.len() as u64;
+                return Ok(Some(Found::Skipped(Skipped::ValidationMessage)));
+            }
+            _ => self.phase = Phase::Value,
+        }
+        (self.entered, self.known) = (false, None);
+        self.scanner.restart(true);
+        self.held.begin(self.at);
+        Ok(None)
+    }
+
+    fn enter(&mut self, container: Container, object: Option<Scanner>) {
+        self.frame = Some(Frame {
+            container,
+            object,
+            first_key: None,
+            ignored: false,
+        });
+        self.phase = Phase::Between;
+    }
+
+    fn between(&mut self) -> io::Result<Option<Found>> {
+        let byte = self.skip(|b| is_space(b) || b == b',')?;
+        match byte {
+            None => return Ok(Some(self.ends_early("file", Evidence::Unit))),
+            Some(b']') => {
+                self.at += 1;
+                match self.frame.take().and_then(|frame| frame.object) {
+                    Some(object) => {
+                        self.scanner = object;
+                        self.scanner.pass();
+                        self.held.begin(self.at);
+                        self.phase = Phase::Value;
+                    }
+                    None => self.phase = Phase::Top,
+                }
+            }
+            Some(_) => {
+                self.scanner.restart(false);
+                self.held.begin(self.at);
+                self.phase = Phase::Value;
+            }
+        }
+        Ok(None)
+    }
+
+    fn value(&mut self) -> io::Result<Option<Found>> {
+        loop {
+            match self.scanner.feed(self.window.from(self.at)) {
+                Step::Done(end) => {
+                    self.at += end as u64;
+                    self.phase = Phase::Follow;
+                    return Ok(None);
+                }
+                Step::Container(start) => {
+                    self.at += start as u64;
+                    self.container();
+                    if self.phase == Phase::Between {
+                        return Ok(None);
+                    }
+                }
+                Step::Error(byte, detail) => {
+                    self.at += byte as u64;
+                    let too_deep = self.scanner.deepest() >= DEEPEST;
+                    self.broken(if too_deep {
+                        Reason::TooDeep {
+                            limit: DEEPEST as u32,
+                        }
+                    } else {
+                        not_json(self.at, detail)
+                    });
+                    return Ok(None);
+                }
+                Step::More(used) => {
+                    self.at += used as u64;
+                    self.held
+                        .bound(&mut self.window, self.at, self.bounds.value_bytes);
+                    if !self.window.fill()? {
+                        return Ok(self.value_ends_early());
+                    }
+                }
+            }
+        }
+    }
+
+    /// An array under a key that events come in begins at `at`.
+    fn container(&mut self) {
+        if self.is_holdable(self.at) {
+            let beginning = self.window.slice(self.held.start(), self.at);
+            let log_events = self.scanner.last_key() == Keys::LOG_EVENTS;
+            if log_events && is_control_message(beginning) {
+                self.known = Some(Skipped::ControlMessage);
+                self.scanner.stop_no_more();
+                return;
+            }
+        }
+        self.entered = true;
+        self.at += 1;
+        let object = std::mem::replace(&mut self.scanner, Scanner::new());
+        self.enter(
+            Container::under(object.last_key(), object.keys()),
+            Some(object),
+        );
+    }
+
+    /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
+    /// depends on how the bytes came.)
+    fn is_holdable(&self, end: u64) -> bool {
+        end - self.held.start() <= self.bounds.value_bytes as u64
+    }
+
+    fn value_ends_early(&mut self) -> Option<Found> {
+        if self.scanner.is_complete_at_end() {
+            self.phase = Phase::Follow;
+            return None;
+        }
+        if self.frame.is_none() && self.entered {
+            return Some(self.ends_early("file", Evidence::Unit));
+        }
+        let evidence =
+            self.held
+                .evidence(&self.window, self.window.end(), self.bounds.evidence_bytes);
+        Some(self.ends_early("record", evidence))
+    }
+
+    /// A top-level text in base64.
+    fn word(&mut self) -> io::Result<Option<Found>> {
+        let start = self.held.start();
+        let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+        let found = self.skip(|b| !is_end(b))?;
+        if self.at - start > self.bounds.value_bytes as u64
+            || found.is_some_and(|b| !is_space(b) && b != b',')
+        {
+            self.broken(not_json(start, "expected a value"));
+            return Ok(None);
+        }
+        self.phase = Phase::Top;
+        Ok(Some(Found::Base64(start, self.at)))
+    }
+
+    /// Moves on over bytes like these; the first other one.
+    fn skip(&mut self, like: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
+        loop {
+            let bytes = self.window.from(self.at);
+            let count = bytes.iter().take_while(|&&b| like(b)).count();
+            let next = bytes.get(count).copied();
+            self.at += count as u64;
+            if next.is_some() {
+                return Ok(next);
+            }
+            if self.phase == Phase::Word
+                && self.at - self.held.start() > self.bounds.value_bytes as u64
+            {
+                return Ok(None);
+            }
+            self.release();
+            if !self.window.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The byte so far behind `at`.
+    fn peek(&mut self, ahead: usize) -> io::Result<Option<u8>> {
+        loop {
+            if let Some(&byte) = self.window.from(self.at).get(ahead) {
+                return Ok(Some(byte));
+            }
+            self.release();
+            if !self.window.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lets go of what was dealt with.
+    fn release(&mut self) {
+        self.window.release(match self.phase {
+            Phase::Follow | Phase::Word => self.held.first_held(),
+            _ => self.at,
+        });
+    }
+
+    /// Whether this text stands at `at`.
+    fn holds(&mut self, text: &[u8]) -> io::Result<bool> {
+        for (ahead, byte) in text.iter().enumerate() {
+            if self.peek(ahead)? != Some(*byte) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+fn not_json(at: u64, detail: &str) -> Reason {
+    Reason::NotJson {
+        at,
+        detail: detail.to_owned(),
+    }
+}

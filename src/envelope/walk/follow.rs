@@ -1,0 +1,105 @@
+//! Whether a value that ended counts, and what it is then.
+//!
+//! What must hold: nothing is taken as read before the bytes behind it were looked at.
+
+use std::io::{self, Read};
+
+use super::{Found, Phase, Value, Walk, is_space, not_json};
+use crate::envelope::Skipped;
+use crate::envelope::keys::Keys;
+use crate::envelope::text::first_key;
+use crate::reject::Reason;
+
+/// White space after a value that is looked through for what follows it.
+const LONGEST_GAP: usize = 4 << 10;
+/// The longest first key that is learned from a good record.
+const LONGEST_KEY: usize = 32;
+
+impl<R: Read> Walk<R> {
+    /// A value ended at `at`: judges it by what follows.
+    pub(super) fn follow(&mut self) -> io::Result<Option<Found>> {
+        if let Some(gap) = self.misplaced()? {
+            self.at += gap as u64;
+            let at = self.at;
+            self.broken(not_json(at, "a record ends here, and yet it goes on"));
+            return Ok(None);
+        }
+        let (start, end) = (self.held.start(), self.at);
+        let within = self.frame.as_ref().map(|frame| frame.container);
+        if within.is_some() {
+            self.phase = Phase::Between;
+        } else {
+            self.phase = Phase::Top;
+            self.take_line_end();
+        }
+        if within.is_none() && self.entered || self.frame.as_ref().is_some_and(|f| f.ignored) {
+            return Ok(None);
+        }
+        let keys = self.scanner.keys();
+        if !self.is_holdable(end) {
+            let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
+            let known = self.known.or(digest.then_some(Skipped::Digest));
+            if let Some(known) = known {
+                return Ok(Some(Found::Skipped(known)));
+            }
+            let evidence = self.held.evidence(&self.window, end, 0);
+            return Ok(Some(Found::Reject {
+                start,
+                end,
+                reason: Reason::EventTooLarge {
+                    limit: self.bounds.evidence_bytes as u64,
+                },
+                evidence,
+            }));
+        }
+        self.learn(start, end);
+        Ok(Some(Found::Value(Value {
+            start,
+            end,
+            keys,
+            deepest: self.scanner.deepest(),
+            within,
+        })))
+    }
+
+    /// Where, after the value that ended at `at`, something stands that cannot follow a value.
+    fn misplaced(&mut self) -> io::Result<Option<usize>> {
+        let in_container = self.frame.is_some();
+        let (mut gap, mut comma) = (0, false);
+        loop {
+            let Some(byte) = self.peek(gap)? else {
+                return Ok(None);
+            };
+            match byte {
+                b'\n' if !in_container => return Ok(None),
+                b',' if !comma => comma = true,
+                _ if is_space(byte) && gap < LONGEST_GAP => {}
+                b'"' => return Ok(Some(gap)),
+                b'}' | b':' if !comma => return Ok(Some(gap)),
+                _ => return Ok(None),
+            }
+            gap += 1;
+        }
+    }
+
+    /// Takes the end of the line, if it was read already, as part of the top-level value before it.
+    fn take_line_end(&mut self) {
+        let rest = self.window.from(self.at);
+        let spaces = rest
+            .iter()
+            .take_while(|&&b| matches!(b, b' ' | b'\t' | b'\r'))
+            .count();
+        if rest.get(spaces) == Some(&b'\n') {
+            self.at += spaces as u64 + 1;
+        }
+    }
+
+    fn learn(&mut self, start: u64, end: u64) {
+        if let Some(frame) = &mut self.frame
+            && frame.first_key.is_none()
+        {
+            let key = first_key(self.window.slice(start, end)).unwrap_or_default();
+            frame.first_key = (key.len() <= LONGEST_KEY).then(|| key.to_vec());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A sliding window over a unit's inflated bytes.
+//!
+//! Enters: a reader. Leaves: slices, addressed by their offset in the unit. What must hold: what
+//! lies behind the released offset may go, so the memory is that of the longest piece held, plus
+//! one read.
+
+use std::io::{self, Read};
+
+use super::gzip::{Delivered, Fault, Inflate};
+
+/// The window's first size; it doubles as long as what is held does not fit.
+pub(super) const FIRST_BYTES: usize = 128 << 10;
+
+#[derive(Debug)]
+pub(super) struct Window<R> {
+    source: Inflate<R>,
+    buffer: Vec<u8>,
+    /// What is held is `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// Offset in the unit of `buffer[0]`.
+    base: u64,
+    ended: bool,
+    fault: Option<Fault>,
+}
+
+impl<R: Read> Window<R> {
+    /// A window that starts with room for `first` bytes and inflates at most `limit`.
+    pub(super) fn new(reader: R, first: usize, limit: u64) -> Self {
+        Window {
+            source: Inflate::new(reader, limit),
+            buffer: vec![0; first.max(64)],
+            start: 0,
+            end: 0,
+            base: 0,
+            ended: false,
+            fault: None,
+        }
+    }
+
+    /// Offset of the first byte not yet read.
+    pub(super) fn end(&self) -> u64 {
+        self.base + self.end as u64
+    }
+
+    /// The bytes from an offset that is still held to the end of what was read.
+    pub(super) fn from(&self, offset: u64) -> &[u8] {
+        &self.buffer[self.index(offset)..self.end]
+    }
+
+    /// The bytes between two offsets that are still held.
+    pub(super) fn slice(&self, from: u64, to: u64) -> &[u8] {
+        &self.buffer[self.index(from)..self.index(to)]
+    }
+
+    /// Lets go of everything before an offset.
+    pub(super) fn release(&mut self, offset: u64) {
+        self.start = self.index(offset);
+    }
+
+    /// Reads more; `false` at the end.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub(super) fn fill(&mut self) -> io::Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.make_room();
+        match self.source.read(&mut self.buffer[self.end..])? {
+            Delivered::Bytes(count) => {
+                self.end += count;
+                Ok(true)
+            }
+            Delivered::End(fault) => {
+                self.ended = true;
+                self.fault = fault;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Why the bytes end early, once. Known when `fill` answered `false`.
+    pub(super) fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    /// Bytes of memory that the window takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.len()
+    }
+
+    fn index(&self, offset: u64) -> usize {
+        debug_assert!(offset >= self.base && offset <= self.end());
+        (offset - self.base) as usize
+    }
+
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            self.base += self.start as u64;
+            (self.start, self.end) = (0, 0);
+        }
+        if self.buffer.len() - self.end >= self.buffer.len() / 4 {
+            return;
+        }
+        let held = self.end - self.start;
+        if held > self.buffer.len() / 2 {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        } else {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.base += self.start as u64;
+            (self.start, self.end) = (0, held);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_stays_readable_and_the_rest_is_forgotten() {
+        let unit: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let mut window = Window::new(&unit[..], 64, u64::MAX);
+        let mut held = 0;
+        while window.fill().unwrap() {
+            assert_eq!(
+                window.from(held),
+                &unit[held as usize..window.end() as usize]
+            );
+            if window.end() - held > 1_000 {
+                held = window.end() - 10;
+                window.release(held);
+            }
+        }
+        assert_eq!(window.end(), 100_000);
+        assert!(window.capacity() <= 8_192, "{}", window.capacity());
+    }
+}

@@ -1,0 +1,585 @@
+//! What was read: one embedded database, `state.redb`.
+//!
+//! Enters: [`Op`]s, applied many at a time, durable when [`Store::apply`] returns. Leaves: what is
+//! known of a file by its place, of content by its digest, of followed lines by their first line.
+//! What must hold: one process at a time; a state of another version is refused, never guessed at.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `files` | device, inode | size, mtime, ctime, what it held: a file that is unchanged is not opened |
+//! | `contents` | SHA-256 of a file's bytes | delivered, with or without dead letters |
+//! | `lines` | SHA-256 of the first line, device, inode | offset, SHA-256 of what is before it |
+//! | `meta` | `schema`, `start`, `since`, `at` | the first run and its choice |
+//!
+//! A value of the first three begins with the time since which what it is about has been absent
+//! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::census`].
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::file_id::{Digest, FileId, Stat};
+use super::{Error, Start};
+
+/// The version of the tables. Raised when their meaning changes.
+const SCHEMA: i64 = 1;
+/// Memory for pages of the database.
+const CACHE_BYTES: usize = 32 << 20;
+/// Places under which lines with one and the same first line are remembered.
+const SAME_FIRST_LINE: usize = 64;
+
+type FileKey = [u8; 16];
+type FileValue = [u8; 65];
+type LinesKey = [u8; 48];
+type LinesValue = [u8; 48];
+
+pub(super) const FILES: TableDefinition<&FileKey, &FileValue> = TableDefinition::new("files");
+pub(super) const CONTENTS: TableDefinition<&Digest, &[u8; 9]> = TableDefinition::new("contents");
+pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinition::new("lines");
+const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
+
+/// What a settled file held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It was there before the first run, which left it out.
+    LeftOut,
+    /// A whole, by the digest of its bytes.
+    Whole(Digest),
+    /// Lines, by the digest of the first one.
+    Lines(Digest),
+}
+
+/// A file that had settled when it looked like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileEntry {
+    pub(super) stat: Stat,
+    pub(super) held: Held,
+}
+
+/// Content that was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ContentEntry {
+    pub(super) dead_letters: bool,
+}
+
+/// Lines that were delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LinesEntry {
+    pub(super) offset: u64,
+    pub(super) prefix: Digest,
+}
+
+/// The choice of the first run, which holds for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FirstRun {
+    pub(super) start: Start,
+    /// When it was, in nanoseconds since 1970.
+    pub(super) at: i64,
+}
+
+/// One change of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
+    File(FileEntry),
+    Content(Digest, ContentEntry),
+    Lines(Digest, FileId, LinesEntry),
+}
+
+/// The open state.
+#[derive(Debug)]
+pub(super) struct Store {
+    /// `None` only while it is opened again after a failed write.
+    database: RwLock<Option<Database>>,
+    path: PathBuf,
+    pid: PathBuf,
+}
+
+impl Store {
+    /// Opens or creates the state in `folder` (0700, the file 0600).
+    pub(super) fn open(folder: &Path) -> Result<Store, Error> {
+        let path = folder.join("state.redb");
+        let pid = folder.join("state.pid");
+        let failed = |source: io::Error| Error::State {
+            path: path.clone(),
+            detail: source.to_string(),
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed)?;
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        let database = database(&path, &pid)?;
+        check_schema(&database, &path)?;
+        // Only for the message that another process gets.
+        if let Err(error) = std::fs::write(&pid, std::process::id().to_string()) {
+            tracing::debug!(%error, "cannot write {}", pid.display());
+        }
+        Ok(Store {
+            database: RwLock::new(Some(database)),
+            path,
+            pid,
+        })
+    }
+
+    /// The first run's choice; `choice` becomes it if there was none before.
+    pub(super) fn first_run(&self, choice: FirstRun) -> Result<FirstRun, redb::Error> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            let run = {
+                let mut meta = write.open_table(META)?;
+                let known = meta.get("start")?.map(|v| v.value());
+                if let Some(start) = known {
+                    let since = meta.get("since")?.map_or(0, |v| v.value());
+                    let at = meta.get("at")?.map_or(0, |v| v.value());
+                    FirstRun {
+                        start: match start {
+                            1 => Start::End,
+                            2 => Start::Since(since),
+                            _ => Start::Beginning,
+                        },
+                        at,
+                    }
+                } else {
+                    let (start, since) = match choice.start {
+                        Start::Beginning => (0, 0),
+                        Start::End => (1, 0),
+                        Start::Since(time) => (2, time),
+                    };
+                    meta.insert("start", start)?;
+                    meta.insert("since", since)?;
+                    meta.insert("at", choice.at)?;
+                    choice
+                }
+            };
+            write.commit()?;
+            Ok(run)
+        })
+    }
+
+    /// What is known of files by their place, in one look.
+    pub(super) fn files(&self, ids: &[FileId]) -> Result<Vec<Option<FileEntry>>, redb::Error> {
+        self.with(|database| {
+            let files = database.begin_read()?.open_table(FILES)?;
+            ids.iter()
+                .map(|id| {
+                    Ok(files
+                        .get(&id.bytes())?
+                        .map(|v| FileEntry::read(*id, v.value())))
+                })
+                .collect()
+        })
+    }
+
+    /// What is known of content.
+    pub(super) fn content(&self, digest: &Digest) -> Result<Option<ContentEntry>, redb::Error> {
+        self.with(|database| {
+            let contents = database.begin_read()?.open_table(CONTENTS)?;
+            Ok(contents.get(digest)?.map(|v| ContentEntry::read(v.value())))
+        })
+    }
+
+    /// What is known of lines that begin with this one, in any file.
+    pub(super) fn lines(&self, first: &Digest) -> Result<Vec<(FileId, LinesEntry)>, redb::Error> {
+        self.with(|database| {
+            let lines = database.begin_read()?.open_table(LINES)?;
+            let low = lines_key(first, FileId { dev: 0, ino: 0 });
+            let high = lines_key(
+                first,
+                FileId {
+                    dev: u64::MAX,
+                    ino: u64::MAX,
+                },
+            );
+            lines
+                .range::<&LinesKey>(&low..=&high)?
+                .take(SAME_FIRST_LINE)
+                .map(|entry| {
+                    let (key, value) = entry?;
+                    Ok((lines_place(key.value()).1, LinesEntry::read(value.value())))
+                })
+                .collect()
+        })
+    }
+
+    /// Applies changes, all or none; durable when this returns.
+    pub(super) fn apply(&self, ops: &[Op]) -> Result<(), redb::Error> {
+        self.with(|database| {
+            let mut write = database.begin_write()?;
+            write.set_quick_repair(true);
+            {
+                let mut files = write.open_table(FILES)?;
+                let mut contents = write.open_table(CONTENTS)?;
+                let mut lines = write.open_table(LINES)?;
+                for op in ops {
+                    match op {
+                        Op::File(entry) => {
+                            files.insert(&entry.stat.id.bytes(), &entry.bytes())?;
+                        }
+                        Op::Content(digest, entry) => {
+                            contents.insert(digest, &entry.bytes())?;
+                        }
+                        Op::Lines(first, id, entry) => {
+                            lines.insert(&lines_key(first, *id), &entry.bytes())?;
+                        }
+                    }
+                }
+            }
+            write.commit()?;
+            Ok(())
+        })
+    }
+
+    /// Runs something on the open database.
+    pub(super) fn with<T>(
+        &self,
+        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        match guard.as_ref() {
+            Some(database) => f(database),
+            None => Err(redb::Error::DatabaseClosed),
+        }
+    }
+
+    /// After a failed write the database refuses all others until it is opened again.
+    pub(super) fn reopen(&self) -> Result<(), Error> {
+        let mut guard = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *guard = None;
+        *guard = Some(database(&self.path, &self.pid)?);
+        Ok(())
+    }
+
+    /// The file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // It may be absent.
+        let _ = std::fs::remove_file(&self.pid);
+    }
+}
+
+fn database(path: &Path, pid: &Path) -> Result<Database, Error> {
+    Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)
+        .map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                Error::StateHeld {
+                    path: path.to_owned(),
+                    pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
+                }
+            }
+            other => Error::State {
+                path: path.to_owned(),
+                detail: other.to_string(),
+            },
+        })
+}
+
+/// Refuses a state of another version; writes ours into a new one.
+fn check_schema(database: &Database, path: &Path) -> Result<(), Error> {
+    let found = schema(database).map_err(|error| Error::State {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    })?;
+    if found == SCHEMA {
+        Ok(())
+    } else {
+        Err(Error::Schema {
+            path: path.to_owned(),
+            found,
+            ours: SCHEMA,
+        })
+    }
+}
+
+fn schema(database: &Database) -> Result<i64, redb::Error> {
+    let write = database.begin_write()?;
+    let found = {
+        let mut meta = write.open_table(META)?;
+        let found = meta.get("schema")?.map(|v| v.value());
+        if found.is_none() {
+            meta.insert("schema", SCHEMA)?;
+        }
+        found.unwrap_or(SCHEMA)
+    };
+    if found == SCHEMA {
+        write.open_table(FILES)?;
+        write.open_table(CONTENTS)?;
+        write.open_table(LINES)?;
+        write.commit()?;
+    }
+    Ok(found)
+}
+
+impl FileId {
+    pub(super) fn bytes(self) -> FileKey {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.dev.to_be_bytes());
+        key[8..].copy_from_slice(&self.ino.to_be_bytes());
+        key
+    }
+
+    fn read(key: &FileKey) -> FileId {
+        FileId {
+            dev: u64::from_be_bytes(part(key, 0)),
+            ino: u64::from_be_bytes(part(key, 8)),
+        }
+    }
+}
+
+impl FileEntry {
+    pub(super) fn new(stat: Stat, held: Held) -> FileEntry {
+        FileEntry { stat, held }
+    }
+
+    /// Whether a file that now looks like `stat` needs no second look.
+    pub(super) fn settles(&self, stat: &Stat) -> bool {
+        match self.held {
+            // Its bytes were never seen, so that its name or mode may change without a reading.
+            Held::LeftOut => self.stat.size == stat.size && self.stat.modified == stat.modified,
+            _ => self.stat == *stat,
+        }
+    }
+
+    fn bytes(&self) -> FileValue {
+        let (kind, digest) = match self.held {
+            Held::LeftOut => (0, [0; 32]),
+            Held::Whole(digest) => (1, digest),
+            Held::Lines(digest) => (2, digest),
+        };
+        let mut value = [0; 65];
+        value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
+        value[16..24].copy_from_slice(&self.stat.modified.to_be_bytes());
+        value[24..32].copy_from_slice(&self.stat.changed.to_be_bytes());
+        value[32] = kind;
+        value[33..].copy_from_slice(&digest);
+        value
+    }
+
+    fn read(id: FileId, value: &FileValue) -> FileEntry {
+        let digest = part(value, 33);
+        FileEntry {
+            stat: Stat {
+                id,
+                size: u64::from_be_bytes(part(value, 8)),
+                modified: i64::from_be_bytes(part(value, 16)),
+                changed: i64::from_be_bytes(part(value, 24)),
+            },
+            held: match value[32] {
+                1 => Held::Whole(digest),
+                2 => Held::Lines(digest),
+                _ => Held::LeftOut,
+            },
+        }
+    }
+}
+
+impl ContentEntry {
+    fn bytes(self) -> [u8; 9] {
+        let mut value = [0; 9];
+        value[8] = u8::from(self.dead_letters);
+        value
+    }
+
+    fn read(value: &[u8; 9]) -> ContentEntry {
+        ContentEntry {
+            dead_letters: value[8] != 0,
+        }
+    }
+}
+
+impl LinesEntry {
+    fn bytes(&self) -> LinesValue {
+        let mut value = [0; 48];
+        value[8..16].copy_from_slice(&self.offset.to_be_bytes());
+        value[16..].copy_from_slice(&self.prefix);
+        value
+    }
+
+    fn read(value: &LinesValue) -> LinesEntry {
+        LinesEntry {
+            offset: u64::from_be_bytes(part(value, 8)),
+            prefix: part(value, 16),
+        }
+    }
+}
+
+pub(super) fn lines_key(first: &Digest, id: FileId) -> LinesKey {
+    let mut key = [0; 48];
+    key[..32].copy_from_slice(first);
+    key[32..].copy_from_slice(&id.bytes());
+    key
+}
+
+/// First line and place of a key.
+fn lines_place(key: &LinesKey) -> (Digest, FileId) {
+    (part(key, 0), FileId::read(&part(key, 32)))
+}
+
+/// `N` bytes of an array from `at`; the constants above keep it inside.
+pub(super) fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|i| bytes[at + i])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn stat(ino: u64) -> Stat {
+        Stat {
+            id: FileId { dev: 3, ino },
+            size: u64::MAX,
+            modified: -5,
+            changed: i64::MAX,
+        }
+    }
+
+    #[test]
+    fn what_was_applied_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("a/b");
+        let content = ContentEntry { dead_letters: true };
+        let lines = LinesEntry {
+            offset: 1 << 40,
+            prefix: [9; 32],
+        };
+        let held = [Held::LeftOut, Held::Whole([1; 32]), Held::Lines([2; 32])];
+        {
+            let store = Store::open(&state).unwrap();
+            let mut ops: Vec<Op> = (0..)
+                .zip(held)
+                .map(|(ino, held)| Op::File(FileEntry::new(stat(ino), held)))
+                .collect();
+            ops.push(Op::Content([1; 32], content));
+            ops.push(Op::Lines([2; 32], stat(2).id, lines));
+            ops.push(Op::Lines([3; 32], stat(9).id, lines));
+            store.apply(&ops).unwrap();
+        }
+        let store = Store::open(&state).unwrap();
+        let ids: Vec<_> = (0..4).map(|ino| stat(ino).id).collect();
+        let found = store.files(&ids).unwrap();
+        for (ino, held) in held.into_iter().enumerate() {
+            assert_eq!(found[ino], Some(FileEntry::new(stat(ino as u64), held)));
+        }
+        assert_eq!(found[3], None);
+        assert_eq!(store.content(&[1; 32]).unwrap(), Some(content));
+        assert_eq!(store.content(&[8; 32]).unwrap(), None);
+        assert_eq!(store.lines(&[2; 32]).unwrap(), [(stat(2).id, lines)]);
+    }
+
+    #[test]
+    fn folder_and_file_are_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let store = Store::open(&state).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state), 0o700);
+        assert_eq!(mode(store.path()), 0o600);
+    }
+
+    #[test]
+    fn a_state_held_by_another_process_is_refused_with_its_pid() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = Store::open(folder.path()).unwrap();
+        let error = Store::open(folder.path()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::StateHeld { .. }), "{text}");
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+    }
+
+    #[test]
+    fn a_state_of_another_version_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let path = folder.path().join("state.redb");
+        {
+            let database = Database::create(&path).unwrap();
+            let write = database.begin_write().unwrap();
+            write
+                .open_table(META)
+                .unwrap()
+                .insert("schema", SCHEMA + 1)
+                .unwrap();
+            write.commit().unwrap();
+        }
+        for _ in 0..2 {
+            let error = Store::open(folder.path()).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Schema {
+                        found: 2,
+                        ours: 1,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_state_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("state.redb"), vec![7; 9000]).unwrap();
+        let error = Store::open(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::State { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_first_runs_choice_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FirstRun {
+            start: Start::Since(77),
+            at: 5,
+        };
+        let later = FirstRun {
+            start: Start::Beginning,
+            at: 6,
+        };
+        assert_eq!(
+            Store::open(folder.path())
+                .unwrap()
+                .first_run(first)
+                .unwrap(),
+            first
+        );
+        assert_eq!(
+            Store::open(folder.path())
+                .unwrap()
+                .first_run(later)
+                .unwrap(),
+            first
+        );
+    }
+
+    #[test]
+    fn it_can_be_opened_again_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let entry = FileEntry::new(stat(1), Held::LeftOut);
+        store.apply(&[Op::File(entry)]).unwrap();
+        store.reopen().unwrap();
+        assert_eq!(store.files(&[stat(1).id]).unwrap(), [Some(entry)]);
+    }
+}

@@ -1,0 +1,419 @@
+//! The loop: hear of files, choose the next, have it read.
+//!
+//! Enters: signals of the watch, walks, the ends of readings. Leaves: readings, at most
+//! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
+//! the directory.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+
+use super::Deliver;
+use super::census::{self, Census};
+use super::context::Context;
+use super::decide;
+use super::file_id::{Stat, shown};
+use super::kind::named_lines;
+use super::lines;
+use super::reader::process;
+use super::schedule::{Schedule, Verdict};
+use super::walk::{Found, Place, Walk, Walked, place};
+use super::watch::{Signal, Watch};
+
+/// Readings that wait for their commit, those at work included.
+const UNDER_WAY: usize = 1024;
+/// New folders that are remembered to be walked; of more, everything is.
+const FOLDERS: usize = 1024;
+/// How often absent files are marked or forgotten.
+const SWEEP: Duration = Duration::from_secs(6 * 3600);
+/// Walking takes at most one part in so many of the time.
+const WALK_SHARE: u32 = 4;
+/// The longest sleep of an idle loop.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Runs until `ctx.stop`; then waits for what is under way.
+pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
+    let mut engine = Engine {
+        schedule: Schedule::new(ctx.tuning.capacity),
+        slots: Arc::new(Semaphore::new(ctx.settings.workers.max(1))),
+        tasks: JoinSet::new(),
+        paths: HashMap::new(),
+        watch: None,
+        partly: false,
+        walking: None,
+        sweeping: None,
+        folders: BTreeSet::new(),
+        cursor: None,
+        more: false,
+        next_walk: Instant::now(),
+        next_sweep: Instant::now(),
+        missing: false,
+        listed: false,
+        ctx,
+    };
+    loop {
+        let wake_at = engine.start_due();
+        match engine.next(wake_at).await {
+            Woke::Stop => break,
+            Woke::Time => {}
+            Woke::Signal(signal) => engine.hear(signal),
+            Woke::Slot(permit) => engine.dispatch(permit),
+            Woke::Ended(ended) => engine.ended(ended),
+            Woke::Walked(round) => engine.walked(round),
+        }
+        let pending = engine.schedule.len() as u64;
+        engine.ctx.metrics.files_pending.set(pending);
+        if engine.ctx.settings.once && engine.exhausted() {
+            break;
+        }
+    }
+    engine.drain().await;
+}
+
+struct Engine<D> {
+    ctx: Arc<Context<D>>,
+    schedule: Schedule,
+    slots: Arc<Semaphore>,
+    tasks: JoinSet<Verdict>,
+    /// What each task reads.
+    paths: HashMap<Id, Arc<Path>>,
+    watch: Option<Watch>,
+    /// Notifications come for a part of the directory only.
+    partly: bool,
+    walking: Option<JoinHandle<Round>>,
+    sweeping: Option<JoinHandle<()>>,
+    /// New folders, to be walked.
+    folders: BTreeSet<PathBuf>,
+    /// Where the last walk had to stop.
+    cursor: Option<Place>,
+    /// There are files that had no room in the schedule.
+    more: bool,
+    next_walk: Instant,
+    next_sweep: Instant,
+    /// The root could not be looked at, and that was said.
+    missing: bool,
+    /// All of the root was walked at least once.
+    listed: bool,
+}
+
+enum Woke {
+    Stop,
+    Time,
+    Signal(Signal),
+    Slot(OwnedSemaphorePermit),
+    Ended(Result<(Id, Verdict), JoinError>),
+    Walked(Round),
+}
+
+/// What a walk brought, and a new watch if one had to be set up before.
+struct Round {
+    whole: bool,
+    watch: Option<Watch>,
+    walked: Result<Walked, String>,
+    took: Duration,
+}
+
+impl<D: Deliver> Engine<D> {
+    /// Starts the walk that is due. Returns when to look again.
+    fn start_due(&mut self) -> Instant {
+        let now = Instant::now();
+        let next_file = self.schedule.wake(now);
+        if self.walking.is_none() {
+            let room = self.schedule.workable() <= self.ctx.tuning.capacity / 4;
+            if self.more && room && !self.missing {
+                self.walk(PathBuf::new());
+            } else if !self.more && now >= self.next_walk {
+                self.cursor = None;
+                self.walk(PathBuf::new());
+            } else if let Some(folder) = self.folders.pop_first() {
+                self.walk(folder);
+            }
+        }
+        let next_walk = match self.walking.is_none() && !self.more {
+            true => self.next_walk,
+            false => now + IDLE,
+        };
+        next_file.map_or(next_walk, |due| due.min(next_walk))
+    }
+
+    async fn next(&mut self, wake_at: Instant) -> Woke {
+        let takes = self.schedule.has_ready() && self.tasks.len() < UNDER_WAY;
+        let slots = Arc::clone(&self.slots);
+        tokio::select! {
+            biased;
+            () = self.ctx.stop.cancelled() => Woke::Stop,
+            Some(ended) = self.tasks.join_next_with_id() => Woke::Ended(ended),
+            round = joined(&mut self.walking) => Woke::Walked(round),
+            Ok(permit) = slots.acquire_owned(), if takes => Woke::Slot(permit),
+            signal = heard(&mut self.watch) => Woke::Signal(signal),
+            () = tokio::time::sleep_until(wake_at.into()) => Woke::Time,
+        }
+    }
+
+    fn hear(&mut self, signal: Signal) {
+        let now = Instant::now();
+        match signal {
+            Signal::Closed(path) => self.changed(&path, now, true),
+            Signal::Changed(path) => {
+                let follows =
+                    self.ctx.followed.has(&path) || path.file_name().is_some_and(named_lines);
+                let quiet = self.ctx.settings.settle;
+                let wait = if follows {
+                    lines::DELAY.min(quiet)
+                } else {
+                    quiet
+                };
+                self.changed(&path, now + wait, false);
+            }
+            Signal::Folder(path) if self.folders.len() < FOLDERS => {
+                if self.ctx.filter.enters(&path) {
+                    self.folders.insert(path);
+                }
+            }
+            Signal::Folder(_) | Signal::Walk => self.next_walk = now,
+            Signal::Failed => {
+                self.partly = true;
+                self.next_walk = now;
+            }
+        }
+    }
+
+    fn changed(&mut self, path: &Path, due: Instant, closed: bool) {
+        if self.ctx.filter.reads(path) {
+            let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
+            self.more |= !self.schedule.offer(path, order, due, closed);
+        }
+    }
+
+    fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
+        if let Some(candidate) = self.schedule.next() {
+            let path = Arc::clone(&candidate.path);
+            let reading = process(Arc::clone(&self.ctx), candidate, permit);
+            let task = self.tasks.spawn(reading);
+            self.paths.insert(task.id(), path);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Verdict), JoinError>) {
+        let (id, verdict) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "reading a file failed");
+                (error.id(), Verdict::Failed(None))
+            }
+        };
+        if let Some(path) = self.paths.remove(&id) {
+            self.schedule.finish(&path, verdict, Instant::now());
+        }
+    }
+
+    fn walk(&mut self, from: PathBuf) {
+        let ctx = Arc::clone(&self.ctx);
+        let watched = self.watch.as_ref().map(|watch| watch.root);
+        let after = self.cursor.clone();
+        let counts = from.as_os_str().is_empty()
+            && after.is_none()
+            && self.sweeping.as_ref().is_none_or(JoinHandle::is_finished)
+            && Instant::now() >= self.next_sweep;
+        self.walking = Some(tokio::task::spawn_blocking(move || {
+            round(&ctx, &from, watched, after, counts.then(Census::new))
+        }));
+    }
+
+    fn walked(&mut self, round: Round) {
+        let now = Instant::now();
+        if let Some(watch) = round.watch {
+            self.watch = Some(watch);
+            self.partly = false;
+        }
+        let polls = self.partly || self.watch.as_ref().is_none_or(Watch::polls);
+        let settings = &self.ctx.settings;
+        let interval = if polls {
+            settings.settle
+        } else {
+            settings.rescan
+        };
+        if round.whole {
+            self.next_walk = now + interval.max(round.took * WALK_SHARE);
+        }
+        match round.walked {
+            Ok(walked) => {
+                if self.missing {
+                    tracing::info!("{} is there again", shown(&self.ctx.root));
+                    self.missing = false;
+                }
+                self.take(walked, round.whole, now);
+            }
+            Err(error) => {
+                if !self.missing {
+                    let root = shown(&self.ctx.root);
+                    tracing::warn!(
+                        "{root} cannot be read ({error}); waiting for it, nothing is forgotten"
+                    );
+                }
+                self.missing = true;
+                self.watch = None;
+                self.next_walk = now + settings.settle;
+            }
+        }
+    }
+
+    fn take(&mut self, walked: Walked, whole: bool, now: Instant) {
+        let settle = self.ctx.settings.settle;
+        let clock = (self.ctx.tuning.now)();
+        let mut more = walked.more;
+        let mut last = None;
+        for Found { place, stat } in walked.found {
+            let (order, path) = place.clone();
+            let follows = path.file_name().is_some_and(named_lines);
+            let wait = if follows {
+                lines::DELAY.min(settle)
+            } else {
+                settle
+            };
+            let age = decide::age(&stat, clock, None);
+            if !self
+                .schedule
+                .offer(path, order, now + wait.saturating_sub(age), false)
+            {
+                more = true;
+                break;
+            }
+            last = Some(place);
+        }
+        if !whole {
+            self.more |= more;
+            return;
+        }
+        self.listed = true;
+        self.more = more;
+        self.cursor = if more {
+            last.or(self.cursor.take())
+        } else {
+            None
+        };
+        if let Some(census) = walked.census.filter(|_| walked.complete) {
+            self.next_sweep = now + SWEEP;
+            let ctx = Arc::clone(&self.ctx);
+            self.sweeping = Some(tokio::task::spawn_blocking(move || sweep(&ctx, &census)));
+        }
+    }
+
+    /// Whether all that is there was read, but for what fails.
+    fn exhausted(&self) -> bool {
+        let done = self.listed
+            && !self.more
+            && self.walking.is_none()
+            && self.tasks.is_empty()
+            && self.schedule.workable() == 0;
+        if done && self.schedule.len() > 0 {
+            let left = self.schedule.len();
+            tracing::warn!("{left} files could not be delivered; the next run tries them again");
+        }
+        done
+    }
+
+    /// Ends walks, waits for readings.
+    async fn drain(mut self) {
+        if let Some(walking) = self.walking.take() {
+            // It sees `stop` at its next file.
+            let _ = walking.await;
+        }
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.ended(ended);
+        }
+        if let Some(sweeping) = self.sweeping.take() {
+            let _ = sweeping.await;
+        }
+    }
+}
+
+impl<D> Drop for Engine<D> {
+    fn drop(&mut self) {
+        // Also when the input was abandoned: what blocks ends soon, and frees the state.
+        self.ctx.cancel.cancel();
+    }
+}
+
+async fn heard(watch: &mut Option<Watch>) -> Signal {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => pending().await,
+    }
+}
+
+/// The end of the walk that is under way, if one is.
+async fn joined(walking: &mut Option<JoinHandle<Round>>) -> Round {
+    let Some(handle) = walking else {
+        return pending().await;
+    };
+    let round = handle.await.unwrap_or_else(|error| Round {
+        whole: true,
+        watch: None,
+        walked: Err(error.to_string()),
+        took: Duration::ZERO,
+    });
+    *walking = None;
+    round
+}
+
+/// Watches the root, if it is not the one that is watched, then walks.
+fn round<D: Deliver>(
+    ctx: &Context<D>,
+    from: &Path,
+    watched: Option<super::file_id::FileId>,
+    after: Option<Place>,
+    census: Option<Census>,
+) -> Round {
+    let started = Instant::now();
+    let mut watch = None;
+    let walked = root(ctx).and_then(|id| {
+        if watched != Some(id) {
+            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
+            watch = Some(started.map_err(|error| error.to_string())?);
+        }
+        let walk = Walk {
+            root: &ctx.root,
+            filter: &ctx.filter,
+            store: &ctx.store,
+            first_run: ctx.first_run,
+            observed: ctx.tuning.observed,
+            warned: &ctx.warned,
+            cancel: &ctx.cancel,
+            keep: ctx.tuning.capacity,
+            after,
+            census,
+        };
+        let mut walked = walk.run(from);
+        // A root that went meanwhile looks like one without files.
+        walked.complete &= root(ctx)? == id;
+        Ok(walked)
+    });
+    Round {
+        whole: from.as_os_str().is_empty(),
+        watch,
+        walked,
+        took: started.elapsed(),
+    }
+}
+
+fn root<D: Deliver>(ctx: &Context<D>) -> Result<super::file_id::FileId, String> {
+    let metadata = ctx.root.metadata().map_err(|error| error.to_string())?;
+    match metadata.is_dir() {
+        true => Ok(Stat::of(&metadata).id),
+        false => Err("it is no directory".to_owned()),
+    }
+}
+
+fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {
+    match census::sweep(&ctx.store, census, (ctx.tuning.now)()) {
+        Ok(0) => {}
+        Ok(forgotten) => tracing::info!("forgot {forgotten} entries of files absent for 7 days"),
+        Err(error) => tracing::warn!(%error, "cannot sweep the state"),
+    }
+}

@@ -1,0 +1,115 @@
+//! Which paths below the root are read at all.
+//!
+//! Enters: paths below the root. Leaves: yes or no.
+
+use std::path::{Path, PathBuf};
+
+use globset::GlobSet;
+
+use super::{After, Error, Settings};
+
+/// The user's patterns, and the folders that are ours.
+#[derive(Debug)]
+pub(super) struct Filter {
+    include: GlobSet,
+    exclude: GlobSet,
+    /// Below the root: the state, and where delivered files are moved.
+    ours: Vec<PathBuf>,
+}
+
+impl Filter {
+    /// # Errors
+    /// State or target of moved files is the root itself.
+    pub(super) fn new(settings: &Settings) -> Result<Filter, Error> {
+        let mut ours = Vec::new();
+        let target = match &settings.after {
+            After::Move(target) => Some(target),
+            After::Keep | After::Delete => None,
+        };
+        for folder in [Some(&settings.state), target].into_iter().flatten() {
+            for below in below(&settings.root, folder) {
+                if below.as_os_str().is_empty() {
+                    return Err(Error::InTheWay {
+                        folder: folder.clone(),
+                    });
+                }
+                ours.push(below);
+            }
+        }
+        Ok(Filter {
+            include: settings.include.clone(),
+            exclude: settings.exclude.clone(),
+            ours,
+        })
+    }
+
+    /// Whether a file is read.
+    pub(super) fn reads(&self, path: &Path) -> bool {
+        (self.include.is_empty() || self.include.is_match(path)) && self.enters(path)
+    }
+
+    /// Whether a folder is looked into: one that `exclude` names is not.
+    pub(super) fn enters(&self, path: &Path) -> bool {
+        !self.exclude.is_match(path) && !self.ours.iter().any(|ours| path.starts_with(ours))
+    }
+}
+
+/// `folder` as seen from `root`, as written and as it really is, where it is below.
+fn below(root: &Path, folder: &Path) -> Vec<PathBuf> {
+    let absolute = |path: &Path| std::path::absolute(path).ok();
+    let real = |path: &Path| path.canonicalize().ok();
+    let pairs = [
+        (absolute(root), absolute(folder)),
+        (real(root), real(folder)),
+    ];
+    pairs
+        .into_iter()
+        .filter_map(|(root, folder)| Some(folder?.strip_prefix(root?).ok()?.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use globset::{Glob, GlobSetBuilder};
+
+    use super::*;
+
+    fn globs(patterns: &[&str]) -> GlobSet {
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            set.add(Glob::new(pattern).unwrap());
+        }
+        set.build().unwrap()
+    }
+
+    #[test]
+    fn patterns_and_our_own_folders_decide() {
+        let mut filter = Filter {
+            include: globs(&[]),
+            exclude: globs(&["**/CloudTrail-Digest", "*.tmp"]),
+            ours: vec![PathBuf::from("state")],
+        };
+        assert!(filter.reads(Path::new("a/b.json")));
+        assert!(filter.reads(Path::new(OsStr::from_bytes(b"\xff\n.json"))));
+        assert!(!filter.reads(Path::new("b.tmp")));
+        assert!(!filter.reads(Path::new("state/state.redb")));
+        assert!(filter.reads(Path::new("state.json")));
+        assert!(!filter.enters(Path::new("AWSLogs/CloudTrail-Digest")));
+        filter.include = globs(&["**/*.json.gz"]);
+        assert!(!filter.reads(Path::new("a/b.json")));
+        assert!(filter.reads(Path::new("a/b.json.gz")));
+        assert!(filter.enters(Path::new("a")));
+    }
+
+    #[test]
+    fn the_root_cannot_be_the_state_nor_the_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert_eq!(below(root, &root.join("x/y")), [PathBuf::from("x/y")]);
+        assert_eq!(below(root, root.parent().unwrap()), Vec::<PathBuf>::new());
+        assert!(below(root, root).iter().all(|p| p.as_os_str().is_empty()));
+    }
+}

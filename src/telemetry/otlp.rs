@@ -1,0 +1,336 @@
+//! qtrail's own metrics, traces and logs over OTLP, by the OpenTelemetry SDK.
+//!
+//! Enters: an endpoint. Leaves: providers, and the layers that feed them. What must hold: nothing
+//! is inherited from the variables that say where events go, but for who qtrail is
+//! (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`); what the exporter itself logs is not exported.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use opentelemetry::global;
+use opentelemetry::metrics::Meter;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_otlp::{
+    LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tonic::metadata::MetadataMap;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::metrics::{ALL, Kind, Metrics};
+use crate::export::Endpoint;
+
+/// The bound on sending what is left at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// The SDK's providers of the three signals.
+pub(super) struct Providers {
+    traces: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+    logs: SdkLoggerProvider,
+}
+
+impl Providers {
+    /// Builds exporters to `endpoint`; within a tokio runtime.
+    pub(super) fn new(endpoint: &Endpoint) -> anyhow::Result<Self> {
+        let resource = resource();
+        let context = "telemetry.endpoint cannot be used";
+        let spans = configured(SpanExporter::builder().with_tonic(), endpoint)?;
+        let metrics = configured(MetricExporter::builder().with_tonic(), endpoint)?;
+        let logs = configured(LogExporter::builder().with_tonic(), endpoint)?;
+        Ok(Providers {
+            traces: SdkTracerProvider::builder()
+                .with_resource(resource.clone())
+                .with_batch_exporter(spans.build().context(context)?)
+                .build(),
+            metrics: SdkMeterProvider::builder()
+                .with_resource(resource.clone())
+                .with_periodic_exporter(metrics.build().context(context)?)
+                .build(),
+            logs: SdkLoggerProvider::builder()
+                .with_resource(resource)
+                .with_batch_exporter(logs.build().context(context)?)
+                .build(),
+        })
+    }
+
+    /// Makes the meter provider the one that [`opentelemetry::global`] hands out.
+    pub(super) fn set_global(&self) {
+        global::set_meter_provider(self.metrics.clone());
+    }
+
+    /// The layer that hands qtrail's spans and log lines to the providers.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        // Only qtrail's own: an exported line of hyper, h2 or the SDK would make another one.
+        let own = Targets::new().with_target("qtrail", LevelFilter::INFO);
+        let spans = tracing_opentelemetry::layer().with_tracer(self.traces.tracer("qtrail"));
+        let lines = OpenTelemetryTracingBridge::new(&self.logs);
+        spans.and_then(lines).with_filter(own)
+    }
+
+    /// Sends what is left, within a bound.
+    pub(super) async fn shutdown(self) {
+        let flushed = tokio::task::spawn_blocking(move || {
+            let results = [
+                self.traces.shutdown_with_timeout(FLUSH),
+                self.metrics.shutdown_with_timeout(FLUSH),
+                self.logs.shutdown_with_timeout(FLUSH),
+            ];
+            results.into_iter().filter_map(Result::err).next()
+        });
+        match tokio::time::timeout(FLUSH, flushed).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(error))) => {
+                tracing::warn!(
+                    "telemetry.endpoint did not take the last of qtrail's own telemetry: {error}"
+                );
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(
+                    "telemetry.endpoint did not answer within {} s",
+                    FLUSH.as_secs()
+                );
+            }
+        }
+    }
+}
+
+/// Gives the metrics to a meter. They are read when they are exported.
+pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
+    for description in &ALL {
+        let metrics = Arc::clone(metrics);
+        let name = format!("qtrail.{}", description.name);
+        let number = description.number;
+        // The SDK keeps the callbacks; what `build` returns is of no further use.
+        match description.kind {
+            Kind::Counter => {
+                let _ = meter
+                    .u64_observable_counter(name)
+                    .with_unit(description.unit)
+                    .with_description(description.help)
+                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
+                    .build();
+            }
+            Kind::Gauge => {
+                let _ = meter
+                    .u64_observable_gauge(name)
+                    .with_unit(description.unit)
+                    .with_description(description.help)
+                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
+                    .build();
+            }
+        }
+    }
+    let metrics = Arc::clone(metrics);
+    let _ = meter
+        .u64_observable_counter("qtrail.dead_letters")
+        .with_unit("{event}")
+        .with_description("Dead letters by reason.")
+        .with_callback(move |observer| {
+            for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
+                observer.observe(count, &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+}
+
+/// Who qtrail is: `qtrail`, unless the environment names it otherwise.
+fn resource() -> Resource {
+    let detected = Resource::builder().build();
+    let named = detected
+        .get(&Key::from_static_str("service.name"))
+        .is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let builder = Resource::builder();
+    let builder = match named {
+        true => builder,
+        false => builder.with_service_name("qtrail"),
+    };
+    builder
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+fn configured<B>(builder: B, endpoint: &Endpoint) -> anyhow::Result<B>
+where
+    B: WithExportConfig + WithTonicConfig,
+{
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in &endpoint.headers {
+        let mut value = http::HeaderValue::from_str(value).context("telemetry.headers")?;
+        value.set_sensitive(true);
+        headers.insert(http::HeaderName::from_bytes(name.as_bytes())?, value);
+    }
+    let metadata = MetadataMap::from_headers(headers);
+    Ok(builder
+        .with_endpoint(endpoint.url.to_string())
+        .with_timeout(endpoint.timeout)
+        // The exporter puts the headers of OTEL_EXPORTER_OTLP_HEADERS in before this runs: they are
+        // for whoever receives the events, perhaps a token.
+        .with_interceptor(move |mut request: tonic::Request<()>| {
+            *request.metadata_mut() = metadata.clone();
+            Ok(request)
+        }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_proto::tonic::collector::logs::v1 as logs;
+    use opentelemetry_proto::tonic::collector::metrics::v1 as metrics;
+    use opentelemetry_proto::tonic::collector::trace::v1 as trace;
+    use tonic::{Request, Response, Status};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::export::{Protocol, Tls};
+
+    /// The token of a request, and its debug text.
+    type Seen = (Option<String>, String);
+
+    /// A collector that remembers what it saw.
+    #[derive(Clone, Default)]
+    struct Collector(Arc<Mutex<Vec<Seen>>>);
+
+    impl Collector {
+        fn take<T: std::fmt::Debug>(&self, request: &Request<T>) {
+            let token = request
+                .metadata()
+                .get("x-token")
+                .and_then(|t| t.to_str().ok());
+            let text = format!("{:?}", request.get_ref());
+            self.0
+                .lock()
+                .unwrap()
+                .push((token.map(str::to_owned), text));
+        }
+
+        async fn start(&self) -> http::Uri {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = tonic::transport::Server::builder()
+                .add_service(logs::logs_service_server::LogsServiceServer::new(
+                    self.clone(),
+                ))
+                .add_service(metrics::metrics_service_server::MetricsServiceServer::new(
+                    self.clone(),
+                ))
+                .add_service(trace::trace_service_server::TraceServiceServer::new(
+                    self.clone(),
+                ))
+                .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener));
+            tokio::spawn(server);
+            format!("http://{address}").parse().unwrap()
+        }
+    }
+
+    #[tonic::async_trait]
+    impl logs::logs_service_server::LogsService for Collector {
+        async fn export(
+            &self,
+            request: Request<logs::ExportLogsServiceRequest>,
+        ) -> Result<Response<logs::ExportLogsServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    #[tonic::async_trait]
+    impl metrics::metrics_service_server::MetricsService for Collector {
+        async fn export(
+            &self,
+            request: Request<metrics::ExportMetricsServiceRequest>,
+        ) -> Result<Response<metrics::ExportMetricsServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    #[tonic::async_trait]
+    impl trace::trace_service_server::TraceService for Collector {
+        async fn export(
+            &self,
+            request: Request<trace::ExportTraceServiceRequest>,
+        ) -> Result<Response<trace::ExportTraceServiceResponse>, Status> {
+            self.take(&request);
+            Ok(Response::new(Default::default()))
+        }
+    }
+
+    fn endpoint(url: http::Uri) -> Endpoint {
+        Endpoint {
+            url,
+            protocol: Protocol::Grpc,
+            headers: BTreeMap::from([("x-token".to_owned(), "t".to_owned())]),
+            gzip: false,
+            timeout: Duration::from_secs(10),
+            tls: Tls::default(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn logs_spans_and_metrics_of_qtrail_alone_arrive_by_the_end() {
+        let collector = Collector::default();
+        let providers = Providers::new(&endpoint(collector.start().await)).unwrap();
+        let numbers = Arc::new(Metrics::default());
+        numbers.read.add(4_242);
+        numbers.dead_letter_reasons.add("bad_time", 77);
+        observe(&providers.metrics.meter("qtrail"), &numbers);
+        let subscriber = tracing_subscriber::registry().with(providers.layer());
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!(target: "qtrail::test", "a span of its own").entered();
+            tracing::info!(target: "qtrail::test", "a line of its own");
+            tracing::debug!(target: "qtrail::test", "a detail");
+            tracing::error!(target: "h2::client", "a line of the transport");
+        });
+        providers.shutdown().await;
+        let requests = collector.0.lock().unwrap();
+        let all: String = requests.iter().map(|(_, text)| text.as_str()).collect();
+        for part in [
+            "a span of its own",
+            "a line of its own",
+            "qtrail.events.read",
+            "4242",
+            "bad_time",
+            "\"service.name\"",
+            "StringValue(\"qtrail\")",
+        ] {
+            assert!(all.contains(part), "{part} did not arrive: {all}");
+        }
+        assert!(
+            !all.contains("of the transport") && !all.contains("a detail"),
+            "{all}"
+        );
+        assert!(
+            requests
+                .iter()
+                .all(|(token, _)| token.as_deref() == Some("t"))
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_end_is_not_delayed_by_a_collector_that_is_not_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let providers = Providers::new(&endpoint(url.parse().unwrap())).unwrap();
+        let subscriber = tracing_subscriber::registry().with(providers.layer());
+        tracing::subscriber::with_default(subscriber, || tracing::info!(target: "qtrail", "lost"));
+        providers.shutdown().await;
+    }
+}

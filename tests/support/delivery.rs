@@ -1,0 +1,159 @@
+//! A stand-in for the pipeline: it reads units as the pipeline does, and keeps what they held.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use qtrail::ack::Outcome;
+use qtrail::envelope::{self, Item, Limits};
+use qtrail::input::directory::Deliver;
+use qtrail::pipeline::{Counts, Report, Truncation, Unit};
+use qtrail::reject::Reason;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Longer than any step takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One delivered unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub name: String,
+    pub observed: Option<i64>,
+    pub base: u64,
+    pub truncation: Truncation,
+    pub records: Vec<String>,
+    pub report_settled: bool,
+}
+
+/// Takes units, answers as it is told.
+#[derive(Clone)]
+pub struct Collector {
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    script: Arc<Mutex<VecDeque<Outcome>>>,
+    /// A unit is answered when it gets a permit.
+    gate: Arc<Semaphore>,
+    /// Records that hold this text are not wanted.
+    unwanted: Option<&'static str>,
+}
+
+/// What the collector heard.
+pub struct Deliveries(mpsc::UnboundedReceiver<Delivery>);
+
+impl Collector {
+    pub fn new() -> (Collector, Deliveries) {
+        let (deliveries, heard) = mpsc::unbounded_channel();
+        let collector = Collector {
+            deliveries,
+            script: Arc::default(),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            unwanted: None,
+        };
+        (collector, Deliveries(heard))
+    }
+
+    /// The outcomes of the next units; after these, all are delivered.
+    pub fn answering(self, outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        self.script.lock().unwrap().extend(outcomes);
+        self
+    }
+
+    /// Only as many units are answered; the others hang.
+    pub fn answering_only(mut self, units: usize) -> Self {
+        self.gate = Arc::new(Semaphore::new(units));
+        self
+    }
+
+    pub fn without(mut self, text: &'static str) -> Self {
+        self.unwanted = Some(text);
+        self
+    }
+}
+
+impl Deliver for Collector {
+    async fn deliver(&self, unit: Unit) -> Report {
+        let Unit {
+            origin,
+            content,
+            base,
+            truncation,
+            ..
+        } = unit;
+        let unwanted = self.unwanted;
+        let reading =
+            tokio::task::spawn_blocking(move || read(content, base, truncation, unwanted));
+        let (mut report, records) = reading.await.unwrap();
+        if let Some(outcome) = self.script.lock().unwrap().pop_front() {
+            report.outcome = outcome;
+        }
+        let settled = report.outcome == Outcome::Delivered && report.truncated.is_none();
+        let _ = self.deliveries.send(Delivery {
+            name: origin.name.to_string(),
+            observed: origin.observed,
+            base,
+            truncation,
+            records,
+            report_settled: settled,
+        });
+        self.gate.acquire().await.unwrap().forget();
+        report
+    }
+}
+
+fn read(
+    content: Box<dyn std::io::Read + Send>,
+    base: u64,
+    truncation: Truncation,
+    unwanted: Option<&str>,
+) -> (Report, Vec<String>) {
+    let mut opened = envelope::open(content, &Limits::default());
+    let mut counts = Counts::default();
+    let mut records = Vec::new();
+    let mut truncated = None;
+    loop {
+        match opened.next().unwrap() {
+            None => break,
+            Some(Item::Record { bytes, .. }) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                counts.read += 1;
+                match unwanted.is_some_and(|unwanted| text.contains(unwanted)) {
+                    true => counts.filtered += 1,
+                    false => counts.exported += 1,
+                }
+                records.push(text);
+            }
+            Some(Item::Reject(reject)) => match (reject.reason, truncation) {
+                (reason @ Reason::Truncated { .. }, Truncation::Defer) => truncated = Some(reason),
+                _ => {
+                    counts.read += 1;
+                    counts.dead_lettered += 1;
+                }
+            },
+            Some(Item::Skipped(_)) => counts.skipped += 1,
+        }
+    }
+    let report = Report {
+        outcome: Outcome::Delivered,
+        counts,
+        settled_offset: base + opened.resume_offset(),
+        truncated,
+        read_error: None,
+        refused: Vec::new(),
+        uncertain: None,
+    };
+    (report, records)
+}
+
+impl Deliveries {
+    /// The next one.
+    pub async fn next(&mut self) -> Delivery {
+        tokio::time::timeout(PATIENCE, self.0.recv())
+            .await
+            .expect("no unit was delivered")
+            .expect("the input ended")
+    }
+
+    /// What came and was not yet asked for.
+    pub fn rest(&mut self) -> Vec<Delivery> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
