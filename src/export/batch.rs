@@ -72,10 +72,11 @@ pub(super) async fn run(
         };
         let mut batch = Batch::of(first);
         while let Ok(submission) = submissions.try_recv() {
-            if let Err(submission) = batch.take(submission, route.limits) {
+            if !batch.has_room(&submission.chunk, route.limits) {
                 next = Some(submission);
                 break;
             }
+            batch.add(submission);
         }
         let route = Arc::clone(&route);
         tokio::spawn(async move {
@@ -98,20 +99,15 @@ impl Batch {
         batch
     }
 
-    /// Takes a chunk in, if the batch has room for it in both signals.
-    fn take(&mut self, submission: Submission, limits: Limits) -> Result<(), Submission> {
-        let encoded = &submission.chunk.encoded;
+    /// Whether a chunk fits in, in both signals.
+    fn has_room(&self, chunk: &Chunk, limits: Limits) -> bool {
+        let encoded = &chunk.encoded;
         let fits = |ours: &Payload, theirs: &Payload| {
             ours.encoded_len() + theirs.encoded_len() <= limits.bytes
         };
-        let room = self.events as usize + encoded.events as usize <= limits.events
+        self.events as usize + encoded.events as usize <= limits.events
             && fits(&self.logs, &encoded.logs)
-            && fits(&self.spans, &encoded.spans);
-        if !room {
-            return Err(submission);
-        }
-        self.add(submission);
-        Ok(())
+            && fits(&self.spans, &encoded.spans)
     }
 
     fn add(&mut self, mut submission: Submission) {

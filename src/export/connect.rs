@@ -159,6 +159,9 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
     let reason = chain(error);
     let remedy = if let Some(tls) = find::<rustls::Error>(error) {
         remedy_for_tls(tls)
+    } else if reason.contains("received fatal alert") {
+        // TLS 1.3 refuses a client after the handshake, where HTTP/2 keeps the words alone.
+        Some(REFUSED_BY_ALERT)
     } else if reason.contains("dns error") && NO_SUCH_NAME.iter().any(|s| reason.contains(s)) {
         Some("no host has this name: mend the endpoint's URL")
     } else if reason.contains("proxy authorization required") {
@@ -183,6 +186,9 @@ const NO_SUCH_NAME: [&str; 4] = [
     "nodename nor servname provided",
 ];
 
+const REFUSED_BY_ALERT: &str =
+    "the collector refuses our TLS: mend tls.cert_file and tls.key_file, or what it expects";
+
 /// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
 fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
@@ -191,9 +197,7 @@ fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
             "the collector's certificate is not trusted: mend tls.ca_file, the certificate or the \
              host name in the endpoint's URL",
         ),
-        Tls::AlertReceived(_) => Some(
-            "the collector refuses our TLS: mend tls.cert_file and tls.key_file, or what it expects",
-        ),
+        Tls::AlertReceived(_) => Some(REFUSED_BY_ALERT),
         Tls::InvalidMessage(_) => Some("does the port speak TLS? If not, use http://"),
         Tls::PeerIncompatible(_) | Tls::NoApplicationProtocol => {
             Some("the collector speaks another TLS or application protocol: is it the right port?")
@@ -267,6 +271,72 @@ mod tests {
         assert!(matches!(missing, Answer::Blocked { .. }), "{missing:?}");
         let failing = answer("Temporary failure in name resolution");
         assert!(matches!(failing, Answer::Retry { .. }), "{failing:?}");
+    }
+
+    /// A proxy that gives one answer, and says what it was asked.
+    async fn proxy(answer: &'static str) -> (Matcher, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let url = format!("http://user:pass@{address}");
+        let matcher = Matcher::builder().https(url).no("direct.example").build();
+        (matcher, asked)
+    }
+
+    fn route(proxies: Matcher) -> Route {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        Route {
+            http,
+            proxies: Arc::new(proxies),
+            config: Arc::new(config),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_https_endpoint_is_reached_through_the_proxy() {
+        let (proxies, asked) = proxy("HTTP/1.1 200 OK\r\n\r\n").await;
+        let target = Uri::from_static("https://collector.example:4317");
+        route(proxies).oneshot(target).await.unwrap();
+        let asked = asked.await.unwrap();
+        assert!(
+            asked.starts_with("CONNECT collector.example:4317 HTTP/1.1\r\n"),
+            "{asked}"
+        );
+        assert!(
+            asked
+                .to_ascii_lowercase()
+                .contains("proxy-authorization: basic "),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_wants_a_password_is_the_set_ups_fault() {
+        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+        let (proxies, _asked) = proxy(refusal).await;
+        let target = Uri::from_static("https://collector.example:4317");
+        let error = route(proxies).oneshot(target).await.unwrap_err();
+        let Answer::Blocked { reason } = failure(error.as_ref()) else {
+            panic!("{error}");
+        };
+        assert!(reason.contains("HTTPS_PROXY"), "{reason}");
+        assert!(!reason.contains("pass@"), "{reason}");
     }
 
     #[test]

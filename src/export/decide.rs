@@ -21,7 +21,7 @@ pub(super) struct Facts {
     pub(super) records: usize,
     /// Its encoded bytes, before compression.
     pub(super) bytes: usize,
-    /// How often it, or the request it was cut from, met a fault, this time included.
+    /// How often it met a fault, this time included; of several records, also what it was cut from.
     pub(super) faults: u32,
     /// Other records were accepted since the first of these faults.
     pub(super) others_accepted: bool,

@@ -125,12 +125,12 @@ fn log(health: &Health, down_for: Option<Duration>) {
     match health {
         Health::Up => info!(
             seconds = down_for.unwrap_or_default().as_secs(),
-            "the collector takes events again"
+            "events are taken again"
         ),
-        Health::Down { reason, .. } => {
-            warn!("the collector does not take events for now; they wait: {reason}");
+        Health::Down { reason, .. } => warn!("events wait, and are sent again: {reason}"),
+        Health::Blocked { reason } => {
+            error!("events wait until the set-up is mended: {reason}");
         }
-        Health::Blocked { reason } => error!("the collector refuses this set-up; {reason}"),
     }
 }
 

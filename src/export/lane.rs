@@ -76,8 +76,8 @@ struct Part {
     payload: Payload,
     body: Option<Bytes>,
     faults: u32,
-    /// [`Lane::accepted`] at the first fault.
-    accepted_before: u64,
+    /// [`Lane::accepted`] at the first fault of it, or of what it was cut from.
+    accepted_before: Option<u64>,
 }
 
 /// The tries of one batch.
@@ -192,7 +192,7 @@ impl Tries<'_> {
                     payload,
                     body: None,
                     faults: 0,
-                    accepted_before: 0,
+                    accepted_before: None,
                 });
             }
         }
@@ -230,25 +230,18 @@ impl Tries<'_> {
             ));
         }
         if matches!(answer, Answer::Fault { .. }) {
-            if faults == 0 {
-                accepted_before = lane.accepted.load(Relaxed);
-            }
+            accepted_before.get_or_insert(lane.accepted.load(Relaxed));
             faults += 1;
         }
         let facts = Facts {
             records: payload.len(),
             bytes: payload.encoded_len(),
             faults,
-            others_accepted: lane.accepted.load(Relaxed) > accepted_before,
+            others_accepted: accepted_before
+                .is_some_and(|before| lane.accepted.load(Relaxed) > before),
             trusted: lane.refusals.load(Relaxed) < TRUST,
         };
-        let mut step = decide(answer, facts);
-        if let Step::Probe { status, message } = step {
-            step = after_probe(lane.probe().await?, status, message);
-            if matches!(step, Step::Refuse { .. }) {
-                lane.refusals.store(0, Relaxed);
-            }
-        }
+        let step = decide(answer, facts);
         let again = Part {
             payload,
             body: Some(body),
@@ -298,17 +291,34 @@ impl Tries<'_> {
             Step::Halve => {
                 let (left, right) = part.payload.split();
                 for payload in [left, right] {
+                    // A half of what met faults need meet but one more to be halved; a single record
+                    // is not given up for the faults of a request that it was in.
+                    let faults = match payload.len() {
+                        1 => 0,
+                        _ => part.faults.min(FAULTS - 1),
+                    };
                     self.queue.push_back(Part {
                         payload,
                         body: None,
-                        // A half of what met faults needs to meet but one more to be halved.
-                        faults: part.faults.min(FAULTS - 1),
+                        faults,
                         accepted_before: part.accepted_before,
                     });
                 }
             }
-            // A probe is resolved before; it would be tried again.
-            Step::Probe { .. } => self.queue.push_front(part),
+            Step::Probe { status, message } => {
+                match lane.probe().await? {
+                    Answer::Accepted { .. } | Answer::Partial { .. } => {
+                        // The set-up works, perhaps only by now: the record has one more try.
+                        lane.refusals.store(0, Relaxed);
+                    }
+                    probe => {
+                        let (hint, trouble) = after_probe(probe, &status, &message);
+                        self.pause(hint, trouble).await?;
+                        lane.metrics.export_retries.add(1);
+                    }
+                }
+                self.queue.push_front(part);
+            }
             Step::Wait {
                 hint,
                 trouble,
@@ -354,23 +364,17 @@ impl Tries<'_> {
     }
 }
 
-/// What a refusal means, once it is known what becomes of an empty request.
-fn after_probe(probe: Answer, status: String, message: String) -> Step {
+/// Why a refused record waits, when an empty request was not accepted either.
+fn after_probe(probe: Answer, status: &str, message: &str) -> (Option<Duration>, Trouble) {
     match probe {
-        Answer::Accepted { .. } | Answer::Partial { .. } => Step::Refuse { status, message },
-        Answer::Retry { after, reason } => Step::Wait {
-            hint: after,
-            trouble: Trouble::Down(reason),
-            aside: false,
-        },
-        _ => Step::Wait {
-            hint: None,
-            trouble: Trouble::Blocked(format!(
+        Answer::Retry { after, reason } => (after, Trouble::Down(reason)),
+        _ => {
+            let reason = format!(
                 "{status}: {message}; it refuses an empty request too: mend the endpoint's URL, \
                  protocol or headers"
-            )),
-            aside: false,
-        },
+            );
+            (None, Trouble::Blocked(reason))
+        }
     }
 }
 
@@ -385,3 +389,6 @@ fn sorted(events: impl Iterator<Item = u32>) -> Vec<u32> {
     events.sort_unstable();
     events
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,7 @@ pub struct Settings {
 
 /// The receiver of events.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are a few in a process")]
 pub enum Destination {
     /// A collector: where log records and spans go.
     Otlp {

@@ -26,6 +26,9 @@ use crate::support::collector::{Collector, EVENT_ID, Reply, Seen};
 const PROTOCOLS: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 const SIGNALS: [Signal; 2] = [Signal::Logs, Signal::Traces];
 
+/// What a test awaits comes within this time, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 static ID: Field = Field {
     name: EVENT_ID,
     on: On::Both,
@@ -86,13 +89,15 @@ impl Bench {
 
     async fn until_health(&self, holds: impl FnMut(&Health) -> bool) -> Health {
         let mut health = self.exporter.health();
-        within(health.wait_for(holds)).await.unwrap().clone()
+        let waiting = tokio::time::timeout(PATIENCE, health.wait_for(holds)).await;
+        let found = waiting.map(|health| health.unwrap().clone());
+        found.unwrap_or_else(|_| panic!("the health stays {:?}", self.exporter.health().borrow()))
     }
 }
 
 /// What is awaited comes soon, or the test fails.
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
+    tokio::time::timeout(PATIENCE, future)
         .await
         .expect("it never came")
 }
@@ -192,8 +197,7 @@ fn come_back(protocol: Protocol, code: Code, status: u16) -> Reply {
 }
 
 /// Refuses requests that hold a record with this id.
-fn refuse_if(protocol: Protocol, id: &'static str, reply: Reply) -> impl Fn(&Seen) -> Reply {
-    let _ = protocol;
+fn refuse_if(id: &'static str, reply: Reply) -> impl Fn(&Seen) -> Reply {
     move |seen| {
         if seen.ids.iter().any(|seen| seen == id) {
             reply.clone()
@@ -372,7 +376,7 @@ async fn one_bad_record_of_many_costs_one_record() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::InvalidArgument, 400, "bad name");
-        collector.reply_with(refuse_if(protocol, "e17", refusal));
+        collector.reply_with(refuse_if("e17", refusal));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&ids).await;
         assert_eq!(delivery.outcome, Outcome::Delivered);
@@ -399,7 +403,7 @@ async fn a_bad_record_that_comes_alone_is_told_from_a_bad_set_up() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::InvalidArgument, 400, "bad name");
-        collector.reply_with(refuse_if(protocol, "bad", refusal.clone()));
+        collector.reply_with(refuse_if("bad", refusal.clone()));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&["bad"]).await;
         assert_eq!((delivery.exported, delivery.dead_lettered), (0, 1));
@@ -437,7 +441,7 @@ async fn a_record_that_breaks_the_server_costs_one_record() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
         let refusal = failure(protocol, Code::Internal, 500, "panicked");
-        collector.reply_with(refuse_if(protocol, "c", refusal));
+        collector.reply_with(refuse_if("c", refusal));
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let delivery = bench.deliver(&["a", "b", "c", "d"]).await;
         assert_eq!((delivery.exported, delivery.dead_lettered), (3, 1));
@@ -592,12 +596,12 @@ async fn the_rate_limit_holds_back_what_is_beyond_it() {
     let collector = Collector::start().await;
     let mut settings = settings(collector.destination(Protocol::Grpc, |_| ()));
     settings.rate_limit = Some(2);
-    let bench = Bench::with(settings);
-    // The bucket holds two events; the third chunk pays first.
     let start = tokio::time::Instant::now();
+    let bench = Bench::with(settings);
+    // The bucket holds two events; the third waits until half a second has filled it again.
     all_exported(&bench.deliver(&["a", "b"]).await, 2);
     all_exported(&bench.deliver(&["c"]).await, 1);
-    assert!(start.elapsed() >= Duration::from_millis(250));
+    assert!(start.elapsed() >= Duration::from_millis(500));
 }
 
 #[tokio::test]
@@ -621,6 +625,19 @@ async fn a_file_gets_both_signals_as_json_lines() {
             2
         );
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_ends_the_exporter() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+    let bench = Bench::new(Destination::File(path.into()));
+    all_exported(&bench.deliver(&["a"]).await, 1);
+    assert_eq!(bench.exporter.closed(), None);
+    drop(reader);
+    assert_eq!(bench.deliver(&["b"]).await.outcome, Outcome::Abandoned);
+    let reason = bench.exporter.closed().unwrap();
+    assert!(reason.contains("nobody reads"), "{reason}");
 }
 
 #[tokio::test]

@@ -1,0 +1,263 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::convert::{
+    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
+};
+use crate::export::transport::Answering;
+use crate::otlp::Encoder;
+
+/// What a server makes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Good,
+    /// Refused as invalid.
+    Bad,
+    /// Breaks the server.
+    Poison,
+}
+
+/// A server that knows each record's nature, and has moods. Requests are told apart by the number of
+/// the event, which is in each record's name.
+struct Model {
+    natures: Vec<Nature>,
+    /// What it answers first, whatever is sent.
+    moods: Mutex<VecDeque<Answer>>,
+    accepted: Mutex<BTreeMap<u32, u32>>,
+    requests: AtomicU32,
+    broken_until: Option<Instant>,
+}
+
+impl Model {
+    fn new(natures: Vec<Nature>, moods: Vec<Answer>) -> Arc<Self> {
+        Arc::new(Model {
+            natures,
+            moods: Mutex::new(moods.into()),
+            accepted: Mutex::default(),
+            requests: AtomicU32::new(0),
+            broken_until: None,
+        })
+    }
+
+    fn answer(&self, body: &[u8]) -> Answer {
+        self.requests.fetch_add(1, Relaxed);
+        let down = self
+            .broken_until
+            .is_some_and(|until| Instant::now() < until);
+        if down {
+            return fault();
+        }
+        if let Some(mood) = self.moods.lock().unwrap().pop_front() {
+            return mood;
+        }
+        let events = events(body);
+        let has = |nature| events.iter().any(|&e| self.natures[e as usize] == nature);
+        if has(Nature::Bad) {
+            return Answer::Rejected {
+                status: "HTTP 400".to_owned(),
+                message: String::new(),
+            };
+        }
+        if has(Nature::Poison) {
+            return fault();
+        }
+        for event in events {
+            *self.accepted.lock().unwrap().entry(event).or_default() += 1;
+        }
+        Answer::ACCEPTED
+    }
+}
+
+impl Transport for Model {
+    fn body(&self, payload: &Payload) -> Bytes {
+        payload.encode()
+    }
+
+    fn send(&self, body: Bytes) -> Answering<'_> {
+        Box::pin(async move { self.answer(&body) })
+    }
+
+    fn peer(&self) -> String {
+        "the model".to_owned()
+    }
+}
+
+fn fault() -> Answer {
+    Answer::Fault {
+        status: "HTTP 500".to_owned(),
+        message: String::new(),
+    }
+}
+
+/// The numbers of the events in a request.
+fn events(body: &[u8]) -> Vec<u32> {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    let request = <ExportLogsServiceRequest as prost::Message>::decode(body).unwrap();
+    let scopes = request.resource_logs.into_iter().flat_map(|r| r.scope_logs);
+    let records = scopes.flat_map(|s| s.log_records);
+    records.map(|r| r.event_name.parse().unwrap()).collect()
+}
+
+fn payload(events: usize) -> Payload {
+    static PADDING: Field = Field {
+        name: "padding",
+        on: On::Both,
+        from: "",
+        stability: Stability::Qtrail,
+    };
+    let mut encoder = Encoder::new(&Options::default());
+    for event in 0..events {
+        encoder.begin(&Head {
+            resource: ResourceKey {
+                service_name: Cow::Borrowed("amazon-q"),
+                account_id: None,
+                region: None,
+            },
+            time: 1,
+            observed: 1,
+            start: 1,
+            name: Cow::Owned(event.to_string()),
+            severity: Severity::Info,
+            kind: Kind::Server,
+            error: None,
+            trace_id: [1; 16],
+            span_id: [1; 8],
+            parent: None,
+            link: None,
+            body: None,
+            log: true,
+            span: false,
+        });
+        encoder.attribute(&PADDING, &Value::Str(Cow::Borrowed("xxxxxxxxxxxxxxxx")));
+        encoder.end();
+    }
+    encoder.take().logs
+}
+
+fn lane(transport: Arc<dyn Transport>) -> Lane {
+    let shared = Shared {
+        limits: Limits {
+            events: 20,
+            bytes: 1 << 20,
+        },
+        schedule: Schedule {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(30),
+        },
+        board: Board::new(),
+        metrics: Arc::default(),
+        stop: CancellationToken::new(),
+        closed: Arc::default(),
+    };
+    Lane::new(Signal::Logs, transport, shared)
+}
+
+/// Runs with a clock that jumps to the next timer whenever nothing else is left to do.
+fn paused<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn a_day_of_server_errors_costs_no_event_and_few_requests() {
+    paused(async {
+        let day = Duration::from_secs(24 * 3600);
+        let model = Arc::new(Model {
+            broken_until: Some(Instant::now() + day),
+            ..Arc::into_inner(Model::new(vec![Nature::Good; 50], Vec::new())).unwrap()
+        });
+        let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+        let report = lane.deliver(payload(50)).await.unwrap();
+        assert_eq!(report, SignalReport::default());
+        assert_eq!(model.accepted.lock().unwrap().len(), 50);
+        // At 15 s to 30 s between two tries; more would mean that errors are answered by a flood.
+        assert!(model.requests.load(Relaxed) < 24 * 3600 / 15 + 100);
+    });
+}
+
+#[test]
+fn a_stop_ends_a_wait() {
+    paused(async {
+        let model = Model::new(vec![Nature::Good], vec![Answer::retry("busy"); 1000]);
+        let lane = lane(model);
+        let stop = lane.stop.clone();
+        let delivery = lane.deliver(payload(1));
+        tokio::pin!(delivery);
+        let early = tokio::time::timeout(Duration::from_secs(3600), &mut delivery).await;
+        assert!(early.is_err(), "it gave up by itself");
+        stop.cancel();
+        assert!(delivery.await.is_err());
+    });
+}
+
+fn nature() -> impl Strategy<Value = Nature> {
+    prop_oneof![
+        8 => Just(Nature::Good),
+        1 => Just(Nature::Bad),
+        1 => Just(Nature::Poison),
+    ]
+}
+
+fn mood() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        Just(Answer::retry("busy")),
+        Just(fault()),
+        Just(Answer::Blocked {
+            reason: "who are you?".to_owned()
+        }),
+        Just(Answer::TooLarge {
+            status: "RESOURCE_EXHAUSTED".to_owned(),
+            message: String::new(),
+            certain: false
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn good_records_arrive_once_and_only_bad_ones_are_refused(
+        mut natures in vec(nature(), 1..60),
+        moods in vec(mood(), 0..12),
+    ) {
+        // A poisonous record is told from a broken server by a good one that passes after it: there
+        // is always more traffic.
+        let poison = natures.contains(&Nature::Poison);
+        if poison {
+            natures.push(Nature::Good);
+        }
+        let expected: Vec<u32> = (0..).zip(&natures).filter(|(_, n)| **n != Nature::Good).map(|(e, _)| e).collect();
+        let good = natures.len() - expected.len();
+        paused(async move {
+            let model = Model::new(natures.clone(), moods);
+            let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+            let traffic = async {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    // What other batches do meanwhile.
+                    lane.accepted.fetch_add(1, Relaxed);
+                }
+            };
+            let report = tokio::select! {
+                report = lane.deliver(payload(natures.len())) => report.unwrap(),
+                () = traffic => unreachable!(),
+            };
+            let refused: Vec<u32> = sorted(report.refused.iter().map(|(event, _)| *event));
+            prop_assert_eq!(refused, expected);
+            let accepted = model.accepted.lock().unwrap();
+            prop_assert_eq!(accepted.len(), good);
+            prop_assert!(accepted.values().all(|times| *times == 1));
+            prop_assert!(report.uncertain.is_empty());
+            Ok(())
+        })?;
+    }
+}
