@@ -1,7 +1,8 @@
 //! The integration tests, as one binary.
 #![allow(
     clippy::unwrap_used,
-    reason = "helpers of tests are tests, which clippy.toml cannot know"
+    unreachable_pub,
+    reason = "helpers of tests are tests, which clippy.toml cannot know; a binary has no public items"
 )]
 
 #[path = "../support/mod.rs"]
