@@ -4,9 +4,9 @@
 //! its lines are durable; the file never holds half a line; records are kept unredacted, since
 //! they are what gets replayed, so the file is readable by its owner alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -94,13 +94,19 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Opens the file for appending, or creates it (mode 0600). `stop` ends the waiting for a disk
+    /// Opens the file for appending, or creates it (mode 0600) and its folder (0700). `stop` ends the waiting for a disk
     /// that refuses.
     ///
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn open(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
         let max_record_bytes = settings.max_record_bytes;
+        if let Some(folder) = settings.path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
         let file = Rotating::open(settings)?;
         sync_folder(&file.settings.path)?;
         Ok(DeadLetters {
