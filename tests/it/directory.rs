@@ -270,12 +270,13 @@ async fn a_truncated_file_is_given_up_only_when_it_is_quiet() {
 async fn the_oldest_file_is_read_first() {
     let mut room = Room::new();
     room.settings.workers = 1;
+    // All are complete as soon as they are seen.
+    room.settings.settle = Duration::from_nanos(1);
     let name = |time| format!("1_CloudTrail_us-east-1_{time}_x.json");
     room.write(&name("20260101T0010Z"), file(&["3"]));
     room.write(&name("20260101T0000Z"), file(&["1"]));
     room.write(&name("20260101T0005Z"), file(&["2"]));
     room.write("now.json", file(&["4"]));
-    tokio::time::sleep(room.settings.settle * 2).await;
     let (collector, mut deliveries) = Collector::new();
     room.settings.once = true;
     let metrics = Arc::new(Metrics::default());
@@ -377,6 +378,20 @@ async fn a_root_that_is_missing_is_waited_for() {
     fs::create_dir(&room.root).unwrap();
     room.write("a.json", file(&["1"]));
     assert_eq!(ids(&run.settled().await), ["1"]);
+    assert_eq!(run.stop().await, []);
+}
+
+#[tokio::test]
+async fn a_root_that_is_a_symbolic_link_is_watched() {
+    let mut room = Room::new();
+    let link = room.root.with_file_name("link");
+    symlink(&room.root, &link).unwrap();
+    room.settings.root = link;
+    room.write("a.json", file(&["1"]));
+    let mut run = room.start();
+    assert_eq!(ids(&run.settled().await), ["1"]);
+    room.write("b.json", file(&["2"]));
+    assert_eq!(ids(&run.settled().await), ["2"]);
     assert_eq!(run.stop().await, []);
 }
 
@@ -622,6 +637,32 @@ async fn links_out_of_the_root_and_special_files_are_skipped() {
     .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(room.path("socket.json")).unwrap();
     assert_eq!(room.ids().await, ["1"]);
+}
+
+/// A chain of folders below `root` whose path is longer than the system takes in one piece.
+fn nest_too_deep(root: &Path) {
+    let name = "d".repeat(250);
+    let mode = rustix::fs::Mode::RWXU;
+    let mut folder = fs::File::open(root).unwrap();
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&folder, &name, mode).unwrap();
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+        folder = rustix::fs::openat(&folder, &name, flags, mode)
+            .unwrap()
+            .into();
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_listed_keeps_no_other_from_being_read() {
+    let room = Room::new();
+    nest_too_deep(&room.root);
+    room.write("a/b.json", file(&["1"]));
+    room.write("z.json", file(&["2"]));
+    let mut found = room.ids().await;
+    found.sort();
+    assert_eq!(found, ["1", "2"]);
+    assert_eq!(room.once().await, []);
 }
 
 // The first run, and what becomes of files

@@ -257,6 +257,7 @@ impl<D: Deliver> Engine<D> {
                     );
                 }
                 self.missing = true;
+                self.more = false;
                 self.watch = None;
                 self.next_walk = now + settings.settle;
             }

@@ -33,6 +33,8 @@ mod kind;
 mod lines;
 mod reader;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod warned;
 mod watch;
@@ -235,6 +237,7 @@ fn open<D: Deliver>(
     if settings.once {
         list(&settings)?;
     }
+    let filter = Filter::new(&settings)?;
     let store = Arc::new(Store::open(&settings.state)?);
     let failed = |detail: String| Error::State {
         path: store.path().to_owned(),
@@ -254,7 +257,7 @@ fn open<D: Deliver>(
     let (commits, writer) =
         Commits::start(Arc::clone(&store)).map_err(|e| failed(e.to_string()))?;
     let context = Context {
-        filter: Filter::new(&settings)?,
+        filter,
         root: std::path::absolute(&settings.root).unwrap_or_else(|_| settings.root.clone()),
         store,
         commits,

@@ -27,7 +27,8 @@ use crate::pipeline::{Truncation, Unit};
 /// Files up to this size are read once, into memory; larger ones once for their digest and once
 /// for their records.
 const MEMORY_BYTES: u64 = 8 << 20;
-/// When to look again at a file whose content is just being read under another name.
+/// When to look again at a file whose content is just being read under another name; the shortest
+/// wait of all.
 const BUSY: Duration = Duration::from_millis(100);
 
 /// What a look at a file leads to.
@@ -68,12 +69,7 @@ pub(super) async fn process<D: Deliver>(
         Err(problem) => Err(problem),
     };
     match verdict {
-        Ok(verdict) => {
-            if verdict == Verdict::Done {
-                ctx.warned.clear(&path);
-            }
-            verdict
-        }
+        Ok(verdict) => verdict,
         Err(problem) => ctx.failed(&path, &problem),
     }
 }
@@ -204,7 +200,7 @@ async fn deliver<D: Deliver>(
             &format!("cannot be read: {error}; it is tried again"),
         );
     }
-    let until_quiet = ctx.settings.settle.saturating_sub(whole.age);
+    let until_quiet = ctx.settings.settle.saturating_sub(whole.age).max(BUSY);
     match decide::ended(&report) {
         Ended::Again(after) => return Ok(Verdict::Failed(after)),
         Ended::Unfinished => return Ok(Verdict::Later(until_quiet, Some(whole.stat))),

@@ -139,8 +139,10 @@ impl Walk<'_> {
         }
         match self.root.join(&path).read_dir() {
             Ok(entries) => folders.push((path, entries)),
-            // It vanished meanwhile; only of the root this is news, and the caller's to tell.
-            Err(error) if error.kind() == ErrorKind::NotFound && !folders.is_empty() => {}
+            // It vanished meanwhile. Without the first one, nothing was walked.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                walked.complete &= !folders.is_empty();
+            }
             Err(error) => {
                 walked.complete = false;
                 self.warn(&path, &format!("cannot be listed: {error}"));

@@ -25,10 +25,4 @@ impl Warned {
         }
         paths.insert(self.seed.hash_one(path))
     }
-
-    /// The path is well again: the next warning counts as the first.
-    pub(super) fn clear(&self, path: &Path) {
-        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        paths.remove(&self.seed.hash_one(path));
-    }
 }

@@ -61,12 +61,14 @@ impl Watch {
             );
             None
         } else {
+            // Notifications name the real path.
+            let root = root.canonicalize()?;
             let handler = Handler {
-                root: root.to_owned(),
+                root: root.clone(),
                 sender,
                 lost: Arc::clone(&lost),
             };
-            watcher(root, handler)
+            watcher(&root, handler)
         };
         Ok(Watch {
             root: id,

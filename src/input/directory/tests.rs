@@ -1,0 +1,152 @@
+//! What needs a small schedule, another clock, or a state that cannot be written.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::*;
+use crate::ack::Outcome;
+use crate::pipeline::Counts;
+
+const DAY: i64 = 24 * 3600 * 1_000_000_000;
+
+/// Takes every unit, and keeps the names.
+#[derive(Clone, Default)]
+struct Names(Arc<Mutex<Vec<String>>>);
+
+impl Deliver for Names {
+    async fn deliver(&self, mut unit: Unit) -> Report {
+        let mut text = String::new();
+        unit.content.read_to_string(&mut text).unwrap();
+        let name = unit.origin.name.rsplit('/').next().unwrap().to_owned();
+        self.0.lock().unwrap().push(name);
+        Report {
+            outcome: Outcome::Delivered,
+            counts: Counts::default(),
+            settled_offset: unit.base + text.len() as u64,
+            truncated: None,
+            read_error: None,
+            refused: Vec::new(),
+            uncertain: None,
+        }
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap()
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings {
+        root: folder.join("root"),
+        include: GlobSet::empty(),
+        exclude: GlobSet::empty(),
+        settle: Duration::from_nanos(1),
+        rescan: Duration::from_secs(3600),
+        poll: false,
+        start: Start::Beginning,
+        after: After::Keep,
+        state: folder.join("state"),
+        workers: 1,
+        idle_files_warning: 1000,
+        once: true,
+    }
+}
+
+/// Reads all there is. The names of what was delivered, in that order.
+async fn once(settings: &Settings, capacity: usize, now: fn() -> i64) -> Vec<String> {
+    let names = Names::default();
+    let tuning = Tuning {
+        capacity,
+        now,
+        observed: |name, modified| name.strip_suffix(".json")?.parse().ok().or(modified),
+    };
+    run_with(
+        settings.clone(),
+        names.clone(),
+        Arc::default(),
+        CancellationToken::new(),
+        tuning,
+    )
+    .await
+    .unwrap();
+    names.0.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn more_files_than_are_remembered_are_all_read_oldest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let mut expected = Vec::new();
+    for n in 0..50 {
+        // Spread over folders, so that listing gives another order.
+        let place = settings.root.join((n % 7).to_string());
+        fs::create_dir_all(&place).unwrap();
+        let name = format!("{n}.json");
+        fs::write(place.join(&name), format!("content {n}")).unwrap();
+        expected.push(name);
+    }
+    assert_eq!(once(&settings, 4, now).await, expected);
+    assert_eq!(once(&settings, 4, now).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn content_is_forgotten_after_its_file_was_absent_for_seven_days() {
+    for (later, forgotten) in [
+        ((|| now() + 6 * DAY) as fn() -> i64, false),
+        (|| now() + 8 * DAY, true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let file = settings.root.join("1.json");
+        fs::create_dir(&settings.root).unwrap();
+        fs::write(&file, "content").unwrap();
+        assert_eq!(once(&settings, 10, now).await.len(), 1);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(once(&settings, 10, now).await.len(), 0, "marked");
+        assert_eq!(once(&settings, 10, later).await.len(), 0);
+        fs::write(&file, "content").unwrap();
+        let again = once(&settings, 10, later).await.len();
+        assert_eq!(again, usize::from(forgotten));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_forgotten_while_the_directory_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    fs::create_dir(&settings.root).unwrap();
+    fs::write(settings.root.join("1.json"), "content").unwrap();
+    assert_eq!(once(&settings, 10, now).await.len(), 1);
+    let away = folder.path().join("away");
+    fs::rename(&settings.root, &away).unwrap();
+    for _ in 0..2 {
+        let missing = run(
+            settings.clone(),
+            Names::default(),
+            Arc::default(),
+            CancellationToken::new(),
+        );
+        assert!(matches!(missing.await, Err(Error::Root { .. })));
+    }
+    fs::rename(&away, &settings.root).unwrap();
+    assert_eq!(once(&settings, 10, || now() + 30 * DAY).await.len(), 0);
+}
+
+#[test]
+fn state_and_target_cannot_be_the_directory_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    fs::create_dir(&settings.root).unwrap();
+    check(&settings).unwrap();
+    let state = Settings {
+        state: settings.root.clone(),
+        ..settings.clone()
+    };
+    assert!(matches!(check(&state), Err(Error::InTheWay { .. })));
+    let target = Settings {
+        after: After::Move(settings.root.join(".")),
+        ..settings
+    };
+    assert!(matches!(check(&target), Err(Error::InTheWay { .. })));
+}
