@@ -134,6 +134,10 @@ impl DemoArgs {
     /// What the command line sets.
     pub fn flags(&self, globals: &Globals) -> Flags {
         let mut flags = Flags::default();
+        if globals.log_level.is_none() && !globals.verbose {
+            // The report itself tells of the record that is refused.
+            flags.set("log.level", "demo", "error");
+        }
         globals.set(&mut flags);
         set(
             &mut flags,

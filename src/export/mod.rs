@@ -85,7 +85,7 @@ pub enum Destination {
 }
 
 /// One OTLP endpoint.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// `http(s)://host:port`; for HTTP with the signal's whole path.
     pub url: http::Uri,
@@ -99,6 +99,20 @@ pub struct Endpoint {
     pub timeout: Duration,
     /// Certificates.
     pub tls: Tls,
+}
+
+impl fmt::Debug for Endpoint {
+    /// Shows the headers' names alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.url)
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("gzip", &self.gzip)
+            .field("timeout", &self.timeout)
+            .field("tls", &self.tls)
+            .finish()
+    }
 }
 
 /// An OTLP protocol.

@@ -206,11 +206,7 @@ pub(super) fn on_behalf_of(person: &'static Person) -> (Identity, &'static str, 
 
 /// A person's IDE.
 pub(super) fn ide(person: &'static Person) -> (Identity, &'static str, &'static str) {
-    (
-        Identity::IdentityCenter { person },
-        people::VSCODE,
-        person.address,
-    )
+    (Identity::Center { person }, people::VSCODE, person.address)
 }
 
 /// A person with credentials of their own.

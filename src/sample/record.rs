@@ -84,7 +84,7 @@ pub(super) enum Identity {
         invoked_by: Option<&'static str>,
     },
     /// A person of an Identity Center: how IDEs call Amazon Q.
-    IdentityCenter { person: &'static Person },
+    Center { person: &'static Person },
     /// A workload's role, perhaps through a service.
     Workload {
         role: &'static str,
@@ -193,7 +193,7 @@ pub(super) fn write(out: &mut String, call: &Call, at: &Setting, rng: &mut Rng) 
 fn identity(out: &mut String, at: &Setting) {
     match at.identity {
         Identity::Person { person, invoked_by } => credentials(out, person, invoked_by, at),
-        Identity::IdentityCenter { person } => {
+        Identity::Center { person } => {
             push(
                 out,
                 &[r#"{"type":"IdentityCenterUser","accountId":""#, at.account],
@@ -359,7 +359,7 @@ fn large(out: &mut String, rng: &mut Rng) {
 
 fn name_of(identity: Identity) -> &'static str {
     match identity {
-        Identity::Person { person, .. } | Identity::IdentityCenter { person } => person.user,
+        Identity::Person { person, .. } | Identity::Center { person } => person.user,
         Identity::Workload { session, .. } => session,
         Identity::Service { name } => name,
         Identity::Untyped => "",
