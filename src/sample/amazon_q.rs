@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::people::{self, PEOPLE, Person};
-use super::record::{Call, Identity, Setting};
+use super::record::{Call, Setting, Who};
 use crate::event::amazon_q::Class;
 
 pub(super) const Q: &str = "q.amazonaws.com";
@@ -177,7 +177,7 @@ fn caller(
     person: &'static Person,
     class: Class,
     rng: &mut Rng,
-) -> (Identity, &'static str, &'static str) {
+) -> (Who, &'static str, &'static str) {
     match class {
         Class::PassRequest | Class::OnBehalfOf => on_behalf_of(person),
         Class::AgentCall => {
@@ -193,9 +193,9 @@ fn caller(
 }
 
 /// Amazon Q, for a person.
-pub(super) fn on_behalf_of(person: &'static Person) -> (Identity, &'static str, &'static str) {
+pub(super) fn on_behalf_of(person: &'static Person) -> (Who, &'static str, &'static str) {
     (
-        Identity::Person {
+        Who::Person {
             person,
             invoked_by: Some(Q),
         },
@@ -205,13 +205,17 @@ pub(super) fn on_behalf_of(person: &'static Person) -> (Identity, &'static str, 
 }
 
 /// A person's IDE.
-pub(super) fn ide(person: &'static Person) -> (Identity, &'static str, &'static str) {
-    (Identity::Center { person }, people::VSCODE, person.address)
+pub(super) fn ide(person: &'static Person) -> (Who, &'static str, &'static str) {
+    (
+        Who::IdentityCenter { person },
+        people::VSCODE,
+        person.address,
+    )
 }
 
 /// A person with credentials of their own.
-pub(super) fn itself(person: &'static Person) -> Identity {
-    Identity::Person {
+pub(super) fn itself(person: &'static Person) -> Who {
+    Who::Person {
         person,
         invoked_by: None,
     }

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use super::amazon_q::Scenes;
 use super::plan::File;
-use super::record::{self, Identity, Setting};
+use super::record::{self, Setting, Who};
 use super::{Amount, Format, Spec, Summary, noise};
 
 /// A little better than real trails compress, at a speed that suits load tests.
@@ -106,7 +106,7 @@ impl<'a> Events<'a> {
             time: self.clock.next(&mut self.rng),
             account: self.plan.account,
             region: self.plan.region,
-            identity: Identity::Untyped,
+            identity: Who::Untyped,
             agent: "",
             address: "",
             conversation: 0,

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::people::{CLIENTS, PEOPLE};
-use super::record::{Call, Identity, Setting};
+use super::record::{Call, Setting, Who};
 
 /// The kinds of calls, each with how often it occurs.
 static CALLS: &[(u32, Call)] = &[
@@ -149,15 +149,15 @@ fn weighted(rng: &mut Rng) -> &'static Call {
 
 /// Shares as in a real trail of 2,900 events: no type in 1.5 %, an invoking service in 12 %, half of
 /// these `AWS Internal`.
-fn caller(rng: &mut Rng) -> (Identity, &'static str, &'static str) {
+fn caller(rng: &mut Rng) -> (Who, &'static str, &'static str) {
     let (role, session) = WORKLOADS[rng.usize(..WORKLOADS.len())];
-    let workload = |invoked_by| Identity::Workload {
+    let workload = |invoked_by| Who::Workload {
         role,
         session,
         invoked_by,
     };
     match rng.u32(..1_000) {
-        0..15 => (Identity::Untyped, CLIENTS[0], "198.51.100.200"),
+        0..15 => (Who::Untyped, CLIENTS[0], "198.51.100.200"),
         15..75 => (
             workload(Some("AWS Internal")),
             "AWS Internal",
@@ -169,11 +169,11 @@ fn caller(rng: &mut Rng) -> (Identity, &'static str, &'static str) {
         }
         135..235 => {
             let name = SERVICES[rng.usize(..SERVICES.len())];
-            (Identity::Service { name }, name, name)
+            (Who::Service { name }, name, name)
         }
         235..385 => {
             let person = PEOPLE[rng.usize(..PEOPLE.len())];
-            let identity = Identity::Person {
+            let identity = Who::Person {
                 person,
                 invoked_by: None,
             };

@@ -77,14 +77,14 @@ impl Call {
 
 /// Who calls, and how it shows in `userIdentity`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Identity {
+pub(super) enum Who {
     /// A person with the credentials of a user or a role's session; perhaps through a service.
     Person {
         person: &'static Person,
         invoked_by: Option<&'static str>,
     },
     /// A person of an Identity Center: how IDEs call Amazon Q.
-    Center { person: &'static Person },
+    IdentityCenter { person: &'static Person },
     /// A workload's role, perhaps through a service.
     Workload {
         role: &'static str,
@@ -104,7 +104,7 @@ pub(super) struct Setting {
     pub(super) time: i64,
     pub(super) account: &'static str,
     pub(super) region: &'static str,
-    pub(super) identity: Identity,
+    pub(super) identity: Who,
     pub(super) agent: &'static str,
     /// `sourceIPAddress`.
     pub(super) address: &'static str,
@@ -154,7 +154,7 @@ pub(super) fn write(out: &mut String, call: &Call, at: &Setting, rng: &mut Rng) 
     out.push_str(r#"","eventID":""#);
     uuid(out, at.event_id);
     let bool = |b: bool| if b { "true" } else { "false" };
-    let through_service = matches!(at.identity, Identity::Service { .. });
+    let through_service = matches!(at.identity, Who::Service { .. });
     push(
         out,
         &[
@@ -192,8 +192,8 @@ pub(super) fn write(out: &mut String, call: &Call, at: &Setting, rng: &mut Rng) 
 
 fn identity(out: &mut String, at: &Setting) {
     match at.identity {
-        Identity::Person { person, invoked_by } => credentials(out, person, invoked_by, at),
-        Identity::Center { person } => {
+        Who::Person { person, invoked_by } => credentials(out, person, invoked_by, at),
+        Who::IdentityCenter { person } => {
             push(
                 out,
                 &[r#"{"type":"IdentityCenterUser","accountId":""#, at.account],
@@ -210,20 +210,20 @@ fn identity(out: &mut String, at: &Setting) {
                 ],
             );
         }
-        Identity::Workload {
+        Who::Workload {
             role,
             session,
             invoked_by,
         } => {
             assumed_role(out, at, role, session, "AROAWORKLOADROLEXAMPLE", invoked_by);
         }
-        Identity::Service { name } => {
+        Who::Service { name } => {
             push(
                 out,
                 &[r#"{"type":"AWSService","invokedBy":""#, name, r#""}"#],
             );
         }
-        Identity::Untyped => {
+        Who::Untyped => {
             push(
                 out,
                 &[r#"{"accountId":""#, at.account, r#"","principalId":""}"#],
@@ -357,12 +357,12 @@ fn large(out: &mut String, rng: &mut Rng) {
     }
 }
 
-fn name_of(identity: Identity) -> &'static str {
+fn name_of(identity: Who) -> &'static str {
     match identity {
-        Identity::Person { person, .. } | Identity::Center { person } => person.user,
-        Identity::Workload { session, .. } => session,
-        Identity::Service { name } => name,
-        Identity::Untyped => "",
+        Who::Person { person, .. } | Who::IdentityCenter { person } => person.user,
+        Who::Workload { session, .. } => session,
+        Who::Service { name } => name,
+        Who::Untyped => "",
     }
 }
 

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use super::amazon_q::{self, on_behalf_of};
 use super::noise;
 use super::people::{ARNAV, MARY, NIKKI, PAULO, Person, Q_CLI};
-use super::record::{self, Call, Identity, Setting, timestamp};
+use super::record::{self, Call, Setting, Who, timestamp};
 use crate::event::amazon_q::Class;
 
 /// What is in the demo's trail.
@@ -282,7 +282,7 @@ impl Teller {
             time: self.now - ago,
             account: self.account,
             region: "us-east-1",
-            identity: Identity::Untyped,
+            identity: Who::Untyped,
             agent: "",
             address: "",
             conversation: 0,
@@ -330,7 +330,7 @@ impl Teller {
     }
 }
 
-type Caller = (Identity, &'static str, &'static str);
+type Caller = (Who, &'static str, &'static str);
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());

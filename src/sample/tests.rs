@@ -326,7 +326,7 @@ fn an_event_near_the_largest_stays_valid_json() {
         time: DEFAULT_END,
         account: people::ACCOUNTS[0],
         region: people::REGIONS[0],
-        identity: record::Identity::Untyped,
+        identity: record::Who::Untyped,
         agent: "",
         address: "",
         conversation: 0,
