@@ -5,9 +5,12 @@
 //! the record, be it inside another text, in JSON inside a text, or under a key that is written
 //! twice. What AWS has masked already is left as it is.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
-use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 
 use super::Redaction;
 use crate::envelope::json::{Document, Node, REDACTED, Type};
@@ -41,8 +44,17 @@ const ALWAYS: &[&str] = &[
     "securityToken",
     "sessionToken",
     "session_token",
+    "tokenValue",
     "userPassword",
     "x-amz-security-token",
+];
+
+/// What stands where a value was masked before, besides `***`.
+const MASKS: &[&str] = &[
+    "<sensitiveDataRemoved>",
+    "HIDDEN_DUE_TO_SECURITY_REASONS",
+    "Value hidden due to security reasons.",
+    REDACTED,
 ];
 
 /// Keys of user names and ids; `arn` is looked at more closely.
@@ -64,6 +76,13 @@ const EMBEDDED_DEPTH: u32 = 512;
 /// Levels of JSON texts inside JSON texts that are read.
 const EMBEDDED_TEXTS: u32 = 8;
 
+/// The most bytes of pointers that are listed. A record can be made so that they would take many
+/// times its own size; what is not listed any more is masked all the same.
+const LISTED_BYTES: usize = 64 << 10;
+
+/// Up to this many secrets are looked for one by one.
+const FEW: usize = 24;
+
 /// A shorter value is looked for as a whole value, not inside other texts.
 const SUBSTRING_CHARS: usize = 4;
 
@@ -71,7 +90,7 @@ const SUBSTRING_CHARS: usize = 4;
 const KEY_CHARS: usize = 8;
 
 /// Marks every value that `rules` wants masked, and every other place that shows it. Returns their
-/// JSON pointers, sorted, each once.
+/// JSON pointers, sorted, each once; those of the first [`LISTED_BYTES`], should they take more.
 pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<String> {
     let mut found = Found::default();
     found.pointed_at(document, rules);
@@ -83,8 +102,12 @@ pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<Stri
     for key in keys {
         document.redact_key(key);
     }
+    let mut covered = 0;
     for &node in &found.nodes {
-        document.redact(node);
+        if node >= covered {
+            covered = document.root().with_id(node).end_id();
+            document.redact(node);
+        }
     }
     found.pointers(document)
 }
@@ -132,10 +155,16 @@ impl Found {
     /// Finds keys of secret values, and texts that hold JSON with such keys.
     fn search(&mut self, document: &Document<'_>, rules: &Redaction, texts: u32) {
         let root = document.root();
+        // Whether there are keys to look for beside `ALWAYS`.
+        let named = !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users;
         let mut id = 0;
         while id < root.end_id() {
             let node = root.with_id(id);
-            let rule = node.key().and_then(|key| rule(&key, rules));
+            let may_have_rule = |key| named || node.has_escaped_key() || may_be_secret(key);
+            let rule = match node.raw_key() {
+                Some(key) if may_have_rule(key) => node.key().and_then(|key| rule(&key, rules)),
+                _ => None,
+            };
             if let Some(rule) = rule.filter(|&rule| applies(rule, node)) {
                 self.take(node, rule);
                 id = node.end_id();
@@ -186,9 +215,7 @@ impl Found {
 
     /// Adds every other value that shows a secret; returns the nodes whose key shows one.
     fn repeats(&mut self, document: &Document<'_>) -> Vec<u32> {
-        let Some(needles) = Needles::new(&self.secrets) else {
-            return Vec::new();
-        };
+        let needles = Needles::new(&self.secrets);
         let mut keys = Vec::new();
         for node in document.nodes() {
             if node.key().is_some_and(|key| needles.are_in_key(&key)) {
@@ -207,15 +234,16 @@ impl Found {
     }
 
     fn pointers(&self, document: &Document<'_>) -> Vec<String> {
-        let mut covered = 0;
         let mut pointers = BTreeSet::new();
-        for &id in &self.nodes {
-            if id >= covered {
-                let node = document.root().with_id(id);
-                pointers.insert(node.pointer());
-                covered = node.end_id();
+        let mut bytes = 0;
+        document.pointers(self.nodes.iter().copied(), |pointer| {
+            bytes += pointer.len();
+            let room = bytes <= LISTED_BYTES;
+            if room {
+                pointers.insert(pointer.to_owned());
             }
-        }
+            room
+        });
         pointers.into_iter().collect()
     }
 }
@@ -224,32 +252,23 @@ impl Found {
 struct Needles<'s> {
     secrets: &'s BTreeSet<String>,
     /// Those that are looked for inside texts.
-    substrings: AhoCorasick,
+    substrings: Searcher<'s>,
     /// Those that are looked for inside keys.
-    long: AhoCorasick,
+    long: Searcher<'s>,
 }
 
 impl<'s> Needles<'s> {
-    /// `None` where there is nothing to look for.
-    fn new(secrets: &'s BTreeSet<String>) -> Option<Self> {
-        let searcher = |chars| {
-            AhoCorasick::new(
-                secrets
-                    .iter()
-                    .filter(|secret| secret.chars().count() >= chars),
-            )
-            .ok()
-        };
-        Some(Needles {
+    fn new(secrets: &'s BTreeSet<String>) -> Self {
+        Needles {
             secrets,
-            substrings: searcher(SUBSTRING_CHARS)?,
-            long: searcher(KEY_CHARS)?,
-        })
+            substrings: Searcher::new(secrets, SUBSTRING_CHARS),
+            long: Searcher::new(secrets, KEY_CHARS),
+        }
     }
 
     fn are_in(&self, text: &str, texts: u32) -> bool {
-        self.substrings.is_match(text)
-            || self.secrets.contains(text)
+        self.substrings.finds_in(text)
+            || text.len() < 4 * SUBSTRING_CHARS && self.secrets.contains(text)
             || match embedded(text) {
                 // Escapes may hide it from the search above.
                 Embedded::Json(inner) if texts < EMBEDDED_TEXTS => inner.nodes().any(|node| {
@@ -262,7 +281,55 @@ impl<'s> Needles<'s> {
     }
 
     fn are_in_key(&self, key: &str) -> bool {
-        self.long.is_match(key)
+        key.len() >= KEY_CHARS && self.long.finds_in(key)
+    }
+}
+
+/// A search for any of several texts.
+enum Searcher<'s> {
+    /// Quick to search with.
+    Few(Vec<Finder<'s>>),
+    /// Takes no memory and no time to build, however many there are. Sorted, and none is another
+    /// one's prefix: so the one that a text starts with, if any, is the last that is not greater.
+    Many(Vec<&'s str>),
+}
+
+impl<'s> Searcher<'s> {
+    /// A search for those of at least so many characters.
+    fn new(secrets: &'s BTreeSet<String>, chars: usize) -> Self {
+        let mut needles: Vec<&'s str> = Vec::new();
+        for secret in secrets {
+            let has_prefix = needles.last().is_some_and(|last| secret.starts_with(last));
+            if secret.chars().count() >= chars && !has_prefix {
+                needles.push(secret);
+            }
+        }
+        if needles.len() > FEW {
+            return Searcher::Many(needles);
+        }
+        // What holds a longer one holds the shorter one in it.
+        needles.sort_by_key(|needle| needle.len());
+        let mut few: Vec<Finder<'s>> = Vec::new();
+        for needle in needles {
+            let known = |shorter: &Finder<'_>| shorter.find(needle.as_bytes()).is_some();
+            if !few.iter().any(known) {
+                few.push(Finder::new(needle));
+            }
+        }
+        Searcher::Few(few)
+    }
+
+    fn finds_in(&self, text: &str) -> bool {
+        match self {
+            Searcher::Few(few) => few.iter().any(|needle| {
+                needle.needle().len() <= text.len() && needle.find(text.as_bytes()).is_some()
+            }),
+            Searcher::Many(sorted) => text.char_indices().any(|(at, _)| {
+                let rest = &text[at..];
+                let after = sorted.partition_point(|needle| *needle <= rest);
+                after > 0 && rest.starts_with(sorted[after - 1])
+            }),
+        }
     }
 }
 
@@ -278,30 +345,45 @@ fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
         .collect()
 }
 
-/// Lengths and first letters of [`ALWAYS`]: a bit for each letter, by length.
-const FIRST_LETTERS: [u32; 32] = {
+/// The first letters of [`ALWAYS`] by length: a bit for each.
+const FIRST_LETTERS: [u32; 32] = letters(true);
+
+/// The last letters likewise.
+const LAST_LETTERS: [u32; 32] = letters(false);
+
+const fn letters(first: bool) -> [u32; 32] {
     let mut letters = [0; 32];
     let mut i = 0;
     while i < ALWAYS.len() {
         let name = ALWAYS[i].as_bytes();
-        letters[name.len()] |= letter(name[0]);
+        let at = if first { 0 } else { name.len() - 1 };
+        letters[name.len()] |= letter(name[at]);
         i += 1;
     }
     letters
-};
+}
 
+/// The same for both cases of a letter.
 const fn letter(byte: u8) -> u32 {
     1 << (byte & 31)
+}
+
+/// A quick look at a key's length, first and last letter: whether it can be one of [`ALWAYS`].
+fn may_be_secret(key: &[u8]) -> bool {
+    let letters = |by_length: &[u32; 32]| by_length.get(key.len()).copied().unwrap_or_default();
+    match (key.first(), key.last()) {
+        (Some(&first), Some(&last)) => {
+            letters(&FIRST_LETTERS) & letter(first) != 0
+                && letters(&LAST_LETTERS) & letter(last) != 0
+        }
+        _ => false,
+    }
 }
 
 /// The rule that masks a key's value.
 fn rule(key: &str, rules: &Redaction) -> Option<Rule> {
     let is = |name: &str| name.eq_ignore_ascii_case(key);
-    let may_be_secret = match (FIRST_LETTERS.get(key.len()), key.as_bytes().first()) {
-        (Some(letters), Some(&first)) => letters & letter(first) != 0,
-        _ => false,
-    };
-    if may_be_secret && ALWAYS.iter().any(|name| is(name))
+    if may_be_secret(key.as_bytes()) && ALWAYS.iter().any(|name| is(name))
         || rules.keys.iter().any(|name| is(name))
         || rules.access_key_id && is("accessKeyId")
     {
@@ -352,9 +434,7 @@ fn is_real(node: Node<'_>) -> bool {
         Type::Null | Type::Array | Type::Object => false,
         Type::Bool | Type::Number => true,
         Type::String => node.as_str().is_some_and(|text| {
-            text.bytes().any(|byte| byte != b'*')
-                && text != "HIDDEN_DUE_TO_SECURITY_REASONS"
-                && text != REDACTED
+            text.bytes().any(|byte| byte != b'*') && !MASKS.contains(&text.as_ref())
         }),
     })
 }
@@ -383,203 +463,5 @@ fn embedded(text: &str) -> Embedded<'_> {
     match Document::parse(text, EMBEDDED_DEPTH) {
         Ok(document) => Embedded::Json(document),
         Err(_) => Embedded::Torn,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn redacted(text: &str, rules: &Redaction) -> (String, Vec<String>) {
-        let mut document = Document::parse(text, 64).expect("a JSON text");
-        let pointers = redact(&mut document, rules);
-        (document.redacted_text().into_owned(), pointers)
-    }
-
-    fn always(text: &str) -> (String, Vec<String>) {
-        redacted(text, &Redaction::default())
-    }
-
-    #[test]
-    fn a_record_without_secrets_stays_as_it_is() {
-        let text = include_str!("../../tests/fixtures/send-message.json")
-            .replace("conversationToken", "x");
-        assert_eq!(always(&text), (text.clone(), vec![]));
-    }
-
-    #[test]
-    fn secret_keys_are_masked_in_any_case_wherever_they_stand() {
-        let (text, pointers) = always(
-            r#"{"responseElements":{"credentials":{"SESSIONTOKEN":"abcd1","accessKeyId":"ASIA"}},"a":[{"pass\u0077ord":17}]}"#,
-        );
-        assert_eq!(
-            text,
-            r#"{"responseElements":{"credentials":{"SESSIONTOKEN":"[REDACTED]","accessKeyId":"ASIA"}},"a":[{"pass\u0077ord":"[REDACTED]"}]}"#
-        );
-        assert_eq!(
-            pointers,
-            [
-                "/a/0/password",
-                "/responseElements/credentials/SESSIONTOKEN"
-            ]
-        );
-    }
-
-    #[test]
-    fn every_always_key_is_found() {
-        for key in ALWAYS {
-            for key in [key.to_string(), key.to_uppercase(), key.to_lowercase()] {
-                let (text, pointers) = always(&format!("{{\"{key}\":\"hunter22\"}}"));
-                assert!(!text.contains("hunter22"), "{key}");
-                assert_eq!(pointers, [format!("/{key}")]);
-            }
-        }
-    }
-
-    #[test]
-    fn values_of_any_type_are_masked() {
-        for value in ["1234", "{\"a\":[\"x\"]}", "[1]", "true", "\"x\""] {
-            let (text, _) = always(&format!("{{\"password\":{value}}}"));
-            assert_eq!(text, "{\"password\":\"[REDACTED]\"}");
-        }
-    }
-
-    #[test]
-    fn what_aws_masked_is_left_and_is_no_secret() {
-        for value in [
-            "null",
-            "\"***\"",
-            "\"\"",
-            "{}",
-            "[null,\"*****\"]",
-            "\"HIDDEN_DUE_TO_SECURITY_REASONS\"",
-            "\"[REDACTED]\"",
-        ] {
-            let text = format!("{{\"password\":{value},\"b\":\"***\",\"c\":{value}}}");
-            assert_eq!(always(&text), (text.clone(), vec![]));
-        }
-    }
-
-    #[test]
-    fn a_secret_is_masked_in_every_text_that_shows_it() {
-        let (text, pointers) = always(
-            r#"{"a":{"password":"se\"cret"},"b":"x se\u0022cret y","c":"{\"z\":[\"se\\u0022cret\"]}","d":"secret","se\"cret1234":1,"e":1}"#,
-        );
-        assert_eq!(
-            text,
-            r#"{"a":{"password":"[REDACTED]"},"b":"[REDACTED]","c":"[REDACTED]","d":"secret","se\"cret1234":1,"e":1}"#
-        );
-        assert_eq!(pointers, ["/a/password", "/b", "/c"]);
-    }
-
-    #[test]
-    fn a_long_secret_is_masked_in_keys_too() {
-        let (text, pointers) =
-            always(r#"{"password":"long secret","a":{"my long secret":{"password":"other"}}}"#);
-        assert_eq!(
-            text,
-            r#"{"password":"[REDACTED]","a":{"[REDACTED]":{"password":"[REDACTED]"}}}"#
-        );
-        assert_eq!(pointers, ["/a/[REDACTED]/password", "/password"]);
-    }
-
-    #[test]
-    fn a_short_secret_masks_equal_values_alone() {
-        let (text, _) = always(r#"{"password":"abc","b":"abc","c":"abcd","d":7,"secretKey":7}"#);
-        assert_eq!(
-            text,
-            r#"{"password":"[REDACTED]","b":"[REDACTED]","c":"abcd","d":"[REDACTED]","secretKey":"[REDACTED]"}"#
-        );
-    }
-
-    #[test]
-    fn a_key_that_occurs_twice_is_masked_twice() {
-        let (text, pointers) = redacted(
-            r#"{"a":{"b":"first value"},"a":{"b":"other"},"password":"one","password":"two"}"#,
-            &Redaction {
-                pointers: vec!["/A/b".to_owned()],
-                ..Redaction::default()
-            },
-        );
-        assert_eq!(
-            text,
-            r#"{"a":{"b":"[REDACTED]"},"a":{"b":"[REDACTED]"},"password":"[REDACTED]","password":"[REDACTED]"}"#
-        );
-        assert_eq!(pointers, ["/a/b", "/password"]);
-    }
-
-    #[test]
-    fn a_text_that_holds_json_with_a_secret_is_masked_whole() {
-        for inner in [
-            r#"{"a":{"password":"hunter22"}}"#,
-            r#" [{"sessionToken":1}]"#,
-            r#""{\"password\":\"hunter22\"}""#,
-            r#"{"b":"{\"c\":\"{\\\"password\\\":\\\"hunter22\\\"}\"}"}"#,
-            r#"{"torn":{"password":"hunter22"#,
-        ] {
-            let text = serde_json::json!({"x": inner, "y": "hunter22", "z": "kept"}).to_string();
-            let (text, _) = always(&text);
-            assert!(
-                text.starts_with(r#"{"x":"[REDACTED]","y":"#),
-                "{inner}: {text}"
-            );
-            assert!(text.ends_with(r#""z":"kept"}"#), "{inner}: {text}");
-        }
-        let kept = serde_json::json!({"x": r#"{"password":null}"#, "y": "{password"}).to_string();
-        assert_eq!(always(&kept).0, kept);
-    }
-
-    #[test]
-    fn what_the_user_names_is_masked() {
-        let text = r#"{"userIdentity":{"principalId":"AROAEX:alice","arn":"arn:aws:sts::111122223333:assumed-role/R/alice","accessKeyId":"ASIAEX","accountId":"111122223333"},"sourceIPAddress":"203.0.113.7","a":{"roleSession":"alice","note":"from 203.0.113.7","list":["x","y"],"ARN":"arn:aws:s3:::bucket"}}"#;
-        let rules = Redaction {
-            keys: vec!["NOTE".to_owned()],
-            pointers: vec!["/a/list/1".to_owned(), "/nowhere".to_owned()],
-            access_key_id: true,
-            source_ip: true,
-            users: true,
-        };
-        let (text, pointers) = redacted(text, &rules);
-        assert_eq!(
-            text,
-            r#"{"userIdentity":{"principalId":"[REDACTED]","arn":"[REDACTED]","accessKeyId":"[REDACTED]","accountId":"111122223333"},"sourceIPAddress":"[REDACTED]","a":{"roleSession":"[REDACTED]","note":"[REDACTED]","list":["x","[REDACTED]"],"ARN":"arn:aws:s3:::bucket"}}"#
-        );
-        assert_eq!(pointers.len(), 7);
-    }
-
-    #[test]
-    fn services_and_accounts_are_no_persons() {
-        let text = r#"{"sourceIPAddress":"q.amazonaws.com","userIdentity":{"principalId":"111122223333","arn":"arn:aws:iam::111122223333:root"},"eventType":"rootVolume"}"#;
-        let rules = Redaction {
-            source_ip: true,
-            users: true,
-            ..Redaction::default()
-        };
-        let (_, pointers) = redacted(text, &rules);
-        assert_eq!(pointers, ["/userIdentity/arn"]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_masked_value_is_nowhere_in_the_text(secret in "[a-zA-Z0-9\"\\\\/é😀]{4,20}x", pad in ".{0,9}", escape: bool) {
-            let inner = serde_json::json!({"k": [format!("{pad}{secret}")]}).to_string();
-            let mut text = serde_json::json!({
-                "a": {"sessionToken": secret},
-                "b": format!("{pad}{secret}{pad}"),
-                "c": [inner, {"d": secret}],
-                "e": "other",
-            }).to_string();
-            if escape {
-                text = text.replace('x', "\\u0078").replace('a', "\\u0061");
-            }
-            let (text, _) = always(&text);
-            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-            prop_assert!(!value.to_string().contains(&secret));
-            prop_assert_eq!(&value, &serde_json::json!({
-                "a": {"sessionToken": REDACTED}, "b": REDACTED, "c": [REDACTED, {"d": REDACTED}], "e": "other",
-            }));
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! accessor but [`Node::raw`], so that no writer can leak it.
 
 mod parse;
+mod pointer;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::reject::Reason;
+
+pub(crate) use string::find_special;
 
 /// What a redacted value reads as.
 pub const REDACTED: &str = "[REDACTED]";
@@ -127,6 +130,15 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Says the JSON pointer (RFC 6901) of each of these nodes, whose numbers must rise; a node
+    /// below one that was said is left out. Stops where `each` answers `false`. One walk over the
+    /// document at most, however many nodes there are.
+    pub fn pointers(&self, nodes: impl IntoIterator<Item = u32>, each: impl FnMut(&str) -> bool) {
+        let count = self.slots.len() as u32;
+        let nodes = nodes.into_iter().filter(|&node| node < count);
+        pointer::say(self.root(), nodes, each);
+    }
+
     /// The text with every redacted value replaced; borrowed where nothing is redacted.
     pub fn redacted_text(&self) -> Cow<'a, str> {
         self.splice(0, self.slots.len(), 0..self.text.len())
@@ -238,6 +250,18 @@ impl<'d> Node<'d> {
         })
     }
 
+    /// The key as it is written, its escapes included, redacted or not.
+    pub(crate) fn raw_key(self) -> Option<&'d [u8]> {
+        let slot = self.slot();
+        let key = slot.key_start as usize..slot.key_end as usize;
+        (slot.key_start > 0).then(|| &self.document.text.as_bytes()[key])
+    }
+
+    /// Whether the key has escapes.
+    pub(crate) fn has_escaped_key(self) -> bool {
+        self.slot().flags & KEY_ESCAPED != 0
+    }
+
     /// A string, decoded.
     pub fn as_str(self) -> Option<Cow<'d, str>> {
         let slot = self.slot();
@@ -290,9 +314,7 @@ impl<'d> Node<'d> {
             let length = (slot.key_end - slot.key_start) as usize;
             slot.flags & SHADOWED == 0
                 && if slot.flags & KEY_ESCAPED == 0 {
-                    length == key.len()
-                        && text.as_bytes()[slot.key_start as usize..slot.key_end as usize]
-                            == *key.as_bytes()
+                    child.raw_key() == Some(key.as_bytes())
                 } else {
                     // An escape takes more bytes than what it stands for.
                     length > key.len() && decoded_key(text, slot) == key
@@ -329,24 +351,14 @@ impl<'d> Node<'d> {
     }
 
     /// The value's JSON pointer (RFC 6901); a redacted key in it reads as [`REDACTED`].
+    ///
+    /// Takes a walk over what stands before the value: for many values, see [`Document::pointers`].
     pub fn pointer(self) -> String {
         let mut pointer = String::new();
-        let mut around = self.document.root();
-        while around.index != self.index {
-            let Some((position, child)) = around
-                .children()
-                .enumerate()
-                .find(|(_, child)| (child.index..child.end_id()).contains(&self.index))
-            else {
-                break;
-            };
-            pointer.push('/');
-            match child.key() {
-                Some(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-                None => pointer.push_str(&position.to_string()),
-            }
-            around = child;
-        }
+        self.document.pointers([self.index], |path| {
+            pointer.push_str(path);
+            false
+        });
         pointer
     }
 

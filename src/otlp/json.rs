@@ -5,7 +5,11 @@
 //! fields with their default value absent. The wire form is translated as it stands, field by
 //! field, with no message in between.
 
+use std::fmt::Display;
+use std::io::Write;
+
 use super::Signal;
+use crate::envelope::json::find_special;
 
 /// One field of a message.
 struct Field {
@@ -195,10 +199,26 @@ fn value(out: &mut Vec<u8>, kind: Kind, wire: &mut &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Writes a JSON string.
+/// Writes a JSON string, the same as `serde_json` does, several times as fast.
 pub(super) fn string(out: &mut Vec<u8>, string: &str) {
-    // Writing text to memory cannot fail.
-    let _ = serde_json::to_writer(out, string);
+    let bytes = string.as_bytes();
+    let mut at = 0;
+    out.push(b'"');
+    loop {
+        let end = find_special(bytes, at);
+        out.extend_from_slice(&bytes[at..end]);
+        match bytes.get(end) {
+            None => break,
+            Some(b'"') => out.extend_from_slice(b"\\\""),
+            Some(b'\\') => out.extend_from_slice(b"\\\\"),
+            Some(b'\n') => out.extend_from_slice(b"\\n"),
+            Some(b'\r') => out.extend_from_slice(b"\\r"),
+            Some(b'\t') => out.extend_from_slice(b"\\t"),
+            Some(control) => text(out, format_args!("\\u{control:04x}")),
+        }
+        at = end + 1;
+    }
+    out.push(b'"');
 }
 
 /// Writes a number as JSON; what JSON has no number for by the name that protobuf gives it.
@@ -220,12 +240,12 @@ pub(super) fn double(out: &mut Vec<u8>, number: f64) {
 }
 
 /// Writes what needs no escapes.
-pub(super) fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    use std::io::Write;
+pub(super) fn text(out: &mut Vec<u8>, value: impl Display) {
+    // Writing to memory cannot fail.
     let _ = write!(out, "{value}");
 }
 
-fn quoted(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+fn quoted(out: &mut Vec<u8>, value: impl Display) {
     out.push(b'"');
     text(out, value);
     out.push(b'"');
@@ -255,4 +275,18 @@ fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
     let (fixed, rest) = wire.split_first_chunk::<N>()?;
     *wire = rest;
     Some(*fixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_string_is_escaped_so_that_it_reads_as_itself(text in "[a-z\"\\\\\u{0}-\u{20}\u{7f}é😀]{0,40}") {
+            let mut out = Vec::new();
+            super::string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+    }
 }

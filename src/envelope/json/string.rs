@@ -43,8 +43,9 @@ pub(super) fn unescape(content: &str) -> String {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The first quote, backslash or control character from `at`, or the end; eight bytes at a time.
-fn find_special(bytes: &[u8], mut at: usize) -> usize {
+/// The first byte from `at` that a JSON string must escape (a quote, a backslash or a control
+/// character), or the end; eight bytes at a time.
+pub(crate) fn find_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * b'"' as u64);

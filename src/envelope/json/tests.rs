@@ -275,3 +275,31 @@ fn a_pointer_leads_to_its_value() {
     }
     assert_eq!(document.nodes().last().unwrap().pointer(), "/");
 }
+
+proptest! {
+    #[test]
+    fn pointers_of_many_values_are_those_of_each(value in json(), wanted in prop::collection::vec(any::<bool>(), 40)) {
+        let text = value.to_string();
+        // Read again, since `serde_json` may read a double a little differently.
+        let value: Json = serde_json::from_str(&text).unwrap();
+        let document = parse(&text);
+        let mut expected = Vec::new();
+        let mut covered = 0;
+        let mut nodes = Vec::new();
+        for (node, _) in document.nodes().zip(wanted.iter().cycle()).filter(|(_, wanted)| **wanted) {
+            nodes.push(node.id());
+            if node.id() >= covered {
+                covered = node.end_id();
+                let pointer = node.pointer();
+                prop_assert_eq!(value.pointer(&pointer), Some(&content(node)));
+                expected.push(pointer);
+            }
+        }
+        let mut said = Vec::new();
+        document.pointers(nodes, |pointer| {
+            said.push(pointer.to_owned());
+            true
+        });
+        prop_assert_eq!(said, expected);
+    }
+}

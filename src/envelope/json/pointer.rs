@@ -1,0 +1,95 @@
+//! JSON pointers (RFC 6901) of many values in one walk.
+
+use std::fmt::Write;
+
+use super::Node;
+
+/// Says the pointer of each of these nodes, whose numbers must rise; a node below one that was said
+/// is left out. Stops where `each` answers `false`.
+///
+/// One walk over the text at most, however many nodes there are.
+pub(super) fn say(
+    root: Node<'_>,
+    nodes: impl IntoIterator<Item = u32>,
+    mut each: impl FnMut(&str) -> bool,
+) {
+    let mut path = String::new();
+    let mut open: Vec<Level> = Vec::new();
+    let mut said = 0;
+    for wanted in nodes {
+        if wanted < said {
+            continue;
+        }
+        if wanted == root.id() {
+            each(&path);
+            return;
+        }
+        while open.last().is_some_and(|level| level.end <= wanted) {
+            open.pop();
+        }
+        let mut level = open.pop().unwrap_or_else(|| Level::of(root, 0));
+        loop {
+            path.truncate(level.path);
+            let child = level.child_around(root, wanted);
+            push_token(&mut path, child, level.position);
+            if child.id() >= wanted {
+                break;
+            }
+            let inner = Level::of(child, path.len());
+            open.push(std::mem::replace(&mut level, inner));
+        }
+        open.push(level);
+        said = root.with_id(wanted).end_id();
+        if !each(&path) {
+            return;
+        }
+    }
+}
+
+/// A container on the way to a value.
+struct Level {
+    /// The child that was looked at last, and its place among its siblings.
+    child: u32,
+    position: usize,
+    /// The first node after the container.
+    end: u32,
+    /// The length of the container's own pointer.
+    path: usize,
+}
+
+impl Level {
+    fn of(container: Node<'_>, path: usize) -> Self {
+        Level {
+            child: container.id() + 1,
+            position: 0,
+            end: container.end_id(),
+            path,
+        }
+    }
+
+    /// The child that is a node or has it below; none before the last one that was asked for.
+    fn child_around<'d>(&mut self, root: Node<'d>, wanted: u32) -> Node<'d> {
+        loop {
+            let child = root.with_id(self.child);
+            if child.end_id() > wanted {
+                return child;
+            }
+            self.child = child.end_id();
+            self.position += 1;
+        }
+    }
+}
+
+fn push_token(path: &mut String, node: Node<'_>, position: usize) {
+    path.push('/');
+    match node.key() {
+        Some(key) if key.contains(['~', '/']) => {
+            path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        }
+        Some(key) => path.push_str(&key),
+        // Writing to a string cannot fail.
+        None => {
+            let _ = write!(path, "{position}");
+        }
+    }
+}
