@@ -88,7 +88,7 @@ mod tests {
             for (c, escape) in text.chars().zip(escape) {
                 match (escape, c) {
                     (0..8, _) => json += &format!("\\u{:04x}", u32::from(c)),
-                    (8..30, '/') => json += "\\/",
+                    (8..200, '/') => json += "\\/",
                     (_, '"' | '\\') => json.extend(['\\', c]),
                     _ => json.push(c),
                 }
