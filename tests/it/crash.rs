@@ -79,8 +79,9 @@ async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() 
 
     let sidecar = start(&place, &collector);
     let all = |signal| BTreeSet::from_iter(collector.accepted(signal)).is_superset(&written.events);
+    // If it waits in vain, what is missing is said below.
     sidecar
-        .until("/metrics", |_, text| {
+        .eventually("/metrics", |_, text| {
             let idle = balance(text).in_flight == 0 && value(text, "qtrail_files_pending") == 0;
             idle && all(Signal::Logs) && all(Signal::Traces)
         })
@@ -90,8 +91,15 @@ async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() 
 
     let logs = same_records(logs(&collector));
     let spans = same_records(spans(&collector));
-    assert_eq!(BTreeSet::from_iter(logs.keys().cloned()), written.events);
-    assert_eq!(BTreeSet::from_iter(spans.keys().cloned()), written.events);
+    for arrived in [&logs, &spans] {
+        let arrived = BTreeSet::from_iter(arrived.keys().cloned());
+        let lost = Vec::from_iter(written.events.difference(&arrived));
+        assert!(lost.is_empty(), "lost: {lost:?}");
+        assert_eq!(arrived.len(), written.events.len(), "something was invented");
+    }
+    let repeats = logs.values().filter(|times| **times > 1).count();
+    let events = written.events.len();
+    println!("{events} events, {repeats} more than once, {KILLS} kills");
     for id in &unanswered {
         assert!(logs[id] > 1, "{id} was not acknowledged, but not repeated");
     }

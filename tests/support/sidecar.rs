@@ -135,6 +135,22 @@ impl Sidecar {
 
     /// Asks again and again until the answer is as it should be.
     pub async fn until(&self, path: &str, holds: impl Fn(u16, &str) -> bool) -> String {
+        match self.eventually(path, holds).await {
+            Some(body) => body,
+            None => panic!(
+                "waited in vain for {path}; now it is\n{}\nand the log\n{}",
+                self.get(path).await.1,
+                self.said()
+            ),
+        }
+    }
+
+    /// The same, where the test says what is wrong if it never is.
+    pub async fn eventually(
+        &self,
+        path: &str,
+        holds: impl Fn(u16, &str) -> bool,
+    ) -> Option<String> {
         let asking = async {
             loop {
                 let (status, body) = self.get(path).await;
@@ -145,14 +161,7 @@ impl Sidecar {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(body) => body,
-            Err(_) => panic!(
-                "waited in vain for {path}; now it is\n{}\nand the log\n{}",
-                self.get(path).await.1,
-                self.said()
-            ),
-        }
+        tokio::time::timeout(PATIENCE, asking).await.ok()
     }
 
     /// Waits until at least so many records were read and all of them have settled; the balance,
