@@ -241,9 +241,7 @@ pub(super) fn http(
             status: name,
             message,
         },
-        401 | 407 => Answer::blocked(format!(
-            "{text}; mend the credentials in export.headers"
-        )),
+        401 | 407 => Answer::blocked(format!("{text}; mend the credentials in export.headers")),
         402 | 403 => Answer::blocked(format!(
             "{text}; give the credentials in export.headers the right to write"
         )),

@@ -186,8 +186,8 @@ const NO_SUCH_NAME: [&str; 4] = [
     "nodename nor servname provided",
 ];
 
-const REFUSED_BY_ALERT: &str =
-    "the collector refuses our TLS: mend export.tls.cert_file and export.tls.key_file, or what it expects";
+const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: mend export.tls.cert_file and \
+     export.tls.key_file, or its own set-up";
 
 /// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
 fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
