@@ -232,9 +232,14 @@ impl Tries<'_> {
         };
         let answer = lane.send(body.clone()).await?;
         lane.comment(&answer, &payload);
-        if matches!(answer, Answer::Fault { .. }) {
-            accepted_before.get_or_insert(lane.accepted.load(Relaxed));
-            faults += 1;
+        match answer {
+            Answer::Fault { .. } => {
+                accepted_before.get_or_insert(lane.accepted.load(Relaxed));
+                faults += 1;
+            }
+            // A server that is in trouble anyway: its faults prove nothing.
+            Answer::Retry { .. } | Answer::Blocked { .. } => (faults, accepted_before) = (0, None),
+            _ => {}
         }
         let facts = Facts {
             records: payload.len(),
