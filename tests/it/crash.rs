@@ -95,7 +95,11 @@ async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() 
         let arrived = BTreeSet::from_iter(arrived.keys().cloned());
         let lost = Vec::from_iter(written.events.difference(&arrived));
         assert!(lost.is_empty(), "lost: {lost:?}");
-        assert_eq!(arrived.len(), written.events.len(), "something was invented");
+        assert_eq!(
+            arrived.len(),
+            written.events.len(),
+            "something was invented"
+        );
     }
     let repeats = logs.values().filter(|times| **times > 1).count();
     let events = written.events.len();
