@@ -192,6 +192,59 @@ async fn a_wrong_token_costs_no_event_and_readyz_says_what_to_mend() {
 }
 
 #[tokio::test]
+async fn a_collector_with_faults_over_grpc_gets_every_event() {
+    let too_much = || Reply::Grpc(Status::resource_exhausted("message larger than max"));
+    faults("grpc", || {
+        vec![
+            Reply::Grpc(Status::unavailable("later")),
+            Reply::Reset,
+            Reply::Grpc(Status::deadline_exceeded("slow")),
+            Reply::Hang,
+            Reply::Grpc(Status::internal("oops")),
+            too_much(),
+            Reply::Partial(0, "mind the gap"),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_collector_with_faults_over_http_gets_every_event() {
+    for protocol in ["http/protobuf", "http/json"] {
+        faults(protocol, || {
+            vec![
+                Reply::Http(429, vec![("retry-after", "0")], "busy"),
+                Reply::Http(503, vec![], "down"),
+                Reply::Reset,
+                Reply::Http(502, vec![], "no route"),
+                Reply::Hang,
+                Reply::Http(500, vec![], "oops"),
+                Reply::Http(413, vec![], "too large"),
+                Reply::Partial(0, "mind the gap"),
+            ]
+        })
+        .await;
+    }
+}
+
+/// Delivers to a collector that answers so before it takes what it is sent.
+async fn faults(protocol: &str, replies: impl Fn() -> Vec<Reply>) {
+    let (place, collector) = (place(), Collector::start().await);
+    collector.reply_next(Signal::Logs, replies());
+    collector.reply_next(Signal::Traces, replies());
+    let mut command = place.run();
+    command
+        .args(["--protocol", protocol, "--endpoint", &collector.url()])
+        .env("QTRAIL_EXPORT_TIMEOUT", "500ms");
+    let sidecar = Sidecar::start(&mut command);
+    assert_eq!(sidecar.settled(3).await, ALL_EXPORTED, "{protocol}");
+    assert!(collector.seen(Signal::Logs).len() > replies().len());
+    assert!(arrived(&collector), "{protocol}");
+    assert_eq!(sidecar.stop().await.0, Some(0));
+    nothing_is_read_again(&place, &collector).await;
+}
+
+#[tokio::test]
 async fn what_the_collector_rejects_in_part_is_counted_and_kept() {
     let (place, collector) = (place(), Collector::start().await);
     collector.reply_next(Signal::Logs, [Reply::Partial(1, "one is bad")]);
