@@ -202,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn a_link_leads_to_the_session_from_any_other_trace() {
+        let text = r#"{"eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","userIdentity":{"principalId":"P","sessionContext":{"attributes":{"creationDate":"D"}}}}"#;
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        let session = Session::of(&event).expect("a session");
+        let link = session.link_from([1; 16]).expect("a link");
+        assert_eq!(hex::encode(link.trace_id), sha("qtrail.session:/P/D", 16));
+        assert_eq!(
+            hex::encode(link.span_id),
+            sha("qtrail.session-span:/P/D", 8)
+        );
+        assert_eq!(session.link_from(session.trace_id()), None);
+    }
+
+    #[test]
     fn an_event_alone_goes_by_its_id() {
         let (trace_id, rule, span_id) = ids(&format!(r#""eventID":"{ID}""#));
         assert_eq!((trace_id, rule), (ID.replace('-', ""), Rule::Event));

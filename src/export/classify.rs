@@ -183,10 +183,10 @@ pub(super) fn grpc(code: Code, message: &str, details: &[u8]) -> Answer {
             reason: format!("{status}: {message}"),
         },
         Code::Unauthenticated => Answer::blocked(format!(
-            "{status}: {message}; mend the credentials in the endpoint's headers"
+            "{status}: {message}; mend the credentials in export.headers"
         )),
         Code::PermissionDenied => Answer::blocked(format!(
-            "{status}: {message}; give the credentials in the endpoint's headers the right to write"
+            "{status}: {message}; give the credentials in export.headers the right to write"
         )),
         Code::Unimplemented => Answer::blocked(format!(
             "{status}: {message}; nothing there takes OTLP over gRPC for this signal (or not \
@@ -241,11 +241,9 @@ pub(super) fn http(
             status: name,
             message,
         },
-        401 | 407 => Answer::blocked(format!(
-            "{text}; mend the credentials in the endpoint's headers"
-        )),
+        401 | 407 => Answer::blocked(format!("{text}; mend the credentials in export.headers")),
         402 | 403 => Answer::blocked(format!(
-            "{text}; give the credentials in the endpoint's headers the right to write"
+            "{text}; give the credentials in export.headers the right to write"
         )),
         300..=399 => Answer::blocked(format!(
             "{text}; redirected to {}: redirects are not followed, set the endpoint's URL to where \

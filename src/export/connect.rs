@@ -186,15 +186,15 @@ const NO_SUCH_NAME: [&str; 4] = [
     "nodename nor servname provided",
 ];
 
-const REFUSED_BY_ALERT: &str =
-    "the collector refuses our TLS: mend tls.cert_file and tls.key_file, or what it expects";
+const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: mend export.tls.cert_file and \
+     export.tls.key_file, or its own set-up";
 
 /// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
 fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
     match error {
         Tls::InvalidCertificate(_) => Some(
-            "the collector's certificate is not trusted: mend tls.ca_file, the certificate or the \
+            "the collector's certificate is not trusted: mend export.tls.ca_file, the certificate or the \
              host name in the endpoint's URL",
         ),
         Tls::AlertReceived(_) => Some(REFUSED_BY_ALERT),

@@ -166,6 +166,21 @@ impl Lane {
         }
     }
 
+    /// Logs what the operator should hear about an answer.
+    fn comment(&self, answer: &Answer, payload: &Payload) {
+        match answer {
+            Answer::Accepted {
+                remark: Some(remark),
+            } => self.remark(&format!("accepted with a remark: {remark}")),
+            Answer::TooLarge { .. } if payload.len() > 1 => self.remark(&format!(
+                "a request of {} bytes is too large for it and is cut; a lower export.batch.bytes \
+                 saves the detour",
+                payload.encoded_len()
+            )),
+            _ => {}
+        }
+    }
+
     fn remark(&self, text: &str) {
         let mut last = self.remarked.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= REMARKS) {
@@ -216,22 +231,15 @@ impl Tries<'_> {
             }
         };
         let answer = lane.send(body.clone()).await?;
-        if let Answer::Accepted {
-            remark: Some(remark),
-        } = &answer
-        {
-            lane.remark(&format!("accepted with a remark: {remark}"));
-        }
-        if matches!(answer, Answer::TooLarge { .. }) && payload.len() > 1 {
-            lane.remark(&format!(
-                "a request of {} bytes is too large for it and is cut; a lower export.batch_bytes \
-                 saves the detour",
-                payload.encoded_len()
-            ));
-        }
-        if matches!(answer, Answer::Fault { .. }) {
-            accepted_before.get_or_insert(lane.accepted.load(Relaxed));
-            faults += 1;
+        lane.comment(&answer, &payload);
+        match answer {
+            Answer::Fault { .. } => {
+                accepted_before.get_or_insert(lane.accepted.load(Relaxed));
+                faults += 1;
+            }
+            // A server that is in trouble anyway: its faults prove nothing.
+            Answer::Retry { .. } | Answer::Blocked { .. } => (faults, accepted_before) = (0, None),
+            _ => {}
         }
         let facts = Facts {
             records: payload.len(),
@@ -254,57 +262,9 @@ impl Tries<'_> {
     async fn take(&mut self, step: Step, part: Part) -> Result<(), Abandoned> {
         let lane = self.lane;
         match step {
-            Step::Settled { rejected, message } => {
-                self.progress();
-                lane.accepted.fetch_add(1, Relaxed);
-                lane.refusals.store(0, Relaxed);
-                let bytes = part.body.map_or(0, |body| body.len());
-                lane.metrics.export_bytes.add(bytes as u64);
-                if let Some((_, newest)) = part.payload.times() {
-                    lane.metrics.lag_seconds.set(seconds_since(newest));
-                }
-                if rejected > 0 {
-                    lane.remark(&format!(
-                        "{rejected} of {} records were rejected: {message}",
-                        part.payload.len()
-                    ));
-                    self.report.uncertain.push(Doubt {
-                        events: sorted(part.payload.events()),
-                        rejected,
-                        message,
-                    });
-                }
-            }
-            Step::Refuse { status, message } => {
-                self.progress();
-                lane.refusals.fetch_add(1, Relaxed);
-                let reason = Reason::Refused {
-                    signal: lane.signal.as_str(),
-                    status,
-                    message,
-                };
-                let events = part.payload.events();
-                self.report
-                    .refused
-                    .extend(events.map(|event| (event, reason.clone())));
-            }
-            Step::Halve => {
-                let (left, right) = part.payload.split();
-                for payload in [left, right] {
-                    // A half of what met faults need meet but one more to be halved; a single record
-                    // is not given up for the faults of a request that it was in.
-                    let faults = match payload.len() {
-                        1 => 0,
-                        _ => part.faults.min(FAULTS - 1),
-                    };
-                    self.queue.push_back(Part {
-                        payload,
-                        body: None,
-                        faults,
-                        accepted_before: part.accepted_before,
-                    });
-                }
-            }
+            Step::Settled { rejected, message } => self.settled(&part, rejected, message),
+            Step::Refuse { status, message } => self.refused(&part, status, message),
+            Step::Halve => self.halve(part),
             Step::Probe { status, message } => {
                 match lane.probe().await? {
                     Answer::Accepted { .. } | Answer::Partial { .. } => {
@@ -314,7 +274,6 @@ impl Tries<'_> {
                     probe => {
                         let (hint, trouble) = after_probe(probe, &status, &message);
                         self.pause(hint, trouble).await?;
-                        lane.metrics.export_retries.add(1);
                     }
                 }
                 self.queue.push_front(part);
@@ -325,7 +284,6 @@ impl Tries<'_> {
                 aside,
             } => {
                 self.pause(hint, trouble).await?;
-                lane.metrics.export_retries.add(1);
                 if aside {
                     self.queue.push_back(part);
                 } else {
@@ -339,6 +297,62 @@ impl Tries<'_> {
             }
         }
         Ok(())
+    }
+
+    fn settled(&mut self, part: &Part, rejected: u64, message: String) {
+        let lane = self.lane;
+        self.progress();
+        if rejected < part.payload.len() as u64 {
+            lane.accepted.fetch_add(1, Relaxed);
+            lane.refusals.store(0, Relaxed);
+        }
+        let bytes = part.body.as_ref().map_or(0, Bytes::len);
+        lane.metrics.export_bytes.add(bytes as u64);
+        if let Some((_, newest)) = part.payload.times() {
+            lane.metrics.lag_seconds.set(seconds_since(newest));
+        }
+        if rejected > 0 {
+            lane.remark(&format!(
+                "{rejected} of {} records were rejected: {message}",
+                part.payload.len()
+            ));
+            self.report.uncertain.push(Doubt {
+                events: sorted(part.payload.events()),
+                rejected,
+                message,
+            });
+        }
+    }
+
+    fn refused(&mut self, part: &Part, status: String, message: String) {
+        self.progress();
+        self.lane.refusals.fetch_add(1, Relaxed);
+        let reason = Reason::Refused {
+            signal: self.lane.signal.as_str(),
+            status,
+            message,
+        };
+        let events = part.payload.events();
+        let refused = events.map(|event| (event, reason.clone()));
+        self.report.refused.extend(refused);
+    }
+
+    fn halve(&mut self, part: Part) {
+        let (left, right) = part.payload.split();
+        for payload in [left, right] {
+            // A half of what met faults need meet but one more to be halved; a single record is not
+            // given up for the faults of a request that it was in.
+            let faults = match payload.len() {
+                1 => 0,
+                _ => part.faults.min(FAULTS - 1),
+            };
+            self.queue.push_back(Part {
+                payload,
+                body: None,
+                faults,
+                accepted_before: part.accepted_before,
+            });
+        }
     }
 
     fn progress(&mut self) {
@@ -360,7 +374,9 @@ impl Tries<'_> {
             "waiting"
         );
         self.ticket.show(trouble.health(&self.lane.peer, wait));
-        self.lane.wait(wait).await
+        self.lane.wait(wait).await?;
+        self.lane.metrics.export_retries.add(1);
+        Ok(())
     }
 }
 

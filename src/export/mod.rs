@@ -218,7 +218,7 @@ impl Exporter {
     ) -> anyhow::Result<Self> {
         let transports = transport::Transports::open(&settings.destination)?;
         let shared = settings.shared(metrics, &stop);
-        let exporter_board = Arc::clone(&shared.board);
+        let board = Arc::clone(&shared.board);
         let closed = Arc::clone(&shared.closed);
         let route = batch::Route {
             limits: shared.limits,
@@ -235,7 +235,7 @@ impl Exporter {
         tokio::spawn(batch::run(Arc::new(route), waiting, slots));
         Ok(Exporter {
             submissions,
-            board: exporter_board,
+            board,
             closed,
         })
     }

@@ -23,9 +23,11 @@ pub(super) enum Error {
     Unreadable { path: PathBuf, detail: String },
     #[error("{} holds no PEM certificate", path.display())]
     NoCertificate { path: PathBuf },
-    #[error("no certificate authority of the system was found; name one with tls.ca_file: {0}")]
+    #[error(
+        "no certificate authority of the system was found; name one with export.tls.ca_file: {0}"
+    )]
     NoSystemRoots(std::io::Error),
-    #[error("tls.cert_file and tls.key_file are needed together")]
+    #[error("export.tls.cert_file and export.tls.key_file are needed together")]
     Half,
     #[error("{} cannot be used: {source}", path.display())]
     Refused {

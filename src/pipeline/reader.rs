@@ -233,7 +233,8 @@ impl Reader {
             return Ok(None);
         }
         let originals = std::mem::take(&mut self.originals);
-        let bytes = originals.bytes.len() + self.encoder.encoded_len();
+        // While a request is under way, its bytes stand beside the records that they hold.
+        let bytes = originals.bytes.len() + 2 * self.encoder.encoded_len();
         let encoded = self.encoder.take();
         let wanted = bytes.div_ceil(BUDGET_UNIT).min(self.pipeline.budget_units) as u32;
         let budget = std::sync::Arc::clone(&self.pipeline.budget);

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::checkpoint::{CONTENTS, FILES, FileEntry, Held, LINES, Store, lines_key, part};
+use super::checkpoint::{CONTENTS, FILES, FileEntry, Held, LINES, Store};
 use super::file_id::FileId;
+use super::rows::{lines_key, part};
 
 /// How long a file must be absent before it is forgotten.
 const ABSENCE: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -23,6 +23,7 @@ use std::sync::{PoisonError, RwLock};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::file_id::{Digest, FileId, Stat};
+use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
 use super::{Error, Start};
 
 /// The version of the tables. Raised when their meaning changes.
@@ -32,13 +33,9 @@ const CACHE_BYTES: usize = 32 << 20;
 /// Places under which lines with one and the same first line are remembered.
 const SAME_FIRST_LINE: usize = 64;
 
-type FileKey = [u8; 16];
-type FileValue = [u8; 65];
-type LinesKey = [u8; 48];
-type LinesValue = [u8; 48];
-
 pub(super) const FILES: TableDefinition<&FileKey, &FileValue> = TableDefinition::new("files");
-pub(super) const CONTENTS: TableDefinition<&Digest, &[u8; 9]> = TableDefinition::new("contents");
+pub(super) const CONTENTS: TableDefinition<&Digest, &ContentValue> =
+    TableDefinition::new("contents");
 pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinition::new("lines");
 const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
 
@@ -327,116 +324,6 @@ fn schema(database: &Database) -> Result<i64, redb::Error> {
         write.commit()?;
     }
     Ok(found)
-}
-
-impl FileId {
-    pub(super) fn bytes(self) -> FileKey {
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&self.dev.to_be_bytes());
-        key[8..].copy_from_slice(&self.ino.to_be_bytes());
-        key
-    }
-
-    fn read(key: &FileKey) -> FileId {
-        FileId {
-            dev: u64::from_be_bytes(part(key, 0)),
-            ino: u64::from_be_bytes(part(key, 8)),
-        }
-    }
-}
-
-impl FileEntry {
-    pub(super) fn new(stat: Stat, held: Held) -> FileEntry {
-        FileEntry { stat, held }
-    }
-
-    /// Whether a file that now looks like `stat` needs no second look.
-    pub(super) fn settles(&self, stat: &Stat) -> bool {
-        match self.held {
-            // Its bytes were never seen, so that its name or mode may change without a reading.
-            Held::LeftOut => self.stat.size == stat.size && self.stat.modified == stat.modified,
-            _ => self.stat == *stat,
-        }
-    }
-
-    fn bytes(&self) -> FileValue {
-        let (kind, digest) = match self.held {
-            Held::LeftOut => (0, [0; 32]),
-            Held::Whole(digest) => (1, digest),
-            Held::Lines(digest) => (2, digest),
-        };
-        let mut value = [0; 65];
-        value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
-        value[16..24].copy_from_slice(&self.stat.modified.to_be_bytes());
-        value[24..32].copy_from_slice(&self.stat.changed.to_be_bytes());
-        value[32] = kind;
-        value[33..].copy_from_slice(&digest);
-        value
-    }
-
-    fn read(id: FileId, value: &FileValue) -> FileEntry {
-        let digest = part(value, 33);
-        FileEntry {
-            stat: Stat {
-                id,
-                size: u64::from_be_bytes(part(value, 8)),
-                modified: i64::from_be_bytes(part(value, 16)),
-                changed: i64::from_be_bytes(part(value, 24)),
-            },
-            held: match value[32] {
-                1 => Held::Whole(digest),
-                2 => Held::Lines(digest),
-                _ => Held::LeftOut,
-            },
-        }
-    }
-}
-
-impl ContentEntry {
-    fn bytes(self) -> [u8; 9] {
-        let mut value = [0; 9];
-        value[8] = u8::from(self.dead_letters);
-        value
-    }
-
-    fn read(value: &[u8; 9]) -> ContentEntry {
-        ContentEntry {
-            dead_letters: value[8] != 0,
-        }
-    }
-}
-
-impl LinesEntry {
-    fn bytes(&self) -> LinesValue {
-        let mut value = [0; 48];
-        value[8..16].copy_from_slice(&self.offset.to_be_bytes());
-        value[16..].copy_from_slice(&self.prefix);
-        value
-    }
-
-    fn read(value: &LinesValue) -> LinesEntry {
-        LinesEntry {
-            offset: u64::from_be_bytes(part(value, 8)),
-            prefix: part(value, 16),
-        }
-    }
-}
-
-pub(super) fn lines_key(first: &Digest, id: FileId) -> LinesKey {
-    let mut key = [0; 48];
-    key[..32].copy_from_slice(first);
-    key[32..].copy_from_slice(&id.bytes());
-    key
-}
-
-/// First line and place of a key.
-fn lines_place(key: &LinesKey) -> (Digest, FileId) {
-    (part(key, 0), FileId::read(&part(key, 32)))
-}
-
-/// `N` bytes of an array from `at`; the constants above keep it inside.
-pub(super) fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    std::array::from_fn(|i| bytes[at + i])
 }
 
 #[cfg(test)]

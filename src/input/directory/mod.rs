@@ -32,6 +32,7 @@ mod filter;
 mod kind;
 mod lines;
 mod reader;
+mod rows;
 mod schedule;
 #[cfg(test)]
 mod tests;

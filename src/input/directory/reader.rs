@@ -178,21 +178,7 @@ async fn deliver<D: Deliver>(
     permit: OwnedSemaphorePermit,
 ) -> Result<Verdict, Problem> {
     let quiet = whole.age >= ctx.settings.settle;
-    let content: Box<dyn Read + Send> = match whole.bytes.take() {
-        Some(bytes) => Box::new(Cursor::new(bytes)),
-        None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
-    };
-    let unit = Unit {
-        origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
-        content,
-        base: 0,
-        truncation: if quiet {
-            Truncation::Reject
-        } else {
-            Truncation::Defer
-        },
-    };
-    let report = ctx.deliver.deliver(unit).await;
+    let report = ctx.deliver.deliver(unit(ctx, &mut whole, quiet)).await;
     drop(permit);
     if let Some(error) = &report.read_error {
         ctx.warn(
@@ -230,6 +216,23 @@ async fn deliver<D: Deliver>(
     // Lost with the process, it costs one look.
     drop(ctx.commits.write(ops));
     Ok(verdict)
+}
+
+fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
+    let content: Box<dyn Read + Send> = match whole.bytes.take() {
+        Some(bytes) => Box::new(Cursor::new(bytes)),
+        None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
+    };
+    Unit {
+        origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
+        content,
+        base: 0,
+        truncation: if quiet {
+            Truncation::Reject
+        } else {
+            Truncation::Defer
+        },
+    }
 }
 
 fn same_bytes(now: &Stat, then: &Stat) -> bool {

@@ -1,0 +1,123 @@
+//! Keys and values of the state's tables, as bytes.
+//!
+//! Enters: entries. Leaves: arrays of a fixed length, and back. What must hold: numbers are big
+//! endian; each value begins with the mark of [`super::census`], which is 0 when it is written.
+
+use super::checkpoint::{ContentEntry, FileEntry, Held, LinesEntry};
+use super::file_id::{Digest, FileId, Stat};
+
+pub(super) type FileKey = [u8; 16];
+pub(super) type FileValue = [u8; 65];
+pub(super) type ContentValue = [u8; 9];
+pub(super) type LinesKey = [u8; 48];
+pub(super) type LinesValue = [u8; 48];
+
+impl FileId {
+    pub(super) fn bytes(self) -> FileKey {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.dev.to_be_bytes());
+        key[8..].copy_from_slice(&self.ino.to_be_bytes());
+        key
+    }
+
+    fn read(key: &FileKey) -> FileId {
+        FileId {
+            dev: u64::from_be_bytes(part(key, 0)),
+            ino: u64::from_be_bytes(part(key, 8)),
+        }
+    }
+}
+
+impl FileEntry {
+    pub(super) fn new(stat: Stat, held: Held) -> FileEntry {
+        FileEntry { stat, held }
+    }
+
+    /// Whether a file that now looks like `stat` needs no second look.
+    pub(super) fn settles(&self, stat: &Stat) -> bool {
+        match self.held {
+            // Its bytes were never seen, so that its name or mode may change without a reading.
+            Held::LeftOut => self.stat.size == stat.size && self.stat.modified == stat.modified,
+            _ => self.stat == *stat,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> FileValue {
+        let (kind, digest) = match self.held {
+            Held::LeftOut => (0, [0; 32]),
+            Held::Whole(digest) => (1, digest),
+            Held::Lines(digest) => (2, digest),
+        };
+        let mut value = [0; 65];
+        value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
+        value[16..24].copy_from_slice(&self.stat.modified.to_be_bytes());
+        value[24..32].copy_from_slice(&self.stat.changed.to_be_bytes());
+        value[32] = kind;
+        value[33..].copy_from_slice(&digest);
+        value
+    }
+
+    pub(super) fn read(id: FileId, value: &FileValue) -> FileEntry {
+        let digest = part(value, 33);
+        FileEntry {
+            stat: Stat {
+                id,
+                size: u64::from_be_bytes(part(value, 8)),
+                modified: i64::from_be_bytes(part(value, 16)),
+                changed: i64::from_be_bytes(part(value, 24)),
+            },
+            held: match value[32] {
+                1 => Held::Whole(digest),
+                2 => Held::Lines(digest),
+                _ => Held::LeftOut,
+            },
+        }
+    }
+}
+
+impl ContentEntry {
+    pub(super) fn bytes(self) -> ContentValue {
+        let mut value = [0; 9];
+        value[8] = u8::from(self.dead_letters);
+        value
+    }
+
+    pub(super) fn read(value: &ContentValue) -> ContentEntry {
+        ContentEntry {
+            dead_letters: value[8] != 0,
+        }
+    }
+}
+
+impl LinesEntry {
+    pub(super) fn bytes(&self) -> LinesValue {
+        let mut value = [0; 48];
+        value[8..16].copy_from_slice(&self.offset.to_be_bytes());
+        value[16..].copy_from_slice(&self.prefix);
+        value
+    }
+
+    pub(super) fn read(value: &LinesValue) -> LinesEntry {
+        LinesEntry {
+            offset: u64::from_be_bytes(part(value, 8)),
+            prefix: part(value, 16),
+        }
+    }
+}
+
+pub(super) fn lines_key(first: &Digest, id: FileId) -> LinesKey {
+    let mut key = [0; 48];
+    key[..32].copy_from_slice(first);
+    key[32..].copy_from_slice(&id.bytes());
+    key
+}
+
+/// First line and place of a key.
+pub(super) fn lines_place(key: &LinesKey) -> (Digest, FileId) {
+    (part(key, 0), FileId::read(&part(key, 32)))
+}
+
+/// `N` bytes of an array from `at`; the constants above keep it inside.
+pub(super) fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|i| bytes[at + i])
+}
