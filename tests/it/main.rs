@@ -18,3 +18,4 @@ mod directory;
 mod envelope;
 mod export;
 mod pipeline;
+mod run;

@@ -176,6 +176,12 @@ impl Sidecar {
         let balance = balance(&metrics);
         let reasons = sum(&metrics, "qtrail_dead_letters_total");
         assert_eq!(reasons, balance.dead_lettered, "{metrics}");
+        let answers = value(&metrics, "qtrail_export_duration_seconds_count");
+        let requests = value(&metrics, "qtrail_export_requests_total");
+        assert_eq!(answers, requests, "{metrics}");
+        // The events of tests are years old.
+        let lag = value(&metrics, "qtrail_lag_seconds");
+        assert_eq!(lag > 0, balance.exported > 0, "{metrics}");
         balance
     }
 
