@@ -3,3 +3,4 @@
 pub mod collector;
 pub mod delivery;
 pub mod program;
+pub mod trail;
