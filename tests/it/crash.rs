@@ -295,7 +295,7 @@ impl Pen {
             0 => {
                 // Renamed in, under a name that says nothing.
                 let records = self.records();
-                fs::write(&self.aside, gzip(&log_file(&records))).unwrap();
+                fs::write(&self.aside, gzip(log_file(&records))).unwrap();
                 let name = format!("{}.json.gz", self.number);
                 fs::rename(&self.aside, folder.join(name)).unwrap();
             }
@@ -307,7 +307,7 @@ impl Pen {
                 let records = self.records();
                 self.begin(
                     &folder.join(self.name("json.gz")),
-                    &gzip(&log_file(&records)),
+                    &gzip(log_file(&records)),
                 );
             }
             _ => {

@@ -24,7 +24,7 @@ const IDS: [&str; 3] = ["one", "two", "three"];
 /// A place whose trail holds one file of three events.
 fn place() -> Place {
     let place = Place::new();
-    place.add("a.json.gz", &gzip(&log_file(&IDS.map(event))));
+    place.add("a.json.gz", &gzip(log_file(&IDS.map(event))));
     place
 }
 
