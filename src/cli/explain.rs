@@ -76,6 +76,10 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
     } else {
         let path = args.file.display();
         let file = File::open(&args.file).with_context(|| format!("cannot open {path}"))?;
+        anyhow::ensure!(
+            !args.file.is_dir(),
+            "{path} is a directory: name a file in it"
+        );
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
         explain(file, &options, out).with_context(|| format!("in {path}"))?;
     }

@@ -171,9 +171,15 @@ fn url(
             "names one signal's path: leave /v1/… away (it is appended), or set export.logs.endpoint and export.traces.endpoint",
         );
     }
+    // Some receivers take their token there.
+    let query = url.query().map_or_else(String::new, |q| format!("?{q}"));
     with_path(
         &url,
-        &format!("{}/v1/{}", path.trim_end_matches('/'), signal.as_str()),
+        &format!(
+            "{}/v1/{}{query}",
+            path.trim_end_matches('/'),
+            signal.as_str()
+        ),
     )
 }
 

@@ -1,6 +1,6 @@
 //! `--print-config`: the result as YAML that can be read back, each value with its source.
 //!
-//! What must hold: no secret is in it. Headers' values and URLs' passwords are masked.
+//! What must hold: no secret is in it. Headers' values, URLs' passwords and queries are masked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,10 +53,7 @@ fn in_groups() -> Vec<String> {
 
 fn text(kind: Kind, value: &Value) -> String {
     match (kind, value) {
-        (Kind::Url, Value::Text(url)) => match export::without_user(&url.to_string_lossy()) {
-            (url, None) => scalar(&url),
-            (url, Some(_)) => scalar(&url.replacen("://", &format!("://{MASK}@"), 1)),
-        },
+        (Kind::Url, Value::Text(url)) => scalar(&masked(&url.to_string_lossy())),
         (_, Value::Text(text)) => scalar(&text.to_string_lossy()),
         (_, Value::List(items)) => {
             let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
@@ -70,6 +67,19 @@ fn text(kind: Kind, value: &Value) -> String {
             let entries: Vec<_> = map.iter().map(entry).collect();
             format!("{{{}}}", entries.join(", "))
         }
+    }
+}
+
+/// A URL without its user, password and query, where tokens may stand.
+fn masked(url: &str) -> String {
+    let (url, user) = export::without_user(url);
+    let url = match url.split_once('?') {
+        Some((url, _)) => format!("{url}?{MASK}"),
+        None => url,
+    };
+    match user {
+        Some(_) => url.replacen("://", &format!("://{MASK}@"), 1),
+        None => url,
     }
 }
 

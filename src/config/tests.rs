@@ -352,6 +352,28 @@ fn a_password_in_the_url_becomes_a_header() {
 }
 
 #[test]
+fn a_query_of_the_endpoint_is_sent_but_not_shown() {
+    let yaml = "export: {protocol: http/json, endpoint: 'https://h:1/base?token=s3cret'}";
+    let loaded = load_all(yaml, &[], Flags::default()).unwrap_or_else(|e| panic!("{e}"));
+    let printed = loaded.to_string();
+    assert!(!printed.contains("s3cret"), "{printed}");
+    let Destination::Otlp { logs, .. } = &loaded.config.export.destination else {
+        panic!("a collector");
+    };
+    assert_eq!(logs.url, "https://h:1/base/v1/logs?token=s3cret");
+}
+
+#[test]
+fn a_value_that_serves_both_signals_is_complained_of_once() {
+    let message = error("export: {timeout: -5s, endpoint: 'ftp://x'}");
+    assert_eq!(message.lines().count(), 2, "{message}");
+    assert!(
+        message.contains("is no address that OTLP is spoken at"),
+        "{message}"
+    );
+}
+
+#[test]
 fn printed_configuration_reads_back_as_the_same() {
     let yaml = "directory:\n  path: /d\n  include: ['**/*.gz', 'a b']\n  after: {move: /done}\nselect: all\n\
         resource: {attributes: {a: '007', 'b c': 'x: y', d: $$e}}\nredact: {users: drop}\n\

@@ -76,7 +76,10 @@ impl<R: Read> Records<R> {
     ///
     /// # Errors
     /// What the reader itself answers; never for the bytes it delivered.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an item borrows from the reader, which an iterator's cannot"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         while !self.ended {
             let found = match self.inner.last_mut() {
