@@ -74,11 +74,12 @@ impl Entry {
     pub fn log(&self) {
         warn!(
             input = self.origin.input,
-            source = ?self.origin.name,
+            source = &*self.origin.name,
             record = self.reject.position.index,
             byte = self.reject.position.offset,
             reason = self.reject.reason.kind(),
-            "record refused: {}", self.reject.reason
+            "record refused: {}",
+            self.reject.reason
         );
     }
 }

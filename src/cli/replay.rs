@@ -47,12 +47,14 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     let work = each(letters, &sidecar, &stop);
     let done = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
     progress.finish();
-    let mut done = done.unwrap_or_else(|| {
-        Ok(Done {
-            failed: true,
-            ..Done::default()
+    let mut done = done
+        .unwrap_or_else(|| {
+            Ok(Done {
+                failed: true,
+                ..Done::default()
+            })
         })
-    })?;
+        .with_context(|| format!("in {}", args.file.display()))?;
     done.failed |= stop.is_cancelled();
     summary::tell(args.summary, 1, &done.counts, begun.elapsed());
     Ok(done.exit())

@@ -143,11 +143,12 @@ fn url(
 ) -> Uri {
     let http = protocol != Protocol::Grpc;
     let url = match b.setting(name) {
-        // One signal over HTTP beside the other over gRPC, or a file instead of both.
+        // One signal over HTTP beside the other over gRPC.
         Some(setting) if http && setting.origin == Origin::Default => {
             Uri::from_static(DEFAULT_HTTP)
         }
-        None => Uri::from_static(DEFAULT_HTTP),
+        // A file instead: nothing is sent there.
+        None => return Uri::from_static(DEFAULT_HTTP),
         Some(_) => parse(b, name, headers),
     };
     let path = url.path();

@@ -20,7 +20,8 @@ const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
 pub(super) enum Container {
     /// A top-level array.
     Array,
-    /// `Records`: a log file, S3 notices, what Lambda hands on from Kinesis, SQS or SNS.
+    /// `Records`: a log file, S3 notices, what Lambda hands on from Kinesis, SQS or SNS. Also
+    /// `Messages`: what SQS itself answers.
     Records,
     /// `Events`: event history.
     Events,
@@ -51,7 +52,7 @@ impl Container {
     pub(super) fn first_keys(self) -> &'static [&'static [u8]] {
         match self {
             Container::Array => &[],
-            Container::Records => &[b"messageId", b"kinesis", b"EventSource"],
+            Container::Records => &[b"messageId", b"MessageId", b"kinesis", b"EventSource"],
             Container::Events => &[b"EventId"],
             Container::LogEvents => &[b"id"],
             Container::Rows => &[],
@@ -86,6 +87,10 @@ pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container
         Some(b'{') => Object::of(value).classify(within),
         Some(b'[') if within == Some(Container::Rows) => row(value),
         Some(b'[') => refuse("an array where an event was expected"),
+        // A message's body that was written as JSON once more.
+        Some(b'"') if within.is_none() && value.starts_with(b"\"{") => {
+            Verdict::Inner(unescape(value))
+        }
         Some(b'"') => refuse("a string where an event was expected"),
         Some(b't' | b'f' | b'n') => refuse("a literal where an event was expected"),
         _ => refuse("a number where an event was expected"),
@@ -222,6 +227,9 @@ impl<'a> Object<'a> {
         if self.has(b"messageId") || self.text(b"eventSource") == b"aws:sqs" {
             return self.string(b"body").map(Verdict::Inner);
         }
+        if self.has(b"ReceiptHandle") {
+            return self.string(b"Body").map(Verdict::Inner);
+        }
         match within {
             Some(Container::LogEvents) => self.string(b"message").map(|message| {
                 if message.starts_with(CONTROL_MESSAGE) {
@@ -243,6 +251,7 @@ impl<'a> Object<'a> {
     fn container(&self) -> Option<Verdict<'a>> {
         let keys = [
             &b"Records"[..],
+            b"Messages",
             b"Events",
             b"logEvents",
             b"QueryResultRows",

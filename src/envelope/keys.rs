@@ -34,7 +34,7 @@ impl Keys {
         match key {
             b"eventVersion" | b"eventName" | b"eventSource" | b"eventID" | b"eventTime"
             | b"eventType" | b"eventCategory" => Keys::EVENT,
-            b"Records" => Keys::RECORDS,
+            b"Records" | b"Messages" => Keys::RECORDS,
             b"Events" => Keys::EVENTS,
             b"logEvents" => Keys::LOG_EVENTS,
             b"QueryResultRows" => Keys::ROWS,

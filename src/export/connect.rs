@@ -173,9 +173,20 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
         Some(remedy) => Answer::Blocked {
             reason: format!("{reason}; {remedy}"),
         },
+        None if NO_HTTP2.iter().any(|said| reason.contains(said)) => Answer::retry(format!(
+            "{reason}; should this last: does the port speak gRPC, without TLS? (4317 usually does; \
+             4318 speaks http/protobuf)"
+        )),
         None => Answer::retry(reason),
     }
 }
+
+/// What hyper says, by the order of events, when what listens there speaks no HTTP/2.
+const NO_HTTP2: [&str; 3] = [
+    "http2 error: connection error detected",
+    "connection was not ready",
+    "stream closed because of a broken pipe",
+];
 
 /// What resolvers say when a name does not exist (glibc, musl, macOS), rather than that they could
 /// not find out.

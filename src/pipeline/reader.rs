@@ -142,7 +142,11 @@ impl Reader {
         tail.abandoned |= self.send(&records).is_err();
         if self.rejected > LOGGED_REJECTS {
             let more = self.rejected - LOGGED_REJECTS;
-            tracing::warn!(input = self.origin.input, source = ?self.origin.name, "{more} more records refused");
+            tracing::warn!(
+                input = self.origin.input,
+                source = &*self.origin.name,
+                "{more} more records refused"
+            );
         }
         tail
     }
@@ -190,9 +194,18 @@ impl Reader {
         self.counts.skipped += 1;
         self.pipeline.metrics.skipped.add(1);
         if skipped == Skipped::Empty {
-            tracing::warn!(input = self.origin.input, source = ?self.origin.name, "is empty: nothing to read");
+            tracing::warn!(
+                input = self.origin.input,
+                source = &*self.origin.name,
+                "is empty: nothing to read"
+            );
         } else {
-            tracing::debug!(input = self.origin.input, source = ?self.origin.name, kind = skipped.as_str(), "skipped");
+            tracing::debug!(
+                input = self.origin.input,
+                source = &*self.origin.name,
+                kind = skipped.as_str(),
+                "skipped"
+            );
         }
     }
 
@@ -233,6 +246,7 @@ impl Reader {
             return Ok(None);
         }
         let originals = std::mem::take(&mut self.originals);
+        self.originals.bytes.reserve(originals.bytes.len());
         // While a request is under way, its bytes stand beside the records that they hold.
         let bytes = originals.bytes.len() + 2 * self.encoder.encoded_len();
         let encoded = self.encoder.take();

@@ -24,8 +24,14 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
             ));
         }
     }
+    // What the SDK tells of its own life is of no use beside a level alone.
+    let talkative = |level: LevelFilter| level >= LevelFilter::INFO;
+    let quieter = match text.trim().parse() {
+        Ok(level) if talkative(level) => format!("{text},opentelemetry=warn"),
+        _ => text.to_owned(),
+    };
     EnvFilter::builder()
-        .parse(text)
+        .parse(quieter)
         .map_err(|error| format!("{text:?} is no filter: {error}"))
 }
 

@@ -75,7 +75,10 @@ impl Providers {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         // Only qtrail's own: an exported line of hyper, h2 or the SDK would make another one.
-        let own = Targets::new().with_target("qtrail", LevelFilter::INFO);
+        // And what this module says, it says when the exporters have gone.
+        let own = Targets::new()
+            .with_target("qtrail", LevelFilter::INFO)
+            .with_target(module_path!(), LevelFilter::OFF);
         let spans = tracing_opentelemetry::layer().with_tracer(self.traces.tracer("qtrail"));
         let lines = OpenTelemetryTracingBridge::new(&self.logs);
         spans.and_then(lines).with_filter(own)

@@ -18,9 +18,10 @@ use qtrail::otlp::Signal;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::support::collector::{Collector, Reply, log_id, span_id};
-use crate::support::program::{event, gzip, log_file};
+use crate::support::collector::{Collector, EVENT_ID, Reply, log_id, span_id};
+use crate::support::program::{attribute, event, gunzip, gzip, log_file, records};
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
+use serde_json::Value;
 
 /// How often it is killed.
 const KILLS: usize = 36;
@@ -53,13 +54,102 @@ enum Moment {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() {
-    let seed = match std::env::var("QTRAIL_CRASH_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => fastrand::u64(..),
-    };
-    println!("QTRAIL_CRASH_SEED={seed}");
-    let mut rng = Rng::with_seed(seed);
+    crash("keep").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_is_killed_deletes_no_file_before_it_was_delivered() {
+    let trail = crash("delete").await;
+    let files = walk(&trail.path("trail"));
+    let kept = |f: &&PathBuf| f.extension().is_some_and(|e| e != "ndjson");
+    for file in files.iter().filter(kept) {
+        let mut text = fs::read(file).unwrap();
+        if file.extension().is_some_and(|e| e == "gz") {
+            text = gunzip(&text);
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("broken-"),
+            "{file:?} was delivered, and not deleted"
+        );
+    }
+    assert!(
+        files.iter().any(|f| kept(&f)),
+        "a file with dead letters stays"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_whole_or_not_there_when_the_first_start_is_killed() {
+    let collector = Collector::start().await;
+    for n in 0..20 {
+        let place = Place::new().with_env("QTRAIL_DIRECTORY_SETTLE", "10ms");
+        place.add("a.json", &log_file(&[event("one")]));
+        // Around the moment when the state is made, on a fast machine and on a slow one.
+        let sidecar = start(&place, &collector);
+        let state = place.path("state");
+        for _ in 0..100_000 {
+            if state.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(500 * n)).await;
+        sidecar.kill();
+        let (exit, said) = start_once(&place, &collector).exit().await;
+        assert_eq!(exit, Some(0), "{said}");
+        assert!(
+            fs::read_dir(state).unwrap().count() <= 2,
+            "something is left over"
+        );
+    }
+    assert!(collector.accepted(Signal::Logs).len() >= 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_file_holds_every_event_in_whole_lines_after_kills() {
+    let mut rng = seeded();
     let place = Place::new();
+    let output = place.path("otlp.jsonl");
+    let run = || {
+        let mut run = place.run();
+        run.arg("--output").arg(&output);
+        run
+    };
+    let writer = Writer::start(&place, rng.fork());
+    for _ in 0..12 {
+        let sidecar = Sidecar::start(&mut run());
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..1200))).await;
+        sidecar.kill();
+    }
+    let written = writer.stop();
+    let (exit, said) = Sidecar::start(run().arg("--once")).exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(last_balance(&said).holds(), "{said}");
+
+    let text = fs::read_to_string(&output).unwrap();
+    assert!(text.ends_with('\n'), "half a line at the end");
+    let (mut logs, mut spans) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let ids = |records: Vec<Value>| records.into_iter().filter_map(|r| attribute(&r, EVENT_ID));
+        logs.extend(ids(records(
+            &line,
+            "resourceLogs",
+            "scopeLogs",
+            "logRecords",
+        )));
+        spans.extend(ids(records(&line, "resourceSpans", "scopeSpans", "spans")));
+    }
+    assert_eq!(logs, written.events);
+    assert_eq!(spans, written.events);
+    each_broken_record_is_a_dead_letter(&place.dead_letters(), &written.broken);
+}
+
+/// Kills it, then finds everything; `after` is what becomes of delivered files.
+async fn crash(after: &str) -> Place {
+    let mut rng = seeded();
+    let place = Place::new().with_env("QTRAIL_DIRECTORY_AFTER", after);
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
@@ -116,6 +206,28 @@ async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() 
     assert_eq!(last_balance(&said).read, 0, "{said}");
     let after = collector.seen(Signal::Logs).len() + collector.seen(Signal::Traces).len();
     assert_eq!(requests, after, "something was sent again");
+    place
+}
+
+/// Printed, so that a run that failed can be repeated.
+fn seeded() -> Rng {
+    let seed = match std::env::var("QTRAIL_CRASH_SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => fastrand::u64(..),
+    };
+    println!("QTRAIL_CRASH_SEED={seed}");
+    Rng::with_seed(seed)
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => files.extend(walk(&entry.path())),
+            false => files.push(entry.path()),
+        }
+    }
+    files
 }
 
 fn start(place: &Place, collector: &Collector) -> Sidecar {
@@ -218,7 +330,7 @@ fn each_broken_record_is_a_dead_letter(file: &Path, broken: &BTreeSet<String>) {
     assert!(text.ends_with('\n'), "half a line at the end");
     let mut found = BTreeSet::new();
     for line in text.lines() {
-        let letter: serde_json::Value = serde_json::from_str(line).unwrap();
+        let letter: Value = serde_json::from_str(line).unwrap();
         let record = letter["record"].as_str().unwrap();
         found.extend(broken.iter().filter(|id| record.contains(*id)).cloned());
     }

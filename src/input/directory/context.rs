@@ -94,8 +94,9 @@ impl<D: Deliver> Context<D> {
 
     /// Warns once about a file.
     pub(super) fn warn(&self, path: &Path, what: &str) {
-        if self.warned.first(path) {
-            tracing::warn!("{} {what}", shown(&self.root.join(path)));
+        let path = self.root.join(path);
+        if self.warned.first(&path) {
+            tracing::warn!("{} {what}", shown(&path));
         }
     }
 

@@ -68,6 +68,8 @@ fn the_same_records_come_out_of_every_container() {
         ("Firehose", json!({"requestId": "r", "timestamp": 1, "records": [{"data": base64(&a)}, {"data": base64(format!("{b}\n"))}]}).to_string().into()),
         ("Firehose around CloudWatch Logs", json!({"requestId": "r", "timestamp": 1, "records": [{"data": encoded}]}).to_string().into()),
         ("SQS", json!({"Records": [{"messageId": "m", "body": a, "eventSource": "aws:sqs"}, {"messageId": "m", "body": b, "eventSource": "aws:sqs"}]}).to_string().into()),
+        ("SQS, as its API answers", json!({"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": a}, {"MessageId": "n", "ReceiptHandle": "r", "Body": b}]}).to_string().into()),
+        ("a message's body as JSON text", json!(log_file).to_string().into()),
         ("SNS in SQS", json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": json!({"Type": "Notification", "TopicArn": "t", "Message": log_file}).to_string()}]}).to_string().into()),
         ("SNS by Lambda", json!({"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": {"Message": log_file}}]}).to_string().into()),
         ("log files in an array", format!("[{},{}]", records(&[&a]), records(&[&b])).into()),
