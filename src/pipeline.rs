@@ -213,11 +213,11 @@ impl Pipeline {
             uncertain: None,
         };
         let rejects = step.rejects.len() as u64;
-        for (_, reason) in &settled.refused {
-            self.metrics.dead_letter_reasons.add(reason.kind(), 1);
-        }
         if self.dead_letters.write(step.rejects).await.is_ok() {
             settled.counts.dead_lettered += rejects;
+            for (_, reason) in &settled.refused {
+                self.metrics.dead_letter_reasons.add(reason.kind(), 1);
+            }
         } else {
             settled.outcome = Outcome::Abandoned;
         }

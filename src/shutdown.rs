@@ -34,7 +34,7 @@ pub async fn drain<F: Future>(
     }
     tracing::warn!(
         seconds = deadline.as_secs_f64(),
-        "not everything was delivered in time: the rest is read again at the next start"
+        "not everything was delivered in time: the rest is left for the next run"
     );
     abort.cancel();
     tokio::time::timeout(GRACE, &mut work).await.ok()

@@ -37,27 +37,15 @@ impl Sidecar {
         keep_dead_letters: bool,
     ) -> anyhow::Result<Self> {
         let abort = CancellationToken::new();
-        let dead_letters = match keep_dead_letters {
-            true => {
-                let path = config.dead_letters.path.display().to_string();
-                DeadLetters::open(config.dead_letters.clone(), abort.clone())
-                    .with_context(|| format!("cannot write dead letters to {path}"))?
-            }
-            false => DeadLetters::none(),
-        };
+        let dead_letters = dead_letters(config, keep_dead_letters, &abort)?;
         let exporter = Exporter::start(
             config.export.clone(),
             Arc::clone(&metrics),
             dead_letters.clone(),
             abort.clone(),
         )?;
-        let conversion = Conversion {
-            limits: config.limits.clone(),
-            selector: Selector::new(config.select, &config.lists),
-            options: config.convert.clone(),
-        };
         let pipeline = Pipeline::new(
-            conversion,
+            conversion(config),
             exporter.clone(),
             dead_letters,
             Arc::clone(&metrics),
@@ -71,4 +59,30 @@ impl Sidecar {
             abort,
         })
     }
+}
+
+/// Which records are converted, and how.
+pub fn conversion(config: &Config) -> Conversion {
+    Conversion {
+        limits: config.limits.clone(),
+        selector: Selector::new(config.select, &config.lists),
+        options: config.convert.clone(),
+    }
+}
+
+/// The configured dead letters; or, without `keep`, ones that are logged and counted alone.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn dead_letters(
+    config: &Config,
+    keep: bool,
+    abort: &CancellationToken,
+) -> anyhow::Result<DeadLetters> {
+    if !keep {
+        return Ok(DeadLetters::none());
+    }
+    let path = config.dead_letters.path.display();
+    DeadLetters::open(config.dead_letters.clone(), abort.clone())
+        .with_context(|| format!("cannot write dead letters to {path}"))
 }

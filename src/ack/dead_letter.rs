@@ -5,8 +5,8 @@
 //! they are what gets replayed, so the file is readable by its owner alone.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Origin;
+use super::lines::cut_half_line;
 use crate::reject::{Evidence, Reject};
 
 /// Waits between two tries to write to a disk that refuses.
@@ -28,6 +29,9 @@ const BACKOFF: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
+
+/// How each line starts.
+const LINE_START: &[u8] = b"{\"stage\":";
 
 /// Where dead letters go, and how much of them is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,26 +335,46 @@ impl Rotating {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
+        let path = &self.settings.path;
+        // Reading is needed to see how a regular file ends; a device or a pipe may refuse it.
+        let regular = path.metadata().map_or(true, |meta| meta.is_file());
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
+            .read(regular)
             .mode(0o600)
-            .open(&self.settings.path)?;
-        self.len = if file.metadata()?.is_file() {
-            file.seek(SeekFrom::End(0))?
-        } else {
-            0
+            .open(path)?;
+        self.len = match regular {
+            true => cut_half_line(&mut file, LINE_START)?,
+            false => 0,
         };
         self.file = Some(file);
         Ok(())
     }
 
+    /// Whether the path still leads to the open file: who moved or deleted it would lose what is
+    /// written to it.
+    fn is_in_place(&self, file: &File) -> io::Result<bool> {
+        let there = match self.settings.path.metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            there => there?,
+        };
+        let ours = file.metadata()?;
+        Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+    }
+
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        let in_place = match &self.file {
+            Some(file) => self.is_in_place(file)?,
+            None => false,
+        };
+        if !in_place {
+            self.file = None;
+            self.reopen()?;
+            sync_folder(&self.settings.path)?;
+        }
         if self.len > 0 && self.len + data.len() as u64 > self.settings.max_bytes {
             self.rotate()?;
-        }
-        if self.file.is_none() {
-            self.reopen()?;
         }
         let Some(file) = &mut self.file else {
             return Err(io::Error::from(io::ErrorKind::NotFound));

@@ -183,7 +183,8 @@ pub struct ConvertArgs {
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 
-    /// `-` (standard output), a file, or `discard` (all the work, no output: for timing)
+    /// `-` (standard output), a file (it begins anew), or `discard` (all the work, no output: for
+    /// timing)
     #[arg(long, short, value_name = "FILE", default_value = "-", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Where events go")]
     pub output: PathBuf,
 

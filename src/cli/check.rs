@@ -14,6 +14,7 @@ use super::args::CheckArgs;
 use super::{Exit, canary};
 use crate::config::Config;
 use crate::export::{Destination, Endpoint};
+use crate::input::directory;
 use crate::otlp::Signal;
 
 /// How long a connection may take.
@@ -70,7 +71,7 @@ fn files(config: &Config) -> Vec<Finding> {
         });
         findings.push(Finding {
             what: format!("state {}", directory.state.display()),
-            result: writable(&directory.state),
+            result: writable(&directory.state).and_then(|text| usable(directory).map(|()| text)),
         });
     }
     let folder = match config.dead_letters.path.parent() {
@@ -98,6 +99,14 @@ fn readable(directory: &Path) -> Result<String, String> {
         SOME => format!("readable, {SOME} found or more"),
         _ => format!("readable, {entries} found"),
     })
+}
+
+/// Whether the state can be opened. A directory that cannot be listed has a line of its own.
+fn usable(directory: &directory::Settings) -> Result<(), String> {
+    match directory::check(directory) {
+        Ok(()) | Err(directory::Error::Root { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Whether a directory can be written to, or be made.

@@ -1,14 +1,17 @@
 //! `qtrail convert`: files once, without state.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ConvertArgs, Format};
-use super::files::{Source, Sources, sources};
+use super::files::{FileId, Source, Sources, sources};
 use super::progress::Progress;
 use super::{Exit, events, summary};
 use crate::ack::Outcome;
@@ -21,7 +24,10 @@ use crate::sidecar::Sidecar;
 /// Converts what is named, then tells a summary. `quiet`: no progress bars.
 pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
     let begun = Instant::now();
-    let listed = sources(&args.paths)?;
+    let written = (args.export.endpoint.is_none())
+        .then(|| output_file(&args.output))
+        .flatten();
+    let listed = sources(&args.paths, written)?;
     let total = total_bytes(&args.paths);
     let progress = Progress::new(total, quiet);
     let stop = CancellationToken::new();
@@ -31,7 +37,7 @@ pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::
         events::write(listed, &args, &config, &progress, &stop).await?
     } else {
         if args.export.endpoint.is_none() {
-            config.export.destination = destination(&args.output);
+            config.export.destination = destination(&args.output)?;
         }
         deliver(listed, &args, &config, &progress, &stop).await?
     };
@@ -70,12 +76,31 @@ impl Done {
     }
 }
 
-fn destination(output: &Path) -> Destination {
-    match output.to_str() {
+/// Where OTLP JSON lines go. A file begins anew, as one does that is written by `>`.
+fn destination(output: &Path) -> anyhow::Result<Destination> {
+    Ok(match output.to_str() {
         Some("-") => Destination::Stdout,
         Some("discard") => Destination::Discard,
-        _ => Destination::File(output.to_path_buf()),
-    }
+        _ => {
+            if !output.exists() || output.is_file() {
+                File::create(output)
+                    .with_context(|| format!("cannot write {}", output.display()))?;
+            }
+            Destination::File(output.to_path_buf())
+        }
+    })
+}
+
+/// The regular file that is written to, if it is there already: it must not be read too.
+fn output_file(output: &Path) -> Option<FileId> {
+    let status = match output.to_str() {
+        Some("-") => rustix::fs::fstat(io::stdout()),
+        Some("discard") => return None,
+        _ => rustix::fs::stat(output),
+    };
+    let status = status.ok()?;
+    let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
+    is_file.then_some((status.st_dev, status.st_ino))
 }
 
 async fn deliver(

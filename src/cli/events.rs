@@ -15,11 +15,11 @@ use crate::ack::Origin;
 use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::config::Config;
 use crate::envelope::{self, Item};
-use crate::event::amazon_q::Selector;
 use crate::otlp::Flat;
 use crate::pipeline::conversion::{Conversion, Verdict};
 use crate::pipeline::{Counts, Unit};
 use crate::reject::Reject;
+use crate::sidecar;
 
 /// Encoded bytes beyond which they are written out.
 const WRITE_BYTES: usize = 64 << 10;
@@ -43,26 +43,11 @@ pub(super) async fn write(
                 .with_context(|| format!("cannot write {}", args.output.display()))?,
         ),
     };
-    let dead_letters = match args.dead_letters.is_some() {
-        true => {
-            DeadLetters::open(config.dead_letters.clone(), stop.clone()).with_context(|| {
-                format!(
-                    "cannot write dead letters to {}",
-                    config.dead_letters.path.display()
-                )
-            })?
-        }
-        false => DeadLetters::none(),
-    };
     let mut writer = Writer {
-        conversion: Conversion {
-            limits: config.limits.clone(),
-            selector: Selector::new(config.select, &config.lists),
-            options: config.convert.clone(),
-        },
+        conversion: sidecar::conversion(config),
         flat: Flat::new(&config.convert),
         output,
-        dead_letters,
+        dead_letters: sidecar::dead_letters(config, args.dead_letters.is_some(), stop)?,
         handle: Handle::current(),
         stop: stop.clone(),
         done: Done::default(),

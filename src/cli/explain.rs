@@ -103,6 +103,7 @@ pub fn explain<W: Write>(input: impl Read, options: &Explain, out: W) -> anyhow:
         selector: Selector::new(select, &options.lists),
         out,
         read: 0,
+        refused: 0,
         explained: 0,
     };
     match explainer.all(input) {
@@ -122,6 +123,7 @@ struct Explainer<'o, W> {
     selector: Selector,
     out: W,
     read: u64,
+    refused: u64,
     explained: u64,
 }
 
@@ -174,6 +176,7 @@ impl<W: Write> Explainer<'_, W> {
                 format!("there is no record {index}: it holds {read}, counted from 0")
             }
             _ if read == 0 => "it holds no CloudTrail record".to_owned(),
+            _ if read == self.refused => "it holds no record that can be read".to_owned(),
             _ => format!(
                 "none of its {read} records is Amazon Q's (--select all or --index N explains others)"
             ),
@@ -219,6 +222,7 @@ impl<W: Write> Explainer<'_, W> {
         }
         // A record that was asked for is explained by its reason.
         self.explained += u64::from(matches!(self.options.which, Which::Index(_)));
+        self.refused += 1;
         self.heading(position)?;
         let reason = printable(&reason.to_string());
         writeln!(self.out, "a dead letter: {reason}\n")?;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -25,23 +26,36 @@ pub(super) enum Source {
     File(PathBuf),
 }
 
+/// Device and inode.
+pub(super) type FileId = (u64, u64);
+
 /// Lists what `paths` name, as it is asked for.
 pub(super) struct Sources {
     paths: VecDeque<PathBuf>,
+    /// What is written while the rest is read.
+    written: Option<FileId>,
     /// The rest of each directory that is open, innermost last; names in reverse order.
     open: Vec<Vec<PathBuf>>,
 }
 
-/// The sources that `paths` name.
+/// The sources that `paths` name. In a directory, the file that is `written` is left out.
 ///
 /// # Errors
-/// A path that does not exist, before anything is read.
-pub(super) fn sources(paths: &[PathBuf]) -> anyhow::Result<Sources> {
+/// A path that does not exist or that is `written`, before anything is read.
+pub(super) fn sources(paths: &[PathBuf], written: Option<FileId>) -> anyhow::Result<Sources> {
     for path in paths.iter().filter(|p| p.as_os_str() != "-") {
-        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let metadata =
+            std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if written == Some(id(&metadata)) {
+            anyhow::bail!(
+                "{} would be read and written at once: choose another output",
+                path.display()
+            );
+        }
     }
     Ok(Sources {
         paths: paths.iter().cloned().collect(),
+        written,
         open: Vec::new(),
     })
 }
@@ -67,9 +81,12 @@ impl Iterator for Sources {
                 }
             };
             let below = !self.open.is_empty();
-            match kind(&path, below) {
+            match kind(&path, below, self.written) {
                 Ok(Kind::Directory(names)) => self.open.push(names),
                 Ok(Kind::File) => return Some(Ok(Source::File(path))),
+                Ok(Kind::Written) => {
+                    tracing::warn!(path = %path.display(), "skipped: it is what is written");
+                }
                 Ok(Kind::Other) => {
                     tracing::warn!(path = %path.display(), "skipped: neither a file nor a directory");
                 }
@@ -84,12 +101,17 @@ impl Iterator for Sources {
 enum Kind {
     Directory(Vec<PathBuf>),
     File,
+    Written,
     Other,
+}
+
+fn id(metadata: &Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
 }
 
 /// What a path is. Links are followed where they were named, not inside a directory, where they
 /// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
-fn kind(path: &Path, below: bool) -> io::Result<Kind> {
+fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
     let metadata = if below {
         std::fs::symlink_metadata(path)?
     } else {
@@ -101,6 +123,8 @@ fn kind(path: &Path, below: bool) -> io::Result<Kind> {
             .collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Kind::Directory(names))
+    } else if below && written == Some(id(&metadata)) {
+        Ok(Kind::Written)
     } else if metadata.is_file() || !below {
         Ok(Kind::File)
     } else {
@@ -165,7 +189,7 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(root.path(), root.path().join("circle")).unwrap();
-        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()])
+        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], None)
             .unwrap()
             .map(|s| match s.unwrap() {
                 Source::File(path) => path
@@ -190,9 +214,28 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
-        let error = sources(&["-".into(), "/nowhere/at.all".into()])
+        let error = sources(&["-".into(), "/nowhere/at.all".into()], None)
             .err()
             .unwrap();
         assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
+    }
+
+    #[test]
+    fn what_is_written_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let (input, output) = (root.path().join("in"), root.path().join("out"));
+        std::fs::write(&input, "{}").unwrap();
+        std::fs::write(&output, "").unwrap();
+        let written = Some(id(&std::fs::metadata(&output).unwrap()));
+        let listed: Vec<_> = sources(&[root.path().to_path_buf()], written)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(listed, [Source::File(input)]);
+        let error = sources(&[output], written).err().unwrap();
+        assert!(
+            error.to_string().contains("choose another output"),
+            "{error:#}"
+        );
     }
 }

@@ -64,12 +64,7 @@ impl RunArgs {
         set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
         set_path(&mut flags, "state", "--state", self.state.as_ref());
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
+        set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
     }
 }
@@ -81,12 +76,7 @@ impl ConvertArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.select.set(&mut flags);
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
+        set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
     }
 }
@@ -120,12 +110,7 @@ impl ReplayArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.select.set(&mut flags);
-        set_path(
-            &mut flags,
-            "dead_letters.path",
-            "--dead-letters",
-            self.dead_letters.as_ref(),
-        );
+        set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
     }
 }
@@ -159,6 +144,10 @@ fn set_path(flags: &mut Flags, key: &'static str, flag: &'static str, path: Opti
     if let Some(path) = path {
         flags.set(key, flag, path.as_os_str());
     }
+}
+
+fn set_dead_letters(flags: &mut Flags, path: Option<&PathBuf>) {
+    set_path(flags, "dead_letters.path", "--dead-letters", path);
 }
 
 #[cfg(test)]

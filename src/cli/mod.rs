@@ -30,7 +30,8 @@ use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
 use crate::telemetry;
 
-/// How a command ended. The numbers are the exit codes that `qtrail --help` documents.
+/// How a command ended. The numbers are the exit codes that `qtrail --help` documents; the one of a
+/// second signal, 130, is `shutdown`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -42,8 +43,6 @@ pub enum Exit {
     Usage = 2,
     /// Finished, but some records went to the dead letters.
     DeadLetters = 3,
-    /// A second signal: stopped without waiting.
-    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

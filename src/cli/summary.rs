@@ -22,15 +22,29 @@ fn text(files: u64, counts: &Counts, elapsed: Duration) -> String {
         0 => String::new(),
         n => format!("; {n} skipped that hold no CloudTrail events"),
     };
+    // What an end before the end left: an interrupt, or a reader that went away.
+    let settled = counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered;
+    let in_flight = match counts.read.saturating_sub(settled) {
+        0 => String::new(),
+        n => format!(" + {n} in flight"),
+    };
+    let files = count(files, "file");
+    let read = count(counts.read, "record");
     format!(
-        "{files} files, {} records read = {} exported + {} filtered + {} duplicate + {} dead-lettered{skipped}; {:.1} MB in {seconds:.2} s",
-        counts.read,
+        "{files}, {read} read = {} exported + {} filtered + {} duplicate + {} dead-lettered{in_flight}{skipped}; {:.1} MB in {seconds:.2} s",
         counts.exported,
         counts.filtered,
         counts.duplicate,
         counts.dead_lettered,
         counts.bytes as f64 / 1e6,
     )
+}
+
+fn count(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        _ => format!("{n} {what}s"),
+    }
 }
 
 fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
@@ -87,7 +101,7 @@ mod tests {
     #[test]
     fn the_text_summary_shows_the_balance() {
         let counts = Counts {
-            read: 3,
+            read: 4,
             exported: 2,
             dead_lettered: 1,
             skipped: 1,
@@ -96,7 +110,7 @@ mod tests {
         let text = text(1, &counts, Duration::from_secs(1));
         assert!(
             text.contains(
-                "3 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered"
+                "1 file, 4 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered + 1 in flight"
             ),
             "{text}"
         );

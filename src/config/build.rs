@@ -154,7 +154,7 @@ fn memory(b: &mut Builder<'_>, limits: &Limits) -> usize {
     const LARGEST_EVENTS: usize = 8;
     let memory: usize = b.size("limits.memory");
     let least = limits.event_bytes.saturating_mul(LARGEST_EVENTS);
-    if memory < least {
+    if (1..least).contains(&memory) {
         b.problem(
             "limits.memory",
             &format!("must be at least {LARGEST_EVENTS} times limits.event_bytes: {least} bytes"),
@@ -164,13 +164,8 @@ fn memory(b: &mut Builder<'_>, limits: &Limits) -> usize {
 }
 
 fn directory(b: &mut Builder<'_>, state: &Path) -> Option<directory::Settings> {
-    let settle = b.duration("directory.settle");
-    let rescan = b.duration("directory.rescan");
-    for (name, span) in [("directory.settle", settle), ("directory.rescan", rescan)] {
-        if span.is_zero() {
-            b.problem(name, "must be longer than nothing");
-        }
-    }
+    let settle = b.span("directory.settle");
+    let rescan = b.span("directory.rescan");
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
     let settings = directory::Settings {
         include: b.globs("directory.include"),

@@ -82,6 +82,15 @@ impl<'a> Builder<'a> {
         self.parse(name, value::duration).unwrap_or_default()
     }
 
+    /// A duration that is not zero.
+    pub(super) fn span(&mut self, name: &str) -> Duration {
+        self.parse(name, |text| match value::duration(text)? {
+            Duration::ZERO => Err("must be longer than nothing".to_owned()),
+            span => Ok(span),
+        })
+        .unwrap_or_default()
+    }
+
     pub(super) fn size<T: TryFrom<u64> + Default>(&mut self, name: &str) -> T {
         self.parse(name, |text| match value::size(text)? {
             0 => Err("must be more than nothing".to_owned()),

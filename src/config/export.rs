@@ -27,8 +27,8 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         batch_events: b.number("export.batch.events"),
         batch_bytes: b.size("export.batch.bytes"),
         concurrency: b.number("export.concurrency"),
-        retry_initial: positive(b, "export.retry.initial"),
-        retry_max: positive(b, "export.retry.max"),
+        retry_initial: b.span("export.retry.initial"),
+        retry_max: b.span("export.retry.max"),
         rate_limit: b
             .setting("export.rate_limit")
             .map(|_| b.number("export.rate_limit")),
@@ -40,14 +40,6 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         );
     }
     settings
-}
-
-fn positive(b: &mut Builder<'_>, name: &str) -> Duration {
-    let span = b.duration(name);
-    if span.is_zero() {
-        b.problem(name, "must be longer than nothing");
-    }
-    span
 }
 
 /// A file or a collector: whichever the stronger source names.
@@ -113,7 +105,7 @@ fn endpoint(b: &mut Builder<'_>, signal: Signal) -> Endpoint {
         protocol,
         headers,
         gzip: b.choice(&compression) == "gzip",
-        timeout: positive(b, &timeout),
+        timeout: b.span(&timeout),
         tls,
     }
 }
@@ -228,9 +220,14 @@ fn parse(b: &mut Builder<'_>, name: &str, headers: &mut BTreeMap<String, String>
             .map_err(|error| format!("{url:?} is no URL: {error}"))?;
         match (parsed.scheme_str(), parsed.host()) {
             (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
-            _ => {
+            (scheme, _) => {
+                let fault = match scheme {
+                    // `host:4317` may look as if its host were a scheme.
+                    Some(_) if url.contains("://") => "is no address that OTLP is spoken at",
+                    _ => "has no scheme",
+                };
                 return Err(format!(
-                    "{url:?} has no scheme: write http://HOST:PORT, or https://HOST:PORT for TLS"
+                    "{url:?} {fault}: write http://HOST:PORT, or https://HOST:PORT for TLS"
                 ));
             }
         }

@@ -57,11 +57,10 @@ pub(super) fn read(
         },
         Err(error) => {
             let line = error.location().map_or(1, |at| at.line());
-            reader.problem(
-                line,
-                "the file",
-                &format!("is no valid YAML: {}", error.without_snippet()),
-            );
+            let text = error.without_snippet().to_string();
+            // The parser's advice is for who calls it.
+            let text = text.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+            reader.problem(line, "the file", &format!("is no valid YAML: {text}"));
         }
     }
 }

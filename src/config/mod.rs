@@ -164,8 +164,12 @@ pub struct Error(Vec<String>);
 struct Problems(Vec<String>);
 
 impl Problems {
+    /// One problem a line, each once: a value may be looked at for logs and again for traces.
     fn add(&mut self, origin: &Origin, key: &str, message: &str) {
-        self.0.push(format!("{origin}: {key}: {message}"));
+        let problem = format!("{origin}: {key}: {message}");
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use memchr::memchr2;
 use memchr::memmem::Finder;
 
 use super::attributes::{Sink, Value};
+use super::redact::listed;
 use super::say::Say;
 use super::{Options, Verdict, ids};
 use super::{name_of_service, semconv as names};
@@ -191,13 +192,14 @@ fn may_be_masked(record: &[u8]) -> bool {
     memchr2(b'*', b'\\', record).is_some() || WORDS.iter().any(|word| word.find(record).is_some())
 }
 
-/// Pointers to what AWS masked or cut.
+/// Pointers to what AWS masked or cut; as many as are listed.
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
     if !may_be_masked(event.text().as_bytes()) {
         return Vec::new();
     }
-    let root = event.document().root();
-    let mut pointers = Vec::new();
+    let document = event.document();
+    let root = document.root();
+    let mut nodes = Vec::new();
     let mut id = 0;
     while id < root.end_id() {
         let node = root.with_id(id);
@@ -211,11 +213,14 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             _ => false,
         };
         if masked {
-            pointers.push(Cow::Owned(node.pointer()));
+            nodes.push(id);
         }
         id += 1;
     }
-    pointers
+    listed(document, nodes)
+        .into_iter()
+        .map(Cow::Owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -109,7 +109,10 @@ pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<Stri
             document.redact(node);
         }
     }
-    found.pointers(document)
+    let mut pointers = listed(document, found.nodes);
+    pointers.sort_unstable();
+    pointers.dedup();
+    pointers
 }
 
 /// Why a key's value is masked.
@@ -232,20 +235,22 @@ impl Found {
         }
         keys
     }
+}
 
-    fn pointers(&self, document: &Document<'_>) -> Vec<String> {
-        let mut pointers = BTreeSet::new();
-        let mut bytes = 0;
-        document.pointers(self.nodes.iter().copied(), |pointer| {
-            bytes += pointer.len();
-            let room = bytes <= LISTED_BYTES;
-            if room {
-                pointers.insert(pointer.to_owned());
-            }
-            room
-        });
-        pointers.into_iter().collect()
-    }
+/// The JSON pointers of these nodes, whose numbers must rise; those of the first [`LISTED_BYTES`],
+/// should they take more. What lies below one of them is left out.
+pub(super) fn listed(document: &Document<'_>, nodes: impl IntoIterator<Item = u32>) -> Vec<String> {
+    let mut pointers = Vec::new();
+    let mut bytes = 0;
+    document.pointers(nodes, |pointer| {
+        bytes += pointer.len();
+        let room = bytes <= LISTED_BYTES;
+        if room {
+            pointers.push(pointer.to_owned());
+        }
+        room
+    });
+    pointers
 }
 
 /// The secrets to look for.

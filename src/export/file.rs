@@ -5,15 +5,16 @@
 //! as accepted; the file never holds half a line. The file gets the mode that the umask gives.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 
 use super::classify::Answer;
 use super::transport::{Answering, Transport};
+use crate::ack::lines::cut_half_line;
 use crate::otlp::Payload;
 
 /// Carries nothing, successfully.
@@ -72,8 +73,7 @@ impl Lines {
             if !regular {
                 return Ok(Output::Stream(file));
             }
-            let end = whole_lines(&mut file)?;
-            file.set_len(end)?;
+            let end = cut_half_line(&mut file, b"{\"resource")?;
             if let Some(folder) = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
@@ -160,33 +160,6 @@ impl Output {
             }
         }
     }
-}
-
-/// Where the last whole line ends. What follows it must be the start of one of our lines.
-fn whole_lines(file: &mut File) -> anyhow::Result<u64> {
-    const BLOCK: u64 = 64 << 10;
-    const OURS: &[u8] = b"{\"resource";
-    let length = file.seek(SeekFrom::End(0))?;
-    let (mut end, mut from) = (0, length);
-    let mut block = Vec::new();
-    while from > 0 {
-        let start = from.saturating_sub(BLOCK);
-        file.seek(SeekFrom::Start(start))?;
-        block.clear();
-        file.take(from - start).read_to_end(&mut block)?;
-        if let Some(at) = memchr::memrchr(b'\n', &block) {
-            end = start + at as u64 + 1;
-            break;
-        }
-        from = start;
-    }
-    let mut head = Vec::new();
-    file.seek(SeekFrom::Start(end))?;
-    file.take(OURS.len() as u64).read_to_end(&mut head)?;
-    if !OURS.starts_with(&head) {
-        bail!("its last line does not end, and is no OTLP JSON line: choose another file");
-    }
-    Ok(end)
 }
 
 #[cfg(test)]

@@ -57,7 +57,12 @@ impl Board {
         }
     }
 
-    fn change(&self, id: u64, health: Health) {
+    /// Wipes a delivery's line. A delivery that was given up says nothing about the collector.
+    fn wipe(&self, id: u64) {
+        self.change(id, Health::Up, false);
+    }
+
+    fn change(&self, id: u64, health: Health, told: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match health {
             Health::Up => {
@@ -86,7 +91,7 @@ impl Board {
                 None
             }
         };
-        if is_news(&before, &now) {
+        if told && is_news(&before, &now) {
             log(&now, down_for);
         }
     }
@@ -95,13 +100,13 @@ impl Board {
 impl Ticket {
     /// Shows how this delivery is doing.
     pub(super) fn show(&self, health: Health) {
-        self.board.change(self.id, health);
+        self.board.change(self.id, health, true);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.show(Health::Up);
+        self.board.wipe(self.id);
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -151,10 +151,14 @@ impl Lane {
 
     async fn send(&self, body: Bytes) -> Result<Answer, Abandoned> {
         self.metrics.export_requests.add(1);
+        let sent = Instant::now();
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Abandoned),
-            answer = self.transport.send(body) => Ok(answer),
+            answer = self.transport.send(body) => {
+                self.metrics.export_duration.record(sent.elapsed());
+                Ok(answer)
+            }
         }
     }
 
@@ -308,9 +312,6 @@ impl Tries<'_> {
         }
         let bytes = part.body.as_ref().map_or(0, Bytes::len);
         lane.metrics.export_bytes.add(bytes as u64);
-        if let Some((_, newest)) = part.payload.times() {
-            lane.metrics.lag_seconds.set(seconds_since(newest));
-        }
         if rejected > 0 {
             lane.remark(&format!(
                 "{rejected} of {} records were rejected: {message}",
@@ -392,12 +393,6 @@ fn after_probe(probe: Answer, status: &str, message: &str) -> (Option<Duration>,
             (None, Trouble::Blocked(reason))
         }
     }
-}
-
-/// Whole seconds from a time in nanoseconds since 1970 until now; 0 for one that is to come.
-fn seconds_since(time: i64) -> u64 {
-    let time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(time).unwrap_or(0));
-    time.elapsed().unwrap_or_default().as_secs()
 }
 
 fn sorted(events: impl Iterator<Item = u32>) -> Vec<u32> {

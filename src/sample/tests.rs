@@ -257,15 +257,7 @@ fn every_class_occurs_and_conversations_have_several_messages() {
         ..spec(800)
     };
     let (files, summary) = trail(&spec);
-    for class in [
-        Class::Conversation,
-        Class::PassRequest,
-        Class::OnBehalfOf,
-        Class::AgentCall,
-        Class::Code,
-        Class::Telemetry,
-        Class::Administration,
-    ] {
+    for class in Class::ALL.into_iter().filter(|c| *c != Class::Other) {
         assert!(summary.amazon_q.contains_key(&class), "no {class:?}");
     }
     let mut messages: HashMap<String, u32> = HashMap::new();

@@ -1,15 +1,13 @@
 //! The trail that the tests write, and what must come of it.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use serde_json::{Map, Value, json};
 
 use super::records::Signal;
+use crate::support::program::gzip;
 
 const SEND_MESSAGE: &str = include_str!("../fixtures/send-message.json");
 const LIST_BUCKETS: &str = include_str!("../fixtures/on-behalf-of-list-buckets.json");
@@ -131,9 +129,7 @@ pub(crate) fn write_samples(directory: &Path) {
 }
 
 fn write_gzip(path: &Path, text: &str) {
-    let mut gzip = GzEncoder::new(fs::File::create_new(path).unwrap(), Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    gzip.finish().unwrap();
+    fs::write(path, gzip(text)).unwrap();
 }
 
 /// A trail that keeps arriving: files of messages, each with an id of its own, among other calls.

@@ -75,7 +75,7 @@ fn json_of_another_kind_is_one_dead_letter() {
 #[test]
 fn what_came_before_the_end_of_a_truncated_gzip_ships() {
     let records: Vec<_> = (0..2000).map(|i| event(&format!("{i:08x}"))).collect();
-    let whole = gzip(&log_file(&records));
+    let whole = gzip(log_file(&records));
     let converted = convert("cut.json.gz", &whole[..whole.len() / 2], &[]);
     let shipped = converted.event_ids();
     assert!(
@@ -113,7 +113,7 @@ fn a_gzip_bomb_ends_at_the_limit() {
 
 #[test]
 fn garbage_after_a_gzip_is_told_and_the_records_ship() {
-    let mut content = gzip(&log_file(&[event("good")]));
+    let mut content = gzip(log_file(&[event("good")]));
     content.extend_from_slice(b"garbage");
     costs_one_record(
         &convert("tail.json.gz", &content, &[]),

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::delivery::{Collector, Deliveries, Delivery};
+use crate::support::program::gzip;
 
 /// A directory to watch, and a state.
 struct Room {
@@ -174,12 +175,6 @@ fn lines(events: &[&str]) -> String {
     events.iter().map(|id| event(id) + "\n").collect()
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    gzip.finish().unwrap()
-}
-
 fn ids(delivery: &Delivery) -> Vec<String> {
     let id = |record: &String| {
         let (_, rest) = record.split_once(r#""eventID":""#).unwrap();
@@ -199,7 +194,7 @@ fn make_older(path: &Path) {
 #[tokio::test]
 async fn what_is_there_is_read_once_and_what_comes_is_read_at_once() {
     let room = Room::new();
-    room.write("a/b/old.json.gz", gzip(&file(&["1", "2"])));
+    room.write("a/b/old.json.gz", gzip(file(&["1", "2"])));
     let mut run = room.start();
     assert_eq!(ids(&run.settled().await), ["1", "2"]);
 
@@ -235,7 +230,7 @@ async fn a_file_that_is_written_slowly_settles_when_it_is_complete() {
     room.write("first.json", file(&["0"]));
     let mut run = room.start();
     run.settled().await;
-    let whole = gzip(&file(&["1", "2"]));
+    let whole = gzip(file(&["1", "2"]));
     // Its writer closes it in the middle.
     room.write("slow.json.gz", &whole[..whole.len() / 2]);
     let early = run.deliveries.next().await;
@@ -258,7 +253,7 @@ async fn a_file_that_is_written_slowly_settles_when_it_is_complete() {
 #[tokio::test]
 async fn a_truncated_file_is_given_up_only_when_it_is_quiet() {
     let room = Room::new();
-    let whole = gzip(&file(&["1", "2"]));
+    let whole = gzip(file(&["1", "2"]));
     room.write("cut.json.gz", &whole[..whole.len() - 9]);
     let all = room.once().await;
     let last = all.last().unwrap();

@@ -5,16 +5,16 @@ mod containers;
 mod following;
 mod properties;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use qtrail::envelope::{Item, Limits, Skipped, open};
 use qtrail::reject::{Evidence, Position, Reject};
 use serde_json::{Value, json};
+
+use crate::support::program::gzip;
 
 const BROKEN: &str = include_str!("../fixtures/pass-request.as-published.txt");
 
@@ -87,12 +87,6 @@ fn event(name: &str) -> String {
 
 fn records(elements: &[&str]) -> String {
     format!("{{\"Records\":[{}]}}", elements.join(","))
-}
-
-fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(content.as_ref()).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn subscription(messages: &[&str]) -> Value {

@@ -20,3 +20,4 @@ mod export;
 mod oracle;
 mod pipeline;
 mod properties;
+mod run;

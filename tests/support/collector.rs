@@ -29,6 +29,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use qtrail::export::{Destination, Endpoint, Protocol, Tls};
 use qtrail::otlp::Signal;
@@ -43,7 +45,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 /// What a test awaits comes within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The attribute that tells events apart, on both signals.
 pub const EVENT_ID: &str = "aws.cloudtrail.event_id";
 
@@ -52,6 +54,8 @@ pub const EVENT_ID: &str = "aws.cloudtrail.event_id";
 pub enum Reply {
     /// All of it is taken.
     Accept,
+    /// All of it is taken, but the answer comes only once this is cancelled.
+    Late(CancellationToken),
     /// All but so many are taken.
     Partial(i64, &'static str),
     /// A gRPC status.
@@ -156,6 +160,11 @@ impl Collector {
     /// All other requests are answered so.
     pub fn reply_with(&self, rule: impl Fn(&Seen) -> Reply + Send + 'static) {
         self.state().rule = Some(Box::new(rule));
+    }
+
+    /// What `--endpoint` takes.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// An endpoint for a signal.
@@ -346,7 +355,7 @@ impl Service {
                 Some(rule) => rule(&seen),
                 None => Reply::Accept,
             });
-            if let Reply::Accept | Reply::Partial(..) = reply {
+            if let Reply::Accept | Reply::Late(_) | Reply::Partial(..) = reply {
                 seen.accepted = true;
                 match request {
                     Export::Logs(logs) => state.logs.push(logs),
@@ -359,6 +368,10 @@ impl Service {
         self.shared.changed.send_replace(());
         match reply {
             Reply::Hang => std::future::pending().await,
+            Reply::Late(answer) => {
+                answer.cancelled().await;
+                Reply::Accept
+            }
             Reply::Reset => {
                 self.connection.cancel();
                 std::future::pending().await
@@ -502,14 +515,22 @@ fn answer(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Response<Body
 
 fn log_ids(request: &ExportLogsServiceRequest) -> Vec<String> {
     let scopes = request.resource_logs.iter().flat_map(|r| &r.scope_logs);
-    let records = scopes.flat_map(|s| &s.log_records);
-    records.map(|record| id(&record.attributes)).collect()
+    scopes.flat_map(|s| &s.log_records).map(log_id).collect()
 }
 
 fn span_ids(request: &ExportTraceServiceRequest) -> Vec<String> {
     let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
-    let spans = scopes.flat_map(|s| &s.spans);
-    spans.map(|span| id(&span.attributes)).collect()
+    scopes.flat_map(|s| &s.spans).map(span_id).collect()
+}
+
+/// The id of the event that a log record was made of.
+pub fn log_id(record: &LogRecord) -> String {
+    id(&record.attributes)
+}
+
+/// The id of the event that a span was made of.
+pub fn span_id(span: &Span) -> String {
+    id(&span.attributes)
 }
 
 fn id(attributes: &[KeyValue]) -> String {

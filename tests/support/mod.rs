@@ -3,4 +3,5 @@
 pub mod collector;
 pub mod delivery;
 pub mod program;
+pub mod sidecar;
 pub mod trail;

@@ -114,9 +114,9 @@ fn json_lines(bytes: &[u8]) -> Vec<Value> {
 }
 
 /// Compresses into one gzip member.
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
+    encoder.write_all(bytes.as_ref()).unwrap();
     encoder.finish().unwrap()
 }
 

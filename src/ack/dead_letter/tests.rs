@@ -1,4 +1,4 @@
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::reject::{Position, Reason};
@@ -183,4 +183,48 @@ async fn stopping_ends_the_wait_for_a_full_disk_without_success() {
         letters.write(vec![entry(0, Evidence::Unit)]).await,
         Err(Stopped)
     );
+}
+
+#[tokio::test]
+async fn half_a_line_left_by_a_crash_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    for crashed in [false, true] {
+        if crashed {
+            let mut text = std::fs::read(&path).unwrap();
+            text.extend_from_within(..text.len() / 2);
+            std::fs::write(&path, text).unwrap();
+        }
+        let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new());
+        let letters = letters.unwrap();
+        letters.write(vec![entry(1, Evidence::Unit)]).await.unwrap();
+    }
+    assert_eq!(lines(&path).len(), 2);
+}
+
+#[test]
+fn a_file_of_something_else_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.txt");
+    std::fs::write(&path, "Dear Sir,").unwrap();
+    let opened = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new());
+    let error = opened.unwrap_err().to_string();
+    assert!(error.contains("choose another file"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear Sir,");
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_or_deleted_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new()).unwrap();
+    let write = |n| letters.write(vec![entry(n, Evidence::Unit)]);
+    write(1).await.unwrap();
+    let aside = folder.path().join("to-be-replayed");
+    std::fs::rename(&path, &aside).unwrap();
+    write(2).await.unwrap();
+    assert_eq!((lines(&aside).len(), lines(&path).len()), (1, 1));
+    std::fs::remove_file(&path).unwrap();
+    write(3).await.unwrap();
+    assert_eq!(lines(&path).len(), 1);
 }

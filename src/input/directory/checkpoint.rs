@@ -28,6 +28,8 @@ use super::{Error, Start};
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
+/// The state file's name.
+const STATE: &str = "state.redb";
 /// Memory for pages of the database.
 const CACHE_BYTES: usize = 32 << 20;
 /// Places under which lines with one and the same first line are remembered.
@@ -96,9 +98,14 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Whether `folder` holds a state.
+    pub(super) fn is_there(folder: &Path) -> bool {
+        folder.join(STATE).exists()
+    }
+
     /// Opens or creates the state in `folder` (0700, the file 0600).
     pub(super) fn open(folder: &Path) -> Result<Store, Error> {
-        let path = folder.join("state.redb");
+        let path = folder.join(STATE);
         let pid = folder.join("state.pid");
         let failed = |source: io::Error| Error::State {
             path: path.clone(),

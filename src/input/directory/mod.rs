@@ -167,7 +167,7 @@ pub enum Error {
         detail: String,
     },
     /// The directory cannot be listed. A run that watches it waits instead.
-    #[error("{} cannot be listed: {source}", path.display())]
+    #[error("{} cannot be listed", path.display())]
     Root {
         /// The directory.
         path: PathBuf,
@@ -278,14 +278,17 @@ fn open<D: Deliver>(
 }
 
 /// Whether a run could start: the directory can be listed, the state opened, and no other process
-/// holds it. Creates the state if it is not there.
+/// holds it. A state that is not there yet is not made.
 ///
 /// # Errors
 /// What a run would answer, or wait for.
 pub fn check(settings: &Settings) -> Result<(), Error> {
     list(settings)?;
     Filter::new(settings)?;
-    Store::open(&settings.state).map(drop)
+    if Store::is_there(&settings.state) {
+        Store::open(&settings.state)?;
+    }
+    Ok(())
 }
 
 fn list(settings: &Settings) -> Result<(), Error> {
