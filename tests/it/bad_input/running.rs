@@ -155,7 +155,7 @@ async fn an_event_of_300_megabytes_costs_itself_alone_and_bounded_memory() {
     let text = String::from_utf8(file).unwrap();
     let (head, tail) = text.split_once('@').unwrap();
     // Members in a row are legal gzip, and quick to make.
-    let megabyte = gzip(&vec![b'x'; 1 << 20]);
+    let megabyte = gzip(vec![b'x'; 1 << 20]);
     let content = [
         gzip(head.as_bytes()),
         megabyte.repeat(300),
@@ -217,7 +217,7 @@ async fn a_gzip_that_is_completed_before_it_settles_is_read_whole() {
     run.until_delivered(&["alive"]).await;
     let ids: Vec<String> = (0..400).map(|i| format!("{i:03}")).collect();
     let records: Vec<_> = ids.iter().map(|id| event(id)).collect();
-    let whole = gzip(&log_file(&records));
+    let whole = gzip(log_file(&records));
     let path = run.watched().join("slow.json.gz");
     let (first, rest) = whole.split_at(whole.len() / 2);
     // Closed in the middle, as by a copy in two steps.
@@ -237,7 +237,7 @@ async fn a_gzip_that_is_completed_before_it_settles_is_read_whole() {
 async fn a_truncated_gzip_is_one_dead_letter_once_it_settled() {
     let mut run = Running::start(&[("QTRAIL_DIRECTORY_SETTLE", "300ms")]).await;
     let records: Vec<_> = (0..400).map(|i| event(&format!("{i:03}"))).collect();
-    let whole = gzip(&log_file(&records));
+    let whole = gzip(log_file(&records));
     run.drop_in("cut.json.gz", &whole[..whole.len() / 2]);
     run.drop_in("neighbour.json", &log_file(&[event("neighbour")]));
     run.until_dead_letters(1).await;
