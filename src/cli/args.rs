@@ -16,7 +16,7 @@ Exit codes:
   0    done
   1    an error, told on standard error
   2    wrong usage or configuration
-  3    finished, but some records went to the dead letters (convert, replay)
+  3    finished, but some records went to the dead letters (convert, replay, run --once)
   130  stopped at once by a second SIGINT or SIGTERM, without waiting for the collector
 
 Try it without a server or an account:

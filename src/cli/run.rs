@@ -32,7 +32,10 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
         in_flight = metrics.in_flight.get(),
         "stopped"
     );
-    Ok(Exit::Done)
+    Ok(match args.once && metrics.dead_lettered.get() > 0 {
+        true => Exit::DeadLetters,
+        false => Exit::Done,
+    })
 }
 
 /// Runs the sidecar on the configured directory until `stop`, or until all has settled where the

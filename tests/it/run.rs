@@ -96,6 +96,16 @@ async fn once_delivers_what_is_there_and_a_second_time_nothing() {
 }
 
 #[tokio::test]
+async fn once_tells_by_its_exit_code_of_dead_letters() {
+    let (place, collector) = (place(), Collector::start().await);
+    place.add("broken.json", b"{\"eventVersion\":}");
+    let (exit, said) = start_once(&place, &collector).exit().await;
+    assert_eq!(exit, Some(3), "{said}");
+    assert_eq!(last_balance(&said).dead_lettered, 1);
+    assert!(arrived(&collector));
+}
+
+#[tokio::test]
 async fn sigterm_waits_for_a_slow_collector_and_commits() {
     let (place, collector) = (place(), Collector::start().await);
     let answer = CancellationToken::new();
