@@ -12,6 +12,35 @@
 //! (`default-features = false` leaves the rest out). Around them, for the sidecar:
 //! `input` feeds them, `export` carries the result to a collector, `ack` turns its answers into
 //! commits and dead letters, and `pipeline` is the whole flow on one screen.
+//!
+//! # In your own program
+//!
+//! ```
+//! use qtrail::convert::{Options, Placement, convert, observed_time};
+//! use qtrail::event::Event;
+//! use qtrail::event::amazon_q::{Lists, Select, Selector};
+//! use qtrail::otlp::Encoder;
+//!
+//! let record = br#"{"eventVersion": "1.08", "eventTime": "2024-04-10T14:07:55Z",
+//!     "eventSource": "q.amazonaws.com", "eventName": "SendMessage", "eventID": "b1"}"#;
+//! let options = Options::default();
+//! let selector = Selector::new(Select::AmazonQ, &Lists::default());
+//! let mut encoder = Encoder::new(&options);
+//! let event = Event::parse(record, 64)?;
+//! if let Some(event) = selector.select(event) {
+//!     let placement = Placement::of(&event);
+//!     // CloudTrail's file name tells when the event was delivered.
+//!     let observed = observed_time("1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz", None);
+//!     convert(event, &placement, observed, &options, &mut encoder);
+//! }
+//! let encoded = encoder.take();
+//! // What an OTLP/HTTP collector takes at /v1/logs and /v1/traces.
+//! let (logs, traces) = (encoded.logs.encode(), encoded.spans.encode());
+//! assert!(encoded.events == 1 && !logs.is_empty() && !traces.is_empty());
+//! # Ok::<(), qtrail::reject::Reason>(())
+//! ```
+//!
+//! [`envelope::open`] finds the records in a file; `examples/convert_one.rs` has both together.
 
 pub mod convert;
 pub mod envelope;

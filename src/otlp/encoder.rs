@@ -7,6 +7,10 @@ use super::payload::{Bound, Group, Payload, RECORD};
 use super::{Signal, log, resource, span, value, wire};
 use crate::convert::{Field, Head, On, Options, ResourceKey, Sink, Value};
 
+/// What the first group's buffers start with, for log records and spans: what is not written to
+/// takes no memory, while a buffer that grows from nothing is copied over and over.
+const FIRST_BYTES: (usize, usize) = (256 << 10, 128 << 10);
+
 /// Bytes of a usual record, of which the length takes two.
 const USUAL_RECORD: usize = 2048;
 
@@ -44,7 +48,7 @@ pub struct Encoder {
     time: i64,
     events: u32,
     bytes: usize,
-    /// Sizes of the first group's buffers at the last `take`.
+    /// Sizes for the first group's buffers, after the last `take`.
     capacity: (usize, usize),
 }
 
@@ -69,7 +73,7 @@ impl Encoder {
             time: 0,
             events: 0,
             bytes: 0,
-            capacity: (0, 0),
+            capacity: FIRST_BYTES,
         }
     }
 
@@ -82,7 +86,9 @@ impl Encoder {
     pub fn take(&mut self) -> Encoded {
         let groups = std::mem::take(&mut self.groups);
         if let Some(first) = groups.first() {
-            self.capacity = (first.logs.records.len(), first.spans.records.len());
+            // A little more, or a group that is a little larger than the one before moves once.
+            let hint = |group: &Group| group.records.len() + group.records.len() / 8;
+            self.capacity = (hint(&first.logs), hint(&first.spans));
         }
         self.by_key.clear();
         self.bytes = 0;

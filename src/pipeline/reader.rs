@@ -246,6 +246,7 @@ impl Reader {
             return Ok(None);
         }
         let originals = std::mem::take(&mut self.originals);
+        self.originals.bytes.reserve(originals.bytes.len());
         // While a request is under way, its bytes stand beside the records that they hold.
         let bytes = originals.bytes.len() + 2 * self.encoder.encoded_len();
         let encoded = self.encoder.take();

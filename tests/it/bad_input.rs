@@ -1,5 +1,7 @@
 //! Bad input is normal: each kind ends as a dead letter or a clear word, and its neighbours ship.
 
+mod running;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 

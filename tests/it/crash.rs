@@ -1,13 +1,11 @@
 //! The real binary, killed with SIGKILL again and again while a trail keeps arriving: no event is
 //! lost, and a repeat is the same record.
 
+mod writer;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -15,12 +13,15 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use qtrail::otlp::Signal;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::support::collector::{Collector, Reply, log_id, span_id};
-use crate::support::program::{event, gzip, log_file};
+use crate::support::collector::{Collector, EVENT_ID, Reply, log_id, span_id};
+use crate::support::program::{attribute, event, gunzip, log_file, records};
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
+
+use writer::Writer;
 
 /// How often it is killed.
 const KILLS: usize = 36;
@@ -53,13 +54,102 @@ enum Moment {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() {
-    let seed = match std::env::var("QTRAIL_CRASH_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => fastrand::u64(..),
-    };
-    println!("QTRAIL_CRASH_SEED={seed}");
-    let mut rng = Rng::with_seed(seed);
+    crash("keep").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_is_killed_deletes_no_file_before_it_was_delivered() {
+    let trail = crash("delete").await;
+    let files = walk(&trail.path("trail"));
+    let kept = |f: &&PathBuf| f.extension().is_some_and(|e| e != "ndjson");
+    for file in files.iter().filter(kept) {
+        let mut text = fs::read(file).unwrap();
+        if file.extension().is_some_and(|e| e == "gz") {
+            text = gunzip(&text);
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("broken-"),
+            "{file:?} was delivered, and not deleted"
+        );
+    }
+    assert!(
+        files.iter().any(|f| kept(&f)),
+        "a file with dead letters stays"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_whole_or_not_there_when_the_first_start_is_killed() {
+    let collector = Collector::start().await;
+    for n in 0..20 {
+        let place = Place::new().with_env("QTRAIL_DIRECTORY_SETTLE", "10ms");
+        place.add("a.json", &log_file(&[event("one")]));
+        // Around the moment when the state is made, on a fast machine and on a slow one.
+        let sidecar = start(&place, &collector);
+        let state = place.path("state");
+        for _ in 0..100_000 {
+            if state.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(500 * n)).await;
+        sidecar.kill();
+        let (exit, said) = start_once(&place, &collector).exit().await;
+        assert_eq!(exit, Some(0), "{said}");
+        assert!(
+            fs::read_dir(state).unwrap().count() <= 2,
+            "something is left over"
+        );
+    }
+    assert!(collector.accepted(Signal::Logs).len() >= 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_file_holds_every_event_in_whole_lines_after_kills() {
+    let mut rng = seeded();
     let place = Place::new();
+    let output = place.path("otlp.jsonl");
+    let run = || {
+        let mut run = place.run();
+        run.arg("--output").arg(&output);
+        run
+    };
+    let writer = Writer::start(&place, rng.fork());
+    for _ in 0..12 {
+        let sidecar = Sidecar::start(&mut run());
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..1200))).await;
+        sidecar.kill();
+    }
+    let written = writer.stop();
+    let (exit, said) = Sidecar::start(run().arg("--once")).exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(last_balance(&said).holds(), "{said}");
+
+    let text = fs::read_to_string(&output).unwrap();
+    assert!(text.ends_with('\n'), "half a line at the end");
+    let (mut logs, mut spans) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let ids = |records: Vec<Value>| records.into_iter().filter_map(|r| attribute(&r, EVENT_ID));
+        logs.extend(ids(records(
+            &line,
+            "resourceLogs",
+            "scopeLogs",
+            "logRecords",
+        )));
+        spans.extend(ids(records(&line, "resourceSpans", "scopeSpans", "spans")));
+    }
+    assert_eq!(logs, written.events);
+    assert_eq!(spans, written.events);
+    each_broken_record_is_a_dead_letter(&place.dead_letters(), &written.broken);
+}
+
+/// Kills it, then finds everything; `after` is what becomes of delivered files.
+async fn crash(after: &str) -> Place {
+    let mut rng = seeded();
+    let place = Place::new().with_env("QTRAIL_DIRECTORY_AFTER", after);
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
@@ -116,6 +206,28 @@ async fn a_sidecar_that_is_killed_loses_no_event_and_repeats_the_same_records() 
     assert_eq!(last_balance(&said).read, 0, "{said}");
     let after = collector.seen(Signal::Logs).len() + collector.seen(Signal::Traces).len();
     assert_eq!(requests, after, "something was sent again");
+    place
+}
+
+/// Printed, so that a run that failed can be repeated.
+fn seeded() -> Rng {
+    let seed = match std::env::var("QTRAIL_CRASH_SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => fastrand::u64(..),
+    };
+    println!("QTRAIL_CRASH_SEED={seed}");
+    Rng::with_seed(seed)
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => files.extend(walk(&entry.path())),
+            false => files.push(entry.path()),
+        }
+    }
+    files
 }
 
 fn start(place: &Place, collector: &Collector) -> Sidecar {
@@ -218,157 +330,9 @@ fn each_broken_record_is_a_dead_letter(file: &Path, broken: &BTreeSet<String>) {
     assert!(text.ends_with('\n'), "half a line at the end");
     let mut found = BTreeSet::new();
     for line in text.lines() {
-        let letter: serde_json::Value = serde_json::from_str(line).unwrap();
+        let letter: Value = serde_json::from_str(line).unwrap();
         let record = letter["record"].as_str().unwrap();
         found.extend(broken.iter().filter(|id| record.contains(*id)).cloned());
     }
     assert_eq!(found, *broken);
-}
-
-/// What was put into the trail.
-#[derive(Default)]
-struct Written {
-    events: BTreeSet<String>,
-    broken: BTreeSet<String>,
-}
-
-/// Adds to a trail until it is stopped, as CloudTrail's tools and slow copies do.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Written>,
-}
-
-impl Writer {
-    fn start(place: &Place, rng: Rng) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let mut pen = Pen {
-            trail: place.path("trail"),
-            aside: place.path("aside"),
-            rng,
-            number: 0,
-            written: Written::default(),
-            slow: Vec::new(),
-        };
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                pen.step();
-            }
-            while !pen.slow.is_empty() {
-                pen.push();
-            }
-            pen.written
-        });
-        Writer { stop, thread }
-    }
-
-    /// What was written in all, once everything is complete.
-    fn stop(self) -> Written {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
-
-struct Pen {
-    trail: PathBuf,
-    aside: PathBuf,
-    rng: Rng,
-    number: u32,
-    written: Written,
-    slow: Vec<Slow>,
-}
-
-/// A file that is being written in place.
-struct Slow {
-    path: PathBuf,
-    file: File,
-    /// What is to come, the last piece first.
-    pieces: Vec<Vec<u8>>,
-}
-
-impl Pen {
-    fn step(&mut self) {
-        self.number += 1;
-        let folder = self.trail.join(format!("{}", self.rng.u8(0..4)));
-        fs::create_dir_all(&folder).unwrap();
-        match self.rng.u8(0..5) {
-            0 => {
-                // Renamed in, under a name that says nothing.
-                let records = self.records();
-                fs::write(&self.aside, gzip(&log_file(&records))).unwrap();
-                let name = format!("{}.json.gz", self.number);
-                fs::rename(&self.aside, folder.join(name)).unwrap();
-            }
-            1 => {
-                let records = self.records();
-                self.begin(&folder.join(self.name("json")), &log_file(&records));
-            }
-            2 => {
-                let records = self.records();
-                self.begin(
-                    &folder.join(self.name("json.gz")),
-                    &gzip(&log_file(&records)),
-                );
-            }
-            _ => {
-                // One append after the other, so that lines don't mix.
-                let name = format!("app-{}.ndjson", self.rng.u8(0..3));
-                let path = self.trail.join(name);
-                if self.slow.iter().all(|slow| slow.path != path) {
-                    let lines = self.records().join("\n") + "\n";
-                    self.begin(&path, lines.as_bytes());
-                }
-            }
-        }
-        self.push();
-    }
-
-    /// A name as CloudTrail gives them, whose time counts.
-    fn name(&self, extension: &str) -> String {
-        let number = self.number;
-        format!("111122223333_CloudTrail_us-east-1_20240410T1410Z_{number:016}.{extension}")
-    }
-
-    /// A few records; now and then, one of them is broken.
-    fn records(&mut self) -> Vec<String> {
-        let mut records = Vec::new();
-        for n in 0..self.rng.usize(1..6) {
-            let id = format!("event-{}-{n}.", self.number);
-            records.push(event(&id));
-            self.written.events.insert(id);
-        }
-        if self.rng.u8(0..6) == 0 {
-            let id = format!("broken-{}.", self.number);
-            let broken = event(&id).replace("2024-04-10T14:07:55Z", "yesterday");
-            records.insert(self.rng.usize(0..=records.len()), broken);
-            self.written.broken.insert(id);
-        }
-        records
-    }
-
-    /// Opens a file to be written in a few pieces.
-    fn begin(&mut self, path: &Path, bytes: &[u8]) {
-        let size = bytes.len().div_ceil(self.rng.usize(1..5));
-        self.slow.push(Slow {
-            path: path.to_owned(),
-            file: File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .unwrap(),
-            pieces: bytes.chunks(size).rev().map(<[u8]>::to_vec).collect(),
-        });
-    }
-
-    /// Writes the next piece of each file.
-    fn push(&mut self) {
-        for slow in &mut self.slow {
-            if let Some(piece) = slow.pieces.pop() {
-                slow.file.write_all(&piece).unwrap();
-            }
-        }
-        self.slow.retain(|slow| !slow.pieces.is_empty());
-        // A slow writer, well within the time after which a file counts as complete.
-        std::thread::sleep(Duration::from_millis(self.rng.u64(5..25)));
-    }
 }

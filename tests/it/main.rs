@@ -17,4 +17,7 @@ mod crash;
 mod directory;
 mod envelope;
 mod export;
+mod oracle;
 mod pipeline;
+mod properties;
+mod run;

@@ -4,3 +4,4 @@ pub mod collector;
 pub mod delivery;
 pub mod program;
 pub mod sidecar;
+pub mod trail;

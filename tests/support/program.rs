@@ -1,6 +1,6 @@
 //! The real binary, run to its end.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -84,25 +84,31 @@ fn converted(output: &Output, dead_letters: PathBuf) -> Converted {
         .last()
         .and_then(|line| serde_json::from_str(line).ok());
     let lines = json_lines(&output.stdout);
-    let records = |outer: &str, scope: &str, inner: &str| {
-        let resources = lines.iter().filter_map(|l| l[outer].as_array()).flatten();
-        let scopes = resources.filter_map(|r| r[scope].as_array()).flatten();
-        scopes
-            .filter_map(|s| s[inner].as_array())
-            .flatten()
-            .cloned()
-            .collect()
+    let all = |outer, scope, inner| {
+        let found = lines.iter().map(|line| records(line, outer, scope, inner));
+        found.flatten().collect()
     };
     Converted {
         exit: output.status.code().unwrap_or(-1),
         summary: summary.unwrap_or_else(|| panic!("no summary on the last line of:\n{stderr}")),
-        logs: records("resourceLogs", "scopeLogs", "logRecords"),
-        spans: records("resourceSpans", "scopeSpans", "spans"),
+        logs: all("resourceLogs", "scopeLogs", "logRecords"),
+        spans: all("resourceSpans", "scopeSpans", "spans"),
         dead_letters: std::fs::read(dead_letters)
             .map(|bytes| json_lines(&bytes))
             .unwrap_or_default(),
         stderr,
     }
+}
+
+/// The records in a line of OTLP's JSON.
+pub fn records(line: &Value, outer: &str, scope: &str, inner: &str) -> Vec<Value> {
+    let below = |values: Vec<Value>, key: &str| {
+        let lists = values
+            .into_iter()
+            .filter_map(|v| v[key].as_array().cloned());
+        lists.flatten().collect::<Vec<_>>()
+    };
+    below(below(below(vec![line.clone()], outer), scope), inner)
 }
 
 fn json_lines(bytes: &[u8]) -> Vec<Value> {
@@ -118,6 +124,15 @@ pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes.as_ref()).unwrap();
     encoder.finish().unwrap()
+}
+
+/// What gzip members hold.
+pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes)
+        .read_to_end(&mut text)
+        .unwrap();
+    text
 }
 
 /// A small message event of Amazon Q, as JSON text.

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The folders of a sidecar.
 pub struct Place {
     folder: TempDir,
+    env: Vec<(String, String)>,
 }
 
 impl Place {
@@ -29,7 +30,16 @@ impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("trail")).unwrap();
-        Place { folder }
+        Place {
+            folder,
+            env: Vec::new(),
+        }
+    }
+
+    /// A variable for each process in these folders.
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// A path beside the watched folder.
@@ -64,7 +74,8 @@ impl Place {
             .env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0")
             .env("QTRAIL_DIRECTORY_SETTLE", "1s")
             .env("QTRAIL_EXPORT_RETRY_INITIAL", "20ms")
-            .env("QTRAIL_EXPORT_RETRY_MAX", "200ms");
+            .env("QTRAIL_EXPORT_RETRY_MAX", "200ms")
+            .envs(self.env.iter().cloned());
         command
     }
 }
@@ -176,6 +187,12 @@ impl Sidecar {
         let balance = balance(&metrics);
         let reasons = sum(&metrics, "qtrail_dead_letters_total");
         assert_eq!(reasons, balance.dead_lettered, "{metrics}");
+        let answers = value(&metrics, "qtrail_export_duration_seconds_count");
+        let requests = value(&metrics, "qtrail_export_requests_total");
+        assert_eq!(answers, requests, "{metrics}");
+        // The events of tests are years old.
+        let lag = value(&metrics, "qtrail_lag_seconds");
+        assert_eq!(lag > 0, balance.exported > 0, "{metrics}");
         balance
     }
 

@@ -14,7 +14,7 @@
 //! A value of the first three begins with the time since which what it is about has been absent
 //! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::census`].
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -116,14 +116,12 @@ impl Store {
             .mode(0o700)
             .create(folder)
             .map_err(failed)?;
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        if !path.try_exists().map_err(failed)? {
+            create(&path)?;
+        }
         let database = database(&path, &pid)?;
         check_schema(&database, &path)?;
+        remove_unfinished(folder);
         // Only for the message that another process gets.
         if let Err(error) = std::fs::write(&pid, std::process::id().to_string()) {
             tracing::debug!(%error, "cannot write {}", pid.display());
@@ -279,10 +277,58 @@ impl Drop for Store {
     }
 }
 
+/// How the names of states begin that are being made.
+const UNFINISHED: &str = "state.redb.new-";
+
+/// Makes an empty state under a name of its own, then gives it its name: who is killed meanwhile
+/// leaves none, and of two who do this at once, one wins.
+fn create(path: &Path) -> Result<(), Error> {
+    let new = path.with_file_name(format!("{UNFINISHED}{:016x}", fastrand::u64(..)));
+    let named = || {
+        // Where there are no hard links, it is renamed.
+        std::fs::hard_link(&new, path).or_else(|_| match path.try_exists()? {
+            true => Ok(()),
+            false => std::fs::rename(&new, path),
+        })?;
+        match path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    let made = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&new);
+    made.map_err(|e| e.to_string())
+        .and_then(|_| {
+            let database = Builder::new().create(&new).map_err(|e| e.to_string())?;
+            schema(&database).map_err(|e| e.to_string())
+        })
+        .and_then(|_| named().map_err(|e| e.to_string()))
+        .map_err(|detail| Error::State {
+            path: path.to_owned(),
+            detail,
+        })
+}
+
+/// Removes what killed processes left of states that they were making. Who is making one right now
+/// finds that there is one already.
+fn remove_unfinished(folder: &Path) {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    for entry in entries {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::debug!(%error, "cannot remove {}", entry.path().display());
+        }
+    }
+}
+
 fn database(path: &Path, pid: &Path) -> Result<Database, Error> {
     Builder::new()
         .set_cache_size(CACHE_BYTES)
-        .create(path)
+        .open(path)
         .map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
                 Error::StateHeld {
@@ -389,6 +435,18 @@ mod tests {
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state), 0o700);
         assert_eq!(mode(store.path()), 0o600);
+    }
+
+    #[test]
+    fn what_a_process_left_that_was_killed_while_it_made_the_state_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(format!("{UNFINISHED}0"));
+        std::fs::write(left, [0; 4096]).unwrap();
+        let _store = Store::open(folder.path()).unwrap();
+        let names = folder.path().read_dir().unwrap();
+        let mut names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["state.pid", "state.redb"]);
     }
 
     #[test]

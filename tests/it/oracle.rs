@@ -1,0 +1,175 @@
+//! A naive converter of everything and the real one agree on what is exported, what is refused and
+//! how much there is.
+//!
+//! The naive one has its own walk through the containers, parses every record as a whole and reads
+//! a handful of central fields by the mapping's text, not by the product's code.
+
+mod naive;
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::TestRunner;
+use qtrail::convert::Options;
+use qtrail::event::amazon_q::Select;
+use qtrail::reject::Evidence;
+
+use super::properties::{conversion, damage, log_of, run, span_of, text, trail};
+use crate::support::program::gzip;
+use crate::support::trail::{self as made, Container};
+use naive::Central;
+
+/// The product's answer, in the naive converter's words.
+fn central(log: &bytes::Bytes, span: &bytes::Bytes) -> Central {
+    let (resource, log) = log_of(log);
+    let span = span_of(span);
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    assert_eq!(
+        (&log.trace_id, &log.span_id),
+        (&span.trace_id, &span.span_id)
+    );
+    Central {
+        time: log.time_unix_nano,
+        trace_id: hex::encode(&log.trace_id),
+        span_id: hex::encode(&log.span_id),
+        severity: log.severity_text.clone(),
+        class: text(&log.attributes, "qtrail.event.class").map(naive::coarse),
+        invoked_by: owned(text(&log.attributes, "aws.user_identity.invoked_by")),
+        conversation: owned(text(&log.attributes, "gen_ai.conversation.id")),
+        account: owned(text(&resource, "cloud.account.id")),
+        region: owned(text(&resource, "cloud.region")),
+    }
+}
+
+/// Compares both on a unit; how many events were exported and how many records refused.
+fn agree(unit: &[u8], select: Select, well_formed: bool) -> Result<(usize, usize), TestCaseError> {
+    let product = run(unit, &conversion(select, Options::default()));
+    let naive = naive::convert(unit, select == Select::All);
+    let mut exported: Vec<_> = product.events.iter().map(|(l, s)| central(l, s)).collect();
+    let mut expected = naive.exported.clone();
+    exported.sort();
+    expected.sort();
+    prop_assert_eq!(&exported, &expected);
+    let mut refused: Vec<_> = product
+        .rejects
+        .iter()
+        .filter_map(|reject| match &reject.evidence {
+            Evidence::Bytes(bytes) if naive::is_wanted_text(bytes, select == Select::All) => {
+                Some(naive::shown(bytes))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut lost = naive.refused.clone();
+    if well_formed {
+        refused.sort();
+        lost.sort();
+        prop_assert_eq!(&refused, &lost);
+        prop_assert_eq!(
+            (product.read, product.filtered),
+            (naive.read, naive.filtered)
+        );
+    } else if select == Select::All {
+        // What is no record is refused in one piece or in several.
+        prop_assert_eq!(refused.concat(), lost.concat());
+    } else {
+        prop_assert_eq!(refused.len(), lost.len());
+    }
+    Ok((exported.len(), lost.len()))
+}
+
+/// Without a file of past failures, which a failing run would leave beside the tests.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
+fn selects() -> impl Strategy<Value = Select> {
+    select(&[Select::AmazonQ, Select::All][..])
+}
+
+#[test]
+fn well_formed_trails_in_every_container() {
+    let (exported, refused) = (Cell::new(0), Cell::new(0));
+    let strategy = (
+        trail(),
+        select(&Container::ALL[..]),
+        any::<bool>(),
+        selects(),
+    );
+    TestRunner::new(cases(128))
+        .run(&strategy, |(records, container, zipped, select)| {
+            let mut unit = container.around(&records);
+            if zipped {
+                unit = gzip(&unit);
+            }
+            let (e, r) = agree(&unit, select, true)?;
+            exported.set(exported.get() + e);
+            refused.set(refused.get() + r);
+            Ok(())
+        })
+        .unwrap();
+    assert!(
+        exported.get() > 300 && refused.get() > 10,
+        "vacuous: {exported:?} {refused:?}"
+    );
+}
+
+#[test]
+fn damaged_trails() {
+    let (exported, refused) = (Cell::new(0), Cell::new(0));
+    let containers = select(&[Container::LogFile, Container::Array, Container::Ndjson][..]);
+    let cut = (
+        any::<Index>(),
+        prop_oneof![damage().prop_map(Some), Just(None)],
+    );
+    let damages = prop::collection::vec(cut, 1..4);
+    let strategy = (any::<u64>(), 2..20_u64, containers, damages, selects());
+    TestRunner::new(cases(256))
+        .run(&strategy, |(seed, events, container, damages, select)| {
+            let mut records: Vec<_> = made::records(seed, events, 50.0)
+                .into_iter()
+                .map(String::into_bytes)
+                .collect();
+            for (index, damage) in damages {
+                let record = &mut records[index.index(events as usize)];
+                match damage {
+                    // What is put there begins no record by chance.
+                    Some(damage) => damage.to(record),
+                    None => *record = naive::BROKEN.as_bytes().to_vec(),
+                }
+            }
+            let (before, between, after) = match container {
+                Container::LogFile => (&b"{\"Records\":["[..], &b","[..], &b"]}"[..]),
+                Container::Array => (&b"["[..], &b","[..], &b"]"[..]),
+                _ => (&b""[..], &b"\n"[..], &b"\n"[..]),
+            };
+            let unit = [before, &records.join(between), after].concat();
+            let (e, r) = agree(&unit, select, false)?;
+            exported.set(exported.get() + e);
+            refused.set(refused.get() + r);
+            Ok(())
+        })
+        .unwrap();
+    assert!(
+        exported.get() > 500 && refused.get() > 50,
+        "vacuous: {exported:?} {refused:?}"
+    );
+}
+
+#[test]
+fn the_demo_and_the_samples() {
+    let mut exported = 0;
+    for (name, content) in qtrail::sample::demo_trail(qtrail::sample::DEFAULT_END) {
+        for select in [Select::AmazonQ, Select::All] {
+            match agree(&content, select, false) {
+                Ok((events, _)) => exported += events,
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+    }
+    assert!(exported > 20, "vacuous: {exported}");
+}

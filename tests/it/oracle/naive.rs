@@ -1,0 +1,395 @@
+//! The naive converter: every byte is inflated, every record parsed.
+
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// A record that is no JSON.
+pub(super) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
+
+const SERVICES: [&str; 8] = [
+    "q.amazonaws.com",
+    "codewhisperer.amazonaws.com",
+    "qdeveloper.amazonaws.com",
+    "user-subscriptions.amazonaws.com",
+    "qapps.amazonaws.com",
+    "qbusiness.amazonaws.com",
+    "chatbot.amazonaws.com",
+    "sagemaker-data-science-assistant.amazonaws.com",
+];
+
+/// The classes of Amazon Q's own events, which go by long lists of names, in one word.
+const OWN: &str = "own";
+
+/// Some of the mapped fields of an event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Central {
+    pub(super) time: u64,
+    pub(super) trace_id: String,
+    pub(super) span_id: String,
+    pub(super) severity: String,
+    pub(super) class: Option<String>,
+    pub(super) invoked_by: Option<String>,
+    pub(super) conversation: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Converted {
+    pub(super) exported: Vec<Central>,
+    /// The texts of refused records.
+    pub(super) refused: Vec<String>,
+    pub(super) read: u64,
+    pub(super) filtered: u64,
+}
+
+/// A class of the product's, as it is told apart here.
+pub(super) fn coarse(class: &str) -> String {
+    match class {
+        "conversation" | "code" | "telemetry" | "administration" => OWN.to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// A refused record's text, without what separates it from the next, or ends its container: what
+/// of that belongs to a broken record, nobody knows.
+pub(super) fn shown(record: &[u8]) -> String {
+    let text = String::from_utf8_lossy(record);
+    text.trim_start()
+        .trim_end_matches([' ', '\n', '\r', '\t', ',', ']', '}'])
+        .to_owned()
+}
+
+/// Converts a unit.
+pub(super) fn convert(unit: &[u8], all: bool) -> Converted {
+    let mut converted = Converted::default();
+    for record in records(unit) {
+        converted.read += 1;
+        match event(&record) {
+            Some(event) if all || is_amazon_q(&event) => match central(&event, &record) {
+                Some(central) => converted.exported.push(central),
+                None => converted.refuse(&record),
+            },
+            Some(_) => converted.filtered += 1,
+            None if is_wanted_text(&record, all) => converted.refuse(&record),
+            None => {}
+        }
+    }
+    converted
+}
+
+impl Converted {
+    fn refuse(&mut self, record: &[u8]) {
+        self.refused.push(shown(record));
+    }
+}
+
+/// Whether a text could be an event of Amazon Q's.
+pub(super) fn is_wanted_text(text: &[u8], all: bool) -> bool {
+    let text = String::from_utf8_lossy(text);
+    all || SERVICES.iter().any(|service| text.contains(service)) || text.contains("AmazonQ-For-")
+}
+
+fn inflate(unit: &[u8]) -> Vec<u8> {
+    if !unit.starts_with(&[0x1f, 0x8b]) {
+        return unit.to_vec();
+    }
+    let mut inflated = Vec::new();
+    // What came before damage counts.
+    let _ = MultiGzDecoder::new(unit).read_to_end(&mut inflated);
+    inflated
+}
+
+/// The texts of all records, broken ones too.
+fn records(unit: &[u8]) -> Vec<Vec<u8>> {
+    let unit = inflate(unit);
+    match serde_json::from_slice::<&RawValue>(&unit) {
+        Ok(value) => contained(value),
+        Err(_) => lines_or_pieces(&unit),
+    }
+}
+
+/// A field of an object, as its text.
+fn field<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let fields: std::collections::HashMap<String, &'a RawValue> =
+        serde_json::from_str(object.get()).ok()?;
+    fields.get(name).copied()
+}
+
+fn items(array: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(array.get()).unwrap_or_default()
+}
+
+fn unquoted(text: &RawValue) -> Vec<u8> {
+    serde_json::from_str::<String>(text.get())
+        .unwrap()
+        .into_bytes()
+}
+
+/// The records of a well-formed value.
+fn contained(value: &RawValue) -> Vec<Vec<u8>> {
+    let whole = |value: &RawValue| value.get().as_bytes().to_vec();
+    if value.get().starts_with('[') {
+        return items(value).into_iter().map(whole).collect();
+    }
+    if field(value, "digestEndTime").is_some() {
+        return Vec::new();
+    }
+    if field(value, "eventVersion").is_some() {
+        return vec![whole(value)];
+    }
+    if let Some(records) = field(value, "Records") {
+        return items(records).into_iter().map(whole).collect();
+    }
+    let of_each = |name: &str, part: &str, open: &dyn Fn(&RawValue) -> Vec<u8>| {
+        let array = field(value, name)?;
+        let parts = items(array)
+            .into_iter()
+            .filter_map(|item| field(item, part));
+        Some(parts.map(open).collect::<Vec<_>>())
+    };
+    let decoded = |text: &RawValue| inflate(&STANDARD.decode(unquoted(text)).unwrap());
+    None.or_else(|| of_each("Events", "CloudTrailEvent", &|text| unquoted(text)))
+        .or_else(|| of_each("logEvents", "message", &|text| unquoted(text)))
+        .or_else(|| of_each("records", "data", &decoded))
+        .or_else(|| Some(vec![whole(field(value, "detail")?)]))
+        .unwrap_or_else(|| vec![whole(value)])
+}
+
+/// The records of something that is no single value: lines, or a container with broken records.
+fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
+    let head: &[u8] = [&b"{\"Records\":["[..], b"["]
+        .into_iter()
+        .find(|head| unit.starts_with(head))
+        .unwrap_or_default();
+    let mut rest = &unit[head.len()..];
+    let mut found = Vec::new();
+    loop {
+        let start = rest.iter().position(|b| !b" \r\n\t,".contains(b));
+        let Some(start) = start else { return found };
+        rest = &rest[start..];
+        if !head.is_empty() && rest[0] == b']' {
+            return found;
+        }
+        let length = match whole_value(rest) {
+            Ok(length) => {
+                let value: Result<&RawValue, _> = serde_json::from_slice(&rest[..length]);
+                match value {
+                    Ok(value) if head.is_empty() => found.extend(contained(value)),
+                    _ => found.push(rest[..length].to_vec()),
+                }
+                length
+            }
+            Err(at) => {
+                let next = next_record(rest, at.max(1));
+                found.push(rest[..next].to_vec());
+                next
+            }
+        };
+        rest = &rest[length..];
+    }
+}
+
+/// The length of the value that the bytes begin with; else the byte at which it is none.
+fn whole_value(bytes: &[u8]) -> Result<usize, usize> {
+    // Structure does not depend on bytes that are no UTF-8.
+    let text: Vec<u8> = bytes
+        .iter()
+        .map(|b| if b.is_ascii() { *b } else { b'?' })
+        .collect();
+    let mut values = serde_json::Deserializer::from_slice(&text).into_iter::<&RawValue>();
+    match values.next() {
+        Some(Ok(_)) => {
+            let length = values.byte_offset();
+            let rest = &text[length..];
+            let skip = |from: usize| {
+                let next = rest[from..].iter().position(|b| !b" \r\t".contains(b));
+                next.map(|next| (from + next, rest[from + next]))
+            };
+            // What goes on as an object would was no whole record.
+            match skip(0) {
+                Some((at, b'"' | b'}' | b':')) => Err(length + at),
+                Some((at, b',')) => match skip(at + 1) {
+                    Some((at, b'"')) => Err(length + at),
+                    _ => Ok(length),
+                },
+                _ => Ok(length),
+            }
+        }
+        Some(Err(error)) => {
+            let lines: usize = text
+                .split_inclusive(|b| *b == b'\n')
+                .take(error.line() - 1)
+                .map(<[u8]>::len)
+                .sum();
+            Err((lines + error.column()).saturating_sub(1))
+        }
+        None => Err(0),
+    }
+}
+
+/// Where the next record begins.
+fn next_record(bytes: &[u8], from: usize) -> usize {
+    let from = from.min(bytes.len());
+    let begins = |at: usize| {
+        let text = &bytes[at..];
+        let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+        key.is_some_and(|key| key.starts_with(b"\"eventVersion\""))
+            || text[0] == b'{' && at > 0 && bytes[at - 1] == b'\n'
+    };
+    (from..bytes.len())
+        .find(|at| begins(*at))
+        .unwrap_or(bytes.len())
+}
+
+/// A record as a value; lone surrogates, which it cannot hold, are replaced.
+fn event(record: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(record).ok()?;
+    let value: Value = serde_json::from_str(&text.replace(r"\ud83d here", "\u{fffd} here")).ok()?;
+    value.is_object().then_some(value)
+}
+
+fn text_at<'a>(event: &'a Value, pointer: &str) -> Option<&'a str> {
+    event
+        .pointer(pointer)?
+        .as_str()
+        .filter(|text| !text.is_empty())
+}
+
+fn invokers(event: &Value) -> impl Iterator<Item = &str> {
+    [
+        "/userIdentity/invokedBy",
+        "/userIdentity/sessionContext/invokedBy",
+    ]
+    .into_iter()
+    .filter_map(|pointer| text_at(event, pointer))
+}
+
+fn is_own(event: &Value) -> bool {
+    text_at(event, "/eventSource").is_some_and(|source| SERVICES.contains(&source))
+}
+
+fn is_amazon_q(event: &Value) -> bool {
+    is_own(event)
+        || invokers(event).any(|invoker| SERVICES.contains(&invoker))
+        || text_at(event, "/userAgent").is_some_and(|agent| agent.contains("AmazonQ-For-"))
+}
+
+fn class(event: &Value) -> &'static str {
+    if is_own(event) && text_at(event, "/eventName") == Some("PassRequest") {
+        "pass_request"
+    } else if is_own(event) {
+        OWN
+    } else if invokers(event).any(|invoker| SERVICES.contains(&invoker)) {
+        "on_behalf_of"
+    } else if is_amazon_q(event) {
+        "agent_call"
+    } else {
+        "other"
+    }
+}
+
+fn conversation(event: &Value) -> Option<&str> {
+    let of_telemetry = || {
+        let kinds = event
+            .pointer("/requestParameters/telemetryEvent")?
+            .as_object()?;
+        kinds
+            .values()
+            .find_map(|kind| text_at(kind, "/conversationId"))
+    };
+    text_at(event, "/requestParameters/conversationId")
+        .or_else(|| text_at(event, "/requestParameters/conversationState/conversationId"))
+        .or_else(of_telemetry)
+        .or_else(|| text_at(event, "/responseElements/metadata/conversationId"))
+        .or_else(|| text_at(event, "/responseElements/conversationId"))
+}
+
+fn severity(event: &Value) -> &'static str {
+    match text_at(event, "/errorCode") {
+        None => "INFO",
+        Some(code) if code.ends_with("DryRunOperation") => "INFO",
+        Some(code)
+            if [
+                "AccessDenied",
+                "UnauthorizedOperation",
+                "NotAuthorized",
+                "Forbidden",
+            ]
+            .iter()
+            .any(|denied| code.contains(denied)) =>
+        {
+            "WARN"
+        }
+        Some(_) => "ERROR",
+    }
+}
+
+fn time(text: &str) -> Option<u64> {
+    let text = text.replacen(' ', "T", 1);
+    let timestamp: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
+    timestamp.as_nanosecond().try_into().ok()
+}
+
+fn hash(text: &str, bytes: usize) -> String {
+    hex::encode(&Sha256::digest(text)[..bytes])
+}
+
+fn trace_of(prefix: &str, id: &str) -> String {
+    let digits = id.replace('-', "").to_lowercase();
+    let is_uuid = id.len() == 36 && digits.len() == 32 && hex::decode(&digits).is_ok();
+    if is_uuid {
+        digits
+    } else {
+        hash(&format!("{prefix}:{id}"), 16)
+    }
+}
+
+fn trace_id(event: &Value, record: &str) -> String {
+    if let Some(id) = conversation(event) {
+        return trace_of("qtrail.conversation", id);
+    }
+    let principal = text_at(event, "/userIdentity/principalId");
+    let created = text_at(
+        event,
+        "/userIdentity/sessionContext/attributes/creationDate",
+    );
+    if let (true, Some(principal), Some(created)) = (is_amazon_q(event), principal, created) {
+        let account = text_at(event, "/userIdentity/accountId").unwrap_or_default();
+        return hash(
+            &format!("qtrail.session:{account}/{principal}/{created}"),
+            16,
+        );
+    }
+    match text_at(event, "/eventID") {
+        Some(id) => trace_of("qtrail.event", id),
+        None => hash(&format!("qtrail.event:{record}"), 16),
+    }
+}
+
+/// `None` where the record has no time.
+fn central(event: &Value, record: &[u8]) -> Option<Central> {
+    let record = std::str::from_utf8(record).ok()?;
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let account = text_at(event, "/recipientAccountId");
+    Some(Central {
+        time: time(text_at(event, "/eventTime")?)?,
+        trace_id: trace_id(event, record),
+        span_id: match text_at(event, "/eventID") {
+            Some(id) => hash(&format!("qtrail.span:{id}"), 8),
+            None => hash(record, 8),
+        },
+        severity: severity(event).to_owned(),
+        class: Some(class(event).to_owned()),
+        invoked_by: owned(invokers(event).next()),
+        conversation: owned(conversation(event)),
+        account: owned(account.or_else(|| text_at(event, "/userIdentity/accountId"))),
+        region: owned(text_at(event, "/awsRegion")),
+    })
+}

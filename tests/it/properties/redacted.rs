@@ -1,0 +1,187 @@
+//! What is redacted in one place is nowhere in the output.
+
+use std::cell::Cell;
+
+use proptest::test_runner::TestRunner;
+use qtrail::convert::{Body, Redaction};
+use qtrail::otlp::Flat;
+use qtrail::reject::Position;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Keys of secrets, in any case.
+const KEYS: &[&str] = &[
+    "sessionToken",
+    "SESSIONTOKEN",
+    "secretAccessKey",
+    "password",
+    "Password",
+    "conversationToken",
+    "masterUserPassword",
+    "my-own",
+];
+
+/// Where an object with the secret stands.
+const PLACES: &[&str] = &[
+    "/requestParameters/credentials",
+    "/responseElements/credentials",
+    "/requestParameters/a/b/c",
+    "/additionalEventData/x",
+    "/serviceEventDetails",
+    "/somethingNew",
+    "/userIdentity/sessionContext/x",
+    "/resources",
+];
+
+/// Where else the secret is shown; `{}` is the secret as JSON text without quotes.
+const ECHOES: &[(&str, &str)] = &[
+    ("/errorMessage", r#""invalid value '{}' given""#),
+    ("/errorCode", r#""{}""#),
+    ("/userAgent", r#""tool/{}""#),
+    ("/eventName", r#""{}""#),
+    ("/requestID", r#""{}""#),
+    ("/requestParameters/conversationId", r#""{}""#),
+    ("/requestParameters/list", r#"["a",["{}"]]"#),
+    ("/requestParameters/map", r#"{"key {}":1}"#),
+    ("/userIdentity/userName", r#""{}""#),
+    ("/awsRegion", r#""{}""#),
+    ("/recipientAccountId", r#""{}""#),
+    ("/resources", r#"[{"ARN":"arn:{}"}]"#),
+    ("/userIdentity/arn", r#""arn:aws:sts::1:assumed-role/r/{}""#),
+];
+
+/// How the object with the secret is written.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Object,
+    Array,
+    /// JSON inside a text.
+    Text,
+    /// JSON inside a text of JSON inside a text.
+    TextInText,
+}
+
+/// All that leaves the machine, by every way out.
+fn output(record: &str, options: &Options) -> (Vec<u8>, bool) {
+    let conversion = conversion(Select::All, options.clone());
+    let mut encoder = Encoder::new(options);
+    let mut flat = Flat::new(options);
+    let position = Position::default();
+    let verdict = conversion.record(record.as_bytes(), position, None, &mut encoder);
+    assert!(matches!(verdict, Verdict::Converted { .. }), "{verdict:?}");
+    conversion.record(record.as_bytes(), position, None, &mut flat);
+    let encoded = encoder.take();
+    let mut output = flat.take();
+    for payload in [&encoded.logs, &encoded.spans] {
+        output.extend_from_slice(&payload.encode());
+        output.extend(payload.to_json());
+    }
+    let (_, log) = log_of(&encoded.logs.encode());
+    let marked = log.attributes.iter().any(|a| a.key == "qtrail.redacted");
+    (output, marked)
+}
+
+fn holds(haystack: &[u8], needle: &str) -> bool {
+    memchr::memmem::find(haystack, needle.as_bytes()).is_some()
+}
+
+#[test]
+fn a_secret_is_nowhere_in_the_output() {
+    let echoed = Cell::new(0);
+    let body = select(&[Body::Original, Body::Map, Body::None][..]);
+    let form = select(&[Form::Object, Form::Array, Form::Text, Form::TextInText][..]);
+    let echoes = prop::collection::vec(select(ECHOES), 0..4);
+    let strategy = (
+        any::<u64>(),
+        "[A-Za-z0-9+/=\"\\\\é🦀\n]{12,40}",
+        (select(KEYS), select(PLACES), form),
+        echoes,
+        (body, any::<bool>()),
+    );
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(512)
+    });
+    runner
+        .run(
+            &strategy,
+            |(seed, secret, (key, place, form), echoes, (body, maps))| {
+                let options = Options {
+                    body,
+                    maps,
+                    redaction: Redaction {
+                        keys: vec!["My-Own".to_owned()],
+                        ..Redaction::default()
+                    },
+                    ..Options::default()
+                };
+                let quoted = Value::from(secret.as_str()).to_string();
+                let inner = &quoted[1..quoted.len() - 1];
+                let mut record = trail::records(seed, 1, 100.0).remove(0);
+                for (pointer, json) in &echoes {
+                    record = trail::put(&record, pointer, &json.replace("{}", inner));
+                }
+                let credentials = json!({"name": "n", key: secret});
+                let written = match form {
+                    Form::Object => credentials,
+                    Form::Array => json!([[credentials]]),
+                    Form::Text => credentials.to_string().into(),
+                    Form::TextInText => json!({"t": credentials.to_string()}).to_string().into(),
+                };
+                record = trail::put(&record, place, &written.to_string());
+                prop_assert!(holds(record.as_bytes(), key));
+                let (output, marked) = output(&record, &options);
+                prop_assert!(marked, "not marked: {record}");
+                for shown in [secret.as_str(), inner] {
+                    prop_assert!(
+                        !holds(&output, shown),
+                        "{shown} is shown of {record}\n{}",
+                        String::from_utf8_lossy(&output)
+                    );
+                }
+                echoed.set(echoed.get() + usize::from(!echoes.is_empty()));
+                Ok(())
+            },
+        )
+        .unwrap();
+    assert!(echoed.get() > 100, "vacuous");
+}
+
+#[test]
+fn people_and_addresses_are_nowhere_in_the_output_where_the_user_wants_so() {
+    let options = Options {
+        redaction: Redaction {
+            access_key_id: true,
+            source_ip: true,
+            users: true,
+            ..Redaction::default()
+        },
+        ..Options::default()
+    };
+    let mut hidden = 0;
+    for record in trail::records(7, 200, 100.0) {
+        let value: Value = serde_json::from_str(&record).unwrap();
+        let (output, _) = output(&record, &options);
+        for pointer in [
+            "/userIdentity/accessKeyId",
+            "/userIdentity/userName",
+            "/userIdentity/principalId",
+            "/userIdentity/onBehalfOf/userId",
+            "/sourceIPAddress",
+        ] {
+            let Some(text) = value.pointer(pointer).and_then(Value::as_str) else {
+                continue;
+            };
+            if text.ends_with(".amazonaws.com") || text == "AWS Internal" {
+                continue;
+            }
+            assert!(
+                !holds(&output, text),
+                "{pointer}: {text} is shown of {record}"
+            );
+            hidden += 1;
+        }
+    }
+    assert!(hidden > 200, "vacuous: {hidden}");
+}
