@@ -272,4 +272,20 @@ mod tests {
         assert_eq!(channel_of("AmazonQ-For-VSCode/1"), by("ide"));
         assert_eq!(channel_of("aws-cli/2"), None);
     }
+
+    #[test]
+    fn the_list_of_what_aws_masked_is_bounded() {
+        let of = |count: usize| {
+            let values = vec!["\"***\""; count].join(",");
+            let text =
+                format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","requestParameters":[{values}]}}"#);
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            let pointers = masked(&event);
+            let bytes: usize = pointers.iter().map(|pointer| pointer.len()).sum();
+            (pointers.len(), bytes)
+        };
+        assert_eq!(of(3).0, 3);
+        let (listed, bytes) = of(50_000);
+        assert!(listed > 1_000 && bytes <= 64 << 10, "{listed}, {bytes}");
+    }
 }

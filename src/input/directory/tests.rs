@@ -139,6 +139,7 @@ fn state_and_target_cannot_be_the_directory_itself() {
     let settings = settings(folder.path());
     fs::create_dir(&settings.root).unwrap();
     check(&settings).unwrap();
+    assert!(!Store::is_there(&settings.state), "a check makes nothing");
     let state = Settings {
         state: settings.root.clone(),
         ..settings.clone()
