@@ -194,11 +194,13 @@ async fn deliver<D: Deliver>(
     }
     ctx.count(&report);
     let dead_letters = report.counts.dead_lettered > 0 || report.uncertain.is_some();
-    let (shared, file) = (Arc::clone(ctx), Arc::clone(&whole.file));
-    let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
-    if whole.stat.size > MEMORY_BYTES && !same_bytes(&now, &whole.stat) {
-        // What was delivered may not be what was hashed.
-        return Ok(Verdict::Later(ctx.settings.settle, None));
+    if whole.stat.size > MEMORY_BYTES {
+        let file = Arc::clone(&whole.file);
+        let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
+        if !same_bytes(&now, &whole.stat) {
+            // What was delivered may not be what was hashed.
+            return Ok(Verdict::Later(ctx.settings.settle, None));
+        }
     }
     if !ctx.commit(delivered(&whole, dead_letters)).await {
         return Ok(Verdict::Failed(None));
@@ -206,13 +208,18 @@ async fn deliver<D: Deliver>(
     if !quiet {
         return Ok(Verdict::Later(until_quiet, Some(whole.stat)));
     }
-    let (verdict, ops) = blocking(move || {
+    let shared = Arc::clone(ctx);
+    let away = move || {
         let Whole {
             path, stat, digest, ..
         } = &whole;
         put_away(&shared, path, stat, *digest, dead_letters)
-    })
-    .await?;
+    };
+    let (verdict, ops) = match ctx.settings.after {
+        // Nothing that blocks: a thread for each of many small files costs more than the rest.
+        After::Keep => away()?,
+        After::Delete | After::Move(_) => blocking(away).await?,
+    };
     // Lost with the process, it costs one look.
     drop(ctx.commits.write(ops));
     Ok(verdict)
