@@ -175,10 +175,12 @@ impl Pipeline {
                 number += 1;
             }
             drop(settled_in);
+            number
         };
         let gather = async {
             let mut tracker = Tracker::default();
             let mut report = Report::new(base);
+            let mut heard = 0;
             while let Some(result) = settled.recv().await {
                 if result.outcome == Outcome::Delivered
                     && let Some(offset) = tracker.settle(result.number, result.offset)
@@ -186,12 +188,13 @@ impl Pipeline {
                     report.settled_offset = offset;
                 }
                 report.take(result);
+                heard += 1;
             }
-            report
+            (report, heard)
         };
-        let ((), mut report) = tokio::join!(settle_all, gather);
+        let (begun, (mut report, heard)) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
-        report.finish(tail);
+        report.finish(tail, begun - heard);
         if report.outcome == Outcome::Delivered {
             self.metrics.units.add(1);
         }
@@ -300,15 +303,31 @@ impl Report {
         }
     }
 
-    fn finish(&mut self, tail: Tail) {
+    /// `unheard` steps never told how they ended: their task was lost (a panic), and with it the
+    /// right to commit.
+    fn finish(&mut self, tail: Tail, unheard: u64) {
         self.truncated = tail.truncated;
         self.read_error = tail.read_error;
         if self.read_error.is_some() {
             self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
                 .worst(Outcome::Retry(None));
         }
-        if tail.abandoned {
+        if tail.abandoned || unheard > 0 {
             self.outcome = Outcome::Abandoned;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_not_delivered_when_a_step_was_never_heard_of_again() {
+        for (unheard, outcome) in [(0, Outcome::Delivered), (1, Outcome::Abandoned)] {
+            let mut report = Report::new(0);
+            report.finish(Tail::default(), unheard);
+            assert_eq!(report.outcome, outcome);
         }
     }
 }

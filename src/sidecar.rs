@@ -26,8 +26,8 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// Builds the flow, which counts in `metrics`. With `keep_dead_letters`, refused records go to the configured file;
-    /// without, they are logged and counted alone.
+    /// Builds the flow, which counts in `metrics`. With `keep_dead_letters`, refused records go to
+    /// the configured file; without, they are logged and counted alone.
     ///
     /// # Errors
     /// A dead-letter file or an output that cannot be opened, a certificate that cannot be read.
