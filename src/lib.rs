@@ -67,6 +67,8 @@ pub mod input;
 #[doc(hidden)]
 pub mod pipeline;
 #[cfg(feature = "sidecar")]
+pub mod proto;
+#[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod sample;
 #[cfg(feature = "sidecar")]
