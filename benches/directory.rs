@@ -4,7 +4,7 @@
 //! `cargo bench --bench directory -- 1000000` for a million files (100,000 without a number).
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use globset::GlobSet;
 use qtrail::ack::Outcome;
 use qtrail::input::directory::{self, After, Deliver, Settings, Start};
-use qtrail::pipeline::{Counts, Report, Unit};
+use qtrail::pipeline::{Content, Counts, Report, Unit};
 use qtrail::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +27,11 @@ struct Reader {
 }
 
 impl Deliver for Reader {
-    async fn deliver(&self, mut unit: Unit) -> Report {
-        let bytes = io::copy(&mut unit.content.by_ref(), &mut io::sink());
+    async fn deliver(&self, unit: Unit) -> Report {
+        let Content::Whole(mut content) = unit.content else {
+            unreachable!("the directory has no texts");
+        };
+        let bytes = io::copy(&mut content, &mut io::sink());
         self.units.fetch_add(1, Ordering::Relaxed);
         Report {
             outcome: Outcome::Delivered,
@@ -41,6 +44,7 @@ impl Deliver for Reader {
             truncated: None,
             read_error: bytes.err().map(|error| error.to_string()),
             refused: Vec::new(),
+            inflated_too_large: false,
             uncertain: None,
         }
     }

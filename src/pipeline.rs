@@ -21,6 +21,7 @@ mod reader;
 use std::io::Read;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -37,18 +38,32 @@ use reader::{Step, Tail};
 /// Steps of one unit that may be unsettled at a time.
 const STEPS_IN_FLIGHT: usize = 64;
 /// Refused records that a report names.
-const REFUSED_IN_REPORT: usize = 100;
+const REFUSED_IN_REPORT: usize = 1000;
+/// Units that are read at a time; more wait. It leaves blocking threads to the exporter, without
+/// which a reader that waits for the budget would wait for ever.
+const READERS: usize = 64;
 
 /// A readable thing full of records.
 pub struct Unit {
     /// Where it came from.
     pub origin: Origin,
     /// Its bytes, compressed or not.
-    pub content: Box<dyn Read + Send>,
+    pub content: Content,
     /// Where `content` starts in the unit: positions count from there.
     pub base: u64,
     /// What an end in the middle of a record means.
     pub truncation: Truncation,
+    /// Inflated bytes at most, where that is less than `limits.inflated_bytes`.
+    pub inflated_bytes: Option<u64>,
+}
+
+/// A unit's bytes.
+pub enum Content {
+    /// One thing to read. What is none of CloudTrail's is refused.
+    Whole(Box<dyn Read + Send>),
+    /// Texts of their own: a broken one spoils no other. Their numbers are the records' indexes.
+    /// What is none of CloudTrail's is told in the report, and not kept in the dead letters.
+    Texts(Vec<Bytes>),
 }
 
 /// What an end in the middle of a record means.
@@ -73,8 +88,10 @@ pub struct Report {
     pub truncated: Option<Reason>,
     /// What the reader answered, if it failed.
     pub read_error: Option<String>,
-    /// The first refused records, at most 100: their number in the unit, and why.
+    /// The first refused records, at most 1,000: their number in the unit, and why.
     pub refused: Vec<(u64, Reason)>,
+    /// The unit inflates to more than it may; what came before the limit was delivered.
+    pub inflated_too_large: bool,
     /// Of the dead letters, how many are uncertain, among how many.
     pub uncertain: Option<(u64, u64)>,
 }
@@ -94,6 +111,8 @@ pub struct Counts {
     pub dead_lettered: u64,
     /// Things that are no records: digest files, notices, …
     pub skipped: u64,
+    /// Of [`Content::Texts`], those that are none of CloudTrail's. Not counted as read.
+    pub foreign: u64,
     /// Inflated bytes.
     pub bytes: u64,
 }
@@ -107,6 +126,7 @@ impl Counts {
         self.duplicate += other.duplicate;
         self.dead_lettered += other.dead_lettered;
         self.skipped += other.skipped;
+        self.foreign += other.foreign;
         self.bytes += other.bytes;
     }
 }
@@ -120,6 +140,7 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
+    readers: Arc<Semaphore>,
     abort: CancellationToken,
 }
 
@@ -146,6 +167,7 @@ impl Pipeline {
             metrics,
             budget: Arc::new(Semaphore::new(units)),
             budget_units: units,
+            readers: Arc::new(Semaphore::new(READERS)),
             abort,
         }
     }
@@ -154,8 +176,11 @@ impl Pipeline {
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
         let base = unit.base;
+        let Ok(reading) = Arc::clone(&self.readers).acquire_owned().await else {
+            return Report::abandoned(base);
+        };
         let (steps_in, mut steps) = mpsc::channel(1);
-        let reader = reader::spawn(self.clone(), unit, steps_in);
+        let reader = reader::spawn(self.clone(), unit, steps_in, reading);
         let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
         let slots = Arc::new(Semaphore::new(STEPS_IN_FLIGHT));
 
@@ -215,10 +240,11 @@ impl Pipeline {
                 .collect(),
             uncertain: None,
         };
+        settled.refused.extend(step.foreign);
         let rejects = step.rejects.len() as u64;
         if self.dead_letters.write(step.rejects).await.is_ok() {
             settled.counts.dead_lettered += rejects;
-            for (_, reason) in &settled.refused {
+            for (_, reason) in &settled.refused[..rejects as usize] {
                 self.metrics.dead_letter_reasons.add(reason.kind(), 1);
             }
         } else {
@@ -287,7 +313,15 @@ impl Report {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
+            inflated_too_large: false,
             uncertain: None,
+        }
+    }
+
+    fn abandoned(base: u64) -> Self {
+        Report {
+            outcome: Outcome::Abandoned,
+            ..Report::new(base)
         }
     }
 
@@ -295,6 +329,8 @@ impl Report {
         self.counts.add(&settled.counts);
         self.outcome =
             std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
+        let is_limit = |reason: &Reason| matches!(reason, Reason::InflatedTooLarge { .. });
+        self.inflated_too_large |= settled.refused.iter().any(|(_, reason)| is_limit(reason));
         let room = REFUSED_IN_REPORT.saturating_sub(self.refused.len());
         self.refused.extend(settled.refused.into_iter().take(room));
         if let Some((rejected, of)) = settled.uncertain {

@@ -110,7 +110,7 @@ pub struct SelectArgs {
     pub select: Option<String>,
 }
 
-/// Watch a directory and deliver every Amazon Q event to a collector, at least once.
+/// Watch a directory, listen to senders, and deliver every Amazon Q event to a collector, at least once.
 ///
 /// Reads what is there (oldest first), then what comes. A file counts as done only once the
 /// collector has accepted each of its events, or the dead letters hold it; qtrail can be killed at
@@ -125,6 +125,7 @@ Examples:
   qtrail run /var/log/cloudtrail --endpoint https://otlp.example.com --protocol http/protobuf \\
       --header 'authorization=${file:/run/secrets/token}'
   qtrail run --config /etc/qtrail/config.yaml --print-config
+  qtrail run --grpc 127.0.0.1 --http unix:/run/qtrail/http.sock
   qtrail run trail/ --once          # deliver what is there, then exit: for cron
 
 Without --endpoint, the OTEL_EXPORTER_OTLP_* variables decide, else http://localhost:4317.
@@ -133,6 +134,16 @@ pub struct RunArgs {
     /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+
+    /// Take events over gRPC (the ingest service and OTLP): HOST, HOST:PORT or unix:PATH [default
+    /// port: 4319] [env: QTRAIL_INGEST_GRPC_LISTEN]
+    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
+    pub grpc: Option<String>,
+
+    /// Take events over HTTP (/v1/events, /v1/firehose, OTLP's /v1/logs), likewise [default port:
+    /// 4320] [env: QTRAIL_INGEST_HTTP_LISTEN]
+    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
+    pub http: Option<String>,
 
     /// Where events go.
     #[command(flatten)]
@@ -157,7 +168,7 @@ pub struct RunArgs {
     pub dead_letters: Option<PathBuf>,
 
     /// Deliver what is there, then exit.
-    #[arg(long, help_heading = "What is done")]
+    #[arg(long, conflicts_with_all = ["grpc", "http"], help_heading = "What is done")]
     pub once: bool,
 
     /// Print the resulting configuration, each value with its source and secrets masked, and exit.

@@ -17,7 +17,7 @@ use super::{Exit, events, summary};
 use crate::ack::Outcome;
 use crate::config::Config;
 use crate::export::Destination;
-use crate::pipeline::{Counts, Report};
+use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 
@@ -181,8 +181,15 @@ async fn each(
     }
 }
 
-fn open(source: Source, progress: &Progress) -> anyhow::Result<crate::pipeline::Unit> {
-    source.open(|content| progress.wrap(content))
+fn open(source: Source, progress: &Progress) -> anyhow::Result<Unit> {
+    let (origin, content) = source.open(|content| progress.wrap(content))?;
+    Ok(Unit {
+        origin,
+        content: Content::Whole(content),
+        base: 0,
+        truncation: Truncation::Reject,
+        inflated_bytes: None,
+    })
 }
 
 /// The bytes to read, where they are known beforehand and cheap to count.

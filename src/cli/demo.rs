@@ -187,6 +187,7 @@ fn counts(metrics: &Metrics) -> Counts {
         duplicate: metrics.duplicate.get(),
         dead_lettered: metrics.dead_lettered.get(),
         skipped: metrics.skipped.get(),
+        foreign: 0,
         bytes: metrics.inflated_bytes.get(),
     }
 }

@@ -1,7 +1,7 @@
 //! `qtrail convert --format events`: one flat JSON object an event, in the order of the input.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -16,8 +16,8 @@ use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::config::Config;
 use crate::envelope::{self, Item};
 use crate::otlp::Flat;
+use crate::pipeline::Counts;
 use crate::pipeline::conversion::{Conversion, Verdict};
-use crate::pipeline::{Counts, Unit};
 use crate::reject::Reject;
 use crate::sidecar;
 
@@ -76,7 +76,7 @@ impl Writer {
                 break;
             }
             match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
-                Ok(unit) => self.unit(unit)?,
+                Ok((origin, content)) => self.unit(origin, content)?,
                 Err(e) => {
                     tracing::error!("{e:#}");
                     self.done.failed = true;
@@ -86,21 +86,19 @@ impl Writer {
         self.flush()
     }
 
-    fn unit(&mut self, unit: Unit) -> anyhow::Result<()> {
+    fn unit(&mut self, origin: Origin, content: Box<dyn Read + Send>) -> anyhow::Result<()> {
         let mut counts = Counts::default();
         let limits = self.conversion.limits.clone();
-        let mut records = envelope::open(unit.content, &limits);
+        let mut records = envelope::open(content, &limits);
         while !self.stop.is_cancelled() {
             let reject = match records.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Record { position, bytes })) => {
                     counts.read += 1;
-                    match self.conversion.record(
-                        bytes,
-                        position,
-                        unit.origin.observed,
-                        &mut self.flat,
-                    ) {
+                    match self
+                        .conversion
+                        .record(bytes, position, origin.observed, &mut self.flat)
+                    {
                         Verdict::Converted { .. } => {
                             counts.exported += 1;
                             None
@@ -121,14 +119,14 @@ impl Writer {
                     None
                 }
                 Err(e) => {
-                    tracing::error!(source = %unit.origin.name, "reading failed: {e}");
+                    tracing::error!(source = %origin.name, "reading failed: {e}");
                     self.done.failed = true;
                     break;
                 }
             };
             if let Some(reject) = reject {
                 counts.dead_lettered += 1;
-                self.refuse(reject, &unit.origin)?;
+                self.refuse(reject, &origin)?;
             }
             if self.flat.encoded_len() >= WRITE_BYTES {
                 self.flush()?;

@@ -15,7 +15,6 @@ use anyhow::Context;
 
 use crate::ack::Origin;
 use crate::convert::observed_time;
-use crate::pipeline::{Truncation, Unit};
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,14 +132,15 @@ fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
 }
 
 impl Source {
-    /// Opens the source as a whole unit. `wrap` sees every byte read, for a progress bar.
+    /// Opens the source: where it comes from, and its bytes. `wrap` sees every byte read, for a
+    /// progress bar.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn open(
         &self,
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
-    ) -> anyhow::Result<Unit> {
+    ) -> anyhow::Result<(Origin, Box<dyn Read + Send>)> {
         let (name, observed, content): (_, _, Box<dyn Read + Send>) = match self {
             Source::Stdin => ("-".into(), None, Box::new(io::stdin())),
             Source::File(path) => {
@@ -152,16 +152,12 @@ impl Source {
                 (name.into_owned(), observed, Box::new(file))
             }
         };
-        Ok(Unit {
-            origin: Origin {
-                input: "files",
-                name: name.into(),
-                observed,
-            },
-            content: wrap(content),
-            base: 0,
-            truncation: Truncation::Reject,
-        })
+        let origin = Origin {
+            input: "files",
+            name: name.into(),
+            observed,
+        };
+        Ok((origin, wrap(content)))
     }
 }
 

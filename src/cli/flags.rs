@@ -62,6 +62,18 @@ impl RunArgs {
         self.export.set(&mut flags);
         self.select.set(&mut flags);
         set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
+        set(
+            &mut flags,
+            "ingest.grpc.listen",
+            "--grpc",
+            self.grpc.as_ref(),
+        );
+        set(
+            &mut flags,
+            "ingest.http.listen",
+            "--http",
+            self.http.as_ref(),
+        );
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
         set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());

@@ -17,7 +17,7 @@ use super::{Exit, summary};
 use crate::ack::Origin;
 use crate::ack::dead_letter::{Letter, Line};
 use crate::config::Config;
-use crate::pipeline::{Counts, Report, Truncation, Unit};
+use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 
@@ -143,9 +143,10 @@ fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
             name: letter.source.as_str().into(),
             observed: letter.observed_time_unix_nano,
         },
-        content: Box::new(Cursor::new(bytes)),
+        content: Content::Whole(Box::new(Cursor::new(bytes))),
         base: letter.offset,
         truncation: Truncation::Reject,
+        inflated_bytes: None,
     }))
 }
 

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::args::RunArgs;
 use crate::config::Config;
-use crate::input::directory;
+use crate::input::ingest::{self, Ingest};
+use crate::input::listen::Listener;
+use crate::input::listen::auth::Auth;
+use crate::input::{directory, grpc, http};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
-/// Watches the directory until a signal comes, or with `--once` until all has settled.
+/// Runs until a signal comes, or with `--once` until all has settled.
 pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
@@ -38,8 +40,8 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     })
 }
 
-/// Runs the sidecar on the configured directory until `stop`, or until all has settled where the
-/// directory is to be read once.
+/// Runs the sidecar with its inputs until `stop`, or until all has settled where the directory is
+/// to be read once.
 ///
 /// # Errors
 /// What keeps it from starting, or the directory input from going on.
@@ -48,11 +50,8 @@ pub async fn watch(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let settings = config
-        .directory
-        .clone()
-        .context("no directory to watch: name one (qtrail run DIR), or set directory.path")?;
     let sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
+    let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     let (running, runs) = tokio::sync::watch::channel(true);
     let server = telemetry::serve(
         &config.telemetry,
@@ -61,19 +60,80 @@ pub async fn watch(
         runs,
     )
     .await?;
-    let work = directory::run(
-        settings,
-        sidecar.pipeline.clone(),
-        Arc::clone(&metrics),
-        stop.clone(),
-    );
+    let directory = async {
+        match config.directory {
+            Some(settings) => {
+                let pipeline = sidecar.pipeline.clone();
+                let result = directory::run(settings, pipeline, metrics, stop.clone()).await;
+                // An input that cannot go on takes the others with it, for the service manager to see.
+                stop.cancel();
+                result
+            }
+            None => Ok(()),
+        }
+    };
+    let work = async { tokio::join!(directory, senders.serve(stop.clone())).0 };
     match shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await {
         Some(result) => result?,
-        None => tracing::warn!("the directory input did not stop in time"),
+        None => tracing::warn!("the inputs did not stop in time"),
     }
     drop(running);
     if let Some(server) = server {
         server.shutdown().await;
     }
     Ok(())
+}
+
+/// The listeners, and what they hand requests to.
+struct Senders {
+    ingest: Ingest,
+    listeners: Vec<(Listener, axum::Router)>,
+}
+
+impl Senders {
+    /// Binds the configured addresses.
+    async fn listen(
+        settings: &ingest::Settings,
+        sidecar: &Sidecar,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let ingest = Ingest::new(
+            sidecar.pipeline.clone(),
+            sidecar.exporter.health(),
+            settings.limits.clone(),
+            Arc::clone(&sidecar.metrics),
+            stop.clone(),
+        );
+        let auth = Auth::open(&settings.token_files)?;
+        let mut listeners = Vec::new();
+        for (key, listen, router) in [
+            (
+                "ingest.grpc.listen",
+                &settings.grpc,
+                grpc::router(&ingest, &auth),
+            ),
+            (
+                "ingest.http.listen",
+                &settings.http,
+                http::router(&ingest, &auth),
+            ),
+        ] {
+            if let Some(listen) = listen {
+                let metrics = Arc::clone(&sidecar.metrics);
+                let listener = Listener::bind(key, listen, settings, metrics).await?;
+                listeners.push((listener, router));
+            }
+        }
+        Ok(Senders { ingest, listeners })
+    }
+
+    /// Serves until `stop`, then until all that was taken has settled.
+    async fn serve(self, stop: CancellationToken) {
+        let mut serving = tokio::task::JoinSet::new();
+        for (listener, router) in self.listeners {
+            serving.spawn(listener.serve(router, stop.clone()));
+        }
+        serving.join_all().await;
+        self.ingest.settled().await;
+    }
 }

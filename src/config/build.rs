@@ -10,7 +10,7 @@ use super::builder::Builder;
 use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
-use super::{Config, Environment, Flags, Problems, export, value};
+use super::{Config, Environment, Flags, Problems, export, ingest, value};
 use crate::ack::dead_letter;
 use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
@@ -109,6 +109,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     let limits = limits(&mut b);
     let config = Config {
         directory: directory(&mut b, &state),
+        ingest: ingest::settings(&mut b),
         select: match b.choice("select") {
             "all" => Select::All,
             _ => Select::AmazonQ,

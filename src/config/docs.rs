@@ -46,6 +46,7 @@ An unknown key is an error that suggests the nearest one. An unknown `QTRAIL_*` 
 | list | `[a, b]` in the file, `a,b` in a variable |
 | map, headers | `name: value` lines in the file, `name=value,name=value` in a variable (percent-encoded, as in `OTEL_EXPORTER_OTLP_HEADERS`) |
 | address | `127.0.0.1:9465`, `[::1]:9465`, `localhost:9465`, or `none` |
+| listener | `127.0.0.1`, `0.0.0.0:4319`, `[::]:4319`, `localhost`, a Unix socket as `unix:/run/qtrail/grpc.sock`, or `none` |
 | path | relative ones start at the working directory |
 
 In the file, `${env:NAME}` stands for a variable, `${env:NAME:-default}` for one with a default, and `$$`
@@ -90,7 +91,7 @@ reason, while the set-up is wrong (a token that is refused, say), while the coll
 
 /// The first words of the keys under each heading, in the order of the table.
 const SECTIONS: [(&str, &[&str]); 9] = [
-    ("Input", &["directory", "state"]),
+    ("Input", &["directory", "ingest", "state"]),
     ("Which events", &["select", "amazon_q"]),
     ("Limits", &["limits"]),
     (
@@ -166,6 +167,7 @@ fn row(key: &Key) -> String {
         Kind::Secrets => "headers".to_owned(),
         Kind::Url => "URL".to_owned(),
         Kind::Address => "address".to_owned(),
+        Kind::Listen(port) => format!("listener, port {port}"),
     };
     let default = match key.default {
         "" => String::new(),

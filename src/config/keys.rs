@@ -35,6 +35,8 @@ pub enum Kind {
     Url,
     /// `host:port`, or `none`.
     Address,
+    /// `host`, `host:port` or `unix:PATH`, or `none`; the port stands for the one that is not named.
+    Listen(u16),
 }
 
 /// One key.
@@ -109,6 +111,21 @@ pub const KEYS: &[Key] = &[
     key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters is never deleted."),
     key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, at most 4."),
     key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
+
+    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls`, or `ingest.insecure: true`. Default: nowhere."),
+    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Default: nowhere."),
+    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: who can reach the address can read and send events."),
+    key("ingest.token_files", Kind::List, "", "Files of bearer tokens, one a line, read again when they change. A sender must have one of them. None: no token is asked for."),
+    key("ingest.tls.cert_file", Kind::Path, "", "The server's certificate chain (PEM). Read again when it changes."),
+    key("ingest.tls.key_file", Kind::Path, "", "The server's private key (PEM)."),
+    key("ingest.tls.client_ca_file", Kind::Path, "", "Certificate authorities (PEM) of clients. With it, every client needs a certificate (mTLS)."),
+    key("ingest.limits.request_bytes", Kind::Size, "16MiB", "Bytes of one request, or one message of a stream, as it arrives. Firehose sends up to 64 MiB, if its buffer is set so."),
+    key("ingest.limits.inflated_bytes", Kind::Size, "256MiB", "Inflated bytes of one request."),
+    key("ingest.limits.in_flight_bytes", Kind::Size, "64MiB", "Bytes of all requests that are not yet answered. Beyond it, senders are slowed down or told to come again."),
+    key("ingest.limits.connections", Kind::Count(1), "512", "Connections to each of the two listeners."),
+    key("ingest.limits.streams", Kind::Count(1), "100", "Calls under way on one HTTP/2 connection."),
+    key("ingest.limits.header_timeout", Kind::Duration, "10s", "How long a TLS handshake, or the headers of a request, may take."),
+    key("ingest.limits.body_timeout", Kind::Duration, "30s", "How long the body of a request, or one message of a stream, may take once it has begun."),
 
     key("state", Kind::Path, "", "The directory in which qtrail remembers what was delivered. Default: `$STATE_DIRECTORY` (which systemd sets), else `$XDG_STATE_HOME/qtrail`, else `~/.local/state/qtrail`."),
 

@@ -15,6 +15,7 @@ mod docs;
 mod env;
 mod export;
 mod file;
+mod ingest;
 pub mod keys;
 mod layers;
 mod print;
@@ -41,6 +42,8 @@ use crate::telemetry;
 pub struct Config {
     /// The watched directory, if there is one.
     pub directory: Option<directory::Settings>,
+    /// Where senders are listened to.
+    pub ingest: crate::input::ingest::Settings,
     /// Which events are kept.
     pub select: Select,
     /// By what Amazon Q's events are known.
@@ -92,9 +95,10 @@ impl Loaded {
     /// # Errors
     /// No input is configured.
     pub fn for_run(mut self) -> Result<Self, Error> {
-        if self.config.directory.is_none() {
+        let ingest = &self.config.ingest;
+        if self.config.directory.is_none() && ingest.grpc.is_none() && ingest.http.is_none() {
             return Err(Error(vec![
-                "nothing to read: name a directory (`qtrail run DIR`, or directory.path in the file)"
+                "nothing to read: name a directory (`qtrail run DIR`), or where to listen (--grpc ADDR, --http ADDR)"
                     .to_owned(),
             ]));
         }

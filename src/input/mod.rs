@@ -1,3 +1,8 @@
 //! Where units come from.
 
 pub mod directory;
+pub mod grpc;
+pub mod http;
+pub mod ingest;
+pub mod listen;
+pub mod otlp;

@@ -6,15 +6,16 @@
 
 use std::io::Read;
 
+use bytes::{Buf, Bytes};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
-use super::{BUDGET_UNIT, Counts, Pipeline, Truncation, Unit};
+use super::{BUDGET_UNIT, Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
-use crate::envelope::{self, Item, Records, Skipped};
+use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Evidence, Position, Reason, Reject};
@@ -40,6 +41,8 @@ pub(super) struct Step {
     pub(super) counts: Counts,
     /// Refused records.
     pub(super) rejects: Vec<Entry>,
+    /// Texts that are none of CloudTrail's: their numbers, and why.
+    pub(super) foreign: Vec<(u64, Reason)>,
     /// Events to deliver.
     pub(super) chunk: Option<Chunk>,
 }
@@ -59,12 +62,27 @@ impl Tail {
             ..Tail::default()
         }
     }
+
+    fn abandoned(mut self) -> Self {
+        self.abandoned = true;
+        self
+    }
 }
 
-/// Reads the unit on a blocking thread.
-pub(super) fn spawn(pipeline: Pipeline, unit: Unit, steps: mpsc::Sender<Step>) -> JoinHandle<Tail> {
+/// Reads the unit on a blocking thread. `reading` is held meanwhile.
+pub(super) fn spawn(
+    pipeline: Pipeline,
+    unit: Unit,
+    steps: mpsc::Sender<Step>,
+    reading: OwnedSemaphorePermit,
+) -> JoinHandle<Tail> {
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {
+        let _reading = reading;
+        let mut limits = pipeline.conversion.limits.clone();
+        if let Some(bytes) = unit.inflated_bytes {
+            limits.inflated_bytes = limits.inflated_bytes.min(bytes);
+        }
         let base = unit.base;
         let mut reader = Reader {
             origin: unit.origin,
@@ -74,13 +92,19 @@ pub(super) fn spawn(pipeline: Pipeline, unit: Unit, steps: mpsc::Sender<Step>) -
             rejects: Vec::new(),
             reject_bytes: 0,
             rejected: 0,
+            foreign: Vec::new(),
+            text: None,
             originals: Originals::default(),
+            inflated_before: 0,
             sent_bytes: 0,
             handle,
             steps,
             pipeline,
         };
-        reader.run(unit.content, unit.truncation)
+        match unit.content {
+            Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
+            Content::Texts(texts) => reader.texts(texts, &limits),
+        }
     })
 }
 
@@ -95,37 +119,97 @@ struct Reader {
     rejects: Vec<Entry>,
     reject_bytes: usize,
     rejected: u64,
+    foreign: Vec<(u64, Reason)>,
+    /// The text that is read, where the unit holds texts.
+    text: Option<Text>,
     counts: Counts,
+    /// Inflated bytes of the texts before.
+    inflated_before: u64,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
+}
+
+/// One of a unit's texts.
+struct Text {
+    number: u64,
+    /// It looks like CloudTrail's, broken or not.
+    ours: bool,
+    /// It was found to be none of CloudTrail's.
+    foreign: bool,
+}
+
+/// How far the reading of one thing has come.
+#[derive(Default)]
+struct Reached {
+    inflated: u64,
+    offset: u64,
+}
+
+impl Reached {
+    fn of<R: Read>(records: &Records<R>) -> Self {
+        Reached {
+            inflated: records.inflated_bytes(),
+            offset: records.resume_offset(),
+        }
+    }
 }
 
 /// Nobody waits for the steps any more.
 struct Abandoned;
 
 impl Reader {
-    fn run(&mut self, content: Box<dyn Read + Send>, truncation: Truncation) -> Tail {
-        let limits = self.pipeline.conversion.limits.clone();
-        let mut records = envelope::open(content, &limits);
+    fn whole(
+        &mut self,
+        content: Box<dyn Read + Send>,
+        truncation: Truncation,
+        limits: &Limits,
+    ) -> Tail {
         let mut tail = Tail::default();
+        match self.read(content, truncation, limits, &mut tail) {
+            Ok(reached) => self.end(reached, tail),
+            Err(Abandoned) => tail.abandoned(),
+        }
+    }
+
+    fn texts(&mut self, texts: Vec<Bytes>, limits: &Limits) -> Tail {
+        let mut tail = Tail::default();
+        for (number, text) in (0..).zip(texts) {
+            self.text = Some(Text {
+                number,
+                ours: memchr::memmem::find(&text, b"eventVersion").is_some(),
+                foreign: false,
+            });
+            match self.read(text.reader(), Truncation::Reject, limits, &mut tail) {
+                Ok(reached) => self.inflated_before += reached.inflated,
+                Err(Abandoned) => return tail.abandoned(),
+            }
+        }
+        self.end(Reached::default(), tail)
+    }
+
+    /// Reads one thing to its end; how far that is.
+    fn read<R: Read>(
+        &mut self,
+        content: R,
+        truncation: Truncation,
+        limits: &Limits,
+        tail: &mut Tail,
+    ) -> Result<Reached, Abandoned> {
+        let mut records = envelope::open(content, limits);
         loop {
             if self.pipeline.abort.is_cancelled() {
-                tail.abandoned = true;
-                break;
+                return Err(Abandoned);
             }
             match records.next() {
                 Ok(Some(Item::Record { position, bytes })) => self.record(bytes, position),
-                Ok(Some(Item::Reject(mut reject))) => {
+                Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
                         && matches!(reject.reason, Reason::Truncated { .. })
                     {
                         tail.truncated = Some(reject.reason);
                         break;
                     }
-                    self.counts.read += 1;
-                    reject.position.offset += self.base;
-                    reject.reason = at(reject.reason, self.base);
-                    self.refuse(reject);
+                    self.reject(reject);
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
@@ -134,12 +218,18 @@ impl Reader {
                     break;
                 }
             }
-            if self.is_full(&records) && self.send(&records).is_err() {
-                tail.abandoned = true;
-                return tail;
+            if self.is_full(&records) {
+                self.send(Reached::of(&records))?;
             }
         }
-        tail.abandoned |= self.send(&records).is_err();
+        Ok(Reached::of(&records))
+    }
+
+    /// Sends the rest.
+    fn end(&mut self, reached: Reached, tail: Tail) -> Tail {
+        if self.send(reached).is_err() {
+            return tail.abandoned();
+        }
         if self.rejected > LOGGED_REJECTS {
             let more = self.rejected - LOGGED_REJECTS;
             tracing::warn!(
@@ -151,8 +241,17 @@ impl Reader {
         tail
     }
 
-    fn record(&mut self, bytes: &[u8], mut position: Position) {
+    /// A position within the unit, of one within what is read.
+    fn place(&self, mut position: Position) -> Position {
         position.offset += self.base;
+        if let Some(text) = &self.text {
+            position.index = text.number;
+        }
+        position
+    }
+
+    fn record(&mut self, bytes: &[u8], position: Position) {
+        let position = self.place(position);
         self.counts.read += 1;
         let verdict = self.pipeline.conversion.record(
             bytes,
@@ -172,6 +271,23 @@ impl Reader {
                 });
             }
         }
+    }
+
+    /// A reject of the envelope's.
+    fn reject(&mut self, mut reject: Reject) {
+        if let Some(text) = &mut self.text
+            && is_foreign(&reject.reason, text.ours)
+        {
+            if !std::mem::replace(&mut text.foreign, true) {
+                self.counts.foreign += 1;
+                self.foreign.push((text.number, reject.reason));
+            }
+            return;
+        }
+        self.counts.read += 1;
+        reject.position = self.place(reject.position);
+        reject.reason = at(reject.reason, self.base);
+        self.refuse(reject);
     }
 
     fn refuse(&mut self, reject: Reject) {
@@ -213,30 +329,36 @@ impl Reader {
         self.originals.records.len() >= CHUNK_EVENTS as usize
             || self.originals.bytes.len() + self.encoder.encoded_len() >= CHUNK_BYTES
             || self.rejects.len() >= STEP_REJECTS
+            || self.foreign.len() >= STEP_REJECTS
             || self.reject_bytes >= STEP_REJECT_BYTES
-            || records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
+            || self.inflated_before + records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
     }
 
-    fn send<R: Read>(&mut self, records: &Records<R>) -> Result<(), Abandoned> {
+    fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
         let mut counts = std::mem::take(&mut self.counts);
-        counts.bytes = records.inflated_bytes() - self.sent_bytes;
-        self.sent_bytes = records.inflated_bytes();
+        let inflated = self.inflated_before + reached.inflated;
+        counts.bytes = inflated - self.sent_bytes;
+        self.sent_bytes = inflated;
         let chunk = self.take_chunk()?;
-        let rejects = std::mem::take(&mut self.rejects);
+        let step = Step {
+            offset: self.base + reached.offset,
+            counts,
+            rejects: std::mem::take(&mut self.rejects),
+            foreign: std::mem::take(&mut self.foreign),
+            chunk,
+        };
         self.reject_bytes = 0;
-
+        let room = self.handle.block_on(self.steps.reserve());
+        let room = room.map_err(|_| Abandoned)?;
+        // Only what is settled later may be counted.
         let metrics = &self.pipeline.metrics;
         metrics.read.add(counts.read);
         metrics.filtered.add(counts.filtered);
         metrics.in_flight.add(counts.read - counts.filtered);
+        metrics.skipped.add(counts.foreign);
         metrics.inflated_bytes.add(counts.bytes);
-        let step = Step {
-            offset: self.base + records.resume_offset(),
-            counts,
-            rejects,
-            chunk,
-        };
-        self.steps.blocking_send(step).map_err(|_| Abandoned)
+        room.send(step);
+        Ok(())
     }
 
     /// The chunk, once the budget has room for it. One that is larger than the whole budget waits
@@ -267,4 +389,10 @@ impl Reader {
             permit: Some(permit),
         }))
     }
+}
+
+/// Whether a text that is refused so is none of CloudTrail's.
+fn is_foreign(reason: &Reason, ours: bool) -> bool {
+    matches!(reason, Reason::NotCloudTrail { .. })
+        || !ours && matches!(reason, Reason::NotJson { .. } | Reason::Truncated { .. })
 }

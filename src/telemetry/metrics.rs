@@ -52,6 +52,9 @@ pub struct Metrics {
     pub export_bytes: Number,
     pub files_pending: Number,
     pub files_without_events: Number,
+    pub ingest_requests: Number,
+    pub ingest_refused: Number,
+    pub ingest_connections: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
     /// Dead letters by [`crate::reject::Reason::kind`].
@@ -101,7 +104,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 16] = [
+pub const ALL: [Description; 19] = [
     metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
     metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -117,6 +120,9 @@ pub const ALL: [Description; 16] = [
     metric("export.bytes", Kind::Counter, "By", "Encoded bytes that the collector accepted, before compression.", |m| &m.export_bytes),
     metric("files.pending", Kind::Gauge, "{file}", "Files found and not yet delivered.", |m| &m.files_pending),
     metric("files.without_events", Kind::Counter, "{file}", "Files that held no selected event.", |m| &m.files_without_events),
+    metric("ingest.requests", Kind::Counter, "{request}", "Requests that senders handed over, each message of a stream counted.", |m| &m.ingest_requests),
+    metric("ingest.refused", Kind::Counter, "{request}", "Requests and connections that were turned away: no token, a limit, a collector that is away.", |m| &m.ingest_refused),
+    metric("ingest.connections", Kind::Gauge, "{connection}", "Connections of senders.", |m| &m.ingest_connections),
     metric("lag_seconds", Kind::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
 ];
 

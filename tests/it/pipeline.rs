@@ -11,7 +11,7 @@ use qtrail::envelope::Limits;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::export::{Destination, Exporter, Settings};
 use qtrail::pipeline::conversion::Conversion;
-use qtrail::pipeline::{Pipeline, Report, Truncation, Unit};
+use qtrail::pipeline::{Content, Pipeline, Report, Truncation, Unit};
 use qtrail::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -73,9 +73,10 @@ fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
             name: "unit".into(),
             observed: None,
         },
-        content: Box::new(content),
+        content: Content::Whole(Box::new(content)),
         base: 1000,
         truncation,
+        inflated_bytes: None,
     }
 }
 

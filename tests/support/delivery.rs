@@ -7,7 +7,7 @@ use std::time::Duration;
 use qtrail::ack::Outcome;
 use qtrail::envelope::{self, Item, Limits};
 use qtrail::input::directory::Deliver;
-use qtrail::pipeline::{Counts, Report, Truncation, Unit};
+use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail::reject::Reason;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -78,6 +78,9 @@ impl Deliver for Collector {
             truncation,
             ..
         } = unit;
+        let Content::Whole(content) = content else {
+            panic!("the directory has no texts");
+        };
         let unwanted = self.unwanted;
         let reading =
             tokio::task::spawn_blocking(move || read(content, base, truncation, unwanted));
@@ -138,6 +141,7 @@ fn read(
         truncated,
         read_error: None,
         refused: Vec::new(),
+        inflated_too_large: false,
         uncertain: None,
     };
     (report, records)

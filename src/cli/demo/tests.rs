@@ -9,6 +9,7 @@ use crate::input::directory;
 /// A configuration as the demo gets it.
 fn config() -> Config {
     Config {
+        ingest: crate::input::ingest::Settings::default(),
         directory: None,
         select: Default::default(),
         lists: Default::default(),

@@ -25,7 +25,7 @@ use super::file_id::{self, Digest, FileId, Section, Stat};
 use super::kind;
 use super::reader::{Look, blocking};
 use super::schedule::Verdict;
-use crate::pipeline::{Truncation, Unit};
+use crate::pipeline::{Content, Truncation, Unit};
 
 /// Bytes of one unit: what a crash repeats at most, for each file.
 const UNIT_BYTES: u64 = 64 << 20;
@@ -263,9 +263,10 @@ fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> Unit {
     Unit {
         // The mtime of a growing file would give a repeat another time.
         origin: ctx.origin(&follow.path, None),
-        content: Box::new(content),
+        content: Content::Whole(Box::new(content)),
         base: follow.at.offset,
         truncation: Truncation::Defer,
+        inflated_bytes: None,
     }
 }
 

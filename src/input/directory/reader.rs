@@ -22,7 +22,7 @@ use super::kind::{self, Kind};
 use super::lines::{self, Follow};
 use super::schedule::{Candidate, Verdict};
 use super::{After, Deliver, after};
-use crate::pipeline::{Truncation, Unit};
+use crate::pipeline::{Content, Truncation, Unit};
 
 /// Files up to this size are read once, into memory; larger ones once for their digest and once
 /// for their records.
@@ -232,13 +232,14 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
     };
     Unit {
         origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
-        content,
+        content: Content::Whole(content),
         base: 0,
         truncation: if quiet {
             Truncation::Reject
         } else {
             Truncation::Defer
         },
+        inflated_bytes: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::ack::Outcome;
-use crate::pipeline::Counts;
+use crate::pipeline::{Content, Counts};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
@@ -15,9 +15,12 @@ const DAY: i64 = 24 * 3600 * 1_000_000_000;
 struct Names(Arc<Mutex<Vec<String>>>);
 
 impl Deliver for Names {
-    async fn deliver(&self, mut unit: Unit) -> Report {
+    async fn deliver(&self, unit: Unit) -> Report {
         let mut text = String::new();
-        unit.content.read_to_string(&mut text).unwrap();
+        let Content::Whole(mut content) = unit.content else {
+            panic!("the directory has no texts");
+        };
+        content.read_to_string(&mut text).unwrap();
         let name = unit.origin.name.rsplit('/').next().unwrap().to_owned();
         self.0.lock().unwrap().push(name);
         Report {
@@ -27,6 +30,7 @@ impl Deliver for Names {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
+            inflated_too_large: false,
             uncertain: None,
         }
     }

@@ -1,0 +1,360 @@
+//! What a sender's request becomes: one unit, answered once all of it has settled.
+//!
+//! Enters: a request's bytes, from gRPC, HTTP or OTLP, and the room that was reserved for them.
+//! Leaves: a [`Report`], or a [`Refusal`] that says when to try again. What must hold: nothing is
+//! acknowledged before the pipeline has settled it; bytes in flight stay within the limit; while the
+//! collector is away a sender is told so at once instead of being kept waiting.
+//!
+//! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
+//! that the sender was asked for meets the window of duplicates.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ack::{Origin, Outcome};
+use crate::convert::observed_time;
+use crate::export::Health;
+use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use crate::telemetry::metrics::Metrics;
+
+/// How long a request under way still waits once the collector is away.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// When to try again, where the collector did not say.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The budget counts in units of this many bytes, so that many tiny requests are bounded too.
+const BUDGET_UNIT: usize = 4096;
+
+/// Where senders are listened to, and what they may do.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where gRPC is served, if anywhere.
+    pub grpc: Option<Listen>,
+    /// Where HTTP is served, if anywhere.
+    pub http: Option<Listen>,
+    /// Certificates; without them, plain text.
+    pub tls: Option<ServerTls>,
+    /// Files of bearer tokens, one a line. None: no token is asked for.
+    pub token_files: Vec<PathBuf>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// PEM files, read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The server's certificate chain.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Authorities of client certificates. With it, a client must have one.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// Bounds on what senders may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request or message as it arrives. Default 16 MiB.
+    pub request_bytes: usize,
+    /// Inflated bytes of one request. Default 256 MiB.
+    pub inflated_bytes: u64,
+    /// Bytes of all requests in flight. Default 64 MiB.
+    pub in_flight_bytes: usize,
+    /// Connections to each listener. Default 512.
+    pub connections: usize,
+    /// Calls under way on one HTTP/2 connection. Default 100.
+    pub streams: u32,
+    /// How long a request's headers, and a TLS handshake, may take. Default 10 s.
+    pub header_timeout: Duration,
+    /// How long a request's body, or a message of a stream, may take. Default 30 s.
+    pub body_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            request_bytes: 16 << 20,
+            inflated_bytes: 256 << 20,
+            in_flight_bytes: 64 << 20,
+            connections: 512,
+            streams: 100,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a request was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The collector cannot take events now.
+    #[error("the collector cannot take events now: {reason}")]
+    Away {
+        /// The exporter's words.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Too many bytes are in flight.
+    #[error(
+        "ingest.limits.in_flight_bytes ({limit}) are in flight already: send again after the delay"
+    )]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request is larger than one may be.
+    #[error("larger than a request may be ({limit} bytes; ingest.limits.request_bytes raises it)")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request inflates to more than it may; what came before was delivered.
+    #[error("inflates to more than {limit} bytes (ingest.limits.inflated_bytes raises it)")]
+    InflatedTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The request did not arrive in time.
+    #[error("did not arrive within {} s (ingest.limits.body_timeout)", .limit.as_secs_f64())]
+    TooSlow {
+        /// The limit.
+        limit: Duration,
+    },
+    /// qtrail is stopping.
+    #[error("qtrail is stopping: send again")]
+    Stopping,
+}
+
+impl Refusal {
+    /// How long to wait before sending the same again; `None`: it would be refused again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Refusal::Away { retry_after, .. } => Some(*retry_after),
+            Refusal::Busy { .. } | Refusal::Stopping => Some(RETRY_AFTER),
+            Refusal::TooLarge { .. }
+            | Refusal::InflatedTooLarge { .. }
+            | Refusal::TooSlow { .. } => None,
+        }
+    }
+}
+
+/// Room for a request's bytes; given back when it is dropped.
+#[derive(Debug)]
+pub struct Reserved(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
+
+/// A sender's request.
+pub struct Request {
+    /// The way in: `grpc`, `otlp`, `http`, `firehose`.
+    pub input: &'static str,
+    /// What dead letters call it, where it names no source of its own.
+    pub name: String,
+    /// The file or object that the bytes came from, if the sender says so.
+    pub source: Option<String>,
+    /// Its bytes.
+    pub content: Content,
+    /// The room for them, held until they have settled.
+    pub reserved: Reserved,
+}
+
+/// Takes requests. Cheap to clone; shared by all listeners.
+#[derive(Clone)]
+pub struct Ingest {
+    pipeline: Pipeline,
+    health: watch::Receiver<Health>,
+    limits: Arc<Limits>,
+    budget: Arc<Semaphore>,
+    units: TaskTracker,
+    stop: CancellationToken,
+    metrics: Arc<Metrics>,
+}
+
+impl Ingest {
+    /// Takes requests for `pipeline`; new ones are refused after `stop`.
+    pub fn new(
+        pipeline: Pipeline,
+        health: watch::Receiver<Health>,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
+        let budget = Arc::new(Semaphore::new(units(limits.in_flight_bytes) as usize));
+        Ingest {
+            pipeline,
+            health,
+            limits: Arc::new(limits),
+            budget,
+            units: TaskTracker::new(),
+            stop,
+            metrics,
+        }
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Room for a request of so many bytes, now or not at all: for senders that are told to come
+    /// again.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Busy`], and what [`Ingest::available`] says.
+    pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
+        self.available()?;
+        self.fits(bytes)?;
+        let permit = Arc::clone(&self.budget).try_acquire_many_owned(units(bytes));
+        permit.map(Reserved).map_err(|_| Refusal::Busy {
+            limit: self.limits.in_flight_bytes,
+        })
+    }
+
+    /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
+    /// flow control.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Stopping`].
+    pub async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
+        self.fits(bytes)?;
+        tokio::select! {
+            permit = Arc::clone(&self.budget).acquire_many_owned(units(bytes)) => {
+                permit.map(Reserved).map_err(|_| Refusal::Stopping)
+            }
+            () = self.stop.cancelled() => Err(Refusal::Stopping),
+        }
+    }
+
+    fn fits(&self, bytes: usize) -> Result<(), Refusal> {
+        let limit = self.limits.request_bytes;
+        match bytes > limit {
+            true => Err(Refusal::TooLarge { limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether events can be taken now.
+    ///
+    /// # Errors
+    /// [`Refusal::Away`], [`Refusal::Stopping`].
+    pub fn available(&self) -> Result<(), Refusal> {
+        if self.stop.is_cancelled() {
+            return Err(Refusal::Stopping);
+        }
+        match away(&self.health.borrow()) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// Delivers a request's events; returns when each has settled.
+    ///
+    /// # Errors
+    /// [`Refusal::Away`], [`Refusal::Stopping`], [`Refusal::InflatedTooLarge`]: nothing is
+    /// acknowledged.
+    pub async fn deliver(&self, request: Request) -> Result<Report, Refusal> {
+        self.available()?;
+        self.metrics.ingest_requests.add(1);
+        let observed = request
+            .source
+            .as_deref()
+            .and_then(|source| observed_time(source, None));
+        let unit = Unit {
+            origin: Origin {
+                input: request.input,
+                name: request.source.unwrap_or(request.name).into(),
+                observed,
+            },
+            content: request.content,
+            base: 0,
+            truncation: Truncation::Reject,
+            inflated_bytes: Some(self.limits.inflated_bytes),
+        };
+        let (pipeline, reserved) = (self.pipeline.clone(), request.reserved);
+        let unit = self.units.spawn(async move {
+            let report = pipeline.deliver(unit).await;
+            drop(reserved);
+            report
+        });
+        let report = tokio::select! {
+            report = unit => report.map_err(|_| Refusal::Stopping)?,
+            refusal = self.sent_away() => return Err(refusal),
+        };
+        match report.outcome {
+            Outcome::Delivered if report.inflated_too_large => Err(Refusal::InflatedTooLarge {
+                limit: self.limits.inflated_bytes,
+            }),
+            Outcome::Delivered => Ok(report),
+            Outcome::Abandoned => Err(Refusal::Stopping),
+            Outcome::Retry(after) => Err(Refusal::Away {
+                reason: report.read_error.unwrap_or_default(),
+                retry_after: after.unwrap_or(RETRY_AFTER),
+            }),
+            Outcome::Blocked(reason) => Err(Refusal::Away {
+                reason,
+                retry_after: RETRY_AFTER,
+            }),
+        }
+    }
+
+    /// Returns once the collector has been away for too long.
+    async fn sent_away(&self) -> Refusal {
+        let mut health = self.health.clone();
+        loop {
+            if health
+                .wait_for(|health| away(health).is_some())
+                .await
+                .is_err()
+            {
+                return std::future::pending().await;
+            }
+            let back = health.wait_for(|health| away(health).is_none());
+            if tokio::time::timeout(PATIENCE, back).await.is_err()
+                && let Some(refusal) = away(&health.borrow())
+            {
+                return refusal;
+            }
+        }
+    }
+
+    /// Waits until every unit that was taken has settled. No request may be taken meanwhile.
+    pub async fn settled(&self) {
+        self.units.close();
+        self.units.wait().await;
+    }
+}
+
+fn units(bytes: usize) -> u32 {
+    let units = bytes.div_ceil(BUDGET_UNIT).max(1);
+    u32::try_from(units).unwrap_or(u32::MAX)
+}
+
+fn away(health: &Health) -> Option<Refusal> {
+    match health {
+        Health::Up => None,
+        Health::Down {
+            reason,
+            retry_after,
+        } => Some(Refusal::Away {
+            reason: reason.clone(),
+            retry_after: (*retry_after).max(RETRY_AFTER),
+        }),
+        Health::Blocked { reason } => Some(Refusal::Away {
+            reason: reason.clone(),
+            retry_after: RETRY_AFTER,
+        }),
+    }
+}
