@@ -358,3 +358,6 @@ fn away(health: &Health) -> Option<Refusal> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+use std::io::{Cursor, Read};
+use std::pin::Pin;
+use std::sync::mpsc;
+
+use super::*;
+use crate::ack::dead_letter::DeadLetters;
+use crate::convert;
+use crate::envelope;
+use crate::event::amazon_q::{Lists, Select, Selector};
+use crate::export::{self, Destination, Exporter};
+use crate::pipeline::conversion::Conversion;
+
+const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
+
+struct Bench {
+    ingest: Ingest,
+    health: watch::Sender<Health>,
+    stop: CancellationToken,
+}
+
+/// An ingest whose events all go nowhere at once, and whose collector is as the test says.
+fn bench(limits: Limits) -> Bench {
+    let metrics = Arc::new(Metrics::default());
+    let stop = CancellationToken::new();
+    let settings = export::Settings {
+        destination: Destination::Discard,
+        batch_events: 100,
+        batch_bytes: 1 << 20,
+        concurrency: 1,
+        retry_initial: Duration::from_secs(1),
+        retry_max: Duration::from_secs(1),
+        rate_limit: None,
+    };
+    let exporter = Exporter::start(settings, Arc::clone(&metrics), None, stop.clone()).unwrap();
+    let conversion = Conversion {
+        limits: envelope::Limits::default(),
+        selector: Selector::new(Select::AmazonQ, &Lists::default()),
+        options: convert::Options::default(),
+    };
+    let pipeline = Pipeline::new(
+        conversion,
+        exporter,
+        DeadLetters::none(),
+        Arc::clone(&metrics),
+        1 << 20,
+        CancellationToken::new(),
+    );
+    let (health, seen) = watch::channel(Health::Up);
+    Bench {
+        ingest: Ingest::new(pipeline, seen, limits, metrics, stop.clone()),
+        health,
+        stop,
+    }
+}
+
+fn request(reserved: Reserved, content: impl Read + Send + 'static) -> Request {
+    Request {
+        input: "test",
+        name: "request".to_owned(),
+        source: None,
+        content: Content::Whole(Box::new(content)),
+        reserved,
+    }
+}
+
+fn down() -> Health {
+    Health::Down {
+        reason: "connection refused".to_owned(),
+        retry_after: Duration::from_secs(7),
+    }
+}
+
+fn sent_away() -> Refusal {
+    Refusal::Away {
+        reason: "connection refused".to_owned(),
+        retry_after: Duration::from_secs(7),
+    }
+}
+
+/// Bytes that come when the test lets them.
+struct Held(mpsc::Receiver<()>, Cursor<&'static [u8]>);
+
+impl Read for Held {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let _ = self.0.recv();
+        self.1.read(buffer)
+    }
+}
+
+fn held() -> (mpsc::Sender<()>, Held) {
+    let (let_go, held) = mpsc::channel();
+    (let_go, Held(held, Cursor::new(EVENT)))
+}
+
+/// Lets it go on as far as it can, which must not be to its end.
+async fn unanswered<T>(answer: Pin<&mut impl Future<Output = T>>) {
+    let answered = tokio::select! {
+        biased;
+        _ = answer => true,
+        () = std::future::ready(()) => false,
+    };
+    assert!(!answered);
+}
+
+#[tokio::test]
+async fn a_request_is_answered_with_what_became_of_its_events() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    let reserved = ingest.try_reserve(EVENT.len()).unwrap();
+    let report = ingest.deliver(request(reserved, EVENT)).await.unwrap();
+    assert_eq!((report.counts.read, report.counts.exported), (1, 1));
+}
+
+#[tokio::test]
+async fn while_the_collector_is_away_requests_are_refused_with_its_delay() {
+    let Bench { ingest, health, .. } = bench(Limits::default());
+    let reserved = ingest.try_reserve(1).unwrap();
+    health.send_replace(down());
+    assert_eq!(ingest.try_reserve(1).unwrap_err(), sent_away());
+    let answer = ingest.deliver(request(reserved, EVENT)).await;
+    assert_eq!(answer.unwrap_err(), sent_away());
+    assert_eq!(sent_away().retry_after(), Some(Duration::from_secs(7)));
+    health.send_replace(Health::Up);
+    assert!(ingest.try_reserve(1).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_under_way_is_sent_away_in_time_and_settles_in_the_background() {
+    let limits = Limits {
+        request_bytes: BUDGET_UNIT,
+        in_flight_bytes: BUDGET_UNIT,
+        ..Limits::default()
+    };
+    let Bench { ingest, health, .. } = bench(limits);
+    let (let_go, content) = held();
+    let reserved = ingest.try_reserve(EVENT.len()).unwrap();
+    let mut answer = std::pin::pin!(ingest.deliver(request(reserved, content)));
+    unanswered(answer.as_mut()).await;
+    health.send_replace(down());
+    unanswered(answer.as_mut()).await;
+    tokio::time::advance(PATIENCE).await;
+    assert_eq!(answer.await.unwrap_err(), sent_away());
+
+    health.send_replace(Health::Up);
+    let busy = Refusal::Busy { limit: BUDGET_UNIT };
+    assert_eq!(
+        ingest.try_reserve(1).unwrap_err(),
+        busy,
+        "it holds its room"
+    );
+    drop(let_go);
+    ingest.settled().await;
+    assert_eq!(ingest.metrics.exported.get(), 1);
+    assert!(ingest.try_reserve(1).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_is_away_for_a_moment_costs_no_request() {
+    let Bench { ingest, health, .. } = bench(Limits::default());
+    let (let_go, content) = held();
+    let reserved = ingest.try_reserve(EVENT.len()).unwrap();
+    let mut answer = std::pin::pin!(ingest.deliver(request(reserved, content)));
+    unanswered(answer.as_mut()).await;
+    health.send_replace(down());
+    unanswered(answer.as_mut()).await;
+    tokio::time::advance(PATIENCE / 2).await;
+    health.send_replace(Health::Up);
+    drop(let_go);
+    assert_eq!(answer.await.unwrap().counts.exported, 1);
+}
+
+#[tokio::test]
+async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
+    let limits = Limits {
+        request_bytes: 2 * BUDGET_UNIT,
+        in_flight_bytes: 2 * BUDGET_UNIT,
+        ..Limits::default()
+    };
+    let Bench { ingest, stop, .. } = bench(limits);
+    let too_large = ingest.try_reserve(2 * BUDGET_UNIT + 1).unwrap_err();
+    assert!(matches!(too_large, Refusal::TooLarge { .. }) && too_large.retry_after().is_none());
+    assert!(
+        too_large
+            .to_string()
+            .contains("ingest.limits.request_bytes")
+    );
+
+    let tiny = ingest.try_reserve(0).unwrap();
+    let full = ingest.try_reserve(BUDGET_UNIT).unwrap();
+    let busy = ingest.try_reserve(1).unwrap_err();
+    assert!(
+        busy.to_string().contains("ingest.limits.in_flight_bytes"),
+        "{busy}"
+    );
+    let mut waiting = std::pin::pin!(ingest.reserve(1));
+    unanswered(waiting.as_mut()).await;
+    drop(tiny);
+    let _reserved = waiting.await.unwrap();
+    let mut waiting = std::pin::pin!(ingest.reserve(1));
+    stop.cancel();
+    assert_eq!(waiting.as_mut().await.unwrap_err(), Refusal::Stopping);
+    assert_eq!(ingest.try_reserve(0).unwrap_err(), Refusal::Stopping);
+    drop(full);
+}
+
+#[tokio::test]
+async fn what_inflates_to_more_than_it_may_is_not_acknowledged() {
+    let limits = Limits {
+        inflated_bytes: 1000,
+        ..Limits::default()
+    };
+    let Bench { ingest, .. } = bench(limits);
+    let reserved = ingest.try_reserve(1).unwrap();
+    let many = EVENT.repeat(20);
+    let refusal = ingest.deliver(request(reserved, Cursor::new(many))).await;
+    assert_eq!(
+        refusal.unwrap_err(),
+        Refusal::InflatedTooLarge { limit: 1000 }
+    );
+}
