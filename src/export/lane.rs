@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,11 +24,10 @@ use super::transport::Transport;
 use crate::otlp::{Payload, Signal};
 use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
 
 /// Refusals in a row, with nothing accepted between them, after which the set-up is in doubt.
 const TRUST: u32 = 100;
-/// At most one remark of a collector is logged in this time.
-const REMARKS: Duration = Duration::from_secs(60);
 
 /// The exporter ended before everything was settled.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ pub(super) struct Lane {
     accepted: AtomicU64,
     /// Records refused since the last acceptance.
     refusals: AtomicU32,
-    remarked: Mutex<Option<Instant>>,
+    remarks: Seldom,
 }
 
 /// What the lanes of both signals share.
@@ -104,7 +103,7 @@ impl Lane {
             closed: shared.closed,
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(TRUST),
-            remarked: Mutex::new(None),
+            remarks: Seldom::default(),
         }
     }
 
@@ -186,10 +185,8 @@ impl Lane {
     }
 
     fn remark(&self, text: &str) {
-        let mut last = self.remarked.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|at| at.elapsed() >= REMARKS) {
-            *last = Some(Instant::now());
-            warn!("{}: {text}", self.peer);
+        if let Some(left_out) = self.remarks.due("remark") {
+            warn!(left_out, "{}: {text}", self.peer);
         }
     }
 }

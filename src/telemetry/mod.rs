@@ -10,6 +10,7 @@ pub mod logging;
 pub mod metrics;
 mod otlp;
 mod prometheus;
+pub mod seldom;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
