@@ -17,6 +17,7 @@ mod crash;
 mod directory;
 mod envelope;
 mod export;
+mod listen;
 mod oracle;
 mod pipeline;
 mod properties;

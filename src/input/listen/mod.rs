@@ -1,43 +1,136 @@
-//! Listeners.
+//! Where senders connect: sockets, TLS, who may send, and how many.
+//!
+//! Enters: an address and a router. Leaves: requests, each with the [`Peer`] that sent it. gRPC and
+//! HTTP are served alike: HTTP/1.1 and HTTP/2 on the same port. What must hold: connections are
+//! bounded, and so is what each may cost before it has shown who it is; hostile ones keep no sender
+//! out.
 
+pub mod audit;
 pub mod auth;
+mod connection;
+mod slots;
+mod socket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
 
-use super::ingest::{Listen, Settings};
+use self::audit::Audit;
+use self::connection::Protocol;
+use self::slots::{Place, Slot, Slots};
+use self::socket::{Io, Socket};
+use super::ingest::{Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
+
+/// How long to wait when the system has no descriptor left for a connection.
+const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its address, or the socket's path.
+    /// Its address, or the socket's path and the user.
     pub address: Arc<str>,
     /// The name in its client certificate.
     pub certificate: Option<Arc<str>>,
 }
 
 /// A bound address.
-pub struct Listener;
+pub struct Listener {
+    socket: Socket,
+    limits: Limits,
+    slots: Arc<Slots>,
+    audit: Arc<Audit>,
+}
 
 impl Listener {
-    /// Binds.
+    /// Listens on the address that the config key `key` (such as `ingest.grpc.listen`) names.
     ///
     /// # Errors
     /// The address cannot be listened on.
     pub async fn bind(
-        _key: &'static str,
-        _listen: &Listen,
-        _settings: &Settings,
-        _metrics: Arc<Metrics>,
+        key: &'static str,
+        listen: &Listen,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
     ) -> anyhow::Result<Self> {
-        Ok(Listener)
+        let socket = Socket::bind(key, listen).await?;
+        let name = key.split('.').nth(1).unwrap_or(key);
+        info!("{name} is served at {socket}");
+        Ok(Listener {
+            socket,
+            limits: settings.limits.clone(),
+            slots: Slots::new(settings.limits.connections, Arc::clone(&metrics)),
+            audit: Audit::new(name, metrics),
+        })
     }
 
-    /// Serves until `stop`.
-    pub async fn serve(self, _router: Router, stop: CancellationToken) {
-        stop.cancelled().await;
+    /// Where it listens: the port that was chosen, where 0 was asked for.
+    pub fn address(&self) -> String {
+        self.socket.to_string()
+    }
+
+    /// Serves until `stop`; returns when the requests under way were answered.
+    pub async fn serve(self, router: Router, stop: CancellationToken) {
+        let protocol = Protocol::new(router, &self.limits, Arc::clone(&self.audit));
+        let protocol = Arc::new(protocol);
+        let connections = TaskTracker::new();
+        while let Some((stream, peer, slot)) = stop.run_until_cancelled(self.next()).await {
+            let (protocol, stop) = (Arc::clone(&protocol), stop.clone());
+            connections.spawn(async move { protocol.serve(stream, peer, slot, stop).await });
+        }
+        drop(self.socket);
+        connections.close();
+        connections.wait().await;
+    }
+
+    /// The next connection that there is a slot for.
+    async fn next(&self) -> (Box<dyn Io>, Peer, Arc<Slot>) {
+        loop {
+            let (stream, address) = match self.socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.cannot_accept(&error).await;
+                    continue;
+                }
+            };
+            let peer = Peer {
+                address,
+                certificate: None,
+            };
+            let all = self.limits.connections;
+            match self.slots.take().await {
+                Place::Free(slot) => return (stream, peer, slot),
+                Place::Vacated(slot) => {
+                    let why = format!(
+                        "there are {all} connections (ingest.limits.connections); the one that was \
+                         idle for longest was closed for this one"
+                    );
+                    self.audit.refused("idle", &peer, &why);
+                    return (stream, peer, slot);
+                }
+                Place::Full => {
+                    let why = format!(
+                        "there are {all} connections (ingest.limits.connections), each with a \
+                         request under way"
+                    );
+                    self.audit.refused("connections", &peer, &why);
+                }
+            }
+        }
+    }
+
+    /// Waits, where the system lacks something that idle connections hold.
+    async fn cannot_accept(&self, error: &std::io::Error) {
+        self.audit.cannot_accept(error);
+        let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        if Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno)) {
+            self.slots.vacate();
+            tokio::time::sleep(BACK_OFF).await;
+        }
     }
 }

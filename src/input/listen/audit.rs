@@ -1,0 +1,142 @@
+//! Who sent, and who was turned away, for the log.
+//!
+//! Enters: a connection's first request, and each refusal. Leaves: lines of the target
+//! `qtrail::audit`, and a count. What must hold: no sender can fill the log, and no token is in it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use http::{Extensions, HeaderMap};
+use tracing::{info, warn};
+
+use super::Peer;
+use super::auth::{Auth, Unauthenticated};
+use crate::input::ingest::Refusal;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
+
+const TARGET: &str = "qtrail::audit";
+
+/// Checks a request's token, and says who sends: at a connection's first request, and where it is
+/// turned away. `extensions` are those of the request.
+///
+/// # Errors
+/// No token, or a wrong one.
+pub fn admit(
+    auth: &Auth,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Arc<str>>, Unauthenticated> {
+    let checked = auth.check(headers);
+    if let Some((peer, audit)) = parties(extensions) {
+        match &checked {
+            Ok(token) => audit.admitted(peer, token.as_deref()),
+            Err(refused) => audit.listener.refused("token", peer, refused),
+        }
+    }
+    checked
+}
+
+/// Says and counts that a request was turned away.
+pub fn refused(extensions: &Extensions, refusal: &Refusal) {
+    if let Some((peer, audit)) = parties(extensions) {
+        let kind = match refusal {
+            Refusal::Away { .. } => "away",
+            Refusal::Busy { .. } => "busy",
+            Refusal::TooLarge { .. } => "too_large",
+            Refusal::InflatedTooLarge { .. } => "inflated_too_large",
+            Refusal::TooSlow { .. } => "too_slow",
+            Refusal::Stopping => "stopping",
+        };
+        audit.listener.refused(kind, peer, refusal);
+    }
+}
+
+fn parties(extensions: &Extensions) -> Option<(&Peer, &Connection)> {
+    Some((extensions.get()?, extensions.get()?))
+}
+
+/// What is told of a listener's peers.
+pub(super) struct Audit {
+    listener: &'static str,
+    metrics: Arc<Metrics>,
+    seldom: Seldom,
+}
+
+/// What is told of one connection: an extension of its requests.
+#[derive(Clone)]
+pub(super) struct Connection {
+    listener: Arc<Audit>,
+    known: Arc<AtomicBool>,
+}
+
+impl Audit {
+    pub(super) fn new(listener: &'static str, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Audit {
+            listener,
+            metrics,
+            seldom: Seldom::default(),
+        })
+    }
+
+    /// A new connection.
+    pub(super) fn connection(self: &Arc<Self>) -> Connection {
+        Connection {
+            listener: Arc::clone(self),
+            known: Arc::default(),
+        }
+    }
+
+    /// Says and counts that a request or a connection was turned away.
+    pub(super) fn refused(&self, kind: &'static str, peer: &Peer, why: &dyn fmt::Display) {
+        self.metrics.ingest_refused.add(1);
+        if let Some(left_out) = self.seldom.due(kind) {
+            warn!(
+                target: TARGET,
+                listener = self.listener,
+                peer = &*peer.address,
+                certificate = peer.certificate.as_deref(),
+                left_out,
+                "refused: {why}"
+            );
+        }
+    }
+
+    /// Says that the socket cannot take connections now.
+    pub(super) fn cannot_accept(&self, error: &std::io::Error) {
+        if let Some(left_out) = self.seldom.due("accept") {
+            let listener = self.listener;
+            warn!(
+                listener,
+                left_out, "no connection can be accepted now: {error}"
+            );
+        }
+    }
+}
+
+impl Connection {
+    fn admitted(&self, peer: &Peer, token: Option<&str>) {
+        if self.known.swap(true, Relaxed) {
+            return;
+        }
+        let audit = &self.listener;
+        // Whoever has a name is told of at each connection; anybody, only seldom.
+        let named = token.is_some() || peer.certificate.is_some();
+        let left_out = match named {
+            true => Some(0),
+            false => audit.seldom.due("anybody"),
+        };
+        if let Some(left_out) = left_out {
+            info!(
+                target: TARGET,
+                listener = audit.listener,
+                peer = &*peer.address,
+                certificate = peer.certificate.as_deref(),
+                token,
+                left_out,
+                "a sender's first request"
+            );
+        }
+    }
+}

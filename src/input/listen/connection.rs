@@ -1,0 +1,179 @@
+//! One connection, from its first byte to its last.
+//!
+//! Enters: a stream, its peer's name and its slot. Leaves: requests, with their [`Peer`], to the
+//! router. What must hold: a peer that sends nothing, or too slowly, or what is no HTTP, is gone
+//! within a limit; what it can make us hold is bounded; at `stop`, requests under way are finished,
+//! and an idle peer is not waited for.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Peer;
+use super::audit::{Audit, Connection};
+use super::slots::Slot;
+use super::socket::Io;
+use crate::input::ingest::Limits;
+
+/// How long a peer without a request under way may take to hang up once it was asked to.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// A silent HTTP/2 peer is asked for a sign of life this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Bytes of a request's headers.
+const HEADERS: u32 = 16 << 10;
+/// Bytes read ahead, or not yet written, on an HTTP/1 connection.
+const BUFFER: usize = 64 << 10;
+/// HTTP/2's smallest window for a connection, and the largest that is worth its memory.
+const WINDOWS: (usize, usize) = (64 << 10, 1 << 20);
+/// Streams that a peer may reset, or have reset by its errors, before it counts as hostile.
+const RESETS: usize = 64;
+
+/// What the connections of a listener share.
+pub(super) struct Protocol {
+    builder: auto::Builder<TokioExecutor>,
+    router: Router,
+    header_timeout: Duration,
+    pub(super) audit: Arc<Audit>,
+}
+
+impl Protocol {
+    pub(super) fn new(router: Router, limits: &Limits, audit: Arc<Audit>) -> Self {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(BUFFER);
+        let window = window(limits);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(limits.header_timeout)
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(HEADERS)
+            .max_send_buf_size(BUFFER)
+            .initial_connection_window_size(window)
+            // So that one stream that is held up does not hold up the others.
+            .initial_stream_window_size(window / 2)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(RESETS);
+        Protocol {
+            builder,
+            router,
+            header_timeout: limits.header_timeout,
+            audit,
+        }
+    }
+
+    /// Serves requests until the peer hangs up or has to go.
+    pub(super) async fn serve(
+        &self,
+        stream: Box<dyn Io>,
+        peer: Peer,
+        slot: Arc<Slot>,
+        stop: CancellationToken,
+    ) {
+        let router = self.router.clone();
+        let (named, told) = (peer.clone(), self.audit.connection());
+        let called = Arc::clone(&slot);
+        let service = service_fn(move |request| call(&router, request, &named, &told, &called));
+        let stream = TokioIo::new(stream);
+        let mut connection = pin!(self.builder.serve_connection(stream, service));
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    self.failed(&*error, &peer, &slot);
+                }
+                return;
+            }
+            () = slot.silent(self.header_timeout) => return self.slow(&peer),
+            () = slot.wanted() => return,
+            () = stop.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection => {}
+            () = slot.idle_for(FAREWELL) => {}
+        }
+    }
+
+    /// Tells why a connection broke, where its peer is to blame.
+    fn failed(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
+        let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
+            return tracing::debug!(peer = &*peer.address, "the connection broke: {error}");
+        };
+        if hyper.is_timeout() && !slot.begun() {
+            self.slow(peer);
+        } else if hyper.is_timeout() || gone(hyper) {
+            tracing::debug!(peer = &*peer.address, "the connection ended: {error}");
+        } else {
+            let detail = hyper.source().map(|source| format!(": {source}"));
+            let why = format!("no HTTP: {hyper}{}", detail.unwrap_or_default());
+            self.audit.refused("protocol", peer, &why);
+        }
+    }
+
+    fn slow(&self, peer: &Peer) {
+        let why = format!(
+            "no request came within {} s (ingest.limits.header_timeout)",
+            self.header_timeout.as_secs_f64()
+        );
+        self.audit.refused("slow", peer, &why);
+    }
+}
+
+/// Hands a request to the router. It is under way until its answer is known.
+fn call(
+    router: &Router,
+    mut request: Request<Incoming>,
+    peer: &Peer,
+    told: &Connection,
+    slot: &Arc<Slot>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+    let under_way = slot.begin();
+    request.extensions_mut().insert(peer.clone());
+    request.extensions_mut().insert(told.clone());
+    let answer = router.clone().oneshot(request);
+    async move {
+        let answer = answer.await?;
+        // A peer that does not read a finished answer is idle; a stream of answers is not.
+        if answer.body().size_hint().exact().is_some() {
+            return Ok(answer);
+        }
+        Ok(answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _ = &under_way;
+                frame
+            }))
+        }))
+    }
+}
+
+/// Bytes that an HTTP/2 peer may send ahead of what is read: all connections together, about as
+/// many as all requests.
+fn window(limits: &Limits) -> u32 {
+    let share = limits.in_flight_bytes / limits.connections.max(1);
+    share.clamp(WINDOWS.0, WINDOWS.1) as u32
+}
+
+/// Whether the peer, or the network, ended the connection without a word.
+fn gone(error: &hyper::Error) -> bool {
+    let io = error
+        .source()
+        .is_some_and(|source| source.is::<std::io::Error>());
+    io || error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+}

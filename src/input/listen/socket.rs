@@ -1,0 +1,105 @@
+//! The sockets themselves.
+//!
+//! Enters: an address. Leaves: streams, each with its peer's name. What must hold: a Unix socket
+//! that somebody listens on is never taken away from them, nor is a file that is no socket.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use crate::input::ingest::Listen;
+
+/// Who may connect to a Unix socket: its owner and its group.
+const MODE: u32 = 0o660;
+
+/// Bytes from and to a peer.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A bound socket.
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, File),
+}
+
+/// A Unix socket's file; it goes with the socket.
+pub(super) struct File(PathBuf);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Socket {
+    /// Listens on the address that the config key `key` names.
+    pub(super) async fn bind(key: &str, listen: &Listen) -> anyhow::Result<Self> {
+        match listen {
+            Listen::Tcp(address) => TcpListener::bind(address)
+                .await
+                .map(Socket::Tcp)
+                .with_context(|| {
+                    format!("{key}: cannot listen on {address} (set another address or port)")
+                }),
+            Listen::Unix(path) => unix(path)
+                .await
+                .with_context(|| format!("{key}: cannot listen on unix:{}", path.display())),
+        }
+    }
+
+    /// The next connection, and its peer's name.
+    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Io>, Arc<str>)> {
+        match self {
+            Socket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Answers are small, and awaited.
+                stream.set_nodelay(true)?;
+                Ok((Box::new(stream), peer.to_string().into()))
+            }
+            Socket::Unix(listener, File(path)) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                let peer = format!("unix:{} of uid {uid}", path.display());
+                Ok((Box::new(stream), peer.into()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Socket::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "{address}"),
+                Err(_) => write!(f, "an unknown address"),
+            },
+            Socket::Unix(_, File(path)) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+async fn unix(path: &Path) -> anyhow::Result<Socket> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => {
+            bail!("there is a file that is no socket: remove it, or set another path")
+        }
+        Ok(_) => match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).context("nobody listens on the socket that is there")?;
+            }
+            Ok(_) => bail!("another process listens there: stop it, or set another path"),
+            Err(error) => return Err(error).context("is the socket that is there in use?"),
+        },
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    let file = File(path.to_owned());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
+    Ok(Socket::Unix(listener, file))
+}
