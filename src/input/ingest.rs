@@ -155,7 +155,7 @@ impl Refusal {
 
 /// Room for a request's bytes; given back when it is dropped.
 #[derive(Debug)]
-pub struct Reserved(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
+pub struct Reserved(OwnedSemaphorePermit);
 
 /// A sender's request.
 pub struct Request {
@@ -238,6 +238,28 @@ impl Ingest {
         }
     }
 
+    /// The room that a message takes now that it is inflated. What it does not need is given back.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`]. It does not wait, for it would wait for others that wait as it does.
+    pub fn resize(&self, mut reserved: Reserved, bytes: usize) -> Result<Reserved, Refusal> {
+        let (held, needed) = (reserved.0.num_permits(), units(bytes) as usize);
+        if let Some(spare) = held.checked_sub(needed) {
+            drop(reserved.0.split(spare));
+            return Ok(reserved);
+        }
+        let missing = u32::try_from(needed - held).unwrap_or(u32::MAX);
+        match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
+            Ok(permit) => {
+                reserved.0.merge(permit);
+                Ok(reserved)
+            }
+            Err(_) => Err(Refusal::Busy {
+                limit: self.limits.in_flight_bytes,
+            }),
+        }
+    }
+
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {
         let limit = self.limits.request_bytes;
         match bytes > limit {
@@ -258,6 +280,26 @@ impl Ingest {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
+    }
+
+    /// Returns once events can be taken, or cannot, other than `now`; or when qtrail stops.
+    pub async fn changed(&self, now: bool) {
+        let mut health = self.health.clone();
+        let turned = async {
+            let turned = health.wait_for(|health| away(health).is_none() != now);
+            if turned.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = turned => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Cancelled when qtrail stops.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// Delivers a request's events; returns when each has settled.

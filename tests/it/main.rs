@@ -17,6 +17,7 @@ mod crash;
 mod directory;
 mod envelope;
 mod export;
+mod grpc;
 mod listen;
 mod oracle;
 mod pipeline;

@@ -1,11 +1,67 @@
-//! Events over grpc.
+//! gRPC: the ingest service, OTLP's log service, health and reflection.
+//!
+//! Enters: HTTP/2 requests. Leaves: their answers, once [`Ingest`] has settled what they hold. What
+//! must hold: an answer says nothing that no [`Report`](crate::pipeline::Report) said; a message
+//! takes memory only after room was reserved for it.
+//!
+//! ```text
+//! guard (token, length, room, time) ─▶ tonic (frames, gzip, protobuf) ─▶ service / stream ─▶ Ingest
+//! ```
+
+mod body;
+mod guard;
+mod health;
+mod service;
+mod status;
+mod stream;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::server::Builder as Reflection;
 
+use self::guard::guard;
+use self::health::Health;
+use self::service::Service;
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
+use crate::proto;
+use crate::proto::v1::ingest_service_server::IngestServiceServer;
+
+/// Bytes of what asks about health or services.
+const QUESTION_BYTES: usize = 64 << 10;
 
 /// The services.
-pub fn router(_ingest: &Ingest, _auth: &Auth) -> Router {
-    Router::new()
+pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
+    // A message is bounded as it arrives, by the guard, and once more after it was inflated.
+    let limit = ingest.limits().request_bytes;
+    let service = Service::new(ingest.clone());
+    let events = IngestServiceServer::new(service.clone())
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip)
+        .max_decoding_message_size(limit);
+    let logs = LogsServiceServer::new(service)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip)
+        .max_decoding_message_size(limit);
+    let reflection = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = reflection().build_v1().expect("whole descriptors");
+    let v1alpha = reflection().build_v1alpha().expect("whole descriptors");
+    Routes::new(events)
+        .add_service(logs)
+        .add_service(
+            HealthServer::new(Health::new(ingest.clone()))
+                .max_decoding_message_size(QUESTION_BYTES),
+        )
+        .add_service(v1.max_decoding_message_size(QUESTION_BYTES))
+        .add_service(v1alpha.max_decoding_message_size(QUESTION_BYTES))
+        .into_axum_router()
+        .layer(from_fn_with_state((ingest.clone(), auth.clone()), guard))
 }

@@ -1,0 +1,107 @@
+//! A stream of messages: each is delivered by itself, and answered when it has settled.
+//!
+//! Enters: the sender's messages. Leaves: their answers, in any order. What must hold: a message is
+//! read only while fewer than [`UNANSWERED`] wait for their answer, and only when the sender takes
+//! answers; the stream ends after the last answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::task::JoinSet;
+use tonic::codegen::tokio_stream::Stream;
+use tonic::{Status, Streaming};
+
+use super::guard::too_large;
+use super::service::Sender;
+use super::status::failure;
+use crate::proto::v1::ingest_stream_response::Result as Answer;
+use crate::proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
+
+/// Messages of one stream that have no answer yet.
+const UNANSWERED: usize = 1024;
+
+/// The answers of one stream. Messages are read as it is polled, which HTTP/2 does only while the
+/// sender has room for answers.
+pub(super) struct Answers {
+    sender: Sender,
+    /// None: no more come.
+    requests: Option<Streaming<IngestStreamRequest>>,
+    /// What the stream ends with once all is answered, if not well.
+    fault: Option<Status>,
+    under_way: JoinSet<IngestStreamResponse>,
+}
+
+impl Answers {
+    pub(super) fn new(sender: Sender, requests: Streaming<IngestStreamRequest>) -> Self {
+        Answers {
+            sender,
+            requests: Some(requests),
+            fault: None,
+            under_way: JoinSet::new(),
+        }
+    }
+
+    fn deliver(&mut self, request: IngestStreamRequest) {
+        let IngestStreamRequest {
+            sequence,
+            events,
+            source,
+        } = request;
+        let delivery = self.sender.deliver(IngestRequest {
+            sequence,
+            events,
+            source,
+        });
+        self.under_way.spawn(async move {
+            let result = match delivery.await {
+                Ok(delivered) => Answer::Delivered(delivered),
+                Err(refusal) => Answer::Failure(failure(&refusal)),
+            };
+            IngestStreamResponse {
+                sequence,
+                result: Some(result),
+            }
+        });
+    }
+
+    /// The next answer, if there is one; `None` where nothing is under way.
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<IngestStreamResponse, Status>>> {
+        let answer = ready!(self.under_way.poll_join_next(cx));
+        Poll::Ready(answer.map(|answer| {
+            answer.map_err(|_| Status::internal("a message was lost: send it again"))
+        }))
+    }
+}
+
+impl Stream for Answers {
+    type Item = Result<IngestStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Poll::Ready(Some(answer)) = self.poll_answer(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            let full = self.under_way.len() >= UNANSWERED;
+            let Some(requests) = self.requests.as_mut().filter(|_| !full) else {
+                return match self.under_way.is_empty() {
+                    true => Poll::Ready(self.fault.take().map(Err)),
+                    false => Poll::Pending,
+                };
+            };
+            match ready!(Pin::new(requests).poll_next(cx)) {
+                Some(Ok(request)) => self.deliver(request),
+                Some(Err(fault)) => {
+                    self.fault = Some(match self.sender.room.is_outgrown(fault.code()) {
+                        true => too_large(&self.sender.ingest),
+                        false => fault,
+                    });
+                    self.requests = None;
+                }
+                None => self.requests = None,
+            }
+        }
+    }
+}

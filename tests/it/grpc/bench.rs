@@ -1,0 +1,151 @@
+//! The gRPC services over a real pipeline, in this process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::convert::Options;
+use qtrail::envelope;
+use qtrail::event::amazon_q::{Lists, Select, Selector};
+use qtrail::export::{Destination, Exporter, Health, Protocol, Settings};
+use qtrail::input::grpc;
+use qtrail::input::ingest::{Ingest, Limits};
+use qtrail::input::listen::Peer;
+use qtrail::input::listen::auth::Auth;
+use qtrail::pipeline::Pipeline;
+use qtrail::pipeline::conversion::Conversion;
+use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail::telemetry::metrics::Metrics;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::support::collector::Collector;
+
+/// What a test awaits comes within this time, or the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What senders are called.
+pub const PEER: &str = "192.0.2.7:50000";
+
+pub struct Bench {
+    pub address: SocketAddr,
+    pub ingest: Ingest,
+    pub metrics: Arc<Metrics>,
+    /// How the collector is, where there is none.
+    pub health: watch::Sender<Health>,
+    pub stop: CancellationToken,
+    letters: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Services whose events all go nowhere at once.
+    pub async fn discarding(limits: Limits) -> Self {
+        Self::start(Destination::Discard, limits, &[]).await
+    }
+
+    /// Services before a collector.
+    pub async fn before(collector: &Collector, limits: Limits) -> Self {
+        let destination = collector.destination(Protocol::Grpc, |_| {});
+        Self::start(destination, limits, &[]).await
+    }
+
+    pub async fn start(destination: Destination, limits: Limits, tokens: &[PathBuf]) -> Self {
+        let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+        let folder = tempfile::tempdir().unwrap();
+        let letters = folder.path().join("dead-letters.jsonl");
+        let dead_letters = dead_letter::Settings::new(letters.clone());
+        let dead_letters = DeadLetters::open(dead_letters, CancellationToken::new()).unwrap();
+        let discards = matches!(destination, Destination::Discard);
+        let settings = Settings {
+            destination,
+            batch_events: 100,
+            batch_bytes: 1 << 20,
+            concurrency: 4,
+            retry_initial: Duration::from_millis(5),
+            retry_max: Duration::from_millis(20),
+            rate_limit: None,
+        };
+        let abort = CancellationToken::new();
+        let exporter = Exporter::start(
+            settings,
+            Arc::clone(&metrics),
+            dead_letters.clone(),
+            abort.clone(),
+        )
+        .unwrap();
+        let conversion = Conversion {
+            limits: envelope::Limits::default(),
+            selector: Selector::new(Select::AmazonQ, &Lists::default()),
+            options: Options::default(),
+        };
+        let pipeline = Pipeline::new(
+            conversion,
+            exporter.clone(),
+            dead_letters,
+            Arc::clone(&metrics),
+            64 << 20,
+            abort,
+        );
+        let (health, seen) = watch::channel(Health::Up);
+        let seen = if discards { seen } else { exporter.health() };
+        let ingest = Ingest::new(pipeline, seen, limits, Arc::clone(&metrics), stop.clone());
+        let router = grpc::router(&ingest, &Auth::open(tokens).unwrap());
+        Bench {
+            address: serve(router).await,
+            ingest,
+            metrics,
+            health,
+            stop,
+            letters,
+            _folder: folder,
+        }
+    }
+
+    /// A connection of its own.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    pub async fn client(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.channel().await)
+    }
+
+    /// The dead letters.
+    pub fn letters(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.letters).unwrap_or_default();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+}
+
+async fn serve(router: axum::Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = Peer {
+        address: PEER.into(),
+        certificate: None,
+    };
+    let router = TowerToHyperService::new(router.layer(Extension(peer)));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let router = router.clone();
+            tokio::spawn(async move {
+                let mut server = auto::Builder::new(TokioExecutor::new()).http2_only();
+                server.http2().timer(TokioTimer::new());
+                // A client that goes away is nothing to complain about.
+                let _ = server.serve_connection(TokioIo::new(stream), router).await;
+            });
+        }
+    });
+    address
+}
