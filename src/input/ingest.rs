@@ -155,7 +155,7 @@ impl Refusal {
 
 /// Room for a request's bytes; given back when it is dropped.
 #[derive(Debug)]
-pub struct Reserved(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
+pub struct Reserved(OwnedSemaphorePermit);
 
 /// A sender's request.
 pub struct Request {
@@ -236,6 +236,25 @@ impl Ingest {
             }
             () = self.stop.cancelled() => Err(Refusal::Stopping),
         }
+    }
+
+    /// Makes the room for a request that has grown to so many bytes, now or not at all.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub fn try_grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+        let has = u32::try_from(reserved.0.num_permits()).unwrap_or(u32::MAX);
+        let more = units(bytes).saturating_sub(has);
+        let permit = Arc::clone(&self.budget).try_acquire_many_owned(more);
+        reserved.0.merge(permit.map_err(|_| Refusal::Busy {
+            limit: self.limits.in_flight_bytes,
+        })?);
+        Ok(())
+    }
+
+    /// Counts a request that was turned away.
+    pub fn count_refused(&self) {
+        self.metrics.ingest_refused.add(1);
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {
