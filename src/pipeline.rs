@@ -61,9 +61,20 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
-    /// Texts of their own: a broken one spoils no other. Their numbers are the records' indexes.
-    /// What is none of CloudTrail's is told in the report, and not kept in the dead letters.
-    Texts(Vec<Bytes>),
+    /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
+    /// report, and not kept in the dead letters.
+    Texts(Vec<Text>),
+}
+
+/// One of a unit's texts.
+#[derive(Debug)]
+pub struct Text {
+    /// The index of each record in it.
+    pub number: u64,
+    /// The file or object that it came from, where it is another than the unit's.
+    pub source: Option<Arc<str>>,
+    /// Its bytes, compressed or not.
+    pub bytes: Bytes,
 }
 
 /// What an end in the middle of a record means.

@@ -238,26 +238,29 @@ impl Ingest {
         }
     }
 
-    /// The room that a message takes now that it is inflated. What it does not need is given back.
+    /// Makes the room fit so many bytes, now or not at all: for a body that grows as it is read, or
+    /// a message that was inflated. It does not wait, for it would wait for others that wait as it
+    /// does.
     ///
     /// # Errors
-    /// [`Refusal::Busy`]. It does not wait, for it would wait for others that wait as it does.
-    pub fn resize(&self, mut reserved: Reserved, bytes: usize) -> Result<Reserved, Refusal> {
+    /// [`Refusal::Busy`].
+    pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
         let (held, needed) = (reserved.0.num_permits(), units(bytes) as usize);
         if let Some(spare) = held.checked_sub(needed) {
             drop(reserved.0.split(spare));
-            return Ok(reserved);
+            return Ok(());
         }
         let missing = u32::try_from(needed - held).unwrap_or(u32::MAX);
-        match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
-            Ok(permit) => {
-                reserved.0.merge(permit);
-                Ok(reserved)
-            }
-            Err(_) => Err(Refusal::Busy {
-                limit: self.limits.in_flight_bytes,
-            }),
-        }
+        let permit = Arc::clone(&self.budget).try_acquire_many_owned(missing);
+        reserved.0.merge(permit.map_err(|_| Refusal::Busy {
+            limit: self.limits.in_flight_bytes,
+        })?);
+        Ok(())
+    }
+
+    /// Counts a request that was turned away.
+    pub fn count_refused(&self) {
+        self.metrics.ingest_refused.add(1);
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {

@@ -6,15 +6,16 @@
 
 use std::io::Read;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
-use super::{BUDGET_UNIT, Content, Counts, Pipeline, Truncation, Unit};
+use super::{BUDGET_UNIT, Content, Counts, Pipeline, Text, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
+use crate::convert::observed_time;
 use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
@@ -32,6 +33,8 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
+/// What every event holds, also where it stands in a text of its own.
+const EVENT_VERSION: &[u8] = b"eventVersion";
 
 /// What was read since the step before.
 pub(super) struct Step {
@@ -121,7 +124,7 @@ struct Reader {
     rejected: u64,
     foreign: Vec<(u64, Reason)>,
     /// The text that is read, where the unit holds texts.
-    text: Option<Text>,
+    text: Option<Current>,
     counts: Counts,
     /// Inflated bytes of the texts before.
     inflated_before: u64,
@@ -129,8 +132,8 @@ struct Reader {
     sent_bytes: u64,
 }
 
-/// One of a unit's texts.
-struct Text {
+/// What is known of the text that is read.
+struct Current {
     number: u64,
     /// It looks like CloudTrail's, broken or not.
     ours: bool,
@@ -171,16 +174,30 @@ impl Reader {
         }
     }
 
-    fn texts(&mut self, texts: Vec<Bytes>, limits: &Limits) -> Tail {
+    fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> Tail {
         let mut tail = Tail::default();
-        for (number, text) in (0..).zip(texts) {
-            self.text = Some(Text {
-                number,
-                ours: memchr::memmem::find(&text, b"eventVersion").is_some(),
+        let unit = self.origin.clone();
+        let mut source = None;
+        let mut limits = limits.clone();
+        for text in texts {
+            if text.source != source {
+                // A chunk has one origin.
+                if self.send(Reached::default()).is_err() {
+                    return tail.abandoned();
+                }
+                self.origin = origin(&unit, text.source.as_deref());
+                source = text.source;
+            }
+            self.text = Some(Current {
+                number: text.number,
+                ours: memchr::memmem::find(&text.bytes, EVENT_VERSION).is_some(),
                 foreign: false,
             });
-            match self.read(text.reader(), Truncation::Reject, limits, &mut tail) {
-                Ok(reached) => self.inflated_before += reached.inflated,
+            match self.read(text.bytes.reader(), Truncation::Reject, &limits, &mut tail) {
+                Ok(reached) => {
+                    self.inflated_before += reached.inflated;
+                    limits.inflated_bytes -= reached.inflated;
+                }
                 Err(Abandoned) => return tail.abandoned(),
             }
         }
@@ -388,6 +405,18 @@ impl Reader {
             originals,
             permit: Some(permit),
         }))
+    }
+}
+
+/// The origin of texts that came from `source`.
+fn origin(unit: &Origin, source: Option<&str>) -> Origin {
+    match source {
+        None => unit.clone(),
+        Some(source) => Origin {
+            input: unit.input,
+            name: source.into(),
+            observed: observed_time(source, None),
+        },
     }
 }
 

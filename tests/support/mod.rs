@@ -3,5 +3,6 @@
 pub mod collector;
 pub mod delivery;
 pub mod program;
+pub mod receiver;
 pub mod sidecar;
 pub mod trail;

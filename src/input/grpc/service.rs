@@ -146,7 +146,10 @@ impl Sender {
     /// The room for the message that was read last, which has so many bytes now.
     fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
         match self.room.take() {
-            Some(reserved) => self.ingest.resize(reserved, bytes),
+            Some(mut reserved) => {
+                self.ingest.resize(&mut reserved, bytes)?;
+                Ok(reserved)
+            }
             None => self.ingest.try_reserve(bytes),
         }
     }

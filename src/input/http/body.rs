@@ -1,0 +1,72 @@
+//! A request's body, whole, in memory.
+//!
+//! Enters: a body as it arrives. Leaves: its bytes and the room that they take. What must hold: no
+//! byte is held without room for it; a body that says how large it is has its room, or is refused,
+//! before it is read; it arrives in time or not at all.
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+
+use super::answer::Problem;
+use crate::input::ingest::{Ingest, Refusal, Reserved};
+
+/// Room that is made at first for a body that does not say how large it is.
+const FIRST_BYTES: usize = 64 << 10;
+
+/// Reads a body to its end.
+pub(super) async fn read(ingest: &Ingest, body: Body) -> Result<(Bytes, Reserved), Problem> {
+    let limit = ingest.limits().body_timeout;
+    tokio::time::timeout(limit, collect(ingest, body))
+        .await
+        .unwrap_or_else(|_| Err(Refusal::TooSlow { limit }.into()))
+}
+
+async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), Problem> {
+    let limit = ingest.limits().request_bytes;
+    let mut room = match body.size_hint().exact() {
+        Some(announced) => usize::try_from(announced).unwrap_or(usize::MAX),
+        None => FIRST_BYTES.min(limit),
+    };
+    let mut reserved = ingest.try_reserve(room)?;
+    let mut bytes = Vec::with_capacity(room);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Problem::bad_request(format!("the body broke off: {e}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = bytes.len() + data.len();
+        if length > limit {
+            return Err(Refusal::TooLarge { limit }.into());
+        }
+        if length > room {
+            room = length.max(2 * room).min(limit);
+            ingest.resize(&mut reserved, room)?;
+            bytes.reserve_exact(room - bytes.len());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes.into(), reserved))
+}
+
+/// Whether a body is compressed with gzip.
+///
+/// # Errors
+/// It is encoded in another way.
+pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut gzip = false;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        match value.as_bytes().to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => {}
+            b"gzip" | b"x-gzip" if !gzip => gzip = true,
+            other => {
+                let encoding = String::from_utf8_lossy(other);
+                let message =
+                    format!("content-encoding {encoding:?} is not understood: send gzip, or none");
+                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+            }
+        }
+    }
+    Ok(gzip)
+}

@@ -1,0 +1,184 @@
+//! The HTTP services in this process, and a plain client for them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::convert::Options;
+use qtrail::envelope;
+use qtrail::event::amazon_q::{Lists, Select, Selector};
+use qtrail::export::{Destination, Exporter, Settings};
+use qtrail::input::http::router;
+use qtrail::input::ingest::{Ingest, Limits};
+use qtrail::input::listen::Peer;
+use qtrail::input::listen::auth::Auth;
+use qtrail::pipeline::Pipeline;
+use qtrail::pipeline::conversion::Conversion;
+use qtrail::telemetry::metrics::Metrics;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What senders are called in dead letters.
+pub const PEER: &str = "192.0.2.7:1234";
+
+/// All of a sidecar that serves HTTP, without its listener.
+pub struct Receiver {
+    pub address: SocketAddr,
+    pub metrics: Arc<Metrics>,
+    pub ingest: Ingest,
+    /// No request is taken any more.
+    pub stop: CancellationToken,
+    abort: CancellationToken,
+    folder: TempDir,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The one number or text of the JSON body under this key.
+    pub fn count(&self, key: &str) -> u64 {
+        let body = self.json();
+        body[key]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {key} in {body}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        Some(self.headers.get(name)?.to_str().unwrap())
+    }
+}
+
+impl Receiver {
+    /// One whose events are taken and thrown away.
+    pub async fn discarding() -> Self {
+        Self::start(Destination::Discard, Limits::default(), None).await
+    }
+
+    /// One that asks for one of `tokens`, if there are any.
+    pub async fn start(destination: Destination, limits: Limits, tokens: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = tokens.map(|tokens| {
+            let file = folder.path().join("tokens");
+            std::fs::write(&file, tokens).unwrap();
+            file
+        });
+        let auth = Auth::open(&files.into_iter().collect::<Vec<_>>()).unwrap();
+        let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
+        let settings = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
+        let dead_letters = DeadLetters::open(settings, abort.clone()).unwrap();
+        let exporter = Exporter::start(
+            settings_of(destination),
+            Arc::clone(&metrics),
+            dead_letters.clone(),
+            abort.clone(),
+        )
+        .unwrap();
+        let conversion = Conversion {
+            limits: envelope::Limits::default(),
+            selector: Selector::new(Select::AmazonQ, &Lists::default()),
+            options: Options::default(),
+        };
+        let health = exporter.health();
+        let pipeline = Pipeline::new(
+            conversion,
+            exporter,
+            dead_letters,
+            Arc::clone(&metrics),
+            64 << 20,
+            abort.clone(),
+        );
+        let stop = CancellationToken::new();
+        let ingest = Ingest::new(pipeline, health, limits, Arc::clone(&metrics), stop.clone());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = Peer {
+            address: PEER.into(),
+            certificate: None,
+        };
+        let router = router(&ingest, &auth).layer(Extension(peer));
+        tokio::spawn(axum::serve(listener, router).into_future());
+        Receiver {
+            address,
+            metrics,
+            ingest,
+            stop,
+            abort,
+            folder,
+        }
+    }
+
+    /// Posts a body; the answer.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::post(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).unwrap();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// What is in the dead letters.
+    pub fn dead_letters(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("dead.jsonl"));
+        let text = text.unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Panics unless each record is accounted for, and none is on its way.
+    pub fn assert_balance(&self) {
+        let balance = self.metrics.balance();
+        assert!(balance.holds() && balance.in_flight == 0, "{balance}");
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.abort.cancel();
+    }
+}
+
+fn settings_of(destination: Destination) -> Settings {
+    Settings {
+        destination,
+        batch_events: 100,
+        batch_bytes: 1 << 20,
+        concurrency: 2,
+        retry_initial: Duration::from_millis(5),
+        retry_max: Duration::from_millis(20),
+        rate_limit: None,
+    }
+}
