@@ -405,4 +405,4 @@ fn away(health: &Health) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,9 +17,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
-use super::guard::{Call, Room};
-use super::status::status;
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use super::guard::Call;
+use super::sender::Sender;
+use super::status;
+use crate::input::ingest::{Refusal, Reserved};
 
 /// Bytes before each message: whether it is compressed, then its length.
 const PREFIX_BYTES: usize = 5;
@@ -31,8 +32,7 @@ const INFLATION: usize = 16;
 pub(super) struct Guarded {
     body: Body,
     call: Call,
-    ingest: Ingest,
-    room: Room,
+    sender: Sender,
     at: At,
     /// What came of a prefix.
     prefix: BytesMut,
@@ -60,14 +60,13 @@ enum At {
 type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, Refusal>> + Send>>;
 
 impl Guarded {
-    pub(super) fn new(body: Body, call: Call, ingest: Ingest, room: Room) -> Self {
-        let stop = Box::pin(ingest.stop().clone().cancelled_owned());
-        let due = Instant::now() + ingest.limits().body_timeout;
+    pub(super) fn new(body: Body, call: Call, sender: Sender) -> Self {
+        let stop = Box::pin(sender.ingest.stop().clone().cancelled_owned());
+        let due = Instant::now() + sender.ingest.limits().body_timeout;
         Guarded {
             body,
             call,
-            ingest,
-            room,
+            sender,
             at: At::Prefix,
             prefix: BytesMut::new(),
             rest: Bytes::new(),
@@ -81,8 +80,8 @@ impl Guarded {
     /// Gathers a prefix. `None`: the body ends here.
     fn poll_prefix(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<()>, BoxError>> {
         while self.prefix.len() < PREFIX_BYTES {
-            if self.prefix.is_empty() && self.stop.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(refused(&Refusal::Stopping)));
+            if self.prefix.is_empty() && self.poll_stop(cx).is_ready() {
+                return Poll::Ready(Err(stopping().into()));
             }
             if !ready!(self.poll_rest(cx))? {
                 return Poll::Ready(match self.prefix.is_empty() {
@@ -96,7 +95,9 @@ impl Guarded {
                 ))));
             }
             if self.prefix.is_empty() && self.call.is_stream() {
-                self.wait_until(Some(Instant::now() + self.ingest.limits().body_timeout));
+                self.wait_until(Some(
+                    Instant::now() + self.sender.ingest.limits().body_timeout,
+                ));
             }
             let missing = PREFIX_BYTES - self.prefix.len();
             let came = self.rest.split_to(missing.min(self.rest.len()));
@@ -108,7 +109,7 @@ impl Guarded {
     /// Sees to it that there is room for the message behind the prefix.
     fn reserve(&mut self) -> Result<(), BoxError> {
         let (length, compressed) = (self.length(), self.prefix[0] != 0);
-        let limit = self.ingest.limits().request_bytes;
+        let limit = self.sender.ingest.limits().request_bytes;
         let bytes = match compressed {
             true => length.saturating_mul(INFLATION).min(limit).max(length),
             false => length,
@@ -116,17 +117,22 @@ impl Guarded {
         self.at = match self.call {
             Call::Health | Call::Reflection => At::Message(length),
             Call::Unary => {
-                let reserved = self.ingest.try_reserve(bytes);
-                self.room
-                    .put(reserved.map_err(|refusal| refused(&refusal))?);
+                let reserved = self.sender.ingest.try_reserve(bytes);
+                self.keep(reserved)?;
                 At::Message(length)
             }
             Call::Stream => {
-                let ingest = self.ingest.clone();
+                let ingest = self.sender.ingest.clone();
                 let reserving = Box::pin(async move { ingest.reserve(bytes).await });
                 At::Room(reserving, Instant::now())
             }
         };
+        Ok(())
+    }
+
+    fn keep(&self, reserved: Result<Reserved, Refusal>) -> Result<(), BoxError> {
+        let reserved = reserved.map_err(|refusal| self.sender.refuse(&refusal))?;
+        self.sender.keep(reserved);
         Ok(())
     }
 
@@ -155,8 +161,8 @@ impl Guarded {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
                 Poll::Ready(None) => return Poll::Ready(Ok(false)),
                 Poll::Pending => {
-                    let refusal = ready!(self.poll_impatience(cx));
-                    return Poll::Ready(Err(refused(&refusal)));
+                    let status = ready!(self.poll_impatience(cx));
+                    return Poll::Ready(Err(status.into()));
                 }
             }
         }
@@ -164,17 +170,25 @@ impl Guarded {
     }
 
     /// Ready when the sender is waited for no longer.
-    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        if self.stop.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Refusal::Stopping);
+    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        if self.poll_stop(cx).is_ready() {
+            return Poll::Ready(stopping());
         }
         let Some(due) = self.due else {
             return Poll::Pending;
         };
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(due)));
         ready!(clock.as_mut().poll(cx));
-        let limit = self.ingest.limits().body_timeout;
-        Poll::Ready(Refusal::TooSlow { limit })
+        let limit = self.sender.ingest.limits().body_timeout;
+        Poll::Ready(self.sender.refuse(&Refusal::TooSlow { limit }))
+    }
+
+    /// Ready when no more messages are taken. What brings one alone is refused by whom it reaches.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.call.is_stream() {
+            true => self.stop.as_mut().poll(cx),
+            false => Poll::Pending,
+        }
     }
 
     fn wait_until(&mut self, due: Option<Instant>) {
@@ -203,8 +217,7 @@ impl HttpBody for Guarded {
                 At::Room(reserving, since) => {
                     let reserved = ready!(reserving.as_mut().poll(cx));
                     let waited = since.elapsed();
-                    this.room
-                        .put(reserved.map_err(|refusal| refused(&refusal))?);
+                    this.keep(reserved)?;
                     this.wait_until(this.due.map(|due| due + waited));
                     this.at = At::Message(this.length());
                 }
@@ -235,10 +248,13 @@ fn frame(bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
     Poll::Ready(Some(Ok(Frame::data(bytes))))
 }
 
-fn refused(refusal: &Refusal) -> BoxError {
-    Box::new(status(refusal))
+fn stopping() -> Status {
+    status::of(&Refusal::Stopping)
 }
 
 fn cut_off() -> BoxError {
     Box::new(Status::internal("the call ends in the middle of a message"))
 }
+
+#[cfg(test)]
+mod tests;

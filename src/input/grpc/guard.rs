@@ -1,8 +1,7 @@
-//! Before a call reaches its service: is it one, who makes it.
+//! Before a call reaches its service: is it one, and who makes it.
 //!
-//! Enters: an HTTP request. Leaves: the same request, whose body is [`Guarded`], or its refusal.
-
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//! Enters: an HTTP request. Leaves: the same request, with its [`Sender`] and a [`Guarded`] body; or
+//! its refusal.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,8 +11,9 @@ use http::{StatusCode, header};
 use tonic::{Code, Status};
 
 use super::body::Guarded;
-use super::status::status;
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use super::sender::Sender;
+use crate::input::ingest::Ingest;
+use crate::input::listen::audit;
 use crate::input::listen::auth::Auth;
 
 /// Lets a call pass to its service.
@@ -27,7 +27,7 @@ pub(super) async fn guard(
     }
     let call = Call::of(request.uri().path());
     if call != Call::Health
-        && let Err(error) = auth.check(request.headers())
+        && let Err(error) = audit::admit(&auth, request.headers(), request.extensions())
     {
         return Status::unauthenticated(error.to_string()).into_http();
     }
@@ -35,22 +35,16 @@ pub(super) async fn guard(
         // An answer on the stream is a few bytes, which grow when they are compressed.
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let room = Room::default();
-    request.extensions_mut().insert(room.clone());
-    let guarded = |body| Guarded::new(body, call, ingest.clone(), room.clone());
-    let response = next.run(request.map(|body| Body::new(guarded(body)))).await;
+    let sender = Sender::new(ingest, request.extensions().clone());
+    request.extensions_mut().insert(sender.clone());
+    let guarded = |body| Body::new(Guarded::new(body, call, sender.clone()));
+    let response = next.run(request.map(guarded)).await;
     let code = response.headers().get(Status::GRPC_STATUS);
-    match code.map(|code| Code::from_bytes(code.as_bytes())) {
-        Some(code) if room.is_outgrown(code) => too_large(&ingest).into_http(),
-        _ => response,
+    let code = code.map(|code| Code::from_bytes(code.as_bytes()));
+    match code.and_then(|code| sender.outgrown(code)) {
+        Some(status) => status.into_http(),
+        None => response,
     }
-}
-
-/// The refusal of a message that is too large once it is inflated.
-pub(super) fn too_large(ingest: &Ingest) -> Status {
-    status(&Refusal::TooLarge {
-        limit: ingest.limits().request_bytes,
-    })
 }
 
 /// Other content types are no calls, and a web page could send them to a loopback address.
@@ -84,30 +78,5 @@ impl Call {
 
     pub(super) fn is_stream(self) -> bool {
         matches!(self, Call::Stream | Call::Reflection)
-    }
-}
-
-/// The room of the message that is read: from where its length is seen to where it is delivered. The
-/// next message begins only then.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Room(Arc<Mutex<Option<Reserved>>>);
-
-impl Room {
-    pub(super) fn put(&self, reserved: Reserved) {
-        *self.slot() = Some(reserved);
-    }
-
-    pub(super) fn take(&self) -> Option<Reserved> {
-        self.slot().take()
-    }
-
-    /// Whether a call ended so because its message, for which there was room, was larger than a
-    /// message may be once it was inflated. tonic says so in words of its own.
-    pub(super) fn is_outgrown(&self, code: Code) -> bool {
-        code == Code::ResourceExhausted && self.slot().is_some()
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<Reserved>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 
-use super::status::status;
+use super::status;
 use crate::input::ingest::{Ingest, Refusal};
 use crate::proto::v1::ingest_service_server;
 
@@ -74,7 +74,7 @@ impl Stream for Watch {
             if self.told == Some(serving)
                 && let Err(Refusal::Stopping) = &available
             {
-                return Poll::Ready(Some(Err(status(&Refusal::Stopping))));
+                return Poll::Ready(Some(Err(status::of(&Refusal::Stopping))));
             }
             let ingest = self.ingest.clone();
             self.changed = Box::pin(async move { ingest.changed(serving).await });

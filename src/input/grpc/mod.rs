@@ -11,6 +11,7 @@
 mod body;
 mod guard;
 mod health;
+mod sender;
 mod service;
 mod status;
 mod stream;
@@ -38,12 +39,11 @@ const QUESTION_BYTES: usize = 64 << 10;
 pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
     // A message is bounded as it arrives, by the guard, and once more after it was inflated.
     let limit = ingest.limits().request_bytes;
-    let service = Service::new(ingest.clone());
-    let events = IngestServiceServer::new(service.clone())
+    let events = IngestServiceServer::new(Service)
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
         .max_decoding_message_size(limit);
-    let logs = LogsServiceServer::new(service)
+    let logs = LogsServiceServer::new(Service)
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
         .max_decoding_message_size(limit);

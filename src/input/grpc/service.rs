@@ -2,9 +2,7 @@
 
 use std::future::Future;
 use std::io::Cursor;
-use std::sync::Arc;
 
-use http::Extensions;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -12,11 +10,10 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::guard::Room;
-use super::status::{cut, status};
+use super::sender::Sender;
+use super::status::cut;
 use super::stream::Answers;
-use crate::input::ingest::{self, Ingest, Refusal, Reserved};
-use crate::input::listen::Peer;
+use crate::input::ingest::{self, Refusal};
 use crate::input::otlp;
 use crate::pipeline::{self, Content, Report};
 use crate::proto::v1::ingest_service_server::IngestService;
@@ -28,16 +25,8 @@ use crate::proto::v1::{
 const WORTH_COMPRESSING: usize = 1024;
 
 /// Answers all calls that bring events.
-#[derive(Clone)]
-pub(super) struct Service {
-    ingest: Ingest,
-}
-
-impl Service {
-    pub(super) fn new(ingest: Ingest) -> Self {
-        Service { ingest }
-    }
-}
+#[derive(Clone, Copy)]
+pub(super) struct Service;
 
 #[tonic::async_trait]
 impl IngestService for Service {
@@ -45,21 +34,18 @@ impl IngestService for Service {
         &self,
         request: Request<IngestRequest>,
     ) -> Result<Response<IngestResponse>, Status> {
-        let sender = Sender::of(self.ingest.clone(), request.extensions());
+        let sender = Sender::of(&request)?;
         let request = request.into_inner();
         let sequence = request.sequence;
-        let delivered = sender.deliver(request).await;
-        let Delivered {
-            counts,
-            rejections,
-            uncertain,
-        } = delivered.map_err(|refusal| status(&refusal))?;
-        Ok(response(IngestResponse {
-            sequence,
-            counts,
-            rejections,
-            uncertain,
-        }))
+        match deliver(&sender, request).await {
+            Ok(delivered) => Ok(response(IngestResponse {
+                sequence,
+                counts: delivered.counts,
+                rejections: delivered.rejections,
+                uncertain: delivered.uncertain,
+            })),
+            Err(refusal) => Err(sender.refuse(&refusal)),
+        }
     }
 
     type IngestStreamStream = Answers;
@@ -68,7 +54,7 @@ impl IngestService for Service {
         &self,
         request: Request<Streaming<IngestStreamRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let sender = Sender::of(self.ingest.clone(), request.extensions());
+        let sender = Sender::of(&request)?;
         Ok(Response::new(Answers::new(sender, request.into_inner())))
     }
 }
@@ -79,17 +65,41 @@ impl LogsService for Service {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        let sender = Sender::of(self.ingest.clone(), request.extensions());
+        let sender = Sender::of(&request)?;
         let request = request.into_inner();
         let exported = async {
             let reserved = sender.room(request.encoded_len())?;
-            let name = format!("otlp:{}", sender.address);
+            let name = format!("otlp:{}", sender.address());
             otlp::export(&sender.ingest, name, request, reserved).await
         };
         match exported.await {
             Ok(answer) => Ok(response(answer)),
-            Err(refusal) => Err(status(&refusal)),
+            Err(refusal) => Err(sender.refuse(&refusal)),
         }
+    }
+}
+
+/// Delivers a message's events. Its room is taken now, the rest is done by the future.
+pub(super) fn deliver(
+    sender: &Sender,
+    request: IngestRequest,
+) -> impl Future<Output = Result<Delivered, Refusal>> + Send + use<> {
+    let reserved = sender.room(request.encoded_len());
+    let name = format!("grpc:{}#{}", sender.address(), request.sequence);
+    let ingest = sender.ingest.clone();
+    async move {
+        let reserved = reserved?;
+        if request.events.is_empty() {
+            return Ok(answer(pipeline::Counts::default(), Vec::new(), None));
+        }
+        let report = ingest.deliver(ingest::Request {
+            input: "grpc",
+            name,
+            source: Some(request.source).filter(|source| !source.is_empty()),
+            content: Content::Whole(Box::new(Cursor::new(request.events))),
+            reserved,
+        });
+        Ok(delivered(report.await?))
     }
 }
 
@@ -100,59 +110,6 @@ fn response<T: Message>(answer: T) -> Response<T> {
         response.disable_compression();
     }
     response
-}
-
-/// One call's sender.
-pub(super) struct Sender {
-    pub(super) ingest: Ingest,
-    pub(super) room: Room,
-    address: Arc<str>,
-}
-
-impl Sender {
-    fn of(ingest: Ingest, extensions: &Extensions) -> Self {
-        let peer = extensions.get::<Peer>();
-        Sender {
-            ingest,
-            room: extensions.get::<Room>().cloned().unwrap_or_default(),
-            address: peer.map_or_else(|| "unknown".into(), |peer| Arc::clone(&peer.address)),
-        }
-    }
-
-    /// Delivers a message's events. Its room is taken now, the rest is done by the future.
-    pub(super) fn deliver(
-        &self,
-        request: IngestRequest,
-    ) -> impl Future<Output = Result<Delivered, Refusal>> + Send + 'static {
-        let reserved = self.room(request.encoded_len());
-        let name = format!("grpc:{}#{}", self.address, request.sequence);
-        let ingest = self.ingest.clone();
-        async move {
-            let reserved = reserved?;
-            if request.events.is_empty() {
-                return Ok(answer(pipeline::Counts::default(), Vec::new(), None));
-            }
-            let report = ingest.deliver(ingest::Request {
-                input: "grpc",
-                name,
-                source: Some(request.source).filter(|source| !source.is_empty()),
-                content: Content::Whole(Box::new(Cursor::new(request.events))),
-                reserved,
-            });
-            Ok(delivered(report.await?))
-        }
-    }
-
-    /// The room for the message that was read last, which has so many bytes now.
-    fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        match self.room.take() {
-            Some(mut reserved) => {
-                self.ingest.resize(&mut reserved, bytes)?;
-                Ok(reserved)
-            }
-            None => self.ingest.try_reserve(bytes),
-        }
-    }
 }
 
 fn delivered(report: Report) -> Delivered {

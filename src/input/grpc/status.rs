@@ -11,7 +11,7 @@ use crate::proto::v1::Failure;
 const MESSAGE_CHARS: usize = 1000;
 
 /// The status of a call.
-pub(super) fn status(refusal: &Refusal) -> Status {
+pub(super) fn of(refusal: &Refusal) -> Status {
     let (code, message) = (code(refusal), message(refusal));
     match refusal.retry_after() {
         None => Status::new(code, message),

@@ -11,9 +11,8 @@ use tokio::task::JoinSet;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
-use super::guard::too_large;
-use super::service::Sender;
-use super::status::failure;
+use super::sender::Sender;
+use super::service::deliver;
 use crate::proto::v1::ingest_stream_response::Result as Answer;
 use crate::proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
 
@@ -47,15 +46,17 @@ impl Answers {
             events,
             source,
         } = request;
-        let delivery = self.sender.deliver(IngestRequest {
+        let request = IngestRequest {
             sequence,
             events,
             source,
-        });
+        };
+        let sender = self.sender.clone();
+        let delivery = deliver(&sender, request);
         self.under_way.spawn(async move {
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
-                Err(refusal) => Answer::Failure(failure(&refusal)),
+                Err(refusal) => Answer::Failure(sender.fail(&refusal)),
             };
             IngestStreamResponse {
                 sequence,
@@ -94,10 +95,8 @@ impl Stream for Answers {
             match ready!(Pin::new(requests).poll_next(cx)) {
                 Some(Ok(request)) => self.deliver(request),
                 Some(Err(fault)) => {
-                    self.fault = Some(match self.sender.room.is_outgrown(fault.code()) {
-                        true => too_large(&self.sender.ingest),
-                        false => fault,
-                    });
+                    let outgrown = self.sender.outgrown(fault.code());
+                    self.fault = Some(outgrown.unwrap_or(fault));
                     self.requests = None;
                 }
                 None => self.requests = None,
@@ -105,3 +104,6 @@ impl Stream for Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,16 +10,16 @@ use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter};
 use crate::pipeline::conversion::Conversion;
 
-const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
+pub(in crate::input) const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
 
-struct Bench {
-    ingest: Ingest,
-    health: watch::Sender<Health>,
-    stop: CancellationToken,
+pub(in crate::input) struct Bench {
+    pub(in crate::input) ingest: Ingest,
+    pub(in crate::input) health: watch::Sender<Health>,
+    pub(in crate::input) stop: CancellationToken,
 }
 
 /// An ingest whose events all go nowhere at once, and whose collector is as the test says.
-fn bench(limits: Limits) -> Bench {
+pub(in crate::input) fn bench(limits: Limits) -> Bench {
     let metrics = Arc::new(Metrics::default());
     let stop = CancellationToken::new();
     let settings = export::Settings {
@@ -200,6 +200,27 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     assert_eq!(waiting.as_mut().await.unwrap_err(), Refusal::Stopping);
     assert_eq!(ingest.try_reserve(0).unwrap_err(), Refusal::Stopping);
     drop(full);
+}
+
+#[tokio::test]
+async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
+    let limits = Limits {
+        request_bytes: 4 * BUDGET_UNIT,
+        in_flight_bytes: 4 * BUDGET_UNIT,
+        ..Limits::default()
+    };
+    let Bench { ingest, .. } = bench(limits);
+    let mut one = ingest.try_reserve(4 * BUDGET_UNIT).unwrap();
+    ingest.resize(&mut one, 10).unwrap();
+    let mut two = ingest.try_reserve(2 * BUDGET_UNIT).unwrap();
+    ingest.resize(&mut one, 2 * BUDGET_UNIT).unwrap();
+    let busy = Refusal::Busy {
+        limit: 4 * BUDGET_UNIT,
+    };
+    assert_eq!(ingest.try_reserve(0).unwrap_err(), busy);
+    assert_eq!(ingest.resize(&mut two, 3 * BUDGET_UNIT).unwrap_err(), busy);
+    drop((one, two));
+    assert!(ingest.try_reserve(4 * BUDGET_UNIT).is_ok());
 }
 
 #[tokio::test]

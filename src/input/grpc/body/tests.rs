@@ -1,0 +1,315 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::Extensions;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::sync::mpsc;
+use tonic::Code;
+use tonic::codegen::tokio_stream::StreamExt;
+use tonic::codegen::tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::*;
+use crate::input::ingest::tests::{Bench, bench};
+use crate::input::ingest::{Ingest, Limits};
+
+/// What room is counted in.
+const UNIT: usize = 4096;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A call whose bytes the test sends.
+struct Sending {
+    bytes: mpsc::UnboundedSender<Bytes>,
+    body: Guarded,
+    sender: Sender,
+}
+
+impl Sending {
+    fn new(call: Call, ingest: &Ingest) -> Self {
+        let (bytes, came) = mpsc::unbounded_channel();
+        let frames =
+            UnboundedReceiverStream::new(came).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+        let sender = Sender::new(ingest.clone(), Extensions::new());
+        let body = Body::new(StreamBody::new(frames));
+        Sending {
+            bytes,
+            body: Guarded::new(body, call, sender.clone()),
+            sender,
+        }
+    }
+
+    fn send(&self, bytes: impl Into<Vec<u8>>) {
+        self.bytes.send(Bytes::from(bytes.into())).unwrap();
+    }
+
+    fn end(&mut self) {
+        self.bytes = mpsc::unbounded_channel().0;
+    }
+
+    /// What is given on next; `None`: the end.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Status> {
+        match self.body.frame().await {
+            None => Ok(None),
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap().into())),
+            Some(Err(error)) => Err(Status::from_error(error)),
+        }
+    }
+
+    async fn given(&mut self) -> Vec<u8> {
+        self.next().await.unwrap().unwrap()
+    }
+
+    async fn fault(&mut self) -> Status {
+        self.next().await.unwrap_err()
+    }
+
+    /// Nothing is given on now.
+    async fn holds(&mut self) {
+        let given = tokio::select! {
+            biased;
+            given = self.next() => Some(given),
+            () = std::future::ready(()) => None,
+        };
+        assert!(given.is_none(), "{given:?}");
+    }
+}
+
+fn prefix(length: usize) -> Vec<u8> {
+    let mut prefix = vec![0];
+    prefix.extend(u32::try_from(length).unwrap().to_be_bytes());
+    prefix
+}
+
+fn compressed(length: usize) -> Vec<u8> {
+    let mut prefix = prefix(length);
+    prefix[0] = 1;
+    prefix
+}
+
+fn small() -> Limits {
+    Limits {
+        request_bytes: 8 * UNIT,
+        in_flight_bytes: 8 * UNIT,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn messages_are_given_on_apart_however_they_come() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    let mut sending = Sending::new(Call::Stream, &ingest);
+    let three = [
+        prefix(2),
+        b"ab".to_vec(),
+        prefix(0),
+        prefix(3),
+        b"cd".to_vec(),
+    ];
+    sending.send(three.concat());
+    for given in [&three[0], &three[1], &three[2], &three[3], &three[4]] {
+        assert_eq!(&sending.given().await, given);
+    }
+    for part in [&b"e"[..], &[0], &[0, 0, 0], &[1]] {
+        sending.send(part);
+    }
+    assert_eq!(sending.given().await, b"e");
+    assert_eq!(sending.given().await, prefix(1));
+    sending.send(*b"f");
+    assert_eq!(sending.given().await, b"f");
+    sending.end();
+    assert_eq!(sending.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_streams_message_waits_for_room_and_a_calls_is_refused() {
+    let Bench { ingest, .. } = bench(small());
+    let held = ingest.try_reserve(7 * UNIT).unwrap();
+    let mut stream = Sending::new(Call::Stream, &ingest);
+    stream.send([prefix(2 * UNIT), vec![b'a'; 10]].concat());
+    stream.holds().await;
+
+    let mut call = Sending::new(Call::Unary, &ingest);
+    call.send(prefix(2 * UNIT));
+    assert_eq!(call.fault().await.code(), Code::ResourceExhausted);
+
+    drop(held);
+    assert_eq!(stream.given().await, prefix(2 * UNIT));
+    assert_eq!(stream.given().await.len(), 10);
+    assert!(ingest.try_reserve(7 * UNIT).is_err(), "its room is taken");
+    drop(stream);
+    assert!(ingest.try_reserve(8 * UNIT).is_ok(), "and given back");
+}
+
+#[tokio::test]
+async fn what_asks_needs_no_room() {
+    let Bench { ingest, .. } = bench(small());
+    let _held = ingest.try_reserve(8 * UNIT).unwrap();
+    for call in [Call::Health, Call::Reflection] {
+        let mut sending = Sending::new(call, &ingest);
+        sending.send([prefix(1), b"a".to_vec()].concat());
+        assert_eq!(sending.given().await, prefix(1));
+        assert_eq!(sending.given().await, b"a");
+    }
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_refused_by_its_prefix() {
+    let Bench { ingest, .. } = bench(small());
+    for call in [Call::Unary, Call::Stream] {
+        for prefix in [prefix(8 * UNIT + 1), compressed(8 * UNIT + 1)] {
+            let mut sending = Sending::new(call, &ingest);
+            sending.send(prefix);
+            let fault = sending.fault().await;
+            assert_eq!(fault.code(), Code::ResourceExhausted);
+            assert!(fault.message().contains("ingest.limits.request_bytes"));
+            assert_eq!(fault.details(), b"", "again later is of no use");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_message_has_room_to_inflate_until_its_size_is_known() {
+    let Bench { ingest, .. } = bench(small());
+    let mut sending = Sending::new(Call::Stream, &ingest);
+    sending.send([compressed(UNIT / 4), vec![b'a'; UNIT / 4]].concat());
+    sending.given().await;
+    assert!(ingest.try_reserve(5 * UNIT).is_err());
+    let reserved = sending.sender.room(UNIT + 1).unwrap();
+    let others = ingest.try_reserve(6 * UNIT).unwrap();
+    drop(reserved);
+
+    assert_eq!(sending.given().await.len(), UNIT / 4);
+    sending.send(compressed(1));
+    sending.given().await;
+    let busy = sending.sender.room(2 * UNIT + 1).unwrap_err();
+    assert!(matches!(busy, Refusal::Busy { .. }));
+    drop(others);
+    assert!(ingest.try_reserve(8 * UNIT).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_has_begun_must_be_complete_in_time() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    let timeout = ingest.limits().body_timeout;
+    for call in [Call::Unary, Call::Stream] {
+        let mut sending = Sending::new(call, &ingest);
+        let begun = Instant::now();
+        for byte in prefix(1000) {
+            sending.holds().await;
+            tokio::time::advance(SECOND).await;
+            sending.send([byte]);
+        }
+        assert_eq!(sending.given().await.len(), PREFIX_BYTES);
+        while begun.elapsed() < timeout - SECOND {
+            sending.send(*b"a");
+            assert_eq!(sending.given().await, b"a");
+            tokio::time::advance(SECOND).await;
+        }
+        let fault = sending.fault().await;
+        assert_eq!(fault.code(), Code::DeadlineExceeded, "{call:?}");
+        assert!(fault.message().contains("ingest.limits.body_timeout"));
+        let waited = begun.elapsed();
+        // A stream's message begins with its first byte, a call's with the call.
+        let begun = if call == Call::Stream {
+            SECOND
+        } else {
+            Duration::ZERO
+        };
+        assert_eq!(waited, timeout + begun);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_must_begin_and_end_in_time() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    let message = [prefix(1), b"a".to_vec()].concat();
+    for sent in [vec![], message] {
+        let mut sending = Sending::new(Call::Unary, &ingest);
+        let begun = Instant::now();
+        sending.send(sent.clone());
+        if !sent.is_empty() {
+            sending.given().await;
+            sending.given().await;
+        }
+        assert_eq!(sending.fault().await.code(), Code::DeadlineExceeded);
+        assert_eq!(begun.elapsed(), ingest.limits().body_timeout);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_stream_may_stay() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    let mut sending = Sending::new(Call::Stream, &ingest);
+    let message = [prefix(1), b"a".to_vec()].concat();
+    for _ in 0..3 {
+        sending.holds().await;
+        tokio::time::advance(Duration::from_secs(86_400)).await;
+        sending.holds().await;
+        sending.send(message.clone());
+        assert_eq!(sending.given().await, prefix(1));
+        assert_eq!(sending.given().await, b"a");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_room_is_not_the_senders_fault() {
+    let Bench { ingest, .. } = bench(small());
+    let timeout = ingest.limits().body_timeout;
+    let held = ingest.try_reserve(8 * UNIT).unwrap();
+    let mut sending = Sending::new(Call::Stream, &ingest);
+    sending.send([0]);
+    sending.holds().await;
+    tokio::time::advance(timeout / 2).await;
+    sending.send([0, 0, 0, 1]);
+    sending.holds().await;
+    tokio::time::advance(timeout * 2).await;
+    drop(held);
+    let room = Instant::now();
+    assert_eq!(sending.given().await, prefix(1));
+    assert_eq!(sending.fault().await.code(), Code::DeadlineExceeded);
+    assert_eq!(room.elapsed(), timeout / 2, "what was left");
+}
+
+#[tokio::test]
+async fn a_call_that_breaks_off_or_goes_on_is_none() {
+    let Bench { ingest, .. } = bench(Limits::default());
+    for call in [Call::Unary, Call::Stream] {
+        for (sent, given) in [([prefix(2), b"a".to_vec()].concat(), 2), (vec![0, 0], 0)] {
+            let mut sending = Sending::new(call, &ingest);
+            sending.send(sent);
+            sending.end();
+            for _ in 0..given {
+                sending.given().await;
+            }
+            assert_eq!(sending.fault().await.code(), Code::Internal);
+        }
+    }
+    let mut sending = Sending::new(Call::Unary, &ingest);
+    sending.send([prefix(0), prefix(0)].concat());
+    assert_eq!(sending.given().await, prefix(0));
+    assert_eq!(sending.fault().await.code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn at_stop_a_stream_takes_no_more_and_a_question_is_answered() {
+    let Bench { ingest, stop, .. } = bench(Limits::default());
+    let message = [prefix(1), b"a".to_vec()].concat();
+    let [mut busy, mut half, mut idle] = [(); 3].map(|()| Sending::new(Call::Stream, &ingest));
+    busy.send(message.repeat(2));
+    busy.given().await;
+    busy.given().await;
+    half.send(prefix(1));
+    half.given().await;
+    idle.holds().await;
+    stop.cancel();
+    for stream in [&mut busy, &mut half, &mut idle] {
+        let fault = stream.fault().await;
+        assert_eq!(fault.code(), Code::Unavailable);
+        assert_ne!(fault.details(), b"", "there is a delay");
+    }
+    let mut call = Sending::new(Call::Unary, &ingest);
+    call.send(message.clone());
+    assert_eq!(call.fault().await.code(), Code::Unavailable);
+    let mut health = Sending::new(Call::Health, &ingest);
+    health.send(message);
+    assert_eq!(health.given().await, prefix(1));
+}

@@ -1,0 +1,90 @@
+//! Who makes a call, the room for what it brings, and how it is refused.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::Extensions;
+use tonic::{Code, Request, Status};
+
+use super::status;
+use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::listen::{Peer, audit};
+use crate::proto::v1::Failure;
+
+/// One call's sender: an extension of its request.
+#[derive(Clone)]
+pub(super) struct Sender {
+    pub(super) ingest: Ingest,
+    /// The room of the message that is read: from where its length is seen to where it is delivered.
+    /// The next message begins only then.
+    room: Arc<Mutex<Option<Reserved>>>,
+    /// What the listener knows of it.
+    known: Arc<Extensions>,
+}
+
+impl Sender {
+    pub(super) fn new(ingest: Ingest, known: Extensions) -> Self {
+        Sender {
+            ingest,
+            room: Arc::default(),
+            known: Arc::new(known),
+        }
+    }
+
+    /// Who makes this call.
+    pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let sender = request.extensions().get::<Sender>();
+        sender
+            .cloned()
+            .ok_or_else(|| Status::internal("this call was not let in"))
+    }
+
+    /// Its address.
+    pub(super) fn address(&self) -> &str {
+        let peer = self.known.get::<Peer>();
+        peer.map_or("unknown", |peer| &peer.address)
+    }
+
+    /// Keeps room for the message that comes now.
+    pub(super) fn keep(&self, reserved: Reserved) {
+        *self.slot() = Some(reserved);
+    }
+
+    /// The room of the message that was read last, which has so many bytes now.
+    ///
+    /// # Errors
+    /// It grew when it was inflated, and there is no room for that.
+    pub(super) fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
+        let kept = self.slot().take();
+        match kept {
+            Some(mut reserved) => {
+                self.ingest.resize(&mut reserved, bytes)?;
+                Ok(reserved)
+            }
+            None => self.ingest.try_reserve(bytes),
+        }
+    }
+
+    /// tonic's own refusal of a message, if it is one, in our words: a message for which there was
+    /// room as it arrived is larger than a message may be once it is inflated.
+    pub(super) fn outgrown(&self, code: Code) -> Option<Status> {
+        let unread = code == Code::ResourceExhausted && self.slot().is_some();
+        let limit = self.ingest.limits().request_bytes;
+        unread.then(|| self.refuse(&Refusal::TooLarge { limit }))
+    }
+
+    /// The end of a call that is refused.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Status {
+        audit::refused(&self.known, refusal);
+        status::of(refusal)
+    }
+
+    /// The answer to a message that is refused.
+    pub(super) fn fail(&self, refusal: &Refusal) -> Failure {
+        audit::refused(&self.known, refusal);
+        status::failure(refusal)
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Reserved>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
