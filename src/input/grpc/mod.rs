@@ -18,10 +18,13 @@ mod stream;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    self, LogsServiceServer,
+};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
-use tonic_health::pb::health_server::HealthServer;
+use tonic_health::pb::health_server::{self, HealthServer};
+use tonic_reflection::pb;
 use tonic_reflection::server::Builder as Reflection;
 
 use self::guard::guard;
@@ -30,7 +33,7 @@ use self::service::Service;
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
 use crate::proto;
-use crate::proto::v1::ingest_service_server::IngestServiceServer;
+use crate::proto::v1::ingest_service_server::{self, IngestServiceServer};
 
 /// Bytes of what asks about health or services.
 const QUESTION_BYTES: usize = 64 << 10;
@@ -47,13 +50,15 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
         .max_decoding_message_size(limit);
-    let reflection = || {
-        Reflection::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let v1 = reflection().build_v1().expect("whole descriptors");
-    let v1alpha = reflection().build_v1alpha().expect("whole descriptors");
+    let v1 = reflection()
+        .with_service_name(pb::v1::server_reflection_server::SERVICE_NAME)
+        .build_v1();
+    let v1alpha = reflection()
+        .with_service_name(pb::v1alpha::server_reflection_server::SERVICE_NAME)
+        .build_v1alpha();
+    let (v1, v1alpha) = v1
+        .and_then(|v1| Ok((v1, v1alpha?)))
+        .expect("whole descriptors");
     Routes::new(events)
         .add_service(logs)
         .add_service(
@@ -64,4 +69,15 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .add_service(v1alpha.max_decoding_message_size(QUESTION_BYTES))
         .into_axum_router()
         .layer(from_fn_with_state((ingest.clone(), auth.clone()), guard))
+}
+
+/// What is served, described.
+fn reflection() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(opentelemetry_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(ingest_service_server::SERVICE_NAME)
+        .with_service_name(logs_service_server::SERVICE_NAME)
+        .with_service_name(health_server::SERVICE_NAME)
 }

@@ -1,30 +1,25 @@
 //! The gRPC services over a real pipeline, in this process.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::convert::Options;
 use qtrail::envelope;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::export::{Destination, Exporter, Health, Protocol, Settings};
 use qtrail::input::grpc;
-use qtrail::input::ingest::{Ingest, Limits};
-use qtrail::input::listen::Peer;
+use qtrail::input::ingest::{self, Ingest, Limits, Listen};
+use qtrail::input::listen::Listener;
 use qtrail::input::listen::auth::Auth;
 use qtrail::pipeline::Pipeline;
 use qtrail::pipeline::conversion::Conversion;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use qtrail::telemetry::metrics::Metrics;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
@@ -32,16 +27,17 @@ use crate::support::collector::Collector;
 
 /// What a test awaits comes within this time, or the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// What senders are called.
-pub const PEER: &str = "192.0.2.7:50000";
 
 pub struct Bench {
-    pub address: SocketAddr,
+    /// Host and port.
+    pub address: String,
     pub ingest: Ingest,
     pub metrics: Arc<Metrics>,
     /// How the collector is, where there is none.
     pub health: watch::Sender<Health>,
     pub stop: CancellationToken,
+    /// Done when all connections have ended.
+    pub served: JoinHandle<()>,
     letters: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -97,23 +93,43 @@ impl Bench {
         );
         let (health, seen) = watch::channel(Health::Up);
         let seen = if discards { seen } else { exporter.health() };
-        let ingest = Ingest::new(pipeline, seen, limits, Arc::clone(&metrics), stop.clone());
+        let ingest = Ingest::new(
+            pipeline,
+            seen,
+            limits.clone(),
+            Arc::clone(&metrics),
+            stop.clone(),
+        );
         let router = grpc::router(&ingest, &Auth::open(tokens).unwrap());
+        let settings = ingest::Settings {
+            limits,
+            ..ingest::Settings::default()
+        };
+        let listen = Listen::Tcp(([127, 0, 0, 1], 0).into());
+        let counts = Arc::clone(&metrics);
+        let listener = Listener::bind("ingest.grpc.listen", &listen, &settings, counts).await;
+        let listener = listener.unwrap();
+        let address = listener.address();
+        let served = tokio::spawn(listener.serve(router, stop.clone()));
         Bench {
-            address: serve(router).await,
+            address,
             ingest,
             metrics,
             health,
             stop,
+            served,
             letters,
             _folder: folder,
         }
     }
 
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
+    }
+
     /// A connection of its own.
     pub async fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
-        endpoint.connect().await.unwrap()
+        self.endpoint().connect().await.unwrap()
     }
 
     pub async fn client(&self) -> IngestServiceClient<Channel> {
@@ -126,26 +142,4 @@ impl Bench {
         let lines = text.lines().map(serde_json::from_str);
         lines.collect::<Result<_, _>>().unwrap()
     }
-}
-
-async fn serve(router: axum::Router) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let peer = Peer {
-        address: PEER.into(),
-        certificate: None,
-    };
-    let router = TowerToHyperService::new(router.layer(Extension(peer)));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let router = router.clone();
-            tokio::spawn(async move {
-                let mut server = auto::Builder::new(TokioExecutor::new()).http2_only();
-                server.http2().timer(TokioTimer::new());
-                // A client that goes away is nothing to complain about.
-                let _ = server.serve_connection(TokioIo::new(stream), router).await;
-            });
-        }
-    });
-    address
 }
