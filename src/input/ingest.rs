@@ -227,14 +227,17 @@ impl Ingest {
     /// flow control.
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`], [`Refusal::Stopping`].
+    /// [`Refusal::TooLarge`], [`Refusal::Stopping`]; [`Refusal::Away`] where there is no room, and
+    /// will not be before the collector is back.
     pub async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
         self.fits(bytes)?;
         tokio::select! {
+            biased;
             permit = Arc::clone(&self.budget).acquire_many_owned(units(bytes)) => {
                 permit.map(Reserved).map_err(|_| Refusal::Stopping)
             }
             () = self.stop.cancelled() => Err(Refusal::Stopping),
+            refusal = self.sent_away() => Err(refusal),
         }
     }
 

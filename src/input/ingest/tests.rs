@@ -202,6 +202,23 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     drop(full);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_is_sent_away_with_the_collector() {
+    let limits = Limits {
+        request_bytes: BUDGET_UNIT,
+        in_flight_bytes: BUDGET_UNIT,
+        ..Limits::default()
+    };
+    let Bench { ingest, health, .. } = bench(limits);
+    health.send_replace(down());
+    let held = ingest.reserve(1).await.unwrap();
+    let mut waiting = std::pin::pin!(ingest.reserve(1));
+    unanswered(waiting.as_mut()).await;
+    assert_eq!(waiting.await.unwrap_err(), sent_away());
+    drop(held);
+    assert!(ingest.reserve(1).await.is_ok());
+}
+
 #[tokio::test]
 async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
     let limits = Limits {

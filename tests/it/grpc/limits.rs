@@ -190,7 +190,10 @@ async fn who_does_not_read_answers_is_not_read_and_harms_nobody() {
     let (messages, sent) = mpsc::channel(1);
     let sending = tokio::spawn(async move {
         for sequence in 0..SENT {
-            messages.send(message(sequence, event("one"))).await.unwrap();
+            messages
+                .send(message(sequence, event("one")))
+                .await
+                .unwrap();
         }
     });
     let mut deaf = IngestServiceClient::new(channel);
