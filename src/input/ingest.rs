@@ -410,4 +410,4 @@ fn away(health: &Health) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::input) mod tests;

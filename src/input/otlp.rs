@@ -13,6 +13,8 @@
 //! stand for two hundred of a tree.
 
 mod json;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod value;
 mod wire;
@@ -127,7 +129,7 @@ fn answer(mut report: Report, records: u64) -> ExportLogsServiceResponse {
     if let Some((rejected, of)) = report.uncertain {
         let _ = write!(
             message,
-            ", {of} of them because the collector refused {rejected} without saying which"
+            ", {rejected} of them, out of {of}, by the collector without saying which"
         );
     }
     report.refused.sort_by_key(|(number, _)| *number);

@@ -34,8 +34,6 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-/// What every event holds, also where it stands in a text of its own.
-const EVENT_VERSION: &[u8] = b"eventVersion";
 
 /// What was read since the step before.
 pub(super) struct Step {
@@ -203,7 +201,7 @@ impl Reader {
             }
             self.text = Some(Current {
                 number: text.number,
-                ours: memmem::find(&text.bytes, EVENT_VERSION).is_some(),
+                ours: looks_ours(&text.bytes),
                 foreign: false,
             });
             match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
@@ -450,6 +448,12 @@ fn origin(unit: &Origin, source: Option<&str>) -> Origin {
             observed: observed_time(source, None),
         },
     }
+}
+
+/// Whether a text may be CloudTrail's, broken or not. Every event says its version, also where it
+/// stands in a text of its own; and who compresses a log line sends a file.
+fn looks_ours(text: &[u8]) -> bool {
+    memmem::find(text, b"eventVersion").is_some() || text.starts_with(&[0x1f, 0x8b])
 }
 
 /// Whether a text that does not look like CloudTrail's, and is refused so, is none of CloudTrail's.

@@ -25,9 +25,6 @@ use crate::pipeline::Content;
 
 const VERSION: HeaderName = HeaderName::from_static("x-amz-firehose-protocol-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-firehose-request-id");
-const ACCESS_KEY: HeaderName = HeaderName::from_static("x-amz-firehose-access-key");
-/// Where the other endpoints look for such a key.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Characters of an error message at most.
 const MESSAGE_CHARS: usize = 8192;
 /// Bytes of a body in which its request id is looked for.
@@ -66,7 +63,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        self.admit(head, &with_api_key(head.headers.clone()))?;
+        self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -86,14 +83,6 @@ impl Service {
         self.ingest.deliver(request).await?;
         Ok(())
     }
-}
-
-/// The headers, with the access key where other senders put theirs.
-fn with_api_key(mut headers: HeaderMap) -> HeaderMap {
-    if let Some(key) = headers.remove(ACCESS_KEY) {
-        headers.insert(API_KEY, key);
-    }
-    headers
 }
 
 /// Whether these are the headers of a request that is understood.

@@ -18,7 +18,7 @@ mod logs;
 
 use axum::Router;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::post;
 
@@ -62,9 +62,9 @@ async fn nothing(uri: Uri) -> Response {
 }
 
 impl Service {
-    /// Lets a sender in, or not, and has it logged. `headers` hold its token.
-    fn admit(&self, head: &Parts, headers: &HeaderMap) -> Result<(), Problem> {
-        audit::admit(&self.auth, headers, &head.extensions)?;
+    /// Lets a sender in, or not, and has it logged.
+    fn admit(&self, head: &Parts) -> Result<(), Problem> {
+        audit::admit(&self.auth, &head.headers, &head.extensions)?;
         Ok(())
     }
 }

@@ -12,14 +12,14 @@ use crate::pipeline::conversion::Conversion;
 
 const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
 
-struct Bench {
-    ingest: Ingest,
+pub(in crate::input) struct Bench {
+    pub(in crate::input) ingest: Ingest,
     health: watch::Sender<Health>,
     stop: CancellationToken,
 }
 
 /// An ingest whose events all go nowhere at once, and whose collector is as the test says.
-fn bench(limits: Limits) -> Bench {
+pub(in crate::input) fn bench(limits: Limits) -> Bench {
     let metrics = Arc::new(Metrics::default());
     let stop = CancellationToken::new();
     let settings = export::Settings {
