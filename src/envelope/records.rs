@@ -121,6 +121,16 @@ impl<R: Read> Records<R> {
         self.unit.read_bytes()
     }
 
+    /// The same, with all that was inflated inside.
+    pub fn spent_bytes(&self) -> u64 {
+        self.inflated_bytes() + self.inner_spent()
+    }
+
+    fn inner_spent(&self) -> u64 {
+        let open: u64 = self.inner.iter().map(Walk::read_bytes).sum();
+        self.inner_bytes + open
+    }
+
     /// Bytes of memory that the windows take.
     #[doc(hidden)]
     pub fn window_bytes(&self) -> usize {
@@ -248,11 +258,10 @@ impl<R: Read> Records<R> {
     }
 
     fn descend(&mut self, text: Vec<u8>) {
-        let spent: u64 = self.inner.iter().map(Walk::read_bytes).sum();
         let left = self
             .limits
             .inflated_bytes
-            .saturating_sub(self.inner_bytes + spent);
+            .saturating_sub(self.inner_spent());
         let first = text.len().min(FIRST_BYTES);
         self.inner.push(Walk::new(
             Cursor::new(text),

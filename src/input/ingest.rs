@@ -129,6 +129,15 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// The request takes more memory, decoded, than all requests may together.
+    #[error(
+        "takes more than {limit} bytes of memory, decoded (ingest.limits.in_flight_bytes raises \
+         it): send less at once"
+    )]
+    DecodedTooLarge {
+        /// The limit.
+        limit: usize,
+    },
     /// The request did not arrive in time.
     #[error("did not arrive within {} s (ingest.limits.body_timeout)", .limit.as_secs_f64())]
     TooSlow {
@@ -148,6 +157,7 @@ impl Refusal {
             Refusal::Busy { .. } | Refusal::Stopping => Some(RETRY_AFTER),
             Refusal::TooLarge { .. }
             | Refusal::InflatedTooLarge { .. }
+            | Refusal::DecodedTooLarge { .. }
             | Refusal::TooSlow { .. } => None,
         }
     }
@@ -259,11 +269,6 @@ impl Ingest {
             limit: self.limits.in_flight_bytes,
         })?);
         Ok(())
-    }
-
-    /// Counts a request that was turned away.
-    pub fn count_refused(&self) {
-        self.metrics.ingest_refused.add(1);
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {

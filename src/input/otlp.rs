@@ -2,43 +2,91 @@
 //!
 //! Enters: an export request, from gRPC or HTTP. Leaves: OTLP's answer, once every event in it has
 //! settled. What must hold: a log record counts as rejected only where the answer says so; what is
-//! none of CloudTrail's is told, and costs its neighbours nothing.
+//! none of CloudTrail's is told, and costs its neighbours nothing; what a request is decoded into
+//! takes no more memory than there is room for.
 //!
 //! An event is in a log record's body: as text (one record, or a whole file), as bytes, or as a map.
 //! Where the record or its resource names the file that it came from, that name tells when the event
 //! was delivered, as with files.
+//!
+//! A request is read as it stands, with no tree of messages in between: two bytes of protobuf can
+//! stand for two hundred of a tree.
 
 mod json;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod value;
+mod wire;
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use prost::Message;
 
 use super::ingest::{Ingest, Refusal, Request, Reserved};
 use crate::pipeline::{Content, Report, Text};
+use texts::Texts;
 
-/// Attributes that name a file or an object, the best first.
-const SOURCES: [&str; 3] = ["log.file.path", "log.file.name", "aws.s3.key"];
 /// Refused log records that an answer names.
 const NAMED: usize = 5;
+
+/// How a request is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Protobuf.
+    Protobuf,
+    /// Protobuf's JSON, as OTLP has it.
+    Json,
+}
+
+/// Why a request was not acknowledged.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is no export request.
+    #[error("not an OTLP export request: {0}")]
+    Malformed(String),
+    /// As for any request.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
 
 /// Delivers the events in a request's log records; the answer, once all of them have settled.
 ///
 /// # Errors
-/// As [`Ingest::deliver`].
+/// As [`Ingest::deliver`], and [`Refusal::DecodedTooLarge`].
 pub async fn export(
     ingest: &Ingest,
     name: String,
     request: ExportLogsServiceRequest,
     reserved: Reserved,
 ) -> Result<ExportLogsServiceResponse, Refusal> {
-    let texts = texts(request);
+    let request = Bytes::from(request.encode_to_vec());
+    match export_encoded(ingest, name, Form::Protobuf, request, reserved).await {
+        Ok(answer) => Ok(answer),
+        Err(Error::Refused(refusal)) => Err(refusal),
+        // What was just encoded can be read. Should it not, it is not acknowledged.
+        Err(Error::Malformed(_)) => Err(Refusal::Stopping),
+    }
+}
+
+/// The same for a request as it arrived, inflated; `reserved` is room for its bytes.
+///
+/// # Errors
+/// [`Error`].
+pub async fn export_encoded(
+    ingest: &Ingest,
+    name: String,
+    form: Form,
+    request: Bytes,
+    reserved: Reserved,
+) -> Result<ExportLogsServiceResponse, Error> {
+    let texts = Texts::new(ingest.clone(), reserved, request.len());
+    let decoding = tokio::task::spawn_blocking(move || decode(form, &request, texts));
+    let (texts, reserved) = decoding.await.map_err(|_| Refusal::Stopping)??;
     let records = texts.len() as u64;
     let request = Request {
         input: "otlp",
@@ -51,47 +99,18 @@ pub async fn export(
     Ok(answer(report, records))
 }
 
-/// The bodies of all log records.
-fn texts(request: ExportLogsServiceRequest) -> Vec<Text> {
-    let mut texts = Vec::new();
-    for logs in request.resource_logs {
-        let resource = logs.resource.map(|resource| resource.attributes);
-        let shared = source(&resource.unwrap_or_default()).map(Arc::from);
-        for record in logs
-            .scope_logs
-            .into_iter()
-            .flat_map(|logs| logs.log_records)
-        {
-            let own = source(&record.attributes).map(Arc::from);
-            texts.push(Text {
-                number: texts.len() as u64,
-                source: own.or_else(|| shared.clone()),
-                bytes: record.body.map(text).unwrap_or_default(),
-            });
-        }
+/// The bodies of all log records, and the room that they take.
+fn decode(form: Form, request: &Bytes, mut texts: Texts) -> Result<(Vec<Text>, Reserved), Error> {
+    match form {
+        Form::Protobuf => wire::read(request, &mut texts)?,
+        Form::Json => json::read(request, &mut texts)?,
     }
-    // Neighbours of one source are converted together.
-    texts.sort_by(|a, b| a.source.cmp(&b.source));
-    texts
+    Ok(texts.finish()?)
 }
 
-fn source(attributes: &[KeyValue]) -> Option<&str> {
-    SOURCES.iter().find_map(|key| {
-        let found = attributes.iter().find(|attribute| attribute.key == *key)?;
-        match found.value.as_ref()?.value.as_ref()? {
-            Value::StringValue(name) if !name.is_empty() => Some(name.as_str()),
-            _ => None,
-        }
-    })
-}
-
-/// A body as the bytes of a text.
-fn text(body: AnyValue) -> Bytes {
-    match body.value {
-        None => Bytes::new(),
-        Some(Value::StringValue(text)) => text.into(),
-        Some(Value::BytesValue(bytes)) => bytes.into(),
-        Some(value) => json::text(&value).into(),
+impl From<value::Malformed> for Error {
+    fn from(malformed: value::Malformed) -> Self {
+        Error::Malformed(malformed.0.to_owned())
     }
 }
 
@@ -102,23 +121,21 @@ fn answer(mut report: Report, records: u64) -> ExportLogsServiceResponse {
         return ExportLogsServiceResponse::default();
     }
     let mut message = format!(
-        "{} of {records} log records are none of CloudTrail's; {} events were refused, and are in \
-         qtrail's dead letters",
+        "{} of {records} log records hold nothing of CloudTrail's; {} events were refused, and are \
+         kept in qtrail's dead letters",
         counts.foreign, counts.dead_lettered
     );
+    // Writing to a string cannot fail.
     if let Some((rejected, of)) = report.uncertain {
         let _ = write!(
             message,
-            "; of {of} of these events the collector refused {rejected} without saying which"
+            ", {rejected} of them, out of {of}, by the collector without saying which"
         );
     }
     report.refused.sort_by_key(|(number, _)| *number);
     for (number, reason) in report.refused.iter().take(NAMED) {
-        let _ = write!(
-            message,
-            "; log record {number}: {}: {reason}",
-            reason.kind()
-        );
+        let kind = reason.kind();
+        let _ = write!(message, "; log record {number}: {kind}: {reason}");
     }
     ExportLogsServiceResponse {
         partial_success: Some(ExportLogsPartialSuccess {

@@ -200,7 +200,7 @@ fn value(out: &mut Vec<u8>, kind: Kind, wire: &mut &[u8]) -> Option<()> {
 }
 
 /// Writes a JSON string, the same as `serde_json` does, several times as fast.
-pub(super) fn string(out: &mut Vec<u8>, string: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, string: &str) {
     let bytes = string.as_bytes();
     let mut at = 0;
     out.push(b'"');
@@ -222,7 +222,7 @@ pub(super) fn string(out: &mut Vec<u8>, string: &str) {
 }
 
 /// Writes a number as JSON; what JSON has no number for by the name that protobuf gives it.
-pub(super) fn double(out: &mut Vec<u8>, number: f64) {
+pub(crate) fn double(out: &mut Vec<u8>, number: f64) {
     if number.is_finite() {
         let _ = serde_json::to_writer(out, &number);
     } else if number.is_nan() {
@@ -251,7 +251,8 @@ fn quoted(out: &mut Vec<u8>, value: impl Display) {
     out.push(b'"');
 }
 
-fn varint(wire: &mut &[u8]) -> Option<u64> {
+/// Takes a number off the front. `None`: it does not end.
+pub(crate) fn varint(wire: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = wire.split_first()?;
@@ -264,14 +265,16 @@ fn varint(wire: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
+/// Takes a length and as many bytes off the front. `None`: there are not so many.
+pub(crate) fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
     let length = usize::try_from(varint(wire)?).ok()?;
     let (content, rest) = wire.split_at_checked(length)?;
     *wire = rest;
     Some(content)
 }
 
-fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
+/// Takes so many bytes off the front. `None`: there are not so many.
+pub(crate) fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
     let (fixed, rest) = wire.split_first_chunk::<N>()?;
     *wire = rest;
     Some(*fixed)

@@ -7,7 +7,7 @@
 
 mod encoder;
 mod flat;
-mod json;
+pub(crate) mod json;
 mod log;
 mod payload;
 mod resource;

@@ -7,6 +7,7 @@
 use std::io::Read;
 
 use bytes::Buf;
+use memchr::memmem;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
@@ -33,8 +34,6 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-/// What every event holds, also where it stands in a text of its own.
-const EVENT_VERSION: &[u8] = b"eventVersion";
 
 /// What was read since the step before.
 pub(super) struct Step {
@@ -99,6 +98,8 @@ pub(super) fn spawn(
             text: None,
             originals: Originals::default(),
             inflated_before: 0,
+            inflated_limit: limits.inflated_bytes,
+            too_large: false,
             sent_bytes: 0,
             handle,
             steps,
@@ -128,6 +129,10 @@ struct Reader {
     counts: Counts,
     /// Inflated bytes of the texts before.
     inflated_before: u64,
+    /// The unit inflates to more than this.
+    inflated_limit: u64,
+    /// It does.
+    too_large: bool,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
 }
@@ -135,7 +140,7 @@ struct Reader {
 /// What is known of the text that is read.
 struct Current {
     number: u64,
-    /// It looks like CloudTrail's, broken or not.
+    /// It looks like CloudTrail's, broken or not, or holds a record.
     ours: bool,
     /// It was found to be none of CloudTrail's.
     foreign: bool,
@@ -144,7 +149,11 @@ struct Current {
 /// How far the reading of one thing has come.
 #[derive(Default)]
 struct Reached {
+    /// Inflated bytes.
     inflated: u64,
+    /// The same, with all that was inflated inside.
+    spent: u64,
+    /// Where a follower resumes.
     offset: u64,
 }
 
@@ -152,6 +161,7 @@ impl Reached {
     fn of<R: Read>(records: &Records<R>) -> Self {
         Reached {
             inflated: records.inflated_bytes(),
+            spent: records.spent_bytes(),
             offset: records.resume_offset(),
         }
     }
@@ -174,11 +184,12 @@ impl Reader {
         }
     }
 
+    /// Their limit is that of the unit: what one has inflated, the next ones cannot.
     fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> Tail {
         let mut tail = Tail::default();
         let unit = self.origin.clone();
         let mut source = None;
-        let mut limits = limits.clone();
+        let mut left = limits.clone();
         for text in texts {
             if text.source != source {
                 // A chunk has one origin.
@@ -190,15 +201,18 @@ impl Reader {
             }
             self.text = Some(Current {
                 number: text.number,
-                ours: memchr::memmem::find(&text.bytes, EVENT_VERSION).is_some(),
+                ours: looks_ours(&text.bytes),
                 foreign: false,
             });
-            match self.read(text.bytes.reader(), Truncation::Reject, &limits, &mut tail) {
+            match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
                 Ok(reached) => {
                     self.inflated_before += reached.inflated;
-                    limits.inflated_bytes -= reached.inflated;
+                    left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);
                 }
                 Err(Abandoned) => return tail.abandoned(),
+            }
+            if self.too_large {
+                break;
             }
         }
         self.end(Reached::default(), tail)
@@ -270,6 +284,9 @@ impl Reader {
     fn record(&mut self, bytes: &[u8], position: Position) {
         let position = self.place(position);
         self.counts.read += 1;
+        if let Some(text) = &mut self.text {
+            text.ours = true;
+        }
         let verdict = self.pipeline.conversion.record(
             bytes,
             position,
@@ -292,19 +309,28 @@ impl Reader {
 
     /// A reject of the envelope's.
     fn reject(&mut self, mut reject: Reject) {
-        if let Some(text) = &mut self.text
-            && is_foreign(&reject.reason, text.ours)
-        {
-            if !std::mem::replace(&mut text.foreign, true) {
-                self.counts.foreign += 1;
-                self.foreign.push((text.number, reject.reason));
-            }
-            return;
+        if let Reason::InflatedTooLarge { limit } = &mut reject.reason {
+            // A text was given what is left of it.
+            *limit = self.inflated_limit;
+            self.too_large = true;
+        }
+        if self.text.as_ref().is_some_and(|text| !text.ours) && is_foreign(&reject.reason) {
+            return self.tell_foreign(reject.reason);
         }
         self.counts.read += 1;
         reject.position = self.place(reject.position);
         reject.reason = at(reject.reason, self.base);
         self.refuse(reject);
+    }
+
+    /// The text that is read is none of CloudTrail's; told once.
+    fn tell_foreign(&mut self, reason: Reason) {
+        if let Some(text) = &mut self.text
+            && !std::mem::replace(&mut text.foreign, true)
+        {
+            self.counts.foreign += 1;
+            self.foreign.push((text.number, reason));
+        }
     }
 
     fn refuse(&mut self, reject: Reject) {
@@ -324,6 +350,10 @@ impl Reader {
     }
 
     fn skip(&mut self, skipped: Skipped) {
+        if skipped == Skipped::Empty && self.text.is_some() {
+            let detail = "an empty text".to_owned();
+            return self.tell_foreign(Reason::NotCloudTrail { detail });
+        }
         self.counts.skipped += 1;
         self.pipeline.metrics.skipped.add(1);
         if skipped == Skipped::Empty {
@@ -420,8 +450,20 @@ fn origin(unit: &Origin, source: Option<&str>) -> Origin {
     }
 }
 
-/// Whether a text that is refused so is none of CloudTrail's.
-fn is_foreign(reason: &Reason, ours: bool) -> bool {
-    matches!(reason, Reason::NotCloudTrail { .. })
-        || !ours && matches!(reason, Reason::NotJson { .. } | Reason::Truncated { .. })
+/// Whether a text may be CloudTrail's, broken or not. Every event says its version, also where it
+/// stands in a text of its own; and who compresses a log line sends a file.
+fn looks_ours(text: &[u8]) -> bool {
+    memmem::find(text, b"eventVersion").is_some() || text.starts_with(&[0x1f, 0x8b])
+}
+
+/// Whether a text that does not look like CloudTrail's, and is refused so, is none of CloudTrail's.
+fn is_foreign(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotCloudTrail { .. }
+            | Reason::NotJson { .. }
+            | Reason::Truncated { .. }
+            | Reason::EventTooLarge { .. }
+            | Reason::TooDeep { .. }
+    )
 }

@@ -9,13 +9,15 @@ use qtrail::ack::{Origin, Outcome};
 use qtrail::convert::Options;
 use qtrail::envelope::Limits;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::export::{Destination, Exporter, Settings};
+use qtrail::export::{Destination, Exporter, Protocol, Settings};
 use qtrail::pipeline::conversion::Conversion;
-use qtrail::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use qtrail::pipeline::{Content, Counts, Pipeline, Report, Text, Truncation, Unit};
+use qtrail::reject::Reason;
 use qtrail::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::program::{event, log_file};
+use crate::support::collector::Collector;
+use crate::support::program::{event, gzip, log_file};
 
 struct Flow {
     pipeline: Pipeline,
@@ -78,6 +80,28 @@ fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
         truncation,
         inflated_bytes: None,
     }
+}
+
+/// A unit of texts, numbered from 100.
+fn texts(texts: impl IntoIterator<Item = Vec<u8>>) -> Unit {
+    let text = |(number, bytes): (u64, Vec<u8>)| Text {
+        number,
+        source: None,
+        bytes: bytes.into(),
+    };
+    Unit {
+        content: Content::Texts((100..).zip(texts).map(text).collect()),
+        base: 0,
+        ..unit(io::empty(), Truncation::Reject)
+    }
+}
+
+/// The refused records by number and kind of reason.
+fn refused(report: &Report) -> Vec<(u64, &'static str)> {
+    let kind = |(number, reason): &(u64, Reason)| (*number, reason.kind());
+    let mut refused: Vec<_> = report.refused.iter().map(kind).collect();
+    refused.sort_unstable();
+    refused
 }
 
 fn balanced(flow: &Flow, report: &Report) {
@@ -210,4 +234,183 @@ async fn what_is_aborted_is_abandoned_and_never_delivered() {
     let (report, ()) = tokio::join!(delivery, stop);
     assert_eq!(report.outcome, Outcome::Abandoned);
     assert_eq!(report.settled_offset, 1000);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_text_is_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    let settings = dead_letter::Settings::new(path.clone());
+    let letters = DeadLetters::open(settings, CancellationToken::new()).unwrap();
+    let flow = flow(Destination::Discard, letters, 1 << 20);
+    let cut = event("cut").replace("Management", "\u{1f980}");
+    let report = flow
+        .pipeline
+        .deliver(texts([
+            event("100").into_bytes(),
+            // Records that are broken, and kept.
+            cut.as_bytes()[..cut.len() - 30].to_vec(),
+            event("102").replace(":", ";").into_bytes(),
+            event("103")
+                .replace("2024-04-10T14:07:55Z", "soon")
+                .into_bytes(),
+            gzip(event("104"))[..100].to_vec(),
+            // What is none of CloudTrail's.
+            b"GET /index.html 200".to_vec(),
+            br#"{"level":"info"}"#.to_vec(),
+            br#"{"level":"in"#.to_vec(),
+            Vec::new(),
+            b" \n".to_vec(),
+            format!("{}{}", "[".repeat(300), "]".repeat(300)).into_bytes(),
+            event("111").into_bytes(),
+        ]))
+        .await;
+    assert_eq!(report.outcome, Outcome::Delivered);
+    assert_eq!(
+        refused(&report),
+        [
+            (101, "truncated"),
+            (102, "not_json"),
+            (103, "bad_time"),
+            (104, "truncated"),
+            (105, "not_json"),
+            (106, "not_cloudtrail"),
+            (107, "truncated"),
+            (108, "not_cloudtrail"),
+            (109, "not_cloudtrail"),
+            (110, "too_deep"),
+        ]
+    );
+    let expected = Counts {
+        read: 6,
+        exported: 2,
+        dead_lettered: 4,
+        foreign: 6,
+        bytes: report.counts.bytes,
+        ..Counts::default()
+    };
+    assert_eq!(report.counts, expected);
+    balanced(&flow, &report);
+    let letters = std::fs::read_to_string(path).unwrap();
+    let index =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["index"].clone();
+    let mut kept: Vec<_> = letters.lines().map(|line| index(line).as_u64()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [101, 102, 103, 104].map(Some));
+}
+
+#[tokio::test]
+async fn a_text_may_hold_many_records_or_something_known_that_holds_none() {
+    let flow = discarding();
+    let lines = format!("{}\n{{\"level\":\"info\"}}\n{}\n", event("a"), event("b"));
+    let notice = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
+    let digest = r#"{"digestEndTime":"2024-04-10T14:07:55Z","logFiles":[]}"#;
+    let report = flow
+        .pipeline
+        .deliver(texts([
+            log_file(&[event("c"), event("d")]),
+            gzip(log_file(&[event("e")])),
+            lines.into_bytes(),
+            notice.into(),
+            digest.into(),
+        ]))
+        .await;
+    let counts = report.counts;
+    assert_eq!((counts.exported, counts.skipped, counts.foreign), (5, 2, 0));
+    // A stranger among records is kept as theirs.
+    assert_eq!(refused(&report), [(102, "not_cloudtrail")]);
+    assert_eq!(counts.dead_lettered, 1);
+    balanced(&flow, &report);
+}
+
+#[tokio::test]
+async fn texts_share_the_limit_on_inflated_bytes() {
+    let bomb = || gzip(format!("{}{}", event("x"), " ".repeat(60_000)));
+    for (inflated_bytes, too_large) in [(200_000, false), (150_000, true)] {
+        let flow = discarding();
+        let unit = Unit {
+            inflated_bytes: Some(inflated_bytes),
+            ..texts([bomb(), bomb(), bomb()])
+        };
+        let report = flow.pipeline.deliver(unit).await;
+        assert_eq!(report.inflated_too_large, too_large);
+        assert!(report.counts.exported >= 2);
+        balanced(&flow, &report);
+        let limit = report.refused.iter().map(|(_, reason)| reason.clone());
+        let expected = too_large.then_some(Reason::InflatedTooLarge {
+            limit: inflated_bytes,
+        });
+        assert_eq!(limit.collect::<Vec<_>>(), Vec::from_iter(expected));
+    }
+}
+
+#[tokio::test]
+async fn inside_texts_what_inflates_is_counted_too() {
+    use base64::Engine as _;
+    let bomb = || {
+        let inside = gzip(format!("{}{}", event("x"), " ".repeat(60_000)));
+        let data = base64::engine::general_purpose::STANDARD.encode(inside);
+        format!(r#"{{"requestId":"r","records":[{{"data":"{data}"}}]}}"#).into_bytes()
+    };
+    let flow = discarding();
+    let unit = Unit {
+        inflated_bytes: Some(150_000),
+        ..texts([bomb(), bomb(), bomb(), bomb()])
+    };
+    let report = flow.pipeline.deliver(unit).await;
+    assert!(report.inflated_too_large);
+    assert_eq!(refused(&report), [(102, "inflated_too_large")]);
+    balanced(&flow, &report);
+}
+
+#[tokio::test]
+async fn a_text_of_another_source_is_told_by_that_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    let settings = dead_letter::Settings::new(path.clone());
+    let letters = DeadLetters::open(settings, CancellationToken::new()).unwrap();
+    let collector = Collector::start().await;
+    let flow = flow(
+        collector.destination(Protocol::Grpc, |_| {}),
+        letters,
+        1 << 20,
+    );
+    let file = "1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz";
+    let of = |number, source: Option<&str>, bytes: String| Text {
+        number,
+        source: source.map(Into::into),
+        bytes: bytes.into(),
+    };
+    let bad = |id| event(id).replace("2024-", "x");
+    let unit = Unit {
+        content: Content::Texts(vec![
+            of(0, None, event("a")),
+            of(1, None, bad("b")),
+            of(2, Some(file), event("c")),
+            of(3, Some(file), bad("d")),
+            of(4, None, bad("e")),
+        ]),
+        ..texts([])
+    };
+    let report = flow.pipeline.deliver(unit).await;
+    balanced(&flow, &report);
+    let letters = std::fs::read_to_string(path).unwrap();
+    let source =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["source"].clone();
+    let sources: Vec<_> = letters.lines().map(source).collect();
+    assert_eq!(sources, ["unit", file, "unit"]);
+    let records = collector
+        .logs()
+        .into_iter()
+        .flat_map(|request| request.resource_logs);
+    let records = records
+        .flat_map(|logs| logs.scope_logs)
+        .flat_map(|logs| logs.log_records);
+    let mut observed: Vec<_> = records
+        .map(|record| record.observed_time_unix_nano)
+        .collect();
+    observed.sort_unstable();
+    // The first has its event's time, as it came from no file.
+    assert_eq!(observed.len(), 2);
+    assert_eq!(observed[1], 1_712_758_200_000_000_000);
 }

@@ -1,10 +1,8 @@
-//! The HTTP services in this process, and a plain client for them.
+//! The HTTP services behind a real listener, in this process, and a plain client for them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -14,25 +12,23 @@ use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::convert::Options;
 use qtrail::envelope;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::export::{Destination, Exporter, Settings};
+use qtrail::export::{self, Destination, Exporter};
 use qtrail::input::http::router;
-use qtrail::input::ingest::{Ingest, Limits};
-use qtrail::input::listen::Peer;
+use qtrail::input::ingest::{Ingest, Limits, Listen, Settings};
+use qtrail::input::listen::Listener;
 use qtrail::input::listen::auth::Auth;
 use qtrail::pipeline::Pipeline;
 use qtrail::pipeline::conversion::Conversion;
 use qtrail::telemetry::metrics::Metrics;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// What senders are called in dead letters.
-pub const PEER: &str = "192.0.2.7:1234";
-
-/// All of a sidecar that serves HTTP, without its listener.
+/// All of a sidecar that serves HTTP.
 pub struct Receiver {
-    pub address: SocketAddr,
+    pub address: String,
     pub metrics: Arc<Metrics>,
     pub ingest: Ingest,
     /// No request is taken any more.
@@ -55,12 +51,19 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The one number or text of the JSON body under this key.
+    /// The number under this key.
     pub fn count(&self, key: &str) -> u64 {
         let body = self.json();
         body[key]
             .as_u64()
             .unwrap_or_else(|| panic!("no {key} in {body}"))
+    }
+
+    /// The text under this key.
+    pub fn text(&self, key: &str) -> String {
+        let body = self.json();
+        let text = body[key].as_str().map(str::to_owned);
+        text.unwrap_or_else(|| panic!("no {key} in {body}"))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -84,12 +87,12 @@ impl Receiver {
         });
         let auth = Auth::open(&files.into_iter().collect::<Vec<_>>()).unwrap();
         let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
-        let settings = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
-        let dead_letters = DeadLetters::open(settings, abort.clone()).unwrap();
+        let letters = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
+        let letters = DeadLetters::open(letters, abort.clone()).unwrap();
         let exporter = Exporter::start(
-            settings_of(destination),
+            exporting(destination),
             Arc::clone(&metrics),
-            dead_letters.clone(),
+            letters.clone(),
             abort.clone(),
         )
         .unwrap();
@@ -102,21 +105,27 @@ impl Receiver {
         let pipeline = Pipeline::new(
             conversion,
             exporter,
-            dead_letters,
+            letters,
             Arc::clone(&metrics),
             64 << 20,
             abort.clone(),
         );
         let stop = CancellationToken::new();
-        let ingest = Ingest::new(pipeline, health, limits, Arc::clone(&metrics), stop.clone());
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let peer = Peer {
-            address: PEER.into(),
-            certificate: None,
+        let settings = Settings {
+            limits: limits.clone(),
+            ..Settings::default()
         };
-        let router = router(&ingest, &auth).layer(Extension(peer));
-        tokio::spawn(axum::serve(listener, router).into_future());
+        let ingest = Ingest::new(pipeline, health, limits, Arc::clone(&metrics), stop.clone());
+        let listen = Listen::Tcp(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(
+            "ingest.http.listen",
+            &listen,
+            &settings,
+            Arc::clone(&metrics),
+        );
+        let listener = listener.await.unwrap();
+        let address = listener.address();
+        tokio::spawn(listener.serve(router(&ingest, &auth), abort.clone()));
         Receiver {
             address,
             metrics,
@@ -138,7 +147,12 @@ impl Receiver {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).unwrap();
+        self.send(request.body(Full::new(body.into())).unwrap())
+            .await
+    }
+
+    /// Sends a request; the answer.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let response = client.request(request).await.unwrap();
         let (head, body) = response.into_parts();
@@ -147,6 +161,11 @@ impl Receiver {
             headers: head.headers,
             body: body.collect().await.unwrap().to_bytes(),
         }
+    }
+
+    /// A connection.
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).await.unwrap()
     }
 
     /// What is in the dead letters.
@@ -171,8 +190,16 @@ impl Drop for Receiver {
     }
 }
 
-fn settings_of(destination: Destination) -> Settings {
-    Settings {
+/// What came over a connection until it was closed.
+pub async fn heard(mut stream: TcpStream) -> String {
+    let mut heard = Vec::new();
+    // A connection that is reset has said what it had to say.
+    let _ = stream.read_to_end(&mut heard).await;
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+fn exporting(destination: Destination) -> export::Settings {
+    export::Settings {
         destination,
         batch_events: 100,
         batch_bytes: 1 << 20,

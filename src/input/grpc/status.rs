@@ -41,9 +41,10 @@ pub(super) fn cut(text: String) -> String {
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::Away { .. } | Refusal::Stopping => Code::Unavailable,
-        Refusal::Busy { .. } | Refusal::TooLarge { .. } | Refusal::InflatedTooLarge { .. } => {
-            Code::ResourceExhausted
-        }
+        Refusal::Busy { .. }
+        | Refusal::TooLarge { .. }
+        | Refusal::InflatedTooLarge { .. }
+        | Refusal::DecodedTooLarge { .. } => Code::ResourceExhausted,
         Refusal::TooSlow { .. } => Code::DeadlineExceeded,
     }
 }

@@ -1,7 +1,7 @@
 //! What a sender is told.
 //!
-//! Enters: a report, or a refusal. Leaves: a status, headers, JSON. What must hold: a sender that
-//! should send again can tell from the status; a limit is named with the key that raises it.
+//! Enters: a report, or what is wrong. Leaves: a status, headers, a body. What must hold: a sender
+//! that should send again can tell from the status; a limit is named with the key that raises it.
 
 use std::time::Duration;
 
@@ -15,79 +15,74 @@ use serde_json::json;
 use crate::input::ingest::Refusal;
 use crate::input::listen::auth::Unauthenticated;
 use crate::pipeline::Report;
+use crate::reject::Reason;
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why a request is not answered with success.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) status: StatusCode,
-    pub(super) message: String,
-    retry_after: Option<Duration>,
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    /// It may not be sent now, or not by this sender, or not so much.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its sender may not send.
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+    /// It is not what the endpoint takes.
+    #[error("{1}")]
+    Wrong(StatusCode, String),
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Problem {
-            status,
-            message: message.into(),
-            retry_after: None,
-        }
-    }
-
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Problem::new(StatusCode::BAD_REQUEST, message)
+        Problem::Wrong(StatusCode::BAD_REQUEST, message.into())
     }
 
-    /// The same with a status that makes the sender try again.
-    pub(super) fn again_after(&mut self, status: StatusCode, wait: Duration) {
-        self.status = status;
-        self.retry_after = Some(wait);
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Problem::Wrong(status, _) => *status,
+            Problem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Problem::Refused(refusal) => match refusal {
+                Refusal::Away { .. } | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::TooLarge { .. }
+                | Refusal::InflatedTooLarge { .. }
+                | Refusal::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            },
+        }
     }
 
     /// As `{"error": "…"}`.
-    pub(super) fn into_json(self) -> Response {
-        let body = to_json(&json!({ "error": self.message }));
-        self.into_response(JSON, body)
+    pub(super) fn json(&self) -> Response {
+        let body = to_json(&json!({ "error": self.to_string() }));
+        self.response(self.status(), JSON, body)
     }
 
-    /// With a body that an endpoint's protocol asks for.
-    pub(super) fn into_response(self, content_type: HeaderValue, body: Vec<u8>) -> Response {
-        let mut response = respond(self.status, content_type, body);
+    /// With the status and the body that an endpoint's protocol asks for.
+    pub(super) fn response(
+        &self,
+        status: StatusCode,
+        content_type: HeaderValue,
+        body: Vec<u8>,
+    ) -> Response {
+        let mut response = respond(status, content_type, body);
         let headers = response.headers_mut();
-        if let Some(wait) = self.retry_after {
-            let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
-            headers.insert(RETRY_AFTER, seconds.into());
+        if let Problem::Refused(refusal) = self
+            && let Some(wait) = refusal.retry_after()
+        {
+            headers.insert(RETRY_AFTER, seconds(wait).into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Away { .. } | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Refusal::TooLarge { .. } | Refusal::InflatedTooLarge { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-        };
-        Problem {
-            status,
-            retry_after: refusal.retry_after(),
-            message: refusal.to_string(),
-        }
-    }
-}
-
-impl From<Unauthenticated> for Problem {
-    fn from(error: Unauthenticated) -> Self {
-        Problem::new(StatusCode::UNAUTHORIZED, error.to_string())
-    }
+/// Whole seconds, as `Retry-After` has them.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// What became of a request's events.
@@ -117,10 +112,11 @@ struct Uncertain {
 
 /// All has settled: so it did.
 pub(super) fn settled(report: &Report) -> Response {
-    let rejection = |(index, reason): &(u64, crate::reject::Reason)| Rejection {
+    let rejection = |(index, reason): &(u64, Reason)| Rejection {
         index: *index,
         reason: format!("{}: {reason}", reason.kind()),
     };
+    let uncertain = |(rejected, of)| Uncertain { rejected, of };
     let counts = report.counts;
     let body = to_json(&Settled {
         read: counts.read,
@@ -129,9 +125,7 @@ pub(super) fn settled(report: &Report) -> Response {
         duplicate: counts.duplicate,
         dead_lettered: counts.dead_lettered,
         rejections: report.refused.iter().map(rejection).collect(),
-        uncertain: report
-            .uncertain
-            .map(|(rejected, of)| Uncertain { rejected, of }),
+        uncertain: report.uncertain.map(uncertain),
     });
     respond(StatusCode::OK, JSON, body)
 }
@@ -143,6 +137,7 @@ pub(super) fn respond(status: StatusCode, content_type: HeaderValue, body: Vec<u
     response
 }
 
+/// What is written here has texts and numbers alone, which JSON can hold.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -64,7 +64,7 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
                 let encoding = String::from_utf8_lossy(other);
                 let message =
                     format!("content-encoding {encoding:?} is not understood: send gzip, or none");
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+                return Err(Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
             }
         }
     }

@@ -6,44 +6,43 @@
 
 use std::io::Cursor;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
 use super::answer::{self, Problem};
-use super::{Service, body, name};
+use super::{Service, body, name, tell};
 use crate::input::ingest;
 use crate::pipeline::{Content, Report};
 
 /// Answers a request.
 pub(super) async fn deliver(State(service): State<Service>, request: Request) -> Response {
-    match service.events(request).await {
+    let (head, body) = request.into_parts();
+    match service.events(&head, body).await {
         Ok(report) => answer::settled(&report),
         Err(problem) => {
-            service.ingest.count_refused();
-            problem.into_json()
+            tell(&head, &problem);
+            problem.json()
         }
     }
 }
 
 impl Service {
-    async fn events(&self, request: Request) -> Result<Report, Problem> {
-        let (head, body) = request.into_parts();
-        let sender = self.admit(&head.headers)?;
+    async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
+        self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
-        let name = name(&head.extensions);
         let request = ingest::Request {
             input: "http",
-            name: name.clone(),
+            name: name(head),
             source: source(head.uri.query().unwrap_or_default()),
             content: Content::Whole(Box::new(Cursor::new(bytes))),
             reserved,
         };
-        let report = self.ingest.deliver(request).await?;
-        tracing::debug!(peer = name, sender = sender.as_deref(), "events delivered");
-        Ok(report)
+        Ok(self.ingest.deliver(request).await?)
     }
 }
 

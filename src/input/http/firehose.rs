@@ -9,7 +9,9 @@
 
 use std::io::{Cursor, Read};
 
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
 use flate2::read::GzDecoder;
@@ -17,15 +19,12 @@ use memchr::memmem;
 use serde::Serialize;
 
 use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body};
+use super::{Service, body, tell};
 use crate::input::ingest;
 use crate::pipeline::Content;
 
 const VERSION: HeaderName = HeaderName::from_static("x-amz-firehose-protocol-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-firehose-request-id");
-const ACCESS_KEY: HeaderName = HeaderName::from_static("x-amz-firehose-access-key");
-/// Where the other endpoints look for such a key.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Characters of an error message at most.
 const MESSAGE_CHARS: usize = 8192;
 /// Bytes of a body in which its request id is looked for.
@@ -43,34 +42,28 @@ struct Reply<'a> {
 
 /// Answers a request.
 pub(super) async fn deliver(State(service): State<Service>, request: Request) -> Response {
-    let id = text(request.headers(), &REQUEST_ID)
-        .unwrap_or_default()
-        .to_owned();
-    match service.firehose(&id, request).await {
+    let (head, body) = request.into_parts();
+    let id = text(&head.headers, &REQUEST_ID).unwrap_or_default();
+    match service.firehose(&head, id, body).await {
         Ok(()) => {
-            tracing::debug!(request_id = id, "Firehose request delivered");
-            respond(StatusCode::OK, answer::JSON, reply(&id, None))
+            tracing::debug!(id, "a Firehose request was delivered");
+            respond(StatusCode::OK, answer::JSON, reply(id, None))
         }
-        Err(mut problem) => {
-            tracing::debug!(
-                request_id = id,
-                "Firehose request refused: {}",
-                problem.message
-            );
-            service.ingest.count_refused();
-            if problem.status == StatusCode::PAYLOAD_TOO_LARGE {
-                problem.status = StatusCode::BAD_REQUEST;
-            }
-            let body = reply(&id, Some(&problem.message));
-            problem.into_response(answer::JSON, body)
+        Err(problem) => {
+            tell(&head, &problem);
+            let body = reply(id, Some(&problem.to_string()));
+            let status = match problem.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => StatusCode::BAD_REQUEST,
+                status => status,
+            };
+            problem.response(status, answer::JSON, body)
         }
     }
 }
 
 impl Service {
-    async fn firehose(&self, id: &str, request: Request) -> Result<(), Problem> {
-        let (head, body) = request.into_parts();
-        self.admit(&with_api_key(head.headers.clone()))?;
+    async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
+        self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -92,34 +85,15 @@ impl Service {
     }
 }
 
-/// The headers, with the access key where other senders put theirs.
-fn with_api_key(mut headers: HeaderMap) -> HeaderMap {
-    if let Some(key) = headers.remove(ACCESS_KEY) {
-        headers.insert(API_KEY, key);
-    }
-    headers
-}
-
 /// Whether these are the headers of a request that is understood.
 fn check(headers: &HeaderMap) -> Result<(), Problem> {
-    let wrong = |message| Err(Problem::bad_request(message));
-    match text(headers, &VERSION) {
-        Some("1.0") => {}
-        None => {
-            return wrong(
-                "X-Amz-Firehose-Protocol-Version is missing: 1.0 is understood".to_owned(),
-            );
-        }
-        Some(other) => {
-            return wrong(format!(
-                "X-Amz-Firehose-Protocol-Version is {other:?}: 1.0 is understood"
-            ));
-        }
-    }
-    match text(headers, &REQUEST_ID) {
-        Some(_) => Ok(()),
-        None => wrong("X-Amz-Firehose-Request-Id is missing".to_owned()),
-    }
+    let version = text(headers, &VERSION).unwrap_or_default();
+    let message = match text(headers, &REQUEST_ID) {
+        None => "X-Amz-Firehose-Request-Id is missing".to_owned(),
+        Some(_) if version == "1.0" => return Ok(()),
+        Some(_) => format!("X-Amz-Firehose-Protocol-Version must be 1.0, not {version:?}"),
+    };
+    Err(Problem::bad_request(message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

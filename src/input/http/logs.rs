@@ -6,44 +6,40 @@
 //! one of these.
 
 use std::io::Read;
-use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use flate2::read::MultiGzDecoder;
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
 use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body, name};
+use super::{Service, body, name, tell};
 use crate::input::ingest::{Ingest, Refusal, Reserved};
-use crate::input::otlp;
+use crate::input::otlp::{self, Form};
 
-/// How a request, and so its answer, is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Protobuf,
-    Json,
-}
+/// A compressed body gets room for so many times its bytes at first, and at least for so many.
+const INFLATION: usize = 8;
+const FIRST_BYTES: usize = 4 << 10;
 
 /// Answers a request.
 pub(super) async fn export(State(service): State<Service>, request: Request) -> Response {
-    let form = Form::of(request.headers());
-    match service.logs(form, request).await {
+    let (head, body) = request.into_parts();
+    let form = form(&head.headers);
+    match service.logs(&head, form, body).await {
         Ok(response) => {
             let form = form.unwrap_or(Form::Protobuf);
-            respond(StatusCode::OK, form.content_type(), form.encode(&response))
+            respond(StatusCode::OK, content_type(form), encode(form, &response))
         }
         Err(problem) => {
-            service.ingest.count_refused();
-            form.unwrap_or(Form::Json).refuse(problem)
+            tell(&head, &problem);
+            refuse(form.unwrap_or(Form::Json), problem)
         }
     }
 }
@@ -51,116 +47,126 @@ pub(super) async fn export(State(service): State<Service>, request: Request) -> 
 impl Service {
     async fn logs(
         &self,
+        head: &Parts,
         form: Option<Form>,
-        request: Request,
+        body: Body,
     ) -> Result<ExportLogsServiceResponse, Problem> {
-        let (head, body) = request.into_parts();
-        self.admit(&head.headers)?;
+        self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+            Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
         })?;
         let gzip = body::is_gzip(&head.headers)?;
-        let (bytes, reserved) = body::read(&self.ingest, body).await?;
-        let ingest = self.ingest.clone();
-        let decoding = tokio::task::spawn_blocking(move || {
-            let (bytes, reserved) = match gzip {
-                true => inflate(&ingest, &bytes, reserved)?,
-                false => (bytes, reserved),
-            };
-            Ok::<_, Problem>((form.decode(&bytes)?, reserved))
-        });
-        let (request, reserved) = decoding
-            .await
-            .map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
-        let name = name(&head.extensions);
-        Ok(otlp::export(&self.ingest, name, request, reserved).await?)
+        let (mut bytes, mut reserved) = body::read(&self.ingest, body).await?;
+        if gzip {
+            let ingest = self.ingest.clone();
+            let inflating = tokio::task::spawn_blocking(move || inflate(&ingest, &bytes, reserved));
+            (bytes, reserved) = inflating.await.map_err(|_| Refusal::Stopping)??;
+        }
+        let answer = otlp::export_encoded(&self.ingest, name(head), form, bytes, reserved);
+        Ok(answer.await?)
     }
 }
 
-/// A compressed body, inflated; and room for both.
+impl From<otlp::Error> for Problem {
+    fn from(error: otlp::Error) -> Self {
+        match error {
+            otlp::Error::Refused(refusal) => refusal.into(),
+            otlp::Error::Malformed(_) => Problem::bad_request(error.to_string()),
+        }
+    }
+}
+
+/// A compressed body, inflated, and the room for it.
 fn inflate(
     ingest: &Ingest,
     body: &[u8],
     mut reserved: Reserved,
 ) -> Result<(Bytes, Reserved), Problem> {
     let limits = ingest.limits();
-    let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
-    let limit = limit.min(limits.in_flight_bytes.saturating_sub(body.len()));
+    let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
+    let limit = inflated.min(limits.in_flight_bytes.saturating_sub(body.len()));
+    let damaged = |e: std::io::Error| Problem::bad_request(format!("damaged gzip data: {e}"));
     let mut reader = MultiGzDecoder::new(body);
     let mut bytes = Vec::new();
-    let mut room = 0;
     loop {
-        if bytes.len() == room {
-            room = (2 * room).max(4 * body.len()).min(limit) + 1;
-            ingest.resize(&mut reserved, body.len() + room)?;
-            bytes.reserve_exact(room - bytes.len());
+        let room = (2 * bytes.len())
+            .max(INFLATION * body.len())
+            .max(FIRST_BYTES);
+        let step = room.min(limit) - bytes.len();
+        ingest.resize(&mut reserved, body.len() + bytes.len() + step)?;
+        bytes.reserve_exact(step);
+        let part = reader.by_ref().take(step as u64).read_to_end(&mut bytes);
+        let ended = part.map_err(damaged)? < step
+            || bytes.len() == limit && reader.read(&mut [0]).map_err(damaged)? == 0;
+        if ended {
+            ingest.resize(&mut reserved, bytes.capacity())?;
+            return Ok((bytes.into(), reserved));
         }
-        let some = (room - bytes.len()) as u64;
-        match reader.by_ref().take(some).read_to_end(&mut bytes) {
-            Ok(0) => return Ok((bytes.into(), reserved)),
-            Ok(_) if bytes.len() <= limit => {}
-            Ok(_) => {
-                let limit = limit as u64;
-                return Err(Refusal::InflatedTooLarge { limit }.into());
-            }
-            Err(e) => return Err(Problem::bad_request(format!("damaged gzip data: {e}"))),
+        if bytes.len() == limit {
+            return Err(Problem::from(match limit == inflated {
+                true => Refusal::InflatedTooLarge {
+                    limit: limits.inflated_bytes,
+                },
+                false => Refusal::DecodedTooLarge {
+                    limit: limits.in_flight_bytes,
+                },
+            }));
         }
     }
 }
 
-impl Form {
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let kind = value.split(';').next().unwrap_or_default().trim();
-        match kind.to_ascii_lowercase().as_str() {
-            "application/x-protobuf" => Some(Form::Protobuf),
-            "application/json" => Some(Form::Json),
-            _ => None,
-        }
+fn form(headers: &HeaderMap) -> Option<Form> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/x-protobuf" => Some(Form::Protobuf),
+        "application/json" => Some(Form::Json),
+        _ => None,
     }
+}
 
-    fn content_type(self) -> HeaderValue {
-        match self {
-            Form::Protobuf => HeaderValue::from_static("application/x-protobuf"),
-            Form::Json => answer::JSON,
-        }
+fn content_type(form: Form) -> HeaderValue {
+    match form {
+        Form::Protobuf => HeaderValue::from_static("application/x-protobuf"),
+        Form::Json => answer::JSON,
     }
+}
 
-    fn decode(self, bytes: &[u8]) -> Result<ExportLogsServiceRequest, Problem> {
-        let bad = |e: &dyn std::fmt::Display| {
-            Problem::bad_request(format!("not an ExportLogsServiceRequest: {e}"))
-        };
-        match self {
-            Form::Protobuf => ExportLogsServiceRequest::decode(bytes).map_err(|e| bad(&e)),
-            Form::Json => serde_json::from_slice(bytes).map_err(|e| bad(&e)),
-        }
+fn encode(form: Form, response: &ExportLogsServiceResponse) -> Vec<u8> {
+    match form {
+        Form::Protobuf => response.encode_to_vec(),
+        Form::Json => to_json(&match &response.partial_success {
+            None => json!({}),
+            Some(partial) => json!({"partialSuccess": {
+                // 64-bit integers are texts.
+                "rejectedLogRecords": partial.rejected_log_records.to_string(),
+                "errorMessage": partial.error_message,
+            }}),
+        }),
     }
+}
 
-    fn encode(self, response: &ExportLogsServiceResponse) -> Vec<u8> {
-        match self {
-            Form::Protobuf => response.encode_to_vec(),
-            Form::Json => to_json(response),
-        }
-    }
-
-    fn refuse(self, mut problem: Problem) -> Response {
-        let code = code(problem.status);
-        if problem.status == StatusCode::REQUEST_TIMEOUT {
-            problem.again_after(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1));
-        }
-        let message = problem.message.clone();
-        let body = match self {
-            Form::Protobuf => tonic_types::Status {
-                code: code as i32,
+fn refuse(form: Form, problem: Problem) -> Response {
+    let code = code(problem.status()) as i32;
+    let message = problem.to_string();
+    let body = match form {
+        Form::Protobuf => {
+            let details = Vec::new();
+            let status = tonic_types::Status {
+                code,
                 message,
-                details: Vec::new(),
-            }
-            .encode_to_vec(),
-            Form::Json => to_json(&json!({"code": code as i32, "message": message})),
-        };
-        problem.into_response(self.content_type(), body)
-    }
+                details,
+            };
+            status.encode_to_vec()
+        }
+        Form::Json => to_json(&json!({"code": code, "message": message})),
+    };
+    let status = match problem.status() {
+        StatusCode::REQUEST_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
+        status => status,
+    };
+    problem.response(status, content_type(form), body)
 }
 
 fn code(status: StatusCode) -> Code {

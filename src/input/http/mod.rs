@@ -16,16 +16,15 @@ mod events;
 mod firehose;
 mod logs;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::post;
 
 use super::ingest::Ingest;
-use super::listen::Peer;
 use super::listen::auth::Auth;
+use super::listen::{Peer, audit};
 use answer::Problem;
 
 /// What every endpoint needs.
@@ -41,34 +40,53 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .route("/v1/events", post(events::deliver))
         .route("/v1/firehose", post(firehose::deliver))
         .route("/v1/logs", post(logs::export))
-        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
-            let message = format!("{method} is not what {} takes: send POST", uri.path());
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, message).into_json()
-        })
-        .fallback(async |uri: Uri| -> Response {
-            let message = format!(
-                "nothing is at {}: send to /v1/events, /v1/firehose or /v1/logs",
-                uri.path()
-            );
-            Problem::new(StatusCode::NOT_FOUND, message).into_json()
-        })
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nothing)
         .with_state(Service {
             ingest: ingest.clone(),
             auth: auth.clone(),
         })
 }
 
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let message = format!("{} takes no {method}: send POST", uri.path());
+    Problem::Wrong(StatusCode::METHOD_NOT_ALLOWED, message).json()
+}
+
+async fn nothing(uri: Uri) -> Response {
+    let message = format!(
+        "there is nothing at {}: send to /v1/events, /v1/firehose or /v1/logs",
+        uri.path()
+    );
+    Problem::Wrong(StatusCode::NOT_FOUND, message).json()
+}
+
 impl Service {
-    /// Lets a sender in: its name, if it has one.
-    fn admit(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
-        Ok(self.auth.check(headers)?)
+    /// Lets a sender in, or not, and has it logged.
+    fn admit(&self, head: &Parts) -> Result<(), Problem> {
+        audit::admit(&self.auth, &head.headers, &head.extensions)?;
+        Ok(())
+    }
+}
+
+/// Has it logged that a request was turned away.
+fn tell(head: &Parts, problem: &Problem) {
+    match problem {
+        Problem::Refused(refusal) => audit::refused(&head.extensions, refusal),
+        Problem::Wrong(status, message) => {
+            tracing::debug!(
+                status = status.as_u16(),
+                path = head.uri.path(),
+                "a request was not understood: {message}"
+            );
+        }
+        // Who is not let in was told of there.
+        Problem::Unauthenticated(_) => {}
     }
 }
 
 /// What dead letters call a request that names no source.
-fn name(extensions: &axum::http::Extensions) -> String {
-    match extensions.get::<Peer>() {
-        Some(peer) => format!("http:{}", peer.address),
-        None => "http".to_owned(),
-    }
+fn name(head: &Parts) -> String {
+    let peer = head.extensions.get::<Peer>();
+    format!("http:{}", peer.map_or("unknown", |peer| &peer.address))
 }

@@ -46,6 +46,7 @@ pub fn refused(extensions: &Extensions, refusal: &Refusal) {
             Refusal::Busy { .. } => "busy",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::InflatedTooLarge { .. } => "inflated_too_large",
+            Refusal::DecodedTooLarge { .. } => "decoded_too_large",
             Refusal::TooSlow { .. } => "too_slow",
             Refusal::Stopping => "stopping",
         };
