@@ -10,25 +10,31 @@ pub mod auth;
 mod connection;
 mod slots;
 mod socket;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::audit::Audit;
 use self::connection::Protocol;
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
+use self::tls::Certificates;
 use super::ingest::{Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait when the system has no descriptor left for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// File descriptors for everything but connections.
+const DESCRIPTORS: u64 = 256;
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,7 @@ pub struct Peer {
 pub struct Listener {
     socket: Socket,
     limits: Limits,
+    tls: Option<Certificates>,
     slots: Arc<Slots>,
     audit: Arc<Audit>,
 }
@@ -51,20 +58,31 @@ impl Listener {
     /// Listens on the address that the config key `key` (such as `ingest.grpc.listen`) names.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or a certificate cannot be used.
     pub async fn bind(
         key: &'static str,
         listen: &Listen,
         settings: &Settings,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Self> {
+        // Who can reach a Unix socket is a matter of its file's mode.
+        let tls = match (listen, &settings.tls) {
+            (Listen::Tcp(_), Some(tls)) => Some(Certificates::load(tls)?),
+            _ => None,
+        };
+        let connections = settings.limits.connections;
+        descriptors(connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
-        info!("{name} is served at {socket}");
+        info!(
+            "{}, {name} is served at {socket}",
+            guards(tls.is_some(), settings)
+        );
         Ok(Listener {
             socket,
             limits: settings.limits.clone(),
-            slots: Slots::new(settings.limits.connections, Arc::clone(&metrics)),
+            tls,
+            slots: Slots::new(connections, Arc::clone(&metrics)),
             audit: Audit::new(name, metrics),
         })
     }
@@ -75,9 +93,9 @@ impl Listener {
     }
 
     /// Serves until `stop`; returns when the requests under way were answered.
-    pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let protocol = Protocol::new(router, &self.limits, Arc::clone(&self.audit));
-        let protocol = Arc::new(protocol);
+    pub async fn serve(mut self, router: Router, stop: CancellationToken) {
+        let (tls, audit) = (self.tls.take(), Arc::clone(&self.audit));
+        let protocol = Arc::new(Protocol::new(router, &self.limits, tls, audit));
         let connections = TaskTracker::new();
         while let Some((stream, peer, slot)) = stop.run_until_cancelled(self.next()).await {
             let (protocol, stop) = (Arc::clone(&protocol), stop.clone());
@@ -132,5 +150,48 @@ impl Listener {
             self.slots.vacate();
             tokio::time::sleep(BACK_OFF).await;
         }
+    }
+}
+
+/// What stands between the address and the events, in words.
+fn guards(tls: bool, settings: &Settings) -> String {
+    let clients = settings
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.client_ca_file.as_ref());
+    let channel = match (tls, clients) {
+        (false, _) => "in plain text",
+        (true, None) => "with TLS",
+        (true, Some(_)) => "with TLS and client certificates",
+    };
+    match settings.token_files.len() {
+        0 => format!("{channel}, without tokens"),
+        1 => format!("{channel}, with tokens from 1 file"),
+        files => format!("{channel}, with tokens from {files} files"),
+    }
+}
+
+/// Sees to it that the process may open enough files for the connections of both listeners.
+fn descriptors(connections: usize) {
+    let needed = (connections as u64)
+        .saturating_mul(2)
+        .saturating_add(DESCRIPTORS);
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: &Rlimit| limit.current.is_none_or(|current| current >= needed);
+    if enough(&limit) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(limit.maximum.map_or(needed, |most| most.min(needed))),
+        ..limit
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
+    let now = getrlimit(Resource::Nofile);
+    if !enough(&now) {
+        warn!(
+            "ingest.limits.connections may take {needed} file descriptors, and the process may have \
+             {}: raise its limit (`ulimit -n`, `LimitNOFILE=`), or lower the key",
+            now.current.unwrap_or_default()
+        );
     }
 }
