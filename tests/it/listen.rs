@@ -1,5 +1,6 @@
 //! Listening: sockets, TLS, tokens, and senders who mean no good.
 
+mod floods;
 mod hostile;
 mod raw;
 mod sockets;
