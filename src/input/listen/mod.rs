@@ -30,8 +30,10 @@ use self::tls::Certificates;
 use super::ingest::{Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
 
-/// How long to wait when the system has no descriptor left for a connection.
+/// How long to wait when the system has no file descriptor left for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// The same, when an idle connection is about to give one back.
+const BRIEFLY: Duration = Duration::from_millis(5);
 
 /// File descriptors for everything but connections.
 const DESCRIPTORS: u64 = 256;
@@ -70,8 +72,8 @@ impl Listener {
             (Listen::Tcp(_), Some(tls)) => Some(Certificates::load(tls)?),
             _ => None,
         };
-        let connections = settings.limits.connections;
-        descriptors(connections);
+        let mut limits = settings.limits.clone();
+        limits.connections = affordable(limits.connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
         info!(
@@ -80,9 +82,9 @@ impl Listener {
         );
         Ok(Listener {
             socket,
-            limits: settings.limits.clone(),
             tls,
-            slots: Slots::new(connections, Arc::clone(&metrics)),
+            slots: Slots::new(limits.connections, Arc::clone(&metrics)),
+            limits,
             audit: Audit::new(name, metrics),
         })
     }
@@ -147,8 +149,8 @@ impl Listener {
         self.audit.cannot_accept(error);
         let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         if Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno)) {
-            self.slots.vacate();
-            tokio::time::sleep(BACK_OFF).await;
+            let vacated = self.slots.vacate();
+            tokio::time::sleep(if vacated { BRIEFLY } else { BACK_OFF }).await;
         }
     }
 }
@@ -171,27 +173,31 @@ fn guards(tls: bool, settings: &Settings) -> String {
     }
 }
 
-/// Sees to it that the process may open enough files for the connections of both listeners.
-fn descriptors(connections: usize) {
+/// So many connections, or as many as the process may open files for; there are two listeners. Its
+/// limit is raised, as far as it may be.
+fn affordable(connections: usize) -> usize {
     let needed = (connections as u64)
         .saturating_mul(2)
         .saturating_add(DESCRIPTORS);
     let limit = getrlimit(Resource::Nofile);
-    let enough = |limit: &Rlimit| limit.current.is_none_or(|current| current >= needed);
-    if enough(&limit) {
-        return;
+    if limit.current.is_none_or(|current| current >= needed) {
+        return connections;
     }
     let raised = Rlimit {
         current: Some(limit.maximum.map_or(needed, |most| most.min(needed))),
         ..limit
     };
     let _ = setrlimit(Resource::Nofile, raised);
-    let now = getrlimit(Resource::Nofile);
-    if !enough(&now) {
-        warn!(
-            "ingest.limits.connections may take {needed} file descriptors, and the process may have \
-             {}: raise its limit (`ulimit -n`, `LimitNOFILE=`), or lower the key",
-            now.current.unwrap_or_default()
-        );
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
+    if files >= needed {
+        return connections;
     }
+    let spare = files - DESCRIPTORS.min(files / 2);
+    let fewer = (spare / 2).max(1) as usize;
+    warn!(
+        "the process may open {files} files, which is enough for {fewer} connections to a listener, \
+         not {connections} (ingest.limits.connections): raise its limit (`ulimit -n`, \
+         `LimitNOFILE=`), or lower the key"
+    );
+    fewer
 }

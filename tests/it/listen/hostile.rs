@@ -1,14 +1,19 @@
 //! Senders who mean no good: slow ones, idle ones, many, and those who speak no HTTP. What must hold:
 //! they are gone within a limit, told of once, and a good sender is served meanwhile.
 
+use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use qtrail::input::ingest::Settings;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{GET, Served, ask, limited, raw, rest, until, within};
+use crate::support::collector::Collector;
+use crate::support::program::QTRAIL;
+use crate::support::sidecar::{Place, Sidecar};
 
 /// A header timeout that a test can wait for.
 const SOON: Duration = Duration::from_millis(300);
@@ -273,4 +278,70 @@ async fn who_hangs_up_is_not_blamed() {
         1
     );
     served.end().await;
+}
+
+#[tokio::test]
+async fn where_no_file_can_be_opened_idle_connections_give_way() {
+    let collector = Collector::start().await;
+    let arguments = ["--endpoint", &collector.url(), "--http", "127.0.0.1:0"];
+    let sidecar = Sidecar::start(Place::new().run().args(arguments));
+    let address = sidecar.listens("http").await;
+    let mut idle = vec![sidecar_serves(address).await];
+    let open = std::fs::read_dir(format!("/proc/{}/fd", sidecar.pid()))
+        .unwrap()
+        .count();
+    let few = Rlimit {
+        current: Some(open as u64 + 20),
+        ..getrlimit(Resource::Nofile)
+    };
+    prlimit(Some(sidecar.pid()), Resource::Nofile, few).unwrap();
+    for _ in 0..50 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    sidecar_serves(address).await;
+    sidecar
+        .until_said("no connection can be accepted now")
+        .await;
+    assert_eq!(
+        sidecar
+            .said()
+            .matches("no connection can be accepted")
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn where_few_files_can_be_opened_fewer_connections_are_kept() {
+    let collector = Collector::start().await;
+    let place = Place::new();
+    let mut few = Command::new("sh");
+    few.env_clear()
+        .args(["-c", "ulimit -n 100; exec \"$0\" \"$@\"", QTRAIL]);
+    let arguments = ["--endpoint", &collector.url(), "--http", "127.0.0.1:0"];
+    let sidecar = Sidecar::start(place.with(few).args(arguments));
+    sidecar
+        .until_said("the process may open 100 files, which is enough for 25")
+        .await;
+    let address = sidecar.listens("http").await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    sidecar_serves(address).await;
+    assert!(
+        !sidecar.said().contains("no connection can be accepted"),
+        "{}",
+        sidecar.said()
+    );
+}
+
+/// Whether the program answers; the connection.
+async fn sidecar_serves(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(KEPT_OPEN).await.unwrap();
+    let mut answer = [0; 9];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 ");
+    stream
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use qtrail::input::ingest::{ServerTls, Settings};
 use qtrail::input::listen::Listener;
@@ -9,13 +10,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{GET, KEY, Served, ask, loopback};
+use super::{GET, KEY, Served, ask, loopback, rest};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 /// A client's certificate and its key.
@@ -111,6 +113,12 @@ async fn connect(
     trusted: &Authority,
     client: Option<&Identity>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let connector = connector(trusted, client);
+    let name = ServerName::try_from("localhost").unwrap();
+    connector.connect(name, served.connect().await).await
+}
+
+fn connector(trusted: &Authority, client: Option<&Identity>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -124,9 +132,7 @@ async fn connect(
             .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
             .unwrap(),
     };
-    let connector = TlsConnector::from(Arc::new(config));
-    let name = ServerName::try_from("localhost").unwrap();
-    connector.connect(name, served.connect().await).await
+    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test]
@@ -246,6 +252,53 @@ async fn clients_authorities_are_read_again_when_they_change() {
     assert_eq!(get(&served, &files.server, Some(&client)).await, "");
     let client = identity(&next, "agent", |_| {});
     assert_ne!(get(&served, &files.server, Some(&client)).await, "");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_only_where_no_certificate_has_to_be_shown_again() {
+    let files = Files::new();
+    let client = identity(&files.clients, "agent", |_| {});
+    for (mutual, expected) in [(false, HandshakeKind::Resumed), (true, HandshakeKind::Full)] {
+        let served = Served::start(&files.settings(mutual)).await;
+        let connector = connector(&files.server, Some(&client));
+        let mut kind = None;
+        for _ in 0..2 {
+            let name = ServerName::try_from("localhost").unwrap();
+            let stream = connector.connect(name, served.connect().await).await;
+            let mut stream = stream.unwrap();
+            stream.write_all(GET).await.unwrap();
+            assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200"));
+            kind = stream.get_ref().1.handshake_kind();
+        }
+        assert_eq!(kind, Some(expected));
+        served.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_ended_and_told_of_once() {
+    let files = Files::new();
+    let mut settings = files.settings(false);
+    settings.limits.header_timeout = Duration::from_millis(300);
+    let served = Served::start(&settings).await;
+    let hello: &[u8] = &[0x16, 3, 1, 2, 0, 1];
+    let begun = async || ask(served.connect().await, hello).await;
+    let silent = async || rest(&mut served.connect().await).await;
+    let refused = async { tokio::join!(begun(), begun(), silent()) };
+    let good = async {
+        loop {
+            assert_ne!(get(&served, &files.server, None).await, "");
+        }
+    };
+    tokio::select! {
+        _ = refused => {}
+        () = good => unreachable!(),
+    }
+    served
+        .log
+        .once("no TLS handshake came within 0.3 s (ingest.limits.header_timeout)");
+    assert_eq!(served.metrics.ingest_refused.get(), 3);
     served.end().await;
 }
 
