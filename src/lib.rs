@@ -64,10 +64,14 @@ pub mod export;
 #[doc(hidden)]
 pub mod input;
 #[cfg(feature = "sidecar")]
+mod pem;
+#[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod pipeline;
 #[cfg(feature = "sidecar")]
 pub mod proto;
+#[cfg(feature = "sidecar")]
+mod reload;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod sample;

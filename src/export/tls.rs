@@ -3,96 +3,57 @@
 //! What must hold: a running exporter never loses working certificates to a replacement that cannot
 //! be read; it says so once, and tries again at the next change.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use tracing::{info, warn};
+use rustls::ClientConfig;
 
 use super::Tls;
+use crate::pem;
+use crate::reload::Reloaded;
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("cannot read {}: {detail}", path.display())]
-    Unreadable { path: PathBuf, detail: String },
-    #[error("{} holds no PEM certificate", path.display())]
-    NoCertificate { path: PathBuf },
+    #[error(transparent)]
+    File(#[from] pem::Error),
     #[error(
         "no certificate authority of the system was found; name one with export.tls.ca_file: {0}"
     )]
     NoSystemRoots(std::io::Error),
     #[error("export.tls.cert_file and export.tls.key_file are needed together")]
     Half,
-    #[error("{} cannot be used: {source}", path.display())]
-    Refused {
-        path: PathBuf,
-        source: rustls::Error,
-    },
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
-
-/// What tells one version of a file from another: a replaced file has another inode, a rewritten
-/// one another time or size.
-type Stamp = Option<(u64, i64, i64, u64)>;
 
 /// The TLS configuration of new connections.
 #[derive(Debug)]
 pub(super) struct Certificates {
     tls: Tls,
     alpn: &'static [u8],
-    loaded: Mutex<Loaded>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    config: Arc<ClientConfig>,
-    stamps: [Stamp; 3],
+    config: Reloaded<ClientConfig>,
 }
 
 impl Certificates {
     /// Reads the files; connections will offer the application protocol `alpn`.
     pub(super) fn load(tls: &Tls, alpn: &'static [u8]) -> Result<Self, Error> {
-        let stamps = stamps(tls);
-        let config = Arc::new(configure(tls, alpn)?);
+        let files = [&tls.ca_file, &tls.cert_file, &tls.key_file];
+        let files = files.into_iter().flatten().cloned().collect();
+        let config = Reloaded::load("the exporter's certificates", files, || {
+            configure(tls, alpn)
+        })?;
         Ok(Certificates {
             tls: tls.clone(),
             alpn,
-            loaded: Mutex::new(Loaded { config, stamps }),
+            config,
         })
     }
 
     /// The configuration for a new connection: from the files as they are now, if they can be used.
     pub(super) fn current(&self) -> Arc<ClientConfig> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamps = stamps(&self.tls);
-        if stamps != loaded.stamps {
-            loaded.stamps = stamps;
-            match configure(&self.tls, self.alpn) {
-                Ok(config) => {
-                    loaded.config = Arc::new(config);
-                    info!("the exporter's certificates changed and were read again");
-                }
-                Err(e) => {
-                    warn!("the exporter's certificates changed, and the old ones stay in use: {e}");
-                }
-            }
-        }
-        Arc::clone(&loaded.config)
+        self.config.current(|| configure(&self.tls, self.alpn))
     }
-}
-
-fn stamps(tls: &Tls) -> [Stamp; 3] {
-    [&tls.ca_file, &tls.cert_file, &tls.key_file].map(|path| {
-        let meta: Metadata = path.as_ref()?.metadata().ok()?;
-        Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len()))
-    })
 }
 
 fn configure(tls: &Tls, alpn: &'static [u8]) -> Result<ClientConfig, Error> {
@@ -100,56 +61,24 @@ fn configure(tls: &Tls, alpn: &'static [u8]) -> Result<ClientConfig, Error> {
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = match &tls.ca_file {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|source| Error::Refused {
-                    path: path.clone(),
-                    source,
-                })?;
-            }
-            builder.with_root_certificates(roots)
-        }
+        Some(path) => builder.with_root_certificates(pem::authorities(path)?),
         None => builder.with_native_roots().map_err(Error::NoSystemRoots)?,
     };
     let mut config = match (&tls.cert_file, &tls.key_file) {
         (None, None) => builder.with_no_client_auth(),
-        (Some(chain), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
-            builder
-                .with_client_auth_cert(certificates(chain)?, private)
-                .map_err(|source| Error::Refused {
-                    path: chain.clone(),
-                    source,
-                })?
-        }
+        (Some(chain), Some(key)) => builder
+            .with_client_auth_cert(pem::certificates(chain)?, pem::private_key(key)?)
+            .map_err(|source| pem::refused(chain, source))?,
         _ => return Err(Error::Half),
     };
     config.alpn_protocols = vec![alpn.to_vec()];
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|e| unreadable(path, &e))?;
-    if certificates.is_empty() {
-        return Err(Error::NoCertificate {
-            path: path.to_owned(),
-        });
-    }
-    Ok(certificates)
-}
-
-fn unreadable(path: &Path, error: &rustls::pki_types::pem::Error) -> Error {
-    Error::Unreadable {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn authority() -> String {
@@ -191,7 +120,10 @@ mod tests {
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "").unwrap();
         let error = Certificates::load(&with_ca(&empty), b"h2").unwrap_err();
-        assert!(matches!(error, Error::NoCertificate { .. }), "{error}");
+        assert!(
+            matches!(error, Error::File(pem::Error::NoCertificate { .. })),
+            "{error}"
+        );
     }
 
     #[test]

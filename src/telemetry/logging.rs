@@ -24,11 +24,14 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
             ));
         }
     }
-    // What the SDK tells of its own life is of no use beside a level alone.
-    let talkative = |level: LevelFilter| level >= LevelFilter::INFO;
-    let quieter = match text.trim().parse() {
-        Ok(level) if talkative(level) => format!("{text},opentelemetry=warn"),
-        _ => text.to_owned(),
+    // What the SDK tells of its own life is of no use beside a level alone. What h2 tells of hostile
+    // peers would let them fill the log; the listeners tell it themselves, seldom.
+    let quieter = match text.trim().parse::<LevelFilter>() {
+        Ok(level) if level < LevelFilter::WARN => text.to_owned(),
+        Ok(LevelFilter::WARN) => format!("{text},h2=error"),
+        Ok(_) => format!("{text},opentelemetry=warn,h2=error"),
+        Err(_) if text.contains("h2") => text.to_owned(),
+        Err(_) => format!("{text},h2=error"),
     };
     EnvFilter::builder()
         .parse(quieter)

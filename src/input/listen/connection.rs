@@ -21,17 +21,20 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tracing::debug;
 
 use super::Peer;
 use super::audit::{Audit, Connection};
 use super::slots::Slot;
 use super::socket::Io;
+use super::tls::{self, Certificates};
 use crate::input::ingest::Limits;
 
 /// How long a peer without a request under way may take to hang up once it was asked to.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// A silent HTTP/2 peer is asked for a sign of life this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// After so many header timeouts in silence, an HTTP/2 peer is asked for a sign of life; it has one
+/// more for its answer.
+const SILENCE: u32 = 2;
 /// Bytes of a request's headers.
 const HEADERS: u32 = 16 << 10;
 /// Bytes read ahead, or not yet written, on an HTTP/1 connection.
@@ -46,11 +49,17 @@ pub(super) struct Protocol {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
     header_timeout: Duration,
-    pub(super) audit: Arc<Audit>,
+    tls: Option<Certificates>,
+    audit: Arc<Audit>,
 }
 
 impl Protocol {
-    pub(super) fn new(router: Router, limits: &Limits, audit: Arc<Audit>) -> Self {
+    pub(super) fn new(
+        router: Router,
+        limits: &Limits,
+        tls: Option<Certificates>,
+        audit: Arc<Audit>,
+    ) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -61,7 +70,7 @@ impl Protocol {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_interval(limits.header_timeout.saturating_mul(SILENCE))
             .keep_alive_timeout(limits.header_timeout)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(HEADERS)
@@ -75,14 +84,45 @@ impl Protocol {
             builder,
             router,
             header_timeout: limits.header_timeout,
+            tls,
             audit,
         }
     }
 
-    /// Serves requests until the peer hangs up or has to go.
+    /// Serves a connection until the peer hangs up or has to go.
     pub(super) async fn serve(
         &self,
         stream: Box<dyn Io>,
+        mut peer: Peer,
+        slot: Arc<Slot>,
+        stop: CancellationToken,
+    ) {
+        let Some(tls) = &self.tls else {
+            return self.converse(stream, peer, slot, stop).await;
+        };
+        let handshake = tokio::time::timeout(self.header_timeout, tls.accept(stream));
+        let encrypted = tokio::select! {
+            encrypted = handshake => encrypted,
+            () = slot.wanted() => return,
+            () = stop.cancelled() => return,
+        };
+        match encrypted {
+            Ok(Ok(stream)) => {
+                peer.certificate = tls::name(&stream);
+                self.converse(stream, peer, slot, stop).await;
+            }
+            Ok(Err(failure)) => match failure.kind() {
+                Some(kind) => self.audit.refused(kind, &peer, &failure),
+                None => debug!(peer = &*peer.address, "{failure}"),
+            },
+            Err(_) => self.slow("TLS handshake", &peer),
+        }
+    }
+
+    /// Takes requests, and answers them.
+    async fn converse(
+        &self,
+        stream: impl Io + 'static,
         peer: Peer,
         slot: Arc<Slot>,
         stop: CancellationToken,
@@ -100,7 +140,7 @@ impl Protocol {
                 }
                 return;
             }
-            () = slot.silent(self.header_timeout) => return self.slow(&peer),
+            () = slot.silent(self.header_timeout) => return self.slow("request", &peer),
             () = slot.wanted() => return,
             () = stop.cancelled() => {}
         }
@@ -113,23 +153,25 @@ impl Protocol {
 
     /// Tells why a connection broke, where its peer is to blame.
     fn failed(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
-        let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
-            return tracing::debug!(peer = &*peer.address, "the connection broke: {error}");
-        };
-        if hyper.is_timeout() && !slot.begun() {
-            self.slow(peer);
-        } else if hyper.is_timeout() || gone(hyper) {
-            tracing::debug!(peer = &*peer.address, "the connection ended: {error}");
-        } else {
-            let detail = hyper.source().map(|source| format!(": {source}"));
-            let why = format!("no HTTP: {hyper}{}", detail.unwrap_or_default());
-            self.audit.refused("protocol", peer, &why);
+        match error.downcast_ref::<hyper::Error>() {
+            Some(error) if error.is_timeout() && !slot.begun() => self.slow("request", peer),
+            Some(error) if !error.is_timeout() && !gone(error) => {
+                let detail = error.source().map(|source| format!(": {source}"));
+                let detail = detail.unwrap_or_default();
+                let guess = match (&self.tls, error.is_parse()) {
+                    (None, true) => "; is it TLS, where there is no ingest.tls?",
+                    _ => "",
+                };
+                let why = format!("it is no good HTTP: {error}{detail}{guess}");
+                self.audit.refused("protocol", peer, &why);
+            }
+            _ => debug!(peer = &*peer.address, "the connection ended: {error}"),
         }
     }
 
-    fn slow(&self, peer: &Peer) {
+    fn slow(&self, what: &str, peer: &Peer) {
         let why = format!(
-            "no request came within {} s (ingest.limits.header_timeout)",
+            "no {what} came within {} s (ingest.limits.header_timeout)",
             self.header_timeout.as_secs_f64()
         );
         self.audit.refused("slow", peer, &why);

@@ -10,25 +10,33 @@ pub mod auth;
 mod connection;
 mod slots;
 mod socket;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::audit::Audit;
 use self::connection::Protocol;
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
+use self::tls::Certificates;
 use super::ingest::{Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
 
-/// How long to wait when the system has no descriptor left for a connection.
+/// How long to wait when the system has no file descriptor left for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// The same, when an idle connection is about to give one back.
+const BRIEFLY: Duration = Duration::from_millis(5);
+
+/// File descriptors for everything but connections.
+const DESCRIPTORS: u64 = 256;
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +51,7 @@ pub struct Peer {
 pub struct Listener {
     socket: Socket,
     limits: Limits,
+    tls: Option<Certificates>,
     slots: Arc<Slots>,
     audit: Arc<Audit>,
 }
@@ -51,20 +60,31 @@ impl Listener {
     /// Listens on the address that the config key `key` (such as `ingest.grpc.listen`) names.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or a certificate cannot be used.
     pub async fn bind(
         key: &'static str,
         listen: &Listen,
         settings: &Settings,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Self> {
+        // Who can reach a Unix socket is a matter of its file's mode.
+        let tls = match (listen, &settings.tls) {
+            (Listen::Tcp(_), Some(tls)) => Some(Certificates::load(tls)?),
+            _ => None,
+        };
+        let mut limits = settings.limits.clone();
+        limits.connections = affordable(limits.connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
-        info!("{name} is served at {socket}");
+        info!(
+            "{}, {name} is served at {socket}",
+            guards(tls.is_some(), settings)
+        );
         Ok(Listener {
             socket,
-            limits: settings.limits.clone(),
-            slots: Slots::new(settings.limits.connections, Arc::clone(&metrics)),
+            tls,
+            slots: Slots::new(limits.connections, Arc::clone(&metrics)),
+            limits,
             audit: Audit::new(name, metrics),
         })
     }
@@ -75,9 +95,9 @@ impl Listener {
     }
 
     /// Serves until `stop`; returns when the requests under way were answered.
-    pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let protocol = Protocol::new(router, &self.limits, Arc::clone(&self.audit));
-        let protocol = Arc::new(protocol);
+    pub async fn serve(mut self, router: Router, stop: CancellationToken) {
+        let (tls, audit) = (self.tls.take(), Arc::clone(&self.audit));
+        let protocol = Arc::new(Protocol::new(router, &self.limits, tls, audit));
         let connections = TaskTracker::new();
         while let Some((stream, peer, slot)) = stop.run_until_cancelled(self.next()).await {
             let (protocol, stop) = (Arc::clone(&protocol), stop.clone());
@@ -129,8 +149,55 @@ impl Listener {
         self.audit.cannot_accept(error);
         let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         if Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno)) {
-            self.slots.vacate();
-            tokio::time::sleep(BACK_OFF).await;
+            let vacated = self.slots.vacate();
+            tokio::time::sleep(if vacated { BRIEFLY } else { BACK_OFF }).await;
         }
     }
+}
+
+/// What stands between the address and the events, in words.
+fn guards(tls: bool, settings: &Settings) -> String {
+    let clients = settings
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.client_ca_file.as_ref());
+    let channel = match (tls, clients) {
+        (false, _) => "in plain text",
+        (true, None) => "with TLS",
+        (true, Some(_)) => "with TLS and client certificates",
+    };
+    match settings.token_files.len() {
+        0 => format!("{channel}, without tokens"),
+        1 => format!("{channel}, with tokens from 1 file"),
+        files => format!("{channel}, with tokens from {files} files"),
+    }
+}
+
+/// So many connections, or as many as the process may open files for; there are two listeners. Its
+/// limit is raised, as far as it may be.
+fn affordable(connections: usize) -> usize {
+    let needed = (connections as u64)
+        .saturating_mul(2)
+        .saturating_add(DESCRIPTORS);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return connections;
+    }
+    let raised = Rlimit {
+        current: Some(limit.maximum.map_or(needed, |most| most.min(needed))),
+        ..limit
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
+    if files >= needed {
+        return connections;
+    }
+    let spare = files - DESCRIPTORS.min(files / 2);
+    let fewer = (spare / 2).max(1) as usize;
+    warn!(
+        "the process may open {files} files, which is enough for {fewer} connections to a listener, \
+         not {connections} (ingest.limits.connections): raise its limit (`ulimit -n`, \
+         `LimitNOFILE=`), or lower the key"
+    );
+    fewer
 }

@@ -186,3 +186,78 @@ impl Drop for Call {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn free(place: Place) -> Arc<Slot> {
+        match place {
+            Place::Free(slot) => slot,
+            _ => panic!("none was free"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_was_idle_for_longest_gives_way() {
+        let metrics = Arc::new(Metrics::default());
+        let slots = Slots::new(3, Arc::clone(&metrics));
+        let first = free(slots.take().await);
+        let second = free(slots.take().await);
+        let third = free(slots.take().await);
+        assert_eq!(metrics.ingest_connections.get(), 3);
+        // Who just had a request is at the end of the row, and who has one is not in it.
+        drop(first.begin());
+        let call = second.begin();
+        let fourth = tokio::spawn({
+            let slots = Arc::clone(&slots);
+            async move { slots.take().await }
+        });
+        third.wanted().await;
+        assert!(!fourth.is_finished());
+        drop(third);
+        let Place::Vacated(fourth) = fourth.await.unwrap() else {
+            panic!("it was not vacated");
+        };
+        assert!(!first.wanted.is_cancelled() && !second.wanted.is_cancelled());
+        let calls = [first.begin(), call, fourth.begin()];
+        assert!(matches!(slots.take().await, Place::Full));
+        drop((first, second, fourth));
+        assert_eq!(metrics.ingest_connections.get(), 3);
+        drop(calls);
+        assert_eq!(metrics.ingest_connections.get(), 0);
+        free(slots.take().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_only_between_requests() {
+        const TIME: Duration = Duration::from_secs(1);
+        let slot = free(Slots::new(1, Arc::default()).take().await);
+        let (one, two) = (slot.begin(), slot.begin());
+        let idle = tokio::spawn({
+            let slot = Arc::clone(&slot);
+            async move { slot.idle_for(TIME).await }
+        });
+        drop(one);
+        tokio::time::sleep(TIME * 2).await;
+        drop(two);
+        tokio::time::sleep(TIME / 2).await;
+        let three = slot.begin();
+        tokio::time::sleep(TIME * 2).await;
+        assert!(!idle.is_finished());
+        drop(three);
+        tokio::time::sleep(TIME * 2).await;
+        assert!(idle.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_silent_until_its_first_request() {
+        const TIME: Duration = Duration::from_secs(1);
+        let slot = free(Slots::new(1, Arc::default()).take().await);
+        slot.silent(TIME).await;
+        assert!(!slot.begun());
+        drop(slot.begin());
+        let silent = tokio::time::timeout(TIME * 2, slot.silent(TIME)).await;
+        assert!(silent.is_err() && slot.begun());
+    }
+}
