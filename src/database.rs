@@ -7,10 +7,11 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Builder, Database, DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Builder, Database, ReadableTable, TableDefinition, WriteTransaction};
 
 /// Facts about the database itself: `schema`, and what its owner adds.
 pub(crate) const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
@@ -89,7 +90,7 @@ impl Store {
     ) -> Result<T, redb::Error> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
         match guard.as_ref() {
-            Some(database) => f(database),
+            Some(database) => sound(|| f(database)),
             None => Err(redb::Error::DatabaseClosed),
         }
     }
@@ -174,23 +175,25 @@ fn remove_unfinished(folder: &Path, kind: &Kind) {
 }
 
 fn open(path: &Path, pid: &Path, kind: &Kind) -> Result<Database, Error> {
-    Builder::new()
-        .set_cache_size(kind.cache_bytes)
-        .open(path)
-        .map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Error::Held {
-                    path: path.to_owned(),
-                    pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
-                }
-            }
-            other => unusable(path, other),
-        })
+    let open = || Ok(Builder::new().set_cache_size(kind.cache_bytes).open(path)?);
+    sound(open).map_err(|error| match error {
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Held {
+            path: path.to_owned(),
+            pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
+        },
+        other => unusable(path, other),
+    })
+}
+
+/// On some damaged files, redb panics.
+fn sound<T>(f: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    catch_unwind(AssertUnwindSafe(f))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("it makes no sense".to_owned())))
 }
 
 /// Refuses a database of another version; writes ours into a new one.
 fn check_schema(database: &Database, path: &Path, kind: &Kind) -> Result<(), Error> {
-    let found = schema(database, kind).map_err(|error| unusable(path, error))?;
+    let found = sound(|| schema(database, kind)).map_err(|error| unusable(path, error))?;
     if found == kind.schema {
         Ok(())
     } else {
