@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::program::{event, log_file};
 
-struct Flow {
-    pipeline: Pipeline,
-    metrics: Arc<Metrics>,
-    abort: CancellationToken,
+pub struct Flow {
+    pub pipeline: Pipeline,
+    pub metrics: Arc<Metrics>,
+    pub abort: CancellationToken,
 }
 
 /// A pipeline into `destination` that may hold `memory` bytes.
-fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) -> Flow {
+pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) -> Flow {
     let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
     let settings = Settings {
         destination,
@@ -66,7 +66,7 @@ fn discarding() -> Flow {
     flow(Destination::Discard, DeadLetters::none(), 1 << 20)
 }
 
-fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
+pub fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
     Unit {
         origin: Origin {
             input: "test",
@@ -80,7 +80,7 @@ fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
     }
 }
 
-fn balanced(flow: &Flow, report: &Report) {
+pub fn balanced(flow: &Flow, report: &Report) {
     let counts = report.counts;
     assert_eq!(
         counts.read,
