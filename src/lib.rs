@@ -58,6 +58,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod config;
 #[cfg(feature = "sidecar")]
+mod database;
+#[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod export;
 #[cfg(feature = "sidecar")]

@@ -17,6 +17,7 @@
 
 pub mod conversion;
 mod reader;
+pub mod window;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 
 use conversion::Conversion;
 use reader::{Step, Tail};
+use window::Window;
 
 /// Steps of one unit that may be unsettled at a time.
 const STEPS_IN_FLIGHT: usize = 64;
@@ -152,6 +154,7 @@ pub struct Pipeline {
     budget: Arc<Semaphore>,
     budget_units: usize,
     readers: Arc<Semaphore>,
+    window: Option<Window>,
     abort: CancellationToken,
 }
 
@@ -179,7 +182,16 @@ impl Pipeline {
             budget: Arc::new(Semaphore::new(units)),
             budget_units: units,
             readers: Arc::new(Semaphore::new(READERS)),
+            window: None,
             abort,
+        }
+    }
+
+    /// The same, but events that the window knows are counted as duplicates, and not delivered.
+    pub fn with_window(self, window: Window) -> Self {
+        Pipeline {
+            window: Some(window),
+            ..self
         }
     }
 
@@ -264,6 +276,9 @@ impl Pipeline {
         if let Some(chunk) = step.chunk {
             let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;
+            if delivery.outcome == Outcome::Delivered {
+                step.claims.delivered(&delivery.undelivered);
+            }
             settled.counts.exported += delivery.exported;
             settled.counts.dead_lettered += delivery.dead_lettered;
             settled.outcome = settled.outcome.worst(delivery.outcome.clone());

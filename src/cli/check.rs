@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::export::{Destination, Endpoint};
 use crate::input::directory;
 use crate::otlp::Signal;
+use crate::pipeline::window;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -72,6 +73,16 @@ fn files(config: &Config) -> Vec<Finding> {
         findings.push(Finding {
             what: format!("state {}", directory.state.display()),
             result: writable(&directory.state).and_then(|text| usable(directory).map(|()| text)),
+        });
+    }
+    if let Some(duplicates) = &config.duplicates {
+        let usable = |text| match window::check(duplicates) {
+            Ok(()) => Ok(text),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding {
+            what: format!("window of duplicates in {}", duplicates.folder.display()),
+            result: writable(&duplicates.folder).and_then(usable),
         });
     }
     let folder = match config.dead_letters.path.parent() {

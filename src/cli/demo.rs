@@ -94,6 +94,7 @@ where
             "an OTLP/gRPC collector inside this process, at {}",
             collector.address()
         ),
+        in_trail: place.event_ids(),
         received: collector.received(),
         dead_letters: place.read_dead_letters("shown")?,
         counts,
@@ -115,7 +116,11 @@ where
 {
     let mut config = config.clone();
     config.export.destination = destination;
-    config.directory = Some(place.watched(name));
+    let watched = place.watched(name);
+    if let Some(duplicates) = &mut config.duplicates {
+        duplicates.folder.clone_from(&watched.state);
+    }
+    config.directory = Some(watched);
     config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
     // What a user's own file of ids and names would say.
     config.convert.identities.extend(sample::demo_identities());

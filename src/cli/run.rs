@@ -11,6 +11,7 @@ use crate::input::ingest::{self, Ingest};
 use crate::input::listen::Listener;
 use crate::input::listen::auth::Auth;
 use crate::input::{directory, grpc, http};
+use crate::pipeline::window::Window;
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 use crate::telemetry;
@@ -50,7 +51,13 @@ pub async fn watch(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
+    let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
+    let mut duplicates = None;
+    if let Some(settings) = config.duplicates {
+        let (window, writer) = Window::open(settings, Arc::clone(&metrics))?;
+        sidecar.pipeline = sidecar.pipeline.with_window(window);
+        duplicates = Some(writer);
+    }
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     let (running, runs) = tokio::sync::watch::channel(true);
     let server = telemetry::serve(
@@ -73,7 +80,11 @@ pub async fn watch(
         }
     };
     let work = async { tokio::join!(directory, senders.serve(stop.clone())).0 };
-    match shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await {
+    let drained = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
+    if let Some(writer) = duplicates {
+        writer.close().await;
+    }
+    match drained {
         Some(result) => result?,
         None => tracing::warn!("the inputs did not stop in time"),
     }

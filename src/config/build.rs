@@ -16,6 +16,7 @@ use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Class, Lists, Select};
 use crate::input::directory::{self, After, Start};
+use crate::pipeline::window;
 use crate::telemetry;
 
 /// Puts the defaults of the table in.
@@ -126,6 +127,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         limits,
         convert: conversion(&mut b),
         export: export::settings(&mut b),
+        duplicates: duplicates(&mut b, &state),
         dead_letters: dead_letter::Settings {
             path: b
                 .path("dead_letters.path")
@@ -162,6 +164,15 @@ fn memory(b: &mut Builder<'_>, limits: &Limits) -> usize {
         );
     }
     memory
+}
+
+fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<window::Settings> {
+    let settings = window::Settings {
+        folder: state.to_owned(),
+        max_ids: b.number("duplicates.max_ids"),
+        max_age: b.span("duplicates.max_age"),
+    };
+    (b.boolean("duplicates.drop") == Some(true)).then_some(settings)
 }
 
 fn directory(b: &mut Builder<'_>, state: &Path) -> Option<directory::Settings> {

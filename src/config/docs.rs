@@ -92,7 +92,7 @@ reason, while the set-up is wrong (a token that is refused, say), while the coll
 /// The first words of the keys under each heading, in the order of the table.
 const SECTIONS: [(&str, &[&str]); 9] = [
     ("Input", &["directory", "ingest", "state"]),
-    ("Which events", &["select", "amazon_q"]),
+    ("Which events", &["select", "amazon_q", "duplicates"]),
     ("Limits", &["limits"]),
     (
         "What becomes of an event",

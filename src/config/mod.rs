@@ -35,6 +35,7 @@ use crate::convert;
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Lists, Select};
 use crate::input::directory;
+use crate::pipeline::window;
 use crate::telemetry;
 
 /// All settings of a run.
@@ -56,6 +57,8 @@ pub struct Config {
     pub convert: convert::Options,
     /// Where they go.
     pub export: crate::export::Settings,
+    /// Which delivered events are known, so that a repeat is dropped; `None`: repeats are delivered.
+    pub duplicates: Option<window::Settings>,
     /// Where refused ones go.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default 15 s.

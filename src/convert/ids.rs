@@ -37,11 +37,16 @@ pub(crate) fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
     } else {
         let id = event.id();
         let trace_id = match id {
-            Some(id) => trace_of("qtrail.event:", &id),
+            Some(id) => of_event(&id),
             None => hash(&["qtrail.event:", event.text()]),
         };
         (trace_id, Rule::Event)
     }
+}
+
+/// What an event is known by: its `eventID` as a UUID, else a hash of it.
+pub(crate) fn of_event(id: &str) -> [u8; 16] {
+    trace_of("qtrail.event:", id)
 }
 
 /// The event's span.

@@ -236,5 +236,6 @@ fn delivery(chunk: &Chunk, share: Share) -> Delivery {
             .map(|(event, reason)| (index(event), reason))
             .collect(),
         uncertain: share.uncertain,
+        undelivered: share.undelivered,
     }
 }

@@ -184,6 +184,9 @@ pub struct Delivery {
     pub refused: Vec<(u64, Reason)>,
     /// A partial success that names no record: how many were rejected, of how many.
     pub uncertain: Option<(u64, u64)>,
+    /// Where the chunk was delivered: its events of which the collector may not have every signal,
+    /// refused or in doubt. Their numbers in the chunk, in order.
+    pub undelivered: Vec<u32>,
 }
 
 /// Chunks that may wait for a batch; beyond it, [`Exporter::submit`] waits.
@@ -317,6 +320,7 @@ impl Delivery {
             dead_lettered: 0,
             refused: Vec::new(),
             uncertain: None,
+            undelivered: Vec::new(),
         }
     }
 }

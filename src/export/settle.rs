@@ -3,7 +3,8 @@
 //!
 //! Enters: how many events each chunk has, and a [`SignalReport`] for log records and for spans.
 //! Leaves: a [`Settlement`]. What must hold: for each chunk, exported + dead-lettered = events; an
-//! event counts as exported when neither signal refused it, and is dead-lettered once at most.
+//! event counts as exported when neither signal refused it, and is dead-lettered once at most; one
+//! that may lack a signal is named as undelivered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -51,6 +52,9 @@ pub(super) struct Share {
     pub(super) refused: Vec<(u32, Reason)>,
     /// Rejected, of how many.
     pub(super) uncertain: Option<(u64, u64)>,
+    /// The events of which the collector may not have every signal: the refused ones, and all those
+    /// in doubt. In order, numbered within the chunk.
+    pub(super) undelivered: Vec<u32>,
 }
 
 /// Settles a batch whose chunks have `events` events each.
@@ -154,24 +158,32 @@ fn share(first: u32, last: u32, refused: &BTreeMap<u32, Reason>, doubts: &[Doubt
         .range(first..last)
         .map(|(event, reason)| (event - first, reason.clone()))
         .collect();
+    let mut undelivered: Vec<u32> = refused.iter().map(|(event, _)| *event).collect();
     let (mut rejected, mut of) = (0, 0);
     for doubt in doubts {
-        let before = doubt.events.partition_point(|&event| event < first) as u64;
-        let until = doubt.events.partition_point(|&event| event < last) as u64;
+        let before = doubt.events.partition_point(|&event| event < first);
+        let until = doubt.events.partition_point(|&event| event < last);
+        undelivered.extend(
+            doubt.events[before..until]
+                .iter()
+                .map(|event| event - first),
+        );
         // Shares in proportion that add up to the whole, whatever the rounding.
         let upto = |events: u64| {
             let part = u128::from(doubt.rejected) * u128::from(events);
             (part / doubt.events.len() as u128) as u64
         };
-        rejected += upto(until) - upto(before);
-        of += until - before;
+        rejected += upto(until as u64) - upto(before as u64);
+        of += (until - before) as u64;
     }
+    undelivered.sort_unstable();
     let dead_lettered = refused.len() as u64 + rejected;
     Share {
         exported: u64::from(last - first) - dead_lettered,
         dead_lettered,
         refused,
         uncertain: (of > 0).then_some((rejected, of)),
+        undelivered,
     }
 }
 

@@ -3,6 +3,8 @@
 //! Enters: a record's bytes and position. Leaves: a [`Verdict`], and, for a wanted event, what it
 //! becomes, said to the sink. What must hold: nothing here does I/O.
 
+use std::convert::Infallible;
+
 use crate::convert::{self, Options, Placement, Sink};
 use crate::envelope::Limits;
 use crate::event::Event;
@@ -20,9 +22,9 @@ pub struct Conversion {
     pub options: Options,
 }
 
-/// What became of one record.
+/// What became of one record. `E`: why an event may have no place.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verdict<E = Infallible> {
     /// The sink heard it.
     Converted {
         /// `eventID`.
@@ -30,12 +32,14 @@ pub enum Verdict {
     },
     /// Not wanted.
     Filtered,
+    /// Wanted, but it has no place: the sink did not hear of it.
+    Unplaced(E),
     /// It cannot be had.
     Rejected(Reject),
 }
 
 impl Conversion {
-    /// Converts one record.
+    /// Converts one record; its event belongs where it belongs by itself.
     pub fn record(
         &self,
         bytes: &[u8],
@@ -43,6 +47,20 @@ impl Conversion {
         observed: Option<i64>,
         sink: &mut impl Sink,
     ) -> Verdict {
+        let own = |event: &Event<'_>| Ok(Placement::of(event));
+        self.place(bytes, position, observed, own, sink)
+    }
+
+    /// Converts one record. `place` says where a wanted event belongs, if it belongs anywhere: it is
+    /// the seam for duplicates and for conversation assembly.
+    pub fn place<E>(
+        &self,
+        bytes: &[u8],
+        position: Position,
+        observed: Option<i64>,
+        place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
+        sink: &mut impl Sink,
+    ) -> Verdict<E> {
         if !self.selector.may_select(bytes) {
             return Verdict::Filtered;
         }
@@ -60,16 +78,14 @@ impl Conversion {
         let Some(event) = self.selector.select(event) else {
             return Verdict::Filtered;
         };
+        let placement = match place(&event) {
+            Ok(placement) => placement,
+            Err(why) => return Verdict::Unplaced(why),
+        };
         let event_id = event.id().map(|id| id.into_owned());
-        let placement = place(&event);
         convert::convert(event, &placement, observed, &self.options, sink);
         Verdict::Converted { event_id }
     }
-}
-
-/// The seam for duplicates and conversation assembly: without them, an event's place is its own.
-fn place(event: &Event<'_>) -> Placement {
-    Placement::of(event)
 }
 
 /// A reason's byte, counted from the start of the unit instead of the record.

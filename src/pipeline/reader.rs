@@ -2,7 +2,12 @@
 //!
 //! Enters: a unit. Leaves: [`Step`]s over a channel, then a [`Tail`]. What must hold: a step is
 //! sent only while the budget has room for its bytes; each record of the unit is in exactly one
-//! step.
+//! step; no step reaches beyond a record that waits for its twin.
+//!
+//! Of the same event in several units, or several times in one, one is delivered and the others
+//! wait for its outcome. That never ends in a circle: who waits has sent all that it has claimed.
+
+mod aside;
 
 use std::io::Read;
 
@@ -13,14 +18,16 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
+use super::window::{Claims, Twin};
 use super::{BUDGET_UNIT, Content, Counts, Pipeline, Text, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
-use crate::convert::observed_time;
+use crate::convert::{Placement, observed_time};
 use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Evidence, Position, Reason, Reject};
+use aside::Aside;
 
 /// Events in a chunk at most.
 const CHUNK_EVENTS: u32 = 512;
@@ -39,7 +46,7 @@ const STEP_INFLATED: u64 = 32 << 20;
 pub(super) struct Step {
     /// Offset in the unit (base included) up to which this and the earlier steps reach.
     pub(super) offset: u64,
-    /// Read, filtered, skipped, bytes: what needs no settling.
+    /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
     pub(super) counts: Counts,
     /// Refused records.
     pub(super) rejects: Vec<Entry>,
@@ -47,6 +54,8 @@ pub(super) struct Step {
     pub(super) foreign: Vec<(u64, Reason)>,
     /// Events to deliver.
     pub(super) chunk: Option<Chunk>,
+    /// The claims on them.
+    pub(super) claims: Claims,
 }
 
 /// How the reading ended.
@@ -97,10 +106,13 @@ pub(super) fn spawn(
             foreign: Vec::new(),
             text: None,
             originals: Originals::default(),
+            claims: Claims::new(pipeline.window.clone()),
+            aside: Aside::default(),
             inflated_before: 0,
             inflated_limit: limits.inflated_bytes,
             too_large: false,
             sent_bytes: 0,
+            sent_offset: 0,
             handle,
             steps,
             pipeline,
@@ -120,6 +132,10 @@ struct Reader {
     base: u64,
     encoder: Encoder,
     originals: Originals,
+    /// The claims on the events of the chunk to be.
+    claims: Claims,
+    /// Not counted as read yet.
+    aside: Aside,
     rejects: Vec<Entry>,
     reject_bytes: usize,
     rejected: u64,
@@ -135,6 +151,8 @@ struct Reader {
     too_large: bool,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
+    /// The offset up to which the last step reached.
+    sent_offset: u64,
 }
 
 /// What is known of the text that is read.
@@ -147,7 +165,7 @@ struct Current {
 }
 
 /// How far the reading of one thing has come.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Reached {
     /// Inflated bytes.
     inflated: u64,
@@ -192,8 +210,9 @@ impl Reader {
         let mut left = limits.clone();
         for text in texts {
             if text.source != source {
-                // A chunk has one origin.
-                if self.send(Reached::default()).is_err() {
+                // A chunk has one origin, and so has what was put aside.
+                let reached = Reached::default();
+                if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
                     return tail.abandoned();
                 }
                 self.origin = origin(&unit, text.source.as_deref());
@@ -232,7 +251,12 @@ impl Reader {
                 return Err(Abandoned);
             }
             match records.next() {
-                Ok(Some(Item::Record { position, bytes })) => self.record(bytes, position),
+                Ok(Some(Item::Record { position, bytes })) => {
+                    if let Some(text) = &mut self.text {
+                        text.ours = true;
+                    }
+                    self.record(bytes, self.place(position));
+                }
                 Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
                         && matches!(reject.reason, Reason::Truncated { .. })
@@ -249,6 +273,9 @@ impl Reader {
                     break;
                 }
             }
+            if self.aside.is_full() {
+                self.settle_aside(Reached::of(&records))?;
+            }
             if self.is_full(&records) {
                 self.send(Reached::of(&records))?;
             }
@@ -258,7 +285,7 @@ impl Reader {
 
     /// Sends the rest.
     fn end(&mut self, reached: Reached, tail: Tail) -> Tail {
-        if self.send(reached).is_err() {
+        if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
             return tail.abandoned();
         }
         if self.rejected > LOGGED_REJECTS {
@@ -282,19 +309,25 @@ impl Reader {
     }
 
     fn record(&mut self, bytes: &[u8], position: Position) {
-        let position = self.place(position);
-        self.counts.read += 1;
-        if let Some(text) = &mut self.text {
-            text.ours = true;
-        }
-        let verdict = self.pipeline.conversion.record(
+        let (number, claims) = (self.originals.records.len() as u32, &mut self.claims);
+        let verdict = self.pipeline.conversion.place(
             bytes,
             position,
             self.origin.observed,
+            |event| {
+                claims.claim(number, event.id().as_deref())?;
+                Ok(Placement::of(event))
+            },
             &mut self.encoder,
         );
+        if let Verdict::Unplaced(Twin::InFlight(id)) = verdict {
+            self.aside.put(id, position, bytes);
+            return;
+        }
+        self.counts.read += 1;
         match verdict {
             Verdict::Filtered => self.counts.filtered += 1,
+            Verdict::Unplaced(_) => self.counts.duplicate += 1,
             Verdict::Rejected(reject) => self.refuse(reject),
             Verdict::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
@@ -386,13 +419,17 @@ impl Reader {
         let inflated = self.inflated_before + reached.inflated;
         counts.bytes = inflated - self.sent_bytes;
         self.sent_bytes = inflated;
+        if self.aside.is_empty() {
+            self.sent_offset = reached.offset;
+        }
         let chunk = self.take_chunk()?;
         let step = Step {
-            offset: self.base + reached.offset,
+            offset: self.base + self.sent_offset,
             counts,
             rejects: std::mem::take(&mut self.rejects),
             foreign: std::mem::take(&mut self.foreign),
             chunk,
+            claims: self.claims.take(),
         };
         self.reject_bytes = 0;
         let room = self.handle.block_on(self.steps.reserve());
@@ -401,7 +438,10 @@ impl Reader {
         let metrics = &self.pipeline.metrics;
         metrics.read.add(counts.read);
         metrics.filtered.add(counts.filtered);
-        metrics.in_flight.add(counts.read - counts.filtered);
+        metrics.duplicate.add(counts.duplicate);
+        metrics
+            .in_flight
+            .add(counts.read - counts.filtered - counts.duplicate);
         metrics.skipped.add(counts.foreign);
         metrics.inflated_bytes.add(counts.bytes);
         room.send(step);

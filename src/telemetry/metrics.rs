@@ -55,6 +55,9 @@ pub struct Metrics {
     pub ingest_requests: Number,
     pub ingest_refused: Number,
     pub ingest_connections: Number,
+    pub duplicates_ids: Number,
+    pub duplicates_unwritten: Number,
+    pub duplicates_crowded_out: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
     /// Dead letters by [`crate::reject::Reason::kind`].
@@ -104,7 +107,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 19] = [
+pub const ALL: [Description; 22] = [
     metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
     metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -123,6 +126,9 @@ pub const ALL: [Description; 19] = [
     metric("ingest.requests", Kind::Counter, "{request}", "Requests that senders handed over, each message of a stream counted.", |m| &m.ingest_requests),
     metric("ingest.refused", Kind::Counter, "{request}", "Requests and connections that were turned away: no token, a limit, a collector that is away.", |m| &m.ingest_refused),
     metric("ingest.connections", Kind::Gauge, "{connection}", "Connections of senders.", |m| &m.ingest_connections),
+    metric("duplicates.ids", Kind::Gauge, "{event}", "Ids of delivered events that are known, so that a repeat is dropped; duplicates.max_ids bounds them.", |m| &m.duplicates_ids),
+    metric("duplicates.unwritten", Kind::Gauge, "{event}", "Of these ids, those that are not on disk yet. They are written once a second; more and more: the disk refuses.", |m| &m.duplicates_unwritten),
+    metric("duplicates.crowded_out", Kind::Counter, "{event}", "Ids that were forgotten before duplicates.max_age, for want of room: a larger duplicates.max_ids would keep them.", |m| &m.duplicates_crowded_out),
     metric("lag_seconds", Kind::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
 ];
 

@@ -121,7 +121,7 @@ fn check_reaches_the_collector_or_says_what_to_mend() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert_eq!(
         out.lines().filter(|l| l.starts_with("ok    ")).count(),
-        6,
+        7,
         "{out}"
     );
     let (code, out, _) = check(&dir.path().join("absent"));

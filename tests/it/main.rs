@@ -15,6 +15,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod directory;
+mod duplicates;
 mod envelope;
 mod export;
 mod grpc;

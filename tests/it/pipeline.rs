@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::support::collector::Collector;
 use crate::support::program::{event, gzip, log_file};
 
-struct Flow {
-    pipeline: Pipeline,
-    metrics: Arc<Metrics>,
-    abort: CancellationToken,
+pub struct Flow {
+    pub pipeline: Pipeline,
+    pub metrics: Arc<Metrics>,
+    pub abort: CancellationToken,
 }
 
 /// A pipeline into `destination` that may hold `memory` bytes.
-fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) -> Flow {
+pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) -> Flow {
     let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
     let settings = Settings {
         destination,
@@ -68,7 +68,7 @@ fn discarding() -> Flow {
     flow(Destination::Discard, DeadLetters::none(), 1 << 20)
 }
 
-fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
+pub fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
     Unit {
         origin: Origin {
             input: "test",
@@ -83,7 +83,7 @@ fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit {
 }
 
 /// A unit of texts, numbered from 100.
-fn texts(texts: impl IntoIterator<Item = Vec<u8>>) -> Unit {
+pub fn texts(texts: impl IntoIterator<Item = Vec<u8>>) -> Unit {
     let text = |(number, bytes): (u64, Vec<u8>)| Text {
         number,
         source: None,
@@ -104,7 +104,7 @@ fn refused(report: &Report) -> Vec<(u64, &'static str)> {
     refused
 }
 
-fn balanced(flow: &Flow, report: &Report) {
+pub fn balanced(flow: &Flow, report: &Report) {
     let counts = report.counts;
     assert_eq!(
         counts.read,

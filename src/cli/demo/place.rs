@@ -1,5 +1,6 @@
 //! The demo's folder: the trail, the state, the dead letters.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -11,6 +12,8 @@ use anyhow::{Context, bail};
 use globset::GlobSet;
 
 use crate::ack::dead_letter::Line;
+use crate::envelope::{self, Item, Limits};
+use crate::event::Event;
 use crate::input::directory::{After, Settings, Start};
 use crate::sample;
 
@@ -98,6 +101,24 @@ impl Place {
             .map(serde_json::from_str)
             .collect::<Result<_, _>>();
         lines.with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// How often each event is in the trail.
+    pub(super) fn event_ids(&self) -> BTreeMap<String, usize> {
+        let limits = Limits::default();
+        let mut ids = BTreeMap::new();
+        for (_, file) in &self.files {
+            let mut items = envelope::open(file.as_slice(), &limits);
+            while let Ok(Some(item)) = items.next() {
+                if let Item::Record { bytes, .. } = item
+                    && let Ok(event) = Event::parse(bytes, limits.depth)
+                    && let Some(id) = event.id()
+                {
+                    *ids.entry(id.into_owned()).or_default() += 1;
+                }
+            }
+        }
+        ids
     }
 
     /// How many files the trail has.

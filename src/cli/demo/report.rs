@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) files: usize,
     /// Who received the events.
     pub(super) collector: String,
+    /// How often each event is in the trail.
+    pub(super) in_trail: BTreeMap<String, usize>,
     pub(super) received: Received,
     pub(super) dead_letters: Vec<Line>,
     pub(super) counts: Counts,
@@ -41,7 +43,7 @@ pub(super) fn report(facts: &Facts) -> String {
     conversations(&mut text, paint, &events);
     calls(&mut text, paint, &events);
     others(&mut text, paint, &events);
-    repeats(&mut text, paint, &events);
+    repeats(&mut text, paint, &facts.in_trail, &events);
     dead_letters(&mut text, paint, &facts.dead_letters);
     balance(&mut text, paint, &facts.counts, events.len() as u64);
     text
@@ -242,22 +244,31 @@ fn others(text: &mut String, paint: Paint, events: &[Event<'_>]) {
     }
 }
 
-fn repeats(text: &mut String, paint: Paint, events: &[Event<'_>]) {
+fn repeats(
+    text: &mut String,
+    paint: Paint,
+    in_trail: &BTreeMap<String, usize>,
+    events: &[Event<'_>],
+) {
     let mut by_id: BTreeMap<&str, Vec<&Event<'_>>> = BTreeMap::new();
     for event in events {
         by_id.entry(event.id()).or_default().push(event);
     }
     paint.heading(text, "Delivered more than once by CloudTrail");
-    for (id, events) in by_id.iter().filter(|(_, events)| events.len() > 1) {
-        let ids: BTreeSet<_> = events.iter().map(|e| (e.trace_id, e.span_id)).collect();
-        let equal = if ids.len() == 1 {
-            "equal ids"
-        } else {
-            "DIFFERENT ids"
+    for (id, arrived) in by_id {
+        let in_trail = in_trail.get(id).copied().unwrap_or_default();
+        if in_trail < 2 && arrived.len() < 2 {
+            continue;
+        }
+        let ids: BTreeSet<_> = arrived.iter().map(|e| (e.trace_id, e.span_id)).collect();
+        let sent = match (arrived.len(), ids.len()) {
+            (1, _) => "sent once".to_owned(),
+            (times, 1) => format!("sent {times} times, equal ids"),
+            (times, _) => format!("sent {times} times, DIFFERENT ids"),
         };
         line(
             text,
-            &format!("  event {id}: {} times, {equal}", events.len()),
+            &format!("  event {id}: {in_trail} times in the trail, {sent}"),
         );
         for (trace, span) in ids {
             let (trace, span) = (hex::encode(trace), hex::encode(span));

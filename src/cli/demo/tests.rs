@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 
 use super::*;
 use crate::input::directory;
+use crate::pipeline::window;
 
 /// A configuration as the demo gets it.
 fn config() -> Config {
@@ -25,6 +26,11 @@ fn config() -> Config {
             retry_max: Duration::from_secs(1),
             rate_limit: None,
         },
+        duplicates: Some(window::Settings {
+            folder: "unused".into(),
+            max_ids: 1_000,
+            max_age: Duration::from_secs(60),
+        }),
         dead_letters: dead_letter::Settings::new("unused".into()),
         shutdown: Duration::from_secs(15),
         telemetry: crate::telemetry::Settings {

@@ -139,6 +139,23 @@ proptest! {
     }
 
     #[test]
+    fn undelivered_is_what_a_signal_refused_or_put_in_doubt((events, logs, traces) in batch()) {
+        let settlement = settle(&events, logs.clone(), traces.clone());
+        let mut doubtful = BTreeSet::new();
+        for report in [logs, traces] {
+            doubtful.extend(report.refused.into_iter().map(|(event, _)| event));
+            doubtful.extend(report.uncertain.into_iter().flat_map(|doubt| doubt.events));
+        }
+        let mut undelivered = Vec::new();
+        let mut first = 0;
+        for (count, share) in events.iter().zip(&settlement.chunks) {
+            undelivered.extend(share.undelivered.iter().map(|event| first + event));
+            first += count;
+        }
+        prop_assert_eq!(undelivered, Vec::from_iter(doubtful));
+    }
+
+    #[test]
     fn an_event_is_in_one_place_of_the_dead_letters((events, logs, traces) in batch()) {
         let settlement = settle(&events, logs, traces);
         let mut seen = BTreeSet::new();

@@ -14,22 +14,17 @@
 //! A value of the first three begins with the time since which what it is about has been absent
 //! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::census`].
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::path::Path;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::file_id::{Digest, FileId, Stat};
 use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
 use super::{Error, Start};
+use crate::database::{self, Kind, META};
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
-/// The state file's name.
-const STATE: &str = "state.redb";
 /// Memory for pages of the database.
 const CACHE_BYTES: usize = 32 << 20;
 /// Places under which lines with one and the same first line are remembered.
@@ -39,7 +34,6 @@ pub(super) const FILES: TableDefinition<&FileKey, &FileValue> = TableDefinition:
 pub(super) const CONTENTS: TableDefinition<&Digest, &ContentValue> =
     TableDefinition::new("contents");
 pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinition::new("lines");
-const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
 
 /// What a settled file held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,49 +82,32 @@ pub(super) enum Op {
     Lines(Digest, FileId, LinesEntry),
 }
 
+/// What the state is.
+const STATE: Kind = Kind {
+    file: "state.redb",
+    schema: SCHEMA,
+    cache_bytes: CACHE_BYTES,
+    tables: |write| {
+        write.open_table(FILES)?;
+        write.open_table(CONTENTS)?;
+        write.open_table(LINES)?;
+        Ok(())
+    },
+};
+
 /// The open state.
 #[derive(Debug)]
-pub(super) struct Store {
-    /// `None` only while it is opened again after a failed write.
-    database: RwLock<Option<Database>>,
-    path: PathBuf,
-    pid: PathBuf,
-}
+pub(super) struct Store(database::Store);
 
 impl Store {
     /// Whether `folder` holds a state.
     pub(super) fn is_there(folder: &Path) -> bool {
-        folder.join(STATE).exists()
+        folder.join(STATE.file).exists()
     }
 
     /// Opens or creates the state in `folder` (0700, the file 0600).
     pub(super) fn open(folder: &Path) -> Result<Store, Error> {
-        let path = folder.join(STATE);
-        let pid = folder.join("state.pid");
-        let failed = |source: io::Error| Error::State {
-            path: path.clone(),
-            detail: source.to_string(),
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
-        if !path.try_exists().map_err(failed)? {
-            create(&path)?;
-        }
-        let database = database(&path, &pid)?;
-        check_schema(&database, &path)?;
-        remove_unfinished(folder);
-        // Only for the message that another process gets.
-        if let Err(error) = std::fs::write(&pid, std::process::id().to_string()) {
-            tracing::debug!(%error, "cannot write {}", pid.display());
-        }
-        Ok(Store {
-            database: RwLock::new(Some(database)),
-            path,
-            pid,
-        })
+        Ok(Store(database::Store::open(folder, STATE)?))
     }
 
     /// The first run's choice; `choice` becomes it if there was none before.
@@ -246,137 +223,28 @@ impl Store {
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        match guard.as_ref() {
-            Some(database) => f(database),
-            None => Err(redb::Error::DatabaseClosed),
-        }
+        self.0.with(f)
     }
 
     /// After a failed write the database refuses all others until it is opened again.
     pub(super) fn reopen(&self) -> Result<(), Error> {
-        let mut guard = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *guard = None;
-        *guard = Some(database(&self.path, &self.pid)?);
-        Ok(())
+        Ok(self.0.reopen()?)
     }
 
     /// The file, for messages.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        // It may be absent.
-        let _ = std::fs::remove_file(&self.pid);
-    }
-}
-
-/// How the names of states begin that are being made.
-const UNFINISHED: &str = "state.redb.new-";
-
-/// Makes an empty state under a name of its own, then gives it its name: who is killed meanwhile
-/// leaves none, and of two who do this at once, one wins.
-fn create(path: &Path) -> Result<(), Error> {
-    let new = path.with_file_name(format!("{UNFINISHED}{:016x}", fastrand::u64(..)));
-    let named = || {
-        // Where there are no hard links, it is renamed.
-        std::fs::hard_link(&new, path).or_else(|_| match path.try_exists()? {
-            true => Ok(()),
-            false => std::fs::rename(&new, path),
-        })?;
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    let made = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&new);
-    made.map_err(|e| e.to_string())
-        .and_then(|_| {
-            let database = Builder::new().create(&new).map_err(|e| e.to_string())?;
-            schema(&database).map_err(|e| e.to_string())
-        })
-        .and_then(|_| named().map_err(|e| e.to_string()))
-        .map_err(|detail| Error::State {
-            path: path.to_owned(),
-            detail,
-        })
-}
-
-/// Removes what killed processes left of states that they were making. Who is making one right now
-/// finds that there is one already.
-fn remove_unfinished(folder: &Path) {
-    let entries = folder.read_dir().into_iter().flatten().flatten();
-    for entry in entries {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
-            && let Err(error) = std::fs::remove_file(entry.path())
-        {
-            tracing::debug!(%error, "cannot remove {}", entry.path().display());
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Held { path, pid } => Error::StateHeld { path, pid },
+            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
+            database::Error::Unusable { path, detail } => Error::State { path, detail },
         }
     }
-}
-
-fn database(path: &Path, pid: &Path) -> Result<Database, Error> {
-    Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .open(path)
-        .map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Error::StateHeld {
-                    path: path.to_owned(),
-                    pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
-                }
-            }
-            other => Error::State {
-                path: path.to_owned(),
-                detail: other.to_string(),
-            },
-        })
-}
-
-/// Refuses a state of another version; writes ours into a new one.
-fn check_schema(database: &Database, path: &Path) -> Result<(), Error> {
-    let found = schema(database).map_err(|error| Error::State {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    })?;
-    if found == SCHEMA {
-        Ok(())
-    } else {
-        Err(Error::Schema {
-            path: path.to_owned(),
-            found,
-            ours: SCHEMA,
-        })
-    }
-}
-
-fn schema(database: &Database) -> Result<i64, redb::Error> {
-    let write = database.begin_write()?;
-    let found = {
-        let mut meta = write.open_table(META)?;
-        let found = meta.get("schema")?.map(|v| v.value());
-        if found.is_none() {
-            meta.insert("schema", SCHEMA)?;
-        }
-        found.unwrap_or(SCHEMA)
-    };
-    if found == SCHEMA {
-        write.open_table(FILES)?;
-        write.open_table(CONTENTS)?;
-        write.open_table(LINES)?;
-        write.commit()?;
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -440,7 +308,7 @@ mod tests {
     #[test]
     fn what_a_process_left_that_was_killed_while_it_made_the_state_is_in_nobodys_way() {
         let folder = tempfile::tempdir().unwrap();
-        let left = folder.path().join(format!("{UNFINISHED}0"));
+        let left = folder.path().join("state.redb.new-0");
         std::fs::write(left, [0; 4096]).unwrap();
         let _store = Store::open(folder.path()).unwrap();
         let names = folder.path().read_dir().unwrap();

@@ -86,6 +86,7 @@ fn facts(records: Vec<LogRecord>) -> Facts {
         }],
     };
     Facts {
+        in_trail: Default::default(),
         trail: "/tmp/qtrail-demo/trail".to_owned(),
         files: 7,
         collector: "a collector".to_owned(),
@@ -148,18 +149,28 @@ fn calls_are_told_by_person_with_dry_runs_and_denials_in_plain_sight() {
 }
 
 #[test]
-fn a_repeat_shows_once_in_its_conversation_and_again_with_its_ids() {
-    let mut facts = facts(vec![message(10, 1), message(10, 1)]);
+fn what_the_trail_holds_twice_shows_once_in_its_conversation_and_again_with_its_ids() {
+    let mut facts = facts(vec![message(10, 1), message(20, 2)]);
+    facts.in_trail = [("event-1".to_owned(), 2), ("event-2".to_owned(), 1)].into();
     let text = report(&facts);
-    assert_eq!(text.matches("q.SendMessage").count(), 1, "{text}");
+    assert_eq!(text.matches("q.SendMessage").count(), 2, "{text}");
     assert!(
-        text.contains("event event-1: 2 times, equal ids\n"),
+        text.contains("event event-1: 2 times in the trail, sent once\n"),
         "{text}"
     );
     assert!(text.contains("trace 07070707070707070707070707070707  span 0101010101010101\n"));
+    assert!(!text.contains("event event-2"), "{text}");
+}
 
+#[test]
+fn a_repeat_that_arrives_is_told_with_its_ids() {
+    let mut facts = facts(vec![message(10, 1), message(10, 1)]);
+    facts.in_trail = [("event-1".to_owned(), 2)].into();
+    let text = report(&facts);
+    assert_eq!(text.matches("q.SendMessage").count(), 1, "{text}");
+    assert!(text.contains("2 times in the trail, sent 2 times, equal ids\n"));
     facts.received.logs[0].resource_logs[0].scope_logs[0].log_records[1].span_id = vec![9; 8];
-    assert!(report(&facts).contains("2 times, DIFFERENT ids"));
+    assert!(report(&facts).contains("sent 2 times, DIFFERENT ids"));
 }
 
 #[test]

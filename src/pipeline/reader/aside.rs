@@ -1,0 +1,106 @@
+//! Records of which a twin is in flight, until that has settled.
+//!
+//! Enters: records. Leaves: duplicates, and records that take their twin's place. What must hold:
+//! what waits is bounded; who waits has sent all that it has claimed, so that waiting never goes in a
+//! circle, and stops waiting when the work is aborted.
+
+use super::{Abandoned, Reached, Reader};
+use crate::pipeline::window::{Id, Window};
+use crate::reject::Position;
+
+/// Records beyond which no more are put aside.
+const RECORDS: usize = 512;
+/// Bytes of records beyond which no more are put aside.
+const BYTES: usize = 1 << 20;
+
+/// The records of one unit that wait.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    bytes: Vec<u8>,
+    records: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: Id,
+    position: Position,
+    /// Where it ends in `bytes`.
+    end: usize,
+}
+
+impl Aside {
+    pub(super) fn put(&mut self, id: Id, position: Position, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.records.push(Waiting {
+            id,
+            position,
+            end: self.bytes.len(),
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS || self.bytes.len() >= BYTES
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = Id> {
+        self.records.iter().map(|waiting| waiting.id)
+    }
+
+    /// The records in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, Position, &[u8])> {
+        let mut start = 0;
+        self.records.iter().map(move |waiting| {
+            let from = std::mem::replace(&mut start, waiting.end);
+            let bytes = &self.bytes[from..waiting.end];
+            (waiting.id, waiting.position, bytes)
+        })
+    }
+}
+
+impl Reader {
+    /// Waits for the twins of what was put aside. Where one was delivered, ours is a duplicate; where
+    /// it was not, ours takes its place, in a chunk that is yet to be sent.
+    pub(super) fn settle_aside(&mut self, reached: Reached) -> Result<(), Abandoned> {
+        let Some(window) = self.pipeline.window.clone() else {
+            return Ok(());
+        };
+        while !self.aside.is_empty() {
+            // Others may wait for what is claimed here.
+            if !self.originals.records.is_empty() {
+                self.send(reached)?;
+            }
+            let settled = self.twins_settled(&window)?;
+            let aside = std::mem::take(&mut self.aside);
+            for ((id, position, bytes), settled) in aside.iter().zip(settled) {
+                match settled {
+                    true => self.record(bytes, position),
+                    false => self.aside.put(id, position, bytes),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a twin of what was put aside has settled; which have.
+    fn twins_settled(&self, window: &Window) -> Result<Vec<bool>, Abandoned> {
+        let mut changes = window.settled();
+        loop {
+            changes.mark_unchanged();
+            let settled = window.not_in_flight(self.aside.ids());
+            if settled.contains(&true) {
+                return Ok(settled);
+            }
+            self.handle.block_on(async {
+                tokio::select! {
+                    _ = changes.changed() => Ok(()),
+                    () = self.pipeline.abort.cancelled() => Err(Abandoned),
+                    () = self.steps.closed() => Err(Abandoned),
+                }
+            })?;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The window on disk: one embedded database, `duplicates.redb`, and the thread that writes it.
+//!
+//! Enters: rows of ids. Leaves: the same rows at the next start. What must hold: one process at a
+//! time; a write that fails costs no event and no memory, and is tried again.
+//!
+//! It is a journal, written at most once a second and read at the start alone: what it lacks after
+//! a crash is delivered once more.
+
+use std::time::{Duration, Instant};
+
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::known::{Change, Known};
+use super::{Error, Settings, Shared, second};
+use crate::database::{Kind, Store};
+
+/// Row number → second of delivery since 1970, ids of 16 bytes each.
+const ROWS: TableDefinition<u64, (i64, &[u8])> = TableDefinition::new("rows");
+
+const JOURNAL: Kind = Kind {
+    file: "duplicates.redb",
+    schema: 1,
+    cache_bytes: 4 << 20,
+    tables: |write| write.open_table(ROWS).map(drop),
+};
+
+/// At most one write (an fsync) in this time, and the wait before a failed one is tried again.
+const GATHER: Duration = Duration::from_secs(1);
+/// How often ids are looked at that may have become too old.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The open journal.
+#[derive(Debug)]
+pub(super) struct Journal(Store);
+
+impl Journal {
+    /// Opens or creates it.
+    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
+        Ok(Journal(Store::open(&settings.folder, JOURNAL)?))
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_there(settings: &Settings) -> bool {
+        settings.folder.join(JOURNAL.file).exists()
+    }
+
+    /// What it holds. A row of the future is one of a clock that was wrong.
+    pub(super) fn load(&self, now: i64) -> Result<Known, Error> {
+        let mut known = Known::default();
+        let loaded = self.0.with(|database| {
+            for row in database.begin_read()?.open_table(ROWS)?.iter()? {
+                let (number, row) = row?;
+                let (second, ids) = row.value();
+                known.load(number.value(), second.min(now), ids);
+            }
+            Ok(())
+        });
+        loaded.map(|()| known).map_err(|error| Error::Unusable {
+            path: self.0.path().to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
+    fn write(&self, change: &Change) -> Result<(), redb::Error> {
+        self.0.with(|database| {
+            let mut write = database.begin_write()?;
+            write.set_quick_repair(true);
+            {
+                let mut rows = write.open_table(ROWS)?;
+                rows.retain_in(..change.first, |_, _| false)?;
+                for row in &change.rows {
+                    rows.insert(row.number, (row.second, &*row.ids))?;
+                }
+            }
+            write.commit()?;
+            Ok(())
+        })
+    }
+
+    /// Tells when writing begins to fail, and when it works again.
+    fn tell(&self, written: &Result<(), redb::Error>, failed: bool) {
+        match written {
+            Err(error) if !failed => {
+                let path = self.0.path().display();
+                tracing::warn!(%error, "cannot write {path}: a restart may repeat events until it can be written (is the disk full?)");
+            }
+            Ok(()) if failed => tracing::info!("the window of duplicates can be written again"),
+            _ => {}
+        }
+    }
+}
+
+/// Writes what the window learns, until it is closed; then the rest, if that can be written.
+pub(super) fn keep(journal: &Journal, shared: &Shared) {
+    let mut failed = false;
+    loop {
+        let closed = shared.wait();
+        while let Some(change) = shared.change() {
+            let written = journal.write(&change);
+            journal.tell(&written, failed);
+            failed = written.is_err();
+            if failed {
+                // Its error comes back from the next write.
+                let _ = journal.0.reopen();
+                break;
+            }
+            shared.changed(&change);
+            if !change.more && !closed {
+                break;
+            }
+        }
+        if closed {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until there is something to write and was for so long, or until the window is closed,
+    /// which it tells. Meanwhile ids get too old.
+    fn wait(&self) -> bool {
+        let mut due = None;
+        let mut state = self.lock();
+        while !state.closed {
+            self.forget(&mut state, second());
+            let now = Instant::now();
+            let wait = if state.known.differs() {
+                due.get_or_insert(now + GATHER)
+                    .saturating_duration_since(now)
+            } else {
+                IDLE.min(self.settings.max_age)
+            };
+            if wait.is_zero() {
+                break;
+            }
+            state = match self.work.wait_timeout(state, wait) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        state.closed
+    }
+
+    /// What is to be written, if anything is.
+    fn change(&self) -> Option<Change> {
+        let mut state = self.lock();
+        state.known.differs().then(|| state.known.change())
+    }
+
+    fn changed(&self, change: &Change) {
+        let mut state = self.lock();
+        state.known.changed(change);
+        self.gauge(&state);
+    }
+}
