@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Long enough for a busy machine; a test that needs it has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+use crate::support::PATIENCE;
 
 /// The collector's program, or a line that says why a test is skipped.
 pub(crate) fn otelcol(test: &str) -> Option<PathBuf> {
@@ -39,7 +38,7 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         // Another process writes what is waited for; nothing here announces it.
         std::thread::sleep(Duration::from_millis(20));
     }

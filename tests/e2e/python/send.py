@@ -18,7 +18,7 @@ import grpc
 from qtrail.v1 import ingest_pb2 as messages
 from qtrail.v1 import ingest_pb2_grpc as services
 
-RETRY_SECONDS = 1.0  # where the server did not say
+RETRY_SECONDS = 1.0  # at least
 
 
 def send(service, waiting, counts):
@@ -27,7 +27,7 @@ def send(service, waiting, counts):
         messages.IngestStreamRequest(sequence=sequence, events=event)
         for sequence, event in list(waiting.items())
     )
-    delay = 0.0
+    delay = RETRY_SECONDS
     # The requests leave on a thread of their own, as fast as the server reads them.
     for answer in service.IngestStream(requests):
         if answer.HasField("delivered"):
