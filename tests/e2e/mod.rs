@@ -3,6 +3,8 @@
 //! A test runs where `QTRAIL_E2E_COLLECTOR` names the collector's program (`tests/e2e/build-collector.sh`
 //! builds one) and says on standard error that it was skipped where it does not.
 
+mod chain;
+mod clients;
 mod records;
 mod servers;
 mod trail;

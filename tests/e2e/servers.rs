@@ -5,27 +5,31 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, free_address};
 
 /// The collector's program, or a line that says why a test is skipped.
 pub(crate) fn otelcol(test: &str) -> Option<PathBuf> {
-    let Some(path) = std::env::var_os("QTRAIL_E2E_COLLECTOR").map(PathBuf::from) else {
+    program("QTRAIL_E2E_COLLECTOR", test)
+}
+
+/// The program that a variable names, or a line that says why a test is skipped.
+pub(crate) fn program(variable: &str, test: &str) -> Option<PathBuf> {
+    let Some(path) = std::env::var_os(variable).map(PathBuf::from) else {
         // Not `eprintln!`, which the test harness would hide; in one write, so that nothing comes between.
-        let line = format!("e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR\n");
+        let line = format!("e2e::{test} skipped: set {variable}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     };
     assert!(
         path.is_file(),
-        "QTRAIL_E2E_COLLECTOR names no file: {}",
+        "{variable} names no file: {}",
         path.display()
     );
     Some(path)
@@ -90,7 +94,7 @@ impl Process {
         }
     }
 
-    fn wait_until_listening(&mut self, address: SocketAddr) {
+    pub(crate) fn wait_until_listening(&mut self, address: SocketAddr) {
         wait_for(&format!("{} on {address}", self.name), || {
             self.expect_running();
             TcpStream::connect(address).ok()
@@ -253,19 +257,6 @@ impl Collector {
         samples
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
             .sum::<f64>() as u64
-    }
-}
-
-/// An address that nobody listens on, and that nobody gets for an outgoing connection either: a server must
-/// find its port free again after it was killed, so it is one below those that the system gives away.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = std::process::id().wrapping_mul(50) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (number % 10_000) as u16;
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            return listener.local_addr().unwrap();
-        }
     }
 }
 

@@ -131,6 +131,13 @@ impl Sidecar {
         rest.split_once("/metrics").unwrap().0.parse().unwrap()
     }
 
+    /// Where senders by `protocol`, `grpc` or `http`, are listened to.
+    pub async fn listens(&self, protocol: &str) -> SocketAddr {
+        let line = self.until_said(&format!("{protocol} is served at ")).await;
+        let (_, address) = line.rsplit_once(' ').unwrap();
+        address.parse().unwrap()
+    }
+
     /// The status and the body of an answer.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address().await).await.unwrap();
