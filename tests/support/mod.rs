@@ -6,8 +6,11 @@ use std::time::Duration;
 
 pub mod collector;
 pub mod delivery;
+pub mod made;
 pub mod program;
 pub mod receiver;
+pub mod repeats;
+pub mod sender;
 pub mod sidecar;
 pub mod trail;
 
