@@ -178,6 +178,8 @@ fn qtrail(folder: &Path, collector: SocketAddr) -> Command {
         .arg("--state")
         .arg(folder.join("state"))
         .env("QTRAIL_TELEMETRY_HTTP", "none")
+        // The directory's files are complete.
+        .env("QTRAIL_DIRECTORY_SETTLE", "1ms")
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command
