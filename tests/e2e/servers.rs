@@ -53,6 +53,8 @@ pub(crate) struct Process {
     child: Child,
     name: &'static str,
     log: PathBuf,
+    /// Where in the log it began.
+    begin: usize,
 }
 
 impl Process {
@@ -63,13 +65,19 @@ impl Process {
             .append(true)
             .open(&log)
             .unwrap();
+        let begin = output.metadata().unwrap().len() as usize;
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap_or_else(|e| panic!("{name} does not start: {e}"));
-        Self { child, name, log }
+        Self {
+            child,
+            name,
+            log,
+            begin,
+        }
     }
 
     /// SIGKILL: nothing is flushed.
@@ -98,6 +106,17 @@ impl Process {
         wait_for(&format!("{} on {address}", self.name), || {
             self.expect_running();
             TcpStream::connect(address).ok()
+        });
+    }
+
+    /// Waits until a collector takes signals: a while after it listens, and before that SIGTERM would kill it.
+    fn wait_until_ready(&mut self) {
+        wait_for(&format!("{} to be ready", self.name), || {
+            self.expect_running();
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            log[self.begin..]
+                .contains("Everything is ready")
+                .then_some(())
         });
     }
 }
@@ -152,6 +171,7 @@ impl BackEnd {
             .env("BACKEND_DIRECTORY", &self.directory);
         let mut process = Process::start("the back end", &mut command, self.directory.join("log"));
         process.wait_until_listening(self.listen);
+        process.wait_until_ready();
         self.process = Some(process);
     }
 
@@ -217,6 +237,7 @@ impl Collector {
         let mut process = Process::start("the collector", &mut command, self.directory.join("log"));
         process.wait_until_listening(self.grpc);
         process.wait_until_listening(self.http);
+        process.wait_until_ready();
         self.process = Some(process);
     }
 
