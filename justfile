@@ -32,7 +32,11 @@ crash:
 collector:
     .ci/run collector
 
-# qtrail beside the real collector.
+# Build grpcurl (needs Go) and a Python client of the ingest service.
+clients:
+    .ci/run clients
+
+# qtrail beside the real collector, and called by programs of others.
 e2e:
     .ci/run e2e
 

@@ -1,8 +1,12 @@
-//! The sidecar beside the real OpenTelemetry Collector, which runs with the top-level `otel-collector.yaml`.
+//! The sidecar beside the real OpenTelemetry Collector, which runs with the configurations that are shipped, and
+//! called by clients that others made.
 //!
-//! A test runs where `QTRAIL_E2E_COLLECTOR` names the collector's program (`tests/e2e/build-collector.sh`
-//! builds one) and says on standard error that it was skipped where it does not.
+//! A test runs where `QTRAIL_E2E_COLLECTOR`, `QTRAIL_E2E_GRPCURL` or `QTRAIL_E2E_PYTHON` names the program that it
+//! needs (`tests/e2e/build-collector.sh`, `-grpcurl.sh` and `-python.sh` make one) and says on standard error that
+//! it was skipped where it does not.
 
+mod chain;
+mod clients;
 mod records;
 mod servers;
 mod trail;

@@ -5,28 +5,31 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Long enough for a busy machine; a test that needs it has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+use crate::support::{PATIENCE, free_address};
 
 /// The collector's program, or a line that says why a test is skipped.
 pub(crate) fn otelcol(test: &str) -> Option<PathBuf> {
-    let Some(path) = std::env::var_os("QTRAIL_E2E_COLLECTOR").map(PathBuf::from) else {
+    program("QTRAIL_E2E_COLLECTOR", test)
+}
+
+/// The program that a variable names, or a line that says why a test is skipped.
+pub(crate) fn program(variable: &str, test: &str) -> Option<PathBuf> {
+    let Some(path) = std::env::var_os(variable).map(PathBuf::from) else {
         // Not `eprintln!`, which the test harness would hide; in one write, so that nothing comes between.
-        let line = format!("e2e::{test} skipped: set QTRAIL_E2E_COLLECTOR\n");
+        let line = format!("e2e::{test} skipped: set {variable}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     };
     assert!(
         path.is_file(),
-        "QTRAIL_E2E_COLLECTOR names no file: {}",
+        "{variable} names no file: {}",
         path.display()
     );
     Some(path)
@@ -39,7 +42,7 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         // Another process writes what is waited for; nothing here announces it.
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -50,6 +53,8 @@ pub(crate) struct Process {
     child: Child,
     name: &'static str,
     log: PathBuf,
+    /// Where in the log it began.
+    begin: usize,
 }
 
 impl Process {
@@ -60,13 +65,19 @@ impl Process {
             .append(true)
             .open(&log)
             .unwrap();
+        let begin = output.metadata().unwrap().len() as usize;
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap_or_else(|e| panic!("{name} does not start: {e}"));
-        Self { child, name, log }
+        Self {
+            child,
+            name,
+            log,
+            begin,
+        }
     }
 
     /// SIGKILL: nothing is flushed.
@@ -91,10 +102,21 @@ impl Process {
         }
     }
 
-    fn wait_until_listening(&mut self, address: SocketAddr) {
+    pub(crate) fn wait_until_listening(&mut self, address: SocketAddr) {
         wait_for(&format!("{} on {address}", self.name), || {
             self.expect_running();
             TcpStream::connect(address).ok()
+        });
+    }
+
+    /// Waits until a collector takes signals: a while after it listens, and before that SIGTERM would kill it.
+    fn wait_until_ready(&mut self) {
+        wait_for(&format!("{} to be ready", self.name), || {
+            self.expect_running();
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            log[self.begin..]
+                .contains("Everything is ready")
+                .then_some(())
         });
     }
 }
@@ -149,6 +171,7 @@ impl BackEnd {
             .env("BACKEND_DIRECTORY", &self.directory);
         let mut process = Process::start("the back end", &mut command, self.directory.join("log"));
         process.wait_until_listening(self.listen);
+        process.wait_until_ready();
         self.process = Some(process);
     }
 
@@ -214,6 +237,7 @@ impl Collector {
         let mut process = Process::start("the collector", &mut command, self.directory.join("log"));
         process.wait_until_listening(self.grpc);
         process.wait_until_listening(self.http);
+        process.wait_until_ready();
         self.process = Some(process);
     }
 
@@ -254,19 +278,6 @@ impl Collector {
         samples
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
             .sum::<f64>() as u64
-    }
-}
-
-/// An address that nobody listens on, and that nobody gets for an outgoing connection either: a server must
-/// find its port free again after it was killed, so it is one below those that the system gives away.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = std::process::id().wrapping_mul(50) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (number % 10_000) as u16;
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            return listener.local_addr().unwrap();
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::records::Signal;
 use crate::support::program::gzip;
 
+const MESSAGE_ID: &str = "a552c487-7d97-403a-8ec4-d49539c7a03d";
 const SEND_MESSAGE: &str = include_str!("../fixtures/send-message.json");
 const LIST_BUCKETS: &str = include_str!("../fixtures/on-behalf-of-list-buckets.json");
 const PASS_REQUEST_SESSION: &str = include_str!("../fixtures/pass-request.session-invoked-by.json");
@@ -128,6 +129,41 @@ pub(crate) fn write_samples(directory: &Path) {
     );
 }
 
+/// Writes files of lines with each sample once, among other services' calls, what is no event, and so many
+/// messages, whose ids it returns.
+pub(crate) fn write_lines(directory: &Path, messages: usize) -> Vec<String> {
+    fs::create_dir(directory).unwrap();
+    let lines: Vec<_> = samples().iter().map(|s| one_line(&s.record)).collect();
+    let [message, list_buckets, session, user] = &lines[..] else {
+        panic!("four samples");
+    };
+    let ids: Vec<_> = (0..messages).map(message_id).collect();
+    let many = ids.iter().map(|id| message.replace(MESSAGE_ID, id));
+    let many: Vec<_> = many.flat_map(|record| [record, NOISE.to_owned()]).collect();
+    let first = [NOISE, message, "not an event", &many.join("\n")].join("\n");
+    let second = [NOISE, list_buckets].join("\n");
+    let third = [session, PASS_REQUEST_BROKEN.trim(), user].join("\n");
+    for (account, time, lines) in [
+        ("123456789012", "20231128T1005Z", first),
+        ("555555555555", "20240410T1415Z", second),
+        ("555555555555", "20240410T2010Z", third),
+    ] {
+        let name = format!("{account}_CloudTrail_us-east-1_{time}_AbCdEfGh12345678.ndjson");
+        // The receiver goes by whole lines.
+        fs::write(directory.join(name), lines + "\n").unwrap();
+    }
+    ids
+}
+
+/// JSON text without its line breaks.
+pub(crate) fn one_line(record: &str) -> String {
+    record.lines().map(str::trim_start).collect()
+}
+
+fn message_id(number: usize) -> String {
+    format!("a552c487-7d97-403a-8ec4-{number:012x}")
+}
+
 fn write_gzip(path: &Path, text: &str) {
     fs::write(path, gzip(text)).unwrap();
 }
@@ -162,8 +198,8 @@ impl Growing {
         for _ in 0..Self::FILES {
             let mut records = Vec::new();
             for _ in 0..Self::EVENTS {
-                let id = format!("a552c487-7d97-403a-8ec4-{:012x}", self.ids.len());
-                records.push(SEND_MESSAGE.replace("a552c487-7d97-403a-8ec4-d49539c7a03d", &id));
+                let id = message_id(self.ids.len());
+                records.push(SEND_MESSAGE.replace(MESSAGE_ID, &id));
                 records.push(NOISE.to_owned());
                 self.ids.push(id);
             }

@@ -1,25 +1,24 @@
 //! The real binary, killed with SIGKILL again and again while a trail keeps arriving: no event is
 //! lost, and a repeat is the same record.
 
+mod ingest;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastrand::Rng;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use prost::Message;
 use qtrail::otlp::Signal;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::support::collector::{Collector, EVENT_ID, Reply, log_id, span_id};
+use crate::support::collector::{Collector, EVENT_ID, Reply};
 use crate::support::program::{attribute, event, gunzip, log_file, records};
+use crate::support::repeats;
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 
 use writer::Writer;
@@ -156,16 +155,7 @@ async fn crash(after: &str) -> Place {
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
-    let mut unanswered = BTreeSet::new();
-    for n in 0..KILLS {
-        let before = collector.seen(Signal::Logs).len();
-        let moment = MOMENTS[n % MOMENTS.len()];
-        kill_once(&place, &mut collector, moment, &mut rng).await;
-        if moment == Moment::Unanswered {
-            let seen = collector.seen(Signal::Logs).split_off(before);
-            unanswered.extend(seen.into_iter().flat_map(|seen| seen.ids));
-        }
-    }
+    let unanswered = kill(&place, &mut collector, KILLS, &mut rng).await;
     let written = writer.stop();
     assert!(written.events.len() > 500, "too little was written");
     assert!(written.broken.len() > 10, "too little was broken");
@@ -182,24 +172,7 @@ async fn crash(after: &str) -> Place {
     sidecar.settled(0).await;
     assert_eq!(sidecar.stop().await.0, Some(0));
 
-    let logs = same_records(logs(&collector));
-    let spans = same_records(spans(&collector));
-    for arrived in [&logs, &spans] {
-        let arrived = BTreeSet::from_iter(arrived.keys().cloned());
-        let lost = Vec::from_iter(written.events.difference(&arrived));
-        assert!(lost.is_empty(), "lost: {lost:?}");
-        assert_eq!(
-            arrived.len(),
-            written.events.len(),
-            "something was invented"
-        );
-    }
-    let repeats = logs.values().filter(|times| **times > 1).count();
-    let events = written.events.len();
-    println!("{events} events, {repeats} more than once, {KILLS} kills");
-    for id in &unanswered {
-        assert!(logs[id] > 1, "{id} was not acknowledged, but not repeated");
-    }
+    all_arrived(&collector, &written.events, &unanswered);
     assert!(unanswered.len() >= KILLS / MOMENTS.len(), "{unanswered:?}");
     each_broken_record_is_a_dead_letter(&place.dead_letters(), &written.broken);
 
@@ -239,6 +212,25 @@ fn start(place: &Place, collector: &Collector) -> Sidecar {
 
 fn start_once(place: &Place, collector: &Collector) -> Sidecar {
     Sidecar::start(place.run().args(["--once", "--endpoint", &collector.url()]))
+}
+
+/// Starts it and kills it so many times: the events that the collector took without an answer.
+async fn kill(
+    place: &Place,
+    collector: &mut Collector,
+    kills: usize,
+    rng: &mut Rng,
+) -> BTreeSet<String> {
+    let mut unanswered = BTreeSet::new();
+    for moment in MOMENTS.into_iter().cycle().take(kills) {
+        let before = collector.seen(Signal::Logs).len();
+        kill_once(place, collector, moment, rng).await;
+        if moment == Moment::Unanswered {
+            let seen = collector.seen(Signal::Logs).split_off(before);
+            unanswered.extend(seen.into_iter().flat_map(|seen| seen.ids));
+        }
+    }
+    unanswered
 }
 
 /// Starts it and kills it. What random pauses decide here is nothing but the moment of the kill.
@@ -285,47 +277,21 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
     collector.reply_with(|_| Reply::Accept);
 }
 
-/// The ids with how often each came, after each repeat was found equal to the first.
-fn same_records(records: Vec<(String, Vec<u8>)>) -> BTreeMap<String, usize> {
-    let mut first = BTreeMap::new();
-    let mut times = BTreeMap::new();
-    for (id, bytes) in records {
-        let known = first.entry(id.clone()).or_insert_with(|| bytes.clone());
-        assert_eq!(*known, bytes, "{id} is not what it was before");
-        *times.entry(id).or_default() += 1;
+/// Each of these events is there in both signals, nothing else is, and those that went unanswered came
+/// again.
+fn all_arrived(collector: &Collector, events: &BTreeSet<String>, unanswered: &BTreeSet<String>) {
+    let (logs, spans) = (repeats::logs(collector), repeats::spans(collector));
+    for arrived in [&logs, &spans] {
+        let arrived = BTreeSet::from_iter(arrived.keys().cloned());
+        let lost = Vec::from_iter(events.difference(&arrived));
+        assert!(lost.is_empty(), "lost: {lost:?}");
+        assert_eq!(arrived.len(), events.len(), "something was invented");
     }
-    times
-}
-
-/// Each log record: its event, and all of its bytes with its resource and scope.
-fn logs(collector: &Collector) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for resource in collector.logs().iter().flat_map(|r| &r.resource_logs) {
-        for scope in &resource.scope_logs {
-            let around = around(&resource.resource, &scope.scope);
-            let records = scope.log_records.iter();
-            all.extend(records.map(|r| (log_id(r), [&around[..], &r.encode_to_vec()].concat())));
-        }
+    let repeats = logs.values().filter(|times| **times > 1).count();
+    println!("{} events, {repeats} more than once", events.len());
+    for id in unanswered {
+        assert!(logs[id] > 1, "{id} was not acknowledged, but not repeated");
     }
-    all
-}
-
-/// Likewise each span.
-fn spans(collector: &Collector) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for resource in collector.traces().iter().flat_map(|r| &r.resource_spans) {
-        for scope in &resource.scope_spans {
-            let around = around(&resource.resource, &scope.scope);
-            let spans = scope.spans.iter();
-            all.extend(spans.map(|s| (span_id(s), [&around[..], &s.encode_to_vec()].concat())));
-        }
-    }
-    all
-}
-
-fn around(resource: &Option<Resource>, scope: &Option<InstrumentationScope>) -> Vec<u8> {
-    let resource = resource.as_ref().unwrap().encode_to_vec();
-    [resource, scope.as_ref().unwrap().encode_to_vec()].concat()
 }
 
 fn each_broken_record_is_a_dead_letter(file: &Path, broken: &BTreeSet<String>) {

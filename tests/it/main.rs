@@ -20,6 +20,7 @@ mod envelope;
 mod export;
 mod grpc;
 mod http;
+mod ingest;
 mod listen;
 mod oracle;
 mod otlp_in;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::support::collector::{Collector, Reply, log_id};
-use crate::support::program::{event, gzip, log_file, qtrail};
+use crate::support::program::{event, gzip, json_lines, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 
 const IDS: [&str; 3] = ["one", "two", "three"];
@@ -511,10 +511,4 @@ async fn blocking(command: &mut Command) -> Output {
 
 fn dead_letters(file: &Path) -> Vec<Value> {
     json_lines(&fs::read(file).unwrap())
-}
-
-fn json_lines(bytes: &[u8]) -> Vec<Value> {
-    assert!(bytes.ends_with(b"\n"), "half a line at the end");
-    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    lines.map(|l| serde_json::from_slice(l).unwrap()).collect()
 }

@@ -44,8 +44,8 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
-/// What a test awaits comes within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::PATIENCE;
+
 /// The attribute that tells events apart, on both signals.
 pub const EVENT_ID: &str = "aws.cloudtrail.event_id";
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use qtrail::ack::Outcome;
 use qtrail::envelope::{self, Item, Limits};
@@ -11,8 +10,7 @@ use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail::reject::Reason;
 use tokio::sync::{Semaphore, mpsc};
 
-/// Longer than any step takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::PATIENCE;
 
 /// One delivered unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -111,7 +111,12 @@ pub fn records(line: &Value, outer: &str, scope: &str, inner: &str) -> Vec<Value
     below(below(below(vec![line.clone()], outer), scope), inner)
 }
 
-fn json_lines(bytes: &[u8]) -> Vec<Value> {
+/// JSON lines, all of them whole.
+pub fn json_lines(bytes: &[u8]) -> Vec<Value> {
+    assert!(
+        bytes.is_empty() || bytes.ends_with(b"\n"),
+        "half a line at the end"
+    );
     bytes
         .split(|b| *b == b'\n')
         .filter(|line| !line.is_empty())

@@ -143,24 +143,12 @@ impl Receiver {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = Request::post(format!("http://{}{path}", self.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Full::new(body.into())).unwrap())
-            .await
+        post(&self.address, path, headers, body).await
     }
 
     /// Sends a request; the answer.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        send(request).await
     }
 
     /// A connection.
@@ -187,6 +175,31 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.abort.cancel();
+    }
+}
+
+/// Posts a body; the answer.
+pub async fn post(
+    address: impl std::fmt::Display,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let mut request = Request::post(format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(request.body(Full::new(body.into())).unwrap()).await
+}
+
+async fn send(request: Request<Full<Bytes>>) -> Answer {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body: body.collect().await.unwrap().to_bytes(),
     }
 }
 

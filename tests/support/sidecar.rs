@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,10 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::PATIENCE;
 use super::program::qtrail;
-
-/// What a test awaits comes within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The folders of a sidecar.
 pub struct Place {
@@ -53,7 +51,7 @@ impl Place {
     }
 
     /// Adds a whole file to the watched folder, at once.
-    pub fn add(&self, name: &str, bytes: &[u8]) {
+    pub fn add(&self, name: impl AsRef<Path>, bytes: &[u8]) {
         let aside = self.path("aside");
         std::fs::write(&aside, bytes).unwrap();
         std::fs::rename(aside, self.path("trail").join(name)).unwrap();
@@ -234,6 +232,14 @@ impl Sidecar {
             panic!("it does not end:\n{}", self.said());
         }
         self.child.wait().unwrap()
+    }
+
+    /// The most memory that it ever took, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// Its process.

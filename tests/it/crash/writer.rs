@@ -1,7 +1,6 @@
 //! A trail that keeps arriving: files renamed in, files written in place slowly, appended lines, a
 //! broken record here and there.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,32 +11,26 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::support::program::{event, gzip, log_file};
+use crate::support::made::{Made, Maker};
+use crate::support::program::{gzip, log_file};
 use crate::support::sidecar::Place;
-
-/// What was put into the trail.
-#[derive(Default)]
-pub(super) struct Written {
-    pub(super) events: BTreeSet<String>,
-    pub(super) broken: BTreeSet<String>,
-}
 
 /// Adds to a trail until it is stopped, as CloudTrail's tools and slow copies do.
 pub(super) struct Writer {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Written>,
+    thread: JoinHandle<Made>,
 }
 
 impl Writer {
-    pub(super) fn start(place: &Place, rng: Rng) -> Self {
+    pub(super) fn start(place: &Place, mut rng: Rng) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let mut pen = Pen {
             trail: place.path("trail"),
             aside: place.path("aside"),
+            maker: Maker::new("event", rng.fork()),
             rng,
             number: 0,
-            written: Written::default(),
             slow: Vec::new(),
         };
         let thread = std::thread::spawn(move || {
@@ -47,13 +40,13 @@ impl Writer {
             while !pen.slow.is_empty() {
                 pen.push();
             }
-            pen.written
+            pen.maker.made
         });
         Writer { stop, thread }
     }
 
     /// What was written in all, once everything is complete.
-    pub(super) fn stop(self) -> Written {
+    pub(super) fn stop(self) -> Made {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
@@ -62,9 +55,9 @@ impl Writer {
 struct Pen {
     trail: PathBuf,
     aside: PathBuf,
+    maker: Maker,
     rng: Rng,
     number: u32,
-    written: Written,
     slow: Vec<Slow>,
 }
 
@@ -84,17 +77,17 @@ impl Pen {
         match self.rng.u8(0..5) {
             0 => {
                 // Renamed in, under a name that says nothing.
-                let records = self.records();
+                let records = self.maker.records();
                 fs::write(&self.aside, gzip(log_file(&records))).unwrap();
                 let name = format!("{}.json.gz", self.number);
                 fs::rename(&self.aside, folder.join(name)).unwrap();
             }
             1 => {
-                let records = self.records();
+                let records = self.maker.records();
                 self.begin(&folder.join(self.name("json")), &log_file(&records));
             }
             2 => {
-                let records = self.records();
+                let records = self.maker.records();
                 self.begin(
                     &folder.join(self.name("json.gz")),
                     &gzip(log_file(&records)),
@@ -105,7 +98,7 @@ impl Pen {
                 let name = format!("app-{}.ndjson", self.rng.u8(0..3));
                 let path = self.trail.join(name);
                 if self.slow.iter().all(|slow| slow.path != path) {
-                    let lines = self.records().join("\n") + "\n";
+                    let lines = self.maker.records().join("\n") + "\n";
                     self.begin(&path, lines.as_bytes());
                 }
             }
@@ -117,23 +110,6 @@ impl Pen {
     fn name(&self, extension: &str) -> String {
         let number = self.number;
         format!("111122223333_CloudTrail_us-east-1_20240410T1410Z_{number:016}.{extension}")
-    }
-
-    /// A few records; now and then, one of them is broken.
-    fn records(&mut self) -> Vec<String> {
-        let mut records = Vec::new();
-        for n in 0..self.rng.usize(1..6) {
-            let id = format!("event-{}-{n}.", self.number);
-            records.push(event(&id));
-            self.written.events.insert(id);
-        }
-        if self.rng.u8(0..6) == 0 {
-            let id = format!("broken-{}.", self.number);
-            let broken = event(&id).replace("2024-04-10T14:07:55Z", "yesterday");
-            records.insert(self.rng.usize(0..=records.len()), broken);
-            self.written.broken.insert(id);
-        }
-        records
     }
 
     /// Opens a file to be written in a few pieces.
