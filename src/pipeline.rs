@@ -63,6 +63,8 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
+    /// The same, in memory: a small one is read without a thread of its own.
+    Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
     Texts(Vec<Text>),
@@ -198,6 +200,9 @@ impl Pipeline {
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
+        if let Some(step) = reader::at_once(self, &unit) {
+            return self.deliver_step(unit.base, step).await;
+        }
         let base = unit.base;
         let Ok(reading) = Arc::clone(&self.readers).acquire_owned().await else {
             return Report::abandoned(base);
@@ -243,6 +248,27 @@ impl Pipeline {
         let (begun, (mut report, heard)) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
+        self.ended(report)
+    }
+
+    /// Delivers a unit that is one step.
+    async fn deliver_step(&self, base: u64, step: Step) -> Report {
+        let this = self.clone();
+        // A task of its own goes on to its end, and counts, when nobody waits any more.
+        let settled = tokio::spawn(async move { this.settle(0, step).await }).await;
+        let mut report = Report::new(base);
+        let unheard = u64::from(settled.is_err());
+        if let Ok(settled) = settled {
+            if settled.outcome == Outcome::Delivered {
+                report.settled_offset = settled.offset;
+            }
+            report.take(settled);
+        }
+        report.finish(Tail::default(), unheard);
+        self.ended(report)
+    }
+
+    fn ended(&self, report: Report) -> Report {
         if report.outcome == Outcome::Delivered {
             self.metrics.units.add(1);
         }

@@ -39,6 +39,7 @@ pub(super) enum Delivered {
 pub(super) struct Inflate<R> {
     reader: R,
     input: Vec<u8>,
+    read_ahead: usize,
     start: usize,
     end: usize,
     /// Bytes taken from the reader before `input[start]`.
@@ -63,9 +64,11 @@ enum Stage {
 }
 
 impl<R: Read> Inflate<R> {
-    pub(super) fn new(reader: R, limit: u64) -> Self {
+    /// Inflates at most `limit` bytes; `input` bytes are read ahead, or fewer.
+    pub(super) fn new(reader: R, input: usize, limit: u64) -> Self {
         Inflate {
             reader,
+            read_ahead: input.min(INPUT_BYTES),
             input: Vec::new(),
             start: 0,
             end: 0,
@@ -193,7 +196,7 @@ impl<R: Read> Inflate<R> {
     /// Reads more input behind what is there; `false` at the end.
     fn more(&mut self) -> io::Result<bool> {
         if self.input.is_empty() {
-            self.input = vec![0; INPUT_BYTES];
+            self.input = vec![0; self.read_ahead];
         }
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
@@ -231,7 +234,7 @@ mod tests {
     }
 
     fn all(unit: &[u8], limit: u64) -> (Vec<u8>, Option<Fault>) {
-        let mut inflate = Inflate::new(unit, limit);
+        let mut inflate = Inflate::new(unit, INPUT_BYTES, limit);
         let (mut out, mut buffer) = (Vec::new(), [0; 7]);
         loop {
             match inflate.read(&mut buffer).unwrap() {

@@ -102,5 +102,10 @@ impl Skipped {
 
 /// Opens a unit. Reading happens in [`Records::next`].
 pub fn open<R: Read>(unit: R, limits: &Limits) -> Records<R> {
-    Records::new(unit, limits)
+    Records::new(unit, usize::MAX, limits)
+}
+
+/// The same for a unit of so many bytes, compressed or not: a small one takes little memory.
+pub fn open_sized<R: Read>(unit: R, bytes: usize, limits: &Limits) -> Records<R> {
+    Records::new(unit, bytes, limits)
 }

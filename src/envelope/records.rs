@@ -56,9 +56,11 @@ enum Action {
 }
 
 impl<R: Read> Records<R> {
-    pub(super) fn new(unit: R, limits: &Limits) -> Self {
+    /// `bytes`: the size of the unit, as far as it is known.
+    pub(super) fn new(unit: R, bytes: usize, limits: &Limits) -> Self {
+        let first = bytes.min(FIRST_BYTES);
         Records {
-            unit: Walk::new(unit, FIRST_BYTES, bounds(limits, limits.inflated_bytes)),
+            unit: Walk::new(unit, first, bounds(limits, limits.inflated_bytes)),
             limits: limits.clone(),
             inner: Vec::new(),
             outermost: Position::default(),

@@ -28,7 +28,7 @@ impl<R: Read> Window<R> {
     /// A window that starts with room for `first` bytes and inflates at most `limit`.
     pub(super) fn new(reader: R, first: usize, limit: u64) -> Self {
         Window {
-            source: Inflate::new(reader, limit),
+            source: Inflate::new(reader, first.max(64), limit),
             buffer: vec![0; first.max(64)],
             start: 0,
             end: 0,

@@ -63,6 +63,13 @@ struct Groups {
 impl Encoder {
     /// An encoder; `options` gives the resource attributes that the user adds.
     pub fn new(options: &Options) -> Self {
+        Encoder::sized(options, usize::MAX)
+    }
+
+    /// The same, for events of so many bytes at first: a few take little memory.
+    pub fn sized(options: &Options, bytes: usize) -> Self {
+        let (logs, spans) = FIRST_BYTES;
+        let first = |bytes: usize| bytes.saturating_mul(3);
         Encoder {
             user: options.resource.clone(),
             groups: Vec::new(),
@@ -73,7 +80,7 @@ impl Encoder {
             time: 0,
             events: 0,
             bytes: 0,
-            capacity: FIRST_BYTES,
+            capacity: (first(bytes).min(logs), first(bytes).min(spans)),
         }
     }
 

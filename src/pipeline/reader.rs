@@ -8,6 +8,7 @@
 //! wait for its outcome. That never ends in a circle: who waits has sent all that it has claimed.
 
 mod aside;
+mod output;
 
 use std::io::Read;
 
@@ -27,7 +28,9 @@ use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Evidence, Position, Reason, Reject};
+use crate::telemetry::metrics::Metrics;
 use aside::Aside;
+use output::Output;
 
 /// Events in a chunk at most.
 const CHUNK_EVENTS: u32 = 512;
@@ -39,6 +42,8 @@ const STEP_REJECTS: usize = 64;
 const STEP_REJECT_BYTES: usize = 1 << 20;
 /// Refused records of a unit that are logged one by one.
 const LOGGED_REJECTS: u64 = 20;
+/// Bytes of a unit that takes no thread of its own.
+const SMALL: usize = 16 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
 
@@ -80,6 +85,21 @@ impl Tail {
     }
 }
 
+impl Step {
+    /// Counts what was read.
+    pub(super) fn count(&self, metrics: &Metrics) {
+        let counts = &self.counts;
+        metrics.read.add(counts.read);
+        metrics.filtered.add(counts.filtered);
+        metrics.duplicate.add(counts.duplicate);
+        metrics
+            .in_flight
+            .add(counts.read - counts.filtered - counts.duplicate);
+        metrics.skipped.add(counts.foreign);
+        metrics.inflated_bytes.add(counts.bytes);
+    }
+}
+
 /// Reads the unit on a blocking thread. `reading` is held meanwhile.
 pub(super) fn spawn(
     pipeline: Pipeline,
@@ -87,47 +107,46 @@ pub(super) fn spawn(
     steps: mpsc::Sender<Step>,
     reading: OwnedSemaphorePermit,
 ) -> JoinHandle<Tail> {
-    let handle = Handle::current();
+    let output = Output::Steps(Handle::current(), steps);
     tokio::task::spawn_blocking(move || {
         let _reading = reading;
-        let mut limits = pipeline.conversion.limits.clone();
-        if let Some(bytes) = unit.inflated_bytes {
-            limits.inflated_bytes = limits.inflated_bytes.min(bytes);
-        }
-        let base = unit.base;
-        let mut reader = Reader {
-            origin: unit.origin,
-            base,
-            encoder: Encoder::new(&pipeline.conversion.options),
-            counts: Counts::default(),
-            rejects: Vec::new(),
-            reject_bytes: 0,
-            rejected: 0,
-            foreign: Vec::new(),
-            text: None,
-            originals: Originals::default(),
-            claims: Claims::new(pipeline.window.clone()),
-            aside: Aside::default(),
-            inflated_before: 0,
-            inflated_limit: limits.inflated_bytes,
-            too_large: false,
-            sent_bytes: 0,
-            sent_offset: 0,
-            handle,
-            steps,
-            pipeline,
-        };
+        let mut reader = Reader::new(pipeline, unit.origin, unit.base, usize::MAX, output);
+        let limits = reader.limits(unit.inflated_bytes);
         match unit.content {
             Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
+            Content::Bytes(bytes) => reader.whole(bytes.reader(), unit.truncation, &limits),
             Content::Texts(texts) => reader.texts(texts, &limits),
         }
     })
 }
 
+/// Reads a small unit at once, on any thread: its only step. `None` where something would have to
+/// be waited for, or told; the unit is then as if it had not been read.
+pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
+    let Content::Bytes(bytes) = &unit.content else {
+        return None;
+    };
+    if bytes.len() > SMALL {
+        return None;
+    }
+    let (origin, output) = (unit.origin.clone(), Output::One(None));
+    let mut reader = Reader::new(pipeline.clone(), origin, unit.base, bytes.len(), output);
+    let limits = reader.limits(unit.inflated_bytes);
+    let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
+    if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
+        return None;
+    }
+    match reader.output {
+        Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
+        Output::Steps(..) => None,
+    }
+}
+
 struct Reader {
     pipeline: Pipeline,
-    handle: Handle,
-    steps: mpsc::Sender<Step>,
+    output: Output,
+    /// The unit's size where it is small.
+    bytes: usize,
     origin: Origin,
     base: u64,
     encoder: Encoder,
@@ -189,12 +208,43 @@ impl Reached {
 struct Abandoned;
 
 impl Reader {
-    fn whole(
-        &mut self,
-        content: Box<dyn Read + Send>,
-        truncation: Truncation,
-        limits: &Limits,
-    ) -> Tail {
+    /// `bytes`: the unit's size, as far as it is known.
+    fn new(pipeline: Pipeline, origin: Origin, base: u64, bytes: usize, output: Output) -> Self {
+        Reader {
+            origin,
+            base,
+            bytes,
+            encoder: Encoder::sized(&pipeline.conversion.options, bytes),
+            counts: Counts::default(),
+            rejects: Vec::new(),
+            reject_bytes: 0,
+            rejected: 0,
+            foreign: Vec::new(),
+            text: None,
+            originals: Originals::default(),
+            claims: Claims::new(pipeline.window.clone()),
+            aside: Aside::default(),
+            inflated_before: 0,
+            inflated_limit: 0,
+            too_large: false,
+            sent_bytes: 0,
+            sent_offset: 0,
+            output,
+            pipeline,
+        }
+    }
+
+    /// The limits for this unit.
+    fn limits(&mut self, inflated_bytes: Option<u64>) -> Limits {
+        let mut limits = self.pipeline.conversion.limits.clone();
+        if let Some(bytes) = inflated_bytes {
+            limits.inflated_bytes = limits.inflated_bytes.min(bytes);
+        }
+        self.inflated_limit = limits.inflated_bytes;
+        limits
+    }
+
+    fn whole(&mut self, content: impl Read, truncation: Truncation, limits: &Limits) -> Tail {
         let mut tail = Tail::default();
         match self.read(content, truncation, limits, &mut tail) {
             Ok(reached) => self.end(reached, tail),
@@ -245,17 +295,24 @@ impl Reader {
         limits: &Limits,
         tail: &mut Tail,
     ) -> Result<Reached, Abandoned> {
-        let mut records = envelope::open(content, limits);
+        let mut records = envelope::open_sized(content, self.bytes, limits);
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Abandoned);
             }
             match records.next() {
+                // What is to be told is told where it can be waited for.
+                Ok(Some(Item::Reject(_) | Item::Skipped(_))) if self.output.is_one() => {
+                    return Err(Abandoned);
+                }
                 Ok(Some(Item::Record { position, bytes })) => {
                     if let Some(text) = &mut self.text {
                         text.ours = true;
                     }
                     self.record(bytes, self.place(position));
+                    if self.rejected > 0 && self.output.is_one() {
+                        return Err(Abandoned);
+                    }
                 }
                 Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
@@ -376,7 +433,7 @@ impl Reader {
             reject,
         };
         self.rejected += 1;
-        if self.rejected <= LOGGED_REJECTS {
+        if self.rejected <= LOGGED_REJECTS && !self.output.is_one() {
             entry.log();
         }
         self.rejects.push(entry);
@@ -432,20 +489,7 @@ impl Reader {
             claims: self.claims.take(),
         };
         self.reject_bytes = 0;
-        let room = self.handle.block_on(self.steps.reserve());
-        let room = room.map_err(|_| Abandoned)?;
-        // Only what is settled later may be counted.
-        let metrics = &self.pipeline.metrics;
-        metrics.read.add(counts.read);
-        metrics.filtered.add(counts.filtered);
-        metrics.duplicate.add(counts.duplicate);
-        metrics
-            .in_flight
-            .add(counts.read - counts.filtered - counts.duplicate);
-        metrics.skipped.add(counts.foreign);
-        metrics.inflated_bytes.add(counts.bytes);
-        room.send(step);
-        Ok(())
+        self.output.send(step, &self.pipeline.metrics)
     }
 
     /// The chunk, once the budget has room for it. One that is larger than the whole budget waits
@@ -462,7 +506,7 @@ impl Reader {
         let wanted = bytes.div_ceil(BUDGET_UNIT).min(self.pipeline.budget_units) as u32;
         let budget = std::sync::Arc::clone(&self.pipeline.budget);
         let abort = self.pipeline.abort.clone();
-        let permit = self.handle.block_on(async {
+        let permit = self.output.wait(async {
             tokio::select! {
                 permit = budget.acquire_many_owned(wanted) => permit.map_err(|_| Abandoned),
                 () = abort.cancelled() => Err(Abandoned),

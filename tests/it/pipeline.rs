@@ -184,6 +184,54 @@ impl Read for Failing {
     }
 }
 
+/// A small unit in memory takes a shorter way, and a large one, or one with something to tell, does
+/// not: nobody may see which.
+#[tokio::test]
+async fn what_is_in_memory_is_delivered_as_what_is_read() {
+    let noise = event("noise").replace("q.amazonaws.com", "s3.amazonaws.com");
+    let bad = event("bad").replace("2024-04-10T14:07:55Z", "soon");
+    let lines = format!("{}\n{}\n", event("one"), event("two"));
+    let contents = [
+        log_file(&[event("one"), noise.clone(), event("two")]),
+        gzip(log_file(&[event("one"), event("two")])),
+        gzip(log_file(&vec![noise; 100_000])),
+        log_file(&[event("one"), bad, event("two")]),
+        log_file(&(0..600).map(|n| event(&n.to_string())).collect::<Vec<_>>()),
+        gzip(log_file(
+            &(0..600).map(|n| event(&n.to_string())).collect::<Vec<_>>(),
+        )),
+        lines.as_bytes()[..lines.len() - 30].to_vec(),
+        br#"{"digestEndTime":"2024-04-10T15:00:00Z","logFiles":[]}"#.to_vec(),
+        b"no trail".to_vec(),
+        Vec::new(),
+    ];
+    for content in contents {
+        for truncation in [Truncation::Reject, Truncation::Defer] {
+            let mut told = Vec::new();
+            for in_memory in [false, true] {
+                let flow = discarding();
+                let unit = match in_memory {
+                    true => Unit {
+                        content: Content::Bytes(content.clone().into()),
+                        ..unit(io::empty(), truncation)
+                    },
+                    false => unit(Cursor::new(content.clone()), truncation),
+                };
+                let report = flow.pipeline.deliver(unit).await;
+                balanced(&flow, &report);
+                let metrics = (
+                    flow.metrics.balance(),
+                    flow.metrics.units.get(),
+                    flow.metrics.skipped.get(),
+                    flow.metrics.inflated_bytes.get(),
+                );
+                told.push(format!("{report:?} {metrics:?}"));
+            }
+            assert_eq!(told[0], told[1]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reader_that_fails_is_no_delivery() {
     let flow = discarding();

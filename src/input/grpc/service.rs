@@ -1,13 +1,11 @@
 //! The calls: a message in, its answer out.
 
-use std::future::Future;
-use std::io::Cursor;
-
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use prost::Message;
+use std::future::Future;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::sender::Sender;
@@ -96,7 +94,7 @@ pub(super) fn deliver(
             input: "grpc",
             name,
             source: Some(request.source).filter(|source| !source.is_empty()),
-            content: Content::Whole(Box::new(Cursor::new(request.events))),
+            content: Content::Bytes(request.events),
             reserved,
         });
         Ok(delivered(report.await?))

@@ -4,8 +4,6 @@
 //! once all have settled. EventBridge's API destinations send here too: an event is one more
 //! container, and its key is one more token.
 
-use std::io::Cursor;
-
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -39,7 +37,7 @@ impl Service {
             input: "http",
             name: name(head),
             source: source(head.uri.query().unwrap_or_default()),
-            content: Content::Whole(Box::new(Cursor::new(bytes))),
+            content: Content::Bytes(bytes),
             reserved,
         };
         Ok(self.ingest.deliver(request).await?)

@@ -7,7 +7,7 @@
 //!
 //! <https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html>
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -77,7 +77,7 @@ impl Service {
             input: "firehose",
             name: id.to_owned(),
             source: None,
-            content: Content::Whole(Box::new(Cursor::new(bytes))),
+            content: Content::Bytes(bytes),
             reserved,
         };
         self.ingest.deliver(request).await?;

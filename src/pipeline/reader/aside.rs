@@ -94,11 +94,11 @@ impl Reader {
             if settled.contains(&true) {
                 return Ok(settled);
             }
-            self.handle.block_on(async {
+            self.output.wait(async {
                 tokio::select! {
                     _ = changes.changed() => Ok(()),
                     () = self.pipeline.abort.cancelled() => Err(Abandoned),
-                    () = self.steps.closed() => Err(Abandoned),
+                    () = self.output.closed() => Err(Abandoned),
                 }
             })?;
         }
