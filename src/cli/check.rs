@@ -14,7 +14,7 @@ use super::args::CheckArgs;
 use super::{Exit, canary};
 use crate::config::Config;
 use crate::export::{Destination, Endpoint};
-use crate::input::directory;
+use crate::input::{directory, listen};
 use crate::otlp::Signal;
 use crate::pipeline::window;
 
@@ -34,6 +34,7 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
         result: Ok("valid".to_owned()),
     }];
     findings.extend(files(&config));
+    findings.extend(senders(&config));
     findings.extend(collector(&config).await);
     if args.canary && findings.iter().all(|finding| finding.result.is_ok()) {
         findings.push(Finding {
@@ -94,6 +95,18 @@ fn files(config: &Config) -> Vec<Finding> {
         result: writable(folder),
     });
     findings
+}
+
+/// Whether listeners could let senders in.
+fn senders(config: &Config) -> Option<Finding> {
+    let ingest = &config.ingest;
+    (ingest.grpc.is_some() || ingest.http.is_some()).then(|| Finding {
+        what: "tokens and certificates for senders".to_owned(),
+        result: match listen::check(ingest) {
+            Ok(()) => Ok("usable".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        },
+    })
 }
 
 fn readable(directory: &Path) -> Result<String, String> {

@@ -141,6 +141,7 @@ fn any_port(listen: &Option<Listen>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{self, Environment, Flags};
 
     fn tcp(text: &str) -> Result<Option<Listen>, String> {
         Ok(Some(Listen::Tcp(text.parse().unwrap())))
@@ -170,6 +171,112 @@ mod tests {
         }
         for text in ["example.com", "unix:", "1.2.3.4:99999", "4319"] {
             assert!(address(text, 4319).is_err(), "{text}");
+        }
+    }
+
+    /// The settings that flags, or lines of a file, give.
+    fn set(values: &[(&'static str, &str)]) -> Result<Settings, String> {
+        let mut flags = Flags::default();
+        for (key, text) in values {
+            flags.set(key, "--flag", *text);
+        }
+        let loaded = config::load(None, &Environment::default(), flags);
+        loaded
+            .map(|loaded| loaded.config.ingest)
+            .map_err(|error| error.to_string())
+    }
+
+    const GRPC: &str = "ingest.grpc.listen";
+    const HTTP: &str = "ingest.http.listen";
+    const CERT: (&str, &str) = ("ingest.tls.cert_file", "server.pem");
+    const KEY: (&str, &str) = ("ingest.tls.key_file", "server.key");
+    const CLIENTS: (&str, &str) = ("ingest.tls.client_ca_file", "clients.pem");
+    const INSECURE: (&str, &str) = ("ingest.insecure", "true");
+
+    #[test]
+    fn nothing_listens_unless_it_is_asked_to() {
+        let settings = set(&[]).unwrap();
+        assert!(settings.grpc.is_none() && settings.http.is_none() && settings.tls.is_none());
+        assert!(settings.token_files.is_empty());
+        assert_eq!(settings.limits, Limits::default());
+    }
+
+    #[test]
+    fn beyond_loopback_it_takes_tls_or_a_word() {
+        for key in [GRPC, HTTP] {
+            for text in ["0.0.0.0", "[::]:1", "192.0.2.1", "::ffff:192.0.2.1"] {
+                let refusal = set(&[(key, text)]).unwrap_err();
+                assert!(
+                    refusal.contains(key) && refusal.contains("ingest.insecure"),
+                    "{refusal}"
+                );
+                assert!(set(&[(key, text), INSECURE]).is_ok());
+                assert!(set(&[(key, text), CERT, KEY]).is_ok());
+                // Half of it, or the contrary of the word, is neither.
+                assert!(set(&[(key, text), CERT]).is_err());
+                assert!(set(&[(key, text), ("ingest.insecure", "false")]).is_err());
+            }
+            for text in [
+                "127.0.0.1",
+                "127.8.8.8:1",
+                "::1",
+                "localhost",
+                "unix:/run/q.sock",
+            ] {
+                assert!(set(&[(key, text)]).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_go_together() {
+        assert!(set(&[CERT, KEY]).unwrap().tls.is_some());
+        assert!(
+            set(&[CERT, KEY, CLIENTS])
+                .unwrap()
+                .tls
+                .unwrap()
+                .client_ca_file
+                .is_some()
+        );
+        for half in [
+            &[CERT][..],
+            &[KEY],
+            &[CLIENTS],
+            &[CERT, CLIENTS],
+            &[KEY, CLIENTS],
+        ] {
+            let refusal = set(half).unwrap_err();
+            assert!(refusal.contains("beside it"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn each_listener_needs_an_address_of_its_own() {
+        for text in ["127.0.0.1:7", "unix:/run/q.sock"] {
+            let refusal = set(&[(GRPC, text), (HTTP, text)]).unwrap_err();
+            assert!(
+                refusal.contains("ingest.http.listen: is ingest.grpc.listen too"),
+                "{refusal}"
+            );
+        }
+        assert!(set(&[(GRPC, "127.0.0.1:0"), (HTTP, "127.0.0.1:0")]).is_ok());
+        assert!(set(&[(GRPC, "127.0.0.1"), (HTTP, "127.0.0.1")]).is_ok());
+    }
+
+    #[test]
+    fn limits_that_cannot_be_are_refused() {
+        for (key, text) in [
+            ("ingest.limits.connections", "0"),
+            ("ingest.limits.streams", "0"),
+            ("ingest.limits.streams", "5000000000"),
+            ("ingest.limits.header_timeout", "0s"),
+            ("ingest.limits.body_timeout", "soon"),
+            ("ingest.limits.request_bytes", "0"),
+            ("ingest.limits.in_flight_bytes", "1MiB"),
+        ] {
+            let refusal = set(&[(key, text)]).unwrap_err();
+            assert!(refusal.contains(key), "{refusal}");
         }
     }
 }

@@ -134,15 +134,17 @@ impl Protocol {
         let stream = TokioIo::new(stream);
         let mut connection = pin!(self.builder.serve_connection(stream, service));
         tokio::select! {
+            // What has arrived counts before any time is up.
+            biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
                     self.failed(&*error, &peer, &slot);
                 }
                 return;
             }
-            () = slot.silent(self.header_timeout) => return self.slow("request", &peer),
-            () = slot.wanted() => return,
             () = stop.cancelled() => {}
+            () = slot.wanted() => return,
+            () = slot.silent(self.header_timeout) => return self.slow("request", &peer),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -218,4 +220,26 @@ fn gone(error: &hyper::Error) -> bool {
         .source()
         .is_some_and(|source| source.is::<std::io::Error>());
     io || error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_windows_together_are_about_as_large_as_all_requests() {
+        for (in_flight_bytes, connections, expected) in [
+            (64 << 20, 512, 128 << 10),
+            (64 << 20, 1, 1 << 20),
+            (64 << 20, 100_000, 64 << 10),
+            (0, 0, 64 << 10),
+        ] {
+            let limits = Limits {
+                in_flight_bytes,
+                connections,
+                ..Limits::default()
+            };
+            assert_eq!(window(&limits), expected);
+        }
+    }
 }

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::audit::Audit;
+use self::auth::Auth;
 use self::connection::Protocol;
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
@@ -54,6 +55,18 @@ pub struct Listener {
     tls: Option<Certificates>,
     slots: Arc<Slots>,
     audit: Arc<Audit>,
+}
+
+/// Whether the certificates and the tokens can be used. Listens nowhere.
+///
+/// # Errors
+/// A file that cannot be read, or does not hold what it should.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    Auth::open(&settings.token_files)?;
+    if let Some(tls) = &settings.tls {
+        Certificates::load(tls)?;
+    }
+    Ok(())
 }
 
 impl Listener {

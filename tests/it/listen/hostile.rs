@@ -114,7 +114,7 @@ async fn an_http_1_connection_is_kept_for_a_while_and_slow_headers_on_it_end_it(
 
 #[tokio::test]
 async fn an_http_2_peer_that_shows_no_sign_of_life_is_gone_and_a_living_one_stays() {
-    let served = Served::start(&limited(100, SOON)).await;
+    let served = Served::start(&limited(100, SOON * 2)).await;
     let greeted = async || {
         let mut stream = served.connect().await;
         raw::greet(&mut stream, &[]).await;
@@ -128,7 +128,7 @@ async fn an_http_2_peer_that_shows_no_sign_of_life_is_gone_and_a_living_one_stay
         while raw::next(&mut stream).await.is_some() {}
     };
     let lives = async {
-        for _ in 0..3 {
+        for _ in 0..2 {
             let ping = raw::next_of(&mut living, raw::PING).await.unwrap();
             let pong = raw::frame(raw::PING, raw::ACK, 0, &ping.payload);
             raw::send(&mut living, pong).await.unwrap();
@@ -232,7 +232,7 @@ async fn what_is_no_http_is_refused_and_told_of_once() {
     let served = Served::start(&Settings::default()).await;
     let many_headers = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000));
     let long_header = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(1 << 20));
-    let garbage: Vec<u8> = (0..10_000u32).map(|n| (n * n >> 3) as u8).collect();
+    let garbage: Vec<u8> = (0..10_000u32).map(|n| ((n * n) >> 3) as u8).collect();
     let bad = [
         garbage.as_slice(),
         b"\0\0\0\0\0\0\0\0",

@@ -4,10 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use qtrail::input::ingest::{ServerTls, Settings};
 use qtrail::input::listen::Listener;
+use qtrail::otlp::Signal;
+use qtrail::proto::v1::IngestRequest;
+use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
@@ -18,6 +24,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{GET, KEY, Served, ask, loopback, rest};
+use crate::support::collector::Collector;
+use crate::support::program::event;
+use crate::support::sidecar::{Place, Sidecar};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 /// A client's certificate and its key.
@@ -320,6 +329,79 @@ async fn plain_text_to_tls_and_tls_to_plain_text_are_refused_at_once_and_told_of
     }
     served.log.once("is it TLS, where there is no ingest.tls?");
     served.end().await;
+}
+
+#[tokio::test]
+async fn by_grpc_with_a_certificate_and_a_token_both_are_named_in_the_programs_log() {
+    let collector = Collector::start().await;
+    let (files, place) = (Files::new(), Place::new());
+    let tokens = files.path("team.token");
+    std::fs::write(&tokens, "tango").unwrap();
+    let arguments = ["--endpoint", &collector.url(), "--grpc", "127.0.0.1:0"];
+    let sidecar = Sidecar::start(
+        place
+            .run()
+            .args(arguments)
+            .env("QTRAIL_INGEST_TLS_CERT_FILE", files.path("server.pem"))
+            .env("QTRAIL_INGEST_TLS_KEY_FILE", files.path("server.key"))
+            .env(
+                "QTRAIL_INGEST_TLS_CLIENT_CA_FILE",
+                files.path("clients.pem"),
+            )
+            .env("QTRAIL_INGEST_TOKEN_FILES", &tokens),
+    );
+    sidecar
+        .until_said("with TLS and client certificates, with tokens from 1 file")
+        .await;
+
+    let client = identity(&files.clients, "agent.example", |params| {
+        params.distinguished_name = DistinguishedName::new();
+    });
+    let stream = TcpStream::connect(sidecar.listens("grpc").await)
+        .await
+        .unwrap();
+    let connector = connector(&files.server, Some(&client));
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = connector.with_alpn(vec![b"h2".to_vec()]);
+    let stream = connector.connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let service = tower::service_fn(move |request| sender.clone().send_request(request));
+    let origin = http::Uri::from_static("https://localhost");
+    let mut client = IngestServiceClient::with_origin(service, origin);
+
+    let mut send = async |token: &str| {
+        let mut request = tonic::Request::new(IngestRequest {
+            events: event("one").into(),
+            ..IngestRequest::default()
+        });
+        let token = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", token);
+        client.ingest(request).await
+    };
+    let refused = send("quebec").await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{refused}");
+    let line = sidecar
+        .until_said("refused: no token, or a wrong one")
+        .await;
+    assert!(line.contains(r#"certificate="agent.example""#), "{line}");
+    assert_eq!(collector.accepted(Signal::Logs), Vec::<String>::new());
+
+    send("tango").await.unwrap();
+    let line = sidecar.until_said("a sender's first request").await;
+    assert!(
+        line.contains(r#"certificate="agent.example" token="team""#),
+        "{line}"
+    );
+    assert_eq!(collector.accepted(Signal::Logs), ["one"]);
+    let (_, said) = sidecar.stop().await;
+    assert!(
+        !said.contains("tango") && !said.contains("quebec"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

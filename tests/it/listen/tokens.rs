@@ -11,6 +11,8 @@ use qtrail::input::listen::audit;
 use qtrail::input::listen::auth::Auth;
 
 use super::{Served, ask, loopback};
+use crate::support::collector::Collector;
+use crate::support::program::qtrail;
 
 /// A listener that asks for a token at `/private`, and answers with its name.
 async fn guarded(files: &[&Path]) -> Served {
@@ -174,4 +176,39 @@ async fn without_files_nobody_is_asked_and_nobody_is_told_of_often() {
     accepted(&served, "x-api-key: anything").await;
     served.log.once("a sender's first request");
     served.end().await;
+}
+
+#[tokio::test]
+async fn check_tells_of_tokens_that_cannot_be_used() {
+    let collector = Collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens");
+    let url = collector.url();
+    let check = async || {
+        let mut check = qtrail();
+        check
+            .args(["check", "--endpoint", &url])
+            .env("QTRAIL_INGEST_HTTP_LISTEN", "127.0.0.1")
+            .env("QTRAIL_INGEST_TOKEN_FILES", &path)
+            .env("QTRAIL_STATE", folder.path());
+        let output = tokio::task::spawn_blocking(move || check.output()).await;
+        let output = output.unwrap().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    let (code, said) = check().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("FAIL") && said.contains("ingest.token_files: cannot read"),
+        "{said}"
+    );
+    std::fs::write(&path, "tango").unwrap();
+    let (code, said) = check().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("tokens and certificates for senders: usable"),
+        "{said}"
+    );
 }
