@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use qtrail::export::Health;
 use qtrail::input::ingest::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic::codegen::tokio_stream;
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::{v1, v1alpha};
+use tonic_types::StatusExt;
 
 use super::bench::{Bench, PATIENCE};
+use crate::support::program::event;
 
 const INGEST: &str = "qtrail.v1.IngestService";
 const LOGS: &str = "opentelemetry.proto.collector.logs.v1.LogsService";
@@ -144,12 +147,35 @@ async fn reflection_speaks_its_older_version_too() {
 }
 
 #[tokio::test]
-async fn otlp_is_answered() {
+async fn otlp_is_answered_with_what_is_no_event() {
     let bench = Bench::discarding(Limits::default()).await;
     let client = LogsServiceClient::new(bench.channel().await);
     let mut client = client.send_compressed(Gzip).accept_compressed(Gzip);
-    let answer = client.export(ExportLogsServiceRequest::default()).await;
-    assert_eq!(answer.unwrap().into_inner().partial_success, None);
+    let records = ["hello", &event("one"), &event("two")].map(|text| LogRecord {
+        body: Some(AnyValue {
+            value: Some(any_value::Value::StringValue(text.to_owned())),
+        }),
+        ..LogRecord::default()
+    });
+    let request = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            scope_logs: vec![ScopeLogs {
+                log_records: records.into(),
+                ..ScopeLogs::default()
+            }],
+            ..ResourceLogs::default()
+        }],
+    };
+    let answer = client.export(request.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.partial_success.unwrap().rejected_log_records, 1);
+    assert_eq!(bench.metrics.exported.get(), 2);
+
+    bench.health.send_replace(Health::Blocked {
+        reason: "mend the token".to_owned(),
+    });
+    let refused = client.export(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.get_details_retry_info().is_some());
 }
 
 #[tokio::test]
