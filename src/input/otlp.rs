@@ -94,7 +94,7 @@ pub async fn export_encoded(
         reserved,
     };
     let report = ingest.deliver(request).await?;
-    Ok(answer(report, records))
+    Ok(answer(&report, records))
 }
 
 /// The bodies of all log records, and the room that they take.
@@ -112,7 +112,7 @@ impl From<value::Malformed> for Error {
     }
 }
 
-fn answer(report: Report, records: u64) -> ExportLogsServiceResponse {
+fn answer(report: &Report, records: u64) -> ExportLogsServiceResponse {
     let counts = report.counts;
     let rejected = (counts.foreign + counts.dead_lettered).min(records);
     if rejected == 0 {
@@ -127,7 +127,7 @@ fn answer(report: Report, records: u64) -> ExportLogsServiceResponse {
 }
 
 /// What was rejected, for people.
-fn message(mut report: Report, records: u64) -> String {
+fn message(report: &Report, records: u64) -> String {
     let counts = report.counts;
     let mut parts = Vec::new();
     if counts.foreign > 0 {
@@ -147,7 +147,6 @@ fn message(mut report: Report, records: u64) -> String {
             "of {of} events the collector refused {rejected} without saying which"
         ));
     }
-    report.refused.sort_by_key(|(number, _)| *number);
     for (number, reason) in report.refused.iter().take(NAMED) {
         parts.push(format!("log record {number}: {}: {reason}", reason.kind()));
     }
