@@ -103,7 +103,7 @@ pub struct Report {
     pub truncated: Option<Reason>,
     /// What the reader answered, if it failed.
     pub read_error: Option<String>,
-    /// The first refused records, at most 1,000: their number in the unit, and why.
+    /// The first refused records, at most 1,000, in order: their number in the unit, and why.
     pub refused: Vec<(u64, Reason)>,
     /// The unit inflates to more than it may; what came before the limit was delivered.
     pub inflated_too_large: bool,
@@ -383,17 +383,26 @@ impl Report {
             std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
         let is_limit = |reason: &Reason| matches!(reason, Reason::InflatedTooLarge { .. });
         self.inflated_too_large |= settled.refused.iter().any(|(_, reason)| is_limit(reason));
-        let room = REFUSED_IN_REPORT.saturating_sub(self.refused.len());
-        self.refused.extend(settled.refused.into_iter().take(room));
+        self.refused.extend(settled.refused);
+        if self.refused.len() > REFUSED_IN_REPORT {
+            self.sort_refused();
+            self.refused.truncate(REFUSED_IN_REPORT);
+        }
         if let Some((rejected, of)) = settled.uncertain {
             let (r, o) = self.uncertain.unwrap_or_default();
             self.uncertain = Some((r + rejected, o + of));
         }
     }
 
+    /// Steps settle in any order.
+    fn sort_refused(&mut self) {
+        self.refused.sort_by_key(|(number, _)| *number);
+    }
+
     /// `unheard` steps never told how they ended: their task was lost (a panic), and with it the
     /// right to commit.
     fn finish(&mut self, tail: Tail, unheard: u64) {
+        self.sort_refused();
         self.truncated = tail.truncated;
         self.read_error = tail.read_error;
         if self.read_error.is_some() {

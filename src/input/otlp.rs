@@ -19,8 +19,6 @@ mod texts;
 mod value;
 mod wire;
 
-use std::fmt::Write;
-
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -96,7 +94,7 @@ pub async fn export_encoded(
         reserved,
     };
     let report = ingest.deliver(request).await?;
-    Ok(answer(report, records))
+    Ok(answer(&report, records))
 }
 
 /// The bodies of all log records, and the room that they take.
@@ -114,33 +112,43 @@ impl From<value::Malformed> for Error {
     }
 }
 
-fn answer(mut report: Report, records: u64) -> ExportLogsServiceResponse {
+fn answer(report: &Report, records: u64) -> ExportLogsServiceResponse {
     let counts = report.counts;
     let rejected = (counts.foreign + counts.dead_lettered).min(records);
     if rejected == 0 {
         return ExportLogsServiceResponse::default();
     }
-    let mut message = format!(
-        "{} of {records} log records hold nothing of CloudTrail's; {} events were refused, and are \
-         kept in qtrail's dead letters",
-        counts.foreign, counts.dead_lettered
-    );
-    // Writing to a string cannot fail.
-    if let Some((rejected, of)) = report.uncertain {
-        let _ = write!(
-            message,
-            ", {rejected} of them, out of {of}, by the collector without saying which"
-        );
-    }
-    report.refused.sort_by_key(|(number, _)| *number);
-    for (number, reason) in report.refused.iter().take(NAMED) {
-        let kind = reason.kind();
-        let _ = write!(message, "; log record {number}: {kind}: {reason}");
-    }
     ExportLogsServiceResponse {
         partial_success: Some(ExportLogsPartialSuccess {
             rejected_log_records: i64::try_from(rejected).unwrap_or(i64::MAX),
-            error_message: message,
+            error_message: message(report, records),
         }),
     }
+}
+
+/// What was rejected, for people.
+fn message(report: &Report, records: u64) -> String {
+    let counts = report.counts;
+    let mut parts = Vec::new();
+    if counts.foreign > 0 {
+        let foreign = counts.foreign;
+        parts.push(format!(
+            "{foreign} of {records} log records hold nothing of CloudTrail's"
+        ));
+    }
+    if counts.dead_lettered > 0 {
+        let refused = counts.dead_lettered;
+        parts.push(format!(
+            "events refused, and kept in qtrail's dead letters: {refused}"
+        ));
+    }
+    if let Some((rejected, of)) = report.uncertain {
+        parts.push(format!(
+            "of {of} events the collector refused {rejected} without saying which"
+        ));
+    }
+    for (number, reason) in report.refused.iter().take(NAMED) {
+        parts.push(format!("log record {number}: {}: {reason}", reason.kind()));
+    }
+    parts.join("; ")
 }

@@ -9,11 +9,11 @@
 
 mod aside;
 mod output;
+mod text;
 
 use std::io::Read;
 
 use bytes::Buf;
-use memchr::memmem;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ use super::window::{Claims, Twin};
 use super::{BUDGET_UNIT, Content, Counts, Pipeline, Text, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
-use crate::convert::{Placement, observed_time};
+use crate::convert::Placement;
 use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
@@ -31,6 +31,7 @@ use crate::reject::{Evidence, Position, Reason, Reject};
 use crate::telemetry::metrics::Metrics;
 use aside::Aside;
 use output::Output;
+use text::Current;
 
 /// Events in a chunk at most.
 const CHUNK_EVENTS: u32 = 512;
@@ -174,15 +175,6 @@ struct Reader {
     sent_offset: u64,
 }
 
-/// What is known of the text that is read.
-struct Current {
-    number: u64,
-    /// It looks like CloudTrail's, broken or not, or holds a record.
-    ours: bool,
-    /// It was found to be none of CloudTrail's.
-    foreign: bool,
-}
-
 /// How far the reading of one thing has come.
 #[derive(Clone, Copy, Default)]
 struct Reached {
@@ -265,14 +257,10 @@ impl Reader {
                 if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
                     return tail.abandoned();
                 }
-                self.origin = origin(&unit, text.source.as_deref());
+                self.origin = text::origin(&unit, text.source.as_deref());
                 source = text.source;
             }
-            self.text = Some(Current {
-                number: text.number,
-                ours: looks_ours(&text.bytes),
-                foreign: false,
-            });
+            self.text = Some(Current::new(text.number, &text.bytes));
             match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
                 Ok(reached) => {
                     self.inflated_before += reached.inflated;
@@ -307,7 +295,7 @@ impl Reader {
                 }
                 Ok(Some(Item::Record { position, bytes })) => {
                     if let Some(text) = &mut self.text {
-                        text.ours = true;
+                        text.holds_a_record();
                     }
                     self.record(bytes, self.place(position));
                     if self.rejected > 0 && self.output.is_one() {
@@ -360,7 +348,7 @@ impl Reader {
     fn place(&self, mut position: Position) -> Position {
         position.offset += self.base;
         if let Some(text) = &self.text {
-            position.index = text.number;
+            position.index = text.number();
         }
         position
     }
@@ -404,7 +392,9 @@ impl Reader {
             *limit = self.inflated_limit;
             self.too_large = true;
         }
-        if self.text.as_ref().is_some_and(|text| !text.ours) && is_foreign(&reject.reason) {
+        if let Some(text) = &self.text
+            && text.is_foreign(&reject.reason)
+        {
             return self.tell_foreign(reject.reason);
         }
         self.counts.read += 1;
@@ -413,13 +403,11 @@ impl Reader {
         self.refuse(reject);
     }
 
-    /// The text that is read is none of CloudTrail's; told once.
+    /// The text that is read is none of CloudTrail's.
     fn tell_foreign(&mut self, reason: Reason) {
-        if let Some(text) = &mut self.text
-            && !std::mem::replace(&mut text.foreign, true)
-        {
+        if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
             self.counts.foreign += 1;
-            self.foreign.push((text.number, reason));
+            self.foreign.push((number, reason));
         }
     }
 
@@ -520,34 +508,4 @@ impl Reader {
             permit: Some(permit),
         }))
     }
-}
-
-/// The origin of texts that came from `source`.
-fn origin(unit: &Origin, source: Option<&str>) -> Origin {
-    match source {
-        None => unit.clone(),
-        Some(source) => Origin {
-            input: unit.input,
-            name: source.into(),
-            observed: observed_time(source, None),
-        },
-    }
-}
-
-/// Whether a text may be CloudTrail's, broken or not. Every event says its version, also where it
-/// stands in a text of its own; and who compresses a log line sends a file.
-fn looks_ours(text: &[u8]) -> bool {
-    memmem::find(text, b"eventVersion").is_some() || text.starts_with(&[0x1f, 0x8b])
-}
-
-/// Whether a text that does not look like CloudTrail's, and is refused so, is none of CloudTrail's.
-fn is_foreign(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NotCloudTrail { .. }
-            | Reason::NotJson { .. }
-            | Reason::Truncated { .. }
-            | Reason::EventTooLarge { .. }
-            | Reason::TooDeep { .. }
-    )
 }

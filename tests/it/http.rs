@@ -17,6 +17,8 @@ use crate::support::receiver::{Receiver, heard};
 use crate::support::trail::Container;
 
 const PATH: &str = "/v1/events";
+/// What a test awaits comes within this time, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn limited(limits: Limits) -> Receiver {
     Receiver::start(Destination::Discard, limits, None).await
@@ -139,6 +141,20 @@ async fn who_has_no_token_is_turned_away_before_the_body_is_read() {
     assert_eq!(answer.status, 200);
     assert_eq!(receiver.metrics.ingest_refused.get(), 5);
     assert_eq!(receiver.metrics.ingest_requests.get(), 1);
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_send_to_a_loopback_address() {
+    let receiver = Receiver::discarding().await;
+    for path in [PATH, "/v1/firehose", "/v1/logs"] {
+        let page = [
+            ("origin", "https://example.com"),
+            ("content-type", "text/plain"),
+        ];
+        let answer = receiver.post(path, &page, event("forged")).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+    }
+    assert_eq!(receiver.metrics.read.get(), 0);
 }
 
 #[tokio::test]
@@ -271,11 +287,38 @@ async fn a_sender_that_goes_away_midway_costs_nothing() {
             .contains("ingest.limits.in_flight_bytes")
     );
     drop(stream);
-    let room = receiver.ingest.reserve(limits.in_flight_bytes).await;
-    drop(room.unwrap());
+    let room = receiver.ingest.reserve(limits.in_flight_bytes);
+    drop(tokio::time::timeout(PATIENCE, room).await.unwrap().unwrap());
     let others = receiver.post(PATH, &[], event("one")).await;
     assert_eq!(others.status, 200);
     assert_eq!(receiver.metrics.read.get(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_its_size_takes_room_as_it_grows() {
+    let all = 256 << 10;
+    let receiver = limited(Limits {
+        request_bytes: all,
+        in_flight_bytes: all,
+        ..Limits::default()
+    })
+    .await;
+    let mut stream = receiver.connect().await;
+    let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let half = format!("{head}{:x}\r\n{}\r\n", all / 2 + 1, " ".repeat(all / 2 + 1));
+    stream.write_all(half.as_bytes()).await.unwrap();
+    // Half of it is more than is left.
+    let grown = async {
+        while receiver.ingest.try_reserve(all / 2).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, grown).await.unwrap();
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let heard = heard(stream).await;
+    assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");
+    // It was given back.
+    drop(receiver.ingest.reserve(all).await.unwrap());
 }
 
 #[tokio::test]
@@ -331,7 +374,8 @@ async fn nothing_is_acknowledged_while_the_collector_is_away_and_all_is_there_wh
             tokio::task::yield_now().await;
         }
     };
-    assert_eq!(sent.await.count("exported"), 2);
+    let answer = tokio::time::timeout(PATIENCE, sent).await.unwrap();
+    assert_eq!(answer.count("exported"), 2);
     receiver.ingest.settled().await;
     let mut ids: Vec<_> = collector
         .logs()

@@ -17,6 +17,7 @@ mod firehose;
 mod logs;
 
 use axum::Router;
+use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
@@ -64,6 +65,11 @@ async fn nothing(uri: Uri) -> Response {
 impl Service {
     /// Lets a sender in, or not, and has it logged.
     fn admit(&self, head: &Parts) -> Result<(), Problem> {
+        // A browser lets any page on the web send to a loopback address, and says which page it was.
+        if head.headers.contains_key(ORIGIN) {
+            let message = "web pages may not send events (the request has an Origin header)";
+            return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
+        }
         audit::admit(&self.auth, &head.headers, &head.extensions)?;
         Ok(())
     }
