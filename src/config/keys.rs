@@ -133,7 +133,7 @@ pub const KEYS: &[Key] = &[
     key("amazon_q.services", Kind::List, "", "Event sources and invoking services that are Amazon Q's. Default: the list in [mapping.md](mapping.md)."),
     key("amazon_q.user_agents", Kind::List, "", "Parts of the user agents of Amazon Q's own clients. Default: the list in [mapping.md](mapping.md)."),
     key("duplicates.drop", Kind::Bool, "true", "Whether an event that was delivered before is dropped and counted: see [operations.md](operations.md#duplicates)."),
-    key("duplicates.max_ids", Kind::Count(1), "1000000", "Ids of delivered events that are known, at most; the oldest goes first. A million takes 27 MB of memory."),
+    key("duplicates.max_ids", Kind::Count(1), "1000000", "Ids of delivered events that are known, at most; the oldest goes first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long an id is known."),
 
     key("limits.memory", Kind::Size, "128MiB", "Records and payloads in flight, over all inputs."),

@@ -13,12 +13,13 @@ use qtrail::pipeline::window::{Settings, Window, Writer};
 use qtrail::pipeline::{Counts, Report, Truncation, Unit};
 use qtrail::telemetry::metrics::{Balance, Metrics};
 use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::pipeline::{Flow, balanced, flow, texts, unit};
 use crate::support::collector::{Collector, Reply};
-use crate::support::program::{event, log_file};
+use crate::support::program::{event, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar, last_balance, value};
 
 /// What never ends is found out within this time.
@@ -261,6 +262,12 @@ impl Two {
     }
 }
 
+impl Drop for Two {
+    fn drop(&mut self) {
+        self.other.abort.cancel();
+    }
+}
+
 #[tokio::test]
 async fn a_twin_takes_over_when_the_first_is_given_up() {
     let two = Two::start().await;
@@ -388,6 +395,45 @@ async fn what_an_abandoned_reader_had_claimed_is_free_again() {
     let report = flow.deliver(&["a"]).await;
     assert_eq!(told(&report), (1, 1, 0));
     balanced(&flow, &report);
+}
+
+/// Tells when its last byte was read, and when it is dropped.
+struct Watched(Cursor<Vec<u8>>, UnboundedSender<&'static str>);
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        if self.0.position() == self.0.get_ref().len() as u64 {
+            let _ = self.1.send("read");
+        }
+        Ok(read)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.1.send("dropped");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_twin_ends_when_nobody_waits_for_the_unit() {
+    let two = Two::start().await;
+    let _held = two.hold(&["twin"]).await;
+    // More than may be put aside, so that it is still being read.
+    let text = lines(&vec!["twin".to_owned(); 600]);
+    let (told, mut heard) = unbounded_channel();
+    let content = Watched(Cursor::new(text.into_bytes()), told);
+    let (pipeline, unit) = (
+        two.other.pipeline.clone(),
+        unit(content, Truncation::Reject),
+    );
+    let waiting = tokio::spawn(async move { pipeline.deliver(unit).await });
+    assert_eq!(heard.recv().await, Some("read"));
+    waiting.abort();
+    let ended = async { while heard.recv().await != Some("dropped") {} };
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    ended.expect("it waits for ever");
 }
 
 #[tokio::test]
@@ -548,4 +594,13 @@ async fn a_window_that_is_damaged_is_an_error_that_names_it() {
     assert!(said.contains("delete it"), "{said}");
     std::fs::remove_file(&file).unwrap();
     assert_eq!(run(&place, &collector).exit().await.0, Some(0));
+}
+
+#[test]
+fn the_demo_tells_what_the_trail_delivered_twice_and_sends_it_once() {
+    let output = qtrail().args(["demo"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("2 times in the trail, sent once"), "{said}");
+    assert!(said.contains(" = exported 20 + filtered 46 + duplicate 1 + dead-lettered 1\n"));
+    assert!(!said.contains("BALANCE") && !said.contains("BUT"), "{said}");
 }

@@ -15,8 +15,9 @@ use hashbrown::hash_table::Entry;
 /// An `eventID`.
 pub(in crate::pipeline) type Id = [u8; 16];
 
-/// Ids in one row of the journal at most.
-pub(super) const ROW_IDS: u32 = 4096;
+/// Ids in one row of the journal at most: with what stands around them they just fit into 64 KiB,
+/// which the database would double for one byte more.
+const ROW_IDS: u32 = 4000;
 /// Ids that are handed to the journal at a time, give or take a row.
 const WRITE_IDS: usize = 1 << 16;
 
