@@ -14,9 +14,9 @@ use qtrail::otlp::Signal;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use qtrail::proto::v1::ingest_stream_response::Result as Answer;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic::codegen::tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 

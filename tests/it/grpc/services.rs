@@ -4,19 +4,24 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use qtrail::export::Health;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use qtrail::export::{Destination, Health};
 use qtrail::input::ingest::Limits;
+use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic::codegen::tokio_stream;
-use tonic::{Code, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::{v1, v1alpha};
+use tonic_types::StatusExt;
 
 use super::bench::{Bench, PATIENCE};
+use super::request;
+use crate::support::program::event;
 
 const INGEST: &str = "qtrail.v1.IngestService";
 const LOGS: &str = "opentelemetry.proto.collector.logs.v1.LogsService";
@@ -144,12 +149,75 @@ async fn reflection_speaks_its_older_version_too() {
 }
 
 #[tokio::test]
-async fn otlp_is_answered() {
+async fn otlp_is_answered_with_what_is_no_event() {
     let bench = Bench::discarding(Limits::default()).await;
     let client = LogsServiceClient::new(bench.channel().await);
     let mut client = client.send_compressed(Gzip).accept_compressed(Gzip);
-    let answer = client.export(ExportLogsServiceRequest::default()).await;
-    assert_eq!(answer.unwrap().into_inner().partial_success, None);
+    let records = ["hello", &event("one"), &event("two")].map(|text| LogRecord {
+        body: Some(AnyValue {
+            value: Some(any_value::Value::StringValue(text.to_owned())),
+        }),
+        ..LogRecord::default()
+    });
+    let request = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            scope_logs: vec![ScopeLogs {
+                log_records: records.into(),
+                ..ScopeLogs::default()
+            }],
+            ..ResourceLogs::default()
+        }],
+    };
+    let answer = client.export(request.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.partial_success.unwrap().rejected_log_records, 1);
+    assert_eq!(bench.metrics.exported.get(), 2);
+
+    bench.health.send_replace(Health::Blocked {
+        reason: "mend the token".to_owned(),
+    });
+    let refused = client.export(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.get_details_retry_info().is_some());
+}
+
+#[tokio::test]
+async fn only_health_is_told_to_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "old\nnew\n").unwrap();
+    let bench = Bench::start(Destination::Discard, Limits::default(), &[tokens]).await;
+    let channel = bench.channel().await;
+    assert!(serving(&mut watch(&bench, "").await).await);
+    for (token, known) in [
+        (None, false),
+        (Some("nobody's"), false),
+        (Some("new"), true),
+    ] {
+        let admits = |result: Result<(), Status>| match result {
+            Ok(()) => assert!(known, "{token:?}"),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+                assert!(!known, "{token:?}");
+            }
+        };
+        let shown = move |mut request: Request<()>| {
+            if let Some(token) = token {
+                let value = format!("Bearer {token}").parse().unwrap();
+                request.metadata_mut().insert("authorization", value);
+            }
+            Ok(request)
+        };
+        let mut client = IngestServiceClient::with_interceptor(channel.clone(), shown);
+        admits(client.ingest(request(1, "")).await.map(drop));
+        admits(client.ingest_stream(tokio_stream::empty()).await.map(drop));
+        let mut client = LogsServiceClient::with_interceptor(channel.clone(), shown);
+        let nothing = ExportLogsServiceRequest::default();
+        admits(client.export(nothing).await.map(drop));
+        let client = v1::server_reflection_client::ServerReflectionClient::with_interceptor;
+        let mut client = client(channel.clone(), shown);
+        let questions = tokio_stream::empty();
+        admits(client.server_reflection_info(questions).await.map(drop));
+    }
 }
 
 #[tokio::test]

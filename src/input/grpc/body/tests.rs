@@ -4,9 +4,9 @@ use std::time::Duration;
 use http::Extensions;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Code;
-use tonic::codegen::tokio_stream::StreamExt;
-use tonic::codegen::tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
 use crate::input::ingest::tests::{Bench, bench};

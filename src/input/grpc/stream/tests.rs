@@ -11,9 +11,9 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use prost::Message;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::codec::Codec;
-use tonic::codegen::tokio_stream::StreamExt;
-use tonic::codegen::tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic_prost::ProstCodec;
 
 use super::*;
