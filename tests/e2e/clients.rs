@@ -95,6 +95,37 @@ async fn python_streams_ten_thousand_events_and_reads_ten_thousand_answers() {
     assert_eq!(sidecar.settled(10_000).await.exported, 10_000);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_sends_until_all_is_acknowledged() {
+    let name = "clients::the_example_sends_until_all_is_acknowledged";
+    let Some(example) = program("QTRAIL_E2E_SEND_GRPC", name) else {
+        return;
+    };
+    let (place, mut collector, sidecar) = start().await;
+    let address = sidecar.listens("grpc").await;
+    let files = place.path("files");
+    std::fs::create_dir(&files).unwrap();
+    let ids: Vec<_> = (0..100).map(|n| format!("event-{n:02}")).collect();
+    for (n, ids) in ids.chunks(2).enumerate() {
+        let records: Vec<_> = ids.iter().map(|id| event(id)).collect();
+        std::fs::write(files.join(format!("{n}.json.gz")), gzip(log_file(&records))).unwrap();
+    }
+
+    collector.close();
+    let url = format!("http://{address}");
+    let arguments = [&url, files.to_str().unwrap()];
+    let sent = async {
+        let said = run(&example, &arguments).await;
+        assert_eq!(said, "50 files with 100 events were acknowledged\n");
+    };
+    let opened = async {
+        sidecar.until_said("events wait").await;
+        collector.open().await;
+    };
+    tokio::join!(sent, opened);
+    arrived(&collector, &ids);
+}
+
 /// The program with gRPC on a port of its own, beside a collector.
 async fn start() -> (Place, Collector, Sidecar) {
     let place = Place::new().with_env("QTRAIL_INGEST_GRPC_LISTEN", "127.0.0.1:0");

@@ -136,18 +136,20 @@ async fn all_inputs_at_once_make_one_balance() {
         tokio::join!(file, event, firehose, otlp_http, otlp_grpc);
     let mut all = vec![file, event, firehose, otlp_http, otlp_grpc];
     let filtered = (all.len() * REQUESTS) as u64;
+    let duplicate = filtered - REQUESTS as u64;
     for sender in senders {
         all.push(sender.stop().await);
     }
 
-    let ids: BTreeSet<_> = all.iter().flat_map(|made| made.events.clone()).collect();
+    let mut ids: BTreeSet<_> = all.iter().flat_map(|made| made.events.clone()).collect();
+    ids.extend((0..REQUESTS).map(shared));
     let broken: usize = all.iter().map(|made| made.broken.len()).sum();
     let (exported, dead_lettered) = (ids.len() as u64, broken as u64);
     let expected = Balance {
-        read: exported + filtered + dead_lettered,
+        read: exported + filtered + duplicate + dead_lettered,
         exported,
         filtered,
-        duplicate: 0,
+        duplicate,
         dead_lettered,
         in_flight: 0,
     };
@@ -159,16 +161,22 @@ async fn all_inputs_at_once_make_one_balance() {
     }
 }
 
-/// Hands over requests, each with a record of another service among its own: all that was made.
+/// Hands over requests, each with a record of another service and an event that comes in by all ways
+/// among its own: all that was made.
 async fn feed(name: &str, hand_over: impl AsyncFn(usize, &[String])) -> Made {
     let noise = event("noise").replace("q.amazonaws.com", "s3.amazonaws.com");
     let mut maker = Maker::new(name, Rng::new());
     for n in 0..REQUESTS {
         let mut records = maker.records();
         records.push(noise.clone());
+        records.push(event(&shared(n)));
         hand_over(n, &records).await;
     }
     maker.made
+}
+
+fn shared(n: usize) -> String {
+    format!("shared-{n}")
 }
 
 /// A log record an event.

@@ -24,7 +24,7 @@ async fn a_sidecar_that_is_killed_under_load_loses_nothing_that_it_acknowledged(
     let mut sent = Made::default();
     for sender in senders {
         let Made { events, broken } = sender.stop().await;
-        assert!(events.len() > 20, "too little was sent: {}", events.len());
+        assert!(!events.is_empty(), "nothing was sent");
         sent.events.extend(events);
         sent.broken.extend(broken);
     }
@@ -32,6 +32,7 @@ async fn a_sidecar_that_is_killed_under_load_loses_nothing_that_it_acknowledged(
     assert_eq!(sidecar.stop().await.0, Some(0));
     all_arrived(&collector, &sent.events, &unanswered);
     assert!(unanswered.len() >= KILLS / MOMENTS.len(), "{unanswered:?}");
-    assert!(sent.broken.len() > 10, "too little was broken");
+    assert!(sent.events.len() > 100, "too little was sent");
+    assert!(!sent.broken.is_empty(), "nothing was broken");
     each_broken_record_is_a_dead_letter(&place.dead_letters(), &sent.broken);
 }
