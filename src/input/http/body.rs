@@ -1,8 +1,9 @@
 //! A request's body, whole, in memory.
 //!
 //! Enters: a body as it arrives. Leaves: its bytes and the room that they take. What must hold: no
-//! byte is held without room for it; a body that says how large it is has its room, or is refused,
-//! before it is read; it arrives in time or not at all.
+//! byte is held without room for it; a body that says how large it is, is refused before it is read
+//! where there is no room, and holds only the room for what has come, so that slow senders keep
+//! nobody out; it arrives in time or not at all.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONTENT_ENCODING;
@@ -12,7 +13,7 @@ use http_body_util::BodyExt;
 use super::answer::Problem;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
 
-/// Room that is made at first for a body that does not say how large it is.
+/// Room that is made at first; it grows with what comes.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// Reads a body to its end.
@@ -25,11 +26,11 @@ pub(super) async fn read(ingest: &Ingest, body: Body) -> Result<(Bytes, Reserved
 
 async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), Problem> {
     let limit = ingest.limits().request_bytes;
-    let mut room = match body.size_hint().exact() {
-        Some(announced) => usize::try_from(announced).unwrap_or(usize::MAX),
-        None => FIRST_BYTES.min(limit),
-    };
-    let mut reserved = ingest.try_reserve(room)?;
+    let announced = body.size_hint().exact();
+    let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let mut room = announced.unwrap_or(usize::MAX).min(FIRST_BYTES).min(limit);
+    let mut reserved = ingest.try_reserve(announced.unwrap_or(room))?;
+    ingest.resize(&mut reserved, room)?;
     let mut bytes = Vec::with_capacity(room);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| Problem::bad_request(format!("the body broke off: {e}")))?;
@@ -41,7 +42,7 @@ async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), P
             return Err(Refusal::TooLarge { limit }.into());
         }
         if length > room {
-            room = length.max(2 * room).min(limit);
+            room = length.max(2 * room).min(announced.unwrap_or(limit));
             ingest.resize(&mut reserved, room)?;
             bytes.reserve_exact(room - bytes.len());
         }
