@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
-use super::{BUDGET_UNIT, Content, Counts, Pipeline, Text, Truncation, Unit};
+use super::{BUDGET_UNIT, Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
 use crate::convert::Placement;
@@ -244,37 +244,6 @@ impl Reader {
         }
     }
 
-    /// Their limit is that of the unit: what one has inflated, the next ones cannot.
-    fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> Tail {
-        let mut tail = Tail::default();
-        let unit = self.origin.clone();
-        let mut source = None;
-        let mut left = limits.clone();
-        for text in texts {
-            if text.source != source {
-                // A chunk has one origin, and so has what was put aside.
-                let reached = Reached::default();
-                if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
-                    return tail.abandoned();
-                }
-                self.origin = text::origin(&unit, text.source.as_deref());
-                source = text.source;
-            }
-            self.text = Some(Current::new(text.number, &text.bytes));
-            match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
-                Ok(reached) => {
-                    self.inflated_before += reached.inflated;
-                    left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);
-                }
-                Err(Abandoned) => return tail.abandoned(),
-            }
-            if self.too_large {
-                break;
-            }
-        }
-        self.end(Reached::default(), tail)
-    }
-
     /// Reads one thing to its end; how far that is.
     fn read<R: Read>(
         &mut self,
@@ -401,14 +370,6 @@ impl Reader {
         reject.position = self.place(reject.position);
         reject.reason = at(reject.reason, self.base);
         self.refuse(reject);
-    }
-
-    /// The text that is read is none of CloudTrail's.
-    fn tell_foreign(&mut self, reason: Reason) {
-        if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
-            self.counts.foreign += 1;
-            self.foreign.push((number, reason));
-        }
     }
 
     fn refuse(&mut self, reject: Reject) {

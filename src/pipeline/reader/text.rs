@@ -1,13 +1,59 @@
-//! Whether a text is CloudTrail's.
+//! A unit's texts, each apart from the others, and whether it is CloudTrail's.
 //!
-//! Enters: a text, and what is found in it. Leaves: yes or no. What must hold: what may be an event of
-//! CloudTrail's, broken or not, is never taken for something else, since that is kept nowhere.
+//! Enters: texts, and what is found in them. Leaves: their records, and the numbers of those that are
+//! something else. What must hold: what may be an event of CloudTrail's, broken or not, is never
+//! taken for something else, since that is kept nowhere.
 
+use bytes::Buf;
 use memchr::memmem;
 
+use super::{Abandoned, Reached, Reader, Tail};
 use crate::ack::Origin;
 use crate::convert::observed_time;
+use crate::envelope::Limits;
+use crate::pipeline::{Text, Truncation};
 use crate::reject::Reason;
+
+impl Reader {
+    /// Their limit is that of the unit: what one has inflated, the next ones cannot.
+    pub(super) fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> Tail {
+        let mut tail = Tail::default();
+        let unit = self.origin.clone();
+        let mut source = None;
+        let mut left = limits.clone();
+        for text in texts {
+            if text.source != source {
+                // A chunk has one origin, and so has what was put aside.
+                let reached = Reached::default();
+                if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
+                    return tail.abandoned();
+                }
+                self.origin = origin(&unit, text.source.as_deref());
+                source = text.source;
+            }
+            self.text = Some(Current::new(text.number, &text.bytes));
+            match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
+                Ok(reached) => {
+                    self.inflated_before += reached.inflated;
+                    left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);
+                }
+                Err(Abandoned) => return tail.abandoned(),
+            }
+            if self.too_large {
+                break;
+            }
+        }
+        self.end(Reached::default(), tail)
+    }
+
+    /// The text that is read is none of CloudTrail's.
+    pub(super) fn tell_foreign(&mut self, reason: Reason) {
+        if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
+            self.counts.foreign += 1;
+            self.foreign.push((number, reason));
+        }
+    }
+}
 
 /// What is known of the text that is read.
 pub(super) struct Current {
@@ -59,7 +105,7 @@ impl Current {
 }
 
 /// The origin of texts that came from `source`.
-pub(super) fn origin(unit: &Origin, source: Option<&str>) -> Origin {
+fn origin(unit: &Origin, source: Option<&str>) -> Origin {
     match source {
         None => unit.clone(),
         Some(source) => Origin {
