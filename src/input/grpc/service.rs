@@ -110,7 +110,8 @@ fn response<T: Message>(answer: T) -> Response<T> {
     response
 }
 
-fn delivered(report: Report) -> Delivered {
+fn delivered(mut report: Report) -> Delivered {
+    report.refused.sort_by_key(|(index, _)| *index);
     let rejections = report.refused.into_iter().map(|(index, reason)| Rejection {
         index,
         reason: cut(format!("{}: {reason}", reason.kind())),
