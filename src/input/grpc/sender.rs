@@ -1,4 +1,8 @@
 //! Who makes a call, the room for what it brings, and how it is refused.
+//!
+//! Enters: what the listener knows of a request. Leaves: refusals, each told in the audit log and
+//! counted. What must hold: a message's room is held from before its bytes are read until its events
+//! have settled.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,11 +1,15 @@
-//! The calls: a message in, its answer out.
+//! The calls that bring events: a message in, its answer out.
+//!
+//! Enters: a message for which there is room. Leaves: its answer, once all in it has settled. What
+//! must hold: an answer says what the report says, and only where everything has settled.
+
+use std::future::Future;
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use prost::Message;
-use std::future::Future;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::sender::Sender;
@@ -110,7 +114,8 @@ fn response<T: Message>(answer: T) -> Response<T> {
     response
 }
 
-fn delivered(report: Report) -> Delivered {
+fn delivered(mut report: Report) -> Delivered {
+    report.refused.sort_by_key(|(index, _)| *index);
     let rejections = report.refused.into_iter().map(|(index, reason)| Rejection {
         index,
         reason: cut(format!("{}: {reason}", reason.kind())),
