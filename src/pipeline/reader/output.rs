@@ -13,6 +13,7 @@ use super::{Abandoned, Step};
 use crate::telemetry::metrics::Metrics;
 
 /// Takes steps.
+#[allow(clippy::large_enum_variant, reason = "one reader has one")]
 pub(super) enum Output {
     /// All of them, from a blocking thread.
     Steps(Handle, mpsc::Sender<Step>),
