@@ -29,6 +29,9 @@ use journal::Journal;
 pub(super) use known::Id;
 use known::Known;
 
+/// How long a stop waits for the disk: what is not written costs repeats alone.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
 /// How much the window holds, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -178,11 +181,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Returns when all that the window knows is on disk, or cannot be written.
+    /// Returns when all that the window knows is on disk, or cannot be written in time.
     pub async fn close(mut self) {
         self.shared.close();
         if let Some(thread) = self.thread.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            let ended = tokio::task::spawn_blocking(move || thread.join());
+            let _ = tokio::time::timeout(LAST_WRITE, ended).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::reject::Position;
 /// Records beyond which no more are put aside.
 const RECORDS: usize = 512;
 /// Bytes of records beyond which no more are put aside.
-const BYTES: usize = 1 << 20;
+const BYTES: usize = 256 << 10;
 
 /// The records of one unit that wait.
 #[derive(Debug, Default)]

@@ -128,7 +128,7 @@ impl Shared {
                 due.get_or_insert(now + GATHER)
                     .saturating_duration_since(now)
             } else {
-                IDLE.min(self.settings.max_age)
+                IDLE.min(self.settings.max_age).max(GATHER)
             };
             if wait.is_zero() {
                 break;
