@@ -179,7 +179,7 @@ fn qtrail(folder: &Path, collector: SocketAddr) -> Command {
         .arg(folder.join("state"))
         .env("QTRAIL_TELEMETRY_HTTP", "none")
         // The directory's files are complete.
-        .env("QTRAIL_DIRECTORY_SETTLE", "1ms")
+        .env("QTRAIL_DIRECTORY_SETTLE", "100ms")
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command
