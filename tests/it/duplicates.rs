@@ -10,7 +10,7 @@ use qtrail::ack::dead_letter::DeadLetters;
 use qtrail::export::{Destination, Protocol};
 use qtrail::otlp::Signal;
 use qtrail::pipeline::window::{Settings, Window, Writer};
-use qtrail::pipeline::{Counts, Report, Truncation, Unit};
+use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail::telemetry::metrics::{Balance, Metrics};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -187,6 +187,53 @@ async fn texts_that_are_equal_are_one_event() {
     assert_eq!(told(&report), (5, 2, 2));
     assert_eq!(report.refused[0].0, 102);
     balanced(&flow, &report);
+}
+
+/// What is small and in memory is read at once, unless it would have to wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_units_drop_what_they_hold_twice_and_what_came_before() {
+    let (room, collector) = (Room::new(), Collector::start().await);
+    let flow = room.flow_to(&collector);
+    let small = |ids: &[&str]| {
+        let events: Vec<_> = ids.iter().map(|id| event(id)).collect();
+        Unit {
+            content: Content::Bytes(log_file(&events).into()),
+            ..of(&[])
+        }
+    };
+    let report = flow.deliver_unit(small(&["a", "b", "a"])).await;
+    assert_eq!(told(&report), (3, 2, 1));
+    balanced(&flow, &report);
+    let report = flow.deliver_unit(small(&["b", "c", "a"])).await;
+    assert_eq!(told(&report), (3, 1, 2));
+    balanced(&flow, &report);
+
+    let mut delivering = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let (pipeline, unit) = (
+            flow.pipeline.clone(),
+            small(&["x", &n.to_string(), "y", "z"]),
+        );
+        delivering.spawn(async move { pipeline.deliver(unit).await });
+    }
+    let reports = tokio::time::timeout(PATIENCE, delivering.join_all()).await;
+    let mut counts = Counts::default();
+    for report in reports.expect("they wait in a circle") {
+        assert_eq!(report.outcome, Outcome::Delivered);
+        counts.add(&report.counts);
+    }
+    let Counts {
+        read,
+        exported,
+        duplicate,
+        ..
+    } = counts;
+    assert_eq!((read, exported, duplicate), (160, 43, 117));
+    assert!(flow.metrics.balance().holds(), "{}", flow.metrics.balance());
+    assert_eq!(flow.metrics.in_flight.get(), 0);
+    let mut all: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    all.extend(["a", "b", "c", "x", "y", "z"].map(str::to_owned));
+    arrived_once(&collector, &all);
 }
 
 /// Everybody waits for everybody: with much memory, and with room for one chunk at a time.
