@@ -55,6 +55,8 @@ pub mod ack;
 #[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "sidecar")]
+mod codec;
+#[cfg(feature = "sidecar")]
 #[doc(hidden)]
 pub mod config;
 #[cfg(feature = "sidecar")]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataKey, BinaryMetadataKey, BinaryMetadataValue, MetadataMap};
 use tower::Service;
 
@@ -25,6 +25,7 @@ use super::Endpoint;
 use super::classify::{self, Answer, ExportResponse};
 use super::connect::{Connector, USER_AGENT, failure};
 use super::transport::{Answering, Transport};
+use crate::codec::PassThrough;
 use crate::otlp::{Payload, Signal};
 
 /// Carries one signal by gRPC.
@@ -66,7 +67,11 @@ impl Grpc {
             return failure(&error);
         }
         match client.unary(request, self.path.clone(), PassThrough).await {
-            Ok(response) => classify::response(response.into_inner()),
+            Ok(response) => {
+                // An answer that cannot be read is still one of success.
+                let response = ExportResponse::decode(response.into_inner());
+                classify::response(response.unwrap_or_default())
+            }
             Err(status) => answer(&status),
         }
     }
@@ -174,45 +179,5 @@ impl Service<Request<Body>> for Channel {
         let agent = HeaderValue::from_static(USER_AGENT);
         request.headers_mut().insert(header::USER_AGENT, agent);
         Box::pin(self.http.request(request))
-    }
-}
-
-/// Requests are bytes already; answers are decoded.
-#[derive(Debug, Clone, Copy)]
-struct PassThrough;
-
-impl Codec for PassThrough {
-    type Encode = Bytes;
-    type Decode = ExportResponse;
-    type Encoder = PassThrough;
-    type Decoder = PassThrough;
-
-    fn encoder(&mut self) -> PassThrough {
-        PassThrough
-    }
-
-    fn decoder(&mut self) -> PassThrough {
-        PassThrough
-    }
-}
-
-impl Encoder for PassThrough {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.reserve(item.len());
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for PassThrough {
-    type Item = ExportResponse;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<ExportResponse>, Status> {
-        // An answer that cannot be read is still one of success.
-        Ok(Some(ExportResponse::decode(buffer).unwrap_or_default()))
     }
 }

@@ -21,9 +21,8 @@ mod wire;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+    ExportLogsPartialSuccess, ExportLogsServiceResponse,
 };
-use prost::Message;
 
 use super::ingest::{Ingest, Refusal, Request, Reserved};
 use crate::pipeline::{Content, Report, Text};
@@ -52,30 +51,12 @@ pub enum Error {
     Refused(#[from] Refusal),
 }
 
-/// Delivers the events in a request's log records; the answer, once all of them have settled.
+/// Delivers the events in the log records of a request as it arrived, inflated; `reserved` is room for
+/// its bytes. The answer, once all of them have settled.
 ///
 /// # Errors
-/// As [`Ingest::deliver`], and [`Refusal::DecodedTooLarge`].
+/// As [`Ingest::deliver`], [`Refusal::DecodedTooLarge`], and [`Error::Malformed`].
 pub async fn export(
-    ingest: &Ingest,
-    name: String,
-    request: ExportLogsServiceRequest,
-    reserved: Reserved,
-) -> Result<ExportLogsServiceResponse, Refusal> {
-    let request = Bytes::from(request.encode_to_vec());
-    match export_encoded(ingest, name, Form::Protobuf, request, reserved).await {
-        Ok(answer) => Ok(answer),
-        Err(Error::Refused(refusal)) => Err(refusal),
-        // What was just encoded can be read. Should it not, it is not acknowledged.
-        Err(Error::Malformed(_)) => Err(Refusal::Stopping),
-    }
-}
-
-/// The same for a request as it arrived, inflated; `reserved` is room for its bytes.
-///
-/// # Errors
-/// [`Error`].
-pub async fn export_encoded(
     ingest: &Ingest,
     name: String,
     form: Form,

@@ -2,6 +2,7 @@
 
 mod bench;
 mod limits;
+mod logs;
 mod services;
 
 use std::collections::BTreeSet;

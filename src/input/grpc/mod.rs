@@ -5,12 +5,14 @@
 //! takes memory only after room was reserved for it.
 //!
 //! ```text
-//! guard (token, length, room, time) ─▶ tonic (frames, gzip, protobuf) ─▶ service / stream ─▶ Ingest
+//! guard (token, length, room, time) ─▶ tonic (frames, gzip) ─┬─▶ protobuf ─▶ service / stream ─┬─▶ Ingest
+//!                                                            └─▶ logs ─────────────────────────┘
 //! ```
 
 mod body;
 mod guard;
 mod health;
+mod logs;
 mod sender;
 mod service;
 mod status;
@@ -18,9 +20,7 @@ mod stream;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
-    self, LogsServiceServer,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{self, HealthServer};
@@ -29,6 +29,7 @@ use tonic_reflection::server::Builder as Reflection;
 
 use self::guard::guard;
 use self::health::Health;
+use self::logs::Logs;
 use self::service::Service;
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
@@ -46,10 +47,6 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
         .max_decoding_message_size(limit);
-    let logs = LogsServiceServer::new(Service)
-        .accept_compressed(Gzip)
-        .send_compressed(Gzip)
-        .max_decoding_message_size(limit);
     let v1 = reflection()
         .with_service_name(pb::v1::server_reflection_server::SERVICE_NAME)
         .build_v1();
@@ -60,7 +57,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .and_then(|v1| Ok((v1, v1alpha?)))
         .expect("whole descriptors");
     Routes::new(events)
-        .add_service(logs)
+        .add_service(Logs::new(limit))
         .add_service(
             HealthServer::new(Health::new(ingest.clone()))
                 .max_decoding_message_size(QUESTION_BYTES),

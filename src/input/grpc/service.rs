@@ -1,14 +1,10 @@
-//! The calls that bring events: a message in, its answer out.
+//! The ingest service: a message in, its answer out.
 //!
 //! Enters: a message for which there is room. Leaves: its answer, once all in it has settled. What
 //! must hold: an answer says what the report says, and only where everything has settled.
 
 use std::future::Future;
 
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -16,7 +12,6 @@ use super::sender::Sender;
 use super::status::cut;
 use super::stream::Answers;
 use crate::input::ingest::{self, Refusal};
-use crate::input::otlp;
 use crate::pipeline::{self, Content, Report};
 use crate::proto::v1::ingest_service_server::IngestService;
 use crate::proto::v1::{
@@ -26,7 +21,7 @@ use crate::proto::v1::{
 /// An answer of fewer bytes is not compressed: it would grow.
 const WORTH_COMPRESSING: usize = 1024;
 
-/// Answers all calls that bring events.
+/// Serves it.
 #[derive(Clone, Copy)]
 pub(super) struct Service;
 
@@ -61,26 +56,6 @@ impl IngestService for Service {
     }
 }
 
-#[tonic::async_trait]
-impl LogsService for Service {
-    async fn export(
-        &self,
-        request: Request<ExportLogsServiceRequest>,
-    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        let sender = Sender::of(&request)?;
-        let request = request.into_inner();
-        let exported = async {
-            let reserved = sender.room(request.encoded_len())?;
-            let name = format!("otlp:{}", sender.address());
-            otlp::export(&sender.ingest, name, request, reserved).await
-        };
-        match exported.await {
-            Ok(answer) => Ok(response(answer)),
-            Err(refusal) => Err(sender.refuse(&refusal)),
-        }
-    }
-}
-
 /// Delivers a message's events. Its room is taken now, the rest is done by the future.
 pub(super) fn deliver(
     sender: &Sender,
@@ -105,7 +80,8 @@ pub(super) fn deliver(
     }
 }
 
-fn response<T: Message>(answer: T) -> Response<T> {
+/// An answer, compressed where that is worth it.
+pub(super) fn response<T: Message>(answer: T) -> Response<T> {
     let small = answer.encoded_len() < WORTH_COMPRESSING;
     let mut response = Response::new(answer);
     if small {
@@ -114,8 +90,7 @@ fn response<T: Message>(answer: T) -> Response<T> {
     response
 }
 
-fn delivered(mut report: Report) -> Delivered {
-    report.refused.sort_by_key(|(index, _)| *index);
+fn delivered(report: Report) -> Delivered {
     let rejections = report.refused.into_iter().map(|(index, reason)| Rejection {
         index,
         reason: cut(format!("{}: {reason}", reason.kind())),

@@ -63,7 +63,7 @@ impl Service {
             let inflating = tokio::task::spawn_blocking(move || inflate(&ingest, &bytes, reserved));
             (bytes, reserved) = inflating.await.map_err(|_| Refusal::Stopping)??;
         }
-        let answer = otlp::export_encoded(&self.ingest, name(head), form, bytes, reserved);
+        let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
         Ok(answer.await?)
     }
 }

@@ -1,12 +1,14 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::arbitrary::any as arbitrary;
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
+use prost::Message;
 use serde_json::json;
 
 use super::*;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::StreamBody;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -14,6 +15,7 @@ use qtrail::otlp::Signal;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use qtrail::proto::v1::ingest_stream_response::Result as Answer;
 use tokio::sync::mpsc;
+use tokio_stream::Stream as Frames;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -25,9 +27,10 @@ use super::{Stream, message, request};
 use crate::support::collector::{Collector, Reply};
 use crate::support::program::{event, gzip, log_file};
 
-const KIB: usize = 1024;
+pub const KIB: usize = 1024;
+const INGEST: &str = "/qtrail.v1.IngestService/Ingest";
 
-fn small() -> Limits {
+pub fn small() -> Limits {
     Limits {
         request_bytes: 64 * KIB,
         in_flight_bytes: 64 * KIB,
@@ -36,7 +39,7 @@ fn small() -> Limits {
 }
 
 /// Never like this again, because of that limit.
-fn refuses(status: &Status, limit: &str) {
+pub fn refuses(status: &Status, limit: &str) {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.message().contains(limit), "{status}");
     assert!(status.get_details_retry_info().is_none(), "{status:?}");
@@ -141,7 +144,7 @@ async fn a_slow_message_is_given_up_and_an_idle_stream_is_not() {
     let (bytes, sent) = mpsc::unbounded_channel();
     let begun = Frame::data(Bytes::from_static(&[0, 0, 0, 0, 10, 1]));
     bytes.send(Ok::<_, Infallible>(begun)).unwrap();
-    let status = call(&bench, UnboundedReceiverStream::new(sent)).await;
+    let status = call(&bench.address, INGEST, UnboundedReceiverStream::new(sent)).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(status.message().contains("ingest.limits.body_timeout"));
     drop(bytes);
@@ -149,26 +152,27 @@ async fn a_slow_message_is_given_up_and_an_idle_stream_is_not() {
     assert_eq!(stream.delivered().await, 1);
 }
 
-/// Sends a call's bytes as they are; the status that it ends with at once.
-async fn call(
-    bench: &Bench,
-    bytes: UnboundedReceiverStream<Result<Frame<Bytes>, Infallible>>,
+/// Sends a call's bytes as they are; the status that it ends with.
+pub async fn call(
+    address: &str,
+    path: &str,
+    bytes: impl Frames<Item = Result<Frame<Bytes>, Infallible>> + Send + Sync + 'static,
 ) -> Status {
     let client = Client::builder(TokioExecutor::new())
         .http2_only(true)
         .build_http();
-    let request = Request::post(format!(
-        "http://{}/qtrail.v1.IngestService/Ingest",
-        bench.address
-    ))
-    .header("content-type", "application/grpc")
-    .body(StreamBody::new(bytes));
-    let answer = client.request(request.unwrap());
-    let answer = tokio::time::timeout(PATIENCE, answer)
-        .await
-        .unwrap()
-        .unwrap();
-    Status::from_header_map(answer.headers()).unwrap()
+    let request = Request::post(format!("http://{address}{path}"))
+        .header("content-type", "application/grpc")
+        .body(BoxBody::new(StreamBody::new(bytes)));
+    let answer = async {
+        let answer = client.request(request.unwrap()).await.unwrap();
+        if let Some(status) = Status::from_header_map(answer.headers()) {
+            return status;
+        }
+        let body = answer.into_body().collect().await.unwrap();
+        Status::from_header_map(body.trailers().unwrap()).unwrap()
+    };
+    tokio::time::timeout(PATIENCE, answer).await.unwrap()
 }
 
 #[tokio::test]
@@ -177,7 +181,7 @@ async fn a_message_beyond_the_limit_is_not_read() {
     let (bytes, sent) = mpsc::unbounded_channel();
     let begun = Frame::data(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]));
     bytes.send(Ok(begun)).unwrap();
-    let status = call(&bench, UnboundedReceiverStream::new(sent)).await;
+    let status = call(&bench.address, INGEST, UnboundedReceiverStream::new(sent)).await;
     refuses(&status, "ingest.limits.request_bytes");
 }
 
