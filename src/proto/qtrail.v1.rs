@@ -27,8 +27,8 @@ pub struct IngestResponse {
     /// What became of the events, counted.
     #[prost(message, optional, tag = "2")]
     pub counts: ::core::option::Option<Counts>,
-    /// Records that were refused, by qtrail or by the collector, and are in the dead letters: at most
-    /// 1,000 of them, by index. `counts.dead_lettered` counts all.
+    /// Records that were refused, by qtrail or by the collector, and are in the dead letters: the
+    /// first 1,000 of them, by index. `counts.dead_lettered` counts all.
     #[prost(message, repeated, tag = "3")]
     pub rejections: ::prost::alloc::vec::Vec<Rejection>,
     /// Set when the collector refused some records without saying which.
@@ -78,7 +78,7 @@ pub struct Delivered {
     /// What became of the events, counted.
     #[prost(message, optional, tag = "1")]
     pub counts: ::core::option::Option<Counts>,
-    /// Records that were refused: at most 1,000 of them, by index.
+    /// Records that were refused: the first 1,000 of them, by index.
     #[prost(message, repeated, tag = "2")]
     pub rejections: ::prost::alloc::vec::Vec<Rejection>,
     /// Set when the collector refused some records without saying which.
