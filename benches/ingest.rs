@@ -178,8 +178,10 @@ fn qtrail(folder: &Path, collector: SocketAddr) -> Command {
         .arg("--state")
         .arg(folder.join("state"))
         .env("QTRAIL_TELEMETRY_HTTP", "none")
-        // The directory's files are complete.
+        // The directory's files are complete. A worker waits for the disk after each, so one core is
+        // not enough of a reason to have one worker.
         .env("QTRAIL_DIRECTORY_SETTLE", "100ms")
+        .env("QTRAIL_DIRECTORY_WORKERS", "4")
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command
