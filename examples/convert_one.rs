@@ -4,7 +4,6 @@
 
 use qtrail::convert::{Options, Placement, convert, observed_time};
 use qtrail::envelope::{Item, Limits, open};
-use qtrail::event::Event;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::otlp::Encoder;
 
@@ -16,14 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut encoder = Encoder::new(&options);
     let mut records = open(std::fs::File::open(&name)?, &limits);
     while let Some(item) = records.next()? {
-        let (position, parsed) = match item {
-            Item::Record { position, bytes } if selector.may_select(bytes) => {
-                (position, Event::parse(bytes, limits.depth))
-            }
+        let (position, selected) = match item {
+            Item::Record { position, bytes } => (position, selector.select(bytes, limits.depth)),
             Item::Reject(reject) => (reject.position, Err(reject.reason)),
-            _ => continue,
+            Item::Skipped(_) => continue,
         };
-        match parsed.map(|event| selector.select(event)) {
+        match selected {
             Ok(Some(event)) => {
                 let placement = Placement::of(&event);
                 convert(

@@ -17,7 +17,6 @@
 //!
 //! ```
 //! use qtrail::convert::{Options, Placement, convert, observed_time};
-//! use qtrail::event::Event;
 //! use qtrail::event::amazon_q::{Lists, Select, Selector};
 //! use qtrail::otlp::Encoder;
 //!
@@ -26,8 +25,7 @@
 //! let options = Options::default();
 //! let selector = Selector::new(Select::AmazonQ, &Lists::default());
 //! let mut encoder = Encoder::new(&options);
-//! let event = Event::parse(record, 64)?;
-//! if let Some(event) = selector.select(event) {
+//! if let Some(event) = selector.select(record, 64)? {
 //!     let placement = Placement::of(&event);
 //!     // CloudTrail's file name tells when the event was delivered.
 //!     let observed = observed_time("1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz", None);

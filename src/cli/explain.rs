@@ -19,7 +19,6 @@ use super::args::ExplainArgs;
 use crate::config::Config;
 use crate::convert::{self, Placement, observed_time};
 use crate::envelope::{self, Item, Limits};
-use crate::event::Event;
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 use crate::reject::{Position, Reason};
 use table::{Table, printable};
@@ -188,15 +187,13 @@ impl<W: Write> Explainer<'_, W> {
     }
 
     fn record(&mut self, position: Position, bytes: &[u8]) -> anyhow::Result<()> {
-        if !self.is_asked(position) || !self.selector.may_select(bytes) {
+        if !self.is_asked(position) {
             return Ok(());
         }
-        let event = match Event::parse(bytes, self.options.limits.depth) {
-            Ok(event) => event,
+        let event = match self.selector.select(bytes, self.options.limits.depth) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(()),
             Err(reason) => return self.reject(position, &reason),
-        };
-        let Some(event) = self.selector.select(event) else {
-            return Ok(());
         };
         self.explained += 1;
         self.heading(position)?;

@@ -265,6 +265,7 @@ impl<'a> Object<'a> {
 
 fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
     match decode(data) {
+        Some(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
         Some(bytes) => Verdict::Inner(bytes),
         None => refuse("data that is no base64"),
     }

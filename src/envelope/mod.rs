@@ -84,6 +84,8 @@ pub enum Skipped {
     ValidationMessage,
     /// No bytes at all, or white space alone.
     Empty,
+    /// The same, as one record among others: Firehose and Kinesis take such records.
+    EmptyRecord,
 }
 
 impl Skipped {
@@ -96,6 +98,7 @@ impl Skipped {
             Skipped::ControlMessage => "control_message",
             Skipped::ValidationMessage => "validation_message",
             Skipped::Empty => "empty",
+            Skipped::EmptyRecord => "empty_record",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::words::Words;
 use super::{Event, Key};
+use crate::reject::Reason;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,18 +109,29 @@ impl Selector {
 
     /// Whether a record can be one of the wanted, by a search in its bytes alone: `false` is
     /// certain, `true` is not.
-    pub fn may_select(&self, record: &[u8]) -> bool {
+    pub(crate) fn may_select(&self, record: &[u8]) -> bool {
         self.words
             .as_ref()
             .is_none_or(|words| words.may_be_in(record))
     }
 
-    /// Classifies the event by this selector's lists, and gives it back if it is wanted.
-    pub fn select<'a>(&self, mut event: Event<'a>) -> Option<Event<'a>> {
-        if let Some(lists) = &self.lists {
-            event.class = lists.class(&event);
+    /// Parses a record if it is wanted: `None` if it is not. Its class is the one by this selector's
+    /// lists. What is not wanted is not validated: an `eventTime` that is no time costs only a
+    /// wanted record.
+    ///
+    /// # Errors
+    /// Those of [`Event::parse`], where the record is wanted or nobody can tell.
+    pub fn select<'a>(&self, record: &'a [u8], depth: u32) -> Result<Option<Event<'a>>, Reason> {
+        if !self.may_select(record) {
+            return Ok(None);
         }
-        (self.select == Select::All || event.class != Class::Other).then_some(event)
+        let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
+        let mut event = Event::classified(record, depth, lists)?;
+        if self.select == Select::AmazonQ && event.class == Class::Other {
+            return Ok(None);
+        }
+        event.read_time()?;
+        Ok(Some(event))
     }
 }
 
@@ -259,6 +271,10 @@ mod tests {
         Selector::new(Select::AmazonQ, &Lists::default())
     }
 
+    fn selected<'a>(selector: &Selector, text: &'a str) -> Option<Event<'a>> {
+        selector.select(text.as_bytes(), 64).expect("an event")
+    }
+
     fn class_of(source: &str, name: &str) -> Class {
         event(&record(&format!(
             r#""eventSource":"{source}","eventName":"{name}""#
@@ -335,7 +351,7 @@ mod tests {
             r#""eventSource":"s3.amazonaws.com","userAgent":"aws-cli/2 exec-env/AmazonQ-For-CLI-Version-1.10.0""#,
         );
         assert!(standard().may_select(text.as_bytes()));
-        let event = standard().select(event(&text)).expect("selected");
+        let event = selected(&standard(), &text).expect("selected");
         assert_eq!(event.class(), Class::AgentCall);
     }
 
@@ -343,10 +359,10 @@ mod tests {
     fn others_are_left_out_unless_all_is_asked_for() {
         let text = record(r#""eventSource":"s3.amazonaws.com""#);
         assert!(!standard().may_select(text.as_bytes()));
-        assert!(standard().select(event(&text)).is_none());
+        assert!(selected(&standard(), &text).is_none());
         let all = Selector::new(Select::All, &Lists::default());
         assert!(all.may_select(text.as_bytes()));
-        assert!(all.select(event(&text)).is_some());
+        assert!(selected(&all, &text).is_some());
     }
 
     #[test]
@@ -354,7 +370,7 @@ mod tests {
         let text =
             record(r#""eventSource":"s3.amazonaws.com","errorMessage":"no q.amazonaws.com""#);
         assert!(standard().may_select(text.as_bytes()));
-        assert!(standard().select(event(&text)).is_none());
+        assert!(selected(&standard(), &text).is_none());
     }
 
     #[test]
@@ -362,7 +378,7 @@ mod tests {
         for source in ["\\u0071.amazonaws.com", "q.\\u0061mazonaws.com"] {
             let text = record(&format!(r#""eventSource":"{source}""#));
             assert!(standard().may_select(text.as_bytes()), "{source}");
-            assert!(standard().select(event(&text)).is_some(), "{source}");
+            assert!(selected(&standard(), &text).is_some(), "{source}");
         }
         let lists = Lists {
             services: vec![],
@@ -371,7 +387,28 @@ mod tests {
         let text = record(r#""userAgent":"x Q\/2""#);
         let selector = Selector::new(Select::AmazonQ, &lists);
         assert!(selector.may_select(text.as_bytes()));
-        assert!(selector.select(event(&text)).is_some());
+        assert!(selected(&selector, &text).is_some());
+    }
+
+    #[test]
+    fn a_time_that_is_none_costs_only_what_is_selected() {
+        let all = Selector::new(Select::All, &Lists::default());
+        for (fields, wanted) in [
+            (r#""eventSource":"s3.amazonaws.com""#, false),
+            (r#""userAgent":"cut \ud83d here""#, false),
+            (r#""errorMessage":"no q.amazonaws.com""#, false),
+            (r#""eventSource":"q.amazonaws.com""#, true),
+            (r#""eventSource":"q\u002eamazonaws.com""#, true),
+        ] {
+            let text = format!(r#"{{"eventTime":"last Tuesday",{fields}}}"#);
+            let bad_time = |selector: &Selector| match selector.select(text.as_bytes(), 64) {
+                Ok(None) => false,
+                Err(Reason::BadTime { .. }) => true,
+                other => panic!("{text}: {other:?}"),
+            };
+            assert_eq!(bad_time(&standard()), wanted, "{text}");
+            assert!(bad_time(&all), "{text}");
+        }
     }
 
     #[test]
@@ -385,9 +422,9 @@ mod tests {
             let text = record(fields);
             assert_eq!(
                 selector.may_select(text.as_bytes()),
-                selector.select(event(&text)).is_some()
+                selected(&selector, &text).is_some()
             );
-            selector.select(event(&text)).map(|event| event.class())
+            selected(&selector, &text).map(|event| event.class())
         };
         assert_eq!(
             class(r#""eventSource":"kiro.amazonaws.com","eventName":"SendMessage""#),

@@ -32,14 +32,21 @@ pub struct Event<'a> {
 const QUOTED: usize = 64;
 
 impl<'a> Event<'a> {
-    /// Parses a record. Its class is the one by the default [`Lists`], until a
-    /// [`Selector`](amazon_q::Selector) with others has seen it.
+    /// Parses a record, whatever it is about; a [`Selector`](amazon_q::Selector) parses those that
+    /// are wanted. Its class is the one by the default [`Lists`].
     ///
     /// # Errors
     /// Invalid UTF-8, a text that is no JSON object, nesting beyond `depth` levels, an object
     /// without any of CloudTrail's own fields, an `eventTime` that is no time. Byte offsets in the
     /// reason count from the record's start.
     pub fn parse(record: &'a [u8], depth: u32) -> Result<Self, Reason> {
+        let mut event = Event::classified(record, depth, Lists::standard())?;
+        event.read_time()?;
+        Ok(event)
+    }
+
+    /// Parses a record up to its class. Its time is yet to be read.
+    fn classified(record: &'a [u8], depth: u32, lists: &Lists) -> Result<Self, Reason> {
         let text = std::str::from_utf8(record).map_err(|error| Reason::InvalidUtf8 {
             at: error.valid_up_to() as u64,
         })?;
@@ -61,8 +68,7 @@ impl<'a> Event<'a> {
             time: 0,
             class: Class::Other,
         };
-        event.time = event.parse_time()?;
-        event.class = Lists::standard().class(&event);
+        event.class = lists.class(&event);
         Ok(event)
     }
 
@@ -119,14 +125,15 @@ impl<'a> Event<'a> {
         self.get(key)?.as_bool()
     }
 
-    fn parse_time(&self) -> Result<i64, Reason> {
+    fn read_time(&mut self) -> Result<(), Reason> {
         let node = self
             .get(Key::EventTime)
             .ok_or(Reason::BadTime { value: None })?;
         let text = node.as_str().unwrap_or(Cow::Borrowed(node.raw()));
-        time::parse(&text).ok_or_else(|| Reason::BadTime {
+        self.time = time::parse(&text).ok_or_else(|| Reason::BadTime {
             value: Some(text.chars().take(QUOTED).collect()),
-        })
+        })?;
+        Ok(())
     }
 }
 

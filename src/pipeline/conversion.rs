@@ -61,11 +61,9 @@ impl Conversion {
         place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
         sink: &mut impl Sink,
     ) -> Verdict<E> {
-        if !self.selector.may_select(bytes) {
-            return Verdict::Filtered;
-        }
-        let event = match Event::parse(bytes, self.limits.depth) {
-            Ok(event) => event,
+        let event = match self.selector.select(bytes, self.limits.depth) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Verdict::Filtered,
             Err(reason) => {
                 let reject = Reject {
                     position,
@@ -74,9 +72,6 @@ impl Conversion {
                 };
                 return Verdict::Rejected(reject);
             }
-        };
-        let Some(event) = self.selector.select(event) else {
-            return Verdict::Filtered;
         };
         let placement = match place(&event) {
             Ok(placement) => placement,

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::envelope::{Item, Limits, Skipped, open};
-use crate::event::Event;
 use crate::event::amazon_q::{Lists, Select, Selector};
 
 fn spec(events: u64) -> Spec {
@@ -381,8 +380,7 @@ fn found(files: &[(String, Vec<u8>)]) -> (u64, u64, BTreeMap<Class, u64>) {
             match item {
                 Item::Record { bytes, .. } => {
                     records += 1;
-                    let event = Event::parse(bytes, limits.depth).unwrap();
-                    if let Some(event) = selector.select(event) {
+                    if let Some(event) = selector.select(bytes, limits.depth).unwrap() {
                         *classes.entry(event.class()).or_default() += 1;
                     }
                 }

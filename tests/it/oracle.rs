@@ -55,7 +55,7 @@ fn agree(unit: &[u8], select: Select, well_formed: bool) -> Result<(usize, usize
         .rejects
         .iter()
         .filter_map(|reject| match &reject.evidence {
-            Evidence::Bytes(bytes) if naive::is_wanted_text(bytes, select == Select::All) => {
+            Evidence::Bytes(bytes) if naive::is_wanted(bytes, select == Select::All) => {
                 Some(naive::shown(bytes))
             }
             _ => None,
@@ -113,9 +113,41 @@ fn well_formed_trails_in_every_container() {
         })
         .unwrap();
     assert!(
-        exported.get() > 300 && refused.get() > 10,
+        exported.get() > 300 && refused.get() > 0,
         "vacuous: {exported:?} {refused:?}"
     );
+}
+
+#[test]
+fn a_bad_time_refuses_what_is_wanted_and_nothing_else_escaped_or_not() {
+    let record = |fields: &str| {
+        format!(r#"{{"eventVersion":"1.08","eventTime":"last Tuesday","eventID":"e",{fields}}}"#)
+    };
+    let wanted = [
+        r#""eventSource":"q.amazonaws.com""#,
+        r#""eventSource":"q\u002eamazonaws.com""#,
+        r#""userAgent":"AmazonQ\u002dFor-CLI""#,
+        r#""eventSource":"q.amazonaws.com","userAgent":"cut \ud83d here""#,
+    ];
+    let others = [
+        r#""eventSource":"s3.amazonaws.com""#,
+        r#""eventSource":"s3\u002eamazonaws.com""#,
+        r#""userAgent":"cut \ud83d here""#,
+        r#""errorMessage":"not q.amazonaws.com""#,
+    ];
+    let records: Vec<_> = wanted.iter().chain(&others).map(|f| record(f)).collect();
+    for (select, expected) in [
+        (Select::AmazonQ, wanted.len()),
+        (Select::All, records.len()),
+    ] {
+        for container in Container::ALL {
+            let unit = container.around(&records);
+            match agree(&unit, select, true) {
+                Ok(counts) => assert_eq!(counts, (0, expected), "{container:?}"),
+                Err(error) => panic!("{container:?}: {error}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ const OTHER: &str = r#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z"
 
 fn trail() -> String {
     format!(
-        r#"{{"Records":[{OTHER},{MESSAGE},{{"eventVersion":"1.08","eventTime":"q.amazonaws.com"}},{CALL}]}}"#
+        r#"{{"Records":[{OTHER},{MESSAGE},{{"eventVersion":"1.08","eventTime":"today","eventSource":"q.amazonaws.com"}},{CALL}]}}"#
     )
 }
 

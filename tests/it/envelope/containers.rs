@@ -171,6 +171,22 @@ fn a_firehose_record_without_data_is_no_prompt_log() {
 }
 
 #[test]
+fn a_record_of_firehose_or_kinesis_may_be_empty() {
+    for nothing in ["", "Cg=="] {
+        let data = [nothing, &base64(event("A")), nothing].map(|data| json!({"data": data}));
+        let expected = ["empty_record", "+A", "empty_record"];
+        let records = json!(data);
+        for unit in [
+            format!(r#"{{"requestId":"r","timestamp":1,"records":{records}}}"#),
+            format!(r#"{{"records":{records}}}"#),
+            json!({"Records": data.map(|data| json!({"kinesis": data}))}).to_string(),
+        ] {
+            assert_eq!(words(&unit), expected, "{unit}");
+        }
+    }
+}
+
+#[test]
 fn an_envelope_around_nothing_is_refused() {
     let unit = json!({"Events": [{"EventId": "1", "CloudTrailEvent": ""}]}).to_string();
     assert_eq!(words(unit), ["not_cloudtrail"]);

@@ -101,6 +101,18 @@ async fn a_control_message_of_cloudwatch_logs_is_a_success_without_events() {
 }
 
 #[tokio::test]
+async fn an_empty_record_is_no_broken_one() {
+    let receiver = Receiver::discarding().await;
+    let answer = post(&receiver, body(["", &event("one")])).await;
+    assert_success(&answer);
+    let metrics = &receiver.metrics;
+    assert_eq!((metrics.read.get(), metrics.exported.get()), (1, 1));
+    assert!(receiver.dead_letters().is_empty());
+    assert_success(&post(&receiver, body([""])).await);
+    receiver.assert_balance();
+}
+
+#[tokio::test]
 async fn the_same_request_twice_is_a_success_twice() {
     let receiver = Receiver::discarding().await;
     for _ in 0..2 {

@@ -77,7 +77,7 @@ pub(super) fn convert(unit: &[u8], all: bool) -> Converted {
                 None => converted.refuse(&record),
             },
             Some(_) => converted.filtered += 1,
-            None if is_wanted_text(&record, all) => converted.refuse(&record),
+            None if is_wanted(&record, all) => converted.refuse(&record),
             None => {}
         }
     }
@@ -90,9 +90,13 @@ impl Converted {
     }
 }
 
-/// Whether a text could be an event of Amazon Q's.
-pub(super) fn is_wanted_text(text: &[u8], all: bool) -> bool {
-    let text = String::from_utf8_lossy(text);
+/// Whether a record is an event of Amazon Q's or, where it is broken, could be one.
+pub(super) fn is_wanted(record: &[u8], all: bool) -> bool {
+    if let Some(event) = event(record) {
+        // Its names may be escaped.
+        return all || is_amazon_q(&event);
+    }
+    let text = String::from_utf8_lossy(record);
     all || SERVICES.iter().any(|service| text.contains(service)) || text.contains("AmazonQ-For-")
 }
 
@@ -164,7 +168,7 @@ fn contained(value: &RawValue) -> Vec<Vec<u8>> {
 
 /// The records of something that is no single value: lines, or a container with broken records.
 fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
-    let head: &[u8] = [&b"{\"Records\":["[..], b"["]
+    let mut head: &[u8] = [&b"{\"Records\":["[..], b"["]
         .into_iter()
         .find(|head| unit.starts_with(head))
         .unwrap_or_default();
@@ -175,7 +179,13 @@ fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
         let Some(start) = start else { return found };
         rest = &rest[start..];
         if !head.is_empty() && rest[0] == b']' {
-            return found;
+            // The container's end, be it by a damaged record: behind it, its object may go on, and
+            // what follows stands at the top.
+            let ended = [head, rest].concat();
+            let object = whole_value(&ended).unwrap_or(head.len() + 1);
+            rest = &rest[object - head.len()..];
+            head = b"";
+            continue;
         }
         let length = match whole_value(rest) {
             Ok(length) => {
