@@ -178,7 +178,8 @@ fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<window::Settings> {
 fn directory(b: &mut Builder<'_>, state: &Path) -> Option<directory::Settings> {
     let settle = b.span("directory.settle");
     let rescan = b.span("directory.rescan");
-    let processors = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    // A worker waits for the disk after each file: a second one reads meanwhile.
+    let processors = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
     let settings = directory::Settings {
         include: b.globs("directory.include"),
         exclude: b.globs("directory.exclude"),
