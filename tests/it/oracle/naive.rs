@@ -57,13 +57,11 @@ pub(super) fn coarse(class: &str) -> String {
     }
 }
 
-/// A refused record's text, without what separates it from the next, or ends its container: what
-/// of that belongs to a broken record, nobody knows.
-pub(super) fn shown(record: &[u8]) -> String {
-    let text = String::from_utf8_lossy(record);
-    text.trim_start()
-        .trim_end_matches([' ', '\n', '\r', '\t', ',', ']', '}'])
-        .to_owned()
+/// The text of refused records, without what separates them, or begins or ends a container: what of
+/// that belongs to a broken record, nobody knows.
+pub(super) fn joined(refused: &[String]) -> String {
+    let separators = [' ', '\n', '\r', '\t', ',', '[', ']', '}'];
+    refused.concat().replace(separators, "")
 }
 
 /// Converts a unit.
@@ -86,7 +84,8 @@ pub(super) fn convert(unit: &[u8], all: bool) -> Converted {
 
 impl Converted {
     fn refuse(&mut self, record: &[u8]) {
-        self.refused.push(shown(record));
+        self.refused
+            .push(String::from_utf8_lossy(record).into_owned());
     }
 }
 
@@ -182,12 +181,12 @@ fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
             // The container's end, be it by a damaged record: behind it, its object may go on, and
             // what follows stands at the top.
             let ended = [head, rest].concat();
-            let object = whole_value(&ended).unwrap_or(head.len() + 1);
+            let object = whole_value(&ended, false).unwrap_or(head.len() + 1);
             rest = &rest[object - head.len()..];
             head = b"";
             continue;
         }
-        let length = match whole_value(rest) {
+        let length = match whole_value(rest, !head.is_empty()) {
             Ok(length) => {
                 let value: Result<&RawValue, _> = serde_json::from_slice(&rest[..length]);
                 match value {
@@ -206,8 +205,9 @@ fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// The length of the value that the bytes begin with; else the byte at which it is none.
-fn whole_value(bytes: &[u8]) -> Result<usize, usize> {
+/// The length of the value that the bytes begin with; else the byte at which it is none. At the top,
+/// the line's end is that of a value, too.
+fn whole_value(bytes: &[u8], contained: bool) -> Result<usize, usize> {
     // Structure does not depend on bytes that are no UTF-8.
     let text: Vec<u8> = bytes
         .iter()
@@ -219,7 +219,8 @@ fn whole_value(bytes: &[u8]) -> Result<usize, usize> {
             let length = values.byte_offset();
             let rest = &text[length..];
             let skip = |from: usize| {
-                let next = rest[from..].iter().position(|b| !b" \r\t".contains(b));
+                let space = |b: &u8| b" \r\t".contains(b) || contained && *b == b'\n';
+                let next = rest[from..].iter().position(|b| !space(b));
                 next.map(|next| (from + next, rest[from + next]))
             };
             // What goes on as an object would was no whole record.
@@ -342,7 +343,7 @@ fn severity(event: &Value) -> &'static str {
 }
 
 fn time(text: &str) -> Option<u64> {
-    let text = text.replacen(' ', "T", 1);
+    let text = text.trim().replacen(' ', "T", 1);
     let timestamp: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
     timestamp.as_nanosecond().try_into().ok()
 }
