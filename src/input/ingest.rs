@@ -227,10 +227,7 @@ impl Ingest {
     pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
         self.available()?;
         self.fits(bytes)?;
-        let permit = Arc::clone(&self.budget).try_acquire_many_owned(units(bytes));
-        permit.map(Reserved).map_err(|_| Refusal::Busy {
-            limit: self.limits.in_flight_bytes,
-        })
+        self.try_acquire(units(bytes)).map(Reserved)
     }
 
     /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
@@ -264,11 +261,15 @@ impl Ingest {
             return Ok(());
         }
         let missing = u32::try_from(needed - held).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget).try_acquire_many_owned(missing);
-        reserved.0.merge(permit.map_err(|_| Refusal::Busy {
-            limit: self.limits.in_flight_bytes,
-        })?);
+        reserved.0.merge(self.try_acquire(missing)?);
         Ok(())
+    }
+
+    fn try_acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permit = Arc::clone(&self.budget).try_acquire_many_owned(units);
+        permit.map_err(|_| Refusal::Busy {
+            limit: self.limits.in_flight_bytes,
+        })
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {

@@ -17,8 +17,9 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::pipeline::{Flow, balanced, flow, texts, unit};
+use crate::pipeline::{balanced, texts, unit};
 use crate::support::collector::{Collector, Reply};
+use crate::support::flow::{Flow, flow};
 use crate::support::program::{event, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar, last_balance, value};
 

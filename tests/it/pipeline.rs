@@ -1,68 +1,17 @@
 //! A unit through the pipeline: what its report says, and what it never says.
 
 use std::io::{self, Cursor, Read};
-use std::sync::Arc;
-use std::time::Duration;
 
 use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::ack::{Origin, Outcome};
-use qtrail::convert::Options;
-use qtrail::envelope::Limits;
-use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::export::{Destination, Exporter, Protocol, Settings};
-use qtrail::pipeline::conversion::Conversion;
-use qtrail::pipeline::{Content, Counts, Pipeline, Report, Text, Truncation, Unit};
+use qtrail::export::{Destination, Protocol};
+use qtrail::pipeline::{Content, Counts, Report, Text, Truncation, Unit};
 use qtrail::reject::Reason;
-use qtrail::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::collector::Collector;
+use crate::support::flow::{Flow, flow};
 use crate::support::program::{event, gzip, log_file};
-
-pub struct Flow {
-    pub pipeline: Pipeline,
-    pub metrics: Arc<Metrics>,
-    pub abort: CancellationToken,
-}
-
-/// A pipeline into `destination` that may hold `memory` bytes.
-pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) -> Flow {
-    let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
-    let settings = Settings {
-        destination,
-        batch_events: 100,
-        batch_bytes: 1 << 20,
-        concurrency: 2,
-        retry_initial: Duration::from_millis(5),
-        retry_max: Duration::from_millis(20),
-        rate_limit: None,
-    };
-    let exporter = Exporter::start(
-        settings,
-        Arc::clone(&metrics),
-        dead_letters.clone(),
-        abort.clone(),
-    )
-    .unwrap();
-    let conversion = Conversion {
-        limits: Limits::default(),
-        selector: Selector::new(Select::AmazonQ, &Lists::default()),
-        options: Options::default(),
-    };
-    let pipeline = Pipeline::new(
-        conversion,
-        exporter,
-        dead_letters,
-        Arc::clone(&metrics),
-        memory,
-        abort.clone(),
-    );
-    Flow {
-        pipeline,
-        metrics,
-        abort,
-    }
-}
 
 fn discarding() -> Flow {
     flow(Destination::Discard, DeadLetters::none(), 1 << 20)

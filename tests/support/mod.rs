@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub mod collector;
 pub mod delivery;
+pub mod flow;
 pub mod made;
 pub mod program;
 pub mod receiver;

@@ -1,7 +1,6 @@
 //! The HTTP services behind a real listener, in this process, and a plain client for them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -9,22 +8,19 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::convert::Options;
-use qtrail::envelope;
-use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::export::{self, Destination, Exporter};
+use qtrail::export::Destination;
 use qtrail::input::http::router;
 use qtrail::input::ingest::{Ingest, Limits, Listen, Settings};
 use qtrail::input::listen::Listener;
 use qtrail::input::listen::auth::Auth;
-use qtrail::pipeline::Pipeline;
-use qtrail::pipeline::conversion::Conversion;
 use qtrail::telemetry::metrics::Metrics;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+
+use super::flow::{Flow, flow};
 
 /// All of a sidecar that serves HTTP.
 pub struct Receiver {
@@ -86,30 +82,14 @@ impl Receiver {
             file
         });
         let auth = Auth::open(&files.into_iter().collect::<Vec<_>>()).unwrap();
-        let (metrics, abort) = (Arc::new(Metrics::default()), CancellationToken::new());
         let letters = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
-        let letters = DeadLetters::open(letters, abort.clone()).unwrap();
-        let exporter = Exporter::start(
-            exporting(destination),
-            Arc::clone(&metrics),
-            letters.clone(),
-            abort.clone(),
-        )
-        .unwrap();
-        let conversion = Conversion {
-            limits: envelope::Limits::default(),
-            selector: Selector::new(Select::AmazonQ, &Lists::default()),
-            options: Options::default(),
-        };
-        let health = exporter.health();
-        let pipeline = Pipeline::new(
-            conversion,
-            exporter,
-            letters,
-            Arc::clone(&metrics),
-            64 << 20,
-            abort.clone(),
-        );
+        let letters = DeadLetters::open(letters, CancellationToken::new()).unwrap();
+        let Flow {
+            pipeline,
+            health,
+            metrics,
+            abort,
+        } = flow(destination, letters, 64 << 20);
         let stop = CancellationToken::new();
         let settings = Settings {
             limits: limits.clone(),
@@ -209,16 +189,4 @@ pub async fn heard(mut stream: TcpStream) -> String {
     // A connection that is reset has said what it had to say.
     let _ = stream.read_to_end(&mut heard).await;
     String::from_utf8_lossy(&heard).into_owned()
-}
-
-fn exporting(destination: Destination) -> export::Settings {
-    export::Settings {
-        destination,
-        batch_events: 100,
-        batch_bytes: 1 << 20,
-        concurrency: 2,
-        retry_initial: Duration::from_millis(5),
-        retry_max: Duration::from_millis(20),
-        rate_limit: None,
-    }
 }

@@ -5,16 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::convert::Options;
-use qtrail::envelope;
-use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::export::{Destination, Exporter, Health, Protocol, Settings};
+use qtrail::export::{Destination, Health, Protocol};
 use qtrail::input::grpc;
 use qtrail::input::ingest::{self, Ingest, Limits, Listen};
 use qtrail::input::listen::Listener;
 use qtrail::input::listen::auth::Auth;
-use qtrail::pipeline::Pipeline;
-use qtrail::pipeline::conversion::Conversion;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use qtrail::telemetry::metrics::Metrics;
 use serde_json::Value;
@@ -24,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::support::collector::Collector;
+use crate::support::flow::{Flow, flow};
 
 /// What a test awaits comes within this time, or the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,44 +51,20 @@ impl Bench {
     }
 
     pub async fn start(destination: Destination, limits: Limits, tokens: &[PathBuf]) -> Self {
-        let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+        let stop = CancellationToken::new();
         let folder = tempfile::tempdir().unwrap();
         let letters = folder.path().join("dead-letters.jsonl");
         let dead_letters = dead_letter::Settings::new(letters.clone());
         let dead_letters = DeadLetters::open(dead_letters, CancellationToken::new()).unwrap();
         let discards = matches!(destination, Destination::Discard);
-        let settings = Settings {
-            destination,
-            batch_events: 100,
-            batch_bytes: 1 << 20,
-            concurrency: 4,
-            retry_initial: Duration::from_millis(5),
-            retry_max: Duration::from_millis(20),
-            rate_limit: None,
-        };
-        let abort = CancellationToken::new();
-        let exporter = Exporter::start(
-            settings,
-            Arc::clone(&metrics),
-            dead_letters.clone(),
-            abort.clone(),
-        )
-        .unwrap();
-        let conversion = Conversion {
-            limits: envelope::Limits::default(),
-            selector: Selector::new(Select::AmazonQ, &Lists::default()),
-            options: Options::default(),
-        };
-        let pipeline = Pipeline::new(
-            conversion,
-            exporter.clone(),
-            dead_letters,
-            Arc::clone(&metrics),
-            64 << 20,
-            abort,
-        );
-        let (health, seen) = watch::channel(Health::Up);
-        let seen = if discards { seen } else { exporter.health() };
+        let Flow {
+            pipeline,
+            health: seen,
+            metrics,
+            ..
+        } = flow(destination, dead_letters, 64 << 20);
+        let (health, said) = watch::channel(Health::Up);
+        let seen = if discards { said } else { seen };
         let ingest = Ingest::new(
             pipeline,
             seen,
