@@ -51,6 +51,9 @@ pub mod reject;
 pub mod ack;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod aws;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "sidecar")]
 mod codec;

@@ -26,11 +26,11 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::DeadLetters;
+use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
 use crate::export::{Delivery, Exporter};
-use crate::reject::Reason;
+use crate::reject::{Evidence, Position, Reason, Reject};
 use crate::telemetry::metrics::Metrics;
 
 use conversion::Conversion;
@@ -249,6 +249,29 @@ impl Pipeline {
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
         self.ended(report)
+    }
+
+    /// Puts something into the dead letters that could not be read at all, counted as one record;
+    /// returns once it is durable.
+    pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
+        let kind = reason.kind();
+        let entry = Entry {
+            origin,
+            event_id: None,
+            reject: Reject {
+                position: Position::default(),
+                reason,
+                evidence,
+            },
+        };
+        entry.log();
+        if self.dead_letters.write(vec![entry]).await.is_err() {
+            return Outcome::Abandoned;
+        }
+        self.metrics.read.add(1);
+        self.metrics.dead_lettered.add(1);
+        self.metrics.dead_letter_reasons.add(kind, 1);
+        Outcome::Delivered
     }
 
     /// Delivers a unit that is one step.

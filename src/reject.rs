@@ -18,6 +18,8 @@ pub struct Position {
 /// The room in which a record was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// Before there were bytes to read.
+    Input,
     /// While taking records out of their container.
     Open,
     /// While parsing a record as a CloudTrail event.
@@ -30,6 +32,7 @@ impl Stage {
     /// The stage's name in dead letters and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Input => "input",
             Stage::Open => "open",
             Stage::Parse => "parse",
             Stage::Export => "export",
@@ -108,6 +111,36 @@ pub enum Reason {
         /// The limit, in events.
         limit: u64,
     },
+    /// There is no such object, or no such bucket.
+    #[error("there is no such object: {detail}")]
+    ObjectGone {
+        /// S3's own words.
+        detail: String,
+    },
+    /// An object that may not be read, or whose key may not be used.
+    #[error(
+        "access to the object is denied: {detail}; `qtrail backfill` reads it again once the bucket's policy, the role's and the key's allow it"
+    )]
+    ObjectDenied {
+        /// S3's own words.
+        detail: String,
+    },
+    /// An object of more bytes than allowed.
+    #[error(
+        "the object is too large: {detail} (s3.object_bytes raises the limit; `qtrail backfill` reads it again)"
+    )]
+    ObjectTooLarge {
+        /// How large it is, and the limit.
+        detail: String,
+    },
+    /// A message that is no known notice, and holds no CloudTrail event.
+    #[error(
+        "not a notice of S3, SNS, EventBridge or CloudTrail, and no CloudTrail event: {detail}"
+    )]
+    UnknownNotice {
+        /// What is missing.
+        detail: String,
+    },
     /// The collector refused this very record.
     #[error("the collector refused it: {status}: {message}")]
     Refused {
@@ -146,6 +179,10 @@ impl Reason {
             Reason::BadGzip { .. } => "bad_gzip",
             Reason::InflatedTooLarge { .. } => "inflated_too_large",
             Reason::TooManyEvents { .. } => "too_many_events",
+            Reason::ObjectGone { .. } => "object_gone",
+            Reason::ObjectDenied { .. } => "object_denied",
+            Reason::ObjectTooLarge { .. } => "object_too_large",
+            Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
         }
@@ -155,6 +192,10 @@ impl Reason {
     pub fn stage(&self) -> Stage {
         match self {
             Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => Stage::Parse,
+            Reason::ObjectGone { .. }
+            | Reason::ObjectDenied { .. }
+            | Reason::ObjectTooLarge { .. }
+            | Reason::UnknownNotice { .. } => Stage::Input,
             Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,
             _ => Stage::Open,
         }

@@ -135,6 +135,16 @@ pub struct RunArgs {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
 
+    /// Read the S3 objects that this SQS queue announces; may be given several times. Takes the
+    /// `aws` feature [env: QTRAIL_S3_QUEUES]
+    #[arg(long = "sqs", value_name = "URL", value_hint = ValueHint::Url, help_heading = "Where events come from")]
+    pub queues: Vec<String>,
+
+    /// Read CloudTrail's Event history, for an account without a trail. Takes the `aws` feature
+    /// [env: QTRAIL_EVENT_HISTORY_ENABLED]
+    #[arg(long, help_heading = "Where events come from")]
+    pub event_history: bool,
+
     /// Take events over gRPC (the ingest service and OTLP): HOST, HOST:PORT or unix:PATH [default
     /// port: 4319] [env: QTRAIL_INGEST_GRPC_LISTEN]
     #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]

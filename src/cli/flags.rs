@@ -62,6 +62,12 @@ impl RunArgs {
         self.export.set(&mut flags);
         self.select.set(&mut flags);
         set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
+        for queue in &self.queues {
+            flags.set("s3.queues", "--sqs", queue);
+        }
+        if self.event_history {
+            flags.set("event_history.enabled", "--event-history", "true");
+        }
         set(
             &mut flags,
             "ingest.grpc.listen",

@@ -24,6 +24,12 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     if let Some(directory) = &mut config.directory {
         directory.once |= args.once;
     }
+    if let Some(s3) = &mut config.s3 {
+        s3.once |= args.once;
+    }
+    if let Some(history) = &mut config.event_history {
+        history.once |= args.once;
+    }
     let metrics = Arc::new(Metrics::default());
     watch(config, Arc::clone(&metrics), stop).await?;
     tracing::info!(
@@ -53,7 +59,7 @@ pub async fn watch(
 ) -> anyhow::Result<()> {
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
     let mut duplicates = None;
-    if let Some(settings) = config.duplicates {
+    if let Some(settings) = config.duplicates.clone() {
         let (window, writer) = Window::open(settings, Arc::clone(&metrics))?;
         sidecar.pipeline = sidecar.pipeline.with_window(window);
         duplicates = Some(writer);
@@ -67,19 +73,10 @@ pub async fn watch(
         runs,
     )
     .await?;
-    let directory = async {
-        match config.directory {
-            Some(settings) => {
-                let pipeline = sidecar.pipeline.clone();
-                let result = directory::run(settings, pipeline, metrics, stop.clone()).await;
-                // An input that cannot go on takes the others with it, for the service manager to see.
-                stop.cancel();
-                result
-            }
-            None => Ok(()),
-        }
+    let work = async {
+        let inputs = read(&config, &sidecar, &stop);
+        tokio::join!(inputs, senders.serve(stop.clone())).0
     };
-    let work = async { tokio::join!(directory, senders.serve(stop.clone())).0 };
     let drained = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
     if let Some(writer) = duplicates {
         writer.close().await;
@@ -92,6 +89,64 @@ pub async fn watch(
     if let Some(server) = server {
         server.shutdown().await;
     }
+    Ok(())
+}
+
+/// Reads the inputs that are gone to, until `stop`, or to their end where they are to be read once.
+async fn read(config: &Config, sidecar: &Sidecar, stop: &CancellationToken) -> anyhow::Result<()> {
+    // An input that cannot go on takes the others with it, for the service manager to see.
+    let guarded = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
+    let directory = async {
+        let Some(settings) = config.directory.clone() else {
+            return Ok(());
+        };
+        let (pipeline, metrics) = (sidecar.pipeline.clone(), Arc::clone(&sidecar.metrics));
+        let result = directory::run(settings, pipeline, metrics, stop.clone()).await;
+        guarded(result.map_err(Into::into))
+    };
+    let amazon = async { guarded(amazon(config, sidecar, stop).await) };
+    let (directory, amazon) = tokio::join!(directory, amazon);
+    if config.directory.is_some() || config.s3.is_some() || config.event_history.is_some() {
+        stop.cancel();
+    }
+    directory.and(amazon)
+}
+
+/// The inputs that are Amazon's services.
+#[cfg(feature = "aws")]
+async fn amazon(
+    config: &Config,
+    sidecar: &Sidecar,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    use crate::aws::Aws;
+    use crate::input::{event_history, s3};
+    if config.s3.is_none() && config.event_history.is_none() {
+        return Ok(());
+    }
+    let aws = Aws::load(&config.aws).await;
+    let objects = async {
+        match config.s3.clone() {
+            Some(settings) => s3::run(settings, &aws, sidecar, stop.clone()).await,
+            None => Ok(()),
+        }
+        .inspect_err(|_| stop.cancel())
+    };
+    let history = async {
+        match config.event_history.clone() {
+            Some(settings) => event_history::run(settings, &aws, sidecar, stop.clone()).await,
+            None => Ok(()),
+        }
+        .inspect_err(|_| stop.cancel())
+    };
+    let (objects, history) = tokio::join!(objects, history);
+    objects?;
+    Ok(history?)
+}
+
+/// Without the feature, the configuration has refused them.
+#[cfg(not(feature = "aws"))]
+async fn amazon(_: &Config, _: &Sidecar, _: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::builder::Builder;
 use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
-use super::{Config, Environment, Flags, Problems, export, ingest, value};
+use super::{Config, Environment, Flags, Problems, aws, export, ingest, value};
 use crate::ack::dead_letter;
 use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
@@ -27,7 +27,9 @@ pub(super) fn defaults(env: &Environment, layers: &mut Layers) {
     };
     for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
         let value = match key.kind {
-            Kind::Choices(_) => Value::List(key.default.split(", ").map(str::to_owned).collect()),
+            Kind::Choices(_) | Kind::List => {
+                Value::List(key.default.split(", ").map(str::to_owned).collect())
+            }
             _ => Value::from(key.default),
         };
         put(key.name, value);
@@ -111,6 +113,9 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     let config = Config {
         directory: directory(&mut b, &state),
         ingest: ingest::settings(&mut b),
+        s3: aws::s3(&mut b),
+        event_history: aws::event_history(&mut b, &state),
+        aws: aws::settings(&mut b),
         select: match b.choice("select") {
             "all" => Select::All,
             _ => Select::AmazonQ,

@@ -91,7 +91,10 @@ reason, while the set-up is wrong (a token that is refused, say), while the coll
 
 /// The first words of the keys under each heading, in the order of the table.
 const SECTIONS: [(&str, &[&str]); 9] = [
-    ("Input", &["directory", "ingest", "state"]),
+    (
+        "Input",
+        &["directory", "ingest", "s3", "event_history", "aws", "state"],
+    ),
     ("Which events", &["select", "amazon_q", "duplicates"]),
     ("Limits", &["limits"]),
     (

@@ -29,6 +29,9 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         concurrency: b.number("export.concurrency"),
         retry_initial: b.span("export.retry.initial"),
         retry_max: b.span("export.retry.max"),
+        batch_spread: b
+            .setting("export.batch.spread")
+            .map(|_| b.span("export.batch.spread")),
         rate_limit: b
             .setting("export.rate_limit")
             .map(|_| b.number("export.rate_limit")),

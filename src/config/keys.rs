@@ -127,6 +127,30 @@ pub const KEYS: &[Key] = &[
     key("ingest.limits.header_timeout", Kind::Duration, "10s", "How long a TLS handshake, or the headers of a request, may take, and how long an HTTP/1.1 connection is kept between requests."),
     key("ingest.limits.body_timeout", Kind::Duration, "30s", "How long the body of a request, or one message of a stream, may take once it has begun."),
 
+    key("s3.queues", Kind::List, "", "URLs of SQS queues that announce new S3 objects: see [s3.md](s3.md). Takes a qtrail with the `aws` feature."),
+    key("s3.include", Kind::List, "", "Objects to read: globs over the key, such as `**/CloudTrail/**`. None: all. What is left alone costs no request."),
+    key("s3.exclude", Kind::List, "**/CloudTrail-Digest/**", "Objects to leave alone, likewise."),
+    key("s3.fetchers", Kind::Count(1), "16", "Objects that are worked on at once."),
+    key("s3.in_flight_bytes", Kind::Size, "64MiB", "Bytes of objects that are held in memory, all together."),
+    key("s3.object_bytes", Kind::Size, "1GiB", "Bytes of one object as it is stored. A larger one goes to the dead letters by its name."),
+    key("s3.visibility", Kind::Duration, "1m", "How long a message stays hidden from other replicas; extended while it is worked on. Who is killed gives its messages back after this time."),
+    key("s3.max_receives", Kind::Count(1), "5", "How often a message may fail by its own fault before it goes to the dead letters. A queue with a redrive policy decides that itself."),
+    key("s3.requester_pays", Kind::Bool, "false", "Pay for requests to buckets of others that ask for it."),
+
+    key("event_history.enabled", Kind::Bool, "false", "Read CloudTrail's Event history, for accounts without a trail: see [s3.md](s3.md#event-history). Takes a qtrail with the `aws` feature."),
+    key("event_history.regions", Kind::List, "", "Regions whose history is read. Default: `aws.region`."),
+    key("event_history.event_sources", Kind::List, "", "Event sources to ask for, such as `q.amazonaws.com`. None: all events, and with them what Amazon Q called in other services."),
+    key("event_history.start", Kind::Duration, "1h", "How far back the first run reads, at most 90 days (`90d`)."),
+    key("event_history.interval", Kind::Duration, "1m", "How often it is asked for what is new."),
+    key("event_history.overlap", Kind::Duration, "30m", "How far each question reaches back behind the last one, for events that come late; the window of duplicates drops what is known."),
+
+    key("aws.region", Kind::Text, "", "The region of what names none. Default: what the AWS SDK finds (`AWS_REGION`, the profile, the instance)."),
+    key("aws.endpoint_url", Kind::Url, "", "Another endpoint for all of AWS's services, such as a VPC endpoint or a test server. Default: `AWS_ENDPOINT_URL`, else AWS's own."),
+    key("aws.path_style", Kind::Bool, "false", "Name buckets in the path instead of the host: for S3 servers of others."),
+    key("aws.assume_role.arn", Kind::Text, "", "A role to assume, for queues and buckets of another account."),
+    key("aws.assume_role.external_id", Kind::Text, "", "The external id that the role's trust policy asks for."),
+    key("aws.assume_role.session_name", Kind::Text, "qtrail", "What the session is called in the other account's own trail."),
+
     key("state", Kind::Path, "", "The directory in which qtrail remembers what was delivered. Default: `$STATE_DIRECTORY` (which systemd sets), else `$XDG_STATE_HOME/qtrail`, else `~/.local/state/qtrail`."),
 
     key("select", Kind::Choice(&SELECTS), "amazon-q", "Which events are kept: what Amazon Q did, or every record."),
@@ -168,6 +192,7 @@ pub const KEYS: &[Key] = &[
     key("export.file", Kind::Path, "", "Append OTLP JSON lines to this file instead of sending; `-` is standard output."),
     key("export.batch.events", Kind::Count(1), "2000", "Events in one request, at most. A request leaves earlier when the input runs dry."),
     key("export.batch.bytes", Kind::Size, "2MiB", "Bytes of one request before compression, at most. Collectors take 4 MiB over gRPC unless told otherwise."),
+    key("export.batch.spread", Kind::Duration, "", "Time between the oldest and the newest event of one request, at most: some back ends refuse more (`24h` for CloudWatch Logs). Default: no limit."),
     key("export.concurrency", Kind::Count(1), "4", "Requests under way at once, each signal."),
     key("export.retry.initial", Kind::Duration, "1s", "The first wait after a failure; it doubles, with jitter. Retries never end."),
     key("export.retry.max", Kind::Duration, "30s", "The longest wait between two tries."),

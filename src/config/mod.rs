@@ -8,6 +8,7 @@
 //! `env` and `substitute` (each source becomes settings), `layers` (the strongest source wins),
 //! `build`, `builder` and `export` (texts become a [`Config`]), `print` (`--print-config`).
 
+mod aws;
 mod build;
 mod builder;
 #[cfg(test)]
@@ -45,6 +46,12 @@ pub struct Config {
     pub directory: Option<directory::Settings>,
     /// Where senders are listened to.
     pub ingest: crate::input::ingest::Settings,
+    /// The queues that announce S3 objects, if there are any.
+    pub s3: Option<crate::input::s3::Settings>,
+    /// CloudTrail's Event history, if it is to be read.
+    pub event_history: Option<crate::input::event_history::Settings>,
+    /// How Amazon's services are reached.
+    pub aws: crate::aws::Settings,
     /// Which events are kept.
     pub select: Select,
     /// By what Amazon Q's events are known.
@@ -65,6 +72,16 @@ pub struct Config {
     pub shutdown: Duration,
     /// qtrail's own logs, metrics, traces.
     pub telemetry: telemetry::Settings,
+}
+
+impl Config {
+    fn has_input(&self) -> bool {
+        self.directory.is_some()
+            || self.s3.is_some()
+            || self.event_history.is_some()
+            || self.ingest.grpc.is_some()
+            || self.ingest.http.is_some()
+    }
 }
 
 /// A configuration with where each value came from. Its text (`Display`) is `--print-config`'s.
@@ -98,10 +115,17 @@ impl Loaded {
     /// # Errors
     /// No input is configured.
     pub fn for_run(mut self) -> Result<Self, Error> {
-        let ingest = &self.config.ingest;
-        if self.config.directory.is_none() && ingest.grpc.is_none() && ingest.http.is_none() {
+        if !self.config.has_input() {
             return Err(Error(vec![
-                "nothing to read: name a directory (`qtrail run DIR`), or where to listen (--grpc ADDR, --http ADDR)"
+                "nothing to read: name a directory (`qtrail run DIR`), a queue that announces S3 objects (--sqs URL), --event-history, or where to listen (--grpc ADDR, --http ADDR)"
+                    .to_owned(),
+            ]));
+        }
+        if !cfg!(feature = "aws")
+            && (self.config.s3.is_some() || self.config.event_history.is_some())
+        {
+            return Err(Error(vec![
+                "s3.queues, event_history.enabled: this qtrail was built without AWS: build it with `cargo install --path . --features aws`, or use the image"
                     .to_owned(),
             ]));
         }

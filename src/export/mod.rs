@@ -55,6 +55,8 @@ pub struct Settings {
     pub batch_events: usize,
     /// Encoded bytes of one request, before compression. Default 2 MiB (a collector takes 4 MiB).
     pub batch_bytes: usize,
+    /// Time between the oldest and the newest event of one request. Default: no limit.
+    pub batch_spread: Option<Duration>,
     /// Requests under way at once, each signal. Default 4.
     pub concurrency: usize,
     /// First wait after a failure. Default 1 s; doubles with jitter.

@@ -1,8 +1,10 @@
 //! Where units come from.
 
 pub mod directory;
+pub mod event_history;
 pub mod grpc;
 pub mod http;
 pub mod ingest;
 pub mod listen;
 pub mod otlp;
+pub mod s3;

@@ -55,6 +55,15 @@ pub struct Metrics {
     pub ingest_requests: Number,
     pub ingest_refused: Number,
     pub ingest_connections: Number,
+    pub s3_messages: Number,
+    pub s3_messages_deleted: Number,
+    pub s3_messages_failed: Number,
+    pub s3_messages_held: Number,
+    pub s3_objects: Number,
+    pub s3_objects_skipped: Number,
+    pub s3_bytes: Number,
+    pub sqs_requests: Number,
+    pub event_history_requests: Number,
     pub duplicates_ids: Number,
     pub duplicates_unwritten: Number,
     pub duplicates_crowded_out: Number,
@@ -107,7 +116,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 22] = [
+pub const ALL: [Description; 31] = [
     metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
     metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -126,6 +135,15 @@ pub const ALL: [Description; 22] = [
     metric("ingest.requests", Kind::Counter, "{request}", "Requests that senders handed over, each message of a stream counted.", |m| &m.ingest_requests),
     metric("ingest.refused", Kind::Counter, "{request}", "Requests and connections that were turned away: no token, a limit, a collector that is away.", |m| &m.ingest_refused),
     metric("ingest.connections", Kind::Gauge, "{connection}", "Connections of senders.", |m| &m.ingest_connections),
+    metric("s3.messages", Kind::Counter, "{message}", "Messages received from SQS queues.", |m| &m.s3_messages),
+    metric("s3.messages_deleted", Kind::Counter, "{message}", "Messages whose every object has settled, deleted from their queue.", |m| &m.s3_messages_deleted),
+    metric("s3.messages_failed", Kind::Counter, "{message}", "Messages that failed by their own fault: not understood, or an object that may not be read. Each try counts.", |m| &m.s3_messages_failed),
+    metric("s3.messages_held", Kind::Gauge, "{message}", "Messages that are worked on, and kept hidden from other replicas.", |m| &m.s3_messages_held),
+    metric("s3.objects", Kind::Counter, "{object}", "Objects that were read to their end.", |m| &m.s3_objects),
+    metric("s3.objects_skipped", Kind::Counter, "{object}", "Objects that were announced and left alone, by s3.include and s3.exclude.", |m| &m.s3_objects_skipped),
+    metric("s3.bytes", Kind::Counter, "By", "Bytes of objects as they are stored.", |m| &m.s3_bytes),
+    metric("sqs.requests", Kind::Counter, "{request}", "Requests to SQS: receiving, extending, deleting.", |m| &m.sqs_requests),
+    metric("event_history.requests", Kind::Counter, "{request}", "LookupEvents requests.", |m| &m.event_history_requests),
     metric("duplicates.ids", Kind::Gauge, "{event}", "Ids of delivered events that are known, so that a repeat is dropped; duplicates.max_ids bounds them.", |m| &m.duplicates_ids),
     metric("duplicates.unwritten", Kind::Gauge, "{event}", "Of these ids, those that are not on disk yet. They are written once a second; more and more: the disk refuses.", |m| &m.duplicates_unwritten),
     metric("duplicates.crowded_out", Kind::Counter, "{event}", "Ids that were forgotten before duplicates.max_age, for want of room: a larger duplicates.max_ids would keep them.", |m| &m.duplicates_crowded_out),
@@ -187,7 +205,7 @@ pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
     /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
-    pub const KINDS: [&str; 13] = [
+    pub const KINDS: [&str; 17] = [
         "not_json",
         "not_cloudtrail",
         "event_too_large",
@@ -198,6 +216,10 @@ impl Reasons {
         "bad_gzip",
         "inflated_too_large",
         "too_many_events",
+        "object_gone",
+        "object_denied",
+        "object_too_large",
+        "unknown_notice",
         "refused",
         "uncertain",
         "unknown",

@@ -110,6 +110,7 @@ fn settings(destination: Destination) -> Settings {
         concurrency: 4,
         retry_initial: Duration::from_millis(5),
         retry_max: Duration::from_millis(20),
+        batch_spread: None,
         rate_limit: None,
     }
 }

@@ -32,6 +32,7 @@ pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) 
         concurrency: 2,
         retry_initial: Duration::from_millis(5),
         retry_max: Duration::from_millis(20),
+        batch_spread: None,
         rate_limit: None,
     };
     let exporter = Exporter::start(

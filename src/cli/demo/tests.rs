@@ -12,6 +12,9 @@ fn config() -> Config {
     Config {
         ingest: crate::input::ingest::Settings::default(),
         directory: None,
+        s3: None,
+        event_history: None,
+        aws: Default::default(),
         select: Default::default(),
         lists: Default::default(),
         limits: Default::default(),
@@ -24,6 +27,7 @@ fn config() -> Config {
             concurrency: 1,
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(1),
+            batch_spread: None,
             rate_limit: None,
         },
         duplicates: Some(window::Settings {

@@ -29,6 +29,7 @@ pub(in crate::input) fn bench(limits: Limits) -> Bench {
         concurrency: 1,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(1),
+        batch_spread: None,
         rate_limit: None,
     };
     let exporter = Exporter::start(settings, Arc::clone(&metrics), None, stop.clone()).unwrap();

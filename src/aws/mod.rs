@@ -1,0 +1,42 @@
+//! Amazon's services: how they are reached, what their errors mean, how an object is read.
+//!
+//! Enters: [`Settings`]. Leaves: clients, and objects as contents of units. What must hold: no
+//! credential is in an error or a log line; what an error asks for (another try, another region, a
+//! dead letter, a mended set-up) is decided in one place.
+
+#[cfg(feature = "aws")]
+mod clients;
+#[cfg(feature = "aws")]
+pub mod fault;
+#[cfg(feature = "aws")]
+pub mod object;
+
+#[cfg(feature = "aws")]
+pub use clients::Aws;
+
+/// How Amazon's services are reached. What is not set here, the SDK finds by itself: credentials
+/// (environment, profile, web identity, container, instance), region, endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// The region of what names none.
+    pub region: Option<String>,
+    /// Another endpoint for all services.
+    pub endpoint: Option<String>,
+    /// Whether buckets are named in the path.
+    pub path_style: bool,
+    /// A role to assume.
+    pub assume_role: Option<AssumeRole>,
+    /// Whether requests to buckets of others are paid for.
+    pub requester_pays: bool,
+}
+
+/// A role to assume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumeRole {
+    /// Its ARN.
+    pub arn: String,
+    /// What its trust policy asks for.
+    pub external_id: Option<String>,
+    /// What the session is called.
+    pub session_name: String,
+}

