@@ -7,8 +7,8 @@
 //!     cargo bench --bench ingest --no-run
 //!     taskset -c 0 cargo bench --bench ingest -- 50000
 
-use std::convert::Infallible;
-use std::error::Error;
+mod support;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,30 +18,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use qtrail::proto::v1::ingest_stream_response::Result as Answer;
 use qtrail::proto::v1::{Counts, IngestRequest, IngestStreamRequest};
 use qtrail::sample::{self, Amount, Format, Spec};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+use support::{Failed, children_seconds, collect};
+
 /// Events of one request.
 const SIZES: [usize; 3] = [1, 100, 1000];
-/// A second of `/proc/PID/stat`.
-const TICKS: f64 = 100.0;
-
 type Client = IngestServiceClient<Channel>;
-type Failed = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failed> {
     let number = std::env::args().find_map(|argument| argument.parse().ok());
@@ -202,16 +193,6 @@ fn address(qtrail: &mut Child) -> Result<SocketAddr, Failed> {
     Err(format!("qtrail does not listen: {said}").into())
 }
 
-/// The processor time of all children that have ended.
-fn children_seconds() -> Result<f64, Failed> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(") ").ok_or("not what proc(5) says")?;
-    let fields: Vec<_> = fields.split(' ').collect();
-    // `cutime` and `cstime`, the 16th and 17th of all; the first two are cut off.
-    let ticks = fields[13].parse::<f64>()? + fields[14].parse::<f64>()?;
-    Ok(ticks / TICKS)
-}
-
 /// Sends all on one stream: how many events were exported.
 async fn stream(mut client: Client, requests: Vec<Bytes>) -> Result<u64, Failed> {
     let (sender, receiver) = mpsc::channel(16);
@@ -272,38 +253,4 @@ fn all_of(counts: Option<Counts>) -> u64 {
     let counts = counts.unwrap_or_default();
     assert_eq!(counts.read, counts.exported, "{counts:?}");
     counts.exported
-}
-
-/// A collector over gRPC that reads requests, looks at nothing and says yes.
-async fn collect() -> Result<SocketAddr, Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let serving = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service_fn(accept))
-                .into_owned();
-            tokio::spawn(serving);
-        }
-    });
-    Ok(address)
-}
-
-async fn accept(
-    request: Request<Incoming>,
-) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, hyper::Error> {
-    let mut body = request.into_body();
-    while let Some(frame) = body.frame().await {
-        frame?;
-    }
-    // An empty message is a full success.
-    let body = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async {
-        let name = HeaderName::from_static("grpc-status");
-        let value = HeaderValue::from_static("0");
-        Some(Ok(HeaderMap::from_iter([(name, value)])))
-    });
-    let mut response = Response::new(body);
-    let kind = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert("content-type", kind);
-    Ok(response)
 }
