@@ -5,9 +5,13 @@
 //! names the program that it needs (`.ci/run e2e` makes all of them, and says how) and says on standard error that it
 //! was skipped where it does not.
 
+#[cfg(feature = "aws")]
+mod amazon;
 mod chain;
 mod clients;
 mod records;
+#[cfg(feature = "aws")]
+mod s3;
 mod servers;
 mod trail;
 

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 pub mod collector;
 pub mod delivery;
+#[cfg(feature = "aws")]
+pub mod fault_proxy;
 pub mod flow;
 pub mod made;
+#[cfg(feature = "aws")]
+pub mod notice;
 pub mod program;
 pub mod receiver;
 pub mod repeats;
