@@ -292,16 +292,16 @@ impl Body for Cut {
         let Some(frame) = frame else {
             return Poll::Ready(None);
         };
-        Poll::Ready(Some(frame.map_err(Into::into).map(|frame| {
-            match frame.into_data() {
+        Poll::Ready(Some(frame.map_err(Into::into).map(
+            |frame| match frame.into_data() {
                 Ok(mut data) => {
                     data.truncate(self.left);
                     self.left -= data.len();
                     Frame::data(data)
                 }
                 Err(trailers) => trailers,
-            }
-        })))
+            },
+        )))
     }
 }
 

@@ -1,0 +1,113 @@
+//! `qtrail backfill s3://…`: interrupted and taken up again.
+
+use std::process::Command;
+
+use qtrail::otlp::Signal;
+use rustix::process::Signal as Kill;
+
+use crate::e2e::amazon::{Amazon, Trail};
+use crate::support::collector::Collector;
+use crate::support::repeats;
+use crate::support::sidecar::{Place, Sidecar};
+
+use super::until_all;
+
+fn backfill(amazon: &Amazon, place: &Place, collector: &Collector) -> Command {
+    let mut command = amazon.command(place, collector);
+    // The place of the proxy is in the environment; this is the collector's.
+    command.env_remove("QTRAIL_EXPORT_ENDPOINT");
+    command
+        .arg("backfill")
+        .arg(format!("s3://{}/", amazon.bucket))
+        .args([
+            "--from",
+            "2026-01-15T00:00:00Z",
+            "--to",
+            "2026-01-16T00:00:00Z",
+        ])
+        .args(["--endpoint", &collector.url()]);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_is_interrupted_goes_on_where_it_was() {
+    let name = "s3::backfill::a_backfill_that_is_interrupted_goes_on_where_it_was";
+    let Some(amazon) = Amazon::start(name).await else {
+        return;
+    };
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let trail = Trail {
+        name: "back",
+        files: 10_000,
+        events: 1,
+    };
+    let all = trail.ids();
+    amazon.put_trail(trail).await;
+    // Not of that day.
+    let key = trail
+        .key(0)
+        .replace("/15/", "/16/")
+        .replace("0115T", "0116T");
+    let other = Trail {
+        name: "later",
+        files: 1,
+        events: 1,
+    };
+    amazon.put(&key, other.content(0)).await;
+
+    for (share, signal) in [(3, Kill::TERM), (2, Kill::KILL)] {
+        let sidecar = Sidecar::start(&mut backfill(&amazon, &place, &collector));
+        let enough = all.len() / share;
+        let arrived = |c: &Collector| c.accepted(Signal::Logs).len() >= enough;
+        collector.until("a part has arrived", arrived).await;
+        if signal == Kill::KILL {
+            sidecar.kill();
+        } else {
+            sidecar.signal(signal);
+            sidecar.exit().await;
+        }
+    }
+    let done = collector.accepted(Signal::Logs).len();
+    amazon.proxy.forget();
+    let last = Sidecar::start(&mut backfill(&amazon, &place, &collector));
+    let (exit, said) = last.exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    until_all(&collector, &all).await;
+    let read = amazon.proxy.count("GetObject");
+    // What was under way at the kill is read again.
+    let most = all.len() - done + 1_000;
+    assert!(read <= most, "{read} objects were read; {done} had arrived");
+
+    let lists = amazon.proxy.count("ListObjectsV2");
+    assert!(lists < 100, "{lists} lists of 10,000 objects of one day");
+    for times in [repeats::logs(&collector), repeats::spans(&collector)] {
+        assert!(times.keys().eq(&all), "all, and nothing of another day");
+    }
+    amazon.proxy.forget();
+    let again = Sidecar::start(&mut backfill(&amazon, &place, &collector));
+    assert_eq!(again.exit().await.0, Some(0));
+    assert_eq!(amazon.proxy.count("GetObject"), 0, "all is done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_reads_nothing() {
+    let Some(amazon) = Amazon::start("s3::backfill::a_dry_run_reads_nothing").await else {
+        return;
+    };
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let trail = Trail {
+        name: "dry",
+        files: 12,
+        events: 1,
+    };
+    amazon.put_trail(trail).await;
+    let output = backfill(&amazon, &place, &collector)
+        .arg("--dry-run")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("12"), "{said}");
+    assert_eq!(amazon.proxy.count("GetObject"), 0);
+    assert!(collector.seen(Signal::Logs).is_empty());
+}
