@@ -40,6 +40,10 @@ clients:
 e2e:
     .ci/run e2e
 
+# S3 and SQS with real servers (needs Python, Maven and Java).
+amazon:
+    .ci/run amazon
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences

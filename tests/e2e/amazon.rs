@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    Event, NotificationConfiguration, QueueConfiguration, VersioningConfiguration,
-};
+use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use aws_sdk_sqs::types::{QueueAttributeName as Attribute, SendMessageBatchRequestEntry};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -255,16 +253,6 @@ impl Amazon {
         }
     }
 
-    /// Keeps the old versions of objects.
-    pub(crate) async fn versioned(&self) {
-        let on = VersioningConfiguration::builder().status("Enabled".into());
-        let put = self.s3.put_bucket_versioning().bucket(&self.bucket);
-        put.versioning_configuration(on.build())
-            .send()
-            .await
-            .unwrap();
-    }
-
     /// A command of qtrail's that sees these servers and nothing else of this machine.
     pub(crate) fn command(&self, place: &Place, collector: &Collector) -> Command {
         let mut command = qtrail();
@@ -376,4 +364,73 @@ impl Trail {
         }
         gzip(log_file(&records))
     }
+}
+
+/// What the scenarios stand on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_serve_and_the_proxy_breaks_what_it_is_told_to() {
+    use crate::support::fault_proxy::Answer;
+    let name = "amazon::the_servers_serve_and_the_proxy_breaks_what_it_is_told_to";
+    let Some(amazon) = Amazon::start(name).await else {
+        return;
+    };
+    let queue = amazon.queue("trail", 30, Some(1)).await;
+    amazon.send(&queue, &["one", "two"]).await;
+    let trail = Trail {
+        name: "ground",
+        files: 1,
+        events: 300,
+    };
+    let keys = amazon.put_trail(trail).await;
+    let through = |client: aws_sdk_s3::config::Builder| {
+        let client = client.endpoint_url(amazon.proxy.url());
+        let once = aws_sdk_s3::config::retry::RetryConfig::disabled();
+        aws_sdk_s3::Client::from_conf(client.retry_config(once).build())
+    };
+    let s3 = through(amazon.s3.config().to_builder());
+    let get = async || {
+        let get = s3.get_object().bucket(&amazon.bucket).key(&keys[0]);
+        let object = get.send().await.map_err(|e| format!("{e:?}"))?;
+        let body = object.body.collect().await.map_err(|e| format!("{e:?}"))?;
+        Ok::<_, String>(body.to_vec())
+    };
+    let answers = [
+        Answer::SlowDown,
+        Answer::CutAfter(100),
+        Answer::ExpiredToken,
+        Answer::AccessDenied,
+        Answer::OtherRegion("eu-west-1"),
+        Answer::Pass,
+    ];
+    amazon.proxy.answer_next("GetObject", answers);
+    for said in [
+        "SlowDown",
+        "",
+        "ExpiredToken",
+        "AccessDenied",
+        "PermanentRedirect",
+    ] {
+        let error = get().await.unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
+    assert_eq!(get().await.unwrap(), trail.content(0));
+    assert_eq!(amazon.proxy.count("GetObject"), 6);
+
+    let sqs = amazon.sqs.config().to_builder();
+    let sqs = sqs.endpoint_url(amazon.proxy.url());
+    let sqs = aws_sdk_sqs::Client::from_conf(sqs.build());
+    for visibility in [30, 0] {
+        let receive = sqs.receive_message().queue_url(&queue.url);
+        let receive = receive.visibility_timeout(visibility);
+        let received = receive.send().await.unwrap().messages.unwrap();
+        assert_eq!(received.len(), 1);
+    }
+    assert_eq!(amazon.proxy.count("ReceiveMessage"), 2);
+    let depth = amazon.depth(&queue.url).await;
+    assert_eq!((depth.visible, depth.in_flight), (1, 1));
+    // What was received once and comes again is given up.
+    let receive = sqs.receive_message().queue_url(&queue.url);
+    let received = receive.send().await.unwrap().messages;
+    assert!(received.unwrap_or_default().is_empty());
+    assert_eq!(amazon.given_up(&queue).await.len(), 1);
 }

@@ -66,7 +66,6 @@ struct State {
     next: HashMap<String, VecDeque<Answer>>,
     rule: Option<Rule>,
     counts: BTreeMap<String, usize>,
-    paths: Vec<(String, String)>,
 }
 
 struct Shared {
@@ -131,18 +130,9 @@ impl FaultProxy {
         self.state().counts.clone()
     }
 
-    /// The paths of the requests of an operation, in order.
-    pub fn paths(&self, operation: &str) -> Vec<String> {
-        let state = self.state();
-        let calls = state.paths.iter().filter(|(o, _)| o == operation);
-        calls.map(|(_, path)| path.clone()).collect()
-    }
-
     /// Forgets what came in.
     pub fn forget(&self) {
-        let mut state = self.state();
-        state.counts.clear();
-        state.paths.clear();
+        self.state().counts.clear();
     }
 
     /// Waits until at least so many requests of an operation came in.
@@ -196,8 +186,6 @@ impl Shared {
         let answer = {
             let mut state = self.state.lock().unwrap();
             *state.counts.entry(call.operation.clone()).or_default() += 1;
-            let seen = (call.operation.clone(), call.path.clone());
-            state.paths.push(seen);
             let scripted = state.next.get_mut(&call.operation);
             scripted
                 .and_then(VecDeque::pop_front)

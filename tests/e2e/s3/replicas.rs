@@ -101,8 +101,8 @@ async fn one_replica_delivers_each_event_once() {
     // Announced twice, and the same events in two objects, as of an organization's trail beside an
     // account's.
     bodies.extend(notices(&amazon, &keys[..20]));
-    for file in 20..40 {
-        let twin = keys[file].replace("AWSLogs/", "AWSLogs/o-exampleorgid/");
+    for (file, key) in keys.iter().enumerate().skip(20).take(20) {
+        let twin = key.replace("AWSLogs/", "AWSLogs/o-exampleorgid/");
         amazon.put(&twin, trail.content(file)).await;
         bodies.extend(notices(&amazon, &[twin]));
     }
