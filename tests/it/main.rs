@@ -17,6 +17,7 @@ mod crash;
 mod directory;
 mod duplicates;
 mod envelope;
+mod event_history;
 mod export;
 mod grpc;
 mod http;
