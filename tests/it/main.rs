@@ -24,6 +24,7 @@ mod http;
 mod ingest;
 mod listen;
 mod oracle;
+mod organization;
 mod otlp_in;
 mod pipeline;
 mod properties;
