@@ -123,5 +123,6 @@ pub async fn run(
     Ok(())
 }
 
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 mod tests;
