@@ -1,5 +1,6 @@
 //! `qtrail convert --format events`: one flat JSON object an event, in the order of the input.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
@@ -14,7 +15,9 @@ use super::progress::Progress;
 use crate::ack::Origin;
 use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::config::Config;
+use crate::convert::{self, Placement};
 use crate::envelope::{self, Item};
+use crate::event::Event;
 use crate::otlp::Flat;
 use crate::pipeline::Counts;
 use crate::pipeline::conversion::{Conversion, Verdict};
@@ -90,15 +93,22 @@ impl Writer {
         let mut counts = Counts::default();
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits);
+        let organization = convert::organization(&origin.name);
+        let place = |event: &Event<'_>| {
+            Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))
+        };
         while !self.stop.is_cancelled() {
             let reject = match records.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Record { position, bytes })) => {
                     counts.read += 1;
-                    match self
-                        .conversion
-                        .record(bytes, position, origin.observed, &mut self.flat)
-                    {
+                    match self.conversion.place(
+                        bytes,
+                        position,
+                        origin.observed,
+                        place,
+                        &mut self.flat,
+                    ) {
                         Verdict::Converted { .. } => {
                             counts.exported += 1;
                             None

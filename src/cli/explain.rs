@@ -17,7 +17,7 @@ use anyhow::Context;
 use super::Exit;
 use super::args::ExplainArgs;
 use crate::config::Config;
-use crate::convert::{self, Placement, observed_time};
+use crate::convert::{self, Attribute, Placement, observed_time, organization};
 use crate::envelope::{self, Item, Limits};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 use crate::reject::{Position, Reason};
@@ -50,6 +50,8 @@ pub struct Explain {
     pub convert: convert::Options,
     /// When the input was delivered, in nanoseconds since 1970.
     pub observed: Option<i64>,
+    /// Which organization's trail delivered it.
+    pub organization: Option<Attribute<'static>>,
 }
 
 /// Prints what a record becomes, and why.
@@ -68,6 +70,7 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         limits: config.limits,
         convert: config.convert,
         observed: None,
+        organization: None,
     };
     let out = BufWriter::new(io::stdout().lock());
     if args.file == Path::new("-") {
@@ -79,6 +82,7 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
             !args.file.is_dir(),
             "{path} is a directory: name a file in it"
         );
+        options.organization = organization(&args.file.to_string_lossy());
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
         explain(file, &options, out).with_context(|| format!("in {path}"))?;
     }
@@ -203,7 +207,7 @@ impl<W: Write> Explainer<'_, W> {
                 "not Amazon Q's: left out unless `select` is `all`"
             )?;
         }
-        let placement = Placement::of(&event);
+        let placement = Placement::of(&event).within(self.options.organization.as_ref());
         let mut table = Table::of(&event);
         let options = &self.options.convert;
         convert::convert(

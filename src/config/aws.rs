@@ -98,5 +98,11 @@ pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_h
             "needs duplicates.drop: each question overlaps the last one",
         );
     }
+    if b.span("duplicates.max_age") < settings.overlap.saturating_add(settings.interval) {
+        b.problem(
+            "event_history.overlap",
+            "must not be longer, with event_history.interval, than duplicates.max_age: what is forgotten is delivered again",
+        );
+    }
     Some(settings)
 }

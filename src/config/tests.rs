@@ -599,3 +599,24 @@ fn a_credential_without_tls_is_told_where_it_leaves_the_host() {
     assert!(notes("http://127.0.0.1:1", "authorization").is_empty());
     assert!(notes("http://otel:1", "x-scope-orgid").is_empty());
 }
+
+#[cfg(feature = "aws")]
+#[test]
+fn what_the_event_history_asks_for_again_is_still_known() {
+    let with = |history: &str| {
+        let yaml =
+            format!("event_history:\n  enabled: true\n  {history}\nduplicates:\n  max_age: 2h\n");
+        load_all(&yaml, &[], Flags::default()).map(|loaded| loaded.config)
+    };
+    let config = with("overlap: 119m").unwrap_or_else(|error| panic!("{error}"));
+    let settings = config.event_history.expect("it is enabled");
+    assert_eq!(
+        settings.overlap + settings.interval,
+        Duration::from_secs(7200)
+    );
+    let error = with("overlap: 120m").map(drop).unwrap_err();
+    assert!(
+        error.contains("event_history.overlap") && error.contains("duplicates.max_age"),
+        "{error}"
+    );
+}

@@ -29,6 +29,9 @@ pub(super) fn say<S: Sink>(
     let complete = options.body == Body::None;
     let mut say = Say::new(event, sink, complete);
     call(&mut say, verdict);
+    for attribute in &placement.extra {
+        say.value(attribute.field, attribute.value.clone());
+    }
     identity::say(&mut say, verdict, &options.identities);
     amazon_q::say(&mut say, verdict, options);
     if let Some(link) = &verdict.link {
@@ -37,9 +40,6 @@ pub(super) fn say<S: Sink>(
     if !redacted.is_empty() {
         let pointers = redacted.iter().map(|pointer| Cow::Borrowed(&**pointer));
         say.value(&names::REDACTED, Value::Strs(pointers.collect()));
-    }
-    for attribute in &placement.extra {
-        say.value(attribute.field, attribute.value.clone());
     }
     if options.maps || complete {
         objects(&mut say);

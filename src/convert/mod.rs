@@ -10,6 +10,7 @@ mod identity;
 pub(crate) mod ids;
 mod mapping;
 mod observed;
+mod organization;
 mod redact;
 mod say;
 mod semconv;
@@ -27,6 +28,7 @@ pub use attributes::{
     Attribute, Field, Head, Kind, Link, On, ResourceKey, Severity, Sink, Stability, Value,
 };
 pub use observed::observed_time;
+pub use organization::organization;
 pub use table::FIELDS;
 
 /// Where an event belongs: its own place, or the one that conversation assembly gives it.
@@ -127,6 +129,12 @@ impl Placement {
             parent: None,
             extra: Vec::new(),
         }
+    }
+
+    /// The same, for an event whose source's name tells this [`organization`].
+    pub fn within(mut self, organization: Option<&Attribute<'static>>) -> Self {
+        self.extra.extend(organization.cloned());
+        self
     }
 }
 

@@ -81,6 +81,11 @@ pub(crate) const VPC_ENDPOINT_ACCOUNT_ID: Field = both(
     "`vpcEndpointAccountId`",
     Qtrail,
 );
+pub(crate) const ORGANIZATION_ID: Field = both(
+    "aws.organization.id",
+    "the path of the file or object, where an organization's trail wrote it: `AWSLogs/o-…/<account>/CloudTrail/`",
+    Qtrail,
+);
 pub(crate) const RPC_SYSTEM_NAME: Field = both(
     otel::RPC_SYSTEM_NAME,
     "`aws-api`, where `eventType` is `AwsApiCall`",

@@ -38,6 +38,7 @@ pub static FIELDS: &[Field] = &[
     TLS_CIPHER,
     SERVER_ADDRESS,
     SESSION_CONSOLE,
+    ORGANIZATION_ID,
     USER_ID,
     ENDUSER_ID,
     USER_NAME,

@@ -116,8 +116,13 @@ fn json_of_node(node: Node<'_>) -> Json {
 }
 
 pub(super) fn heard_with(text: &str, options: &Options) -> Heard {
+    heard_from("events.json", text, options)
+}
+
+/// What is said of a record that came from a file of this name.
+pub(super) fn heard_from(name: &str, text: &str, options: &Options) -> Heard {
     let event = Event::parse(text.as_bytes(), 64).expect("an event");
-    let placement = Placement::of(&event);
+    let placement = Placement::of(&event).within(organization(name).as_ref());
     let mut heard = Heard::default();
     convert(event, &placement, None, options, &mut heard);
     assert_eq!(heard.ended, 1);

@@ -41,6 +41,8 @@ struct Batch {
     logs: Payload,
     spans: Payload,
     events: u32,
+    /// The earliest and the latest time, where the spread of times is limited.
+    times: Option<(i64, i64)>,
     chunks: Vec<Submission>,
 }
 
@@ -70,13 +72,13 @@ pub(super) async fn run(
                 None => return,
             },
         };
-        let mut batch = Batch::of(first);
+        let mut batch = Batch::of(first, route.limits);
         while let Ok(submission) = submissions.try_recv() {
             if !batch.has_room(&submission.chunk, route.limits) {
                 next = Some(submission);
                 break;
             }
-            batch.add(submission);
+            batch.add(submission, route.limits);
         }
         let route = Arc::clone(&route);
         tokio::spawn(async move {
@@ -88,18 +90,19 @@ pub(super) async fn run(
 }
 
 impl Batch {
-    fn of(first: Submission) -> Self {
+    fn of(first: Submission, limits: Limits) -> Self {
         let mut batch = Batch {
             logs: Payload::empty(Signal::Logs),
             spans: Payload::empty(Signal::Traces),
             events: 0,
+            times: None,
             chunks: Vec::new(),
         };
-        batch.add(first);
+        batch.add(first, limits);
         batch
     }
 
-    /// Whether a chunk fits in, in both signals.
+    /// Whether a chunk fits in, in both signals and by its times.
     fn has_room(&self, chunk: &Chunk, limits: Limits) -> bool {
         let encoded = &chunk.encoded;
         let fits = |ours: &Payload, theirs: &Payload| {
@@ -108,9 +111,16 @@ impl Batch {
         self.events as usize + encoded.events as usize <= limits.events
             && fits(&self.logs, &encoded.logs)
             && fits(&self.spans, &encoded.spans)
+            && limits
+                .spread
+                .and_then(|spread| Some((spread, span(self.times, times(chunk))?)))
+                .is_none_or(|(spread, (from, to))| to.saturating_sub(from) <= spread)
     }
 
-    fn add(&mut self, mut submission: Submission) {
+    fn add(&mut self, mut submission: Submission, limits: Limits) {
+        if limits.spread.is_some() {
+            self.times = span(self.times, times(&submission.chunk));
+        }
         let encoded = &mut submission.chunk.encoded;
         let logs = std::mem::replace(&mut encoded.logs, Payload::empty(Signal::Logs));
         let spans = std::mem::replace(&mut encoded.spans, Payload::empty(Signal::Traces));
@@ -155,6 +165,19 @@ impl Route {
             () = self.stop.cancelled() => Err(Abandoned),
             () = tokio::time::sleep(wait) => Ok(()),
         }
+    }
+}
+
+/// The earliest and the latest time of a chunk's events.
+fn times(chunk: &Chunk) -> Option<(i64, i64)> {
+    span(chunk.encoded.logs.times(), chunk.encoded.spans.times())
+}
+
+/// What covers both.
+fn span(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
     }
 }
 

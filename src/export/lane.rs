@@ -38,6 +38,8 @@ pub(super) struct Abandoned;
 pub(super) struct Limits {
     pub(super) events: usize,
     pub(super) bytes: usize,
+    /// Nanoseconds between its oldest and its newest event.
+    pub(super) spread: Option<i64>,
 }
 
 /// One signal's way to its endpoint, shared by all batches.
@@ -192,11 +194,15 @@ impl Lane {
 }
 
 impl Tries<'_> {
-    /// Queues a payload in requests within the limits, in order.
+    /// Queues a payload in requests within the limits, in order; oldest first where it is cut by time.
     fn cut(&mut self, payload: Payload) {
-        let mut rest = vec![payload];
+        let limits = self.lane.limits;
+        let mut rest = match limits.spread {
+            Some(spread) => payload.apart(spread),
+            None => vec![payload],
+        };
+        rest.reverse();
         while let Some(payload) = rest.pop() {
-            let limits = self.lane.limits;
             let too_large = payload.len() > limits.events || payload.encoded_len() > limits.bytes;
             if payload.is_empty() {
                 continue;

@@ -301,6 +301,9 @@ impl Settings {
             limits: lane::Limits {
                 events: self.batch_events.max(1),
                 bytes: self.batch_bytes.max(1),
+                spread: self
+                    .batch_spread
+                    .map(|spread| i64::try_from(spread.as_nanos()).unwrap_or(i64::MAX)),
             },
             schedule: retry::Schedule {
                 initial: self.retry_initial,

@@ -1,5 +1,7 @@
 //! Encoded records, grouped by resource, with their boundaries.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::resource::{SCHEMA_URL, SCOPE};
@@ -135,6 +137,45 @@ impl Payload {
         }
         let rest = Payload::empty(self.signal);
         (self, rest)
+    }
+
+    /// Cuts by time, oldest first: in each payload, the times lie at most `spread` nanoseconds apart.
+    /// Within one, the order of the records stays; event numbers stay.
+    pub fn apart(self, spread: i64) -> Vec<Payload> {
+        let mut times: Vec<i64> = self.bounds().map(|bound| bound.time).collect();
+        times.sort_unstable();
+        let mut starts: Vec<i64> = Vec::new();
+        for time in times {
+            let fits = |start: &i64| time.saturating_sub(*start) <= spread;
+            if !starts.last().is_some_and(fits) {
+                starts.push(time);
+            }
+        }
+        if starts.len() <= 1 {
+            return vec![self];
+        }
+        let mut parts = vec![Payload::empty(self.signal); starts.len()];
+        for group in &self.groups {
+            let mut begin = 0;
+            let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
+            for bound in &group.bounds {
+                let part = starts.partition_point(|start| *start <= bound.time) - 1;
+                let own = groups
+                    .entry(part)
+                    .or_insert_with(|| Group::new(group.resource.clone(), 0));
+                own.records
+                    .extend_from_slice(&group.records[begin..bound.end]);
+                own.bounds.push(Bound {
+                    end: own.records.len(),
+                    ..*bound
+                });
+                begin = bound.end;
+            }
+            for (part, own) in groups {
+                parts[part].groups.push(own);
+            }
+        }
+        parts
     }
 
     /// The bytes of an `ExportLogsServiceRequest` or `ExportTraceServiceRequest`. The same payload

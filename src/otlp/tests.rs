@@ -149,6 +149,35 @@ proptest! {
     }
 
     #[test]
+    fn what_is_cut_by_time_is_narrow_and_holds_every_record_once(
+        mut events in events(0..10),
+        times in prop::collection::vec(0_i64..50, 10),
+        spread in 0_i64..30,
+    ) {
+        for (event, time) in events.iter_mut().zip(&times) {
+            event.head.time = *time;
+        }
+        for whole in [encode(&events).logs, encode(&events).spans] {
+            let expected = numbered(&whole);
+            let narrow = whole.times().is_none_or(|(from, to)| to - from <= spread);
+            let parts = whole.apart(spread);
+            prop_assert!(parts.len() == 1 || !narrow);
+            let mut found = Vec::new();
+            let mut before = None;
+            for part in &parts {
+                if let Some((from, to)) = part.times() {
+                    prop_assert!(to - from <= spread);
+                    prop_assert!(before < Some(from), "not oldest first");
+                    before = Some(to);
+                }
+                found.extend(numbered(part));
+            }
+            found.sort();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
     fn a_flat_line_is_one_json_object_without_repeated_names(events in events(1..4)) {
         let mut flat = Flat::new(&options());
         for event in &events {

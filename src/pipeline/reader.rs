@@ -23,7 +23,7 @@ use super::window::{Claims, Twin};
 use super::{BUDGET_UNIT, Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::Entry;
-use crate::convert::Placement;
+use crate::convert::{self, Attribute, Placement};
 use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
@@ -149,6 +149,8 @@ struct Reader {
     /// The unit's size where it is small.
     bytes: usize,
     origin: Origin,
+    /// What the origin's name tells of its events.
+    organization: Option<Attribute<'static>>,
     base: u64,
     encoder: Encoder,
     originals: Originals,
@@ -203,6 +205,7 @@ impl Reader {
     /// `bytes`: the unit's size, as far as it is known.
     fn new(pipeline: Pipeline, origin: Origin, base: u64, bytes: usize, output: Output) -> Self {
         Reader {
+            organization: convert::organization(&origin.name),
             origin,
             base,
             bytes,
@@ -324,13 +327,14 @@ impl Reader {
 
     fn record(&mut self, bytes: &[u8], position: Position) {
         let (number, claims) = (self.originals.records.len() as u32, &mut self.claims);
+        let organization = self.organization.as_ref();
         let verdict = self.pipeline.conversion.place(
             bytes,
             position,
             self.origin.observed,
             |event| {
                 claims.claim(number, event.id().as_deref())?;
-                Ok(Placement::of(event))
+                Ok(Placement::of(event).within(organization))
             },
             &mut self.encoder,
         );

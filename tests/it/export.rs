@@ -117,6 +117,11 @@ fn settings(destination: Destination) -> Settings {
 
 /// Events of these ids; each record's text names its id, and is `padding` bytes longer.
 fn chunk(ids: &[&str], padding: usize) -> Chunk {
+    chunk_at(ids, padding, |_| 1_700_000_000_000_000_000)
+}
+
+/// The same, at times that go by the number of the event.
+fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk {
     let mut encoder = Encoder::new(&Options::default());
     let mut originals = Originals::default();
     for (index, id) in ids.iter().enumerate() {
@@ -130,9 +135,9 @@ fn chunk(ids: &[&str], padding: usize) -> Chunk {
                 account_id: None,
                 region: None,
             },
-            time: 1_700_000_000_000_000_000,
-            observed: 1_700_000_000_000_000_000,
-            start: 1_700_000_000_000_000_000,
+            time: time(index),
+            observed: time(index),
+            start: time(index),
             name: Cow::Borrowed("q.SendMessage"),
             severity: Severity::Info,
             kind: Kind::Server,
@@ -550,6 +555,48 @@ async fn chunks_that_wait_leave_in_one_request_and_large_ones_in_several() {
     }
     let last = collector.seen(Signal::Logs).pop().unwrap();
     assert_eq!(last.ids, ["x", "y", "z"]);
+}
+
+#[tokio::test]
+async fn events_that_lie_far_apart_leave_in_requests_of_their_own() {
+    const HOUR: i64 = 3_600_000_000_000;
+    let collector = Collector::start().await;
+    let mut settings = settings(collector.destination(Protocol::Grpc, |_| ()));
+    settings.batch_spread = Some(Duration::from_secs(24 * 3600));
+    settings.concurrency = 1;
+    let bench = Bench::with(settings);
+    collector.reply_with(|seen| match seen.ids[..] {
+        [ref only] if only == "first" => Reply::Grpc(tonic::Status::unavailable("busy")),
+        _ => Reply::Accept,
+    });
+    let first = bench.submit(&["first"]);
+    collector.until_seen(Signal::Logs, 1).await;
+    // While the only slot is busy, these come to wait: two days, then one that is wide by itself.
+    let chunks = [
+        chunk_at(&["a"], 0, |_| 125 * HOUR),
+        chunk_at(&["b", "c"], 0, |_| 100 * HOUR),
+        chunk_at(&["d"], 0, |_| 124 * HOUR),
+        chunk_at(&["e", "f", "g", "h"], 0, |index| match index % 2 {
+            0 => 300 * HOUR,
+            _ => 200 * HOUR,
+        }),
+    ];
+    let all = chunks.map(|chunk| {
+        let exporter = bench.exporter.clone();
+        tokio::spawn(async move { exporter.submit(chunk).await })
+    });
+    tokio::task::yield_now().await;
+    collector.reply_with(|_| Reply::Accept);
+    all_exported(&within(first).await.unwrap(), 1);
+    for (delivery, events) in all.into_iter().zip([1, 2, 1, 4]) {
+        all_exported(&within(delivery).await.unwrap(), events);
+    }
+    for signal in SIGNALS {
+        let seen = collector.seen(signal);
+        let sent: Vec<_> = seen.iter().filter(|seen| seen.ids != ["first"]).collect();
+        let sent: Vec<_> = sent.iter().map(|seen| seen.ids.join("")).collect();
+        assert_eq!(sent, ["a", "bcd", "fh", "eg"], "{signal:?}");
+    }
 }
 
 #[tokio::test]

@@ -233,12 +233,12 @@ async fn what_the_collector_refuses_without_a_name_counts_as_rejected() {
 }
 
 #[tokio::test]
-async fn a_files_name_among_the_attributes_tells_when_it_was_delivered() {
+async fn a_files_name_among_the_attributes_tells_when_it_was_delivered_and_in_which_organization() {
     let collector = Collector::start().await;
     let destination = collector.destination(Protocol::Grpc, |_| {});
     let receiver = Receiver::start(destination, Limits::default(), None).await;
     let mut request = request([text(event("one"))]);
-    let name = "AWSLogs/1/1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz";
+    let name = "AWSLogs/o-exampleorgid/123456789012/CloudTrail/us-east-1/2024/04/10/1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz";
     request.resource_logs[0].scope_logs[0].log_records[0].attributes = vec![KeyValue {
         key: "aws.s3.key".to_owned(),
         value: Some(text(name)),
@@ -247,6 +247,11 @@ async fn a_files_name_among_the_attributes_tells_when_it_was_delivered() {
     assert_eq!(rejected(&post(&receiver, &request).await).0, 0);
     let record = &collector.logs()[0].resource_logs[0].scope_logs[0].log_records[0];
     assert_eq!(record.observed_time_unix_nano, 1_712_758_200_000_000_000);
+    let organization = record
+        .attributes
+        .iter()
+        .find(|a| a.key == "aws.organization.id");
+    assert_eq!(organization.unwrap().value, Some(text("o-exampleorgid")));
 }
 
 #[tokio::test]

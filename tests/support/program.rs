@@ -77,6 +77,20 @@ pub fn convert_path(path: &Path, arguments: &[&str]) -> Converted {
     converted(&output, dead_letters)
 }
 
+/// Runs `qtrail convert - --summary json` on bytes that come by standard input.
+pub fn convert_piped(content: &[u8]) -> Converted {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, dead_letters) = (folder.path().join("in"), folder.path().join("dead.jsonl"));
+    std::fs::write(&input, content).unwrap();
+    let output = qtrail()
+        .args(["convert", "-", "--summary", "json", "--dead-letters"])
+        .arg(&dead_letters)
+        .stdin(std::fs::File::open(input).unwrap())
+        .output()
+        .unwrap();
+    converted(&output, dead_letters)
+}
+
 fn converted(output: &Output, dead_letters: PathBuf) -> Converted {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let summary = stderr

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::tests::{Heard, SAMPLES, heard, heard_with, record};
+use super::super::tests::{Heard, SAMPLES, heard, heard_from, heard_with, record};
 use super::*;
 use crate::convert::{FIELDS, Options};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
@@ -23,7 +23,9 @@ fn complete() -> Options {
 #[test]
 fn each_row_is_said_of_a_record_that_has_everything() {
     let own = include_str!("../../../tests/fixtures/every-field.json");
-    let mut names: HashSet<_> = names_of(&heard_with(own, &complete()));
+    let name = "s3://trail/AWSLogs/o-exampleorgid/123456789012/CloudTrail/us-east-1/a.json.gz";
+    let heard_of_own = heard_from(name, own, &complete());
+    let mut names: HashSet<_> = names_of(&heard_of_own);
     names.extend(names_of(&heard(SAMPLES[3])));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
@@ -31,7 +33,7 @@ fn each_row_is_said_of_a_record_that_has_everything() {
     }
     assert_eq!(names.len(), FIELDS.len() - 5);
     insta::assert_snapshot!(
-        heard_with(own, &complete())
+        heard_of_own
             .attributes
             .iter()
             .map(|(field, value)| format!("{} = {value}\n", field.name))
@@ -59,7 +61,11 @@ fn no_name_is_in_the_table_twice() {
 #[test]
 fn attributes_are_said_in_the_order_of_the_table() {
     for sample in SAMPLES {
-        let heard = heard_with(sample, &complete());
+        let heard = heard_from(
+            "AWSLogs/o-exampleorgid/123456789012/CloudTrail/a",
+            sample,
+            &complete(),
+        );
         let places = heard
             .attributes
             .iter()

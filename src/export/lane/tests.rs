@@ -29,6 +29,7 @@ struct Model {
     /// What it answers first, whatever is sent.
     moods: Mutex<VecDeque<Answer>>,
     accepted: Mutex<BTreeMap<u32, u32>>,
+    requests_accepted: Mutex<Vec<Vec<u32>>>,
     requests: AtomicU32,
     broken_until: Option<Instant>,
 }
@@ -39,6 +40,7 @@ impl Model {
             natures,
             moods: Mutex::new(moods.into()),
             accepted: Mutex::default(),
+            requests_accepted: Mutex::default(),
             requests: AtomicU32::new(0),
             broken_until: None,
         })
@@ -66,6 +68,7 @@ impl Model {
         if has(Nature::Poison) {
             return fault();
         }
+        self.requests_accepted.lock().unwrap().push(events.clone());
         for event in events {
             *self.accepted.lock().unwrap().entry(event).or_default() += 1;
         }
@@ -104,6 +107,11 @@ fn events(body: &[u8]) -> Vec<u32> {
 }
 
 fn payload(events: usize) -> Payload {
+    payload_at(&vec![1; events])
+}
+
+/// Events of these times.
+fn payload_at(times: &[i64]) -> Payload {
     static PADDING: Field = Field {
         name: "padding",
         on: On::Both,
@@ -111,16 +119,16 @@ fn payload(events: usize) -> Payload {
         stability: Stability::Qtrail,
     };
     let mut encoder = Encoder::new(&Options::default());
-    for event in 0..events {
+    for (event, &time) in times.iter().enumerate() {
         encoder.begin(&Head {
             resource: ResourceKey {
                 service_name: Cow::Borrowed("amazon-q"),
                 account_id: None,
                 region: None,
             },
-            time: 1,
-            observed: 1,
-            start: 1,
+            time,
+            observed: time,
+            start: time,
             name: Cow::Owned(event.to_string()),
             severity: Severity::Info,
             kind: Kind::Server,
@@ -144,6 +152,7 @@ fn lane(transport: Arc<dyn Transport>) -> Lane {
         limits: Limits {
             events: 20,
             bytes: 1 << 20,
+            spread: None,
         },
         schedule: Schedule {
             initial: Duration::from_secs(1),
@@ -181,6 +190,36 @@ fn a_day_of_server_errors_costs_no_event_and_few_requests() {
         assert_eq!(model.accepted.lock().unwrap().len(), 50);
         // At 15 s to 30 s between two tries; more would mean that errors are answered by a flood.
         assert!(model.requests.load(Relaxed) < 24 * 3600 / 15 + 100);
+    });
+}
+
+#[test]
+fn no_request_holds_events_that_lie_further_apart_than_allowed() {
+    const HOUR: i64 = 3_600_000_000_000;
+    paused(async {
+        let times: Vec<i64> = (0..60).map(|event| (event * 7 % 60) * HOUR).collect();
+        // The first half of what is sent is refused as too large: it stays narrow when it is cut.
+        let too_large = Answer::TooLarge {
+            status: "HTTP 413".to_owned(),
+            message: String::new(),
+            certain: true,
+        };
+        let model = Model::new(vec![Nature::Good; 60], vec![too_large]);
+        let mut lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+        lane.limits.spread = Some(24 * HOUR);
+        let report = lane.deliver(payload_at(&times)).await.unwrap();
+        assert_eq!(report, SignalReport::default());
+        let accepted = model.accepted.lock().unwrap();
+        assert_eq!(accepted.len(), 60);
+        assert!(accepted.values().all(|times| *times == 1));
+        let requests = model.requests_accepted.lock().unwrap();
+        for events in requests.iter() {
+            let of = |event: &u32| times[*event as usize];
+            let (oldest, newest) = (events.iter().map(of).min(), events.iter().map(of).max());
+            assert!(newest.unwrap() - oldest.unwrap() <= 24 * HOUR, "{events:?}");
+        }
+        // 60 h are three windows; 25, 25 and 10 events go in 2, 2 and 1 requests, and one was cut.
+        assert_eq!(requests.len(), 6);
     });
 }
 

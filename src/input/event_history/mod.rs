@@ -5,6 +5,17 @@
 //! counts as done once all of it has settled; each question reaches back behind the last one, since
 //! events come late.
 
+#[cfg(feature = "aws")]
+mod lookup;
+#[cfg(feature = "aws")]
+mod pace;
+#[cfg(feature = "aws")]
+mod region;
+#[cfg(feature = "aws")]
+mod slices;
+#[cfg(feature = "aws")]
+mod state;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,9 +46,48 @@ pub enum Error {
     /// No region is known.
     #[error("no region is known: set event_history.regions, aws.region or AWS_REGION")]
     NoRegion,
+    /// Another process has the state.
+    #[error(
+        "{} is held by another process (pid {pid}): stop it, or give this one a `state` of its own",
+        path.display()
+    )]
+    StateHeld {
+        /// Its file.
+        path: PathBuf,
+        /// What the other process wrote beside it.
+        pid: String,
+    },
+    /// The state was written by another version.
+    #[error(
+        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (the history is then read from event_history.start on)",
+        path.display()
+    )]
+    Schema {
+        /// Its file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        ours: i64,
+    },
+    /// The state cannot be read or written.
+    #[error(
+        "{} cannot be used: {detail}; make its folder writable, or, if the file is damaged, delete it (the history is then read from event_history.start on)",
+        path.display()
+    )]
+    State {
+        /// Its file.
+        path: PathBuf,
+        /// What the file system or the database said.
+        detail: String,
+    },
 }
 
-/// Reads the history until `stop`.
+/// Pages in memory at once, over all regions: 50 events each, of 256 KiB at most.
+#[cfg(feature = "aws")]
+const PAGES: usize = 8;
+
+/// Reads the history until `stop`: then nothing is asked for, and what was asked for is awaited.
 ///
 /// # Errors
 /// No region, or a state that cannot be used.
@@ -48,7 +98,31 @@ pub async fn run(
     sidecar: &crate::sidecar::Sidecar,
     stop: tokio_util::sync::CancellationToken,
 ) -> Result<(), Error> {
-    let _ = (settings, aws, sidecar);
-    stop.cancelled().await;
+    let mut regions = settings.regions.clone();
+    if regions.is_empty() {
+        regions.push(aws.region().ok_or(Error::NoRegion)?.to_owned());
+    }
+    let shared = region::Shared {
+        state: std::sync::Arc::new(state::State::open(&settings.state)?),
+        settings: std::sync::Arc::new(settings),
+        pipeline: sidecar.pipeline.clone(),
+        metrics: std::sync::Arc::clone(&sidecar.metrics),
+        health: sidecar.exporter.health(),
+        pages: std::sync::Arc::new(tokio::sync::Semaphore::new(PAGES)),
+        stop,
+    };
+    // Each has a pace of its own.
+    regions.sort();
+    regions.dedup();
+    let mut running = tokio::task::JoinSet::new();
+    for name in regions {
+        let lookup = aws.cloudtrail(Some(&name));
+        running.spawn(region::Region::new(shared.clone(), &name, lookup).run());
+    }
+    running.join_all().await;
     Ok(())
 }
+
+#[cfg(feature = "aws")]
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use memchr::memmem;
 
 use super::{Abandoned, Reached, Reader, Tail};
 use crate::ack::Origin;
-use crate::convert::observed_time;
+use crate::convert::{observed_time, organization};
 use crate::envelope::Limits;
 use crate::pipeline::{Text, Truncation};
 use crate::reject::Reason;
@@ -29,6 +29,7 @@ impl Reader {
                     return tail.abandoned();
                 }
                 self.origin = origin(&unit, text.source.as_deref());
+                self.organization = organization(&self.origin.name);
                 source = text.source;
             }
             self.text = Some(Current::new(text.number, &text.bytes));

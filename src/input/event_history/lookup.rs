@@ -1,0 +1,159 @@
+//! One page of LookupEvents.
+//!
+//! Enters: a [`Question`]. Leaves: a [`Page`] in the container that the command line's own output
+//! is, or what is wrong. What must hold: one call is one request, since the rate is paced above;
+//! what has no text of its own is kept as far as it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::config::retry::RetryConfig;
+use aws_sdk_cloudtrail::config::timeout::TimeoutConfig;
+use aws_sdk_cloudtrail::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudtrail::operation::RequestId;
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
+use aws_sdk_cloudtrail::primitives::DateTime;
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
+use bytes::Bytes;
+
+use super::slices::Slice;
+use crate::aws::fault::{Fault, Remedy};
+
+/// Events of a page at most: AWS allows no more.
+pub(super) const PAGE: i32 = 50;
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is asked for. A page's token is good for the same question alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Question {
+    /// Of this event source; `None`: of all.
+    pub(super) source: Option<Arc<str>>,
+    pub(super) slice: Slice,
+}
+
+/// A part of the answer, newest first.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// `{"Events":[…]}`; empty without events.
+    pub(super) events: Bytes,
+    /// Asks for the next one.
+    pub(super) next: Option<String>,
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The token is not good any more: the question is asked anew.
+    Token,
+    /// All else.
+    Fault(Fault),
+}
+
+/// What answers questions about one region.
+pub(super) trait Lookup: Send + Sync {
+    /// Asks once.
+    fn page(
+        &self,
+        question: &Question,
+        token: Option<&str>,
+    ) -> impl Future<Output = Result<Page, Trouble>> + Send;
+
+    /// The second since 1970 that it is.
+    fn now(&self) -> i64;
+}
+
+impl Lookup for Client {
+    async fn page(&self, question: &Question, token: Option<&str>) -> Result<Page, Trouble> {
+        let attribute = question.source.as_deref().map(|source| {
+            LookupAttribute::builder()
+                .attribute_key(LookupAttributeKey::EventSource)
+                .attribute_value(source)
+                .build()
+        });
+        let once = aws_sdk_cloudtrail::Config::builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build());
+        let request = self
+            .lookup_events()
+            .set_lookup_attributes(attribute.transpose().map_err(unasked)?.map(|a| vec![a]))
+            .start_time(DateTime::from_secs(question.slice.from))
+            .end_time(DateTime::from_secs(question.slice.to))
+            .max_results(PAGE)
+            .set_next_token(token.map(str::to_owned));
+        let answer = request.customize().config_override(once).send().await;
+        let answer = answer.map_err(trouble)?;
+        Ok(Page {
+            events: container(answer.events()),
+            next: answer.next_token,
+        })
+    }
+
+    fn now(&self) -> i64 {
+        jiff::Timestamp::now().as_second()
+    }
+}
+
+fn unasked(error: impl std::error::Error) -> Trouble {
+    Trouble::Fault(Fault {
+        remedy: Remedy::Mend,
+        message: DisplayErrorContext(error).to_string(),
+    })
+}
+
+/// The events as `aws cloudtrail lookup-events` writes them, so that what is broken in one is found
+/// by the same rules.
+fn container(events: &[Event]) -> Bytes {
+    if events.is_empty() {
+        return Bytes::new();
+    }
+    let events: Vec<_> = events
+        .iter()
+        .map(|event| match &event.cloud_trail_event {
+            Some(text) => serde_json::json!({
+                "EventId": event.event_id,
+                "CloudTrailEvent": text,
+            }),
+            None => serde_json::json!({
+                "EventId": event.event_id,
+                "EventName": event.event_name,
+                "EventSource": event.event_source,
+                "EventTime": event.event_time.map(|time| time.secs()),
+                "Username": event.username,
+            }),
+        })
+        .collect();
+    serde_json::json!({ "Events": events }).to_string().into()
+}
+
+fn trouble(error: SdkError<LookupEventsError>) -> Trouble {
+    match error.as_service_error() {
+        Some(LookupEventsError::InvalidNextTokenException(_)) => Trouble::Token,
+        _ => Trouble::Fault(fault(&error)),
+    }
+}
+
+/// What an error asks for.
+fn fault(error: &SdkError<LookupEventsError>) -> Fault {
+    let Some(service) = error.as_service_error() else {
+        return Fault {
+            remedy: Remedy::Retry,
+            message: DisplayErrorContext(error).to_string(),
+        };
+    };
+    let code = service.code().unwrap_or("an error without a code");
+    let status = error.raw_response().map_or(0, |raw| raw.status().as_u16());
+    let remedy = match code {
+        _ if code.contains("AccessDenied") => Remedy::Denied,
+        _ if status >= 500 || code.contains("Throttl") || code.contains("TooManyRequests") => {
+            Remedy::Retry
+        }
+        _ => Remedy::Mend,
+    };
+    let mut message = format!("{code}: {}", service.message().unwrap_or("no more is said"));
+    if let Some(id) = error.request_id() {
+        message += &format!(" (request {id})");
+    }
+    Fault { remedy, message }
+}

@@ -1,0 +1,309 @@
+//! One region's history, read for ever.
+//!
+//! Enters: pages. Leaves: units for the pipeline, and the end of each slice that has settled, in the
+//! state. What must hold: a slice is noted once all its pages were delivered; while the collector is
+//! away nothing is asked for; no fault ends it.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Settings;
+use super::lookup::{Lookup, PAGE, Page, Question, Trouble};
+use super::pace::{PAUSE, Pace};
+use super::slices::{Slice, slices};
+use super::state::State;
+use crate::ack::{Origin, Outcome};
+use crate::aws::fault::{Fault, Remedy};
+use crate::export::Health;
+use crate::pipeline::{Content, Pipeline, Truncation, Unit};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
+
+/// What all regions share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) pipeline: Pipeline,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: watch::Receiver<Health>,
+    pub(super) state: Arc<State>,
+    /// One for each page in memory.
+    pub(super) pages: Arc<Semaphore>,
+    pub(super) stop: CancellationToken,
+}
+
+/// A region.
+pub(super) struct Region<L> {
+    shared: Shared,
+    name: Arc<str>,
+    lookup: L,
+    pace: Pace,
+    said: Seldom,
+}
+
+/// Nothing more is to be asked for.
+pub(super) struct Stopped;
+
+/// How the asking for a slice ended.
+enum Asked {
+    /// There is no further page.
+    Whole,
+    /// It has to be asked for again.
+    Anew,
+    Stopped,
+}
+
+impl<L: Lookup> Region<L> {
+    pub(super) fn new(shared: Shared, name: &str, lookup: L) -> Self {
+        Region {
+            shared,
+            name: name.into(),
+            lookup,
+            pace: Pace::default(),
+            said: Seldom::default(),
+        }
+    }
+
+    /// Reads what is new, again and again, until the stop; or once.
+    pub(super) async fn run(mut self) {
+        let settings = Arc::clone(&self.shared.settings);
+        let mut sources: Vec<Option<Arc<str>>> = Vec::new();
+        sources.extend(
+            settings
+                .event_sources
+                .iter()
+                .map(|s| Some(s.as_str().into())),
+        );
+        if sources.is_empty() {
+            sources.push(None);
+        }
+        loop {
+            let begun = Instant::now();
+            for source in &sources {
+                if self.catch_up(source.clone()).await.is_err() {
+                    return;
+                }
+            }
+            let next = tokio::time::sleep_until(begun + settings.interval);
+            if settings.once || self.unless_stopped(next).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads one event source up to now.
+    async fn catch_up(&mut self, source: Option<Arc<str>>) -> Result<(), Stopped> {
+        let settings = Arc::clone(&self.shared.settings);
+        let key = source.clone().unwrap_or_default();
+        let done = self.delivered(&key).await?;
+        let now = self.lookup.now();
+        if done.is_none() {
+            let region = &*self.name;
+            info!(region, source = &*key, start = ?settings.start, "the event history's first run");
+        }
+        let mut noted = done.filter(|done| *done <= now);
+        for slice in slices(done, now, settings.start, settings.overlap) {
+            self.read(&source, slice).await?;
+            if noted.is_none_or(|noted| noted < slice.to) {
+                self.note(&key, slice.to).await;
+                noted = Some(slice.to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a slice until all of it was delivered.
+    async fn read(&mut self, source: &Option<Arc<str>>, slice: Slice) -> Result<(), Stopped> {
+        let question = Question {
+            source: source.clone(),
+            slice,
+        };
+        loop {
+            let mut units = JoinSet::new();
+            let asked = self.ask(&question, &mut units).await;
+            // Also at a stop: what was asked for is brought to its end.
+            let delivered = units
+                .join_all()
+                .await
+                .into_iter()
+                .all(|delivered| delivered);
+            match asked {
+                Asked::Stopped => return Err(Stopped),
+                Asked::Whole if delivered => return Ok(()),
+                Asked::Whole if self.shared.stop.is_cancelled() => return Err(Stopped),
+                Asked::Whole => self.pace.failed(fastrand::f64()),
+                Asked::Anew => {}
+            }
+            debug!(region = &*self.name, %slice, "asked for again");
+        }
+    }
+
+    /// Asks for all pages of a slice, and hands each on.
+    async fn ask(&mut self, question: &Question, units: &mut JoinSet<bool>) -> Asked {
+        let mut token = None;
+        let mut number = 0;
+        loop {
+            let permits = Arc::clone(&self.shared.pages);
+            let Ok(Ok(permit)) = self.unless_stopped(permits.acquire_owned()).await else {
+                return Asked::Stopped;
+            };
+            let page = match self.page(question, token.as_deref()).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(Trouble::Token)) => {
+                    self.pace.failed(fastrand::f64());
+                    return Asked::Anew;
+                }
+                Ok(Err(Trouble::Fault(fault))) => {
+                    self.pace.failed(fastrand::f64());
+                    self.tell(&fault);
+                    continue;
+                }
+                Err(Stopped) => return Asked::Stopped,
+            };
+            self.pace.answered();
+            number += 1;
+            self.tell_if_too_many(question.slice, number);
+            token = page.next.clone();
+            if !page.events.is_empty() {
+                let pipeline = self.shared.pipeline.clone();
+                let unit = self.unit(question, page, number);
+                units.spawn(async move {
+                    let report = pipeline.deliver(unit).await;
+                    drop(permit);
+                    report.outcome == Outcome::Delivered
+                });
+            }
+            if token.is_none() {
+                return Asked::Whole;
+            }
+        }
+    }
+
+    /// One call, when it is its turn and the collector is there.
+    async fn page(
+        &mut self,
+        question: &Question,
+        token: Option<&str>,
+    ) -> Result<Result<Page, Trouble>, Stopped> {
+        let stop = self.shared.stop.clone();
+        let mut health = self.shared.health.clone();
+        let asked = async {
+            self.pace.turn().await;
+            // Without an exporter there is nothing to wait for.
+            let _ = health.wait_for(|health| *health == Health::Up).await;
+            self.pace.called();
+            self.shared.metrics.event_history_requests.add(1);
+            self.lookup.page(question, token).await
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Stopped),
+            page = asked => Ok(page),
+        }
+    }
+
+    fn unit(&self, question: &Question, page: Page, number: u64) -> Unit {
+        let mut name = format!("event-history/{}/", self.name);
+        if let Some(source) = &question.source {
+            name += &format!("{source}/");
+        }
+        name += &format!("{}#{number}", question.slice);
+        Unit {
+            origin: Origin {
+                input: "event_history",
+                name: name.into(),
+                observed: None,
+            },
+            content: Content::Bytes(page.events),
+            base: 0,
+            truncation: Truncation::Reject,
+            inflated_bytes: None,
+        }
+    }
+
+    /// What the state says, however often it has to be asked.
+    async fn delivered(&mut self, source: &str) -> Result<Option<i64>, Stopped> {
+        loop {
+            match self.shared.state.delivered(&self.name, source) {
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    self.tell_of_state(&error);
+                    self.pace.failed(fastrand::f64());
+                    let stop = self.shared.stop.clone();
+                    tokio::select! {
+                        () = stop.cancelled() => return Err(Stopped),
+                        () = self.pace.turn() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes how far it was delivered. Where that fails, as much is asked for again after a restart.
+    async fn note(&self, source: &str, second: i64) {
+        let state = Arc::clone(&self.shared.state);
+        let (region, source) = (Arc::clone(&self.name), source.to_owned());
+        let written =
+            tokio::task::spawn_blocking(move || state.set(&region, &source, second)).await;
+        if let Ok(Err(error)) = written {
+            self.tell_of_state(&error);
+        }
+    }
+
+    async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Stopped> {
+        tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => Err(Stopped),
+            value = future => Ok(value),
+        }
+    }
+
+    fn tell(&self, fault: &Fault) {
+        let (kind, remedy) = match fault.remedy {
+            Remedy::Retry => ("retry", "it is tried again"),
+            Remedy::Denied => (
+                "denied",
+                "allow cloudtrail:LookupEvents to this role or user; it is tried again",
+            ),
+            _ => (
+                "mend",
+                "mend the credentials, the region or the event sources; it is tried again",
+            ),
+        };
+        if let Some(left_out) = self.said.due(kind) {
+            let region = &*self.name;
+            warn!(region, left_out, "event history: {fault}: {remedy}");
+        }
+    }
+
+    fn tell_of_state(&self, error: &redb::Error) {
+        let path = self.shared.state.path().display();
+        if let Some(left_out) = self.said.due("state") {
+            warn!(left_out, "cannot use {path}: {error}; it is tried again");
+        }
+        if let Err(error) = self.shared.state.reopen() {
+            debug!(%error, "cannot open the state again");
+        }
+    }
+
+    /// Two pages a second are all there is.
+    fn tell_if_too_many(&self, slice: Slice, pages: u64) {
+        let seconds = pages as f64 * PAUSE.as_secs_f64();
+        if seconds > slice.seconds() as f64
+            && let Some(left_out) = self.said.due("too many")
+        {
+            let most = f64::from(PAGE) / PAUSE.as_secs_f64();
+            warn!(
+                region = &*self.name,
+                left_out,
+                "there are more events than the {most} a second that LookupEvents gives: \
+                 name event_history.event_sources, or make a trail"
+            );
+        }
+    }
+}

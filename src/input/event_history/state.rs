@@ -1,0 +1,73 @@
+//! How far the history was delivered: one embedded database, `event-history.redb`.
+//!
+//! Enters: the end of each slice that has settled, by region and event source. Leaves: the same,
+//! after a restart. What must hold: what it says was delivered was.
+
+use std::path::Path;
+
+use redb::{ReadableDatabase, TableDefinition};
+
+use super::Error;
+use crate::database::{self, Kind, Store};
+
+/// By region and event source (none: empty): all up to this second since 1970 was delivered.
+const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
+
+const STATE: Kind = Kind {
+    file: "event-history.redb",
+    schema: 1,
+    cache_bytes: 1 << 20,
+    tables: |write| write.open_table(DELIVERED).map(drop),
+};
+
+/// The open state.
+#[derive(Debug)]
+pub(super) struct State(Store);
+
+impl State {
+    /// Opens or creates it in `folder`.
+    pub(super) fn open(folder: &Path) -> Result<State, Error> {
+        Ok(State(Store::open(folder, STATE)?))
+    }
+
+    /// Up to which second all was delivered, if anything was.
+    pub(super) fn delivered(&self, region: &str, source: &str) -> Result<Option<i64>, redb::Error> {
+        self.0.with(|database| {
+            let table = database.begin_read()?.open_table(DELIVERED)?;
+            Ok(table.get((region, source))?.map(|value| value.value()))
+        })
+    }
+
+    /// Notes that all up to `second` was delivered; durable when it returns.
+    pub(super) fn set(&self, region: &str, source: &str, second: i64) -> Result<(), redb::Error> {
+        self.0.with(|database| {
+            let mut write = database.begin_write()?;
+            write.set_quick_repair(true);
+            write
+                .open_table(DELIVERED)?
+                .insert((region, source), second)?;
+            write.commit()?;
+            Ok(())
+        })
+    }
+
+    /// After a failed write.
+    pub(super) fn reopen(&self) -> Result<(), Error> {
+        Ok(self.0.reopen()?)
+    }
+
+    /// The file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Held { path, pid } => Error::StateHeld { path, pid },
+            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
+            database::Error::Unusable { path, detail } => Error::State { path, detail },
+        }
+    }
+}
