@@ -25,7 +25,7 @@ mod lane;
 mod otlp_grpc;
 mod otlp_http;
 mod rate;
-mod retry;
+pub(crate) mod retry;
 mod settle;
 mod tls;
 mod transport;

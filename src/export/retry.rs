@@ -11,11 +11,11 @@ pub(super) const LONGEST_HINT: Duration = Duration::from_secs(300);
 
 /// Doubling waits with jitter.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     /// Before the first retry.
-    pub(super) initial: Duration,
+    pub(crate) initial: Duration,
     /// Before any later one.
-    pub(super) max: Duration,
+    pub(crate) max: Duration,
 }
 
 impl Schedule {
@@ -23,7 +23,7 @@ impl Schedule {
     ///
     /// Half of the wait is fixed and half is random, so that replicas that failed together don't
     /// come back together. A hint is extended by up to a tenth, for the same reason.
-    pub(super) fn wait(&self, failures: u32, hint: Option<Duration>, random: f64) -> Duration {
+    pub(crate) fn wait(&self, failures: u32, hint: Option<Duration>, random: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.initial.saturating_mul(1 << doublings).min(self.max);
         let own = full.mul_f64(0.5 + random / 2.0);

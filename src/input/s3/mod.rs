@@ -6,9 +6,34 @@
 //! collector is away nothing is received; a body that nothing understands is never deleted in
 //! silence.
 
+#[cfg(feature = "aws")]
+mod consume;
+#[cfg(feature = "aws")]
+mod context;
+#[cfg(feature = "aws")]
+mod held;
+#[cfg(feature = "aws")]
+mod message;
+#[cfg(feature = "aws")]
+mod notice;
+#[cfg(feature = "aws")]
+mod object;
+#[cfg(feature = "aws")]
+mod past;
+#[cfg(feature = "aws")]
+mod queue;
+#[cfg(feature = "aws")]
+mod sqs;
+#[cfg(all(test, feature = "aws"))]
+mod tests;
+
 use std::time::Duration;
 
 use globset::GlobSet;
+
+/// How long an object, or a queue, is waited for before the next try.
+#[cfg(feature = "aws")]
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How queues are read. Valid by construction.
 #[derive(Debug, Clone)]
@@ -60,7 +85,44 @@ pub async fn run(
     sidecar: &crate::sidecar::Sidecar,
     stop: tokio_util::sync::CancellationToken,
 ) -> Result<(), Error> {
-    let _ = (settings, aws, sidecar);
-    stop.cancelled().await;
-    Ok(())
+    let queues = settings.queues.clone();
+    let context = std::sync::Arc::new(context::Context::new(
+        settings,
+        context::S3 { aws: aws.clone() },
+        sidecar.pipeline.clone(),
+        sidecar.exporter.health(),
+        std::sync::Arc::clone(&sidecar.metrics),
+        // A queue that does not exist stops the others, and nothing else.
+        (stop.child_token(), sidecar.abort.clone()),
+    ));
+    let mut running = tokio::task::JoinSet::new();
+    for url in queues {
+        let metrics = std::sync::Arc::clone(&sidecar.metrics);
+        let queue = sqs::Sqs::new(aws.sqs(None), url, metrics);
+        running.spawn(consume::consume(std::sync::Arc::clone(&context), queue));
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(error) => result = error,
+            Err(panic) => tracing::error!("reading a queue ended: {panic}"),
+        }
+    }
+    result
+}
+
+/// How long to wait after so many failures in a row.
+#[cfg(feature = "aws")]
+fn waits(failures: u32) -> Duration {
+    waits_up_to(LONGEST_WAIT, failures)
+}
+
+#[cfg(feature = "aws")]
+fn waits_up_to(max: Duration, failures: u32) -> Duration {
+    let schedule = crate::export::retry::Schedule {
+        initial: Duration::from_secs(1),
+        max,
+    };
+    schedule.wait(failures, None, fastrand::f64())
 }

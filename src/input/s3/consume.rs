@@ -1,0 +1,277 @@
+//! One queue: receiving, as long as there is room and the collector takes events.
+//!
+//! Enters: a queue. Leaves: its messages, each in a task of its own. What must hold: a bounded number
+//! of messages is held; nothing is received while the collector is away; at `stop` a call that waits
+//! for messages is given up, and what was begun is awaited.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use super::context::{Context, Fetch, Flow};
+use super::held::Keeper;
+use super::queue::{BATCH, Message, Queue, Redrive};
+use super::{Error, waits};
+use crate::aws::fault::{Fault, Remedy};
+use crate::export::Health;
+use crate::telemetry::seldom::Seldom;
+
+/// How long a call waits for messages; SQS' most.
+const WAIT: Duration = Duration::from_secs(20);
+/// The same, where the queue is read until it is empty.
+const WAIT_ONCE: Duration = Duration::from_secs(2);
+/// Calls that wait for messages at once.
+const RECEIVERS: usize = 4;
+/// How often the redrive policy is asked for.
+const REDRIVE_EVERY: Duration = Duration::from_secs(300);
+
+/// Reads one queue.
+pub(super) struct Consumer<Q: Queue, F, P> {
+    pub(super) context: Arc<Context<F, P>>,
+    pub(super) queue: Arc<Q>,
+    keeper: Arc<Keeper<Q>>,
+    /// Room among the messages that may be held.
+    room: Arc<Semaphore>,
+    redrive: Mutex<Redrive>,
+    /// The queue has answered once.
+    exists: AtomicBool,
+    /// It was told that the redrive policy cannot be asked for.
+    told: AtomicBool,
+    seldom: Seldom,
+}
+
+/// Reads a queue until `stop`, or until it is empty where it is to be read once.
+pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
+    context: Arc<Context<F, P>>,
+    queue: Q,
+) -> Result<(), Error> {
+    let settings = &context.settings;
+    let receivers = match settings.once {
+        true => 1,
+        false => settings.fetchers.div_ceil(BATCH).clamp(1, RECEIVERS),
+    };
+    let room = settings.fetchers.min(Semaphore::MAX_PERMITS / 2) + receivers * BATCH;
+    let queue = Arc::new(queue);
+    let metrics = Arc::clone(&context.metrics);
+    let consumer = Arc::new(Consumer {
+        keeper: Keeper::new(Arc::clone(&queue), settings.visibility, metrics),
+        room: Arc::new(Semaphore::new(room)),
+        redrive: Mutex::new(Redrive::Unknown),
+        exists: AtomicBool::new(false),
+        told: AtomicBool::new(false),
+        seldom: Seldom::default(),
+        queue,
+        context,
+    });
+    consumer.learn_redrive().await;
+    info!(
+        queue = consumer.queue.url(),
+        fetchers = consumer.context.settings.fetchers,
+        redrive = ?consumer.redrive(),
+        "reading objects that a queue announces"
+    );
+    let work = async {
+        let result = tokio::select! {
+            result = receive_all(&consumer, receivers) => result,
+            () = consumer.relearn_redrive() => Ok(()),
+        };
+        consumer.keeper.close();
+        result
+    };
+    let (result, ()) = tokio::join!(work, consumer.keeper.run(&consumer.context.abort));
+    result
+}
+
+/// Dropped, it drops all that is worked on.
+async fn receive_all<Q: Queue, F: Fetch, P: Flow>(
+    consumer: &Arc<Consumer<Q, F, P>>,
+    receivers: usize,
+) -> Result<(), Error> {
+    let mut running = JoinSet::new();
+    for _ in 0..receivers {
+        let consumer = Arc::clone(consumer);
+        running.spawn(async move { consumer.receive().await });
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(error) => result = error,
+            Err(panic) => error!("receiving ended: {panic}"),
+        }
+    }
+    result
+}
+
+impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
+    /// Receives until `stop`, then awaits what was begun.
+    async fn receive(self: Arc<Self>) -> Result<(), Error> {
+        let mut tasks = JoinSet::new();
+        let result = tokio::select! {
+            biased;
+            () = self.context.stop.cancelled() => Ok(()),
+            result = self.receive_into(&mut tasks) => result,
+        };
+        if result.is_err() {
+            // The other queues stop too.
+            self.context.stop.cancel();
+        }
+        while let Some(ended) = tasks.join_next().await {
+            tell_panic(ended);
+        }
+        result
+    }
+
+    async fn receive_into(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
+        let once = self.context.settings.once;
+        let wait = if once { WAIT_ONCE } else { WAIT };
+        let visibility = self.context.settings.visibility;
+        let mut failures = 0;
+        loop {
+            while let Some(ended) = tasks.try_join_next() {
+                tell_panic(ended);
+            }
+            let Some(room) = self.ready().await else {
+                return Ok(());
+            };
+            match self.queue.receive(wait, visibility).await {
+                Ok(messages) => {
+                    failures = 0;
+                    self.exists.store(true, Ordering::Relaxed);
+                    let none = messages.is_empty();
+                    self.begin(messages, room, tasks);
+                    if none && once {
+                        if tasks.is_empty() {
+                            return Ok(());
+                        }
+                        // What is given back may come again.
+                        self.keeper.idle().await;
+                    }
+                }
+                Err(fault) => {
+                    self.refused(fault)?;
+                    drop(room);
+                    failures += 1;
+                    sleep(waits(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Room for a batch, once there is, and the collector takes events.
+    async fn ready(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.room);
+        let room = room.acquire_many_owned(BATCH as u32).await.ok()?;
+        let mut health = self.context.health.clone();
+        // Without an exporter there is nobody to receive for.
+        health.wait_for(|health| *health == Health::Up).await.ok()?;
+        Some(room)
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        messages: Vec<Message>,
+        mut room: OwnedSemaphorePermit,
+        tasks: &mut JoinSet<()>,
+    ) {
+        self.context.metrics.s3_messages.add(messages.len() as u64);
+        for message in messages {
+            let Some(place) = room.split(1) else {
+                // More than were asked for: they reappear.
+                return;
+            };
+            let ticket = self.keeper.hold(&message, place);
+            let consumer = Arc::clone(self);
+            tasks.spawn(async move { consumer.message(message, ticket).await });
+        }
+    }
+
+    /// A queue that cannot be received from is waited for, unless it never was one.
+    fn refused(&self, fault: Fault) -> Result<(), Error> {
+        let gone = fault.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
+        let hopeless =
+            self.context.settings.once && matches!(fault.remedy, Remedy::Denied | Remedy::Gone);
+        if gone || hopeless {
+            return Err(Error::Queue {
+                queue: self.queue.url().to_owned(),
+                message: format!("{fault}: {}", hint(&fault.remedy)),
+            });
+        }
+        let kind = match fault.remedy {
+            Remedy::Retry => "receive",
+            _ => "receive: mend",
+        };
+        if let Some(left_out) = self.seldom.due(kind) {
+            let queue = self.queue.url();
+            match fault.remedy {
+                Remedy::Retry => warn!(queue, left_out, "cannot receive, trying again: {fault}"),
+                _ => error!(
+                    queue,
+                    left_out,
+                    "cannot receive, trying again: {fault}: {}",
+                    hint(&fault.remedy)
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn redrive(&self) -> Redrive {
+        *self.redrive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn relearn_redrive(&self) {
+        loop {
+            sleep(match self.redrive() {
+                Redrive::Unknown => REDRIVE_EVERY / 5,
+                Redrive::After(_) | Redrive::Never => REDRIVE_EVERY,
+            })
+            .await;
+            self.learn_redrive().await;
+        }
+    }
+
+    /// Once it was known, it stays so until the queue says otherwise.
+    async fn learn_redrive(&self) {
+        let asked = tokio::select! {
+            asked = self.queue.redrive() => asked,
+            () = self.context.stop.cancelled() => return,
+        };
+        let fault = match asked {
+            Ok(redrive) => {
+                *self.redrive.lock().unwrap_or_else(PoisonError::into_inner) = redrive;
+                return;
+            }
+            Err(fault) => fault,
+        };
+        let of_interest = self.redrive() == Redrive::Unknown && fault.remedy != Remedy::Gone;
+        if of_interest && !self.told.swap(true, Ordering::Relaxed) {
+            warn!(
+                queue = self.queue.url(),
+                "cannot ask for the queue's redrive policy, and act as if it had none: a message that fails goes to the dead letters here ({fault}; sqs:GetQueueAttributes allows it)"
+            );
+        }
+    }
+}
+
+fn tell_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(panic) = ended {
+        error!("the work on a message ended, and it reappears: {panic}");
+    }
+}
+
+fn hint(remedy: &Remedy) -> &'static str {
+    match remedy {
+        Remedy::Gone => "s3.queues must name it by its URL, in its region, and of its account",
+        Remedy::Denied => {
+            "the role needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and \
+             sqs:DeleteMessage on the queue, and kms:Decrypt on its key"
+        }
+        _ => "mend the credentials, the region or the clock",
+    }
+}

@@ -1,0 +1,160 @@
+//! What all queues share, and the two seams: where objects come from, where units go.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Settings;
+use super::past::Past;
+use crate::ack::{Origin, Outcome};
+use crate::aws::Aws;
+use crate::aws::fault::Fault;
+use crate::aws::object::Location;
+use crate::export::Health;
+use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::reject::{Evidence, Reason};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
+
+/// The budget counts in units of this many bytes, so that many tiny objects are bounded too.
+const BUDGET_UNIT: usize = 4096;
+
+/// An object that S3 has answered for.
+pub(super) struct Opened {
+    /// Its bytes, as it is stored.
+    pub(super) bytes: u64,
+    /// When it was last modified.
+    pub(super) modified: Option<i64>,
+    /// Memory that `content` takes.
+    pub(super) held_bytes: usize,
+    /// Reads it.
+    pub(super) content: Reading,
+}
+
+/// An object's content, to come.
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, Fault>> + Send>>;
+
+/// Where objects come from; S3.
+pub(super) trait Fetch: Send + Sync + 'static {
+    /// Asks for an object of at most `limit` bytes.
+    fn open(
+        &self,
+        location: &Location,
+        limit: u64,
+    ) -> impl Future<Output = Result<Opened, Fault>> + Send;
+}
+
+/// S3 itself.
+pub(super) struct S3 {
+    pub(super) aws: Aws,
+}
+
+impl Fetch for S3 {
+    async fn open(&self, location: &Location, limit: u64) -> Result<Opened, Fault> {
+        let object = self.aws.open(location, limit).await?;
+        Ok(Opened {
+            bytes: object.bytes,
+            modified: object.modified,
+            held_bytes: object.held_bytes(),
+            content: Box::pin(object.content()),
+        })
+    }
+}
+
+/// Where units go; the pipeline.
+pub(super) trait Flow: Send + Sync + 'static {
+    /// Answers when every record of the unit has settled.
+    fn deliver(&self, unit: Unit) -> impl Future<Output = Report> + Send;
+
+    /// Keeps what could not be read at all.
+    fn refuse(
+        &self,
+        origin: Origin,
+        reason: Reason,
+        evidence: Evidence,
+    ) -> impl Future<Output = Outcome> + Send;
+}
+
+impl Flow for Pipeline {
+    fn deliver(&self, unit: Unit) -> impl Future<Output = Report> + Send {
+        Pipeline::deliver(self, unit)
+    }
+
+    fn refuse(
+        &self,
+        origin: Origin,
+        reason: Reason,
+        evidence: Evidence,
+    ) -> impl Future<Output = Outcome> + Send {
+        Pipeline::refuse(self, origin, reason, evidence)
+    }
+}
+
+/// What all queues share.
+pub(super) struct Context<F, P> {
+    pub(super) settings: Settings,
+    pub(super) fetch: F,
+    pub(super) flow: P,
+    pub(super) health: watch::Receiver<Health>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Objects that are worked on.
+    pub(super) fetchers: Semaphore,
+    budget: Arc<Semaphore>,
+    budget_units: usize,
+    pub(super) past: Past,
+    pub(super) seldom: Seldom,
+    /// Nothing new is begun.
+    pub(super) stop: CancellationToken,
+    /// Nothing is waited for.
+    pub(super) abort: CancellationToken,
+}
+
+impl<F, P> Context<F, P> {
+    pub(super) fn new(
+        settings: Settings,
+        fetch: F,
+        flow: P,
+        health: watch::Receiver<Health>,
+        metrics: Arc<Metrics>,
+        (stop, abort): (CancellationToken, CancellationToken),
+    ) -> Self {
+        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
+        let budget_units = (settings.in_flight_bytes / BUDGET_UNIT).clamp(1, most);
+        Context {
+            fetch,
+            flow,
+            health,
+            metrics,
+            fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
+            budget: Arc::new(Semaphore::new(budget_units)),
+            budget_units,
+            past: Past::default(),
+            seldom: Seldom::default(),
+            stop,
+            abort,
+            settings,
+        }
+    }
+
+    /// Room for so many bytes, or for all there is room for.
+    pub(super) async fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = bytes.div_ceil(BUDGET_UNIT).clamp(1, self.budget_units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        // It is never closed.
+        Arc::clone(&self.budget)
+            .acquire_many_owned(units)
+            .await
+            .ok()
+    }
+
+    /// Whether an object is to be read.
+    pub(super) fn reads(&self, location: &Location) -> bool {
+        let Settings {
+            include, exclude, ..
+        } = &self.settings;
+        (include.is_empty() || include.is_match(&location.key)) && !exclude.is_match(&location.key)
+    }
+}

@@ -1,0 +1,423 @@
+//! The messages that are worked on, kept hidden; and what becomes of them then.
+//!
+//! Enters: messages, then for each its end: deleted, or given back. Leaves: calls to the queue, in
+//! batches. What must hold: what is held is extended before half of its visibility has passed, and
+//! never after its end; extending and giving back go through one task, so that neither undoes the
+//! other; a delete is tried until the queue has answered, the message held meanwhile.
+//!
+//! A message that the queue will not hide any longer (12 hours are the most) is told of once, and
+//! worked on: whoever receives it again delivers what can be told as a repeat.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::queue::{BATCH, Message, Queue, Refused};
+use super::waits;
+use crate::aws::fault::{Fault, Remedy};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
+
+/// How long a delete waits for others to go with it.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// Keeps messages of one queue hidden.
+pub(super) struct Keeper<Q> {
+    queue: Arc<Q>,
+    visibility: Duration,
+    state: Mutex<State>,
+    /// Something is to be hidden, or there will be nothing more.
+    hide: Notify,
+    /// Something is to be deleted, or there will be nothing more.
+    delete: Notify,
+    /// Messages that have not ended.
+    left: watch::Sender<usize>,
+    metrics: Arc<Metrics>,
+    seldom: Seldom,
+}
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    held: HashMap<u64, Held>,
+    given_back: Vec<(Held, Duration)>,
+    done: Vec<u64>,
+    closed: bool,
+}
+
+struct Held {
+    id: Arc<str>,
+    receipt: Arc<str>,
+    /// When it is to be extended; never again once the queue refused.
+    due: Option<Instant>,
+    /// Its room among the messages that may be held.
+    _room: OwnedSemaphorePermit,
+}
+
+/// A message that is held. Dropped, it is simply not extended any more.
+pub(super) struct Ticket<Q: Queue> {
+    keeper: Arc<Keeper<Q>>,
+    number: Option<u64>,
+}
+
+impl<Q: Queue> Ticket<Q> {
+    /// All of it has settled.
+    pub(super) fn delete(mut self) {
+        if let Some(number) = self.number.take() {
+            self.keeper.state().done.push(number);
+            self.keeper.delete.notify_one();
+        }
+    }
+
+    /// It is shown again after this time.
+    pub(super) fn give_back(mut self, after: Duration) {
+        if let Some(number) = self.number.take() {
+            let mut state = self.keeper.state();
+            if let Some(held) = state.held.remove(&number) {
+                state.given_back.push((held, after));
+            }
+            drop(state);
+            self.keeper.hide.notify_one();
+        }
+    }
+}
+
+impl<Q: Queue> Drop for Ticket<Q> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take() {
+            let held = self.keeper.state().held.remove(&number);
+            self.keeper.ended(usize::from(held.is_some()));
+        }
+    }
+}
+
+impl<Q: Queue> Keeper<Q> {
+    pub(super) fn new(queue: Arc<Q>, visibility: Duration, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Keeper {
+            queue,
+            visibility,
+            state: Mutex::default(),
+            hide: Notify::new(),
+            delete: Notify::new(),
+            left: watch::Sender::new(0),
+            metrics,
+            seldom: Seldom::default(),
+        })
+    }
+
+    /// Holds a message that was just received.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        message: &Message,
+        room: OwnedSemaphorePermit,
+    ) -> Ticket<Q> {
+        let mut state = self.state();
+        state.last += 1;
+        let number = state.last;
+        let held = Held {
+            id: Arc::clone(&message.id),
+            receipt: Arc::clone(&message.receipt),
+            due: Some(self.next_due()),
+            _room: room,
+        };
+        state.held.insert(number, held);
+        drop(state);
+        self.left.send_modify(|left| *left += 1);
+        self.metrics.s3_messages_held.add(1);
+        self.hide.notify_one();
+        Ticket {
+            keeper: Arc::clone(self),
+            number: Some(number),
+        }
+    }
+
+    /// Returns once every message that was held has ended.
+    pub(super) async fn idle(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
+    }
+
+    /// No message will be held any more.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.hide.notify_one();
+        self.delete.notify_one();
+    }
+
+    /// Does the work: until it was closed and nothing is left, or until `abort`.
+    pub(super) async fn run(&self, abort: &CancellationToken) {
+        tokio::select! {
+            _ = async { tokio::join!(self.hide_all(), self.delete_all()) } => {}
+            () = abort.cancelled() => {}
+        }
+    }
+
+    /// A third of the visibility: half of it is left even when the next batch is late.
+    fn next_due(&self) -> Instant {
+        Instant::now() + self.visibility / 3
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self, messages: usize) {
+        self.left.send_modify(|left| *left -= messages);
+        self.metrics.s3_messages_held.sub(messages as u64);
+        if messages > 0 && self.state().closed {
+            self.hide.notify_one();
+            self.delete.notify_one();
+        }
+    }
+
+    /// Extends what is held, shows what is given back.
+    async fn hide_all(&self) {
+        loop {
+            let given_back = self.take_given_back();
+            if !given_back.is_empty() {
+                self.show(given_back).await;
+                continue;
+            }
+            let (due, next) = self.due();
+            if !due.is_empty() {
+                self.extend(due).await;
+                continue;
+            }
+            if self.is_over() {
+                return;
+            }
+            let woken = self.hide.notified();
+            match next {
+                Some(next) => tokio::select! {
+                    () = woken => {}
+                    () = sleep_until(next) => {}
+                },
+                None => woken.await,
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.state();
+        state.closed && *self.left.borrow() == 0
+    }
+
+    fn take_given_back(&self) -> Vec<(Held, Duration)> {
+        let mut state = self.state();
+        let count = state.given_back.len().min(BATCH);
+        state.given_back.drain(..count).collect()
+    }
+
+    async fn show(&self, given_back: Vec<(Held, Duration)>) {
+        let entries: Vec<_> = given_back
+            .iter()
+            .map(|(held, after)| (Arc::clone(&held.receipt), *after))
+            .collect();
+        let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            debug!(
+                queue = self.queue.url(),
+                "messages were not given back: they reappear once their visibility has passed"
+            );
+        }
+        self.ended(given_back.len());
+    }
+
+    /// What is to be extended now, or so soon that it goes along; and when the next is.
+    fn due(&self) -> (Vec<u64>, Option<Instant>) {
+        let state = self.state();
+        let (now, soon) = (Instant::now(), Instant::now() + self.visibility / 12);
+        let mut all: Vec<_> = state
+            .held
+            .iter()
+            .filter_map(|(number, held)| Some((held.due?, *number)))
+            .collect();
+        all.sort_unstable();
+        let next = all.first().map(|(due, _)| *due);
+        if next.is_none_or(|next| next > now) {
+            return (Vec::new(), next);
+        }
+        let due = all.iter().take_while(|(due, _)| *due <= soon).take(BATCH);
+        (due.map(|(_, number)| *number).collect(), next)
+    }
+
+    async fn extend(&self, mut numbers: Vec<u64>) {
+        let mut entries = Vec::new();
+        {
+            let state = self.state();
+            numbers.retain(|number| match state.held.get(number) {
+                Some(held) => {
+                    entries.push((Arc::clone(&held.receipt), self.visibility));
+                    true
+                }
+                None => false,
+            });
+        }
+        let next = self.next_due();
+        let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
+        let answer = answer.unwrap_or_else(|_| Err(slow()));
+        // A hidden message has time for another try before it is shown.
+        let again = Instant::now() + self.visibility / 12;
+        match answer {
+            Ok(answers) => {
+                for (number, answer) in numbers.into_iter().zip(answers) {
+                    self.extended(number, answer, next, again);
+                }
+            }
+            Err(fault) => {
+                self.tell("extend", &fault);
+                for number in numbers {
+                    self.set_due(number, Some(again));
+                }
+            }
+        }
+    }
+
+    fn extended(&self, number: u64, answer: Result<(), Refused>, next: Instant, again: Instant) {
+        match answer {
+            Ok(()) => drop(self.set_due(number, Some(next))),
+            Err(refused) if refused.for_good => {
+                // Nothing is wrong where it has ended meanwhile.
+                if let Some(id) = self.set_due(number, None) {
+                    warn!(
+                        queue = self.queue.url(),
+                        message = &*id,
+                        "a message cannot be kept hidden any longer, and may be received once more while it is worked on: {}",
+                        refused.message
+                    );
+                }
+            }
+            Err(refused) => {
+                debug!(
+                    queue = self.queue.url(),
+                    "not extended: {}", refused.message
+                );
+                self.set_due(number, Some(again));
+            }
+        }
+    }
+
+    /// The message's id, if it is still held.
+    fn set_due(&self, number: u64, due: Option<Instant>) -> Option<Arc<str>> {
+        let mut state = self.state();
+        let held = state.held.get_mut(&number)?;
+        held.due = due;
+        Some(Arc::clone(&held.id))
+    }
+
+    async fn delete_all(&self) {
+        let mut failures = 0;
+        loop {
+            let (waiting, closed) = {
+                let state = self.state();
+                (state.done.len(), state.closed)
+            };
+            if waiting == 0 {
+                if self.is_over() {
+                    return;
+                }
+                self.delete.notified().await;
+                continue;
+            }
+            if waiting < BATCH && !closed {
+                self.linger().await;
+            }
+            match self.delete_some().await {
+                true => failures = 0,
+                false => {
+                    failures += 1;
+                    sleep(waits(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a full batch, for a short time.
+    async fn linger(&self) {
+        let full = async {
+            loop {
+                self.delete.notified().await;
+                let state = self.state();
+                if state.closed || state.done.len() >= BATCH {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(LINGER, full).await;
+    }
+
+    /// Deletes a batch; whether the queue answered for each message.
+    async fn delete_some(&self) -> bool {
+        let (numbers, receipts) = {
+            let mut state = self.state();
+            let count = state.done.len().min(BATCH);
+            let numbers: Vec<_> = state.done.drain(..count).collect();
+            let receipt = |number| Some(Arc::clone(&state.held.get(number)?.receipt));
+            let receipts: Vec<_> = numbers.iter().filter_map(receipt).collect();
+            (numbers, receipts)
+        };
+        let answer = timeout(self.visibility, self.queue.delete(&receipts)).await;
+        let answers = match answer.unwrap_or_else(|_| Err(slow())) {
+            Ok(answers) => answers,
+            Err(fault) if fault.remedy == Remedy::Gone => {
+                self.tell("delete", &fault);
+                numbers.iter().for_each(|number| self.end(*number));
+                return true;
+            }
+            Err(fault) => {
+                self.tell("delete", &fault);
+                self.state().done.extend(numbers);
+                return false;
+            }
+        };
+        let mut all = true;
+        for (number, answer) in numbers.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    self.metrics.s3_messages_deleted.add(1);
+                    self.end(number);
+                }
+                Err(refused) if refused.for_good => {
+                    warn!(
+                        queue = self.queue.url(),
+                        "a message was not deleted, and may be received once more: {}",
+                        refused.message
+                    );
+                    self.end(number);
+                }
+                Err(refused) => {
+                    debug!(queue = self.queue.url(), "not deleted: {}", refused.message);
+                    self.state().done.push(number);
+                    all = false;
+                }
+            }
+        }
+        all
+    }
+
+    fn end(&self, number: u64) {
+        let held = self.state().held.remove(&number);
+        self.ended(usize::from(held.is_some()));
+    }
+
+    fn tell(&self, what: &'static str, fault: &Fault) {
+        if let Some(left_out) = self.seldom.due(what) {
+            warn!(
+                queue = self.queue.url(),
+                left_out, "cannot {what} messages, trying again: {fault}"
+            );
+        }
+    }
+}
+
+fn slow() -> Fault {
+    Fault {
+        remedy: Remedy::Retry,
+        message: "no answer in time".to_owned(),
+    }
+}

@@ -1,0 +1,239 @@
+//! One message, from its receipt until it is deleted or given back.
+//!
+//! Enters: a message that is held. Leaves: its end. What must hold: it is deleted only once all that
+//! it announces has settled; a message that fails by its own fault is left to the queue's redrive
+//! policy, or, where there is none, goes to the dead letters after `max_receives` failures.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::{debug, info, warn};
+
+use super::consume::Consumer;
+use super::context::{Fetch, Flow};
+use super::held::Ticket;
+use super::notice::{self, Notice};
+use super::object::{End, unit};
+use super::queue::{Message, Queue, Redrive};
+use super::waits_up_to;
+use crate::ack::{Origin, Outcome};
+use crate::aws::object::Location;
+use crate::pipeline::{Content, Text};
+use crate::reject::{Evidence, Reason};
+
+/// How long a message that failed stays hidden at most.
+const LONGEST_AWAY: Duration = Duration::from_secs(300);
+
+/// How the work on a message ended.
+enum Verdict {
+    /// All has settled.
+    Done,
+    /// It could not be finished; nothing is wrong with it.
+    GivenUp,
+    /// It failed by its own fault.
+    Failed(Fault),
+}
+
+/// What is wrong with a message.
+enum Fault {
+    /// Its body.
+    Unknown(String),
+    /// Objects of it, each with S3's own words.
+    Denied(Vec<(Location, String)>),
+}
+
+impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
+    /// Works on a message until it ends.
+    pub(super) async fn message(&self, message: Message, ticket: Ticket<Q>) {
+        let verdict = tokio::select! {
+            verdict = self.work(&message) => verdict,
+            () = self.context.abort.cancelled() => Verdict::GivenUp,
+        };
+        match verdict {
+            Verdict::Done => self.delete(&message, ticket),
+            Verdict::GivenUp if self.context.stop.is_cancelled() => {
+                // Others take it at once.
+                ticket.give_back(Duration::ZERO);
+            }
+            Verdict::GivenUp => {
+                let tries = self.context.past.gave_up(&message.id);
+                ticket.give_back(waits_up_to(LONGEST_AWAY, tries));
+            }
+            Verdict::Failed(fault) => self.failed(message, ticket, fault).await,
+        }
+    }
+
+    fn delete(&self, message: &Message, ticket: Ticket<Q>) {
+        self.context.past.forget(&message.id);
+        ticket.delete();
+    }
+
+    async fn work(&self, message: &Message) -> Verdict {
+        if self.context.stop.is_cancelled() {
+            return Verdict::GivenUp;
+        }
+        match notice::read(&message.body) {
+            Notice::Objects(objects) => self.objects(message, &objects).await,
+            Notice::Events => self.events(message).await,
+            Notice::Unknown(detail) => Verdict::Failed(Fault::Unknown(detail)),
+            Notice::Nothing(what) => {
+                self.context.metrics.skipped.add(1);
+                if let Some(left_out) = self.context.seldom.due(what) {
+                    info!(
+                        queue = self.queue.url(),
+                        message = &*message.id,
+                        left_out,
+                        "a message that announces nothing, and is deleted: {what}"
+                    );
+                }
+                Verdict::Done
+            }
+        }
+    }
+
+    /// One after the other: other messages go on meanwhile.
+    async fn objects(&self, message: &Message, objects: &[Location]) -> Verdict {
+        let context = &self.context;
+        let mut denied = Vec::new();
+        for location in objects {
+            if context.past.has_settled(&message.id, location) {
+                continue;
+            }
+            if !context.reads(location) {
+                context.metrics.s3_objects_skipped.add(1);
+                debug!(object = %location, "left alone, by s3.include and s3.exclude");
+                self.remember(message, location, objects.len());
+                continue;
+            }
+            match context.object(location).await {
+                End::Settled => self.remember(message, location, objects.len()),
+                End::Denied(detail) => denied.push((location.clone(), detail)),
+                End::GivenUp => return Verdict::GivenUp,
+            }
+        }
+        match denied.is_empty() {
+            true => Verdict::Done,
+            false => Verdict::Failed(Fault::Denied(denied)),
+        }
+    }
+
+    /// A message of one object is deleted as soon as that has settled.
+    fn remember(&self, message: &Message, location: &Location, objects: usize) {
+        if objects > 1 {
+            self.context.past.settled(&message.id, location);
+        }
+    }
+
+    /// The body holds the events.
+    async fn events(&self, message: &Message) -> Verdict {
+        let bytes = Bytes::copy_from_slice(message.body.as_bytes());
+        let Some(_room) = self.context.reserve(bytes.len()).await else {
+            return Verdict::GivenUp;
+        };
+        // Not in the dead letters at once, where it is none of CloudTrail's after all.
+        let text = Text {
+            number: 0,
+            source: None,
+            bytes,
+        };
+        let unit = unit(self.origin(message), Content::Texts(vec![text]));
+        let report = self.context.flow.deliver(unit).await;
+        match report.outcome {
+            Outcome::Delivered if report.counts.foreign > 0 => {
+                let reason = report.refused.first().map(|(_, reason)| reason.to_string());
+                Verdict::Failed(Fault::Unknown(reason.unwrap_or_default()))
+            }
+            Outcome::Delivered => Verdict::Done,
+            _ => Verdict::GivenUp,
+        }
+    }
+
+    fn origin(&self, message: &Message) -> Origin {
+        Origin {
+            input: "sqs",
+            name: format!("{} message {}", self.queue.url(), message.id).into(),
+            observed: None,
+        }
+    }
+
+    async fn failed(&self, message: Message, ticket: Ticket<Q>, fault: Fault) {
+        let context = &self.context;
+        context.metrics.s3_messages_failed.add(1);
+        let failures = context.past.failed(&message.id);
+        let redrive = self.redrive();
+        let left_to_queue = matches!(redrive, Redrive::After(_));
+        if let Some(left_out) = context.seldom.due(fault.kind()) {
+            warn!(
+                queue = self.queue.url(),
+                message = &*message.id,
+                receives = message.receives,
+                failures,
+                left_to_queue,
+                left_out,
+                "a message failed: {fault}"
+            );
+        }
+        if !left_to_queue && failures >= context.settings.max_receives {
+            let kept = tokio::select! {
+                kept = self.keep(&message, &fault) => kept,
+                () = context.abort.cancelled() => false,
+            };
+            if kept {
+                return self.delete(&message, ticket);
+            }
+        }
+        let away = match context.stop.is_cancelled() {
+            true => Duration::ZERO,
+            false => waits_up_to(LONGEST_AWAY, failures),
+        };
+        ticket.give_back(away);
+    }
+
+    /// Puts what is wrong with a message into the dead letters; whether it is there.
+    async fn keep(&self, message: &Message, fault: &Fault) -> bool {
+        let objects = match fault {
+            Fault::Unknown(detail) => {
+                let detail = detail.clone();
+                let body = Evidence::Bytes(message.body.clone().into_bytes());
+                let reason = Reason::UnknownNotice { detail };
+                let kept = self.context.flow.refuse(self.origin(message), reason, body);
+                return kept.await == Outcome::Delivered;
+            }
+            Fault::Denied(objects) => objects,
+        };
+        for (location, detail) in objects {
+            let detail = detail.clone();
+            let reason = Reason::ObjectDenied { detail };
+            if self.context.refuse_object(location, reason).await != End::Settled {
+                return false;
+            }
+            self.context.past.settled(&message.id, location);
+        }
+        true
+    }
+}
+
+impl Fault {
+    fn kind(&self) -> &'static str {
+        match self {
+            Fault::Unknown(_) => "unknown",
+            Fault::Denied(_) => "denied",
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Unknown(detail) => write!(f, "its body is not understood: {detail}"),
+            Fault::Denied(objects) => {
+                let (first, detail) = &objects[0];
+                write!(
+                    f,
+                    "{} of its objects may not be read, such as {first}: {detail}",
+                    objects.len()
+                )
+            }
+        }
+    }
+}

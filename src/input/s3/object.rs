@@ -1,0 +1,160 @@
+//! One object, from its name until it has settled.
+//!
+//! Enters: a location. Leaves: an [`End`]. What must hold: an object has settled only when all its
+//! records have, or when it is in the dead letters by its name; what may pass is waited out.
+
+use tokio::time::sleep;
+use tracing::{debug, error, warn};
+
+use super::context::{Context, Fetch, Flow, Opened};
+use super::waits;
+use crate::ack::{Origin, Outcome};
+use crate::aws::fault::{Fault, Remedy};
+use crate::aws::object::Location;
+use crate::convert::observed_time;
+use crate::pipeline::{Content, Truncation, Unit};
+use crate::reject::{Evidence, Reason};
+
+/// How the work on an object ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing is left to do.
+    Settled,
+    /// It may not be read: S3's own words.
+    Denied(String),
+    /// It was given up, for another time.
+    GivenUp,
+}
+
+/// How one try ended.
+enum Try {
+    End(End),
+    /// Another try may do better.
+    Again(Fault),
+}
+
+impl<F: Fetch, P: Flow> Context<F, P> {
+    /// Works on an object until it ends, or until `stop` finds it waiting.
+    pub(super) async fn object(&self, location: &Location) -> End {
+        let mut failures = 0;
+        loop {
+            let permit = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return End::GivenUp,
+                permit = self.fetchers.acquire() => permit,
+            };
+            let fault = match self.attempt(location).await {
+                Try::End(end) => return end,
+                Try::Again(fault) => fault,
+            };
+            // Others go on meanwhile.
+            drop(permit);
+            failures += 1;
+            self.tell_again(location, &fault);
+            tokio::select! {
+                () = self.stop.cancelled() => return End::GivenUp,
+                () = sleep(waits(failures)) => {}
+            }
+        }
+    }
+
+    async fn attempt(&self, location: &Location) -> Try {
+        let opened = self.fetch.open(location, self.settings.object_bytes).await;
+        match opened {
+            Ok(opened) => self.deliver(location, opened).await,
+            Err(fault) => self.judge(location, fault).await,
+        }
+    }
+
+    async fn deliver(&self, location: &Location, opened: Opened) -> Try {
+        let Some(_room) = self.reserve(opened.held_bytes).await else {
+            return Try::End(End::GivenUp);
+        };
+        let content = match opened.content.await {
+            Ok(content) => content,
+            Err(fault) => return self.judge(location, fault).await,
+        };
+        let report = self
+            .flow
+            .deliver(unit(origin(location, opened.modified), content))
+            .await;
+        match report.outcome {
+            Outcome::Delivered => {
+                self.metrics.s3_objects.add(1);
+                self.metrics.s3_bytes.add(opened.bytes);
+                debug!(object = %location, bytes = opened.bytes, counts = ?report.counts, "read");
+                Try::End(End::Settled)
+            }
+            Outcome::Retry(_) => Try::Again(Fault {
+                remedy: Remedy::Retry,
+                message: report
+                    .read_error
+                    .unwrap_or_else(|| "the collector cannot take its events now".to_owned()),
+            }),
+            Outcome::Blocked(message) => Try::Again(Fault {
+                remedy: Remedy::Retry,
+                message,
+            }),
+            Outcome::Abandoned => Try::End(End::GivenUp),
+        }
+    }
+
+    /// What becomes of an object that cannot be had.
+    async fn judge(&self, location: &Location, fault: Fault) -> Try {
+        let detail = fault.message.clone();
+        let reason = match fault.remedy {
+            Remedy::Gone => Reason::ObjectGone { detail },
+            Remedy::TooLarge => Reason::ObjectTooLarge { detail },
+            Remedy::Denied => return Try::End(End::Denied(detail)),
+            Remedy::Retry | Remedy::Mend | Remedy::Region(_) => return Try::Again(fault),
+        };
+        Try::End(self.refuse_object(location, reason).await)
+    }
+
+    /// Puts an object into the dead letters by its name.
+    pub(super) async fn refuse_object(&self, location: &Location, reason: Reason) -> End {
+        let origin = origin(location, None);
+        match self.flow.refuse(origin, reason, Evidence::Unit).await {
+            Outcome::Delivered => End::Settled,
+            _ => End::GivenUp,
+        }
+    }
+
+    fn tell_again(&self, location: &Location, fault: &Fault) {
+        match fault.remedy {
+            Remedy::Retry => {
+                if let Some(left_out) = self.seldom.due("retry") {
+                    warn!(object = %location, left_out, "an object could not be read, and is tried again: {fault}");
+                }
+            }
+            _ => {
+                if let Some(left_out) = self.seldom.due("mend") {
+                    error!(
+                        object = %location,
+                        left_out,
+                        "objects cannot be read until the credentials, the region or the clock are mended; their messages are kept: {fault}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A complete thing to read.
+pub(super) fn unit(origin: Origin, content: Content) -> Unit {
+    Unit {
+        origin,
+        content,
+        base: 0,
+        truncation: Truncation::Reject,
+        inflated_bytes: None,
+    }
+}
+
+fn origin(location: &Location, modified: Option<i64>) -> Origin {
+    Origin {
+        input: "s3",
+        name: location.to_string().into(),
+        observed: observed_time(&location.key, modified),
+    }
+}

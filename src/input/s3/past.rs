@@ -1,0 +1,152 @@
+//! What this process remembers of messages that it could not finish.
+//!
+//! Enters: failures, and objects that have settled. Leaves: how often a message failed here, and
+//! which of its objects need not be read again. What must hold: memory is bounded; what is
+//! forgotten costs a repeat, never an object.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::aws::object::Location;
+
+/// Messages and objects that are remembered, together.
+const REMEMBERED: usize = 20_000;
+
+/// Messages by their id.
+#[derive(Default)]
+pub(super) struct Past(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    messages: HashMap<Arc<str>, Known>,
+    /// Oldest first; what was forgotten since may still be in it.
+    order: VecDeque<Arc<str>>,
+    remembered: usize,
+}
+
+#[derive(Default)]
+struct Known {
+    failures: u32,
+    given_up: u32,
+    settled: HashSet<Location>,
+}
+
+impl Past {
+    /// The message failed once more; how often that makes.
+    pub(super) fn failed(&self, id: &Arc<str>) -> u32 {
+        let mut state = self.state();
+        let known = state.known(id);
+        known.failures = known.failures.saturating_add(1);
+        known.failures
+    }
+
+    /// The message was given up once more; how often that makes. It says nothing about the message.
+    pub(super) fn gave_up(&self, id: &Arc<str>) -> u32 {
+        let mut state = self.state();
+        let known = state.known(id);
+        known.given_up = known.given_up.saturating_add(1);
+        known.given_up
+    }
+
+    /// An object of the message has settled.
+    pub(super) fn settled(&self, id: &Arc<str>, object: &Location) {
+        let mut state = self.state();
+        if state.known(id).settled.insert(object.clone()) {
+            state.remembered += 1;
+            state.forget_oldest();
+        }
+    }
+
+    /// Whether an object of the message is known to have settled.
+    pub(super) fn has_settled(&self, id: &str, object: &Location) -> bool {
+        let state = self.state();
+        let known = state.messages.get(id);
+        known.is_some_and(|known| known.settled.contains(object))
+    }
+
+    /// The message will not come again.
+    pub(super) fn forget(&self, id: &str) {
+        self.state().forget(id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn known(&mut self, id: &Arc<str>) -> &mut Known {
+        if !self.messages.contains_key(id) {
+            self.order.push_back(Arc::clone(id));
+            self.remembered += 1;
+            self.forget_oldest();
+        }
+        self.messages.entry(Arc::clone(id)).or_default()
+    }
+
+    fn forget(&mut self, id: &str) {
+        if let Some(known) = self.messages.remove(id) {
+            self.remembered -= 1 + known.settled.len();
+        }
+        // The ids of what was forgotten don't pile up.
+        if self.order.len() > 2 * (self.messages.len() + 1) {
+            let messages = &self.messages;
+            self.order.retain(|id| messages.contains_key(id));
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.remembered > REMEMBERED {
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
+            self.forget(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(n: usize) -> Location {
+        Location {
+            bucket: "b".to_owned(),
+            key: n.to_string(),
+            region: None,
+        }
+    }
+
+    #[test]
+    fn failures_and_objects_are_remembered_until_the_message_is_gone() {
+        let past = Past::default();
+        let id: Arc<str> = "m".into();
+        assert_eq!((past.failed(&id), past.failed(&id)), (1, 2));
+        past.settled(&id, &object(1));
+        assert!(past.has_settled("m", &object(1)) && !past.has_settled("m", &object(2)));
+        past.forget("m");
+        assert!(!past.has_settled("m", &object(1)));
+        assert_eq!(past.failed(&id), 1);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+        let past = Past::default();
+        for n in 0..2 * REMEMBERED {
+            past.failed(&n.to_string().into());
+        }
+        for n in 0..2 * REMEMBERED {
+            past.settled(&"large".into(), &object(n));
+        }
+        for n in 0..1000 {
+            let id: Arc<str> = format!("done {n}").into();
+            past.failed(&id);
+            past.forget(&id);
+        }
+        let state = past.state();
+        assert!(state.remembered <= REMEMBERED);
+        let counted: usize = state.messages.values().map(|m| 1 + m.settled.len()).sum();
+        assert_eq!(counted, state.remembered);
+        assert!(state.order.len() <= 2 * REMEMBERED);
+    }
+}

@@ -1,0 +1,495 @@
+//! The whole consumer, with a queue in memory and no AWS.
+
+mod bench;
+mod twin;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use globset::{Glob, GlobSet};
+use tokio::time::timeout;
+
+use super::Error;
+use super::queue::Redrive;
+use crate::ack::Outcome;
+use crate::ack::dead_letter::DeadLetters;
+use crate::aws::fault::Remedy;
+use crate::convert;
+use crate::envelope;
+use crate::event::amazon_q::{Lists, Select, Selector};
+use crate::export::{self, Destination, Exporter, Health};
+use crate::input::ingest::tests::EVENT;
+use crate::pipeline::Pipeline;
+use crate::pipeline::conversion::Conversion;
+use crate::reject::Evidence;
+use bench::{Bench, Sink, fault, notice, pass, report, until};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn down() -> Health {
+    Health::Down {
+        reason: "refused".to_owned(),
+        retry_after: Duration::ZERO,
+    }
+}
+
+fn globs(pattern: &str) -> GlobSet {
+    GlobSet::new([Glob::new(pattern).unwrap()]).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_stays_hidden_while_it_is_worked_on_and_not_longer() {
+    let sink = Sink {
+        takes: 10 * MINUTE,
+        ..Sink::default()
+    };
+    let bench = Bench {
+        sink: Arc::new(sink),
+        ..Bench::default()
+    };
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered(), ["s3://b/k"], "once");
+    assert_eq!(bench.queue.state().received, 1);
+    let extended = bench.queue.state().hidden.len();
+    assert!((20..=60).contains(&extended), "{extended}");
+    pass(HOUR).await;
+    assert_eq!(bench.queue.state().hidden.len(), extended, "and no longer");
+    assert_eq!(bench.metrics.s3_messages_deleted.get(), 1);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 0);
+    assert_eq!(
+        (bench.metrics.s3_objects.get(), bench.metrics.s3_bytes.get()),
+        (1, 10)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_messages_are_extended_in_batches() {
+    let mut bench = Bench::default();
+    bench.settings.fetchers = 20;
+    bench.sink.open.send_replace(false);
+    for n in 0..20 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    bench.start();
+    pass(HOUR).await;
+    let calls = bench.queue.state().hidden.len();
+    // Two calls for twenty messages, each 15 to 20 seconds.
+    assert!((360..=480).contains(&calls), "{calls}");
+    assert_eq!(bench.queue.state().received, 20);
+    bench.sink.open.send_replace(true);
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.queue.state().deletes, [10, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_deleted_before_every_object_has_settled() {
+    let bench = Bench::default();
+    bench.fail("second", std::iter::repeat_n(Remedy::Retry, 8));
+    bench.queue.send("m", notice(&["first", "second", "third"]));
+    bench.start();
+    until(|| bench.opened().len() > 5).await;
+    assert_eq!(bench.delivered(), ["s3://b/first"]);
+    assert!(bench.queue.state().deletes.is_empty());
+    until(|| bench.queue.is_empty()).await;
+    let all = ["s3://b/first", "s3://b/second", "s3://b/third"];
+    assert_eq!(bench.delivered(), all);
+    assert_eq!(bench.queue.state().received, 1, "held all the time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_collector_is_away_nothing_is_received_and_what_is_held_stays_hidden() {
+    let bench = Bench::default();
+    bench.queue.state().redrive = Some(Ok(Redrive::After(2)));
+    bench.sink.open.send_replace(false);
+    for n in 0..3 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    bench.start();
+    until(|| bench.queue.state().received == 3).await;
+    bench.health.send_replace(down());
+    // What waits for messages now may still get some.
+    pass(MINUTE).await;
+    bench.queue.send("late", notice(&["late"]));
+    pass(11 * HOUR).await;
+    assert_eq!(bench.queue.state().received, 3);
+    assert_eq!(bench.queue.visible(), 1, "the late one alone");
+    bench.sink.open.send_replace(true);
+    bench.health.send_replace(Health::Up);
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered().len(), 4);
+    assert_eq!(bench.queue.state().received, 4);
+    assert!(bench.queue.state().dead.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_hidden_any_longer_is_worked_on_all_the_same() {
+    let sink = Sink {
+        takes: 13 * HOUR,
+        ..Sink::default()
+    };
+    let bench = Bench {
+        sink: Arc::new(sink),
+        ..Bench::default()
+    };
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| !bench.delivered().is_empty()).await;
+    assert_eq!(bench.queue.state().received, 2, "it came back, once");
+    until(|| bench.queue.is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poison_message_is_left_to_the_queues_redrive_policy() {
+    let bench = Bench::default();
+    bench.queue.state().redrive = Some(Ok(Redrive::After(7)));
+    bench.fail("denied", std::iter::repeat_n(Remedy::Denied, 100));
+    bench.queue.send("unknown", "hello");
+    bench.queue.send("denied", notice(&["denied"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    let mut dead = bench.queue.state().dead.clone();
+    dead.sort();
+    assert_eq!(dead, ["denied", "unknown"]);
+    assert!(bench.refused().is_empty() && bench.queue.state().deletes.is_empty());
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 14);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_redrive_policy_a_poison_message_goes_to_the_dead_letters() {
+    for redrive in [Ok(Redrive::Never), Err(fault(Remedy::Denied))] {
+        let bench = Bench::default();
+        bench.queue.state().redrive = Some(redrive);
+        bench.queue.send("m", "hello");
+        bench.start();
+        until(|| bench.metrics.s3_messages_failed.get() == 2).await;
+        assert!(!bench.queue.is_empty() && bench.refused().is_empty());
+        until(|| bench.queue.is_empty()).await;
+        let name = "http://queue/1/trail message m".to_owned();
+        assert_eq!(bench.refused(), [(name, "unknown_notice")]);
+        let (origin, _, evidence) = bench.sink.refused.lock().unwrap().pop().unwrap();
+        assert_eq!(origin.input, "sqs");
+        assert_eq!(evidence, Evidence::Bytes(b"hello".to_vec()));
+        assert_eq!(bench.queue.state().received, 3, "max_receives");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_only_what_was_denied_is_read_again_and_put_aside() {
+    let bench = Bench::default();
+    bench.fail("no", std::iter::repeat_n(Remedy::Denied, 100));
+    bench.queue.send("m", notice(&["a", "no", "b"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.opened(), ["a", "no", "b", "no", "no"]);
+    assert_eq!(bench.delivered(), ["s3://b/a", "s3://b/b"]);
+    assert_eq!(bench.refused(), [("s3://b/no".to_owned(), "object_denied")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_received_before_does_not_count() {
+    let bench = Bench::default();
+    bench.queue.send("m", "hello");
+    bench.queue.state().messages[0].receives = 100;
+    bench.start();
+    until(|| bench.metrics.s3_messages_failed.get() == 2).await;
+    assert!(bench.refused().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_are_gone_or_too_large_go_to_the_dead_letters_at_once() {
+    let bench = Bench::default();
+    bench.fail("gone", [Remedy::Gone]);
+    bench.fail("large", [Remedy::TooLarge]);
+    bench.queue.send("m", notice(&["gone", "large"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    let gone = ("s3://b/gone".to_owned(), "object_gone");
+    let large = ("s3://b/large".to_owned(), "object_too_large");
+    assert_eq!(bench.refused(), [gone, large]);
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 0);
+    assert_eq!(bench.queue.state().received, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_waited_out_with_the_message_held_and_others_go_on() {
+    let mut bench = Bench::default();
+    bench.settings.fetchers = 1;
+    bench.fail("k", std::iter::repeat_n(Remedy::Mend, 200));
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| bench.opened().len() > 3).await;
+    bench.queue.send("other", notice(&["other"]));
+    until(|| bench.delivered() == ["s3://b/other"]).await;
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.opened().len(), 202);
+    assert_eq!(bench.queue.state().received, 2);
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_was_not_delivered_is_read_again_as_a_whole() {
+    let bench = Bench::default();
+    let mut broken = report(Outcome::Retry(None));
+    broken.read_error = Some("connection reset".to_owned());
+    let blocked = report(Outcome::Blocked("401".to_owned()));
+    let abandoned = report(Outcome::Abandoned);
+    *bench.sink.reports.lock().unwrap() = [broken, blocked, abandoned].into();
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.opened().len(), 4);
+    assert_eq!(bench.delivered(), ["s3://b/k"]);
+    assert_eq!(bench.queue.state().received, 2, "given back when abandoned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_is_tried_until_it_is_answered_and_the_message_held_meanwhile() {
+    let bench = Bench::default();
+    let refusals = std::iter::repeat_n(Some(fault(Remedy::Retry)), 8);
+    bench.queue.state().fail_delete = refusals.chain([None, None]).collect();
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.queue.state().deletes.len(), 11);
+    assert_eq!(bench.queue.state().received, 1);
+    assert_eq!(bench.delivered().len(), 1);
+    assert_eq!(bench.metrics.s3_messages_deleted.get(), 1);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_killed_gives_its_messages_back_and_another_finishes() {
+    let bench = Bench::default();
+    bench.sink.open.send_replace(false);
+    bench.queue.send("m", notice(&["k"]));
+    let killed = bench.start();
+    until(|| bench.sink.now.load(Ordering::SeqCst) == 1).await;
+    pass(HOUR).await;
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    assert_eq!(bench.queue.visible(), 0, "nobody is left to show it");
+    bench.sink.open.send_replace(true);
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.queue.state().received, 2);
+    assert_eq!(
+        bench.delivered(),
+        ["s3://b/k"],
+        "the killed one delivers no more"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_stop_what_was_begun_is_finished_and_the_rest_given_back_at_once() {
+    let mut bench = Bench::default();
+    bench.settings.fetchers = 1;
+    bench.sink.open.send_replace(false);
+    bench.fail("waits", std::iter::repeat_n(Remedy::Retry, 1000));
+    bench.queue.send("waits", notice(&["waits"]));
+    let running = bench.start();
+    until(|| !bench.opened().is_empty()).await;
+    bench.queue.send("begun", notice(&["begun"]));
+    until(|| bench.sink.now.load(Ordering::SeqCst) == 1).await;
+    bench.queue.send("not begun", notice(&["not begun"]));
+    until(|| bench.queue.state().received == 3).await;
+    bench.stop.cancel();
+    until(|| bench.queue.visible() == 2).await;
+    assert!(!running.is_finished());
+    bench.sink.open.send_replace(true);
+    timeout(MINUTE, running).await.unwrap().unwrap().unwrap();
+    assert_eq!(bench.delivered(), ["s3://b/begun"]);
+    let left: Vec<_> = bench
+        .queue
+        .state()
+        .messages
+        .iter()
+        .map(|m| m.id.clone())
+        .collect();
+    assert_eq!(left, ["waits", "not begun"]);
+    assert_eq!(bench.queue.state().received, 3);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn abort_ends_every_wait() {
+    let bench = Bench::default();
+    bench.sink.open.send_replace(false);
+    bench.queue.send("m", notice(&["k"]));
+    let running = bench.start();
+    until(|| bench.sink.now.load(Ordering::SeqCst) == 1).await;
+    bench.stop.cancel();
+    pass(MINUTE).await;
+    assert!(!running.is_finished());
+    bench.abort.cancel();
+    timeout(MINUTE, running).await.unwrap().unwrap().unwrap();
+    assert!(!bench.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_globs_leave_alone_costs_no_request() {
+    let mut bench = Bench::default();
+    bench.settings.include = globs("**/CloudTrail/**");
+    bench.settings.exclude = globs("**/secret*");
+    let keys = [
+        "x/CloudTrail/a",
+        "x/CloudTrail-Digest/a",
+        "x/CloudTrail/secret",
+    ];
+    bench.queue.send("m", notice(&keys));
+    bench.queue.send("n", notice(&["other"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.opened(), ["x/CloudTrail/a"]);
+    assert_eq!(bench.metrics.s3_objects_skipped.get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_at_a_time_are_bounded_by_number_and_by_bytes() {
+    for (fetchers, held_bytes, expected) in [(3, 1, 3), (8, 300 << 10, 3), (8, 1 << 30, 1)] {
+        let mut bench = Bench {
+            sink: Arc::new(Sink {
+                takes: MINUTE,
+                ..Sink::default()
+            }),
+            ..Bench::default()
+        };
+        Arc::get_mut(&mut bench.bucket).unwrap().held_bytes = held_bytes;
+        bench.settings.fetchers = fetchers;
+        for n in 0..30 {
+            bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+        }
+        bench.start();
+        until(|| bench.queue.is_empty()).await;
+        assert_eq!(bench.sink.peak.load(Ordering::SeqCst), expected);
+        assert_eq!(bench.queue.state().received, 30, "none came back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_are_held_are_bounded() {
+    let bench = Bench::default();
+    bench.sink.open.send_replace(false);
+    for n in 0..100 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    bench.start();
+    pass(HOUR).await;
+    assert_eq!(bench.queue.state().received, 10);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_ends_when_the_queue_is_empty() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    for n in 0..35 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    let running = bench.start();
+    timeout(MINUTE, running).await.unwrap().unwrap().unwrap();
+    assert_eq!(bench.delivered().len(), 35);
+    assert!(bench.queue.is_empty());
+    assert_eq!(bench.metrics.s3_messages_deleted.get(), 35);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
+    let bench = Bench::default();
+    bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
+    let error = bench.start().await.unwrap().unwrap_err();
+    let Error::Queue { queue, message } = error;
+    assert_eq!(queue, "http://queue/1/trail");
+    assert!(message.contains("s3.queues"), "{message}");
+
+    let bench = Bench::default();
+    bench.queue.state().fail_receive = [Remedy::Denied, Remedy::Mend, Remedy::Retry]
+        .map(fault)
+        .into();
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
+    pass(MINUTE).await;
+    bench.queue.send("m", notice(&["l"]));
+    until(|| bench.queue.is_empty()).await;
+
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.queue.state().fail_receive = [fault(Remedy::Denied)].into();
+    assert!(bench.start().await.unwrap().is_err());
+}
+
+/// A pipeline whose events all go nowhere at once.
+fn pipeline(bench: &Bench) -> Pipeline {
+    let metrics = Arc::clone(&bench.metrics);
+    let settings = export::Settings {
+        destination: Destination::Discard,
+        batch_events: 100,
+        batch_bytes: 1 << 20,
+        concurrency: 1,
+        retry_initial: Duration::from_secs(1),
+        retry_max: Duration::from_secs(1),
+        batch_spread: None,
+        rate_limit: None,
+    };
+    let abort = bench.abort.clone();
+    let exporter = Exporter::start(settings, Arc::clone(&metrics), None, abort.clone()).unwrap();
+    let conversion = Conversion {
+        limits: envelope::Limits::default(),
+        selector: Selector::new(Select::AmazonQ, &Lists::default()),
+        options: convert::Options::default(),
+    };
+    let dead_letters = DeadLetters::none();
+    Pipeline::new(conversion, exporter, dead_letters, metrics, 1 << 20, abort)
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_in_the_body_are_delivered_and_what_is_none_is_no_event() {
+    let event = std::str::from_utf8(EVENT).unwrap();
+    let bench = Bench::default();
+    let sns = serde_json::json!({"Type": "Notification", "Message": event});
+    bench.queue.send("plain", event);
+    bench.queue.send("sns", sns.to_string());
+    // What is broken in a body of CloudTrail's is a dead letter, and the rest goes on.
+    bench
+        .queue
+        .send("half", format!("{event}\n{{\"eventVersion\":"));
+    // An element that is none of CloudTrail's before one that is.
+    let mixed = serde_json::json!([{"what": "else"}, {"eventName": "A", "eventTime": "2024-04-10T14:07:55Z", "eventSource": "q.amazonaws.com"}]);
+    bench.queue.send("mixed", mixed.to_string());
+    bench.start_into(pipeline(&bench));
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(
+        bench.metrics.exported.get(),
+        3 + 3,
+        "the mixed one at each try"
+    );
+    let reasons: Vec<_> = bench
+        .metrics
+        .dead_letter_reasons
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .collect();
+    assert_eq!(reasons, [("truncated", 1), ("unknown_notice", 1)]);
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 3);
+    assert!(
+        bench.metrics.balance().holds(),
+        "{}",
+        bench.metrics.balance()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_announces_nothing_is_deleted_and_counted() {
+    let bench = Bench::default();
+    let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#;
+    bench.queue.send("m", test);
+    bench.start();
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.metrics.skipped.get(), 1);
+    assert!(bench.opened().is_empty() && bench.refused().is_empty());
+}

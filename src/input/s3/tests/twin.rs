@@ -1,0 +1,195 @@
+//! A queue in memory, whose messages reappear by the test's clock.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::aws::fault::Fault;
+use crate::input::s3::queue::{Answers, BATCH, Message, Queue, Redrive, Refused};
+
+/// SQS hides no message for longer, from its receipt on.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+#[derive(Clone, Default)]
+pub(super) struct Twin(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) messages: Vec<Stored>,
+    /// Ids of what was received too often.
+    pub(super) dead: Vec<String>,
+    pub(super) redrive: Option<Result<Redrive, Fault>>,
+    pub(super) received: u64,
+    /// Each call's entries: how long they are to be hidden.
+    pub(super) hidden: Vec<Vec<Duration>>,
+    pub(super) deletes: Vec<usize>,
+    pub(super) fail_receive: VecDeque<Fault>,
+    pub(super) fail_delete: VecDeque<Option<Fault>>,
+}
+
+pub(super) struct Stored {
+    pub(super) id: String,
+    pub(super) body: String,
+    pub(super) visible: Instant,
+    pub(super) receives: u32,
+    received: Instant,
+    receipt: String,
+}
+
+impl Twin {
+    pub(super) fn send(&self, id: &str, body: impl Into<String>) {
+        self.state().messages.push(Stored {
+            id: id.to_owned(),
+            body: body.into(),
+            visible: Instant::now(),
+            receives: 0,
+            received: Instant::now(),
+            receipt: String::new(),
+        });
+        self.0.changed.notify_waiters();
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().messages.is_empty()
+    }
+
+    /// Messages that anyone could receive now.
+    pub(super) fn visible(&self) -> usize {
+        let now = Instant::now();
+        let state = self.state();
+        state.messages.iter().filter(|m| m.visible <= now).count()
+    }
+
+    fn take(&self, visibility: Duration) -> Vec<Message> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if let Some(Ok(Redrive::After(most))) = state.redrive {
+            let (dead, alive) = std::mem::take(&mut state.messages)
+                .into_iter()
+                .partition::<Vec<_>, _>(|m| m.visible <= now && m.receives >= most);
+            state.messages = alive;
+            state.dead.extend(dead.into_iter().map(|m| m.id));
+        }
+        let visible = state.messages.iter_mut().filter(|m| m.visible <= now);
+        let taken: Vec<_> = visible
+            .take(BATCH)
+            .map(|stored| {
+                stored.receives += 1;
+                stored.received = now;
+                stored.visible = now + visibility;
+                stored.receipt = format!("{} {}", stored.id, stored.receives);
+                Message {
+                    id: stored.id.as_str().into(),
+                    receipt: stored.receipt.as_str().into(),
+                    body: stored.body.clone(),
+                    receives: stored.receives,
+                }
+            })
+            .collect();
+        state.received += taken.len() as u64;
+        taken
+    }
+}
+
+fn stale() -> Refused {
+    Refused {
+        for_good: true,
+        message: "ReceiptHandleIsInvalid".to_owned(),
+    }
+}
+
+impl Queue for Twin {
+    fn url(&self) -> &str {
+        "http://queue/1/trail"
+    }
+
+    async fn receive(&self, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
+        let end = Instant::now() + wait;
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(fault) = self.state().fail_receive.pop_front() {
+                return Err(fault);
+            }
+            let taken = self.take(visibility);
+            if !taken.is_empty() || Instant::now() >= end {
+                return Ok(taken);
+            }
+            let now = Instant::now();
+            let next = {
+                let state = self.state();
+                let later = state.messages.iter().map(|m| m.visible);
+                later.filter(|visible| *visible > now).min()
+            };
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until(next.unwrap_or(end).min(end)) => {}
+            }
+        }
+    }
+
+    async fn hide(&self, entries: &[(Arc<str>, Duration)]) -> Result<Answers, Fault> {
+        assert!((1..=BATCH).contains(&entries.len()));
+        let mut state = self.state();
+        let times = entries.iter().map(|(_, time)| *time).collect();
+        state.hidden.push(times);
+        let now = Instant::now();
+        let answers = entries.iter().map(|(receipt, time)| {
+            let is_it = |m: &&mut Stored| *m.receipt == **receipt && m.visible > now;
+            let stored = state.messages.iter_mut().find(is_it).ok_or_else(stale)?;
+            if now + *time > stored.received + LONGEST {
+                return Err(Refused {
+                    for_good: true,
+                    message: "InvalidParameterValue: beyond the limit".to_owned(),
+                });
+            }
+            stored.visible = now + *time;
+            Ok(())
+        });
+        let answers = answers.collect();
+        self.0.changed.notify_waiters();
+        Ok(answers)
+    }
+
+    async fn delete(&self, entries: &[Arc<str>]) -> Result<Answers, Fault> {
+        assert!((1..=BATCH).contains(&entries.len()));
+        let mut state = self.state();
+        state.deletes.push(entries.len());
+        let per_entry = match state.fail_delete.pop_front() {
+            Some(Some(fault)) => return Err(fault),
+            Some(None) => true,
+            None => false,
+        };
+        let answers = entries.iter().map(|receipt| {
+            if per_entry {
+                return Err(Refused {
+                    for_good: false,
+                    message: "InternalError".to_owned(),
+                });
+            }
+            let before = state.messages.len();
+            state.messages.retain(|m| *m.receipt != **receipt);
+            match state.messages.len() < before {
+                true => Ok(()),
+                false => Err(stale()),
+            }
+        });
+        Ok(answers.collect())
+    }
+
+    async fn redrive(&self) -> Result<Redrive, Fault> {
+        self.state().redrive.clone().unwrap_or(Ok(Redrive::Never))
+    }
+}
