@@ -55,7 +55,12 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
         true => 1,
         false => settings.fetchers.div_ceil(BATCH).clamp(1, RECEIVERS),
     };
-    let room = settings.fetchers.min(Semaphore::MAX_PERMITS / 2) + receivers * BATCH;
+    // As many as wait for something may be held beside those that are worked on.
+    let held = settings
+        .fetchers
+        .clamp(BATCH / 2, Semaphore::MAX_PERMITS / 4)
+        * 2;
+    let room = held + receivers * BATCH;
     let queue = Arc::new(queue);
     let metrics = Arc::clone(&context.metrics);
     let consumer = Arc::new(Consumer {

@@ -202,7 +202,7 @@ pub(super) fn notice(keys: &[&str]) -> String {
 
 /// Waits, on the test's clock, until something holds.
 pub(super) async fn until(holds: impl Fn() -> bool) {
-    for _ in 0..10_000_000 {
+    for _ in 0..500_000 {
         if holds() {
             return;
         }
