@@ -24,7 +24,8 @@ mod past;
 mod queue;
 #[cfg(feature = "aws")]
 mod sqs;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;

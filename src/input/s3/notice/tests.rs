@@ -1,3 +1,5 @@
+use std::slice::from_ref;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -49,10 +51,10 @@ fn objects_are_found_in_every_notice_and_their_keys_as_each_writes_them() {
     let owned = vec![at("trail", "k+1", None), at("trail", "k%202", None)];
     let bridged = vec![at("trail", "a+b%41.gz", Some("us-west-2"))];
     for (body, expected) in [
-        (s3(&[created.clone()]), vec![one.clone()]),
-        (sns(&s3(&[created.clone()])), vec![one.clone()]),
-        (sns(&sns(&s3(&[created.clone()]))), vec![one.clone()]),
-        (json!(s3(&[created.clone()])).to_string(), vec![one.clone()]),
+        (s3(from_ref(&created)), vec![one.clone()]),
+        (sns(&s3(from_ref(&created))), vec![one.clone()]),
+        (sns(&sns(&s3(from_ref(&created)))), vec![one.clone()]),
+        (json!(s3(from_ref(&created))).to_string(), vec![one.clone()]),
         (
             s3(&[
                 created.clone(),
@@ -127,7 +129,7 @@ fn what_is_not_wholly_understood_is_not_understood_at_all() {
         s3(&[created.clone(), record])
     };
     let event: Value = serde_json::from_str(EVENT).unwrap();
-    let deep = (0..=DEEPEST + 1).fold(s3(&[created.clone()]), |inner, _| sns(&inner));
+    let deep = (0..=DEEPEST + 1).fold(s3(from_ref(&created)), |inner, _| sns(&inner));
     for body in [
         String::new(),
         " \n".to_owned(),
