@@ -5,11 +5,17 @@
 //! dead letter, a mended set-up) is decided in one place.
 
 #[cfg(feature = "aws")]
+mod body;
+#[cfg(feature = "aws")]
 mod clients;
+#[cfg(feature = "aws")]
+mod endpoint;
 #[cfg(feature = "aws")]
 pub mod fault;
 #[cfg(feature = "aws")]
 pub mod object;
+#[cfg(all(test, feature = "aws"))]
+mod tests;
 
 #[cfg(feature = "aws")]
 pub use clients::Aws;
