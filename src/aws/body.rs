@@ -42,6 +42,8 @@ pub(super) struct Body {
     total: u64,
     offset: u64,
     stream: Option<ByteStream>,
+    /// How long the next bytes may take.
+    pub(super) stall: Duration,
 }
 
 impl fmt::Debug for Body {
@@ -66,6 +68,7 @@ impl Body {
             total,
             offset: 0,
             stream: Some(answer.body),
+            stall: STALL,
         }
     }
 
@@ -104,8 +107,8 @@ impl Body {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
-        let Ok(next) = tokio::time::timeout(STALL, stream.next()).await else {
-            let message = format!("no bytes came within {} s", STALL.as_secs());
+        let Ok(next) = tokio::time::timeout(self.stall, stream.next()).await else {
+            let message = format!("no bytes came within {} s", self.stall.as_secs_f64());
             return Err(Broken::Passing(Fault::new(Remedy::Retry, message)));
         };
         match next {
@@ -127,7 +130,7 @@ impl Body {
         let Some(mut stream) = self.stream.take() else {
             return Ok(None);
         };
-        match tokio::time::timeout(STALL, stream.next()).await {
+        match tokio::time::timeout(self.stall, stream.next()).await {
             Ok(Some(Err(error))) => Err(Broken::Anew(causes(&error))),
             _ => Ok(None),
         }

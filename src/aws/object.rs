@@ -47,7 +47,7 @@ pub struct Object {
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
     pub modified: Option<i64>,
-    body: Body,
+    pub(super) body: Body,
 }
 
 impl Object {
