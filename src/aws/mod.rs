@@ -14,7 +14,8 @@ mod endpoint;
 pub mod fault;
 #[cfg(feature = "aws")]
 pub mod object;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 mod tests;
 
 #[cfg(feature = "aws")]
