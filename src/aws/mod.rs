@@ -5,11 +5,18 @@
 //! dead letter, a mended set-up) is decided in one place.
 
 #[cfg(feature = "aws")]
+mod body;
+#[cfg(feature = "aws")]
 mod clients;
+#[cfg(feature = "aws")]
+mod endpoint;
 #[cfg(feature = "aws")]
 pub mod fault;
 #[cfg(feature = "aws")]
 pub mod object;
+#[cfg(feature = "aws")]
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "aws")]
 pub use clients::Aws;

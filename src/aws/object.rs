@@ -6,9 +6,22 @@
 
 use std::fmt;
 
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use bytes::{Bytes, BytesMut};
+use tokio_util::sync::CancellationToken;
+
 use super::Aws;
-use super::fault::Fault;
+use super::body::{Blocking, Body, request};
+use super::endpoint::{is_bucket, is_region};
+use super::fault::{Fault, Remedy};
 use crate::pipeline::Content;
+
+/// Bytes of an object that is held as a whole, at most.
+const SMALL: u64 = 1 << 20;
+/// Bytes that are held of a larger one: what its connection buffers, and a chunk.
+const WINDOW: usize = 1 << 20;
+/// Bytes of a key, at most: S3's own limit.
+const LONGEST_KEY: usize = 1024;
 
 /// Where an object is. Its text is `s3://bucket/key`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,21 +47,46 @@ pub struct Object {
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
     pub modified: Option<i64>,
+    pub(super) body: Body,
 }
 
 impl Object {
     /// Bytes of memory that the content takes while it is read: all of a small object, a part of a
     /// large one.
     pub fn held_bytes(&self) -> usize {
-        todo!()
+        match self.bytes <= SMALL {
+            true => self.bytes as usize,
+            false => WINDOW,
+        }
     }
 
-    /// The bytes: of a small object all at once, of a large one as they are read.
+    /// The bytes: of a small object all at once, of a large one as they are read, by a thread that
+    /// may wait. A connection that breaks is taken up. After `abort`, what waits for bytes fails.
     ///
     /// # Errors
     /// A small object could not be read.
-    pub async fn content(self) -> Result<Content, Fault> {
-        todo!()
+    pub async fn content(mut self, abort: &CancellationToken) -> Result<Content, Fault> {
+        if self.bytes > SMALL {
+            let reader = Blocking::new(self.body, abort.clone());
+            return Ok(Content::Whole(Box::new(reader)));
+        }
+        tokio::select! {
+            biased;
+            () = abort.cancelled() => Err(Fault::new(Remedy::Retry, "qtrail is stopping")),
+            bytes = all(&mut self.body, self.bytes as usize) => bytes.map(Content::Bytes),
+        }
+    }
+}
+
+/// All bytes of a small object.
+async fn all(body: &mut Body, length: usize) -> Result<Bytes, Fault> {
+    let mut bytes = BytesMut::with_capacity(length);
+    loop {
+        match body.next().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Ok(bytes.freeze()),
+            Err(fault) => return Err(fault),
+        }
     }
 }
 
@@ -56,9 +94,120 @@ impl Aws {
     /// Asks S3 for an object, in the region where the bucket is.
     ///
     /// # Errors
-    /// Among others [`Remedy::TooLarge`](super::fault::Remedy::TooLarge), where it has more bytes
-    /// than `limit`. Throttling and broken connections were retried by the SDK a few times before.
-    pub async fn open(&self, _location: &Location, _limit: u64) -> Result<Object, Fault> {
-        todo!()
+    /// Among others [`Remedy::TooLarge`], where it has more bytes than `limit`. Throttling and
+    /// broken connections were retried by the SDK a few times before.
+    pub async fn open(&self, location: &Location, limit: u64) -> Result<Object, Fault> {
+        let named = is_bucket(&location.bucket)
+            && !location.key.is_empty()
+            && location.key.len() <= LONGEST_KEY;
+        if !named {
+            let message = format!("{location:?} is not the name of an object");
+            return Err(Fault::new(Remedy::Gone, message));
+        }
+        let (region, answer) = self.find(location).await.map_err(|fault| Fault {
+            message: format!("{location}: {fault}"),
+            ..fault
+        })?;
+        let length = answer.content_length.map(u64::try_from);
+        let Some(Ok(bytes)) = length else {
+            let message = format!("{location}: S3 did not say how many bytes it has");
+            return Err(Fault::new(Remedy::Retry, message));
+        };
+        if bytes > limit {
+            let message = format!(
+                "{location}: has {bytes} bytes, more than the {limit} that are allowed \
+                 (s3.object_bytes raises it)"
+            );
+            return Err(Fault::new(Remedy::TooLarge, message));
+        }
+        Ok(Object {
+            bytes,
+            modified: answer
+                .last_modified
+                .and_then(|at| at.as_nanos().try_into().ok()),
+            body: Body::new(self.clone(), location.clone(), region, bytes, answer),
+        })
+    }
+
+    /// S3's answer, and the region that gave it.
+    async fn find(&self, location: &Location) -> Result<(String, GetObjectOutput), Fault> {
+        let bucket = &location.bucket;
+        let hint = location.region.clone().filter(|region| is_region(region));
+        let region = self.known_region(bucket).or(hint);
+        let region = region.unwrap_or_else(|| self.any_region());
+        let fault = match self.ask(location, &region).await {
+            Ok(answer) => {
+                self.learn_region(bucket, &region);
+                return Ok((region, answer));
+            }
+            Err(fault) => fault,
+        };
+        let there = match &fault.remedy {
+            Remedy::Region(Some(there)) => Some(there.clone()),
+            Remedy::Region(None) => self.ask_region(bucket).await?,
+            _ => return Err(fault),
+        };
+        let Some(there) = there.filter(|there| *there != region) else {
+            return Err(astray(fault));
+        };
+        match self.ask(location, &there).await {
+            Ok(answer) => {
+                self.learn_region(bucket, &there);
+                Ok((there, answer))
+            }
+            Err(fault) if matches!(fault.remedy, Remedy::Region(_)) => Err(astray(fault)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn ask(&self, location: &Location, region: &str) -> Result<GetObjectOutput, Fault> {
+        let answer = request(self, location, region).send().await;
+        answer.map_err(|error| Fault::of(&error))
+    }
+
+    /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.
+    ///
+    /// # Errors
+    /// There is no such bucket, or S3 could not be asked.
+    pub async fn bucket_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
+        if let Some(region) = self.known_region(bucket) {
+            return Ok(Some(region));
+        }
+        if !is_bucket(bucket) {
+            let message = format!("{bucket:?} is not the name of a bucket");
+            return Err(Fault::new(Remedy::Gone, message));
+        }
+        let region = self.ask_region(bucket).await.map_err(|fault| Fault {
+            message: format!("s3://{bucket}: {fault}"),
+            ..fault
+        })?;
+        if let Some(region) = &region {
+            self.learn_region(bucket, region);
+        }
+        Ok(region)
+    }
+
+    async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
+        let client = self.s3(Some(&self.any_region()));
+        let told = match client.head_bucket().bucket(bucket).send().await {
+            Ok(answer) => answer.bucket_region,
+            // It is told to those, too, who may not list the bucket.
+            Err(error) => match error
+                .raw_response()
+                .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
+            {
+                Some(region) => Some(region.to_owned()),
+                None => return Err(Fault::of(&error)),
+            },
+        };
+        Ok(told.filter(|region| is_region(region)))
+    }
+}
+
+/// S3 points to a region that does not have it.
+fn astray(fault: Fault) -> Fault {
+    Fault {
+        remedy: Remedy::Mend,
+        message: format!("{fault} (check aws.endpoint_url and aws.region)"),
     }
 }

@@ -3,6 +3,9 @@
 //! Enters: a valid [`Config`]. Leaves: a line for each thing, and what to mend. What must hold:
 //! nothing is changed, and nothing is sent unless `--canary` asks for it.
 
+#[cfg(feature = "aws")]
+mod amazon;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -35,6 +38,7 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
     }];
     findings.extend(files(&config));
     findings.extend(senders(&config));
+    findings.extend(amazon(&config).await);
     findings.extend(collector(&config).await);
     if args.canary && findings.iter().all(|finding| finding.result.is_ok()) {
         findings.push(Finding {
@@ -49,6 +53,21 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
             false => Exit::Failed,
         },
     )
+}
+
+#[cfg(feature = "aws")]
+async fn amazon(config: &Config) -> Vec<Finding> {
+    amazon::findings(config).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn amazon(config: &Config) -> Vec<Finding> {
+    let asked = config.s3.is_some() || config.event_history.is_some();
+    let finding = asked.then(|| Finding {
+        what: "AWS".to_owned(),
+        result: Err(crate::config::WITHOUT_AWS.to_owned()),
+    });
+    finding.into_iter().collect()
 }
 
 fn table(findings: &[Finding]) -> String {
@@ -266,6 +285,35 @@ mod tests {
             table(&findings)
         );
         assert!(table(&findings).contains("export.endpoint"));
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[tokio::test]
+    async fn without_the_feature_amazons_services_are_told_to_be_missing() {
+        assert!(amazon(&config(&[])).await.is_empty());
+        let queue = ("s3.queues", "https://sqs.eu-central-1.amazonaws.com/1/q");
+        let findings = amazon(&config(&[queue])).await;
+        assert!(
+            table(&findings).contains("FAIL  AWS: s3.queues"),
+            "{}",
+            table(&findings)
+        );
+    }
+
+    #[cfg(feature = "aws")]
+    #[tokio::test]
+    async fn a_queue_that_does_not_answer_is_told() {
+        let findings = amazon(&config(&[
+            ("s3.queues", "http://127.0.0.1:1/1/q"),
+            ("aws.endpoint_url", "http://127.0.0.1:1"),
+            ("aws.region", "eu-central-1"),
+        ]))
+        .await;
+        assert!(
+            table(&findings).contains("FAIL  queue http://127.0.0.1:1/1/q: "),
+            "{}",
+            table(&findings)
+        );
     }
 
     #[tokio::test]

@@ -84,6 +84,9 @@ impl Config {
     }
 }
 
+/// What is said of Amazon's services where the feature is missing.
+pub(crate) const WITHOUT_AWS: &str = "s3.queues, event_history.enabled: this qtrail was built without AWS: build it with `cargo install --path . --features aws`, or use the image";
+
 /// A configuration with where each value came from. Its text (`Display`) is `--print-config`'s.
 pub struct Loaded {
     /// The result.
@@ -124,10 +127,7 @@ impl Loaded {
         if !cfg!(feature = "aws")
             && (self.config.s3.is_some() || self.config.event_history.is_some())
         {
-            return Err(Error(vec![
-                "s3.queues, event_history.enabled: this qtrail was built without AWS: build it with `cargo install --path . --features aws`, or use the image"
-                    .to_owned(),
-            ]));
+            return Err(Error(vec![WITHOUT_AWS.to_owned()]));
         }
         if let crate::export::Destination::Otlp { logs, .. } = &self.config.export.destination
             && self.is_default("export.endpoint")

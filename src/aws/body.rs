@@ -1,0 +1,270 @@
+//! The bytes of an object, one chunk after the other.
+//!
+//! Enters: S3's answer. Leaves: chunks. What must hold: not more than a chunk is held; a connection
+//! that breaks or stalls is taken up at the byte where it broke, in the same version of the object;
+//! only tries without a byte between them are counted, so that a reader may be as slow as it likes.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use aws_sdk_s3::config::ResponseChecksumValidation;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::RequestPayer;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use bytes::{Buf, Bytes};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::Aws;
+use super::fault::{Fault, Remedy, causes};
+use super::object::Location;
+
+/// How long the next bytes may take.
+const STALL: Duration = Duration::from_secs(30);
+/// Tries without a byte between them, before it is left to who asked for the object.
+const TRIES: u32 = 8;
+/// Before the second try; it doubles from there.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// Before any later try.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// An object's bytes from `offset` on.
+pub(super) struct Body {
+    aws: Aws,
+    location: Location,
+    /// The region that has answered.
+    region: String,
+    etag: Option<String>,
+    total: u64,
+    offset: u64,
+    stream: Option<ByteStream>,
+    /// How long the next bytes may take.
+    pub(super) stall: Duration,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} of {}", self.location, self.offset, self.total)
+    }
+}
+
+impl Body {
+    pub(super) fn new(
+        aws: Aws,
+        location: Location,
+        region: String,
+        total: u64,
+        answer: GetObjectOutput,
+    ) -> Body {
+        Body {
+            aws,
+            location,
+            region,
+            etag: answer.e_tag,
+            total,
+            offset: 0,
+            stream: Some(answer.body),
+            stall: STALL,
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let mut tries = 0;
+        loop {
+            let fault = match self.step().await {
+                Ok(Some(chunk)) if chunk.is_empty() => continue,
+                Ok(next) => return Ok(next),
+                Err(Broken::Passing(fault)) => fault,
+                Err(Broken::Anew(why)) => {
+                    let message = format!("{why}: it must be read anew");
+                    return Err(self.told(Fault::new(Remedy::Retry, message)));
+                }
+                Err(Broken::ForGood(fault)) => return Err(self.told(fault)),
+            };
+            self.stream = None;
+            tries += 1;
+            if tries >= TRIES {
+                return Err(self.told(fault));
+            }
+            tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
+                "reading broke off: going on from here");
+            tokio::time::sleep(wait(tries, fastrand::f64())).await;
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, Broken> {
+        if self.offset == self.total {
+            return self.end().await;
+        }
+        if self.stream.is_none() {
+            self.stream = Some(self.rest().await?);
+        }
+        let Some(stream) = &mut self.stream else {
+            return Ok(None);
+        };
+        let Ok(next) = tokio::time::timeout(self.stall, stream.next()).await else {
+            let message = format!("no bytes came within {} s", self.stall.as_secs_f64());
+            return Err(Broken::Passing(Fault::new(Remedy::Retry, message)));
+        };
+        match next {
+            Some(Ok(chunk)) if chunk.len() as u64 <= self.total - self.offset => {
+                self.offset += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Some(Ok(_)) => Err(Broken::Anew("it has more bytes than S3 said".to_owned())),
+            Some(Err(error)) => {
+                let fault = Fault::new(Remedy::Retry, causes(&error));
+                Err(Broken::Passing(fault))
+            }
+            None => Err(Broken::Passing(Fault::new(Remedy::Retry, "it ended early"))),
+        }
+    }
+
+    /// All bytes were read: what is still to come is whether they are the right ones.
+    async fn end(&mut self) -> Result<Option<Bytes>, Broken> {
+        let Some(mut stream) = self.stream.take() else {
+            return Ok(None);
+        };
+        match tokio::time::timeout(self.stall, stream.next()).await {
+            Ok(Some(Err(error))) => Err(Broken::Anew(causes(&error))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks for what was not read yet, of the same version.
+    async fn rest(&self) -> Result<ByteStream, Broken> {
+        // A checksum is that of the whole object, and some servers send it with a part of it.
+        let unchecked = aws_sdk_s3::config::Builder::default()
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let answer = request(&self.aws, &self.location, &self.region)
+            .range(format!("bytes={}-", self.offset))
+            .set_if_match(self.etag.clone())
+            .customize()
+            .config_override(unchecked)
+            .send()
+            .await
+            .map_err(|error| refused(&error))?;
+        let expected = format!("bytes {}-{}/{}", self.offset, self.total - 1, self.total);
+        match answer.content_range.as_deref() == Some(expected.as_str()) {
+            true => Ok(answer.body),
+            false => Err(Broken::Anew(
+                "S3 sent another part than was asked for".to_owned(),
+            )),
+        }
+    }
+
+    fn told(&self, fault: Fault) -> Fault {
+        Fault {
+            message: format!(
+                "{}: reading broke off at byte {} of {}: {fault}",
+                self.location, self.offset, self.total
+            ),
+            ..fault
+        }
+    }
+}
+
+/// Why the next bytes did not come.
+enum Broken {
+    /// Going on from here may help.
+    Passing(Fault),
+    /// Not going on, but beginning anew: these are not the bytes of one version.
+    Anew(String),
+    /// Nothing helps here.
+    ForGood(Fault),
+}
+
+fn refused(error: &SdkError<GetObjectError, HttpResponse>) -> Broken {
+    if let Some(412 | 416) = error.raw_response().map(|raw| raw.status().as_u16()) {
+        return Broken::Anew("it was replaced meanwhile".to_owned());
+    }
+    let fault = Fault::of(error);
+    match fault.remedy {
+        Remedy::Retry | Remedy::Mend => Broken::Passing(fault),
+        // The bucket has moved: who opens the object anew finds it.
+        Remedy::Region(_) => Broken::Anew(fault.message),
+        _ => Broken::ForGood(fault),
+    }
+}
+
+/// A request for an object.
+pub(super) fn request(aws: &Aws, location: &Location, region: &str) -> GetObjectFluentBuilder {
+    let payer = aws.requester_pays().then_some(RequestPayer::Requester);
+    aws.s3(Some(region))
+        .get_object()
+        .bucket(&location.bucket)
+        .key(&location.key)
+        .set_request_payer(payer)
+}
+
+/// The wait after so many failed tries. Half of it is random, so that replicas spread.
+fn wait(tries: u32, random: f64) -> Duration {
+    let full = FIRST_WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    full.min(LONGEST_WAIT).mul_f64(0.5 + random / 2.0)
+}
+
+/// The bytes for a thread that may wait: `read` blocks until some came, or `abort`.
+pub(super) struct Blocking {
+    body: Body,
+    chunk: Bytes,
+    abort: CancellationToken,
+    runtime: Handle,
+}
+
+impl Blocking {
+    pub(super) fn new(body: Body, abort: CancellationToken) -> Blocking {
+        Blocking {
+            body,
+            chunk: Bytes::new(),
+            abort,
+            runtime: Handle::current(),
+        }
+    }
+}
+
+impl Read for Blocking {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        if self.chunk.is_empty() {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = self.abort.cancelled() => None,
+                    next = self.body.next() => Some(next),
+                }
+            };
+            match self.runtime.block_on(next) {
+                Some(Ok(Some(chunk))) => self.chunk = chunk,
+                Some(Ok(None)) => return Ok(0),
+                Some(Err(fault)) => return Err(io::Error::other(fault)),
+                None => {
+                    let message =
+                        format!("{}: left unread, qtrail is stopping", self.body.location);
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
+                }
+            }
+        }
+        let length = out.len().min(self.chunk.len());
+        self.chunk.copy_to_slice(&mut out[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        assert_eq!(wait(1, 1.0), FIRST_WAIT);
+        assert_eq!(wait(2, 0.0), FIRST_WAIT);
+        assert_eq!(wait(99, 1.0), LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,452 @@
+//! Objects read from an S3 that misbehaves on demand.
+
+mod fake;
+
+use std::io::Read;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{Fault, Remedy};
+use super::object::{Location, Object};
+use super::{Aws, Settings, clients};
+use crate::pipeline::Content;
+use fake::{Fake, Mishap};
+
+const SECRETS: [&str; 3] = [
+    "AKIAIOSFODNN7EXAMPLE",
+    "wJalrXUtnFEMIbPxRfiCYEXAMPLEKEY",
+    "FwoGZXIvYXdzEXAMPLETOKEN",
+];
+const NO_LIMIT: u64 = u64::MAX;
+
+fn config(endpoint: &str) -> SdkConfig {
+    let [id, secret, token] = SECRETS;
+    let credentials = Credentials::new(id, secret, Some(token.to_owned()), None, "test");
+    let retries = clients::retries().with_initial_backoff(Duration::from_millis(1));
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(endpoint)
+        .http_client(clients::http_client())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(retries)
+        .timeout_config(clients::timeouts())
+        .build()
+}
+
+fn aws(fake: &Fake) -> Aws {
+    Aws::with_config(config(&fake.endpoint), &Settings::default())
+}
+
+fn location() -> Location {
+    Location {
+        bucket: "trails".to_owned(),
+        key: "AWSLogs/1/a b+c.json.gz".to_owned(),
+        region: None,
+    }
+}
+
+/// Bytes of which no two parts are alike.
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length as u32 / 4 + 1)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(length)
+        .collect()
+}
+
+async fn read(object: Object) -> Result<Vec<u8>, String> {
+    let content = object.content(&CancellationToken::new()).await;
+    match content.map_err(|fault| fault.message)? {
+        Content::Bytes(bytes) => Ok(bytes.to_vec()),
+        Content::Whole(mut reader) => {
+            let read = move || {
+                let mut out = Vec::new();
+                reader.read_to_end(&mut out).map(|_| out)
+            };
+            let result = tokio::task::spawn_blocking(read).await.unwrap();
+            result.map_err(|error| error.to_string())
+        }
+        Content::Texts(_) => panic!("an object is one thing"),
+    }
+}
+
+async fn fault(mishaps: Vec<Mishap>) -> Fault {
+    let fake = Fake::start(bytes(10), mishaps).await;
+    aws(&fake).open(&location(), NO_LIMIT).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn what_is_throttled_is_asked_for_again() {
+    let slow = || Mishap::Answer(503, "", "<Error><Code>SlowDown</Code></Error>");
+    let fake = Fake::start(bytes(5000), vec![slow(), slow()]).await;
+    let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+    assert_eq!((object.bytes, object.held_bytes()), (5000, 5000));
+    assert_eq!(object.modified, Some(1_735_689_601_000_000_000));
+    assert_eq!(read(object).await.unwrap(), bytes(5000));
+    assert_eq!(fake.seen().len(), 3);
+    assert!(fake.seen()[0].starts_with("get /trails/awslogs/1/a%20b%2bc.json.gz"));
+    let fault = fault(vec![slow(), slow(), slow()]).await;
+    assert_eq!(fault.remedy, Remedy::Retry, "{fault}");
+    assert!(
+        fault
+            .message
+            .contains("s3://trails/AWSLogs/1/a b+c.json.gz")
+    );
+    assert!(
+        fault.message.contains("SlowDown, HTTP 503, request R1"),
+        "{fault}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_is_taken_up_where_it_broke() {
+    for size in [50_000, 3 << 20] {
+        let cuts = vec![Mishap::Cut(10_000), Mishap::Cut(0), Mishap::Cut(20_000)];
+        let fake = Fake::start(bytes(size), cuts).await;
+        let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+        assert_eq!(object.held_bytes(), size.min(1 << 20));
+        assert!(read(object).await.unwrap() == bytes(size));
+        let seen = fake.seen();
+        assert_eq!(seen.len(), 4);
+        assert!(!seen[0].contains("range:") && seen[0].contains("x-amz-checksum-mode"));
+        for (request, from) in seen[1..].iter().zip([10_000, 10_000, 30_000]) {
+            assert!(
+                request.contains(&format!("range: bytes={from}-\r\n")),
+                "{request}"
+            );
+            assert!(request.contains("if-match: \"one\"\r\n"), "{request}");
+            assert!(!request.contains("x-amz-checksum-mode"), "{request}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_replaced_is_not_pieced_together() {
+    let fake = Fake::start(bytes(3 << 20), vec![Mishap::Cut(10_000)]).await;
+    let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+    fake.replace(bytes(4 << 20));
+    let error = read(object).await.unwrap_err();
+    assert!(
+        error.contains("s3://trails/AWSLogs/1/a b+c.json.gz"),
+        "{error}"
+    );
+    assert!(error.contains("it was replaced meanwhile"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_not_those_of_the_checksum_are_refused() {
+    for size in [5000, 2 << 20] {
+        let fake = Fake::start(bytes(size), vec![Mishap::Checksum]).await;
+        let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+        let error = read(object).await.unwrap_err();
+        assert!(error.contains("checksum"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_byte_between_them_tries_are_counted() {
+    let cuts = std::iter::repeat_with(|| Mishap::Cut(0))
+        .take(1000)
+        .collect();
+    let fake = Fake::start(bytes(5000), cuts).await;
+    let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+    tokio::time::pause();
+    let error = read(object).await.unwrap_err();
+    assert!(error.contains("broke off at byte 0 of 5000"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stalls_is_taken_up() {
+    for size in [5000, 2 << 20] {
+        let fake = Fake::start(bytes(size), vec![Mishap::Hang(1000)]).await;
+        let mut object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+        // On a slow machine more than one try may take longer than this: the bytes are the same.
+        object.body.stall = Duration::from_millis(300);
+        assert!(read(object).await.unwrap() == bytes(size));
+        assert!(fake.seen()[1].contains("range: bytes=1000-\r\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_ends_a_read_that_waits() {
+    let fake = Fake::start(bytes(2 << 20), vec![Mishap::Hang(1000)]).await;
+    let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
+    let abort = CancellationToken::new();
+    let Ok(Content::Whole(mut reader)) = object.content(&abort).await else {
+        panic!("it is large");
+    };
+    let reading = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
+    fake.hung().await;
+    abort.cancel();
+    let error = reading.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("qtrail is stopping"), "{error}");
+}
+
+#[tokio::test]
+async fn another_region_is_asked_and_remembered() {
+    let malformed = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-west-1</Region></Error>";
+    let moved = "<Error><Code>PermanentRedirect</Code></Error>";
+    let header = "x-amz-bucket-region: eu-west-1\r\n";
+    for mishaps in [
+        vec![Mishap::Answer(400, "", malformed)],
+        vec![Mishap::Answer(301, header, moved)],
+        vec![
+            Mishap::Answer(301, "", moved),
+            Mishap::Answer(301, header, ""),
+        ],
+        vec![
+            Mishap::Answer(301, "", moved),
+            Mishap::Answer(403, header, ""),
+        ],
+    ] {
+        let asked = mishaps.len();
+        let fake = Fake::start(bytes(10), mishaps).await;
+        let aws = aws(&fake);
+        for _ in 0..2 {
+            let object = aws.open(&location(), NO_LIMIT).await.unwrap();
+            assert_eq!(read(object).await.unwrap(), bytes(10));
+        }
+        let seen = fake.seen();
+        assert_eq!(seen.len(), asked + 2);
+        assert!(
+            seen[0].contains("/us-east-1/s3/aws4_request"),
+            "{}",
+            seen[0]
+        );
+        for request in &seen[asked..] {
+            assert!(request.contains("/eu-west-1/s3/aws4_request"), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn regions_that_point_in_a_circle_are_an_error_to_mend() {
+    let moved =
+        |header| Mishap::Answer(301, header, "<Error><Code>PermanentRedirect</Code></Error>");
+    let (west, east) = (
+        "x-amz-bucket-region: eu-west-1\r\n",
+        "x-amz-bucket-region: us-east-1\r\n",
+    );
+    for mishaps in [vec![moved(west), moved(east)], vec![moved(east)]] {
+        let fault = fault(mishaps).await;
+        assert_eq!(fault.remedy, Remedy::Mend, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_hint_is_asked_first_unless_it_is_none() {
+    for (hint, region) in [("ap-south-1", "ap-south-1"), ("x.evil.com/", "us-east-1")] {
+        let fake = Fake::start(bytes(10), vec![]).await;
+        let location = Location {
+            region: Some(hint.to_owned()),
+            ..location()
+        };
+        aws(&fake).open(&location, NO_LIMIT).await.unwrap();
+        assert!(fake.seen()[0].contains(&format!("/{region}/s3/aws4_request")));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_says_why() {
+    let answer = |status, body| vec![Mishap::Answer(status, "", body)];
+    for (mishaps, remedy, words) in [
+        (
+            answer(
+                404,
+                "<Error><Code>NoSuchKey</Code><Message>No key.</Message></Error>",
+            ),
+            Remedy::Gone,
+            "No key (NoSuchKey, HTTP 404, request R1)",
+        ),
+        (
+            answer(404, "<html>not here</html>"),
+            Remedy::Mend,
+            "aws.endpoint_url",
+        ),
+        (
+            answer(403, "<Error><Code>AccessDenied</Code></Error>"),
+            Remedy::Denied,
+            "s3:GetObject",
+        ),
+        (
+            answer(400, "<Error><Code>KMS.DisabledException</Code></Error>"),
+            Remedy::Denied,
+            "kms:Decrypt",
+        ),
+        (
+            answer(403, "<Error><Code>InvalidObjectState</Code></Error>"),
+            Remedy::Denied,
+            "restore it",
+        ),
+        (
+            answer(400, "<Error><Code>ExpiredToken</Code></Error>"),
+            Remedy::Mend,
+            "check the credentials",
+        ),
+    ] {
+        let fault = fault(mishaps).await;
+        assert_eq!(fault.remedy, remedy, "{fault}");
+        assert!(fault.message.contains(words), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_read() {
+    // Not one byte of it ever comes.
+    let fake = Fake::start(bytes(100), vec![Mishap::Hang(0)]).await;
+    let fault = aws(&fake).open(&location(), 99).await.unwrap_err();
+    assert_eq!(fault.remedy, Remedy::TooLarge);
+    assert!(
+        fault.message.contains("100 bytes, more than the 99"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_not_asked_for() {
+    let fake = Fake::start(bytes(10), vec![]).await;
+    for (bucket, key) in [
+        ("evil.com/x", "k"),
+        ("", "k"),
+        ("bucket", ""),
+        ("bucket", &"k".repeat(2000)),
+    ] {
+        let location = Location {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            region: None,
+        };
+        let fault = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
+        assert_eq!(fault.remedy, Remedy::Gone, "{fault}");
+    }
+    assert!(fake.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_holds_no_secret() {
+    let body = "<Error><Code>SignatureDoesNotMatch</Code><Message>AKIAIOSFODNN7EXAMPLE</Message>\
+                <AWSAccessKeyId>AKIAIOSFODNN7EXAMPLE</AWSAccessKeyId>\
+                <CanonicalRequest>x-amz-security-token:FwoGZXIvYXdzEXAMPLETOKEN</CanonicalRequest></Error>";
+    let denied = "<Error><Code>AccessDenied</Code><Message>User AKIAIOSFODNN7EXAMPLE. The Canonical String: \
+                  FwoGZXIvYXdzEXAMPLETOKEN</Message></Error>";
+    for mishap in [
+        Mishap::Answer(403, "", body),
+        Mishap::Answer(403, "", denied),
+        Mishap::Answer(400, "", "FwoGZXIvYXdzEXAMPLETOKEN <"),
+    ] {
+        let fault = fault(vec![mishap]).await;
+        let (message, debug) = (fault.to_string(), format!("{fault:?}"));
+        for secret in SECRETS {
+            assert!(
+                !message.contains(secret) && !debug.contains(secret),
+                "{debug}"
+            );
+        }
+    }
+    let fake = Fake::start(bytes(10), vec![Mishap::Fine]).await;
+    let aws = aws(&fake);
+    let object = aws.open(&location(), NO_LIMIT).await.unwrap();
+    let debug = format!("{aws:?} {object:?}");
+    assert!(
+        SECRETS.iter().all(|secret| !debug.contains(secret)),
+        "{debug}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_missing_in_the_set_up_is_to_be_mended() {
+    let fake = Fake::start(bytes(10), vec![]).await;
+    let anonymous = config(&fake.endpoint)
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(Failing))
+        .build();
+    let aws = Aws::with_config(anonymous, &Settings::default());
+    let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+    assert_eq!(fault.remedy, Remedy::Mend, "{fault}");
+    assert!(fault.message.contains("check the credentials"), "{fault}");
+
+    let nowhere = config(&fake.endpoint)
+        .into_builder()
+        .region(None)
+        .endpoint_url("http://127.0.0.1:1")
+        .build();
+    let aws = Aws::with_config(nowhere, &Settings::default());
+    let error = aws
+        .cloudtrail(None)
+        .lookup_events()
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        Fault::of(&error).remedy,
+        Remedy::Mend,
+        "{}",
+        Fault::of(&error)
+    );
+    let error = aws
+        .cloudtrail(Some("eu-west-1"))
+        .lookup_events()
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        Fault::of(&error).remedy,
+        Remedy::Retry,
+        "{}",
+        Fault::of(&error)
+    );
+}
+
+#[derive(Debug)]
+struct Failing;
+
+impl aws_credential_types::provider::ProvideCredentials for Failing {
+    fn provide_credentials<'a>(
+        &'a self,
+    ) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let error = aws_credential_types::provider::error::CredentialsError::not_loaded_no_source();
+        aws_credential_types::provider::future::ProvideCredentials::ready(Err(error))
+    }
+}
+
+#[tokio::test]
+async fn a_queue_is_asked_where_the_endpoint_is() {
+    let answer = r#"{"Attributes":{"ApproximateNumberOfMessages":"7"}}"#;
+    let fake = Fake::start(
+        vec![],
+        vec![
+            Mishap::Answer(200, "", answer),
+            Mishap::Answer(200, "", answer),
+        ],
+    )
+    .await;
+    let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/q";
+    let set = aws(&fake);
+    // Without an endpoint, the queue's own host is asked.
+    let mut config = config("").into_builder();
+    config.set_endpoint_url(None);
+    let bare = Aws::with_config(config.build(), &Settings::default());
+    let own = format!("{}/123456789012/q", fake.endpoint);
+    for (aws, url, region) in [
+        (&set, url, "eu-central-1"),
+        (&bare, own.as_str(), "us-east-1"),
+    ] {
+        aws.sqs_for(url)
+            .get_queue_attributes()
+            .queue_url(url)
+            .send()
+            .await
+            .unwrap();
+        let request = fake.seen().pop().unwrap();
+        assert!(
+            request.contains(&format!("/{region}/sqs/aws4_request")),
+            "{request}"
+        );
+    }
+}
