@@ -248,7 +248,7 @@ fn by_status(code: &str, seen: &Seen<'_>) -> (Remedy, &'static str) {
         // A proxy or a page for people: S3 names a code.
         Some(300..) if code.is_empty() => (Remedy::Mend, ENDPOINT),
         Some(400..) => (
-            Remedy::Mend,
+            Remedy::Denied,
             "the service refuses it for a reason of its own",
         ),
         // An answer that broke off.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::config::http::HttpResponse;
 use aws_sdk_cloudtrail::config::retry::RetryConfig;
 use aws_sdk_cloudtrail::config::timeout::TimeoutConfig;
-use aws_sdk_cloudtrail::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_cloudtrail::operation::RequestId;
+use aws_sdk_cloudtrail::error::{DisplayErrorContext, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
@@ -127,33 +127,9 @@ fn container(events: &[Event]) -> Bytes {
     serde_json::json!({ "Events": events }).to_string().into()
 }
 
-fn trouble(error: SdkError<LookupEventsError>) -> Trouble {
+fn trouble(error: SdkError<LookupEventsError, HttpResponse>) -> Trouble {
     match error.as_service_error() {
         Some(LookupEventsError::InvalidNextTokenException(_)) => Trouble::Token,
-        _ => Trouble::Fault(fault(&error)),
+        _ => Trouble::Fault(Fault::of(&error)),
     }
-}
-
-/// What an error asks for.
-fn fault(error: &SdkError<LookupEventsError>) -> Fault {
-    let Some(service) = error.as_service_error() else {
-        return Fault {
-            remedy: Remedy::Retry,
-            message: DisplayErrorContext(error).to_string(),
-        };
-    };
-    let code = service.code().unwrap_or("an error without a code");
-    let status = error.raw_response().map_or(0, |raw| raw.status().as_u16());
-    let remedy = match code {
-        _ if code.contains("AccessDenied") => Remedy::Denied,
-        _ if status >= 500 || code.contains("Throttl") || code.contains("TooManyRequests") => {
-            Remedy::Retry
-        }
-        _ => Remedy::Mend,
-    };
-    let mut message = format!("{code}: {}", service.message().unwrap_or("no more is said"));
-    if let Some(id) = error.request_id() {
-        message += &format!(" (request {id})");
-    }
-    Fault { remedy, message }
 }

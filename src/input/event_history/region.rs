@@ -265,19 +265,16 @@ impl<L: Lookup> Region<L> {
 
     fn tell(&self, fault: &Fault) {
         let (kind, remedy) = match fault.remedy {
-            Remedy::Retry => ("retry", "it is tried again"),
-            Remedy::Denied => (
-                "denied",
-                "allow cloudtrail:LookupEvents to this role or user; it is tried again",
-            ),
-            _ => (
-                "mend",
-                "mend the credentials, the region or the event sources; it is tried again",
-            ),
+            Remedy::Retry => ("retry", ""),
+            Remedy::Denied => ("denied", "it takes cloudtrail:LookupEvents; "),
+            _ => ("mend", ""),
         };
         if let Some(left_out) = self.said.due(kind) {
             let region = &*self.name;
-            warn!(region, left_out, "event history: {fault}: {remedy}");
+            warn!(
+                region,
+                left_out, "event history: {fault}; {remedy}it is tried again"
+            );
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) trait Fetch: Send + Sync + 'static {
 /// S3 itself.
 pub(super) struct S3 {
     pub(super) aws: Aws,
+    /// Ends the reading of an object.
+    pub(super) abort: CancellationToken,
 }
 
 impl Fetch for S3 {
@@ -59,7 +61,10 @@ impl Fetch for S3 {
             bytes: object.bytes,
             modified: object.modified,
             held_bytes: object.held_bytes(),
-            content: Box::pin(object.content()),
+            content: {
+                let abort = self.abort.clone();
+                Box::pin(async move { object.content(&abort).await })
+            },
         })
     }
 }

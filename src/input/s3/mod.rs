@@ -89,7 +89,10 @@ pub async fn run(
     let queues = settings.queues.clone();
     let context = std::sync::Arc::new(context::Context::new(
         settings,
-        context::S3 { aws: aws.clone() },
+        context::S3 {
+            aws: aws.clone(),
+            abort: sidecar.abort.clone(),
+        },
         sidecar.pipeline.clone(),
         sidecar.exporter.health(),
         std::sync::Arc::clone(&sidecar.metrics),
@@ -99,7 +102,7 @@ pub async fn run(
     let mut running = tokio::task::JoinSet::new();
     for url in queues {
         let metrics = std::sync::Arc::clone(&sidecar.metrics);
-        let queue = sqs::Sqs::new(aws.sqs(None), url, metrics);
+        let queue = sqs::Sqs::new(aws.sqs_for(&url), url, metrics);
         running.spawn(consume::consume(std::sync::Arc::clone(&context), queue));
     }
     let mut result = Ok(());
@@ -107,7 +110,7 @@ pub async fn run(
         match ended {
             Ok(Ok(())) => {}
             Ok(error) => result = error,
-            Err(panic) => tracing::error!("reading a queue ended: {panic}"),
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
     }
     result

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
     DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
@@ -48,7 +47,7 @@ impl Queue for Sqs {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
-            .map_err(|e| fault(&e))?;
+            .map_err(|e| Fault::of(&e))?;
         let messages = answer.messages.unwrap_or_default();
         Ok(messages.into_iter().filter_map(message).collect())
     }
@@ -70,7 +69,7 @@ impl Queue for Sqs {
             .set_entries(Some(batch.collect::<Result<_, _>>()?))
             .send()
             .await
-            .map_err(|e| fault(&e))?;
+            .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
         Ok(answers(entries.len(), done, &answer.failed))
     }
@@ -91,7 +90,7 @@ impl Queue for Sqs {
             .set_entries(Some(batch.collect::<Result<_, _>>()?))
             .send()
             .await
-            .map_err(|e| fault(&e))?;
+            .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
         Ok(answers(entries.len(), done, &answer.failed))
     }
@@ -105,7 +104,7 @@ impl Queue for Sqs {
             .attribute_names(QueueAttributeName::RedrivePolicy)
             .send()
             .await
-            .map_err(|e| fault(&e))?;
+            .map_err(|e| Fault::of(&e))?;
         let attributes = answer.attributes.unwrap_or_default();
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
         Ok(policy.map_or(Redrive::Never, |policy| policy_of(policy)))
@@ -164,7 +163,7 @@ fn answers<'a>(
         {
             *answer = Err(Refused {
                 for_good: entry.sender_fault,
-                message: words(Some(&entry.code), entry.message.as_deref()),
+                message: words(&entry.code, entry.message.as_deref()),
             });
         }
     }
@@ -176,8 +175,7 @@ fn seconds(time: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-fn words(code: Option<&str>, message: Option<&str>) -> String {
-    let code = code.unwrap_or("an error without a code");
+fn words(code: &str, message: Option<&str>) -> String {
     match message {
         Some(message) => format!("{code}: {message}"),
         None => code.to_owned(),
@@ -188,47 +186,6 @@ fn impossible(error: impl std::fmt::Display) -> Fault {
     Fault {
         remedy: Remedy::Retry,
         message: error.to_string(),
-    }
-}
-
-/// What an error of SQS' asks for.
-fn fault<E, R>(error: &SdkError<E, R>) -> Fault
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    let code = error.code();
-    let remedy = match (error, code) {
-        (_, Some(code)) => remedy(code),
-        // No credentials, no region: nothing was sent.
-        (SdkError::ConstructionFailure(_), _) => Remedy::Mend,
-        (SdkError::DispatchFailure(failure), _) if failure.is_other() => Remedy::Mend,
-        _ => Remedy::Retry,
-    };
-    let message = match code {
-        Some(_) => words(code, error.message()),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    Fault { remedy, message }
-}
-
-fn remedy(code: &str) -> Remedy {
-    let code = code.rsplit(['#', '.']).next().unwrap_or(code);
-    match code {
-        "QueueDoesNotExist" | "NonExistentQueue" => Remedy::Gone,
-        _ if code.contains("AccessDenied") => Remedy::Denied,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "IncompleteSignature"
-        | "InvalidAccessKeyId"
-        | "InvalidClientTokenId"
-        | "InvalidSecurity"
-        | "MissingAuthenticationToken"
-        | "OptInRequired"
-        | "RequestExpired"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException" => Remedy::Mend,
-        _ => Remedy::Retry,
     }
 }
 
@@ -266,20 +223,6 @@ mod tests {
         assert_eq!(answers[0], Ok(()));
         assert!(matches!(&answers[1], Err(refused) if !refused.for_good));
         assert!(matches!(&answers[2], Err(refused) if refused.for_good));
-    }
-
-    #[test]
-    fn a_code_says_what_to_do() {
-        for (code, expected) in [
-            ("AWS.SimpleQueueService.NonExistentQueue", Remedy::Gone),
-            ("com.amazonaws.sqs#QueueDoesNotExist", Remedy::Gone),
-            ("AccessDeniedException", Remedy::Denied),
-            ("ExpiredToken", Remedy::Mend),
-            ("RequestThrottled", Remedy::Retry),
-            ("AWS.SimpleQueueService.PurgeQueueInProgress", Remedy::Retry),
-        ] {
-            assert_eq!(remedy(code), expected, "{code}");
-        }
     }
 
     #[test]
