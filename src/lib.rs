@@ -54,6 +54,9 @@ pub mod ack;
 pub mod aws;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]
+pub mod backfill;
+#[cfg(feature = "sidecar")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "sidecar")]
 mod codec;

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use super::args::{
-    CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, Globals, ReplayArgs, RunArgs,
-    SelectArgs,
+    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, Globals, ReplayArgs,
+    RunArgs, SelectArgs,
 };
 use crate::config::Flags;
 
@@ -94,6 +94,31 @@ impl ConvertArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.select.set(&mut flags);
+        set_dead_letters(&mut flags, self.dead_letters.as_ref());
+        flags
+    }
+}
+
+impl BackfillArgs {
+    /// What the command line sets; which files are read is the command's own matter.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.export.set(&mut flags);
+        self.select.set(&mut flags);
+        set(
+            &mut flags,
+            "export.rate_limit",
+            "--rate",
+            self.rate.as_ref(),
+        );
+        set(
+            &mut flags,
+            "export.batch.spread",
+            "--max-spread",
+            self.max_spread.as_ref(),
+        );
+        set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
     }

@@ -4,6 +4,7 @@
 //! told once, on standard error, with its remedy; secrets are in none of it.
 
 pub mod args;
+pub mod backfill;
 mod canary;
 pub mod check;
 pub mod completions;
@@ -86,6 +87,16 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 convert::run(args, config, quiet).await
+            })
+            .await
+        }
+        Command::Backfill(args) => {
+            let loaded = load(args.flags(&globals))?;
+            let loaded = loaded.for_backfill(&args.source, args.dry_run)?;
+            let quiet = globals.quiet;
+            let dead_letters_are_named = !loaded.is_default("dead_letters.path");
+            observed(loaded, async |config| {
+                backfill::run(args, config, dead_letters_are_named, quiet).await
             })
             .await
         }

@@ -14,17 +14,37 @@ use crate::telemetry::metrics::Metrics;
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
+    /// A spinner, for what has no total yet.
+    pub(super) fn spinner(quiet: bool) -> Self {
+        Self::with("{spinner} {msg}", None, quiet)
+    }
+
+    /// A bar over the bytes of files that are done one by one.
+    pub(super) fn files(bytes: u64, quiet: bool) -> Self {
+        let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} {eta} left";
+        Self::with(template, Some(bytes), quiet)
+    }
+
+    /// Whether it can be seen.
+    pub(super) fn is_shown(quiet: bool) -> bool {
+        !quiet && io::stderr().is_terminal()
+    }
+
     /// A bar over this many bytes; without a total, a spinner.
     pub(super) fn new(total: Option<u64>, quiet: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = match total {
             Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} {eta} left",
             None => "{spinner} {bytes} {binary_bytes_per_sec} {msg}",
         };
+        Self::with(template, total, quiet)
+    }
+
+    fn with(template: &str, total: Option<u64>, quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        if !quiet && io::stderr().is_terminal() {
+        if Self::is_shown(quiet) {
             let shown = bar.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -48,6 +68,12 @@ impl Progress {
             metrics.read.get(),
             metrics.exported.get()
         ));
+    }
+
+    /// Shows how far it is.
+    pub(super) fn at(&self, bytes: u64, message: String) {
+        self.0.set_position(bytes);
+        self.0.set_message(message);
     }
 
     /// Takes the bar away.

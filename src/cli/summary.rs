@@ -16,6 +16,57 @@ pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration)
     }
 }
 
+/// The same for a backfill: files that were done before, and those that are left.
+pub(super) fn tell_backfill(how: Summary, files: &Files, counts: &Counts, elapsed: Duration) {
+    match how {
+        Summary::None => {}
+        Summary::Text => eprintln!("{}{}", text(files.files, counts, elapsed), files.rest()),
+        Summary::Json => eprintln!("{}", backfill_json(files, counts, elapsed)),
+    }
+}
+
+/// What became of files.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Files {
+    /// Done now.
+    pub(super) files: u64,
+    /// Done by a run before.
+    pub(super) skipped_done: u64,
+    /// Gone before they were read.
+    pub(super) gone: u64,
+    /// Could not be read.
+    pub(super) unread: u64,
+    /// All that are left, these included.
+    pub(super) left: u64,
+}
+
+impl Files {
+    fn rest(&self) -> String {
+        let part = |n: u64, what: &str| match n {
+            0 => String::new(),
+            n => format!("; {} {what}", count(n, "file")),
+        };
+        [
+            part(self.skipped_done, "done before"),
+            part(self.gone, "gone"),
+            part(self.unread, "unreadable"),
+            part(self.left, "left"),
+        ]
+        .concat()
+    }
+}
+
+fn backfill_json(files: &Files, counts: &Counts, elapsed: Duration) -> String {
+    let line = serde_json::from_str(&json(files.files, counts, elapsed));
+    let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
+        (line, serde_json::to_value(files))
+    else {
+        return String::new();
+    };
+    line.extend(files);
+    serde_json::Value::Object(line).to_string()
+}
+
 fn text(files: u64, counts: &Counts, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
     let skipped = match counts.skipped {
@@ -95,6 +146,34 @@ mod tests {
             value,
             serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
                 "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5})
+        );
+    }
+
+    #[test]
+    fn a_backfill_tells_what_was_done_before_and_what_is_left() {
+        let files = Files {
+            files: 3,
+            skipped_done: 2,
+            gone: 1,
+            unread: 0,
+            left: 4,
+        };
+        let (counts, second) = (Counts::default(), Duration::from_secs(1));
+        let value: serde_json::Value =
+            serde_json::from_str(&backfill_json(&files, &counts, second)).unwrap();
+        for (name, n) in [
+            ("files", 3),
+            ("skipped_done", 2),
+            ("gone", 1),
+            ("unread", 0),
+            ("left", 4),
+            ("read", 0),
+        ] {
+            assert_eq!(value[name], n, "{name}");
+        }
+        assert_eq!(
+            files.rest(),
+            "; 2 files done before; 1 file gone; 4 files left"
         );
     }
 

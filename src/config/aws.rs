@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::builder::Builder;
 use crate::aws::{AssumeRole, Settings};
+use crate::backfill::ObjectLimits;
 use crate::input::{event_history, s3};
 
 /// How long SQS hides a message at most.
@@ -70,6 +71,14 @@ pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
         }
     }
     (!settings.queues.is_empty()).then_some(settings)
+}
+
+/// What a backfill fetches from a bucket.
+pub(super) fn objects(b: &mut Builder<'_>) -> ObjectLimits {
+    ObjectLimits {
+        object_bytes: b.size("s3.object_bytes"),
+        in_flight_bytes: b.size("s3.in_flight_bytes"),
+    }
 }
 
 /// The Event history, if it is to be read.

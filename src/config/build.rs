@@ -116,6 +116,8 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         s3: aws::s3(&mut b),
         event_history: aws::event_history(&mut b, &state),
         aws: aws::settings(&mut b),
+        objects: aws::objects(&mut b),
+        state: state.clone(),
         select: match b.choice("select") {
             "all" => Select::All,
             _ => Select::AmazonQ,

@@ -27,17 +27,21 @@ pub mod value;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::layers::{Layers, Origin};
 use crate::ack::dead_letter;
+use crate::backfill::Named;
 use crate::convert;
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Lists, Select};
 use crate::input::directory;
 use crate::pipeline::window;
 use crate::telemetry;
+
+/// Time between the oldest and the newest event of one request of a backfill.
+const BACKFILL_SPREAD: Duration = Duration::from_secs(24 * 3600);
 
 /// All settings of a run.
 #[derive(Debug, Clone)]
@@ -52,6 +56,10 @@ pub struct Config {
     pub event_history: Option<crate::input::event_history::Settings>,
     /// How Amazon's services are reached.
     pub aws: crate::aws::Settings,
+    /// Bounds on the objects that a backfill fetches.
+    pub objects: crate::backfill::ObjectLimits,
+    /// Where qtrail remembers what was delivered.
+    pub state: PathBuf,
     /// Which events are kept.
     pub select: Select,
     /// By what Amazon Q's events are known.
@@ -129,6 +137,29 @@ impl Loaded {
         {
             return Err(Error(vec![WITHOUT_AWS.to_owned()]));
         }
+        self.note_default_collector();
+        Ok(self)
+    }
+
+    /// For `backfill`: a bucket takes the `aws` feature; requests span a day at most, unless that
+    /// was set; who named no collector is told where events go.
+    ///
+    /// # Errors
+    /// A bucket, in a build without AWS.
+    pub fn for_backfill(mut self, source: &Named, dry_run: bool) -> Result<Self, Error> {
+        if matches!(source, Named::Bucket { .. }) {
+            takes_aws(&source.identity())?;
+        }
+        if self.is_default("export.batch.spread") {
+            self.config.export.batch_spread = Some(BACKFILL_SPREAD);
+        }
+        if !dry_run {
+            self.note_default_collector();
+        }
+        Ok(self)
+    }
+
+    fn note_default_collector(&mut self) {
         if let crate::export::Destination::Otlp { logs, .. } = &self.config.export.destination
             && self.is_default("export.endpoint")
             && self.is_default("export.logs.endpoint")
@@ -139,7 +170,16 @@ impl Loaded {
                 logs.url
             ));
         }
-        Ok(self)
+    }
+}
+
+/// Refuses `what` in a build without AWS.
+fn takes_aws(what: &str) -> Result<(), Error> {
+    match cfg!(feature = "aws") {
+        true => Ok(()),
+        false => Err(Error(vec![format!(
+            "{what}: this qtrail was built without AWS: build it with `cargo install --path . --features aws`, or use the image"
+        )])),
     }
 }
 

@@ -29,7 +29,10 @@ pub fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A time span: `500ms`, `5s`, `1m30s`, `2h`, `7d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write 500ms, 5s, 1m30s, 2h or 7d");
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -59,8 +62,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
-/// `since: TIME` of an RFC 3339 time, in nanoseconds since 1970.
-pub(super) fn time(text: &str) -> Result<i64, String> {
+/// An RFC 3339 time, in nanoseconds since 1970.
+///
+/// # Errors
+/// What to write instead.
+pub fn time(text: &str) -> Result<i64, String> {
     let wrong = || format!("{text:?} is no time: write it as 2026-01-31T00:00:00Z");
     let time: jiff::Timestamp = text.trim().parse().map_err(|_| wrong())?;
     i64::try_from(time.as_nanosecond()).map_err(|_| wrong())

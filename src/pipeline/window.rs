@@ -173,6 +173,17 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     }
 }
 
+/// Forgets what a window knew, which nobody may have open.
+///
+/// # Errors
+/// Another process has it; its file cannot be removed.
+pub fn forget(settings: &Settings) -> Result<(), Error> {
+    match Journal::is_there(settings) {
+        true => Journal::open(settings)?.remove(),
+        false => Ok(()),
+    }
+}
+
 /// Keeps the window on disk until it is closed or dropped.
 #[derive(Debug)]
 pub struct Writer {

@@ -15,6 +15,11 @@ fn config() -> Config {
         s3: None,
         event_history: None,
         aws: Default::default(),
+        objects: crate::backfill::ObjectLimits {
+            object_bytes: 1 << 30,
+            in_flight_bytes: 64 << 20,
+        },
+        state: std::path::PathBuf::new(),
         select: Default::default(),
         lists: Default::default(),
         limits: Default::default(),

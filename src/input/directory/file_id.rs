@@ -21,25 +21,25 @@ const BLOCK: usize = 128 * 1024;
 
 /// A file's place: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct FileId {
-    pub(super) dev: u64,
-    pub(super) ino: u64,
+pub(crate) struct FileId {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
 }
 
 /// What the file system says of a file. Two equal ones are one file with the same bytes, once it
 /// has been quiet for longer than a clock tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) id: FileId,
-    pub(super) size: u64,
+pub(crate) struct Stat {
+    pub(crate) id: FileId,
+    pub(crate) size: u64,
     /// mtime, in nanoseconds since 1970.
-    pub(super) modified: i64,
+    pub(crate) modified: i64,
     /// ctime, in nanoseconds since 1970: no program can set it back.
-    pub(super) changed: i64,
+    pub(crate) changed: i64,
 }
 
 impl Stat {
-    pub(super) fn of(metadata: &Metadata) -> Stat {
+    pub(crate) fn of(metadata: &Metadata) -> Stat {
         let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
         Stat {
             id: FileId {
@@ -60,7 +60,7 @@ impl Stat {
 
 /// Opens a file below `root` for reading, following no symbolic link and waiting for no writer of
 /// a pipe.
-pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
+pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     #[cfg(target_os = "linux")]
     {
@@ -146,7 +146,7 @@ pub(super) fn after_last_newline(file: &Arc<File>, from: u64, to: u64) -> io::Re
 }
 
 /// A path as people may see it: no byte of it can forge a log line.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let mut text = String::new();
     for c in path.to_string_lossy().chars() {
         match c {

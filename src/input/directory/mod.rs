@@ -27,7 +27,7 @@ mod commits;
 mod context;
 mod decide;
 mod engine;
-mod file_id;
+pub(crate) mod file_id;
 mod filter;
 mod kind;
 mod lines;

@@ -61,6 +61,14 @@ impl Journal {
         })
     }
 
+    /// Removes it.
+    pub(super) fn remove(self) -> Result<(), Error> {
+        std::fs::remove_file(self.0.path()).map_err(|error| Error::Unusable {
+            path: self.0.path().to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
     fn write(&self, change: &Change) -> Result<(), redb::Error> {
         self.0.with(|database| {
             let mut write = database.begin_write()?;

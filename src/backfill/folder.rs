@@ -1,0 +1,232 @@
+//! A directory, or one file.
+//!
+//! What must hold: nothing outside of the root is read; links and special files are not opened.
+
+use std::fs::{DirEntry, Metadata, ReadDir};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
+
+use super::Status;
+use super::plan::Entry;
+use super::source::{Found, Opened, Page, Root, Source, Trouble};
+use crate::ack::Origin;
+use crate::convert::observed_time;
+use crate::input::directory::file_id::{self, Stat, shown};
+use crate::pipeline::Content;
+
+/// Files of one page.
+const PAGE: usize = 1000;
+
+/// A directory.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// As it was named.
+    given: PathBuf,
+    /// As it really is.
+    root: PathBuf,
+    /// The one file of it that was named.
+    only: Option<PathBuf>,
+    /// Folders of ours below it.
+    ours: Option<PathBuf>,
+}
+
+impl Folder {
+    /// What is at `path`, but for what is in `state`.
+    pub(crate) fn new(path: &Path, state: &Path) -> io::Result<Folder> {
+        let metadata = std::fs::metadata(path)?;
+        let (given, only) = match (metadata.is_dir(), path.parent(), path.file_name()) {
+            (false, Some(parent), Some(name)) => (parent.to_owned(), Some(name.into())),
+            _ => (path.to_owned(), None),
+        };
+        let root = match given.as_os_str().is_empty() {
+            true => Path::new(".").canonicalize()?,
+            false => given.canonicalize()?,
+        };
+        let ours = state.canonicalize().ok();
+        Ok(Folder {
+            ours: ours.and_then(|ours| ours.strip_prefix(&root).ok().map(Path::to_owned)),
+            given,
+            root,
+            only,
+        })
+    }
+}
+
+impl Source for Folder {
+    const LISTERS: usize = 4;
+    const FOLDERS_ARE_PREFIXES: bool = false;
+
+    fn base(&self) -> String {
+        format!("{}/", self.root.to_string_lossy())
+    }
+
+    fn name(&self, key: &[u8]) -> String {
+        shown(&self.given.join(path(key)))
+    }
+
+    async fn root(&self, _: &Status) -> Result<Root, Trouble> {
+        let Some(only) = &self.only else {
+            return Ok(Root {
+                folder: Some(Vec::new()),
+                files: Vec::new(),
+            });
+        };
+        let file = file_id::open(&self.root, only).and_then(|file| file.metadata());
+        let metadata = file.map_err(|error| trouble(&error))?;
+        if !metadata.is_file() {
+            return Err(Trouble::Refused(
+                "neither a directory nor a regular file: `qtrail convert` reads it".to_owned(),
+            ));
+        }
+        Ok(Root {
+            folder: None,
+            files: vec![found(only, &metadata)],
+        })
+    }
+
+    async fn page(
+        &self,
+        folder: &[u8],
+        _: Option<String>,
+        status: &Status,
+    ) -> Result<Page, Trouble> {
+        status.requests.fetch_add(1, Ordering::Relaxed);
+        let folder = path(folder).to_owned();
+        let entries = self.root.join(&folder).read_dir();
+        let listing = Listing {
+            root: self.root.clone(),
+            given: self.given.clone(),
+            ours: self.ours.clone(),
+            entries: entries.map_err(|error| trouble(&error))?,
+            folder,
+        };
+        let (pages, rest) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || listing.send(&pages));
+        Ok(Page {
+            rest: Some(rest),
+            ..Page::default()
+        })
+    }
+
+    async fn open(&self, file: &Entry) -> Result<Opened, Trouble> {
+        let (root, key) = (self.root.clone(), path(&file.place.1).to_owned());
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = file_id::open(&root, &key)?;
+            let metadata = file.metadata()?;
+            match metadata.is_file() {
+                true => Ok((file, metadata)),
+                false => Err(io::Error::other("it is no regular file any more")),
+            }
+        });
+        let (content, metadata) = opened
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| trouble(&error))?;
+        let name = self.name(&file.place.1);
+        Ok(Opened {
+            origin: Origin {
+                input: "backfill",
+                observed: observed_time(&name, Some(Stat::of(&metadata).modified)),
+                name: name.into(),
+            },
+            content: Content::Whole(Box::new(content)),
+            _held: None,
+        })
+    }
+}
+
+/// One folder that is being listed, on a thread that may block.
+struct Listing {
+    root: PathBuf,
+    given: PathBuf,
+    ours: Option<PathBuf>,
+    folder: PathBuf,
+    entries: ReadDir,
+}
+
+impl Listing {
+    fn send(mut self, pages: &mpsc::Sender<Result<Page, Trouble>>) {
+        let mut page = Page::default();
+        while let Some(entry) = self.entries.next() {
+            let looked = entry.and_then(|entry| self.look(&entry, &mut page));
+            if let Err(error) = looked.or_else(vanished) {
+                let _ = pages.blocking_send(Err(trouble(&error)));
+                return;
+            }
+            if page.files.len() + page.folders.len() >= PAGE
+                && pages.blocking_send(Ok(std::mem::take(&mut page))).is_err()
+            {
+                return;
+            }
+        }
+        let _ = pages.blocking_send(Ok(page));
+    }
+
+    fn look(&self, entry: &DirEntry, page: &mut Page) -> io::Result<()> {
+        let path = self.folder.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            if self.ours.as_ref() != Some(&path) {
+                let mut key = path.into_os_string().into_vec();
+                key.push(b'/');
+                page.folders.push(key);
+            }
+        } else if kind.is_file() {
+            page.files.push(found(&path, &entry.metadata()?));
+        } else if !kind.is_symlink() {
+            let name = shown(&self.given.join(&path));
+            tracing::warn!("{name} is a pipe, socket or device; skipped");
+        } else if !self.leads_inside(&path) {
+            let name = shown(&self.given.join(&path));
+            tracing::warn!(
+                "{name} is a symbolic link that leads out of the directory or nowhere; skipped"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a link's target is below the root: then it is read there, under its own name.
+    fn leads_inside(&self, link: &Path) -> bool {
+        let target = self.root.join(link).canonicalize();
+        target.is_ok_and(|target| target.starts_with(&self.root))
+    }
+}
+
+fn vanished(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn path(key: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(key))
+}
+
+fn found(path: &Path, metadata: &Metadata) -> Found {
+    let stat = Stat::of(metadata);
+    Found {
+        key: path.as_os_str().as_bytes().to_owned(),
+        bytes: stat.size,
+        modified: Some(stat.modified),
+        identity: stat.modified.to_be_bytes().to_vec(),
+    }
+}
+
+fn trouble(error: &io::Error) -> Trouble {
+    use rustix::io::Errno;
+    // What openat2(2) answers for a way out of the root, or through a link.
+    let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
+    match error.kind() {
+        io::ErrorKind::NotFound => Trouble::Gone(error.to_string()),
+        io::ErrorKind::PermissionDenied => Trouble::Refused(error.to_string()),
+        _ if away.contains(&error.raw_os_error()) => Trouble::Refused(error.to_string()),
+        // Network file systems and full tables pass.
+        _ => Trouble::Passing(error.to_string()),
+    }
+}

@@ -1,0 +1,259 @@
+//! Folders are listed, many at once, and wanted files go into the plan.
+//!
+//! Enters: the root. Leaves: what was found, in the plan and counted. What must hold: memory does
+//! not grow with the number of files; a folder that cannot be listed is told, and costs no other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::layout::{Choice, Layout};
+use super::patience::{Patience, Tries};
+use super::plan::{Entry, Met};
+use super::source::{Found, Page, Root, Source, Trouble};
+use super::when::day_of;
+use super::{Backfill, Error, Listed, Status};
+
+/// Files that go into the plan at once.
+const BATCH: usize = 4096;
+/// Pages that wait to be looked at.
+const PAGES: usize = 32;
+
+/// What was asked for.
+pub(super) async fn root<S: Source>(source: &S, patience: &Patience) -> Result<Root, Trouble> {
+    let mut tries = Tries::default();
+    loop {
+        match source.root(&Status::default()).await {
+            Ok(root) => return Ok(root),
+            Err(trouble) => {
+                if !patience
+                    .again(&mut tries, &source.name(b""), &trouble)
+                    .await
+                {
+                    return Err(trouble);
+                }
+            }
+        }
+    }
+}
+
+/// Lists all that is wanted below the root.
+pub(super) async fn run<S: Source>(
+    backfill: &Backfill<S>,
+    root: Root,
+    layout: Arc<Layout>,
+) -> Result<Listed, Error> {
+    let mut gathering = Gathering {
+        backfill,
+        layout,
+        listed: Listed::default(),
+        batch: Vec::new(),
+        pending: root.folder.into_iter().collect(),
+    };
+    let first = gathering.pending.clone();
+    gathering.files(root.files).await?;
+    let (pages_in, mut pages) = mpsc::channel::<Page>(PAGES);
+    let mut under_way = JoinSet::new();
+    loop {
+        let stopped = backfill.patience.stop.is_cancelled();
+        while !stopped && under_way.len() < S::LISTERS {
+            // The newest first: what waits stays few.
+            let Some(folder) = gathering.pending.pop() else {
+                break;
+            };
+            let work = folder_pages(
+                Arc::clone(&backfill.source),
+                Arc::clone(&backfill.status),
+                Arc::clone(&backfill.patience),
+                folder.clone(),
+                pages_in.clone(),
+            );
+            under_way.spawn(async move { (folder, work.await) });
+        }
+        if under_way.is_empty() {
+            match pages.try_recv() {
+                Ok(page) => gathering.page(page).await?,
+                Err(_) => break,
+            }
+            continue;
+        }
+        tokio::select! {
+            Some(page) = pages.recv() => gathering.page(page).await?,
+            Some(joined) = under_way.join_next() => match joined {
+                Ok((_, Ok(()))) => {}
+                Ok((folder, Err(trouble))) => gathering.unlisted(&folder, &trouble, &first)?,
+                Err(error) => {
+                    gathering.listed.unlisted += 1;
+                    tracing::error!("a listing ended: {error}");
+                }
+            },
+        }
+    }
+    gathering.write().await?;
+    gathering.listed.stopped = backfill.patience.stop.is_cancelled();
+    Ok(gathering.listed)
+}
+
+/// All pages of one folder.
+async fn folder_pages<S: Source>(
+    source: Arc<S>,
+    status: Arc<Status>,
+    patience: Arc<Patience>,
+    folder: Vec<u8>,
+    pages: mpsc::Sender<Page>,
+) -> Result<(), Trouble> {
+    let (mut token, mut tries) = (None, Tries::default());
+    while !patience.stop.is_cancelled() {
+        let mut page = match source.page(&folder, token.clone(), &status).await {
+            Ok(page) => page,
+            Err(trouble) => {
+                let name = source.name(&folder);
+                if !patience.again(&mut tries, &name, &trouble).await {
+                    return Err(trouble);
+                }
+                continue;
+            }
+        };
+        tries = Tries::default();
+        token = page.next.take();
+        let rest = page.rest.take();
+        // Nobody listens any more once another folder's files could not be written.
+        if pages.send(page).await.is_err() {
+            return Ok(());
+        }
+        if let Some(mut rest) = rest {
+            while let Some(page) = rest.recv().await {
+                if patience.stop.is_cancelled() || pages.send(page?).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Gathering<'a, S> {
+    backfill: &'a Backfill<S>,
+    layout: Arc<Layout>,
+    listed: Listed,
+    /// Files to be written to the plan, with their owners.
+    batch: Vec<(Entry, (String, String))>,
+    /// Folders to be listed.
+    pending: Vec<Vec<u8>>,
+}
+
+impl<S: Source> Gathering<'_, S> {
+    async fn page(&mut self, page: Page) -> Result<(), Error> {
+        for folder in page.folders {
+            let path = String::from_utf8_lossy(&folder);
+            if !self.layout.enters(&path) {
+                continue;
+            }
+            match self.layout.days(&path).filter(|_| S::FOLDERS_ARE_PREFIXES) {
+                Some(days) => self
+                    .pending
+                    .extend(days.into_iter().map(String::into_bytes)),
+                None => self.pending.push(folder),
+            }
+        }
+        self.files(page.files).await
+    }
+
+    async fn files(&mut self, files: Vec<Found>) -> Result<(), Error> {
+        for file in files {
+            let path = String::from_utf8_lossy(&file.key);
+            match self.layout.chooses(&path, file.modified) {
+                Choice::Leave => {}
+                Choice::Unknown => self.listed.unknown += 1,
+                Choice::Read(chosen) => {
+                    let owner = (
+                        chosen.account.unwrap_or_default(),
+                        chosen.region.unwrap_or_default(),
+                    );
+                    let entry = Entry {
+                        place: (chosen.time, file.key),
+                        bytes: file.bytes,
+                        identity: file.identity,
+                    };
+                    self.batch.push((entry, owner));
+                }
+            }
+        }
+        if self.batch.len() >= BATCH {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the batch to the plan, and counts it.
+    async fn write(&mut self) -> Result<(), Error> {
+        let (entries, owners): (Vec<_>, Vec<_>) = self.batch.drain(..).unzip();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (plan, listing) = (self.backfill.plan.clone(), self.backfill.listing);
+        let written = tokio::task::spawn_blocking(move || {
+            let met = match (plan, listing) {
+                (Some(plan), Some(listing)) => plan.found(listing, &entries)?,
+                (Some(plan), None) => plan.look(&entries)?,
+                (None, _) => vec![Met::Left; entries.len()],
+            };
+            Ok::<_, super::plan::Error>((entries, met))
+        });
+        let (entries, met) = written.await.map_err(|error| Error::Source {
+            name: self.backfill.source.name(b""),
+            message: error.to_string(),
+        })??;
+        for ((entry, owner), met) in entries.iter().zip(owners).zip(met) {
+            self.count(entry, owner, met);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, entry: &Entry, owner: (String, String), met: Met) {
+        let (listed, time) = (&mut self.listed, entry.place.0);
+        match met {
+            Met::Again => return,
+            Met::Done => listed.done.add(entry.bytes),
+            Met::Left => {
+                listed.left.add(entry.bytes);
+                listed.oldest = Some(listed.oldest.map_or(time, |oldest| oldest.min(time)));
+                listed.newest = Some(listed.newest.map_or(time, |newest| newest.max(time)));
+                listed
+                    .days
+                    .entry(day_of(time))
+                    .or_default()
+                    .add(entry.bytes);
+                listed.owners.entry(owner).or_default().add(entry.bytes);
+            }
+        }
+        self.backfill.status.found.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A folder could not be listed. Without the first one there is nothing.
+    fn unlisted(
+        &mut self,
+        folder: &[u8],
+        trouble: &Trouble,
+        first: &[Vec<u8>],
+    ) -> Result<(), Error> {
+        let name = self.backfill.source.name(folder);
+        if self.backfill.patience.stop.is_cancelled() {
+            return Ok(());
+        }
+        if first.iter().any(|first| first == folder) {
+            return Err(Error::Source {
+                name,
+                message: trouble.to_string(),
+            });
+        }
+        tracing::error!("{name} cannot be listed: {trouble}");
+        self.listed.unlisted += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! Listing and delivering from a bucket that is made up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use jiff::ToSpan;
+use jiff::civil::date;
+
+use super::plan::Entry;
+use super::source::{Found, Opened, Page, Root};
+use super::when::When;
+use super::*;
+
+const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
+const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "us-west-2"];
+/// Noon of 2026-11-23.
+const NOW: i64 = 1_795_435_200_000_000_000;
+
+/// A bucket: keys, and what was asked of it.
+#[derive(Debug, Default)]
+struct Fake {
+    files: BTreeMap<String, u64>,
+    /// Things of one page.
+    page: usize,
+    asked: Arc<Mutex<Vec<String>>>,
+    /// Requests that fail before the first answer.
+    fails: Mutex<usize>,
+    denied: Option<String>,
+}
+
+impl Fake {
+    fn new(keys: impl IntoIterator<Item = String>) -> Self {
+        Fake {
+            files: keys.into_iter().map(|key| (key, 10)).collect(),
+            page: 1000,
+            ..Fake::default()
+        }
+    }
+
+    /// A file for each day, account and region.
+    fn organization(days: i32) -> Self {
+        let first = date(2024, 1, 1);
+        let mut keys = vec!["AWSLogs/o-abc/111111111111/Config/x.json".to_owned()];
+        for day in 0..days {
+            let day = first.checked_add(day.days()).unwrap();
+            for account in ACCOUNTS {
+                for region in REGIONS {
+                    let (folder, stamp) = (day.strftime("%Y/%m/%d"), day.strftime("%Y%m%d"));
+                    keys.push(format!(
+                        "AWSLogs/o-abc/{account}/CloudTrail/{region}/{folder}/{account}_CloudTrail_{region}_{stamp}T1200Z_x.json.gz"
+                    ));
+                }
+            }
+        }
+        Fake::new(keys)
+    }
+}
+
+impl Source for Fake {
+    const LISTERS: usize = 8;
+    const FOLDERS_ARE_PREFIXES: bool = true;
+
+    fn base(&self) -> String {
+        String::new()
+    }
+
+    fn name(&self, key: &[u8]) -> String {
+        format!("s3://fake/{}", String::from_utf8_lossy(key))
+    }
+
+    async fn root(&self, _: &Status) -> Result<Root, Trouble> {
+        Ok(Root {
+            folder: Some(Vec::new()),
+            files: Vec::new(),
+        })
+    }
+
+    async fn page(
+        &self,
+        folder: &[u8],
+        token: Option<String>,
+        status: &Status,
+    ) -> Result<Page, Trouble> {
+        let folder = String::from_utf8_lossy(folder).into_owned();
+        Status::count(&status.requests, 1);
+        self.asked.lock().unwrap().push(folder.clone());
+        {
+            let mut fails = self.fails.lock().unwrap();
+            if *fails > 0 {
+                *fails -= 1;
+                return Err(Trouble::Passing("503 SlowDown".to_owned()));
+            }
+        }
+        if self.denied.as_ref() == Some(&folder) {
+            return Err(Trouble::Refused("AccessDenied".to_owned()));
+        }
+        let (mut page, mut folders) = (Page::default(), BTreeSet::new());
+        let after = token.unwrap_or_default();
+        for (key, bytes) in self.files.range(folder.clone()..) {
+            let Some(rest) = key.strip_prefix(&folder) else {
+                break;
+            };
+            let (thing, is_folder) = match rest.split_once('/') {
+                Some((name, _)) => (format!("{folder}{name}/"), true),
+                None => (key.clone(), false),
+            };
+            if thing <= after || folders.contains(&thing) {
+                continue;
+            }
+            if folders.len() + page.files.len() == self.page {
+                break;
+            }
+            page.next = Some(thing.clone());
+            if is_folder {
+                folders.insert(thing);
+            } else {
+                page.files.push(Found {
+                    key: key.clone().into_bytes(),
+                    bytes: *bytes,
+                    modified: Some(NOW),
+                    identity: bytes.to_be_bytes().to_vec(),
+                });
+            }
+        }
+        // As S3: a token only where there is more.
+        if folders.len() + page.files.len() < self.page {
+            page.next = None;
+        }
+        page.folders = folders.into_iter().map(String::into_bytes).collect();
+        Ok(page)
+    }
+
+    async fn open(&self, _: &Entry) -> Result<Opened, Trouble> {
+        Err(Trouble::Gone("made up".to_owned()))
+    }
+}
+
+fn between(from: &str, to: &str) -> Wanted {
+    Wanted {
+        from: When::parse(from).unwrap().first(NOW),
+        to: When::parse(to).unwrap().end(NOW),
+        accounts: BTreeSet::new(),
+        regions: BTreeSet::new(),
+    }
+}
+
+/// What is found, and the number of requests.
+async fn list(fake: Fake, wanted: Wanted) -> (Listed, u64) {
+    let status = Arc::new(Status::default());
+    let stop = CancellationToken::new();
+    let backfill = Backfill::new(fake, None, None, Arc::clone(&status), stop);
+    let listed = backfill.list(wanted, NOW).await.unwrap();
+    (listed, status.requests.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_range_of_two_days_in_three_years_takes_a_few_requests() {
+    let wanted = between("2025-03-31", "2025-04-01");
+    let (listed, requests) = list(Fake::organization(1000), wanted).await;
+    assert_eq!(listed.left.files, 2 * 2 * 3);
+    assert_eq!(listed.days.len(), 2);
+    assert_eq!(listed.owners.len(), 6);
+    // The root, AWSLogs, the organization; for each account itself and CloudTrail; each day.
+    assert_eq!(requests, 3 + 2 * 2 + 2 * 2 * 3);
+}
+
+#[tokio::test]
+async fn a_long_range_takes_a_request_a_day_and_few_above() {
+    let mut wanted = between("2025-03-31", "2025-06-29");
+    wanted.accounts.insert(ACCOUNTS[0].to_owned());
+    wanted.regions.insert(REGIONS[1].to_owned());
+    let fake = Fake::organization(1000);
+    let asked = Arc::clone(&fake.asked);
+    let (listed, requests) = list(fake, wanted).await;
+    assert_eq!(listed.left.files, 91);
+    // Above: as before for one account, then the region, its year and four months.
+    assert_eq!(requests, 3 + 2 + 1 + 1 + 4 + 91);
+    let asked = asked.lock().unwrap();
+    assert!(!asked.iter().any(|folder| folder.contains(ACCOUNTS[1])));
+    assert!(!asked.iter().any(|folder| folder.contains("Config")));
+}
+
+#[tokio::test]
+async fn all_of_a_bucket_in_small_pages_is_found_once() {
+    let mut fake = Fake::organization(100);
+    fake.page = 7;
+    let (listed, _) = list(fake, between("2024-01-01", "2025-01-01")).await;
+    assert_eq!(listed.left.files, 600);
+    assert_eq!(listed.left.bytes, 6_000);
+}
+
+#[tokio::test]
+async fn files_without_the_layout_are_found_by_the_time_in_their_names() {
+    let keys = (1..=28).map(|day| {
+        format!(
+            "copies/{}/1_CloudTrail_r_202502{day:02}T0000Z_x.json",
+            day % 3
+        )
+    });
+    let others = ["other/now.json".to_owned()];
+    let fake = || Fake::new(keys.clone().chain(others.clone()));
+    let (listed, requests) = list(fake(), between("2025-02-10", "2025-02-12")).await;
+    assert_eq!((listed.left.files, requests), (3, 6));
+    let (listed, _) = list(fake(), between("1d", "2026-11-23")).await;
+    assert_eq!(listed.left.files, 1, "by its last modification");
+    let mut wanted = between("1d", "2026-11-23");
+    wanted.accounts.insert(ACCOUNTS[0].to_owned());
+    let (listed, _) = list(fake(), wanted).await;
+    assert_eq!((listed.left.files, listed.unknown), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_fails_for_a_while_is_made_again() {
+    let fake = Fake::organization(10);
+    *fake.fails.lock().unwrap() = 5;
+    let (listed, _) = list(fake, between("2024-01-01", "2024-01-10")).await;
+    assert_eq!((listed.left.files, listed.unlisted), (60, 0));
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_listed_costs_no_other_and_is_counted() {
+    let mut fake = Fake::organization(10);
+    fake.denied = Some(format!("AWSLogs/o-abc/{}/CloudTrail/", ACCOUNTS[0]));
+    let (listed, _) = list(fake, between("2024-01-01", "2024-01-10")).await;
+    assert_eq!((listed.left.files, listed.unlisted), (30, 1));
+}
+
+#[tokio::test]
+async fn a_source_that_may_not_be_listed_is_an_error() {
+    let mut fake = Fake::organization(1);
+    fake.denied = Some(String::new());
+    let stop = CancellationToken::new();
+    let backfill = Backfill::new(fake, None, None, Arc::default(), stop);
+    let error = backfill.list(between("1d", "2026-11-23"), NOW).await;
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("s3://fake/") && text.contains("AccessDenied"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_listed_is_in_the_plan_in_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::open(folder.path()).unwrap();
+    let listing = plan.begin().unwrap();
+    let backfill = Backfill::new(
+        Fake::organization(20),
+        Some(plan.clone()),
+        Some(listing),
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    let wanted = between("2024-01-05", "2024-01-14");
+    backfill.list(wanted.clone(), NOW).await.unwrap();
+    let (entries, _) = plan.next(listing, None, 100).unwrap();
+    assert_eq!(entries.len(), 60);
+    assert!(entries.is_sorted_by_key(|entry| entry.place.clone()));
+    plan.done(&entries[..10]).unwrap();
+
+    let dry = Backfill::new(
+        Fake::organization(20),
+        Some(plan.clone()),
+        None,
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    let listed = dry.list(wanted, NOW).await.unwrap();
+    assert_eq!((listed.left.files, listed.done.files), (50, 10));
+    assert_eq!(plan.next(listing, None, 100).unwrap().0.len(), 50);
+}
+
+#[test]
+fn sources_are_told_apart_by_what_they_are() {
+    let bucket = |bucket: &str, prefix: &str| {
+        Ok(Named::Bucket {
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+        })
+    };
+    assert_eq!(Named::parse("s3://b"), bucket("b", ""));
+    assert_eq!(Named::parse("s3://b/p/q/"), bucket("b", "p/q/"));
+    assert_eq!(Named::parse("/d"), Ok(Named::Path("/d".into())));
+    assert!(Named::parse("s3://").unwrap_err().contains("s3://bucket"));
+    assert!(Named::parse("https://b/p").is_err());
+    let same = |a: &str, b: &str| {
+        assert_eq!(
+            Named::parse(a).unwrap().identity(),
+            Named::parse(b).unwrap().identity()
+        );
+    };
+    same("s3://b", "s3://b/");
+    same("s3://b/p", "s3://b/p/");
+    same("/tmp", "/tmp/../tmp/");
+}

@@ -1,0 +1,299 @@
+//! `qtrail backfill`: what is there already, between two times.
+
+mod told;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::args::BackfillArgs;
+use super::progress::Progress;
+use super::summary::{self, Files};
+use super::{Exit, print};
+use crate::backfill::folder::Folder;
+use crate::backfill::layout::Wanted;
+use crate::backfill::plan::Plan;
+use crate::backfill::source::Source;
+use crate::backfill::when::{When, shown};
+use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
+use crate::config::Config;
+use crate::export::Destination;
+use crate::pipeline::window::Window;
+use crate::shutdown;
+use crate::sidecar::Sidecar;
+use crate::telemetry::metrics::Metrics;
+
+/// How often it is told how far it is, where there is no terminal.
+const TOLD: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_millis(200);
+
+/// Lists, then delivers or tells what would be. `quiet`: no progress bars.
+/// `dead_letters_are_named`: somebody chose their file.
+pub async fn run(
+    args: BackfillArgs,
+    mut config: Config,
+    dead_letters_are_named: bool,
+    quiet: bool,
+) -> anyhow::Result<Exit> {
+    let stop = CancellationToken::new();
+    shutdown::on_signals(stop.clone())?;
+    let folder = folder(&args, &config);
+    if !dead_letters_are_named {
+        config.dead_letters.path = folder.join("dead-letters.jsonl");
+    }
+    if let Some(duplicates) = &mut config.duplicates {
+        duplicates.folder.clone_from(&folder);
+    }
+    let this = Command {
+        args,
+        config,
+        folder,
+        stop,
+        quiet,
+    };
+    match this.args.source.clone() {
+        Named::Path(path) => {
+            let source = Folder::new(&path, &this.config.state)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            this.run(source).await
+        }
+        Named::Bucket { bucket, prefix } => this.bucket(bucket, prefix).await,
+    }
+}
+
+/// One backfill: of the same source, to the same place, of the same events.
+fn folder(args: &BackfillArgs, config: &Config) -> PathBuf {
+    let destination = match &config.export.destination {
+        Destination::Otlp { logs, traces } => format!("{} {}", logs.url, traces.url),
+        Destination::File(path) => path.display().to_string(),
+        Destination::Stdout => "-".to_owned(),
+        Destination::Discard => "discard".to_owned(),
+    };
+    let signals = format!("{} {}", config.convert.logs, config.convert.traces);
+    let select = format!("{:?}", config.select);
+    let what = [&args.source.identity(), &destination, &signals, &select];
+    backfill::folder(&config.state, &what.map(String::as_str))
+}
+
+struct Command {
+    args: BackfillArgs,
+    config: Config,
+    /// Of this backfill.
+    folder: PathBuf,
+    stop: CancellationToken,
+    quiet: bool,
+}
+
+impl Command {
+    #[cfg(feature = "aws")]
+    async fn bucket(self, bucket: String, prefix: String) -> anyhow::Result<Exit> {
+        use crate::aws::Aws;
+        use crate::backfill::bucket::Bucket;
+        let aws = Aws::load(&self.config.aws).await;
+        let requester_pays = self.config.aws.requester_pays;
+        let source = Bucket::new(aws, bucket, prefix, self.config.objects, requester_pays);
+        self.run(source).await
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "with the feature, it awaits")]
+    async fn bucket(self, _: String, _: String) -> anyhow::Result<Exit> {
+        anyhow::bail!("this qtrail was built without AWS")
+    }
+
+    async fn run(self, source: impl Source) -> anyhow::Result<Exit> {
+        let begun = Instant::now();
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let plan = self.plan()?;
+        let wanted = self.wanted(plan.as_ref(), now)?;
+        let listing = match &plan {
+            Some(plan) if !self.args.dry_run => Some(plan.begin()?),
+            _ => None,
+        };
+        let status = Arc::new(Status::default());
+        let stop = self.stop.clone();
+        let backfill = Backfill::new(source, plan.clone(), listing, Arc::clone(&status), stop);
+        let listed = self.list(&backfill, wanted, now, &status).await?;
+        if self.args.dry_run {
+            return self.dry_run(&listed);
+        }
+        told::left_out(&listed);
+        let delivered = match listed.stopped || listed.left.files == 0 {
+            true => Delivered::default(),
+            false => self.deliver(&backfill, &listed, now, &status).await?,
+        };
+        let files = Files {
+            files: delivered.done,
+            skipped_done: listed.done.files,
+            gone: delivered.gone,
+            unread: delivered.unread,
+            left: (listed.left.files - delivered.done.min(listed.left.files)) + delivered.unmarked,
+        };
+        if let (Some(plan), 0, false) = (&plan, files.left, listed.stopped)
+            && listed.unlisted == 0
+        {
+            plan.release(&self.from_name())?;
+        }
+        told::end(&listed, &files, self.stop.is_cancelled());
+        summary::tell_backfill(
+            self.args.summary,
+            &files,
+            &delivered.counts,
+            begun.elapsed(),
+        );
+        Ok(exit(&listed, &files, &delivered))
+    }
+
+    /// What is known of this backfill. A dry run makes nothing.
+    fn plan(&self) -> anyhow::Result<Option<Plan>> {
+        if self.args.dry_run {
+            return Ok(match Plan::is_there(&self.folder) {
+                true => Some(Plan::open(&self.folder)?),
+                false => None,
+            });
+        }
+        let plan = Plan::open(&self.folder)?;
+        if self.args.again {
+            plan.forget()?;
+            plan.release(&self.from_name())?;
+            // What it knows would be left out once more.
+            if let Some(duplicates) = &self.config.duplicates {
+                crate::pipeline::window::forget(duplicates)?;
+            }
+        }
+        Ok(Some(plan))
+    }
+
+    /// What a relative start is held under until all since then is done.
+    fn from_name(&self) -> String {
+        format!("from {:?}", self.args.from)
+    }
+
+    fn wanted(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
+        let mut from = self.args.from.first(now);
+        if let (Some(plan), When::Ago(_), false) = (plan, self.args.from, self.args.dry_run) {
+            let held = plan.hold(&self.from_name(), from)?;
+            if held != from {
+                tracing::info!("going on from {}, as at the first start", shown(held));
+            }
+            from = held;
+        }
+        let to = self.args.to.map_or(i64::MAX, |to| to.end(now));
+        anyhow::ensure!(
+            from < to,
+            "nothing is between --from {} and --to {}",
+            shown(from),
+            shown(to)
+        );
+        Ok(Wanted {
+            from,
+            to,
+            accounts: self.args.accounts.iter().cloned().collect(),
+            regions: self.args.regions.iter().cloned().collect(),
+        })
+    }
+
+    async fn list(
+        &self,
+        backfill: &Backfill<impl Source>,
+        wanted: Wanted,
+        now: i64,
+        status: &Status,
+    ) -> anyhow::Result<Listed> {
+        let progress = Progress::spinner(self.quiet);
+        let told = || {
+            let found = status.found.load(Ordering::Relaxed);
+            let requests = status.requests.load(Ordering::Relaxed);
+            format!("listing: {found} files found by {requests} requests")
+        };
+        let work = backfill.list(wanted, now);
+        let listed = self.telling(work, &told, || progress.at(0, told())).await;
+        progress.finish();
+        Ok(listed?)
+    }
+
+    fn dry_run(&self, listed: &Listed) -> anyhow::Result<Exit> {
+        told::left_out(listed);
+        told::old(listed, &self.config);
+        let told = print(&told::dry_run(listed))?;
+        Ok(match listed.stopped || listed.unlisted > 0 {
+            true => Exit::Failed,
+            false => told,
+        })
+    }
+
+    async fn deliver(
+        &self,
+        backfill: &Backfill<impl Source>,
+        listed: &Listed,
+        now: i64,
+        status: &Status,
+    ) -> anyhow::Result<Delivered> {
+        let _ = now;
+        told::old(listed, &self.config);
+        let metrics = Arc::new(Metrics::default());
+        let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
+        let mut duplicates = None;
+        if let Some(settings) = self.config.duplicates.clone() {
+            let (window, writer) = Window::open(settings, Arc::clone(&metrics))?;
+            sidecar.pipeline = sidecar.pipeline.with_window(window);
+            duplicates = Some(writer);
+        }
+        let progress = Progress::files(listed.left.bytes, self.quiet);
+        let total = listed.left.files;
+        let told = || {
+            let files = status.files.load(Ordering::Relaxed);
+            let (read, exported) = (metrics.read.get(), metrics.exported.get());
+            format!("{files}/{total} files, {read} events, {exported} exported")
+        };
+        let work = backfill.deliver(self.args.fetchers as usize, &sidecar);
+        let work = self.telling(work, &told, || {
+            progress.at(status.bytes.load(Ordering::Relaxed), told());
+        });
+        let drained = shutdown::drain(work, &self.stop, &sidecar.abort, self.config.shutdown).await;
+        progress.finish();
+        if let Some(writer) = duplicates {
+            writer.close().await;
+        }
+        match drained {
+            Some(delivered) => Ok(delivered?),
+            None => anyhow::bail!(
+                "what was under way did not stop in time; the same command goes on with what is left"
+            ),
+        }
+    }
+
+    /// Does the work, and tells how far it is: on the bar, or by a log line now and then.
+    async fn telling<T>(
+        &self,
+        work: impl Future<Output = T>,
+        told: impl Fn() -> String,
+        show: impl Fn(),
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        let shown = Progress::is_shown(self.quiet);
+        let mut tick = tokio::time::interval(TICK);
+        let mut line = tokio::time::interval_at(tokio::time::Instant::now() + TOLD, TOLD);
+        loop {
+            tokio::select! {
+                output = &mut work => return output,
+                _ = tick.tick(), if shown => show(),
+                _ = line.tick(), if !shown => tracing::info!("{}", told()),
+            }
+        }
+    }
+}
+
+fn exit(listed: &Listed, files: &Files, delivered: &Delivered) -> Exit {
+    if listed.stopped || listed.unlisted > 0 || files.left > 0 {
+        Exit::Failed
+    } else if delivered.counts.dead_lettered > 0 {
+        Exit::DeadLetters
+    } else {
+        Exit::Done
+    }
+}

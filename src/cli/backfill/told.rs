@@ -1,0 +1,168 @@
+//! What a backfill tells.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::backfill::age::{exceeded, shown as span};
+use crate::backfill::when::shown;
+use crate::backfill::{Listed, Tally};
+use crate::cli::summary::Files;
+use crate::config::Config;
+
+/// Days, or accounts and regions, that are told one by one.
+const ROWS: usize = 40;
+
+/// Files that were not even considered.
+pub(super) fn left_out(listed: &Listed) {
+    if listed.unknown > 0 {
+        tracing::warn!(
+            "{} files were left out: nothing in their path or name tells their account, region or time",
+            listed.unknown
+        );
+    }
+}
+
+/// Whose limits what is to be sent exceeds.
+pub(super) fn old(listed: &Listed, config: &Config) {
+    let Some(oldest) = listed.oldest else {
+        return;
+    };
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let age = u64::try_from(now - i128::from(oldest)).unwrap_or_default();
+    let age = Duration::from_nanos(age);
+    let (logs, traces) = (config.convert.logs, config.convert.traces);
+    let limits: Vec<_> = exceeded(age, config.export.batch_spread, logs, traces).collect();
+    if limits.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        "the oldest file is {} old: if the events go to one of these, look at its limit first (docs/backends.md)",
+        span(age)
+    );
+    for limit in limits {
+        tracing::warn!(
+            "{}: beyond {}, {}; remedy: {}",
+            limit.back_end,
+            span(limit.limit),
+            limit.what,
+            limit.remedy
+        );
+    }
+}
+
+/// What is to be known at the end.
+pub(super) fn end(listed: &Listed, files: &Files, stopped: bool) {
+    if listed.stopped {
+        tracing::warn!("stopped while listing: nothing was read; run the same command again");
+    } else if stopped {
+        tracing::warn!(
+            "stopped: {} of {} files are done; the same command goes on with the rest",
+            files.files + files.skipped_done,
+            listed.left.files + listed.done.files
+        );
+    } else if files.left > 0 {
+        tracing::error!(
+            "{} files are left: the same command tries them again",
+            files.left
+        );
+    }
+    if listed.unlisted > 0 {
+        tracing::error!(
+            "{} folders could not be listed: what is in them was not read",
+            listed.unlisted
+        );
+    }
+}
+
+/// What would be read.
+pub(super) fn dry_run(listed: &Listed) -> String {
+    let mut text = String::new();
+    let mut line = |what: String| {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{what}");
+    };
+    line(format!("to read      {}", tally(&listed.left)));
+    line(format!("done before  {}", tally(&listed.done)));
+    if let (Some(oldest), Some(newest)) = (listed.oldest, listed.newest) {
+        line(format!("oldest       {}", shown(oldest)));
+        line(format!("newest       {}", shown(newest)));
+    }
+    if listed.unlisted > 0 {
+        line(format!("not listed   {} folders", listed.unlisted));
+    }
+    if !listed.days.is_empty() {
+        line("\nby day (UTC)".to_owned());
+        for (day, sum) in listed.days.iter().take(ROWS) {
+            line(format!("  {day}  {}", tally(sum)));
+        }
+        more(listed.days.len(), "days", &mut line);
+        line("\nby account and region".to_owned());
+        for ((account, region), sum) in listed.owners.iter().take(ROWS) {
+            let known = |text: &str| match text {
+                "" => "unknown".to_owned(),
+                text => text.to_owned(),
+            };
+            line(format!(
+                "  {:12}  {:14}  {}",
+                known(account),
+                known(region),
+                tally(sum)
+            ));
+        }
+        more(listed.owners.len(), "accounts and regions", &mut line);
+    }
+    text
+}
+
+fn more(rows: usize, what: &str, line: &mut impl FnMut(String)) {
+    if rows > ROWS {
+        line(format!("  and {} more {what}", rows - ROWS));
+    }
+}
+
+fn tally(tally: &Tally) -> String {
+    let files = match tally.files {
+        1 => "1 file".to_owned(),
+        n => format!("{n} files"),
+    };
+    format!("{files}, {}", bytes(tally.bytes))
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        b if b >= 10_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
+        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
+        b if b >= 1_000 => format!("{:.1} kB", b as f64 / 1e3),
+        b => format!("{b} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_tells_sizes_times_days_and_owners() {
+        let tally = |files, bytes| Tally { files, bytes };
+        let listed = Listed {
+            left: tally(3, 2_500),
+            done: tally(1, 12),
+            oldest: Some(1_712_758_200_000_000_000),
+            newest: Some(1_712_758_260_000_000_000),
+            days: [(jiff::civil::date(2024, 4, 10), tally(3, 2_500))].into(),
+            owners: [(("1".repeat(12), "us-east-1".to_owned()), tally(3, 2_500))].into(),
+            ..Listed::default()
+        };
+        assert_eq!(
+            dry_run(&listed),
+            "to read      3 files, 2.5 kB\n\
+             done before  1 file, 12 bytes\n\
+             oldest       2024-04-10T14:10:00Z\n\
+             newest       2024-04-10T14:11:00Z\n\
+             \n\
+             by day (UTC)\n  2024-04-10  3 files, 2.5 kB\n\
+             \n\
+             by account and region\n  111111111111  us-east-1       3 files, 2.5 kB\n"
+        );
+    }
+}
