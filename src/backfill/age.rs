@@ -44,7 +44,7 @@ pub const LIMITS: [Limit; 12] = [
         Of::Logs,
         14 * DAY,
         "log records are refused or dropped",
-        "none: read less",
+        "read less",
     ),
     limit(
         "Amazon CloudWatch Logs",
@@ -65,14 +65,14 @@ pub const LIMITS: [Limit; 12] = [
         Of::Logs,
         18 * HOUR,
         "log records are refused or dropped",
-        "none: read less",
+        "read less",
     ),
     limit(
         "Dynatrace",
         Of::Logs,
         24 * HOUR,
         "log records are refused or dropped",
-        "none: read less",
+        "read less",
     ),
     limit(
         "Dynatrace",

@@ -124,7 +124,7 @@ impl Command {
         told::left_out(&listed);
         let delivered = match listed.stopped || listed.left.files == 0 {
             true => Delivered::default(),
-            false => self.deliver(&backfill, &listed, now, &status).await?,
+            false => self.deliver(&backfill, &listed, &status).await?,
         };
         let files = Files {
             files: delivered.done,
@@ -170,7 +170,11 @@ impl Command {
 
     /// What a relative start is held under until all since then is done.
     fn from_name(&self) -> String {
-        format!("from {:?}", self.args.from)
+        let args = &self.args;
+        format!(
+            "from {:?} {:?} {:?}",
+            args.from, args.accounts, args.regions
+        )
     }
 
     fn wanted(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
@@ -230,10 +234,8 @@ impl Command {
         &self,
         backfill: &Backfill<impl Source>,
         listed: &Listed,
-        now: i64,
         status: &Status,
     ) -> anyhow::Result<Delivered> {
-        let _ = now;
         told::old(listed, &self.config);
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
