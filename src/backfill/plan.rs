@@ -14,9 +14,12 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::database::{self, Kind, META, Store};
 
-/// Delivery time and key → size, number of the listing, whether it is done, what its bytes are
-/// known by.
-const FILES: TableDefinition<(i64, &[u8]), (u64, i64, bool, &[u8])> = TableDefinition::new("files");
+/// Delivery time, key.
+type Key = (i64, &'static [u8]);
+/// Size, number of the listing, whether it is done, what its bytes are known by.
+type Row = (u64, i64, bool, &'static [u8]);
+
+const FILES: TableDefinition<Key, Row> = TableDefinition::new("files");
 
 const PLAN: Kind = Kind {
     file: "plan.redb",

@@ -42,11 +42,7 @@ impl When {
             return Ok(When::Time(time));
         }
         let is_day = text.len() == "2026-01-31".len();
-        let day: Date = text
-            .parse()
-            .ok()
-            .filter(|_| is_day)
-            .ok_or_else(|| wrong())?;
+        let day: Date = text.parse().ok().filter(|_| is_day).ok_or_else(wrong)?;
         start_of(day).map(When::Day).ok_or_else(wrong)
     }
 

@@ -136,7 +136,7 @@ impl Command {
         if let (Some(plan), 0, false) = (&plan, files.left, listed.stopped)
             && listed.unlisted == 0
         {
-            plan.release(&self.from_name())?;
+            plan.release(&self.start_name())?;
         }
         told::end(&listed, &files, self.stop.is_cancelled());
         summary::tell_backfill(
@@ -159,7 +159,7 @@ impl Command {
         let plan = Plan::open(&self.folder)?;
         if self.args.again {
             plan.forget()?;
-            plan.release(&self.from_name())?;
+            plan.release(&self.start_name())?;
             // What it knows would be left out once more.
             if let Some(duplicates) = &self.config.duplicates {
                 crate::pipeline::window::forget(duplicates)?;
@@ -169,7 +169,7 @@ impl Command {
     }
 
     /// What a relative start is held under until all since then is done.
-    fn from_name(&self) -> String {
+    fn start_name(&self) -> String {
         let args = &self.args;
         format!(
             "from {:?} {:?} {:?}",
@@ -180,7 +180,7 @@ impl Command {
     fn wanted(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
         let mut from = self.args.from.first(now);
         if let (Some(plan), When::Ago(_), false) = (plan, self.args.from, self.args.dry_run) {
-            let held = plan.hold(&self.from_name(), from)?;
+            let held = plan.hold(&self.start_name(), from)?;
             if held != from {
                 tracing::info!("going on from {}, as at the first start", shown(held));
             }
