@@ -315,6 +315,28 @@ async fn a_collector_that_is_away_is_waited_for_and_nobody_else_does_the_same_me
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_stop_cuts_off_is_left_for_the_next_run() {
+    let (bucket, mut collector) = (Bucket::new(), Collector::start().await);
+    for minute in 0..30 {
+        let id = format!("e{minute}");
+        bucket.add(A, "us-east-1", "2026-03-01", minute, &[&id]);
+    }
+    collector.close();
+    let mut hasty = bucket.backfill(&collector);
+    let stopped = Sidecar::start(hasty.env("QTRAIL_SHUTDOWN_TIMEOUT", "100ms"));
+    stopped.until_said("events wait").await;
+    stopped.signal(rustix::process::Signal::TERM);
+    let (exit, summary, said) = end(stopped).await;
+    assert_eq!(exit, Some(1), "{said}");
+    assert_eq!(numbers(&summary, ["files", "left"]), [0, 30], "{said}");
+
+    collector.open().await;
+    let (exit, summary, said) = run(&mut bucket.backfill(&collector)).await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!(numbers(&summary, ["files", "exported"]), [30, 30], "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_records_are_dead_letters_of_the_backfill_and_the_file_is_done() {
     let (bucket, collector) = (Bucket::new(), Collector::start().await);
     bucket.add(A, "us-east-1", "2026-03-01", 0, &["good"]);
