@@ -7,10 +7,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{Object, RequestPayer};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
@@ -87,13 +87,13 @@ impl Bucket {
             match answer {
                 Ok(output) => return Ok(output),
                 Err(error) => {
-                    match elsewhere(&error).filter(|there| region.as_ref() != Some(there)) {
-                        Some(there) => {
-                            let mut region =
-                                self.region.write().unwrap_or_else(PoisonError::into_inner);
-                            *region = Some(there);
+                    let fault = Fault::of(&error);
+                    match &fault.remedy {
+                        Remedy::Region(Some(there)) if region.as_ref() != Some(there) => {
+                            let region = self.region.write();
+                            *region.unwrap_or_else(PoisonError::into_inner) = Some(there.clone());
                         }
-                        None => return Err(listing_trouble(&error)),
+                        _ => return Err(trouble(fault)),
                     }
                 }
             }
@@ -161,7 +161,7 @@ impl Source for Bucket {
         })
     }
 
-    async fn open(&self, file: &Entry) -> Result<Opened, Trouble> {
+    async fn open(&self, file: &Entry, abort: &CancellationToken) -> Result<Opened, Trouble> {
         let location = Location {
             bucket: self.bucket.clone(),
             key: String::from_utf8_lossy(&file.place.1).into_owned(),
@@ -182,7 +182,7 @@ impl Source for Bucket {
                 name: name.into(),
                 observed,
             },
-            content: object.content().await.map_err(trouble)?,
+            content: object.content(abort).await.map_err(trouble)?,
             _held: Some(held),
         })
     }
@@ -199,31 +199,6 @@ fn found(object: &Object) -> Option<Found> {
         modified: modified.and_then(|time| i64::try_from(time.as_nanos()).ok()),
         identity: object.e_tag().unwrap_or_default().as_bytes().to_owned(),
     })
-}
-
-/// The region that a bucket is in, where S3 says that it is another one.
-fn elsewhere(error: &SdkError<ListObjectsV2Error>) -> Option<String> {
-    let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-    Some(region.to_owned())
-}
-
-fn listing_trouble(error: &SdkError<ListObjectsV2Error>) -> Trouble {
-    let code = error.code().unwrap_or_default().to_owned();
-    let status = error.raw_response().map_or(0, |r| r.status().as_u16());
-    let message = match error.message() {
-        Some(message) => format!("{code}: {message}"),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    match (&*code, status) {
-        ("NoSuchBucket", _) => Trouble::Gone(message),
-        ("RequestTimeout" | "ExpiredToken" | "RequestTimeTooSkewed", _) => {
-            Trouble::Passing(message)
-        }
-        (_, 400..=428 | 430..=499) => {
-            Trouble::Refused(format!("{message} (it takes s3:ListBucket on the bucket)"))
-        }
-        _ => Trouble::Passing(message),
-    }
 }
 
 fn trouble(fault: Fault) -> Trouble {

@@ -144,7 +144,7 @@ impl<S: Source> Shared<S> {
         let mut tries = Tries::default();
         loop {
             let opened = tokio::select! {
-                opened = self.source.open(entry) => opened,
+                opened = self.source.open(entry, &self.abort) => opened,
                 () = self.abort.cancelled() => return Fate::Stopped,
             };
             let trouble = match opened {

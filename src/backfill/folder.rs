@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::Status;
 use super::plan::Entry;
@@ -112,7 +113,7 @@ impl Source for Folder {
         })
     }
 
-    async fn open(&self, file: &Entry) -> Result<Opened, Trouble> {
+    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
         let (root, key) = (self.root.clone(), path(&file.place.1).to_owned());
         let opened = tokio::task::spawn_blocking(move || {
             let file = file_id::open(&root, &key)?;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::Status;
 use super::plan::Entry;
@@ -38,8 +39,12 @@ pub(crate) trait Source: Send + Sync + 'static {
         status: &Status,
     ) -> impl Future<Output = Result<Page, Trouble>> + Send;
 
-    /// Opens a file.
-    fn open(&self, file: &Entry) -> impl Future<Output = Result<Opened, Trouble>> + Send;
+    /// Opens a file. After `abort`, its content ends with an error.
+    fn open(
+        &self,
+        file: &Entry,
+        abort: &CancellationToken,
+    ) -> impl Future<Output = Result<Opened, Trouble>> + Send;
 }
 
 /// What was asked for: a folder, a file, or both, where they have one name.

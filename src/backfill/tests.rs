@@ -130,7 +130,7 @@ impl Source for Fake {
         Ok(page)
     }
 
-    async fn open(&self, _: &Entry) -> Result<Opened, Trouble> {
+    async fn open(&self, _: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
         Err(Trouble::Gone("made up".to_owned()))
     }
 }
