@@ -35,13 +35,18 @@ impl Queue for Sqs {
         &self.url
     }
 
-    async fn receive(&self, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(
+        &self,
+        most: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Message>, Fault> {
         self.metrics.sqs_requests.add(1);
         let answer = self
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(BATCH as i32)
+            .max_number_of_messages(most.min(BATCH) as i32)
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)

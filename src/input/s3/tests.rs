@@ -20,8 +20,8 @@ use crate::envelope;
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter, Health};
 use crate::input::ingest::tests::EVENT;
-use crate::pipeline::Pipeline;
 use crate::pipeline::conversion::Conversion;
+use crate::pipeline::{Pipeline, Report};
 use crate::reject::Evidence;
 use bench::{Bench, Sink, fault, notice, pass, report, until};
 
@@ -241,6 +241,50 @@ async fn an_object_that_was_not_delivered_is_read_again_as_a_whole() {
     assert_eq!(bench.opened().len(), 4);
     assert_eq!(bench.delivered(), ["s3://b/k"]);
     assert_eq!(bench.queue.state().received, 2, "given back when abandoned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_never_can_be_had_hold_up_nobody() {
+    let bench = Bench::default();
+    for n in 0..20 {
+        let key = format!("bad {n}");
+        bench.fail(&key, std::iter::repeat_n(Remedy::Retry, 10_000));
+        bench.queue.send(&key, notice(&[&key]));
+    }
+    bench.start();
+    until(|| bench.metrics.s3_messages_held.get() == 20).await;
+    pass(HOUR).await;
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 0, "S3 may be away");
+    // One that is answered shows that S3 is there.
+    bench.fail("bad 0", []);
+    for n in 0..100 {
+        bench
+            .queue
+            .send(&format!("good {n}"), notice(&[&format!("good {n}")]));
+        pass(MINUTE).await;
+    }
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered().len(), 101);
+    let kinds: Vec<_> = bench.refused().iter().map(|(_, kind)| *kind).collect();
+    assert_eq!(kinds, ["object_unreadable"; 19]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_content_always_breaks_is_given_up_and_one_the_collector_leaves_is_not() {
+    let broken = Report {
+        read_error: Some("it has other bytes than S3 said".to_owned()),
+        ..report(Outcome::Retry(None))
+    };
+    let blocked = report(Outcome::Blocked("401".to_owned()));
+    for (report, given_up) in [(broken, true), (blocked, false)] {
+        let bench = Bench::default();
+        *bench.sink.reports.lock().unwrap() = std::iter::repeat_n(report, 100).collect();
+        bench.queue.send("m", notice(&["k"]));
+        bench.start();
+        until(|| bench.queue.is_empty()).await;
+        assert_eq!(bench.refused().is_empty(), !given_up);
+        assert_eq!(bench.delivered().is_empty(), given_up);
+    }
 }
 
 #[tokio::test(start_paused = true)]
