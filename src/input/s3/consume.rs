@@ -153,12 +153,9 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                     self.exists.store(true, Ordering::Relaxed);
                     let none = messages.is_empty();
                     self.begin(messages, room, tasks);
-                    if none && once {
-                        if tasks.is_empty() {
-                            return Ok(());
-                        }
-                        // What is given back may come again.
-                        self.keeper.idle().await;
+                    // What is given back comes again.
+                    if none && once && self.keeper.idle().await {
+                        return Ok(());
                     }
                 }
                 Err(fault) => {

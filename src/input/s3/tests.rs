@@ -443,6 +443,68 @@ async fn reading_once_ends_when_the_queue_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reading_once_waits_for_what_was_given_back() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.settings.max_receives = 8;
+    bench.queue.send("poison", "hello");
+    bench.queue.send("good", notice(&["k"]));
+    let running = bench.start();
+    timeout(HOUR, running).await.unwrap().unwrap().unwrap();
+    assert!(bench.queue.is_empty());
+    assert_eq!(bench.refused().len(), 1);
+    assert_eq!(bench.delivered(), ["s3://b/k"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_outlasts_a_collector_that_goes_away() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.sink.open.send_replace(false);
+    for n in 0..35 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    let running = bench.start();
+    until(|| bench.sink.now.load(Ordering::SeqCst) > 0).await;
+    bench.health.send_replace(down());
+    pass(HOUR).await;
+    let received = bench.queue.state().received;
+    pass(HOUR).await;
+    assert!(!running.is_finished());
+    assert_eq!(
+        bench.queue.state().received,
+        received,
+        "nothing more meanwhile"
+    );
+    bench.sink.open.send_replace(true);
+    bench.health.send_replace(Health::Up);
+    timeout(HOUR, running).await.unwrap().unwrap().unwrap();
+    assert_eq!(
+        (bench.delivered().len(), bench.queue.state().received),
+        (35, 35)
+    );
+    assert!(bench.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_a_message_one_receive_and_nothing_else() {
+    let mut bench = Bench::default();
+    bench.settings.fetchers = 1;
+    bench.settings.in_flight_bytes = 4096;
+    *bench.bucket.panics.lock().unwrap() = 30;
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    // As often as there is room for messages, objects and bytes, and more.
+    until(|| *bench.bucket.panics.lock().unwrap() == 0).await;
+    assert!(bench.delivered().is_empty());
+    bench.queue.send("other", notice(&["other"]));
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered().len(), 2);
+    assert_eq!(bench.queue.state().received, 32);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
     let bench = Bench::default();
     bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
