@@ -125,6 +125,12 @@ pub enum Reason {
         /// S3's own words.
         detail: String,
     },
+    /// An object that failed at every try while others were read.
+    #[error("the object cannot be read: {detail}; `qtrail backfill` reads it again once it can be")]
+    ObjectUnreadable {
+        /// What went wrong at the last try.
+        detail: String,
+    },
     /// An object of more bytes than allowed.
     #[error(
         "the object is too large: {detail} (s3.object_bytes raises the limit; `qtrail backfill` reads it again)"
@@ -181,6 +187,7 @@ impl Reason {
             Reason::TooManyEvents { .. } => "too_many_events",
             Reason::ObjectGone { .. } => "object_gone",
             Reason::ObjectDenied { .. } => "object_denied",
+            Reason::ObjectUnreadable { .. } => "object_unreadable",
             Reason::ObjectTooLarge { .. } => "object_too_large",
             Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
@@ -194,6 +201,7 @@ impl Reason {
             Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => Stage::Parse,
             Reason::ObjectGone { .. }
             | Reason::ObjectDenied { .. }
+            | Reason::ObjectUnreadable { .. }
             | Reason::ObjectTooLarge { .. }
             | Reason::UnknownNotice { .. } => Stage::Input,
             Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,

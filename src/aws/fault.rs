@@ -330,6 +330,15 @@ fn words(seen: &Seen<'_>) -> String {
         return "refused".to_owned();
     }
     match seen.words {
+        // SQS repeats a handle that it refuses.
+        Some(words)
+            if words
+                .to_ascii_lowercase()
+                .replace(' ', "")
+                .contains("receipthandle") =>
+        {
+            "refused".to_owned()
+        }
         Some(words) if !words.is_empty() => clip(&clean(words)),
         _ => "refused without words".to_owned(),
     }
@@ -455,8 +464,9 @@ mod tests {
             (404, "", Remedy::Mend),
             (403, "", Remedy::Mend),
             (302, "", Remedy::Mend),
-            (400, "SomethingNew", Remedy::Mend),
-            (403, "SomethingNew", Remedy::Mend),
+            // An answer in S3's own terms is about what was asked for.
+            (400, "SomethingNew", Remedy::Denied),
+            (403, "SomethingNew", Remedy::Denied),
         ] {
             assert_eq!(answer(status, code).0, expected, "{status} {code}");
         }
@@ -507,7 +517,14 @@ mod tests {
             words: Some("something else"),
             ..seen
         };
-        assert_eq!(judge(&seen).0, Remedy::Mend);
+        assert_ne!(
+            judge(&seen).1,
+            judge(&Seen {
+                words: Some(customer),
+                ..seen
+            })
+            .1
+        );
     }
 
     #[test]
@@ -552,6 +569,19 @@ mod tests {
                 region: None,
             };
             assert!(!words(&seen).contains("SECRET"), "{code}");
+        }
+        for text in [
+            "Value SECRET for parameter ReceiptHandle is invalid",
+            "The receipt handle SECRET",
+        ] {
+            let seen = Seen {
+                kind: Kind::Answer,
+                status: Some(400),
+                code: Some("InvalidParameterValue"),
+                words: Some(text),
+                region: None,
+            };
+            assert!(!words(&seen).contains("SECRET"), "{text}");
         }
         assert!(clip(&"x".repeat(5000)).len() < LONGEST_WORDS + 8);
     }

@@ -137,7 +137,7 @@ pub const ALL: [Description; 31] = [
     metric("ingest.connections", Kind::Gauge, "{connection}", "Connections of senders.", |m| &m.ingest_connections),
     metric("s3.messages", Kind::Counter, "{message}", "Messages received from SQS queues.", |m| &m.s3_messages),
     metric("s3.messages_deleted", Kind::Counter, "{message}", "Messages whose every object has settled, deleted from their queue.", |m| &m.s3_messages_deleted),
-    metric("s3.messages_failed", Kind::Counter, "{message}", "Messages that failed by their own fault: not understood, or an object that may not be read. Each try counts.", |m| &m.s3_messages_failed),
+    metric("s3.messages_failed", Kind::Counter, "{message}", "Messages that failed by their own fault: not understood, or an object that cannot be read. Each try counts.", |m| &m.s3_messages_failed),
     metric("s3.messages_held", Kind::Gauge, "{message}", "Messages that are worked on, and kept hidden from other replicas.", |m| &m.s3_messages_held),
     metric("s3.objects", Kind::Counter, "{object}", "Objects that were read to their end.", |m| &m.s3_objects),
     metric("s3.objects_skipped", Kind::Counter, "{object}", "Objects that were announced and left alone, by s3.include and s3.exclude.", |m| &m.s3_objects_skipped),
@@ -205,7 +205,7 @@ pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
     /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 18] = [
         "not_json",
         "not_cloudtrail",
         "event_too_large",
@@ -218,6 +218,7 @@ impl Reasons {
         "too_many_events",
         "object_gone",
         "object_denied",
+        "object_unreadable",
         "object_too_large",
         "unknown_notice",
         "refused",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::context::{Context, Fetch, Flow};
@@ -27,6 +27,8 @@ const WAIT: Duration = Duration::from_secs(20);
 const WAIT_ONCE: Duration = Duration::from_secs(2);
 /// Calls that wait for messages at once.
 const RECEIVERS: usize = 4;
+/// How long room for a whole batch is waited for: calls cost, but so does waiting.
+const FULL_BATCH: Duration = Duration::from_secs(1);
 /// How often the redrive policy is asked for.
 const REDRIVE_EVERY: Duration = Duration::from_secs(300);
 
@@ -144,18 +146,16 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             let Some(room) = self.ready().await else {
                 return Ok(());
             };
-            match self.queue.receive(wait, visibility).await {
+            let received = self.queue.receive(room.num_permits(), wait, visibility);
+            match received.await {
                 Ok(messages) => {
                     failures = 0;
                     self.exists.store(true, Ordering::Relaxed);
                     let none = messages.is_empty();
                     self.begin(messages, room, tasks);
-                    if none && once {
-                        if tasks.is_empty() {
-                            return Ok(());
-                        }
-                        // What is given back may come again.
-                        self.keeper.idle().await;
+                    // What is given back comes again.
+                    if none && once && self.keeper.idle().await {
+                        return Ok(());
                     }
                 }
                 Err(fault) => {
@@ -168,10 +168,22 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// Room for a batch, once there is, and the collector takes events.
+    /// Room for a batch, or soon for as much as there is; once the collector takes events.
     async fn ready(&self) -> Option<OwnedSemaphorePermit> {
-        let room = Arc::clone(&self.room);
-        let room = room.acquire_many_owned(BATCH as u32).await.ok()?;
+        let room = || Arc::clone(&self.room);
+        let batch = room().acquire_many_owned(BATCH as u32);
+        let room = match timeout(FULL_BATCH, batch).await {
+            Ok(batch) => batch.ok()?,
+            Err(_) => {
+                let mut some = room().acquire_owned().await.ok()?;
+                while some.num_permits() < BATCH
+                    && let Ok(more) = room().try_acquire_owned()
+                {
+                    some.merge(more);
+                }
+                some
+            }
+        };
         let mut health = self.context.health.clone();
         // Without an exporter there is nobody to receive for.
         health.wait_for(|health| *health == Health::Up).await.ok()?;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +108,8 @@ pub(super) struct Context<F, P> {
     pub(super) metrics: Arc<Metrics>,
     /// Objects that are worked on.
     pub(super) fetchers: Semaphore,
+    /// How often S3 answered for an object: it is there, and so are the credentials.
+    pub(super) answered: AtomicU64,
     budget: Arc<Semaphore>,
     budget_units: usize,
     pub(super) past: Past,
@@ -134,6 +137,7 @@ impl<F, P> Context<F, P> {
             health,
             metrics,
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
+            answered: AtomicU64::new(0),
             budget: Arc::new(Semaphore::new(budget_units)),
             budget_units,
             past: Past::default(),

@@ -46,6 +46,8 @@ struct State {
     last: u64,
     held: HashMap<u64, Held>,
     given_back: Vec<(Held, Duration)>,
+    /// When all that was given back is shown again.
+    shown: Option<Instant>,
     done: Vec<u64>,
     closed: bool,
 }
@@ -136,10 +138,17 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// Returns once every message that was held has ended.
-    pub(super) async fn idle(&self) {
+    /// Returns once every message that was held has ended, and what was given back is shown again;
+    /// at once, and `true`, if it was so before.
+    pub(super) async fn idle(&self) -> bool {
+        let busy = *self.left.borrow() > 0;
         // The sender lives as long as `self`.
         let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
+        let shown = self.state().shown.take();
+        if let Some(shown) = shown {
+            sleep_until(shown).await;
+        }
+        !busy && shown.is_none()
     }
 
     /// No message will be held any more.
@@ -214,6 +223,7 @@ impl<Q: Queue> Keeper<Q> {
     }
 
     async fn show(&self, given_back: Vec<(Held, Duration)>) {
+        let longest = given_back.iter().map(|(_, after)| *after).max();
         let entries: Vec<_> = given_back
             .iter()
             .map(|(held, after)| (Arc::clone(&held.receipt), *after))
@@ -224,6 +234,11 @@ impl<Q: Queue> Keeper<Q> {
                 queue = self.queue.url(),
                 "messages were not given back: they reappear once their visibility has passed"
             );
+        }
+        let shown = longest.map(|after| Instant::now() + after);
+        {
+            let mut state = self.state();
+            state.shown = state.shown.max(shown);
         }
         self.ended(given_back.len());
     }

@@ -38,8 +38,8 @@ enum Verdict {
 enum Fault {
     /// Its body.
     Unknown(String),
-    /// Objects of it, each with S3's own words.
-    Denied(Vec<(Location, String)>),
+    /// Objects of it, each with the reason.
+    Objects(Vec<(Location, Reason)>),
 }
 
 impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
@@ -94,7 +94,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// One after the other: other messages go on meanwhile.
     async fn objects(&self, message: &Message, objects: &[Location]) -> Verdict {
         let context = &self.context;
-        let mut denied = Vec::new();
+        let mut failed = Vec::new();
         for location in objects {
             if context.past.has_settled(&message.id, location) {
                 continue;
@@ -107,13 +107,13 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             }
             match context.object(location).await {
                 End::Settled => self.remember(message, location, objects.len()),
-                End::Denied(detail) => denied.push((location.clone(), detail)),
+                End::Failed(reason) => failed.push((location.clone(), reason)),
                 End::GivenUp => return Verdict::GivenUp,
             }
         }
-        match denied.is_empty() {
+        match failed.is_empty() {
             true => Verdict::Done,
-            false => Verdict::Failed(Fault::Denied(denied)),
+            false => Verdict::Failed(Fault::Objects(failed)),
         }
     }
 
@@ -199,12 +199,10 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 let kept = self.context.flow.refuse(self.origin(message), reason, body);
                 return kept.await == Outcome::Delivered;
             }
-            Fault::Denied(objects) => objects,
+            Fault::Objects(objects) => objects,
         };
-        for (location, detail) in objects {
-            let detail = detail.clone();
-            let reason = Reason::ObjectDenied { detail };
-            if self.context.refuse_object(location, reason).await != End::Settled {
+        for (location, reason) in objects {
+            if self.context.refuse_object(location, reason.clone()).await != End::Settled {
                 return false;
             }
             self.context.past.settled(&message.id, location);
@@ -217,7 +215,7 @@ impl Fault {
     fn kind(&self) -> &'static str {
         match self {
             Fault::Unknown(_) => "unknown",
-            Fault::Denied(_) => "denied",
+            Fault::Objects(_) => "objects",
         }
     }
 }
@@ -226,13 +224,10 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Fault::Unknown(detail) => write!(f, "its body is not understood: {detail}"),
-            Fault::Denied(objects) => {
-                let (first, detail) = &objects[0];
-                write!(
-                    f,
-                    "{} of its objects may not be read, such as {first}: {detail}",
-                    objects.len()
-                )
+            Fault::Objects(objects) => {
+                let (first, reason) = &objects[0];
+                let count = objects.len();
+                write!(f, "{count} of its objects, such as {first}: {reason}")
             }
         }
     }

@@ -75,7 +75,8 @@ pub enum Error {
 }
 
 /// Reads the queues until `stop`: then nothing is received, what is worked on is awaited, and what
-/// was not begun is given back.
+/// was not begun is given back. A queue that does not exist cancels `stop`, so that what is awaited
+/// then has its deadline.
 ///
 /// # Errors
 /// A queue that does not exist.
@@ -96,8 +97,7 @@ pub async fn run(
         sidecar.pipeline.clone(),
         sidecar.exporter.health(),
         std::sync::Arc::clone(&sidecar.metrics),
-        // A queue that does not exist stops the others, and nothing else.
-        (stop.child_token(), sidecar.abort.clone()),
+        (stop, sidecar.abort.clone()),
     ));
     let mut running = tokio::task::JoinSet::new();
     for url in queues {

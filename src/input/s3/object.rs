@@ -1,7 +1,10 @@
 //! One object, from its name until it has settled.
 //!
 //! Enters: a location. Leaves: an [`End`]. What must hold: an object has settled only when all its
-//! records have, or when it is in the dead letters by its name; what may pass is waited out.
+//! records have, or when it is in the dead letters by its name; what may pass is waited out; what
+//! fails again and again while S3 gives others holds up nobody.
+
+use std::sync::atomic::Ordering;
 
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
@@ -15,13 +18,16 @@ use crate::convert::observed_time;
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::reject::{Evidence, Reason};
 
+/// Failures of an object while S3 answers well, before they count as its own.
+const TRIES: u32 = 8;
+
 /// How the work on an object ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Nothing is left to do.
     Settled,
-    /// It may not be read: S3's own words.
-    Denied(String),
+    /// It cannot be read, for now or for good.
+    Failed(Reason),
     /// It was given up, for another time.
     GivenUp,
 }
@@ -31,35 +37,53 @@ enum Try {
     End(End),
     /// Another try may do better.
     Again(Fault),
+    /// The same, once the collector takes events: nothing is wrong with the object.
+    Later(Fault),
 }
 
 impl<F: Fetch, P: Flow> Context<F, P> {
     /// Works on an object until it ends, or until `stop` finds it waiting.
     pub(super) async fn object(&self, location: &Location) -> End {
-        let mut failures = 0;
+        let (mut failures, mut own) = (0, 0);
         loop {
             let permit = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return End::GivenUp,
                 permit = self.fetchers.acquire() => permit,
             };
-            let fault = match self.attempt(location).await {
-                Try::End(end) => return end,
-                Try::Again(fault) => fault,
-            };
+            let answered = self.answered.load(Ordering::Relaxed);
+            let attempt = self.attempt(location).await;
             // Others go on meanwhile.
             drop(permit);
+            let (fault, is_its) = match attempt {
+                Try::End(end) => return end,
+                Try::Again(fault) => (fault, true),
+                Try::Later(fault) => (fault, false),
+            };
             failures += 1;
             self.tell_again(location, &fault);
             tokio::select! {
                 () = self.stop.cancelled() => return End::GivenUp,
                 () = sleep(waits(failures)) => {}
             }
+            // While S3 answers for none, it is an outage or a wrong set-up.
+            let answers = self.answered.load(Ordering::Relaxed) > answered;
+            own = match is_its {
+                true => own + u32::from(answers),
+                false => 0,
+            };
+            if own >= TRIES {
+                let detail = format!("{TRIES} tries failed while S3 answered: {fault}");
+                return End::Failed(Reason::ObjectUnreadable { detail });
+            }
         }
     }
 
     async fn attempt(&self, location: &Location) -> Try {
         let opened = self.fetch.open(location, self.settings.object_bytes).await;
+        if !matches!(&opened, Err(fault) if passes(fault)) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
         match opened {
             Ok(opened) => self.deliver(location, opened).await,
             Err(fault) => self.judge(location, fault).await,
@@ -85,16 +109,13 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                 debug!(object = %location, bytes = opened.bytes, counts = ?report.counts, "read");
                 Try::End(End::Settled)
             }
-            Outcome::Retry(_) => Try::Again(Fault {
-                remedy: Remedy::Retry,
-                message: report
-                    .read_error
-                    .unwrap_or_else(|| "the collector cannot take its events now".to_owned()),
-            }),
-            Outcome::Blocked(message) => Try::Again(Fault {
-                remedy: Remedy::Retry,
-                message,
-            }),
+            Outcome::Retry(_) => match report.read_error {
+                Some(error) => Try::Again(passing(error)),
+                None => Try::Later(passing(
+                    "the collector cannot take its events now".to_owned(),
+                )),
+            },
+            Outcome::Blocked(message) => Try::Later(passing(message)),
             Outcome::Abandoned => Try::End(End::GivenUp),
         }
     }
@@ -105,8 +126,8 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         let reason = match fault.remedy {
             Remedy::Gone => Reason::ObjectGone { detail },
             Remedy::TooLarge => Reason::ObjectTooLarge { detail },
-            Remedy::Denied => return Try::End(End::Denied(detail)),
-            Remedy::Retry | Remedy::Mend | Remedy::Region(_) => return Try::Again(fault),
+            Remedy::Denied => return Try::End(End::Failed(Reason::ObjectDenied { detail })),
+            _ => return Try::Again(fault),
         };
         Try::End(self.refuse_object(location, reason).await)
     }
@@ -137,6 +158,21 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                 }
             }
         }
+    }
+}
+
+/// Whether the same may be had later.
+fn passes(fault: &Fault) -> bool {
+    matches!(
+        fault.remedy,
+        Remedy::Retry | Remedy::Mend | Remedy::Region(_)
+    )
+}
+
+fn passing(message: String) -> Fault {
+    Fault {
+        remedy: Remedy::Retry,
+        message,
     }
 }
 

@@ -60,9 +60,10 @@ pub(super) trait Queue: Send + Sync + 'static {
     /// The queue's URL, which names it.
     fn url(&self) -> &str;
 
-    /// Up to [`BATCH`] messages; none where there were none for as long as `wait`.
+    /// Up to `most` messages, [`BATCH`] at most; none where there were none for as long as `wait`.
     fn receive(
         &self,
+        most: usize,
         wait: Duration,
         visibility: Duration,
     ) -> impl Future<Output = Result<Vec<Message>, Fault>> + Send;

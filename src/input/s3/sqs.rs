@@ -35,13 +35,18 @@ impl Queue for Sqs {
         &self.url
     }
 
-    async fn receive(&self, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(
+        &self,
+        most: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Message>, Fault> {
         self.metrics.sqs_requests.add(1);
         let answer = self
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(BATCH as i32)
+            .max_number_of_messages(most.min(BATCH) as i32)
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
@@ -71,7 +76,8 @@ impl Queue for Sqs {
             .await
             .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
-        Ok(answers(entries.len(), done, &answer.failed))
+        let receipts: Vec<_> = entries.iter().map(|(receipt, _)| &**receipt).collect();
+        Ok(answers(&receipts, done, &answer.failed))
     }
 
     async fn delete(&self, entries: &[Arc<str>]) -> Result<Answers, Fault> {
@@ -92,7 +98,8 @@ impl Queue for Sqs {
             .await
             .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
-        Ok(answers(entries.len(), done, &answer.failed))
+        let receipts: Vec<_> = entries.iter().map(|receipt| &**receipt).collect();
+        Ok(answers(&receipts, done, &answer.failed))
     }
 
     async fn redrive(&self) -> Result<Redrive, Fault> {
@@ -140,7 +147,7 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
 
 /// An entry that is in neither list may have been done or not.
 fn answers<'a>(
-    entries: usize,
+    receipts: &[&str],
     done: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
 ) -> Answers {
@@ -148,22 +155,20 @@ fn answers<'a>(
         for_good: false,
         message: "no answer".to_owned(),
     };
-    let mut answers: Answers = (0..entries).map(|_| Err(unheard())).collect();
+    let mut answers: Answers = receipts.iter().map(|_| Err(unheard())).collect();
     for id in done {
         if let Some(answer) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
             *answer = Ok(());
         }
     }
     for entry in failed {
-        if let Some(answer) = entry
-            .id
-            .parse()
-            .ok()
-            .and_then(|n: usize| answers.get_mut(n))
-        {
+        let number = entry.id.parse().unwrap_or(usize::MAX);
+        if let (Some(answer), Some(receipt)) = (answers.get_mut(number), receipts.get(number)) {
+            let message = entry.message.as_deref().unwrap_or_default();
             *answer = Err(Refused {
                 for_good: entry.sender_fault,
-                message: words(&entry.code, entry.message.as_deref()),
+                // SQS repeats a receipt that it refuses.
+                message: format!("{}: {}", entry.code, message.replace(receipt, "…")),
             });
         }
     }
@@ -173,13 +178,6 @@ fn answers<'a>(
 fn seconds(time: Duration) -> i32 {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
-}
-
-fn words(code: &str, message: Option<&str>) -> String {
-    match message {
-        Some(message) => format!("{code}: {message}"),
-        None => code.to_owned(),
-    }
 }
 
 fn impossible(error: impl std::fmt::Display) -> Fault {
@@ -216,13 +214,19 @@ mod tests {
         let failed = BatchResultErrorEntry::builder()
             .id("2")
             .sender_fault(true)
-            .code("ReceiptHandleIsInvalid")
+            .code("InvalidParameterValue")
+            .message("Value c+/= for parameter ReceiptHandle is invalid. Reason: the message is not hidden")
             .build()
             .unwrap();
-        let answers = answers(3, ["0", "17", "x"].into_iter(), &[failed]);
+        let answers = answers(&["a", "b", "c+/="], ["0", "17", "x"].into_iter(), &[failed]);
         assert_eq!(answers[0], Ok(()));
         assert!(matches!(&answers[1], Err(refused) if !refused.for_good));
         assert!(matches!(&answers[2], Err(refused) if refused.for_good));
+        let words = &answers[2].as_ref().unwrap_err().message;
+        assert!(
+            words.contains("not hidden") && !words.contains("c+/="),
+            "{words}"
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ use crate::envelope;
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter, Health};
 use crate::input::ingest::tests::EVENT;
-use crate::pipeline::Pipeline;
 use crate::pipeline::conversion::Conversion;
+use crate::pipeline::{Pipeline, Report};
 use crate::reject::Evidence;
 use bench::{Bench, Sink, fault, notice, pass, report, until};
 
@@ -244,6 +244,50 @@ async fn an_object_that_was_not_delivered_is_read_again_as_a_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn objects_that_never_can_be_had_hold_up_nobody() {
+    let bench = Bench::default();
+    for n in 0..20 {
+        let key = format!("bad {n}");
+        bench.fail(&key, std::iter::repeat_n(Remedy::Retry, 10_000));
+        bench.queue.send(&key, notice(&[&key]));
+    }
+    bench.start();
+    until(|| bench.metrics.s3_messages_held.get() == 20).await;
+    pass(HOUR).await;
+    assert_eq!(bench.metrics.s3_messages_failed.get(), 0, "S3 may be away");
+    // One that is answered shows that S3 is there.
+    bench.fail("bad 0", []);
+    for n in 0..100 {
+        bench
+            .queue
+            .send(&format!("good {n}"), notice(&[&format!("good {n}")]));
+        pass(MINUTE).await;
+    }
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered().len(), 101);
+    let kinds: Vec<_> = bench.refused().iter().map(|(_, kind)| *kind).collect();
+    assert_eq!(kinds, ["object_unreadable"; 19]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_content_always_breaks_is_given_up_and_one_the_collector_leaves_is_not() {
+    let broken = Report {
+        read_error: Some("it has other bytes than S3 said".to_owned()),
+        ..report(Outcome::Retry(None))
+    };
+    let blocked = report(Outcome::Blocked("401".to_owned()));
+    for (report, given_up) in [(broken, true), (blocked, false)] {
+        let bench = Bench::default();
+        *bench.sink.reports.lock().unwrap() = std::iter::repeat_n(report, 100).collect();
+        bench.queue.send("m", notice(&["k"]));
+        bench.start();
+        until(|| bench.queue.is_empty()).await;
+        assert_eq!(bench.refused().is_empty(), !given_up);
+        assert_eq!(bench.delivered().is_empty(), given_up);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delete_is_tried_until_it_is_answered_and_the_message_held_meanwhile() {
     let bench = Bench::default();
     let refusals = std::iter::repeat_n(Some(fault(Remedy::Retry)), 8);
@@ -396,6 +440,68 @@ async fn reading_once_ends_when_the_queue_is_empty() {
     assert_eq!(bench.delivered().len(), 35);
     assert!(bench.queue.is_empty());
     assert_eq!(bench.metrics.s3_messages_deleted.get(), 35);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_waits_for_what_was_given_back() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.settings.max_receives = 8;
+    bench.queue.send("poison", "hello");
+    bench.queue.send("good", notice(&["k"]));
+    let running = bench.start();
+    timeout(HOUR, running).await.unwrap().unwrap().unwrap();
+    assert!(bench.queue.is_empty());
+    assert_eq!(bench.refused().len(), 1);
+    assert_eq!(bench.delivered(), ["s3://b/k"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_outlasts_a_collector_that_goes_away() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.sink.open.send_replace(false);
+    for n in 0..35 {
+        bench.queue.send(&n.to_string(), notice(&[&n.to_string()]));
+    }
+    let running = bench.start();
+    until(|| bench.sink.now.load(Ordering::SeqCst) > 0).await;
+    bench.health.send_replace(down());
+    pass(HOUR).await;
+    let received = bench.queue.state().received;
+    pass(HOUR).await;
+    assert!(!running.is_finished());
+    assert_eq!(
+        bench.queue.state().received,
+        received,
+        "nothing more meanwhile"
+    );
+    bench.sink.open.send_replace(true);
+    bench.health.send_replace(Health::Up);
+    timeout(HOUR, running).await.unwrap().unwrap().unwrap();
+    assert_eq!(
+        (bench.delivered().len(), bench.queue.state().received),
+        (35, 35)
+    );
+    assert!(bench.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_a_message_one_receive_and_nothing_else() {
+    let mut bench = Bench::default();
+    bench.settings.fetchers = 1;
+    bench.settings.in_flight_bytes = 4096;
+    *bench.bucket.panics.lock().unwrap() = 30;
+    bench.queue.send("m", notice(&["k"]));
+    bench.start();
+    // As often as there is room for messages, objects and bytes, and more.
+    until(|| *bench.bucket.panics.lock().unwrap() == 0).await;
+    assert!(bench.delivered().is_empty());
+    bench.queue.send("other", notice(&["other"]));
+    until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.delivered().len(), 2);
+    assert_eq!(bench.queue.state().received, 32);
+    assert_eq!(bench.metrics.s3_messages_held.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,8 @@ pub(super) struct Bucket {
     pub(super) faults: Mutex<HashMap<String, VecDeque<Fault>>>,
     pub(super) opened: Mutex<Vec<String>>,
     pub(super) held_bytes: usize,
+    /// How many objects panic while they are read.
+    pub(super) panics: Mutex<usize>,
 }
 
 impl Fetch for Arc<Bucket> {
@@ -59,11 +61,17 @@ impl Fetch for Arc<Bucket> {
         if let Some(fault) = faults.get_mut(&location.key).and_then(VecDeque::pop_front) {
             return Err(fault);
         }
+        let mut panics = self.panics.lock().unwrap();
+        let panic = *panics > 0;
+        *panics = panics.saturating_sub(1);
         Ok(Opened {
             bytes: 10,
             modified: None,
             held_bytes: self.held_bytes,
-            content: Box::pin(async { Ok(Content::Bytes(Bytes::new())) }),
+            content: Box::pin(async move {
+                assert!(!panic, "as the test wants");
+                Ok(Content::Bytes(Bytes::new()))
+            }),
         })
     }
 }

@@ -73,7 +73,7 @@ impl Twin {
         state.messages.iter().filter(|m| m.visible <= now).count()
     }
 
-    fn take(&self, visibility: Duration) -> Vec<Message> {
+    fn take(&self, most: usize, visibility: Duration) -> Vec<Message> {
         let mut state = self.state();
         let now = Instant::now();
         if let Some(Ok(Redrive::After(most))) = state.redrive {
@@ -85,7 +85,7 @@ impl Twin {
         }
         let visible = state.messages.iter_mut().filter(|m| m.visible <= now);
         let taken: Vec<_> = visible
-            .take(BATCH)
+            .take(most)
             .map(|stored| {
                 stored.receives += 1;
                 stored.received = now;
@@ -116,14 +116,20 @@ impl Queue for Twin {
         "http://queue/1/trail"
     }
 
-    async fn receive(&self, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(
+        &self,
+        most: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Message>, Fault> {
+        assert!((1..=BATCH).contains(&most));
         let end = Instant::now() + wait;
         loop {
             let changed = self.0.changed.notified();
             if let Some(fault) = self.state().fail_receive.pop_front() {
                 return Err(fault);
             }
-            let taken = self.take(visibility);
+            let taken = self.take(most, visibility);
             if !taken.is_empty() || Instant::now() >= end {
                 return Ok(taken);
             }
