@@ -115,7 +115,7 @@ async fn run(
         .spawn()?;
     loop {
         // Seldom enough to cost nothing, often enough for seconds.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let now = scrape(metrics).await.unwrap_or_default();
         let of = |name: &str| now.get(name).copied().unwrap_or_default();
         let settled = of("qtrail_events_read_total") - of("qtrail_events_in_flight");
@@ -303,6 +303,8 @@ async fn far(server: SocketAddr, delay: Duration) -> Result<SocketAddr, Failed> 
         while let Ok((client, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let server = TcpStream::connect(server).await?;
+                client.set_nodelay(true)?;
+                server.set_nodelay(true)?;
                 let ((mut from, mut to), (mut back, mut home)) =
                     (client.into_split(), server.into_split());
                 let answers =
