@@ -132,9 +132,10 @@ impl Aws {
     /// S3's answer, and the region that gave it.
     async fn find(&self, location: &Location) -> Result<(String, GetObjectOutput), Fault> {
         let bucket = &location.bucket;
+        let known = self.known_region(bucket);
         let hint = location.region.clone().filter(|region| is_region(region));
-        let region = self.known_region(bucket).or(hint);
-        let region = region.unwrap_or_else(|| self.any_region());
+        let is_hint = known.is_none() && hint.is_some();
+        let region = known.or(hint).unwrap_or_else(|| self.any_region());
         let fault = match self.ask(location, &region).await {
             Ok(answer) => {
                 self.learn_region(bucket, &region);
@@ -145,6 +146,13 @@ impl Aws {
         let there = match &fault.remedy {
             Remedy::Region(Some(there)) => Some(there.clone()),
             Remedy::Region(None) => self.ask_region(bucket).await?,
+            // There may be no such region, or it knows nothing of our credentials.
+            Remedy::Retry | Remedy::Mend if is_hint && region != self.any_region() => {
+                match self.ask_region(bucket).await? {
+                    Some(there) if there != region => Some(there),
+                    _ => return Err(fault),
+                }
+            }
             _ => return Err(fault),
         };
         let Some(there) = there.filter(|there| *there != region) else {

@@ -250,6 +250,63 @@ async fn a_hint_is_asked_first_unless_it_is_none() {
 }
 
 #[tokio::test]
+async fn a_hint_that_leads_nowhere_is_not_followed_for_ever() {
+    let invalid = "<Error><Code>InvalidAccessKeyId</Code></Error>";
+    let told = "x-amz-bucket-region: eu-west-1\r\n";
+    let location = Location {
+        region: Some("cn-north-1".to_owned()),
+        ..location()
+    };
+    let mishaps = vec![
+        Mishap::Answer(403, "", invalid),
+        Mishap::Answer(403, told, ""),
+    ];
+    let fake = Fake::start(bytes(10), mishaps).await;
+    aws(&fake).open(&location, NO_LIMIT).await.unwrap();
+    let regions: Vec<_> = (fake.seen().iter())
+        .map(|head| {
+            head.split_once("/s3/aws4_request")
+                .unwrap()
+                .0
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(regions, ["cn-north-1", "us-east-1", "eu-west-1"]);
+    let gone = "<Error><Code>NoSuchBucket</Code></Error>";
+    let mishaps = vec![
+        Mishap::Answer(403, "", invalid),
+        Mishap::Answer(404, "", gone),
+    ];
+    let fake = Fake::start(bytes(10), mishaps).await;
+    let fault = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
+    assert_eq!(fault.remedy, Remedy::Gone, "{fault}");
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_letter_by_letter() {
+    for (key, path) in [
+        ("a b+c", "/trails/a%20b%2bc"),
+        ("%2B", "/trails/%252b"),
+        ("../x/./y", "/trails/../x/./y"),
+        ("/a//b", "/trails//a//b"),
+        ("ü?x=1#y&z", "/trails/%c3%bc%3fx%3d1%23y%26z"),
+    ] {
+        let fake = Fake::start(bytes(10), vec![]).await;
+        let location = Location {
+            key: key.to_owned(),
+            ..location()
+        };
+        aws(&fake).open(&location, NO_LIMIT).await.unwrap();
+        let seen = fake.seen();
+        let asked = seen[0].split(' ').nth(1).unwrap();
+        assert_eq!(asked.split('?').next().unwrap(), path, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_says_why() {
     let answer = |status, body| vec![Mishap::Answer(status, "", body)];
     for (mishaps, remedy, words) in [

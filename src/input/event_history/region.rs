@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -148,11 +148,7 @@ impl<L: Lookup> Region<L> {
         let mut token = None;
         let mut number = 0;
         loop {
-            let permits = Arc::clone(&self.shared.pages);
-            let Ok(Ok(permit)) = self.unless_stopped(permits.acquire_owned()).await else {
-                return Asked::Stopped;
-            };
-            let page = match self.page(question, token.as_deref()).await {
+            let (page, permit) = match self.page(question, token.as_deref()).await {
                 Ok(Ok(page)) => page,
                 Ok(Err(Trouble::Token)) => {
                     self.pace.failed(fastrand::f64());
@@ -184,21 +180,26 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// One call, when it is its turn and the collector is there.
+    /// One call, when it is its turn, the collector is there, and so is memory: a region that waits
+    /// for its turn takes none from others.
     async fn page(
         &mut self,
         question: &Question,
         token: Option<&str>,
-    ) -> Result<Result<Page, Trouble>, Stopped> {
+    ) -> Result<Result<(Page, Option<OwnedSemaphorePermit>), Trouble>, Stopped> {
         let stop = self.shared.stop.clone();
+        let pages = Arc::clone(&self.shared.pages);
         let mut health = self.shared.health.clone();
         let asked = async {
             self.pace.turn().await;
             // Without an exporter there is nothing to wait for.
             let _ = health.wait_for(|health| *health == Health::Up).await;
+            // It is never closed.
+            let permit = pages.acquire_owned().await.ok();
             self.pace.called();
             self.shared.metrics.event_history_requests.add(1);
-            self.lookup.page(question, token).await
+            let page = self.lookup.page(question, token).await?;
+            Ok((page, permit))
         };
         tokio::select! {
             biased;

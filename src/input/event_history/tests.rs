@@ -506,6 +506,33 @@ async fn regions_are_read_beside_each_other_each_at_its_own_pace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn regions_that_fail_keep_no_other_waiting() {
+    let bench = Bench::new();
+    let good = past(200);
+    let denied = || fault(Remedy::Denied, "AccessDeniedException");
+    let failing: Vec<_> = (0..8)
+        .map(|n| {
+            let history = History::new();
+            history.fails(std::iter::repeat_with(denied).take(100));
+            tokio::spawn(bench.region(&n.to_string(), &history).run())
+        })
+        .collect();
+    // Long enough for each to wait as long as it ever does.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let begun = Instant::now();
+    bench.once(&good).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    bench.stop.cancel();
+    for region in failing {
+        region.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_collector_is_away_nothing_is_asked_for() {
     let bench = Bench::new();
     let history = past(60);
