@@ -8,6 +8,8 @@ use crate::aws::{AssumeRole, Settings};
 use crate::backfill::ObjectLimits;
 use crate::input::{event_history, s3};
 
+/// Half of this must be enough for two requests.
+const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
 /// How long SQS hides a message at most.
 const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
 /// How far back the Event history goes.
@@ -47,8 +49,10 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
 /// The queues that announce objects, if there are any.
 pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
     let visibility = b.span("s3.visibility");
-    if visibility.subsec_nanos() > 0 || visibility > LONGEST_VISIBILITY {
-        b.problem("s3.visibility", "must be whole seconds, at most 12 hours");
+    let allowed = SHORTEST_VISIBILITY..=LONGEST_VISIBILITY;
+    if visibility.subsec_nanos() > 0 || !allowed.contains(&visibility) {
+        let message = "must be whole seconds, at least 5 seconds and at most 12 hours";
+        b.problem("s3.visibility", message);
     }
     let settings = s3::Settings {
         queues: b.list("s3.queues").unwrap_or_default(),
@@ -62,15 +66,26 @@ pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
         once: false,
     };
     for queue in &settings.queues {
-        let host = queue.split_once("://");
-        if !matches!(host, Some(("http" | "https", rest)) if rest.contains('/')) {
+        if !is_queue(queue) {
+            // It may hold a password.
+            let told = queue.rsplit('@').next().unwrap_or_default();
             let message = format!(
-                "{queue:?} is no queue's URL: write it as https://sqs.eu-central-1.amazonaws.com/123456789012/NAME"
+                "{told:?} is no queue's URL: write it as https://sqs.eu-central-1.amazonaws.com/123456789012/NAME"
             );
             b.problem("s3.queues", &message);
         }
     }
     (!settings.queues.is_empty()).then_some(settings)
+}
+
+/// Whether a text can be a queue's URL. It is logged, so it may hold no password.
+fn is_queue(url: &str) -> bool {
+    let Some(("http" | "https", rest)) = url.split_once("://") else {
+        return false;
+    };
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@?#".contains(c);
+    let (host, name) = rest.split_once('/').unwrap_or_default();
+    !host.is_empty() && !name.is_empty() && !name.ends_with('/') && rest.chars().all(plain)
 }
 
 /// What a backfill fetches from a bucket.
@@ -114,4 +129,39 @@ pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_h
         );
     }
     Some(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_queue;
+
+    #[test]
+    fn only_what_can_be_a_queues_url_is_taken_for_one() {
+        for url in [
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/trail",
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/trail.fifo",
+            "http://127.0.0.1:9324/000000000000/trail",
+            "http://localhost:4566/queue/us-east-1/000000000000/trail",
+        ] {
+            assert!(is_queue(url), "{url}");
+        }
+        for url in [
+            "",
+            "trail",
+            "arn:aws:sqs:eu-central-1:123456789012:trail",
+            "https://",
+            "https:///trail",
+            "https://sqs.eu-central-1.amazonaws.com",
+            "https://sqs.eu-central-1.amazonaws.com/",
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/",
+            "sqs.eu-central-1.amazonaws.com/123456789012/trail",
+            "https://user:password@host/1/trail",
+            "https://host/1/trail?Action=ReceiveMessage",
+            "https://host/1/tr ail",
+            "https://host/1/trail\n",
+            "s3://bucket/key",
+        ] {
+            assert!(!is_queue(url), "{url:?}");
+        }
+    }
 }

@@ -133,7 +133,7 @@ pub const KEYS: &[Key] = &[
     key("s3.fetchers", Kind::Count(1), "16", "Objects that are worked on at once."),
     key("s3.in_flight_bytes", Kind::Size, "64MiB", "Bytes of objects that are held in memory, all together."),
     key("s3.object_bytes", Kind::Size, "1GiB", "Bytes of one object as it is stored. A larger one goes to the dead letters by its name."),
-    key("s3.visibility", Kind::Duration, "1m", "How long a message stays hidden from other replicas; extended while it is worked on. Who is killed gives its messages back after this time."),
+    key("s3.visibility", Kind::Duration, "1m", "How long a message stays hidden from other replicas, 5 seconds at least; extended while it is worked on. Who is killed gives its messages back after this time."),
     key("s3.max_receives", Kind::Count(1), "5", "How often a message may fail by its own fault before it goes to the dead letters. A queue with a redrive policy decides that itself."),
     key("s3.requester_pays", Kind::Bool, "false", "Pay for requests to buckets of others that ask for it."),
 

@@ -620,3 +620,25 @@ fn what_the_event_history_asks_for_again_is_still_known() {
         "{error}"
     );
 }
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_queue_has_a_url_without_a_password_and_a_visibility_that_sqs_allows() {
+    let problem = |yaml: &str| load_all(yaml, &[], Flags::default()).map(drop).unwrap_err();
+    let told = problem("s3: {queues: ['https://user:secret@host/1/trail']}");
+    assert!(
+        told.contains("s3.queues") && !told.contains("secret"),
+        "{told}"
+    );
+    for visibility in ["1s", "4s", "5500ms", "43201s"] {
+        let told = problem(&format!("s3: {{visibility: {visibility}}}"));
+        assert!(told.contains("s3.visibility"), "{visibility}: {told}");
+    }
+    for visibility in ["5s", "12h"] {
+        let yaml = format!("s3: {{visibility: {visibility}}}");
+        assert!(
+            load_all(&yaml, &[], Flags::default()).is_ok(),
+            "{visibility}"
+        );
+    }
+}

@@ -29,6 +29,10 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
     let quieter = match text.trim().parse::<LevelFilter>() {
         Ok(level) if level < LevelFilter::WARN => text.to_owned(),
         Ok(LevelFilter::WARN) => format!("{text},h2=error"),
+        // At trace, the AWS SDK tells what it signed and sent.
+        Ok(LevelFilter::TRACE) => {
+            format!("{text},opentelemetry=warn,h2=error,aws_=debug,hyper=debug")
+        }
         Ok(_) => format!("{text},opentelemetry=warn,h2=error"),
         Err(_) if text.contains("h2") => text.to_owned(),
         Err(_) => format!("{text},h2=error"),

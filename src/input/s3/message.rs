@@ -23,6 +23,8 @@ use crate::reject::{Evidence, Reason};
 
 /// How long a message that failed stays hidden at most.
 const LONGEST_AWAY: Duration = Duration::from_secs(300);
+/// The same, where the queue is read until it is empty: that ends only then.
+const LONGEST_AWAY_ONCE: Duration = Duration::from_secs(5);
 
 /// How the work on a message ended.
 enum Verdict {
@@ -51,13 +53,9 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         };
         match verdict {
             Verdict::Done => self.delete(&message, ticket),
-            Verdict::GivenUp if self.context.stop.is_cancelled() => {
-                // Others take it at once.
-                ticket.give_back(Duration::ZERO);
-            }
             Verdict::GivenUp => {
                 let tries = self.context.past.gave_up(&message.id);
-                ticket.give_back(waits_up_to(LONGEST_AWAY, tries));
+                ticket.give_back(self.away(tries));
             }
             Verdict::Failed(fault) => self.failed(message, ticket, fault).await,
         }
@@ -182,11 +180,17 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 return self.delete(&message, ticket);
             }
         }
-        let away = match context.stop.is_cancelled() {
-            true => Duration::ZERO,
-            false => waits_up_to(LONGEST_AWAY, failures),
-        };
-        ticket.give_back(away);
+        ticket.give_back(self.away(failures));
+    }
+
+    /// How long a message that is given back stays hidden.
+    fn away(&self, tries: u32) -> Duration {
+        match self.context.settings.once {
+            // Others take it at once.
+            _ if self.context.stop.is_cancelled() => Duration::ZERO,
+            true => waits_up_to(LONGEST_AWAY_ONCE, tries),
+            false => waits_up_to(LONGEST_AWAY, tries),
+        }
     }
 
     /// Puts what is wrong with a message into the dead letters; whether it is there.
