@@ -22,15 +22,17 @@ use tokio_util::sync::CancellationToken;
 use super::Aws;
 use super::fault::{Fault, Remedy, causes};
 use super::object::Location;
+use crate::export::retry::Schedule;
 
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(30);
 /// Tries without a byte between them, before it is left to who asked for the object.
 const TRIES: u32 = 8;
-/// Before the second try; it doubles from there.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// Before any later try.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Between them.
+const WAITS: Schedule = Schedule {
+    initial: Duration::from_millis(200),
+    max: Duration::from_secs(10),
+};
 
 /// An object's bytes from `offset` on.
 pub(super) struct Body {
@@ -93,7 +95,7 @@ impl Body {
             }
             tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
                 "reading broke off: going on from here");
-            tokio::time::sleep(wait(tries, fastrand::f64())).await;
+            tokio::time::sleep(WAITS.wait(tries, None, fastrand::f64())).await;
         }
     }
 
@@ -202,12 +204,6 @@ pub(super) fn request(aws: &Aws, location: &Location, region: &str) -> GetObject
         .set_request_payer(payer)
 }
 
-/// The wait after so many failed tries. Half of it is random, so that replicas spread.
-fn wait(tries: u32, random: f64) -> Duration {
-    let full = FIRST_WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
-    full.min(LONGEST_WAIT).mul_f64(0.5 + random / 2.0)
-}
-
 /// The bytes for a thread that may wait: `read` blocks until some came, or `abort`.
 pub(super) struct Blocking {
     body: Body,
@@ -254,17 +250,5 @@ impl Read for Blocking {
         let length = out.len().min(self.chunk.len());
         self.chunk.copy_to_slice(&mut out[..length]);
         Ok(length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        assert_eq!(wait(1, 1.0), FIRST_WAIT);
-        assert_eq!(wait(2, 0.0), FIRST_WAIT);
-        assert_eq!(wait(99, 1.0), LONGEST_WAIT);
     }
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::export::retry::Schedule;
+
 /// Between two calls of a region.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
-/// After the first failure.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// After many.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// After failures.
+const WAITS: Schedule = Schedule {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
 
 /// When the next call may be made.
 #[derive(Debug, Default)]
@@ -43,8 +46,7 @@ impl Pace {
     /// A call failed: the next one waits. `random` is in `0.0..1.0`.
     pub(super) fn failed(&mut self, random: f64) {
         self.failures = self.failures.saturating_add(1);
-        let doubled = FIRST_WAIT.saturating_mul(1 << (self.failures - 1).min(16));
-        let wait = doubled.min(LONGEST_WAIT).mul_f64(0.5 + random / 2.0);
+        let wait = WAITS.wait(self.failures, None, random);
         self.next = Some(Instant::now() + wait.max(PAUSE));
     }
 }
