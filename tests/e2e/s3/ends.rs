@@ -131,7 +131,9 @@ async fn an_outage_of_the_collector_costs_no_message_a_receive() {
         run.env("QTRAIL_S3_VISIBILITY", visibility)
             .env("QTRAIL_S3_FETCHERS", "4"),
     );
-    sidecar.until("/readyz", |status, _| status == 503).await;
+    sidecar.until_said("events wait").await;
+    // What was being received then has come.
+    tokio::time::sleep(VISIBILITY / 2).await;
     let held = hidden(&amazon, &queue).await;
     let receives = amazon.proxy.count("ReceiveMessage");
     // The queue's clock is the only one that says when a message reappears.
