@@ -1,7 +1,9 @@
 //! `qtrail run --sqs` and `qtrail backfill s3://…` with real servers.
 
+mod access;
 mod backfill;
 mod deploy;
+mod ends;
 mod faults;
 mod messages;
 mod replicas;

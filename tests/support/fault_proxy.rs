@@ -38,8 +38,10 @@ pub enum Answer {
     SlowDown,
     /// The session's credentials are no longer valid.
     ExpiredToken,
-    /// 403: by policy, or for want of the right to use the key.
+    /// 403: by policy.
     AccessDenied,
+    /// 403: for want of the right to use the key that the object is encrypted with.
+    KeyDenied,
     /// 301: the bucket is in this region.
     OtherRegion(&'static str),
 }
@@ -201,17 +203,24 @@ impl Shared {
             Answer::SlowDown => (503, "SlowDown"),
             Answer::ExpiredToken if sqs => (403, "ExpiredTokenException"),
             Answer::ExpiredToken => (400, "ExpiredToken"),
-            Answer::AccessDenied if sqs => (403, "AccessDeniedException"),
-            Answer::AccessDenied => (403, "AccessDenied"),
+            Answer::AccessDenied | Answer::KeyDenied if sqs => (403, "AccessDeniedException"),
+            Answer::AccessDenied | Answer::KeyDenied => (403, "AccessDenied"),
             Answer::OtherRegion(_) => (301, "PermanentRedirect"),
         };
+        let message = match answer {
+            Answer::KeyDenied => {
+                "User: arn:aws:sts::111122223333:assumed-role/qtrail/1 is not authorized to perform: \
+                 kms:Decrypt on the resource associated with this ciphertext because no \
+                 identity-based policy allows the kms:Decrypt action"
+            }
+            _ => "made by a test",
+        };
         let (kind, body) = if sqs {
-            let body =
-                format!(r#"{{"__type":"com.amazonaws.sqs#{code}","message":"made by a test"}}"#);
+            let body = format!(r#"{{"__type":"com.amazonaws.sqs#{code}","message":"{message}"}}"#);
             ("application/x-amz-json-1.0", body)
         } else {
             let body = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>made by a test</Message><RequestId>EXAMPLE</RequestId></Error>"
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message><RequestId>EXAMPLE</RequestId></Error>"
             );
             ("application/xml", body)
         };

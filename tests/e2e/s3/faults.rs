@@ -109,14 +109,14 @@ async fn credentials_that_expire_during_the_run_are_replaced() {
     assert_no_dead_letters(&place);
 }
 
-/// A program that gives out credentials with the access key that is in a file. They are good for
-/// an hour by their own word.
+/// A program that gives out credentials with the access key that is in a file. The SDK renews what
+/// expires within ten seconds, so that these are good for some seconds.
 fn write_process(path: &Path, key: &Path) {
     let script = format!(
         r#"#!/bin/sh
 cat <<END
 {{"Version": 1, "AccessKeyId": "$(cat '{}')", "SecretAccessKey": "EXAMPLE", "SessionToken": "EXAMPLE",
-"Expiration": "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)"}}
+"Expiration": "$(date -u -d '+13 seconds' +%Y-%m-%dT%H:%M:%SZ)"}}
 END
 "#,
         key.display()

@@ -1,8 +1,6 @@
 //! What becomes of a message: each shape of notice, one that nothing understands, objects that
 //! cannot be read.
 
-use std::collections::BTreeSet;
-
 use crate::e2e::amazon::{Amazon, Trail};
 use crate::support::collector::Collector;
 use crate::support::fault_proxy::Answer;
@@ -58,6 +56,7 @@ async fn every_shape_of_notice_is_understood() {
     };
     amazon.put(odd, more.content(0)).await;
     let digest = keys[0].replace("/CloudTrail/", "/CloudTrail-Digest/");
+    let other = "elsewhere/x.json.gz".to_owned();
     let bodies = [
         notice::s3(bucket, &keys[..1]),
         notice::s3(bucket, &keys[1..3]),
@@ -72,11 +71,13 @@ async fn every_shape_of_notice_is_understood() {
         notice::through_sns(&notice::test_event(bucket)),
         notice::through_sns(notice::VALIDATION),
         notice::VALIDATION.to_owned(),
-        // Left alone by s3.exclude, and not there.
+        // Left alone by s3.exclude and by s3.include, and not there.
         notice::s3(bucket, &[digest]),
+        notice::s3(bucket, &[other]),
     ];
     amazon.send(&queue, &bodies).await;
-    let sidecar = amazon.sidecar(&queue, &place, &collector);
+    let mut run = amazon.run(&queue, &place, &collector);
+    let sidecar = Sidecar::start(run.env("QTRAIL_S3_INCLUDE", "AWSLogs/**,a folder*/**"));
     let mut ids = trail.ids();
     ids.extend(more.ids());
     until_all(&collector, &ids).await;
@@ -103,14 +104,29 @@ async fn a_poison_message_ends_in_the_queues_own_dead_letter_queue() {
         events: 2,
     };
     let mut bodies = notices(&amazon, &amazon.put_trail(trail).await);
+    let denied = notice::s3(&amazon.bucket, &["AWSLogs/denied.json.gz"]);
+    amazon
+        .proxy
+        .answer_with(|call| match call.path.ends_with("denied.json.gz") {
+            true => Answer::AccessDenied,
+            false => Answer::Pass,
+        });
     bodies.insert(7, POISON.to_owned());
+    bodies.insert(20, denied.clone());
     amazon.send(&queue, &bodies).await;
     let mut run = amazon.run(&queue, &place, &collector);
-    let sidecar = Sidecar::start(run.env("QTRAIL_S3_VISIBILITY", "1s"));
+    // Fewer failures than the queue takes receives: they must not count here.
+    let sidecar = Sidecar::start(
+        run.env("QTRAIL_S3_VISIBILITY", "1s")
+            .env("QTRAIL_S3_MAX_RECEIVES", "1"),
+    );
     until_all(&collector, &trail.ids()).await;
     let dead = queue.dead.clone().unwrap();
-    amazon.until_depth(&dead, |depth| depth.visible == 1).await;
-    assert_eq!(amazon.given_up(&queue).await, [POISON]);
+    amazon.until_depth(&dead, |depth| depth.visible == 2).await;
+    let mut given_up = amazon.given_up(&queue).await;
+    given_up.sort();
+    assert_eq!(given_up, [denied, POISON.to_owned()]);
+    assert!(dead_letters(&place).is_empty());
     amazon
         .until_depth(&queue.url, |depth| depth.visible + depth.in_flight == 0)
         .await;
@@ -165,14 +181,18 @@ async fn objects_that_cannot_be_read_are_dead_letters_with_their_place() {
     let mut keys = amazon.put_trail(trail).await;
     // Not a byte of it may be inflated before it is refused.
     amazon.put("AWSLogs/large.json.gz", vec![0; 100_000]).await;
-    amazon.put("AWSLogs/denied.json.gz", trail.content(0)).await;
-    let bad = ["gone", "large", "denied"].map(|name| format!("AWSLogs/{name}.json.gz"));
+    for name in ["denied", "sealed"] {
+        let key = format!("AWSLogs/{name}.json.gz");
+        amazon.put(&key, trail.content(0)).await;
+    }
+    let bad = ["gone", "large", "denied", "sealed"].map(|name| format!("AWSLogs/{name}.json.gz"));
     keys.splice(2..2, bad.clone());
     amazon.proxy.answer_with(|call| {
         let object = matches!(call.operation.as_str(), "GetObject" | "HeadObject");
-        match object && call.path.ends_with("denied.json.gz") {
-            true => Answer::AccessDenied,
-            false => Answer::Pass,
+        match call.path.rsplit('/').next() {
+            Some("denied.json.gz") if object => Answer::AccessDenied,
+            Some("sealed.json.gz") if object => Answer::KeyDenied,
+            _ => Answer::Pass,
         }
     });
     amazon.send(&queue, &notices(&amazon, &keys)).await;
@@ -187,21 +207,21 @@ async fn objects_that_cannot_be_read_are_dead_letters_with_their_place() {
     ends_well(sidecar).await;
     assert_once(&collector, &trail.ids());
     let dead = dead_letters(&place);
-    let said: BTreeSet<_> = dead
-        .iter()
-        .map(|letter| (&letter["reason"], letter))
-        .map(|(reason, letter)| {
-            let source = letter["source"].as_str().unwrap().to_owned();
-            (source, reason.as_str().unwrap().to_owned())
-        })
-        .collect();
-    let expected = ["object_gone", "object_too_large", "object_denied"];
-    let expected = bad
-        .iter()
-        .zip(expected)
-        .map(|(key, reason)| (format!("s3://{}/{key}", amazon.bucket), reason.to_owned()));
-    assert_eq!(said, expected.collect(), "{dead:?}");
-    assert_eq!(dead.len(), 3, "each once: {dead:?}");
+    assert_eq!(dead.len(), bad.len(), "each once: {dead:?}");
+    let expected = [
+        ("object_gone", "NoSuchKey"),
+        ("object_too_large", "s3.object_bytes"),
+        ("object_denied", "s3:GetObject"),
+        ("object_denied", "kms:Decrypt"),
+    ];
+    for (key, (reason, told)) in bad.iter().zip(expected) {
+        let source = format!("s3://{}/{key}", amazon.bucket);
+        let letter = dead.iter().find(|letter| letter["source"] == source);
+        let letter = letter.unwrap_or_else(|| panic!("nothing of {source}: {dead:?}"));
+        assert_eq!(letter["reason"], reason, "{letter}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(told), "{message}");
+    }
 }
 
 /// Stops it; what it has read has settled.
