@@ -15,7 +15,7 @@ use aws_sdk_cloudtrail::error::{DisplayErrorContext, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
-use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::slices::Slice;
 use crate::aws::fault::{Fault, Remedy};
@@ -36,8 +36,8 @@ pub(super) struct Question {
 /// A part of the answer, newest first.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// `{"Events":[…]}`; empty without events.
-    pub(super) events: Bytes,
+    /// Each with its id.
+    pub(super) events: Vec<(String, Value)>,
     /// Asks for the next one.
     pub(super) next: Option<String>,
 }
@@ -85,7 +85,7 @@ impl Lookup for Client {
         let answer = request.customize().config_override(once).send().await;
         let answer = answer.map_err(trouble)?;
         Ok(Page {
-            events: container(answer.events()),
+            events: answer.events().iter().map(told).collect(),
             next: answer.next_token,
         })
     }
@@ -102,29 +102,23 @@ fn unasked(error: impl std::error::Error) -> Trouble {
     })
 }
 
-/// The events as `aws cloudtrail lookup-events` writes them, so that what is broken in one is found
-/// by the same rules.
-fn container(events: &[Event]) -> Bytes {
-    if events.is_empty() {
-        return Bytes::new();
-    }
-    let events: Vec<_> = events
-        .iter()
-        .map(|event| match &event.cloud_trail_event {
-            Some(text) => serde_json::json!({
-                "EventId": event.event_id,
-                "CloudTrailEvent": text,
-            }),
-            None => serde_json::json!({
-                "EventId": event.event_id,
-                "EventName": event.event_name,
-                "EventSource": event.event_source,
-                "EventTime": event.event_time.map(|time| time.secs()),
-                "Username": event.username,
-            }),
-        })
-        .collect();
-    serde_json::json!({ "Events": events }).to_string().into()
+/// An event as `aws cloudtrail lookup-events` writes it, so that what is broken in one is found by
+/// the same rules.
+fn told(event: &Event) -> (String, Value) {
+    let told = match &event.cloud_trail_event {
+        Some(text) => json!({
+            "EventId": event.event_id,
+            "CloudTrailEvent": text,
+        }),
+        None => json!({
+            "EventId": event.event_id,
+            "EventName": event.event_name,
+            "EventSource": event.event_source,
+            "EventTime": event.event_time.map(|time| time.secs()),
+            "Username": event.username,
+        }),
+    };
+    (event.event_id.clone().unwrap_or_default(), told)
 }
 
 fn trouble(error: SdkError<LookupEventsError, HttpResponse>) -> Trouble {

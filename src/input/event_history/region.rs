@@ -4,8 +4,10 @@
 //! state. What must hold: a slice is noted once all its pages were delivered; while the collector is
 //! away nothing is asked for; no fault ends it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -44,7 +46,12 @@ pub(super) struct Region<L> {
     lookup: L,
     pace: Pace,
     said: Seldom,
+    refused: Refused,
 }
+
+/// Events that went to the dead letters, with the end of their slice: the window of duplicates does
+/// not know them, and each overlap brings them again.
+type Refused = Arc<Mutex<HashMap<String, i64>>>;
 
 /// Nothing more is to be asked for.
 pub(super) struct Stopped;
@@ -66,6 +73,7 @@ impl<L: Lookup> Region<L> {
             lookup,
             pace: Pace::default(),
             said: Seldom::default(),
+            refused: Refused::default(),
         }
     }
 
@@ -107,7 +115,12 @@ impl<L: Lookup> Region<L> {
             info!(region, source = &*key, start = ?settings.start, "the event history's first run");
         }
         let mut noted = done.filter(|done| *done <= now);
-        for slice in slices(done, now, settings.start, settings.overlap) {
+        let mut slices = slices(done, now, settings.start, settings.overlap).peekable();
+        if let Some(oldest) = slices.peek() {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.retain(|_, to| *to >= oldest.from);
+        }
+        for slice in slices {
             self.read(&source, slice).await?;
             if noted.is_none_or(|noted| noted < slice.to) {
                 self.note(&key, slice.to).await;
@@ -164,13 +177,18 @@ impl<L: Lookup> Region<L> {
             self.pace.answered();
             number += 1;
             self.tell_if_too_many(question.slice, number);
-            token = page.next.clone();
-            if !page.events.is_empty() {
+            token = page.next;
+            let (ids, events) = self.not_refused(page.events);
+            if !events.is_empty() {
                 let pipeline = self.shared.pipeline.clone();
-                let unit = self.unit(question, page, number);
+                let unit = self.unit(question, &events, number);
+                let (refused, to) = (Arc::clone(&self.refused), question.slice.to);
                 units.spawn(async move {
                     let report = pipeline.deliver(unit).await;
                     drop(permit);
+                    let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                    let ids = |(index, _): &(u64, _)| ids.get(*index as usize).cloned();
+                    refused.extend(report.refused.iter().filter_map(ids).map(|id| (id, to)));
                     report.outcome == Outcome::Delivered
                 });
             }
@@ -208,7 +226,14 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    fn unit(&self, question: &Question, page: Page, number: u64) -> Unit {
+    /// A page's events without those that are in the dead letters already; their ids, in order.
+    fn not_refused(&self, events: Vec<(String, Value)>) -> (Vec<String>, Vec<Value>) {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |(id, _): &(String, Value)| id.is_empty() || !refused.contains_key(id);
+        events.into_iter().filter(fresh).unzip()
+    }
+
+    fn unit(&self, question: &Question, events: &[Value], number: u64) -> Unit {
         let mut name = format!("event-history/{}/", self.name);
         if let Some(source) = &question.source {
             name += &format!("{source}/");
@@ -220,7 +245,7 @@ impl<L: Lookup> Region<L> {
                 name: name.into(),
                 observed: None,
             },
-            content: Content::Bytes(page.events),
+            content: Content::Bytes(json!({ "Events": events }).to_string().into()),
             base: 0,
             truncation: Truncation::Reject,
             inflated_bytes: None,

@@ -159,12 +159,9 @@ impl Model {
         let last = found
             .last()
             .map(|event| format!("{of}|{} {}", event.time, event.id));
-        let events: Vec<_> = found.iter().map(|event| event.container()).collect();
+        let told = |event: &&Happened| (event.id.clone(), event.container());
         Page {
-            events: match events.len() {
-                0 => bytes::Bytes::new(),
-                _ => serde_json::json!({ "Events": events }).to_string().into(),
-            },
+            events: found.iter().map(told).collect(),
             next: last.filter(|_| more),
         }
     }
@@ -175,7 +172,10 @@ impl Happened {
         let time = jiff::Timestamp::from_second(self.time).unwrap();
         let event = serde_json::json!({
             "eventVersion": "1.08",
-            "eventTime": time.to_string(),
+            "eventTime": match self.id.starts_with("broken") {
+                true => "some day".to_owned(),
+                false => time.to_string(),
+            },
             "eventSource": self.source,
             "eventName": "SendMessage",
             "eventID": self.id,
@@ -415,6 +415,21 @@ async fn throttling_backs_off_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_is_a_dead_letter_once_however_often_it_comes_again() {
+    let mut bench = Bench::new();
+    bench.settings.once = false;
+    let history = past(1);
+    history.happens("broken".to_owned(), 0, 0, Q);
+    let reading = bench.start(&history);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    bench.stop.cancel();
+    reading.await.unwrap();
+    assert!(bench.metrics.duplicate.get() > 1, "nothing overlapped");
+    assert_eq!(bench.metrics.dead_lettered.get(), 1);
+    assert!(bench.metrics.balance().holds());
+}
+
+#[tokio::test(start_paused = true)]
 async fn rights_that_come_late_end_nothing() {
     let bench = Bench::new();
     let history = past(10);
@@ -502,33 +517,6 @@ async fn regions_are_read_beside_each_other_each_at_its_own_pace() {
     );
     for name in ["a", "b"] {
         assert_eq!(bench.state.delivered(name, "").unwrap(), Some(BEGIN));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn regions_that_fail_keep_no_other_waiting() {
-    let bench = Bench::new();
-    let good = past(200);
-    let denied = || fault(Remedy::Denied, "AccessDeniedException");
-    let failing: Vec<_> = (0..8)
-        .map(|n| {
-            let history = History::new();
-            history.fails(std::iter::repeat_with(denied).take(100));
-            tokio::spawn(bench.region(&n.to_string(), &history).run())
-        })
-        .collect();
-    // Long enough for each to wait as long as it ever does.
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    let begun = Instant::now();
-    bench.once(&good).await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
-    bench.stop.cancel();
-    for region in failing {
-        region.await.unwrap();
     }
 }
 

@@ -211,8 +211,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// A queue that cannot be received from is waited for, unless it never was one.
     fn refused(&self, fault: Fault) -> Result<(), Error> {
         let gone = fault.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
-        let hopeless =
-            self.context.settings.once && matches!(fault.remedy, Remedy::Denied | Remedy::Gone);
+        // Who reads once waits for nobody to mend something.
+        let hopeless = self.context.settings.once && fault.remedy != Remedy::Retry;
         if gone || hopeless {
             return Err(Error::Queue {
                 queue: self.queue.url().to_owned(),
