@@ -123,18 +123,21 @@ async fn an_outage_of_the_collector_costs_no_message_a_receive() {
         events: 2,
     };
     let keys = amazon.put_trail(trail).await;
-    amazon.send(&queue, &notices(&amazon, &keys)).await;
+    let (first, rest) = keys.split_at(1);
+    amazon.send(&queue, &notices(&amazon, first)).await;
     collector.close();
     let mut run = amazon.run(&queue, &place, &collector);
     let visibility = format!("{}s", VISIBILITY.as_secs());
     let sidecar = Sidecar::start(
         run.env("QTRAIL_S3_VISIBILITY", visibility)
-            .env("QTRAIL_S3_FETCHERS", "4"),
+            .env("QTRAIL_S3_FETCHERS", "10"),
     );
     sidecar.until_said("events wait").await;
-    // What was being received then has come.
-    tokio::time::sleep(VISIBILITY / 2).await;
+    amazon.send(&queue, &notices(&amazon, rest)).await;
+    // There would be room for more than what the one call takes that was waiting for messages.
+    tokio::time::sleep(VISIBILITY).await;
     let held = hidden(&amazon, &queue).await;
+    assert!(held <= 1 + 10, "{held} were received in an outage");
     let receives = amazon.proxy.count("ReceiveMessage");
     // The queue's clock is the only one that says when a message reappears.
     tokio::time::sleep(VISIBILITY * 4).await;
