@@ -90,6 +90,10 @@ pub(crate) enum Trouble {
     /// It may pass.
     Passing(String),
     /// It may pass once credentials, clock or endpoint are mended: nothing is wrong with the thing.
+    #[cfg_attr(
+        not(any(feature = "aws", test)),
+        expect(dead_code, reason = "a directory takes none")
+    )]
     Setup(String),
     /// There is no such thing.
     Gone(String),
