@@ -5,9 +5,11 @@
 //! the same version of the object.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Bytes, BytesMut};
+use percent_encoding::percent_decode_str;
 use tokio_util::sync::CancellationToken;
 
 use super::Aws;
@@ -15,6 +17,7 @@ use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
 use super::fault::{Fault, Remedy};
 use crate::pipeline::Content;
+use crate::telemetry::printable::printable;
 
 /// Bytes of an object that is held as a whole, at most.
 const SMALL: u64 = 1 << 20;
@@ -23,7 +26,7 @@ const WINDOW: usize = 1 << 20;
 /// Bytes of a key, at most: S3's own limit.
 const LONGEST_KEY: usize = 1024;
 
-/// Where an object is. Its text is `s3://bucket/key`.
+/// Where an object is. Its text is `s3://bucket/key`, printable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The bucket's name.
@@ -36,8 +39,18 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.key)
+        write!(f, "s3://{}/{}", self.bucket, printable(&self.key))
     }
+}
+
+/// A key as it is, of one that was written as in a form: so it is in notices, and in listings.
+///
+/// # Errors
+/// It is no UTF-8.
+pub(crate) fn decoded(key: &str) -> Result<String, Utf8Error> {
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8()?;
+    Ok(decoded.into_owned())
 }
 
 /// An object that was opened: S3 has answered, its bytes are still to come.
@@ -131,12 +144,33 @@ impl Aws {
 
     /// S3's answer, and the region that gave it.
     async fn find(&self, location: &Location) -> Result<(String, GetObjectOutput), Fault> {
-        let bucket = &location.bucket;
+        let hint = location.region.as_deref();
+        self.where_it_is(&location.bucket, hint, |region| async move {
+            let answer = request(self, location, &region).send().await;
+            answer.map_err(|error| Fault::of(&error))
+        })
+        .await
+    }
+
+    /// Asks about a bucket in its region: in the one that is known or hinted at, then once more in
+    /// the one that S3 points to. S3's answer, and the region that gave it.
+    ///
+    /// # Errors
+    /// What `ask` says.
+    pub(crate) async fn where_it_is<T, F>(
+        &self,
+        bucket: &str,
+        hint: Option<&str>,
+        ask: impl Fn(String) -> F,
+    ) -> Result<(String, T), Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let hint = hint.filter(|region| is_region(region)).map(str::to_owned);
         let known = self.known_region(bucket);
-        let hint = location.region.clone().filter(|region| is_region(region));
         let is_hint = known.is_none() && hint.is_some();
         let region = known.or(hint).unwrap_or_else(|| self.any_region());
-        let fault = match self.ask(location, &region).await {
+        let fault = match ask(region.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &region);
                 return Ok((region, answer));
@@ -158,7 +192,7 @@ impl Aws {
         let Some(there) = there.filter(|there| *there != region) else {
             return Err(astray(fault));
         };
-        match self.ask(location, &there).await {
+        match ask(there.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &there);
                 Ok((there, answer))
@@ -166,11 +200,6 @@ impl Aws {
             Err(fault) if matches!(fault.remedy, Remedy::Region(_)) => Err(astray(fault)),
             Err(fault) => Err(fault),
         }
-    }
-
-    async fn ask(&self, location: &Location, region: &str) -> Result<GetObjectOutput, Fault> {
-        let answer = request(self, location, region).send().await;
-        answer.map_err(|error| Fault::of(&error))
     }
 
     /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.

@@ -4,11 +4,11 @@
 //! and files. What must hold: a request is made in the bucket's region; the bytes of objects in
 //! memory stay within the limit.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::types::{Object, RequestPayer};
+use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,9 @@ use super::{ObjectLimits, Status};
 use crate::ack::Origin;
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
-use crate::aws::object::Location;
+use crate::aws::object::{Location, decoded};
 use crate::convert::observed_time;
+use crate::telemetry::printable::printable;
 
 /// The limit of memory is counted in units of this many bytes.
 const UNIT: usize = 1024;
@@ -34,8 +35,6 @@ pub(crate) struct Bucket {
     limits: ObjectLimits,
     memory: Arc<Semaphore>,
     units: usize,
-    /// Where the bucket is, once that is known.
-    region: RwLock<Option<String>>,
 }
 
 impl Bucket {
@@ -56,48 +55,38 @@ impl Bucket {
             limits,
             memory: Arc::new(Semaphore::new(units)),
             units,
-            region: RwLock::default(),
         }
     }
 
-    fn region(&self) -> Option<String> {
-        let region = self.region.read().unwrap_or_else(PoisonError::into_inner);
-        region.clone()
-    }
-
-    /// One request. A bucket that is elsewhere is asked there, from then on.
+    /// One request, in the bucket's region.
     async fn list(
         &self,
         prefix: &str,
         token: Option<String>,
         status: &Status,
     ) -> Result<ListObjectsV2Output, Trouble> {
-        loop {
-            let region = self.region();
+        let (token, payer) = (
+            &token,
+            self.requester_pays.then_some(RequestPayer::Requester),
+        );
+        let payer = &payer;
+        let ask = |region: String| async move {
             status.requests.fetch_add(1, Ordering::Relaxed);
-            let request = self.aws.s3(region.as_deref()).list_objects_v2();
+            let request = self.aws.s3(Some(&region)).list_objects_v2();
             let answer = request
                 .bucket(&self.bucket)
                 .prefix(prefix)
                 .delimiter("/")
+                // Some letters of a key have no place in XML: one key would hide its neighbours.
+                .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.clone())
-                .set_request_payer(self.requester_pays.then_some(RequestPayer::Requester))
+                .set_request_payer(payer.clone())
                 .send()
                 .await;
-            match answer {
-                Ok(output) => return Ok(output),
-                Err(error) => {
-                    let fault = Fault::of(&error);
-                    match &fault.remedy {
-                        Remedy::Region(Some(there)) if region.as_ref() != Some(there) => {
-                            let region = self.region.write();
-                            *region.unwrap_or_else(PoisonError::into_inner) = Some(there.clone());
-                        }
-                        _ => return Err(trouble(fault)),
-                    }
-                }
-            }
-        }
+            answer.map_err(|error| Fault::of(&error))
+        };
+        let found = self.aws.where_it_is(&self.bucket, None, ask).await;
+        Ok(found.map_err(trouble)?.1)
     }
 }
 
@@ -114,7 +103,7 @@ impl Source for Bucket {
             [] => self.prefix.as_str().into(),
             key => String::from_utf8_lossy(key),
         };
-        format!("s3://{}/{key}", self.bucket)
+        format!("s3://{}/{}", self.bucket, printable(&key))
     }
 
     async fn root(&self, status: &Status) -> Result<Root, Trouble> {
@@ -127,11 +116,8 @@ impl Source for Bucket {
         }
         // The object of this key is the first of all that begin like it.
         let page = self.list(&self.prefix, None, status).await?;
-        let only = page
-            .contents()
-            .iter()
-            .find(|object| object.key() == Some(&self.prefix));
-        Ok(match only.and_then(found) {
+        let only = found(&page).find(|file| file.key == self.prefix.as_bytes());
+        Ok(match only {
             Some(file) => Root {
                 folder: None,
                 files: vec![file],
@@ -149,13 +135,12 @@ impl Source for Bucket {
         let prefix = String::from_utf8_lossy(folder);
         let output = self.list(&prefix, token, status).await?;
         let prefixes = output.common_prefixes().iter().filter_map(|p| p.prefix());
-        // What consoles make for an empty folder is an object whose key ends in a slash.
-        let files = output.contents().iter().filter_map(found);
         Ok(Page {
-            folders: prefixes
-                .map(|prefix| prefix.as_bytes().to_owned())
+            folders: prefixes.map(|prefix| key(&output, prefix)).collect(),
+            // What consoles make for an empty folder is an object whose key ends in a slash.
+            files: found(&output)
+                .filter(|file| !file.key.ends_with(b"/"))
                 .collect(),
-            files: files.filter(|file| !file.key.ends_with(b"/")).collect(),
             next: output.next_continuation_token().map(str::to_owned),
             rest: None,
         })
@@ -165,7 +150,7 @@ impl Source for Bucket {
         let location = Location {
             bucket: self.bucket.clone(),
             key: String::from_utf8_lossy(&file.place.1).into_owned(),
-            region: self.region(),
+            region: None,
         };
         let object = self.aws.open(&location, self.limits.object_bytes).await;
         let object = object.map_err(trouble)?;
@@ -174,13 +159,11 @@ impl Source for Bucket {
             .acquire_many_owned(units as u32)
             .await;
         let held = held.map_err(|error| Trouble::Passing(error.to_string()))?;
-        let name = location.to_string();
-        let observed = observed_time(&name, object.modified);
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
-                name: name.into(),
-                observed,
+                name: location.to_string().into(),
+                observed: observed_time(&location.key, object.modified),
             },
             content: object.content(abort).await.map_err(trouble)?,
             _held: Some(held),
@@ -188,22 +171,31 @@ impl Source for Bucket {
     }
 }
 
-fn found(object: &Object) -> Option<Found> {
-    let modified = object.last_modified();
-    Some(Found {
-        key: object.key()?.as_bytes().to_owned(),
-        bytes: object
-            .size()
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or_default(),
-        modified: modified.and_then(|time| i64::try_from(time.as_nanos()).ok()),
-        identity: object.e_tag().unwrap_or_default().as_bytes().to_owned(),
+fn found(page: &ListObjectsV2Output) -> impl Iterator<Item = Found> {
+    page.contents().iter().filter_map(|object| {
+        let modified = object.last_modified();
+        let bytes = object.size().and_then(|n| u64::try_from(n).ok());
+        Some(Found {
+            key: key(page, object.key()?),
+            bytes: bytes.unwrap_or_default(),
+            modified: modified.and_then(|time| i64::try_from(time.as_nanos()).ok()),
+            identity: object.e_tag().unwrap_or_default().as_bytes().to_owned(),
+        })
     })
+}
+
+/// A key or prefix, decoded where the server has encoded it. One that is no UTF-8 cannot be asked
+/// for: as it was written, nothing is found under it, and that is told.
+fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
+    let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+    let decoded = is_encoded.then(|| decoded(text).ok()).flatten();
+    decoded.unwrap_or_else(|| text.to_owned()).into_bytes()
 }
 
 fn trouble(fault: Fault) -> Trouble {
     match fault.remedy {
-        Remedy::Retry | Remedy::Mend | Remedy::Region(_) => Trouble::Passing(fault.message),
+        Remedy::Retry => Trouble::Passing(fault.message),
+        Remedy::Mend | Remedy::Region(_) => Trouble::Setup(fault.message),
         Remedy::Gone => Trouble::Gone(fault.message),
         Remedy::Denied | Remedy::TooLarge => Trouble::Refused(fault.message),
     }

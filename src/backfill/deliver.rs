@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::patience::{Patience, Tries};
-use super::plan::{Entry, Place, Plan};
+use super::plan::{Entry, Listing, Place, Plan};
 use super::source::{Source, Trouble};
 use super::{Backfill, Error, Status};
 use crate::ack::Outcome;
@@ -62,7 +62,7 @@ struct Shared<S> {
 pub(super) async fn run<S: Source>(
     backfill: &Backfill<S>,
     plan: &Plan,
-    listing: i64,
+    listing: Listing,
     fetchers: usize,
     sidecar: &Sidecar,
 ) -> Result<Delivered, Error> {
@@ -160,7 +160,10 @@ impl<S: Source> Shared<S> {
                     let report = self.pipeline.deliver(unit).await;
                     counts.add(&report.counts);
                     match ended(&report) {
-                        Ended::Delivered => return Fate::Done,
+                        Ended::Delivered => {
+                            self.patience.went_well();
+                            return Fate::Done;
+                        }
                         Ended::Unread(trouble) => trouble,
                         Ended::Abandoned => return Fate::Stopped,
                         Ended::Wait(wait) => match self.patience.wait(wait).await {
@@ -172,9 +175,7 @@ impl<S: Source> Shared<S> {
             };
             let name = self.source.name(&entry.place.1);
             if !self.patience.again(&mut tries, &name, &trouble).await {
-                let stopped =
-                    matches!(trouble, Trouble::Passing(_)) && self.patience.stop.is_cancelled();
-                return match stopped {
+                return match trouble.may_pass() && self.patience.stop.is_cancelled() {
                     true => Fate::Stopped,
                     false => Fate::Left(trouble),
                 };
@@ -205,14 +206,14 @@ fn ended(report: &Report) -> Ended {
 /// The files that are left, a part of them in memory.
 struct Queue {
     plan: Plan,
-    listing: i64,
+    listing: Listing,
     ahead: VecDeque<Entry>,
     after: Option<Place>,
     read: bool,
 }
 
 impl Queue {
-    fn new(plan: Plan, listing: i64) -> Self {
+    fn new(plan: Plan, listing: Listing) -> Self {
         Queue {
             plan,
             listing,

@@ -11,9 +11,9 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Status;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
+use super::{STATE, Status};
 use crate::ack::Origin;
 use crate::convert::observed_time;
 use crate::input::directory::file_id::{self, Stat, shown};
@@ -31,14 +31,19 @@ pub(crate) struct Folder {
     root: PathBuf,
     /// The one file of it that was named.
     only: Option<PathBuf>,
-    /// Folders of ours below it.
-    ours: Option<PathBuf>,
+    /// What is in it is ours. It may be made later.
+    state: PathBuf,
 }
 
 impl Folder {
     /// What is at `path`, but for what is in `state`.
     pub(crate) fn new(path: &Path, state: &Path) -> io::Result<Folder> {
         let metadata = std::fs::metadata(path)?;
+        // A file may be named by a link; one that is found may not be one.
+        let path = match path.is_symlink() && metadata.is_file() {
+            true => &path.canonicalize()?,
+            false => path,
+        };
         let (given, only) = match (metadata.is_dir(), path.parent(), path.file_name()) {
             (false, Some(parent), Some(name)) => (parent.to_owned(), Some(name.into())),
             _ => (path.to_owned(), None),
@@ -47,9 +52,8 @@ impl Folder {
             true => Path::new(".").canonicalize()?,
             false => given.canonicalize()?,
         };
-        let ours = state.canonicalize().ok();
         Ok(Folder {
-            ours: ours.and_then(|ours| ours.strip_prefix(&root).ok().map(Path::to_owned)),
+            state: state.to_owned(),
             given,
             root,
             only,
@@ -101,7 +105,7 @@ impl Source for Folder {
         let listing = Listing {
             root: self.root.clone(),
             given: self.given.clone(),
-            ours: self.ours.clone(),
+            ours: self.state.canonicalize().ok(),
             entries: entries.map_err(|error| trouble(&error))?,
             folder,
         };
@@ -172,7 +176,7 @@ impl Listing {
         let path = self.folder.join(entry.file_name());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            if self.ours.as_ref() != Some(&path) {
+            if !self.is_ours(&path) {
                 let mut key = path.into_os_string().into_vec();
                 key.push(b'/');
                 page.folders.push(key);
@@ -189,6 +193,13 @@ impl Listing {
             );
         }
         Ok(())
+    }
+
+    /// Whether a folder is the state, or what backfills keep in it where the state is the root.
+    fn is_ours(&self, folder: &Path) -> bool {
+        let folder = self.root.join(folder);
+        let is = |ours: &PathBuf| folder == *ours || folder == ours.join(STATE);
+        self.ours.as_ref().is_some_and(is)
     }
 
     /// Whether a link's target is below the root: then it is read there, under its own name.

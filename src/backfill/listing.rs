@@ -116,6 +116,7 @@ async fn folder_pages<S: Source>(
                 continue;
             }
         };
+        patience.went_well();
         tries = Tries::default();
         token = page.next.take();
         let rest = page.rest.take();

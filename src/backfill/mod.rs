@@ -45,7 +45,7 @@ use crate::sidecar::Sidecar;
 pub use deliver::Delivered;
 use layout::{Layout, Wanted};
 use patience::Patience;
-use plan::Plan;
+use plan::{Listing, Plan};
 use source::{Source, Trouble};
 
 /// Bounds on what is fetched from a bucket.
@@ -110,6 +110,9 @@ impl Named {
     }
 }
 
+/// Where backfills are remembered, in the folder of all state.
+const STATE: &str = "backfill";
+
 /// The folder of one backfill in `state`: of the same source, to the same place, of the same events.
 pub fn folder(state: &Path, what: &[&str]) -> PathBuf {
     let mut hasher = Sha256::new();
@@ -118,7 +121,7 @@ pub fn folder(state: &Path, what: &[&str]) -> PathBuf {
         hasher.update([0]);
     }
     let name = hex::encode(&hasher.finalize()[..8]);
-    state.join("backfill").join(name)
+    state.join(STATE).join(name)
 }
 
 /// Files and their bytes, as they are stored.
@@ -199,8 +202,8 @@ pub enum Error {
 pub(crate) struct Backfill<S> {
     source: Arc<S>,
     plan: Option<Plan>,
-    /// The number of the listing in the plan; `None` for a dry run.
-    listing: Option<i64>,
+    /// `None` for a dry run.
+    listing: Option<Listing>,
     status: Arc<Status>,
     patience: Arc<Patience>,
 }
@@ -211,7 +214,7 @@ impl<S: Source> Backfill<S> {
     pub(crate) fn new(
         source: S,
         plan: Option<Plan>,
-        listing: Option<i64>,
+        listing: Option<Listing>,
         status: Arc<Status>,
         stop: CancellationToken,
     ) -> Self {

@@ -1,17 +1,25 @@
 //! Tries again what may pass.
 //!
-//! Enters: trouble. Leaves: whether to try again, after a wait.
+//! Enters: trouble, and word of what went well. Leaves: whether to try again, after a wait. What must
+//! hold: where nothing can be had because of the set-up, all is stopped, and not every file tried.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::source::Trouble;
+use crate::export::retry::Schedule;
 use crate::telemetry::seldom::Seldom;
 
-/// Tries, the first one included. With these waits, the last is more than a minute after the first.
-const TRIES: u32 = 7;
-const LONGEST: Duration = Duration::from_secs(30);
+/// Tries, the first one included: over about a minute.
+const TRIES: u32 = 8;
+const WAITS: Schedule = Schedule {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(30),
+};
+/// Things that could not be had because of the set-up, with nothing that went well between.
+const IN_VAIN: u32 = 8;
 
 /// Tries of one thing.
 #[derive(Debug, Default)]
@@ -23,6 +31,9 @@ pub(super) struct Patience {
     /// Nothing is begun any more.
     pub(super) stop: CancellationToken,
     seldom: Seldom,
+    /// Something was had: the set-up was right.
+    began: AtomicBool,
+    in_vain: AtomicU32,
 }
 
 impl Patience {
@@ -30,23 +41,41 @@ impl Patience {
         Patience {
             stop,
             seldom: Seldom::default(),
+            began: AtomicBool::new(false),
+            in_vain: AtomicU32::new(0),
         }
+    }
+
+    /// Something was had.
+    pub(super) fn went_well(&self) {
+        self.began.store(true, Ordering::Relaxed);
+        self.in_vain.store(0, Ordering::Relaxed);
     }
 
     /// Whether to try again; returns when it is time to.
     pub(super) async fn again(&self, tries: &mut Tries, what: &str, trouble: &Trouble) -> bool {
-        let Trouble::Passing(message) = trouble else {
+        let unset = matches!(trouble, Trouble::Setup(_)) && !self.began.load(Ordering::Relaxed);
+        if unset || !trouble.may_pass() {
             return false;
-        };
+        }
         tries.0 += 1;
         if tries.0 >= TRIES {
+            self.gave_up(trouble);
             return false;
         }
         if self.seldom.due("again").is_some() {
-            tracing::warn!("{what}: {message}; it is tried again");
+            tracing::warn!("{what}: {trouble}; it is tried again");
         }
-        let wait = Duration::from_secs(1 << (tries.0 - 1)).min(LONGEST);
-        self.wait(wait).await
+        self.wait(WAITS.wait(tries.0, None, fastrand::f64())).await
+    }
+
+    fn gave_up(&self, trouble: &Trouble) {
+        if let Trouble::Setup(message) = trouble
+            && self.in_vain.fetch_add(1, Ordering::Relaxed) + 1 == IN_VAIN
+        {
+            tracing::error!("stopping: nothing can be had until this is mended: {message}");
+            self.stop.cancel();
+        }
     }
 
     /// Waits; false when it was stopped meanwhile.
@@ -62,20 +91,44 @@ impl Patience {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_tried_for_a_minute_and_all_else_once() {
-        let patience = Patience::new(CancellationToken::new());
-        let begun = tokio::time::Instant::now();
+    async fn tried(patience: &Patience, trouble: &Trouble) -> u32 {
         let (mut tries, mut made) = (Tries::default(), 1);
-        let passing = Trouble::Passing("503".to_owned());
-        while patience.again(&mut tries, "x", &passing).await {
+        while patience.again(&mut tries, "x", trouble).await {
             made += 1;
         }
-        assert_eq!(made, TRIES);
-        assert!(begun.elapsed() >= Duration::from_secs(60));
+        made
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_tried_for_a_while_and_all_else_once() {
+        let patience = Patience::new(CancellationToken::new());
+        let begun = tokio::time::Instant::now();
+        let passing = Trouble::Passing("503".to_owned());
+        assert_eq!(tried(&patience, &passing).await, TRIES);
+        assert!(begun.elapsed() >= Duration::from_secs(40));
         let refused = Trouble::Refused("403".to_owned());
-        assert!(!patience.again(&mut Tries::default(), "x", &refused).await);
+        assert_eq!(tried(&patience, &refused).await, 1);
         patience.stop.cancel();
-        assert!(!patience.again(&mut Tries::default(), "x", &passing).await);
+        assert_eq!(tried(&patience, &passing).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_set_up_is_wrong_all_is_stopped() {
+        let patience = Patience::new(CancellationToken::new());
+        let expired = Trouble::Setup("ExpiredToken".to_owned());
+        let passing = Trouble::Passing("503".to_owned());
+        assert_eq!(tried(&patience, &expired).await, 1, "nothing was had yet");
+        patience.went_well();
+        for round in 1..IN_VAIN {
+            tried(&patience, &expired).await;
+            tried(&patience, &passing).await;
+            assert!(!patience.stop.is_cancelled(), "{round}");
+        }
+        patience.went_well();
+        for round in 1..=IN_VAIN {
+            assert!(!patience.stop.is_cancelled(), "{round}");
+            tried(&patience, &expired).await;
+        }
+        assert!(patience.stop.is_cancelled());
     }
 }

@@ -90,6 +90,13 @@ pub(crate) struct Entry {
     pub(crate) identity: Vec<u8>,
 }
 
+/// One listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listing {
+    number: i64,
+    again: bool,
+}
+
 /// Whether a file was met before in the same listing, and whether it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Met {
@@ -113,17 +120,6 @@ impl Plan {
         Ok(Plan(Arc::new(Store::open(folder, PLAN)?)))
     }
 
-    /// Forgets all files.
-    pub(crate) fn forget(&self) -> Result<(), Error> {
-        self.with(|database| {
-            let write = database.begin_write()?;
-            write.delete_table(FILES)?;
-            write.open_table(FILES)?;
-            write.commit()?;
-            Ok(())
-        })
-    }
-
     /// Remembers a number until it is released; the one that was remembered before, if there is one.
     pub(crate) fn hold(&self, name: &str, number: i64) -> Result<i64, Error> {
         self.with(|database| {
@@ -141,6 +137,14 @@ impl Plan {
         })
     }
 
+    /// The number that is held, if there is one.
+    pub(crate) fn held(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.with(|database| {
+            let meta = database.begin_read()?.open_table(META)?;
+            Ok(meta.get(name)?.map(|v| v.value()))
+        })
+    }
+
     /// Forgets a number that was held.
     pub(crate) fn release(&self, name: &str) -> Result<(), Error> {
         self.with(|database| {
@@ -151,8 +155,8 @@ impl Plan {
         })
     }
 
-    /// Begins a listing: its number.
-    pub(crate) fn begin(&self) -> Result<i64, Error> {
+    /// Begins a listing. `again`: what it meets is not done, whatever was before.
+    pub(crate) fn begin(&self, again: bool) -> Result<Listing, Error> {
         self.with(|database| {
             let write = database.begin_write()?;
             let number = {
@@ -162,12 +166,12 @@ impl Plan {
                 number
             };
             write.commit()?;
-            Ok(number)
+            Ok(Listing { number, again })
         })
     }
 
     /// Takes files up that a listing met.
-    pub(crate) fn found(&self, listing: i64, entries: &[Entry]) -> Result<Vec<Met>, Error> {
+    pub(crate) fn found(&self, listing: Listing, entries: &[Entry]) -> Result<Vec<Met>, Error> {
         self.with(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
@@ -180,11 +184,12 @@ impl Plan {
                         Some(row) => {
                             let (bytes, seen, done, identity) = row.value();
                             let same = bytes == entry.bytes && identity == entry.identity;
-                            (done && same, seen == listing)
+                            let known = seen == listing.number;
+                            (done && same && (known || !listing.again), known)
                         }
                         None => (false, false),
                     };
-                    files.insert(key, (entry.bytes, listing, done, &*entry.identity))?;
+                    files.insert(key, (entry.bytes, listing.number, done, &*entry.identity))?;
                     met.push(match (again, done) {
                         (true, _) => Met::Again,
                         (false, true) => Met::Done,
@@ -220,7 +225,7 @@ impl Plan {
     /// and where to go on, `None` at the end.
     pub(crate) fn next(
         &self,
-        listing: i64,
+        listing: Listing,
         after: Option<&Place>,
         most: usize,
     ) -> Result<(Vec<Entry>, Option<Place>), Error> {
@@ -235,7 +240,7 @@ impl Plan {
                     continue;
                 }
                 let (bytes, seen, done, identity) = row.value();
-                if seen != listing || done {
+                if seen != listing.number || done {
                     continue;
                 }
                 entries.push(Entry {
@@ -306,7 +311,7 @@ mod tests {
     fn files_come_oldest_first_in_parts() {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::open(folder.path()).unwrap();
-        let listing = plan.begin().unwrap();
+        let listing = plan.begin(false).unwrap();
         let files = [
             entry(9, "a", "1"),
             entry(-4, "d", "1"),
@@ -326,7 +331,7 @@ mod tests {
         let files = [entry(1, "a", "1"), entry(2, "b", "1"), entry(3, "c", "1")];
         {
             let plan = Plan::open(folder.path()).unwrap();
-            let listing = plan.begin().unwrap();
+            let listing = plan.begin(false).unwrap();
             plan.found(listing, &files).unwrap();
             plan.done(&files[..2]).unwrap();
             let (left, _) = plan.next(listing, None, 9).unwrap();
@@ -336,20 +341,36 @@ mod tests {
         let changed = [entry(1, "a", "1"), entry(2, "b", "2"), entry(4, "new", "1")];
         let expected = [Met::Done, Met::Left, Met::Left];
         assert_eq!(plan.look(&changed).unwrap(), expected);
-        let listing = plan.begin().unwrap();
+        let listing = plan.begin(false).unwrap();
         assert_eq!(plan.found(listing, &changed).unwrap(), expected);
         assert_eq!(plan.found(listing, &changed).unwrap(), [Met::Again; 3]);
         let (left, _) = plan.next(listing, None, 9).unwrap();
         assert_eq!(keys(&left), ["b", "new"], "c is gone");
-        plan.forget().unwrap();
-        assert_eq!(plan.look(&changed).unwrap(), [Met::Left; 3]);
+    }
+
+    #[test]
+    fn what_is_read_again_goes_on_where_it_was_stopped_and_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::open(folder.path()).unwrap();
+        let files = [entry(1, "a", "1"), entry(2, "b", "1"), entry(3, "c", "1")];
+        plan.found(plan.begin(false).unwrap(), &files).unwrap();
+        plan.done(&files).unwrap();
+        let again = plan.begin(true).unwrap();
+        assert_eq!(plan.found(again, &files[..2]).unwrap(), [Met::Left; 2]);
+        plan.done(&files[..1]).unwrap();
+        assert_eq!(plan.found(again, &files[..2]).unwrap(), [Met::Again; 2]);
+        let listing = plan.begin(false).unwrap();
+        let expected = [Met::Done, Met::Left, Met::Done];
+        assert_eq!(plan.found(listing, &files).unwrap(), expected);
     }
 
     #[test]
     fn a_number_is_held_until_it_is_released() {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::open(folder.path()).unwrap();
+        assert_eq!(plan.held("7d").unwrap(), None);
         assert_eq!(plan.hold("7d", 5).unwrap(), 5);
+        assert_eq!(plan.held("7d").unwrap(), Some(5));
         assert_eq!(plan.hold("7d", 6).unwrap(), 5);
         plan.release("7d").unwrap();
         assert_eq!(plan.hold("7d", 6).unwrap(), 6);

@@ -89,18 +89,32 @@ pub(crate) struct Opened {
 pub(crate) enum Trouble {
     /// It may pass.
     Passing(String),
+    /// It may pass once credentials, clock or endpoint are mended: nothing is wrong with the thing.
+    #[cfg_attr(
+        not(any(feature = "aws", test)),
+        expect(dead_code, reason = "a directory takes none")
+    )]
+    Setup(String),
     /// There is no such thing.
     Gone(String),
     /// It stays until something is mended.
     Refused(String),
 }
 
+impl Trouble {
+    /// Whether another try may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Trouble::Passing(_) | Trouble::Setup(_))
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Passing(text) | Trouble::Gone(text) | Trouble::Refused(text) => {
-                f.write_str(text)
-            }
+            Trouble::Passing(text)
+            | Trouble::Setup(text)
+            | Trouble::Gone(text)
+            | Trouble::Refused(text) => f.write_str(text),
         }
     }
 }

@@ -10,6 +10,8 @@ use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root};
 use super::when::When;
 use super::*;
+use crate::ack::Origin;
+use crate::pipeline::Content;
 
 const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "us-west-2"];
@@ -26,6 +28,10 @@ struct Fake {
     /// Requests that fail before the first answer.
     fails: Mutex<usize>,
     denied: Option<String>,
+    /// Days cannot be listed: the credentials have expired.
+    expired: bool,
+    /// Files that cannot be read: a part of their keys, and why.
+    unread: Option<(&'static str, Trouble)>,
 }
 
 impl Fake {
@@ -94,6 +100,9 @@ impl Source for Fake {
         if self.denied.as_ref() == Some(&folder) {
             return Err(Trouble::Refused("AccessDenied".to_owned()));
         }
+        if self.expired && folder.matches('/').count() > 7 {
+            return Err(Trouble::Setup("ExpiredToken".to_owned()));
+        }
         let (mut page, mut folders) = (Page::default(), BTreeSet::new());
         let after = token.unwrap_or_default();
         for (key, bytes) in self.files.range(folder.clone()..) {
@@ -130,8 +139,22 @@ impl Source for Fake {
         Ok(page)
     }
 
-    async fn open(&self, _: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
-        Err(Trouble::Gone("made up".to_owned()))
+    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
+        let key = String::from_utf8_lossy(&file.place.1);
+        if let Some((region, trouble)) = &self.unread
+            && key.contains(region)
+        {
+            return Err(trouble.clone());
+        }
+        Ok(Opened {
+            origin: Origin {
+                input: "backfill",
+                name: key.into(),
+                observed: Some(file.place.0),
+            },
+            content: Content::Bytes(r#"{"Records":[]}"#.into()),
+            _held: None,
+        })
     }
 }
 
@@ -243,7 +266,7 @@ async fn a_source_that_may_not_be_listed_is_an_error() {
 async fn what_was_listed_is_in_the_plan_in_order_of_time() {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan::open(folder.path()).unwrap();
-    let listing = plan.begin().unwrap();
+    let listing = plan.begin(false).unwrap();
     let backfill = Backfill::new(
         Fake::organization(20),
         Some(plan.clone()),
@@ -268,6 +291,67 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
     let listed = dry.list(wanted, NOW).await.unwrap();
     assert_eq!((listed.left.files, listed.done.files), (50, 10));
     assert_eq!(plan.next(listing, None, 100).unwrap().0.len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_set_up_is_wrong_the_listing_is_stopped_and_nothing_is_taken_for_all() {
+    let mut fake = Fake::organization(400);
+    fake.expired = true;
+    let (listed, requests) = list(fake, between("2024-01-01", "2024-12-31")).await;
+    assert!(listed.stopped, "{listed:?}");
+    assert!(requests < 400, "{requests}");
+}
+
+/// Delivers ten days of an organization, and what is left after it.
+async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::open(folder.path()).unwrap();
+    let listing = plan.begin(false).unwrap();
+    let backfill = Backfill::new(
+        fake,
+        Some(plan.clone()),
+        Some(listing),
+        Arc::default(),
+        stop,
+    );
+    let wanted = between("2024-01-01", "2024-01-10");
+    backfill.list(wanted, NOW).await.unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let environment = [
+        ("QTRAIL_EXPORT_FILE".to_owned(), path("out")),
+        ("QTRAIL_DEAD_LETTERS_PATH".to_owned(), path("dead-letters")),
+    ];
+    let environment = environment.into_iter().collect();
+    let loaded = crate::config::load(None, &environment, crate::config::Flags::default()).unwrap();
+    let sidecar = Sidecar::start(&loaded.config, Arc::default(), true).unwrap();
+    let delivered = backfill.deliver(4, &sidecar).await.unwrap();
+    (delivered, plan.next(listing, None, 1000).unwrap().0.len())
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_read_is_left_and_costs_no_other() {
+    for (trouble, unread, gone) in [
+        (Trouble::Refused("AccessDenied".to_owned()), 20, 0),
+        (Trouble::Gone("NoSuchKey".to_owned()), 0, 20),
+    ] {
+        let mut fake = Fake::organization(10);
+        fake.unread = Some((REGIONS[0], trouble));
+        let (delivered, left) = deliver(fake, CancellationToken::new()).await;
+        let Delivered { done, .. } = delivered;
+        assert_eq!((done, delivered.unread, delivered.gone), (40, unread, gone));
+        assert_eq!(left, 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_credentials_have_expired_reading_is_stopped_and_all_is_left() {
+    let mut fake = Fake::organization(10);
+    fake.unread = Some(("", Trouble::Setup("ExpiredToken".to_owned())));
+    let stop = CancellationToken::new();
+    let (delivered, left) = deliver(fake, stop.clone()).await;
+    assert!(stop.is_cancelled());
+    assert_eq!((delivered.done, left), (0, 60));
+    assert!(delivered.unread < 20, "{delivered:?}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Command {
         let plan = self.plan()?;
         let wanted = self.wanted(plan.as_ref(), now)?;
         let listing = match &plan {
-            Some(plan) if !self.args.dry_run => Some(plan.begin()?),
+            Some(plan) if !self.args.dry_run => Some(plan.begin(self.args.again)?),
             _ => None,
         };
         let status = Arc::new(Status::default());
@@ -138,7 +138,7 @@ impl Command {
         {
             plan.release(&self.start_name())?;
         }
-        told::end(&listed, &files, self.stop.is_cancelled());
+        told::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
         summary::tell_backfill(
             self.args.summary,
             &files,
@@ -158,7 +158,6 @@ impl Command {
         }
         let plan = Plan::open(&self.folder)?;
         if self.args.again {
-            plan.forget()?;
             plan.release(&self.start_name())?;
             // What it knows would be left out once more.
             if let Some(duplicates) = &self.config.duplicates {
@@ -179,8 +178,11 @@ impl Command {
 
     fn wanted(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
         let mut from = self.args.from.first(now);
-        if let (Some(plan), When::Ago(_), false) = (plan, self.args.from, self.args.dry_run) {
-            let held = plan.hold(&self.start_name(), from)?;
+        if let (Some(plan), When::Ago(_)) = (plan, self.args.from) {
+            let held = match self.args.dry_run {
+                true => plan.held(&self.start_name())?.unwrap_or(from),
+                false => plan.hold(&self.start_name(), from)?,
+            };
             if held != from {
                 tracing::info!("going on from {}, as at the first start", shown(held));
             }

@@ -63,9 +63,10 @@ async fn amazon(config: &Config) -> Vec<Finding> {
 #[cfg(not(feature = "aws"))]
 async fn amazon(config: &Config) -> Vec<Finding> {
     let asked = config.s3.is_some() || config.event_history.is_some();
-    let finding = asked.then(|| Finding {
+    let refused = crate::config::takes_aws(crate::config::AWS_INPUTS).err();
+    let finding = refused.filter(|_| asked).map(|error| Finding {
         what: "AWS".to_owned(),
-        result: Err(crate::config::WITHOUT_AWS.to_owned()),
+        result: Err(error.to_string()),
     });
     finding.into_iter().collect()
 }

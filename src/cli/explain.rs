@@ -21,7 +21,8 @@ use crate::convert::{self, Attribute, Placement, observed_time, organization};
 use crate::envelope::{self, Item, Limits};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 use crate::reject::{Position, Reason};
-use table::{Table, printable};
+use crate::telemetry::printable::printable;
+use table::Table;
 
 /// Which records are explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

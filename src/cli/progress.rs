@@ -2,10 +2,11 @@
 //!
 //! Enters: bytes read, events counted. Leaves: a bar on standard error; nothing in a pipe.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Read};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::telemetry::metrics::Metrics;
 
@@ -21,7 +22,7 @@ impl Progress {
 
     /// A bar over the bytes of files that are done one by one.
     pub(super) fn files(bytes: u64, quiet: bool) -> Self {
-        let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} {eta} left";
+        let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}{left}";
         Self::with(template, Some(bytes), quiet)
     }
 
@@ -33,7 +34,7 @@ impl Progress {
     /// A bar over this many bytes; without a total, a spinner.
     pub(super) fn new(total: Option<u64>, quiet: bool) -> Self {
         let template = match total {
-            Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} {eta} left",
+            Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}{left}",
             None => "{spinner} {bytes} {binary_bytes_per_sec} {msg}",
         };
         Self::with(template, total, quiet)
@@ -42,7 +43,7 @@ impl Progress {
     fn with(template: &str, total: Option<u64>, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("left", time_left));
         }
         if Self::is_shown(quiet) {
             let shown = bar.clone();
@@ -79,5 +80,13 @@ impl Progress {
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// Nothing before the first byte: it would be none.
+fn time_left(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        // A bar that cannot be written is no reason to stop.
+        let _ = write!(out, " {:#} left", HumanDuration(state.eta()));
     }
 }

@@ -92,8 +92,8 @@ impl Config {
     }
 }
 
-/// What is said of Amazon's services where the feature is missing.
-pub(crate) const WITHOUT_AWS: &str = "s3.queues, event_history.enabled: this qtrail was built without AWS: build it with `cargo install --path . --features aws`, or use the image";
+/// The settings that take the `aws` feature.
+pub(crate) const AWS_INPUTS: &str = "s3.queues, event_history.enabled";
 
 /// A configuration with where each value came from. Its text (`Display`) is `--print-config`'s.
 pub struct Loaded {
@@ -132,10 +132,8 @@ impl Loaded {
                     .to_owned(),
             ]));
         }
-        if !cfg!(feature = "aws")
-            && (self.config.s3.is_some() || self.config.event_history.is_some())
-        {
-            return Err(Error(vec![WITHOUT_AWS.to_owned()]));
+        if self.config.s3.is_some() || self.config.event_history.is_some() {
+            takes_aws(AWS_INPUTS)?;
         }
         self.note_default_collector();
         Ok(self)
@@ -174,7 +172,10 @@ impl Loaded {
 }
 
 /// Refuses `what` in a build without AWS.
-fn takes_aws(what: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// The remedy.
+pub(crate) fn takes_aws(what: &str) -> Result<(), Error> {
     match cfg!(feature = "aws") {
         true => Ok(()),
         false => Err(Error(vec![format!(

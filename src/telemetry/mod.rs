@@ -9,6 +9,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 mod otlp;
+pub(crate) mod printable;
 mod prometheus;
 pub mod seldom;
 

@@ -67,6 +67,10 @@ impl Bucket {
     }
 
     fn backfill_from(&self, collector: &Collector, from: &str) -> Command {
+        self.backfill_in(collector, from, "state")
+    }
+
+    fn backfill_in(&self, collector: &Collector, from: &str, state: &str) -> Command {
         let mut command = qtrail();
         command
             .arg("backfill")
@@ -74,7 +78,7 @@ impl Bucket {
             .args(["--from", from, "--summary", "json", "--endpoint"])
             .arg(collector.url())
             .arg("--state")
-            .arg(self.path("state"))
+            .arg(self.path(state))
             .env("QTRAIL_EXPORT_RETRY_INITIAL", "20ms")
             .env("QTRAIL_EXPORT_RETRY_MAX", "200ms");
         command
@@ -201,6 +205,53 @@ async fn what_was_done_is_read_again_when_its_bytes_change_or_when_that_is_asked
     let (exit, summary, said) = run(bucket.backfill(&collector).arg("--again")).await;
     assert_eq!(numbers(&summary, names), [2, 0, 3, 0], "{said}");
     assert_eq!(exit, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_again_goes_on_without_that_flag_and_costs_no_other_account() {
+    let (bucket, mut collector) = (Bucket::new(), Collector::start().await);
+    bucket.add(A, "us-east-1", "2026-03-01", 5, &["one"]);
+    bucket.add(B, "us-east-1", "2026-03-01", 6, &["two"]);
+    run(&mut bucket.backfill(&collector)).await;
+    collector.close();
+    let mut again = bucket.backfill(&collector);
+    again.args(["--again", "--account", A]);
+    let stopped = Sidecar::start(again.env("QTRAIL_SHUTDOWN_TIMEOUT", "100ms"));
+    stopped.until_said("events wait").await;
+    stopped.signal(rustix::process::Signal::TERM);
+    let (_, _, said) = end(stopped).await;
+    assert!(said.contains("without --again goes on"), "{said}");
+    collector.open().await;
+    let (exit, summary, said) = run(&mut bucket.backfill(&collector)).await;
+    let counts = numbers(&summary, ["files", "skipped_done", "exported"]);
+    assert_eq!((exit, counts), (Some(0), [1, 1, 1]), "{said}");
+    let mut accepted = collector.accepted(Signal::Logs);
+    accepted.sort();
+    assert_eq!(accepted, ["one", "one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_keeps_below_the_source_is_not_read_and_neither_is_what_a_link_leads_to() {
+    let collector = Collector::start().await;
+    for state in ["bucket/state", "bucket"] {
+        let bucket = Bucket::new();
+        let file = bucket.add(A, "us-east-1", "2026-03-01", 5, &["one"]);
+        std::fs::write(bucket.path("outside.json.gz"), "no JSON").unwrap();
+        let link = |to: &Path, name| std::os::unix::fs::symlink(to, bucket.path(name)).unwrap();
+        link(&file, "bucket/inside.json.gz");
+        link(&bucket.path("outside.json.gz"), "bucket/outside.json.gz");
+        // The state is made by the first run, and there before the second.
+        for expected in [1, 0] {
+            let mut command = bucket.backfill_in(&collector, "9000d", state);
+            let (exit, summary, said) = run(&mut command).await;
+            let counts = numbers(&summary, ["files", "dead_lettered"]);
+            assert_eq!((exit, counts), (Some(0), [expected, 0]), "{state}: {said}");
+            assert!(
+                said.contains("outside.json.gz is a symbolic link"),
+                "{said}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,10 +412,12 @@ async fn one_file_can_be_named_and_a_start_that_is_an_age_stays_until_all_is_don
     let (bucket, mut collector) = (Bucket::new(), Collector::start().await);
     let file = bucket.add(A, "us-east-1", "2026-03-01", 0, &["one"]);
     bucket.add(A, "us-east-1", "2026-03-01", 1, &["two"]);
+    let link = bucket.path("link.json.gz");
+    std::os::unix::fs::symlink(file, &link).unwrap();
     let mut command = qtrail();
     command
         .arg("backfill")
-        .arg(file)
+        .arg(link)
         .args(["--from", "9000d", "--summary", "json"])
         .args(["--endpoint", &collector.url(), "--state"])
         .arg(bucket.path("state"));
@@ -380,6 +433,9 @@ async fn one_file_can_be_named_and_a_start_that_is_an_age_stays_until_all_is_don
     let waiting = Sidecar::start(&mut bucket.backfill_from(&collector, "9000d"));
     waiting.until_said("events wait").await;
     waiting.kill();
+    let mut dry = bucket.backfill_from(&collector, "9000d");
+    let told = Sidecar::start(dry.arg("--dry-run")).exit().await.1;
+    assert!(told.contains("as at the first start"), "{told}");
     collector.open().await;
     let (_, summary, said) = run(&mut bucket.backfill_from(&collector, "9000d")).await;
     assert!(said.contains("as at the first start"), "{said}");

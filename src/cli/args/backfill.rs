@@ -56,7 +56,7 @@ pub struct BackfillArgs {
     #[arg(long = "region", value_name = "REGION", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which files")]
     pub regions: Vec<String>,
 
-    /// Read what was done before once more.
+    /// Read what was done before once more. After a stop, leave it away: the rest goes on.
     #[arg(long, help_heading = "Which files")]
     pub again: bool,
 

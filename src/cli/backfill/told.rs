@@ -8,6 +8,7 @@ use crate::backfill::when::shown;
 use crate::backfill::{Listed, Tally};
 use crate::cli::summary::Files;
 use crate::config::Config;
+use crate::telemetry::printable::printable;
 
 /// Days, or accounts and regions, that are told one by one.
 const ROWS: usize = 40;
@@ -51,20 +52,21 @@ pub(super) fn old(listed: &Listed, config: &Config) {
 }
 
 /// What is to be known at the end.
-pub(super) fn end(listed: &Listed, files: &Files, stopped: bool) {
+pub(super) fn end(listed: &Listed, files: &Files, stopped: bool, again: bool) {
+    let same = match again {
+        true => "the same command without --again",
+        false => "the same command",
+    };
     if listed.stopped {
         tracing::warn!("stopped while listing: nothing was read; run the same command again");
     } else if stopped {
         tracing::warn!(
-            "stopped: {} of {} files are done; the same command goes on with the rest",
+            "stopped: {} of {} files are done; {same} goes on with the rest",
             files.files + files.skipped_done,
             listed.left.files + listed.done.files
         );
     } else if files.left > 0 {
-        tracing::error!(
-            "{} files are left: the same command tries them again",
-            files.left
-        );
+        tracing::error!("{} files are left: {same} tries them again", files.left);
     }
     if listed.unlisted > 0 {
         tracing::error!(
@@ -100,7 +102,7 @@ pub(super) fn dry_run(listed: &Listed) -> String {
         for ((account, region), sum) in listed.owners.iter().take(ROWS) {
             let known = |text: &str| match text {
                 "" => "unknown".to_owned(),
-                text => text.to_owned(),
+                text => printable(text),
             };
             line(format!(
                 "  {:12}  {:14}  {}",

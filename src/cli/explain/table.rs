@@ -10,6 +10,7 @@ use crate::convert::ids::{self, Rule};
 use crate::convert::{Field, Head, On, Sink, Value};
 use crate::event::Event;
 use crate::event::amazon_q::Class;
+use crate::telemetry::printable::printable;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 120;
@@ -250,19 +251,4 @@ fn shown(text: &str) -> String {
         Some((end, _)) => format!("{}…", &printable[..end]),
         None => printable,
     }
-}
-
-/// A text without the characters that control a terminal or turn its direction: a record holds
-/// what strangers send.
-pub(super) fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
+use crate::telemetry::printable::printable;
+
 /// A SHA-256.
 pub(super) type Digest = [u8; 32];
 
@@ -147,18 +149,7 @@ pub(super) fn after_last_newline(file: &Arc<File>, from: u64, to: u64) -> io::Re
 
 /// A path as people may see it: no byte of it can forge a log line.
 pub(crate) fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        match c {
-            c if c.is_control()
-                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') =>
-            {
-                text.extend(c.escape_default());
-            }
-            c => text.push(c),
-        }
-    }
-    text
+    printable(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -9,10 +9,9 @@
 
 use std::collections::HashSet;
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::aws::object::Location;
+use crate::aws::object::{Location, decoded};
 use crate::envelope::{self, Item, Limits, Skipped};
 
 /// Notices inside notices: SNS, EventBridge by SNS, a body that was written as JSON once more.
@@ -115,7 +114,8 @@ fn s3(records: &[Value]) -> Read {
         if !name.starts_with("ObjectCreated:") {
             continue;
         }
-        let key = decoded(string(record, "/s3/object/key")?)?;
+        let key = decoded(string(record, "/s3/object/key")?);
+        let key = key.map_err(|_| "a key that is no UTF-8".to_owned())?;
         let bucket = string(record, "/s3/bucket/name")?;
         let region = record.get("awsRegion").and_then(Value::as_str);
         add(&mut objects, bucket, &key, region)?;
@@ -166,15 +166,6 @@ fn found(mut objects: Vec<Location>) -> Notice {
 fn string<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, String> {
     let text = value.pointer(pointer).and_then(Value::as_str);
     text.ok_or_else(|| format!("no text at {pointer}"))
-}
-
-/// S3 writes a key as a form does.
-fn decoded(key: &str) -> Result<String, String> {
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| "a key that is no UTF-8".to_owned())
 }
 
 /// Names become parts of a URL: what cannot be one is refused here.
