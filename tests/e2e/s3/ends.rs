@@ -105,8 +105,9 @@ async fn what_was_not_begun_is_given_back_at_once_when_it_is_stopped() {
     assert_once(&collector, &trail.ids());
 }
 
-/// How long messages stay hidden in an outage that is longer.
-const VISIBILITY: Duration = Duration::from_secs(2);
+/// How long messages stay hidden in an outage that is longer. An extension gives up after a sixth
+/// of it: time enough for a busy machine.
+const VISIBILITY: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_collector_costs_no_message_a_receive() {
@@ -135,13 +136,13 @@ async fn an_outage_of_the_collector_costs_no_message_a_receive() {
     sidecar.until_said("events wait").await;
     amazon.send(&queue, &notices(&amazon, rest)).await;
     // There would be room for more than what the one call takes that was waiting for messages.
-    tokio::time::sleep(VISIBILITY).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let held = hidden(&amazon, &queue).await;
-    assert!(held <= 1 + 10, "{held} were received in an outage");
     let receives = amazon.proxy.count("ReceiveMessage");
     // The queue's clock is the only one that says when a message reappears.
-    tokio::time::sleep(VISIBILITY * 4).await;
-    assert_eq!(hidden(&amazon, &queue).await, held, "kept, and no more");
+    tokio::time::sleep(VISIBILITY * 3).await;
+    let still = hidden(&amazon, &queue).await;
+    assert!((held..=1 + 10).contains(&still), "{held}, then {still}");
     assert_eq!(amazon.proxy.count("ReceiveMessage"), receives);
     let dead = queue.dead.as_ref().unwrap();
     assert_eq!(amazon.depth(dead).await, Depth::EMPTY);
