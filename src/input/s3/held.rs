@@ -35,6 +35,8 @@ pub(super) struct Keeper<Q> {
     hide: Notify,
     /// Something is to be deleted, or there will be nothing more.
     delete: Notify,
+    /// One at a time gathers what is to be deleted, so that batches are full.
+    gathering: tokio::sync::Mutex<()>,
     /// Messages that have not ended.
     left: watch::Sender<usize>,
     metrics: Arc<Metrics>,
@@ -106,6 +108,7 @@ impl<Q: Queue> Keeper<Q> {
             state: Mutex::default(),
             hide: Notify::new(),
             delete: Notify::new(),
+            gathering: tokio::sync::Mutex::default(),
             left: watch::Sender::new(0),
             metrics,
             seldom: Seldom::default(),
@@ -160,8 +163,13 @@ impl<Q: Queue> Keeper<Q> {
 
     /// Does the work: until it was closed and nothing is left, or until `abort`.
     pub(super) async fn run(&self, abort: &CancellationToken) {
+        // Several batches at once: each is a way to SQS and back.
+        let deletes = async {
+            let delete = || self.delete_all();
+            tokio::join!(delete(), delete(), delete(), delete())
+        };
         tokio::select! {
-            _ = async { tokio::join!(self.hide_all(), self.delete_all()) } => {}
+            _ = async { tokio::join!(self.hide_all(), deletes) } => {}
             () = abort.cancelled() => {}
         }
     }
@@ -327,28 +335,37 @@ impl<Q: Queue> Keeper<Q> {
 
     async fn delete_all(&self) {
         let mut failures = 0;
-        loop {
-            let (waiting, closed) = {
-                let state = self.state();
-                (state.done.len(), state.closed)
-            };
-            if waiting == 0 {
-                if self.is_over() {
-                    return;
-                }
-                self.delete.notified().await;
-                continue;
-            }
-            if waiting < BATCH && !closed {
-                self.linger().await;
-            }
-            match self.delete_some().await {
+        while let Some(batch) = self.gather().await {
+            match self.delete_some(batch).await {
                 true => failures = 0,
                 false => {
                     failures += 1;
                     sleep(waits(failures)).await;
                 }
             }
+        }
+    }
+
+    /// What is to be deleted next, once there is something; `None` once there will be nothing more.
+    async fn gather(&self) -> Option<Vec<u64>> {
+        let _gathering = self.gathering.lock().await;
+        loop {
+            let (waiting, closed) = {
+                let state = self.state();
+                (state.done.len(), state.closed)
+            };
+            if waiting > 0 {
+                if waiting < BATCH && !closed {
+                    self.linger().await;
+                }
+                let mut state = self.state();
+                let count = state.done.len().min(BATCH);
+                return Some(state.done.drain(..count).collect());
+            }
+            if self.is_over() {
+                return None;
+            }
+            self.delete.notified().await;
         }
     }
 
@@ -367,14 +384,11 @@ impl<Q: Queue> Keeper<Q> {
     }
 
     /// Deletes a batch; whether the queue answered for each message.
-    async fn delete_some(&self) -> bool {
-        let (numbers, receipts) = {
-            let mut state = self.state();
-            let count = state.done.len().min(BATCH);
-            let numbers: Vec<_> = state.done.drain(..count).collect();
+    async fn delete_some(&self, numbers: Vec<u64>) -> bool {
+        let receipts: Vec<_> = {
+            let state = self.state();
             let receipt = |number| Some(Arc::clone(&state.held.get(number)?.receipt));
-            let receipts: Vec<_> = numbers.iter().filter_map(receipt).collect();
-            (numbers, receipts)
+            numbers.iter().filter_map(receipt).collect()
         };
         let answer = timeout(self.visibility, self.queue.delete(&receipts)).await;
         let answers = match answer.unwrap_or_else(|_| Err(slow())) {
