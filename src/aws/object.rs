@@ -203,27 +203,6 @@ impl Aws {
     }
 
     /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.
-    ///
-    /// # Errors
-    /// There is no such bucket, or S3 could not be asked.
-    pub async fn bucket_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
-        if let Some(region) = self.known_region(bucket) {
-            return Ok(Some(region));
-        }
-        if !is_bucket(bucket) {
-            let message = format!("{bucket:?} is not the name of a bucket");
-            return Err(Fault::new(Remedy::Gone, message));
-        }
-        let region = self.ask_region(bucket).await.map_err(|fault| Fault {
-            message: format!("s3://{bucket}: {fault}"),
-            ..fault
-        })?;
-        if let Some(region) = &region {
-            self.learn_region(bucket, region);
-        }
-        Ok(region)
-    }
-
     async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
         let client = self.s3(Some(&self.any_region()));
         let told = match client.head_bucket().bucket(bucket).send().await {
