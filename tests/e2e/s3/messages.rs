@@ -117,7 +117,7 @@ async fn a_poison_message_ends_in_the_queues_own_dead_letter_queue() {
     let mut run = amazon.run(&queue, &place, &collector);
     // Fewer failures than the queue takes receives: they must not count here.
     let sidecar = Sidecar::start(
-        run.env("QTRAIL_S3_VISIBILITY", "1s")
+        run.env("QTRAIL_S3_VISIBILITY", "5s")
             .env("QTRAIL_S3_MAX_RECEIVES", "1"),
     );
     until_all(&collector, &trail.ids()).await;
@@ -152,7 +152,7 @@ async fn without_a_redrive_policy_a_poison_message_is_a_dead_letter() {
     amazon.send(&queue, &bodies).await;
     let mut run = amazon.run(&queue, &place, &collector);
     let sidecar = Sidecar::start(
-        run.env("QTRAIL_S3_VISIBILITY", "1s")
+        run.env("QTRAIL_S3_VISIBILITY", "5s")
             .env("QTRAIL_S3_MAX_RECEIVES", "2"),
     );
     until_all(&collector, &trail.ids()).await;
@@ -198,7 +198,7 @@ async fn objects_that_cannot_be_read_are_dead_letters_with_their_place() {
     amazon.send(&queue, &notices(&amazon, &keys)).await;
     let mut run = amazon.run(&queue, &place, &collector);
     let sidecar = Sidecar::start(
-        run.env("QTRAIL_S3_VISIBILITY", "1s")
+        run.env("QTRAIL_S3_VISIBILITY", "5s")
             .env("QTRAIL_S3_MAX_RECEIVES", "2")
             .env("QTRAIL_S3_OBJECT_BYTES", "50KiB"),
     );

@@ -147,7 +147,7 @@ async fn a_large_object_passes_in_bounded_memory_and_its_message_stays_hidden() 
     let start = |place: &Place| {
         let mut run = amazon.run(&queue, place, &collector);
         Sidecar::start(
-            run.env("QTRAIL_S3_VISIBILITY", "2s")
+            run.env("QTRAIL_S3_VISIBILITY", "5s")
                 .env("QTRAIL_LIMITS_MEMORY", "32MiB"),
         )
     };
