@@ -11,6 +11,7 @@ use crate::event::amazon_q::Selector;
 use crate::export::Exporter;
 use crate::pipeline::Pipeline;
 use crate::pipeline::conversion::Conversion;
+use crate::pipeline::window::{Window, Writer};
 use crate::telemetry::metrics::Metrics;
 
 /// The flow from a unit to the collector, ready for inputs.
@@ -58,6 +59,20 @@ impl Sidecar {
             metrics,
             abort,
         })
+    }
+
+    /// From here on, events that were delivered before are dropped, unless the configuration wants
+    /// them. Who writes their ids is to be closed at the end.
+    ///
+    /// # Errors
+    /// The window's file cannot be used.
+    pub fn drop_duplicates(&mut self, config: &Config) -> anyhow::Result<Option<Writer>> {
+        let Some(settings) = config.duplicates.clone() else {
+            return Ok(None);
+        };
+        let (window, writer) = Window::open(settings, Arc::clone(&self.metrics))?;
+        self.pipeline = self.pipeline.clone().with_window(window);
+        Ok(Some(writer))
     }
 }
 

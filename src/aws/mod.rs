@@ -15,6 +15,10 @@ pub mod fault;
 #[cfg(feature = "aws")]
 pub mod object;
 #[cfg(feature = "aws")]
+pub(crate) mod redrive;
+#[cfg(feature = "aws")]
+pub(crate) mod room;
+#[cfg(feature = "aws")]
 #[cfg(test)]
 mod tests;
 

@@ -4,12 +4,10 @@
 //! and files. What must hold: a request is made in the bucket's region; the bytes of objects in
 //! memory stay within the limit.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{EncodingType, RequestPayer};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Entry;
@@ -19,11 +17,9 @@ use crate::ack::Origin;
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::{Location, decoded};
+use crate::aws::room::Room;
 use crate::convert::observed_time;
 use crate::telemetry::printable::printable;
-
-/// The limit of memory is counted in units of this many bytes.
-const UNIT: usize = 1024;
 
 /// A bucket.
 #[derive(Debug)]
@@ -33,8 +29,7 @@ pub(crate) struct Bucket {
     prefix: String,
     requester_pays: bool,
     limits: ObjectLimits,
-    memory: Arc<Semaphore>,
-    units: usize,
+    room: Room,
 }
 
 impl Bucket {
@@ -46,15 +41,13 @@ impl Bucket {
         limits: ObjectLimits,
         requester_pays: bool,
     ) -> Self {
-        let units = (limits.in_flight_bytes / UNIT).clamp(1, u32::MAX as usize);
         Bucket {
             aws,
             bucket,
             prefix,
             requester_pays,
             limits,
-            memory: Arc::new(Semaphore::new(units)),
-            units,
+            room: Room::new(limits.in_flight_bytes),
         }
     }
 
@@ -154,11 +147,7 @@ impl Source for Bucket {
         };
         let object = self.aws.open(&location, self.limits.object_bytes).await;
         let object = object.map_err(trouble)?;
-        let units = object.held_bytes().div_ceil(UNIT).clamp(1, self.units);
-        let held = Arc::clone(&self.memory)
-            .acquire_many_owned(units as u32)
-            .await;
-        let held = held.map_err(|error| Trouble::Passing(error.to_string()))?;
+        let held = self.room.take(object.held_bytes()).await;
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
@@ -166,7 +155,7 @@ impl Source for Bucket {
                 observed: observed_time(&location.key, object.modified),
             },
             content: object.content(abort).await.map_err(trouble)?,
-            _held: Some(held),
+            _held: held,
         })
     }
 }

@@ -22,7 +22,6 @@ use crate::backfill::when::{When, shown};
 use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::config::Config;
 use crate::export::Destination;
-use crate::pipeline::window::Window;
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
@@ -241,12 +240,7 @@ impl Command {
         told::old(listed, &self.config);
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
-        let mut duplicates = None;
-        if let Some(settings) = self.config.duplicates.clone() {
-            let (window, writer) = Window::open(settings, Arc::clone(&metrics))?;
-            sidecar.pipeline = sidecar.pipeline.with_window(window);
-            duplicates = Some(writer);
-        }
+        let duplicates = sidecar.drop_duplicates(&self.config)?;
         let progress = Progress::files(listed.left.bytes, self.quiet);
         let total = listed.left.files;
         let told = || {

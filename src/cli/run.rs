@@ -11,7 +11,6 @@ use crate::input::ingest::{self, Ingest};
 use crate::input::listen::Listener;
 use crate::input::listen::auth::Auth;
 use crate::input::{directory, grpc, http};
-use crate::pipeline::window::Window;
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 use crate::telemetry;
@@ -58,12 +57,7 @@ pub async fn watch(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
-    let mut duplicates = None;
-    if let Some(settings) = config.duplicates.clone() {
-        let (window, writer) = Window::open(settings, Arc::clone(&metrics))?;
-        sidecar.pipeline = sidecar.pipeline.with_window(window);
-        duplicates = Some(writer);
-    }
+    let duplicates = sidecar.drop_duplicates(&config)?;
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     let (running, runs) = tokio::sync::watch::channel(true);
     let server = telemetry::serve(

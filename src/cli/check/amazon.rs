@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use serde_json::Value;
 
 use super::Finding;
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
+use crate::aws::redrive::max_receive_count;
 use crate::config::Config;
 use crate::input::{event_history, s3};
 
@@ -56,14 +56,8 @@ async fn ask_queue(aws: &Aws, queue: &str, settings: &s3::Settings) -> Result<St
 /// What a queue's attributes tell.
 fn told(attributes: &HashMap<Name, String>, max_receives: u32) -> String {
     let count = |name| attributes.get(&name).map_or("?", String::as_str);
-    let policy = attributes
-        .get(&Name::RedrivePolicy)
-        .and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let receives = policy.as_ref().and_then(|policy| {
-        let count = policy.get("maxReceiveCount")?;
-        // Both forms are in use.
-        count.as_u64().or_else(|| count.as_str()?.parse().ok())
-    });
+    let policy = attributes.get(&Name::RedrivePolicy);
+    let receives = policy.and_then(|policy| max_receive_count(policy));
     let failing = match receives {
         Some(receives) => format!(
             "after {receives} receives, what fails goes to the queue's own dead-letter queue"
@@ -81,17 +75,15 @@ fn told(attributes: &HashMap<Name, String>, max_receives: u32) -> String {
 }
 
 async fn history(aws: &Aws, settings: &event_history::Settings) -> Vec<Finding> {
-    let own = aws.region().map(str::to_owned);
-    let regions = match settings.regions.is_empty() {
-        true => own.into_iter().collect(),
-        false => settings.regions.clone(),
+    let regions = match settings.regions(aws) {
+        Ok(regions) => regions,
+        Err(error) => {
+            return vec![Finding {
+                what: "Event history".to_owned(),
+                result: Err(error.to_string()),
+            }];
+        }
     };
-    if regions.is_empty() {
-        return vec![Finding {
-            what: "Event history".to_owned(),
-            result: Err(event_history::Error::NoRegion.to_string()),
-        }];
-    }
     let mut findings = Vec::new();
     for region in regions {
         let client = aws.cloudtrail(Some(&region));

@@ -83,6 +83,23 @@ pub enum Error {
     },
 }
 
+#[cfg(feature = "aws")]
+impl Settings {
+    /// The regions to read, each once.
+    ///
+    /// # Errors
+    /// None is named, and the SDK knows of none.
+    pub(crate) fn regions(&self, aws: &crate::aws::Aws) -> Result<Vec<String>, Error> {
+        let mut regions = self.regions.clone();
+        if regions.is_empty() {
+            regions.push(aws.region().ok_or(Error::NoRegion)?.to_owned());
+        }
+        regions.sort();
+        regions.dedup();
+        Ok(regions)
+    }
+}
+
 /// Pages in memory at once, over all regions: 50 events each, of 256 KiB at most.
 #[cfg(feature = "aws")]
 const PAGES: usize = 8;
@@ -98,10 +115,7 @@ pub async fn run(
     sidecar: &crate::sidecar::Sidecar,
     stop: tokio_util::sync::CancellationToken,
 ) -> Result<(), Error> {
-    let mut regions = settings.regions.clone();
-    if regions.is_empty() {
-        regions.push(aws.region().ok_or(Error::NoRegion)?.to_owned());
-    }
+    let regions = settings.regions(aws)?;
     let shared = region::Shared {
         state: std::sync::Arc::new(state::State::open(&settings.state)?),
         settings: std::sync::Arc::new(settings),
@@ -112,8 +126,6 @@ pub async fn run(
         stop,
     };
     // Each has a pace of its own.
-    regions.sort();
-    regions.dedup();
     let mut running = tokio::task::JoinSet::new();
     for name in regions {
         let lookup = aws.cloudtrail(Some(&name));

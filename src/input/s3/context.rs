@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
@@ -14,14 +14,12 @@ use crate::ack::{Origin, Outcome};
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
 use crate::aws::object::Location;
+use crate::aws::room::Room;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
 use crate::reject::{Evidence, Reason};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
-
-/// The budget counts in units of this many bytes, so that many tiny objects are bounded too.
-const BUDGET_UNIT: usize = 4096;
 
 /// An object that S3 has answered for.
 pub(super) struct Opened {
@@ -110,8 +108,8 @@ pub(super) struct Context<F, P> {
     pub(super) fetchers: Semaphore,
     /// How often S3 answered for an object: it is there, and so are the credentials.
     pub(super) answered: AtomicU64,
-    budget: Arc<Semaphore>,
-    budget_units: usize,
+    /// For objects, and messages that hold events.
+    pub(super) room: Room,
     pub(super) past: Past,
     pub(super) seldom: Seldom,
     /// Nothing new is begun.
@@ -129,8 +127,6 @@ impl<F, P> Context<F, P> {
         metrics: Arc<Metrics>,
         (stop, abort): (CancellationToken, CancellationToken),
     ) -> Self {
-        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
-        let budget_units = (settings.in_flight_bytes / BUDGET_UNIT).clamp(1, most);
         Context {
             fetch,
             flow,
@@ -138,25 +134,13 @@ impl<F, P> Context<F, P> {
             metrics,
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
-            budget: Arc::new(Semaphore::new(budget_units)),
-            budget_units,
+            room: Room::new(settings.in_flight_bytes),
             past: Past::default(),
             seldom: Seldom::default(),
             stop,
             abort,
             settings,
         }
-    }
-
-    /// Room for so many bytes, or for all there is room for.
-    pub(super) async fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = bytes.div_ceil(BUDGET_UNIT).clamp(1, self.budget_units);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        // It is never closed.
-        Arc::clone(&self.budget)
-            .acquire_many_owned(units)
-            .await
-            .ok()
     }
 
     /// Whether an object is to be read.

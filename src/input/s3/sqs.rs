@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::{
 
 use super::queue::{Answers, BATCH, Message, Queue, Redrive, Refused};
 use crate::aws::fault::{Fault, Remedy};
+use crate::aws::redrive::max_receive_count;
 use crate::telemetry::metrics::Metrics;
 
 /// A queue of SQS'.
@@ -118,16 +119,8 @@ impl Queue for Sqs {
     }
 }
 
-/// `{"deadLetterTargetArn":"…","maxReceiveCount":5}`, the number as text or not.
 fn policy_of(policy: &str) -> Redrive {
-    let policy: serde_json::Value = serde_json::from_str(policy).unwrap_or_default();
-    let count = &policy["maxReceiveCount"];
-    let text = count.as_str().and_then(|text| text.parse().ok());
-    let number = count.as_u64().and_then(|count| u32::try_from(count).ok());
-    match text.or(number) {
-        Some(count) => Redrive::After(count),
-        None => Redrive::Never,
-    }
+    max_receive_count(policy).map_or(Redrive::Never, Redrive::After)
 }
 
 /// A message without a receipt cannot be held: it reappears.
