@@ -57,16 +57,21 @@ pub struct Listener {
     audit: Arc<Audit>,
 }
 
-/// Whether the certificates and the tokens can be used. Listens nowhere.
+/// Whether the certificates and the tokens can be used. Listens nowhere. Says who may send where.
 ///
 /// # Errors
 /// A file that cannot be read, or does not hold what it should.
-pub fn check(settings: &Settings) -> anyhow::Result<()> {
+pub fn check(settings: &Settings) -> anyhow::Result<String> {
     Auth::open(&settings.token_files)?;
     if let Some(tls) = &settings.tls {
         Certificates::load(tls)?;
     }
-    Ok(())
+    let listeners = [("grpc", &settings.grpc), ("http", &settings.http)];
+    let told = listeners.into_iter().filter_map(|(name, listen)| {
+        let listen = listen.as_ref()?;
+        Some(format!("{name} {}", guards(listen, settings)))
+    });
+    Ok(told.collect::<Vec<_>>().join("; "))
 }
 
 impl Listener {
@@ -89,10 +94,11 @@ impl Listener {
         limits.connections = affordable(limits.connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
-        info!(
-            "{}, {name} is served at {socket}",
-            guards(tls.is_some(), settings)
-        );
+        let guards = guards(listen, settings);
+        match is_open(listen, settings) {
+            true => warn!("{guards}, {name} is served at {socket}"),
+            false => info!("{guards}, {name} is served at {socket}"),
+        }
         Ok(Listener {
             socket,
             tls,
@@ -169,21 +175,34 @@ impl Listener {
 }
 
 /// What stands between the address and the events, in words.
-fn guards(tls: bool, settings: &Settings) -> String {
-    let clients = settings
+fn guards(listen: &Listen, settings: &Settings) -> String {
+    let tls = settings
         .tls
         .as_ref()
-        .and_then(|tls| tls.client_ca_file.as_ref());
-    let channel = match (tls, clients) {
-        (false, _) => "in plain text",
-        (true, None) => "with TLS",
-        (true, Some(_)) => "with TLS and client certificates",
+        .filter(|_| matches!(listen, Listen::Tcp(_)));
+    let channel = match tls.map(|tls| tls.client_ca_file.is_some()) {
+        None => "in plain text",
+        Some(false) => "with TLS",
+        Some(true) => "with TLS and client certificates",
     };
     match settings.token_files.len() {
+        0 if is_open(listen, settings) => {
+            format!("{channel}, open to anyone who reaches it (ingest.anonymous)")
+        }
         0 => format!("{channel}, without tokens"),
         1 => format!("{channel}, with tokens from 1 file"),
         files => format!("{channel}, with tokens from {files} files"),
     }
+}
+
+/// Whether other hosts can send without showing who they are.
+fn is_open(listen: &Listen, settings: &Settings) -> bool {
+    let certified = settings
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca_file.is_some());
+    let beyond = matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback());
+    beyond && !certified && settings.token_files.is_empty()
 }
 
 /// So many connections, or as many as the process may open files for; there are two listeners. Its
