@@ -4,6 +4,7 @@ mod bench;
 mod limits;
 mod logs;
 mod services;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

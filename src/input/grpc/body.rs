@@ -21,6 +21,7 @@ use super::guard::Call;
 use super::sender::Sender;
 use super::status;
 use crate::input::ingest::{Refusal, Reserved};
+use crate::input::listen::Busy;
 
 /// Bytes before each message: whether it is compressed, then its length.
 const PREFIX_BYTES: usize = 5;
@@ -44,6 +45,8 @@ pub(super) struct Guarded {
     due: Option<Instant>,
     /// Rings then.
     clock: Option<Pin<Box<Sleep>>>,
+    /// Held while a message of a stream arrives.
+    busy: Option<Busy>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -73,6 +76,7 @@ impl Guarded {
             complete: false,
             due: Some(due).filter(|_| !call.is_stream()),
             clock: None,
+            busy: None,
             stop,
         }
     }
@@ -95,6 +99,7 @@ impl Guarded {
                 ))));
             }
             if self.prefix.is_empty() && self.call.is_stream() {
+                self.busy = self.sender.busy();
                 self.wait_until(Some(
                     Instant::now() + self.sender.ingest.limits().body_timeout,
                 ));
@@ -115,7 +120,7 @@ impl Guarded {
             false => length,
         };
         self.at = match self.call {
-            Call::Health | Call::Reflection => At::Message(length),
+            Call::Check | Call::Watch | Call::Reflection => At::Message(length),
             Call::Unary => {
                 let reserved = self.sender.ingest.try_reserve(bytes);
                 self.keep(reserved)?;
@@ -145,6 +150,7 @@ impl Guarded {
     fn finish(&mut self) {
         self.at = At::Prefix;
         if self.call.is_stream() {
+            self.busy = None;
             self.wait_until(None);
         } else {
             // The end of the call is waited for no longer than that.

@@ -11,7 +11,7 @@ use tonic::{Code, Request, Status};
 
 use super::status;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
-use crate::input::listen::{Peer, audit};
+use crate::input::listen::{self, Busy, Peer, audit};
 use crate::proto::v1::Failure;
 
 /// One call's sender: an extension of its request.
@@ -46,6 +46,11 @@ impl Sender {
     pub(super) fn address(&self) -> &str {
         let peer = self.known.get::<Peer>();
         peer.map_or("unknown", |peer| &peer.address)
+    }
+
+    /// Keeps its connection, as long as this is held.
+    pub(super) fn busy(&self) -> Option<Busy> {
+        listen::busy(&self.known)
     }
 
     /// Keeps room for the message that comes now.

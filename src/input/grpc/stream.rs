@@ -53,7 +53,9 @@ impl Answers {
         };
         let sender = self.sender.clone();
         let delivery = deliver(&sender, request);
+        let busy = sender.busy();
         self.under_way.spawn(async move {
+            let _busy = busy;
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
                 Err(refusal) => Answer::Failure(sender.fail(&refusal)),

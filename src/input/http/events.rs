@@ -29,7 +29,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
-        self.admit(head)?;
+        let _busy = self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;

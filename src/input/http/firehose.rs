@@ -63,7 +63,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        self.admit(head)?;
+        let _busy = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;

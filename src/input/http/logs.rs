@@ -51,7 +51,7 @@ impl Service {
         form: Option<Form>,
         body: Body,
     ) -> Result<ExportLogsServiceResponse, Problem> {
-        self.admit(head)?;
+        let _busy = self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
             Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())

@@ -12,6 +12,7 @@ mod slots;
 mod socket;
 mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use self::audit::Audit;
 use self::auth::Auth;
 use self::connection::Protocol;
+pub use self::slots::{Busy, busy};
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
 use self::tls::Certificates;
@@ -36,8 +38,10 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// The same, when an idle connection is about to give one back.
 const BRIEFLY: Duration = Duration::from_millis(5);
 
-/// File descriptors for everything but connections.
+/// File descriptors for everything but senders' connections.
 const DESCRIPTORS: u64 = 256;
+/// One in so many of the files that may be opened may be a connection of an open listener.
+const OPEN_SHARE: u64 = 8;
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +108,31 @@ impl Listener {
             tls,
             slots: Slots::new(limits.connections, Arc::clone(&metrics)),
             limits,
-            audit: Audit::new(name, metrics),
+            audit: Audit::new(name, Some("ingest.limits"), metrics),
+        })
+    }
+
+    /// Listens where questions are answered, in plain text, to anyone. Its connections are no
+    /// sender's, and not counted.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn bind_open(
+        key: &'static str,
+        address: SocketAddr,
+        mut limits: Limits,
+    ) -> anyhow::Result<Self> {
+        if let Some(files) = getrlimit(Resource::Nofile).current {
+            let share = (files / OPEN_SHARE).max(1);
+            limits.connections = limits.connections.min(share as usize);
+        }
+        let uncounted = Arc::new(Metrics::default());
+        Ok(Listener {
+            socket: Socket::bind(key, &Listen::Tcp(address)).await?,
+            tls: None,
+            slots: Slots::new(limits.connections, Arc::clone(&uncounted)),
+            limits,
+            audit: Audit::new(key, None, uncounted),
         })
     }
 
@@ -142,21 +170,20 @@ impl Listener {
                 certificate: None,
             };
             let all = self.limits.connections;
+            let key = self.audit.key("connections");
             match self.slots.take().await {
                 Place::Free(slot) => return (stream, peer, slot),
                 Place::Vacated(slot) => {
                     let why = format!(
-                        "there are {all} connections (ingest.limits.connections); the one that was \
-                         idle for longest was closed for this one"
+                        "there are {all} connections{key}; the one that was idle for longest was \
+                         closed for this one"
                     );
                     self.audit.refused("idle", &peer, &why);
                     return (stream, peer, slot);
                 }
                 Place::Full => {
-                    let why = format!(
-                        "there are {all} connections (ingest.limits.connections), each with a \
-                         request under way"
-                    );
+                    let why =
+                        format!("there are {all} connections{key}, each with a request under way");
                     self.audit.refused("connections", &peer, &why);
                 }
             }

@@ -28,9 +28,9 @@ use crate::support::collector::Collector;
 use crate::support::program::{event, qtrail};
 use crate::support::sidecar::{Place, Sidecar};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
 /// A client's certificate and its key.
-type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -61,14 +61,14 @@ fn identity(
 }
 
 /// A server's files.
-struct Files {
+pub struct Files {
     folder: TempDir,
-    server: Authority,
+    pub server: Authority,
     clients: Authority,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let files = Files {
             folder: tempfile::tempdir().unwrap(),
             server: authority(),
@@ -90,7 +90,7 @@ impl Files {
         replace(&self.path("server.key"), &key.serialize_pem());
     }
 
-    fn settings(&self, mutual: bool) -> Settings {
+    pub fn settings(&self, mutual: bool) -> Settings {
         Settings {
             tls: Some(ServerTls {
                 cert_file: self.path("server.pem"),
@@ -127,7 +127,7 @@ async fn connect(
     connector.connect(name, served.connect().await).await
 }
 
-fn connector(trusted: &Authority, client: Option<&Identity>) -> TlsConnector {
+pub fn connector(trusted: &Authority, client: Option<&Identity>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

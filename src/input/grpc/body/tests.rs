@@ -143,7 +143,7 @@ async fn a_streams_message_waits_for_room_and_a_calls_is_refused() {
 async fn what_asks_needs_no_room() {
     let Bench { ingest, .. } = bench(small());
     let _held = ingest.try_reserve(8 * UNIT).unwrap();
-    for call in [Call::Health, Call::Reflection] {
+    for call in [Call::Check, Call::Reflection] {
         let mut sending = Sending::new(call, &ingest);
         sending.send([prefix(1), b"a".to_vec()].concat());
         assert_eq!(sending.given().await, prefix(1));
@@ -309,7 +309,7 @@ async fn at_stop_a_stream_takes_no_more_and_a_question_is_answered() {
     let mut call = Sending::new(Call::Unary, &ingest);
     call.send(message.clone());
     assert_eq!(call.fault().await.code(), Code::Unavailable);
-    let mut health = Sending::new(Call::Health, &ingest);
+    let mut health = Sending::new(Call::Check, &ingest);
     health.send(message);
     assert_eq!(health.given().await, prefix(1));
 }
