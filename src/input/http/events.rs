@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::{self, Problem};
 use super::{Service, body, name, tell};
+use crate::ack::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::{Content, Report};
 
@@ -38,6 +39,7 @@ impl Service {
             name: name(head),
             source: source(head.uri.query().unwrap_or_default()),
             content: Content::Bytes(bytes),
+            on_damage: OnDamage::Refuse,
             reserved,
         };
         Ok(self.ingest.deliver(request).await?)

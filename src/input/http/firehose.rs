@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::answer::{self, Problem, respond, to_json};
 use super::{Service, body, tell};
+use crate::ack::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::Content;
 
@@ -78,6 +79,7 @@ impl Service {
             name: id.to_owned(),
             source: None,
             content: Content::Bytes(bytes),
+            on_damage: OnDamage::KeepElements,
             reserved,
         };
         self.ingest.deliver(request).await?;

@@ -60,6 +60,7 @@ fn request(reserved: Reserved, content: impl Read + Send + 'static) -> Request {
         name: "request".to_owned(),
         source: None,
         content: Content::Whole(Box::new(content)),
+        on_damage: OnDamage::Refuse,
         reserved,
     }
 }

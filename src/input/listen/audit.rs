@@ -63,6 +63,7 @@ pub fn refused(extensions: &Extensions, refusal: &Refusal) {
         let kind = match refusal {
             Refusal::Away { .. } => "away",
             Refusal::Busy { .. } => "busy",
+            Refusal::Unreadable { .. } => "unreadable",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::InflatedTooLarge { .. } => "inflated_too_large",
             Refusal::DecodedTooLarge { .. } => "decoded_too_large",

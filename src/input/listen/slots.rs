@@ -256,14 +256,14 @@ mod tests {
         // One that was worked for is at the end of the row, and one that is, is not in it. A request
         // alone changes nothing.
         drop(first.busy());
-        let (work, _call) = (second.busy(), third.begin());
+        let (work, call) = (second.busy(), third.begin());
         let fourth = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { slots.take().await }
         });
         third.wanted().await;
         assert!(!fourth.is_finished());
-        drop(third);
+        drop((third, call));
         let Place::Vacated(fourth) = fourth.await.unwrap() else {
             panic!("it was not vacated");
         };
