@@ -280,6 +280,17 @@ impl Ingest {
         Ok(())
     }
 
+    /// The same, but room that is there already is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+        match reserved.0.num_permits() < units(bytes) as usize {
+            true => self.resize(reserved, bytes),
+            false => Ok(()),
+        }
+    }
+
     fn try_acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.budget).try_acquire_many_owned(units);
         permit.map_err(|_| Refusal::Busy {
@@ -433,4 +444,4 @@ fn away(health: &Health) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -47,6 +47,8 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Bytes of a unit that takes no thread of its own.
 const SMALL: usize = 16 << 10;
+/// The same, inflated: those of the unit, and those of all texts inside it.
+const SMALL_INFLATED: u64 = 64 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
 
@@ -128,8 +130,9 @@ pub(super) fn spawn(
     })
 }
 
-/// Reads a small unit at once, on any thread: its only step. `None` where something would have to
-/// be waited for, or told; the unit is then as if it had not been read.
+/// Reads a unit that is small, inflated too, at once, on any thread: its only step. `None` where it is
+/// not, or something would have to be waited for, or told; the unit is then as if it had not been
+/// read.
 pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
     let Content::Bytes(bytes) = &unit.content else {
         return None;
@@ -139,7 +142,8 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
     }
     let (origin, output) = (unit.origin.clone(), Output::One(None));
     let mut reader = Reader::new(pipeline.clone(), origin, unit.base, bytes.len(), output);
-    let limits = reader.limits(unit.inflated_bytes);
+    let mut limits = reader.limits(unit.inflated_bytes);
+    limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
     let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
     if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
         return None;
@@ -506,3 +510,6 @@ impl Reader {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

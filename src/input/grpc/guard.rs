@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::aside::Places;
 use super::body::Guarded;
@@ -16,6 +16,9 @@ use super::sender::Sender;
 use crate::input::ingest::Ingest;
 use crate::input::listen::auth::Auth;
 use crate::input::listen::{audit, busy};
+
+/// How a call's messages are compressed.
+const ENCODING: &str = "grpc-encoding";
 
 /// What is needed to let a call pass, or not.
 #[derive(Clone)]
@@ -54,15 +57,11 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     }
     let sender = Sender::new(gate.ingest, request.extensions().clone());
     request.extensions_mut().insert(sender.clone());
-    let guarded = |body| Body::new(Guarded::new(body, call, sender.clone()));
+    let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
+    let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));
     let response = next.run(request.map(guarded)).await;
-    if let Some(place) = place {
-        return response.map(|body| place.bound(body));
-    }
-    let code = response.headers().get(Status::GRPC_STATUS);
-    let code = code.map(|code| Code::from_bytes(code.as_bytes()));
-    match code.and_then(|code| sender.outgrown(code)) {
-        Some(status) => status.into_http(),
+    match place {
+        Some(place) => response.map(|body| place.bound(body)),
         None => response,
     }
 }

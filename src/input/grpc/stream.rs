@@ -97,8 +97,7 @@ impl Stream for Answers {
             match ready!(Pin::new(requests).poll_next(cx)) {
                 Some(Ok(request)) => self.deliver(request),
                 Some(Err(fault)) => {
-                    let outgrown = self.sender.outgrown(fault.code());
-                    self.fault = Some(outgrown.unwrap_or(fault));
+                    self.fault = Some(fault);
                     self.requests = None;
                 }
                 None => self.requests = None,

@@ -28,7 +28,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-amz-firehose-protocol-ver
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-firehose-request-id");
 /// Characters of an error message at most.
 const MESSAGE_CHARS: usize = 8192;
-/// Bytes of a body in which its request id is looked for.
+/// Bytes of a body, compressed and inflated, in which its request id is looked for.
 const BEGINNING: usize = 1024;
 
 #[derive(Serialize)]
@@ -106,6 +106,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// A body's first bytes, inflated.
 fn beginning(body: &[u8], gzip: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let body = &body[..body.len().min(BEGINNING)];
     let limit = BEGINNING as u64;
     // What cannot be read is the pipeline's to tell.
     let _ = match gzip {
