@@ -22,7 +22,7 @@ use tonic::Code;
 use crate::grpc::bench::Bench;
 use crate::grpc::{Stream, message, request};
 use crate::support::collector::Collector;
-use crate::support::program::{event, gzip, log_file};
+use crate::support::program::{event, gzip, log_file, qtrail};
 use crate::support::receiver::Receiver;
 use crate::support::trail::Container;
 
@@ -439,4 +439,32 @@ async fn a_damaged_firehose_record_is_kept_however_large_it_is() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let letters = receiver.dead_letters();
     assert!(letters.iter().any(|letter| kept(letter) == damaged));
+}
+
+#[tokio::test]
+async fn a_letter_of_a_damaged_body_is_replayed_and_kept_whole_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let zipped = gzip(log_file(&events()));
+    let letter = json!({"stage": "open", "reason": "bad_gzip", "message": "m", "input": "otlp",
+        "source": "s", "index": 1, "offset": 0, "length": 1, "record_base64": base64(half(&zipped))});
+    let file = folder.path().join("dead.jsonl");
+    std::fs::write(&file, format!("{letter}\n")).unwrap();
+    let collector = Collector::start().await;
+    let mut replay = qtrail();
+    replay
+        .arg("replay")
+        .arg(&file)
+        .args(["--endpoint", &collector.url()]);
+    let output = tokio::task::spawn_blocking(move || replay.output()).await;
+    let output = output.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let accepted = collector.accepted(Signal::Logs);
+    assert!(accepted.len() > EVENTS / 4, "{}", accepted.len());
+    let again = std::fs::read_to_string(folder.path().join("dead.jsonl.replay")).unwrap();
+    let again: Vec<Value> = again
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(again.len(), 1);
+    assert!(kept(&again[0]) == half(&zipped));
 }
