@@ -202,7 +202,7 @@ pub const KEYS: &[Key] = &[
     key("dead_letters.path", Kind::Path, "", "Where records go that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. The file holds unredacted records; its mode is 0600."),
     key("dead_letters.max_bytes", Kind::Size, "64MiB", "Bytes of the file before it is rotated."),
     key("dead_letters.keep", Kind::Count(1), "10", "Rotated files that are kept."),
-    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one, its place and SHA-256."),
+    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one in a file or an object, its place and SHA-256. What a sender pushed is kept whole, since nobody else has it."),
 
     key("shutdown.timeout", Kind::Duration, "15s", "How long SIGTERM waits for the collector before what is in flight is left for the next start."),
 
