@@ -462,10 +462,11 @@ impl Reader {
     }
 
     fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let rejects = match self.letters_may_leave() {
-            true => std::mem::take(&mut self.rejects),
-            false => Vec::new(),
-        };
+        let mut rejects = Vec::new();
+        if self.letters_may_leave() {
+            rejects = std::mem::take(&mut self.rejects);
+            self.reject_bytes = 0;
+        }
         let mut counts = std::mem::take(&mut self.counts);
         counts.read += rejects.len() as u64;
         let inflated = self.inflated_before + reached.inflated;
@@ -483,7 +484,6 @@ impl Reader {
             chunk,
             claims: self.claims.take(),
         };
-        self.reject_bytes = 0;
         self.output.send(step, &self.pipeline.metrics)
     }
 
