@@ -27,7 +27,7 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
         say.str(&names::AGENT_CHANNEL, channel);
         say.str(&names::AGENT_EVIDENCE, evidence);
     }
-    say.first(&names::CONVERSATION_ID, ids::CONVERSATION);
+    say.id(&names::CONVERSATION_ID, ids::CONVERSATION);
     if let Some(operation) = verdict.operation {
         say.str(&names::OPERATION_NAME, operation);
         if class.is_call()
@@ -54,7 +54,7 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
 
 /// What only Amazon Q's own events have; in others, fields of these names mean something else.
 fn own<S: Sink>(say: &mut Say<'_, S>) {
-    say.text(&names::UTTERANCE_ID, Key::UtteranceId);
+    say.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
     say.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
     say.text(&names::RESULT_CODE, Key::ResultCode);
     say.text(&names::RESULT_TYPE, Key::ResultType);

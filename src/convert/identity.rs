@@ -7,7 +7,6 @@ use super::Verdict;
 use super::attributes::{Sink, Value};
 use super::say::Say;
 use super::semconv as names;
-use crate::envelope::json::REDACTED;
 use crate::event::identity::{invoking_service, last_part, role_session};
 use crate::event::{Event, Key};
 
@@ -19,7 +18,7 @@ pub(super) fn say<S: Sink>(
 ) {
     let event = say.event;
     let person = person(event);
-    say.first(
+    say.id(
         &names::USER_ID,
         &[Key::OnBehalfOfUserId, Key::UserId, Key::PrincipalId],
     );
@@ -30,7 +29,7 @@ pub(super) fn say<S: Sink>(
     let known = person.and_then(|(person, _)| people.get(&*person));
     match known {
         Some(name) => say.str(&names::USER_NAME, name),
-        None if event.text_of(Key::UserName).is_some() => {
+        None if event.shown(Key::UserName).is_some() => {
             say.text(&names::USER_NAME, Key::UserName);
         }
         None => {
@@ -40,12 +39,12 @@ pub(super) fn say<S: Sink>(
         }
     }
     if event.text_of(Key::IssuerType).as_deref() == Some("Role")
-        && let Some(role) = event.text_of(Key::IssuerUserName)
+        && let Some(role) = event.shown(Key::IssuerUserName)
     {
         say.value(&names::USER_ROLES, Value::Strs(vec![role]));
     }
     fields(say);
-    if let Some(session) = of_arn(event, role_session).filter(|name| *name != REDACTED) {
+    if let Some(session) = of_arn(event, role_session) {
         say.value(&names::ROLE_SESSION_NAME, Value::Str(session));
     }
     if let Some(class) = verdict.identity {
@@ -89,19 +88,16 @@ fn fields<S: Sink>(say: &mut Say<'_, S>) {
 /// The person behind the call, and the field that names them.
 fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
     let named = [Key::OnBehalfOfUserId, Key::SourceIdentity, Key::UserName];
-    if let Some(key) = event.first_of(&named) {
+    if let Some(key) = event.first_shown(&named) {
         return Some((event.text_of(key)?, key));
     }
     let name = of_arn(event, role_session).or_else(|| of_arn(event, last_part))?;
     Some((name, Key::Arn))
 }
 
-/// A part of the ARN; nothing of it where it is redacted.
+/// A name out of the ARN; none where it is hidden.
 fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
-    if event.get(Key::Arn)?.is_redacted() {
-        return Some(Cow::Borrowed(REDACTED));
-    }
-    match event.text_of(Key::Arn)? {
+    match event.shown(Key::Arn)? {
         Cow::Borrowed(arn) => part(arn).map(Cow::Borrowed),
         Cow::Owned(arn) => part(&arn).map(|part| Cow::Owned(part.to_owned())),
     }

@@ -60,7 +60,7 @@ pub(super) fn say<S: Sink>(
 /// The call itself.
 fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
     let event = say.event;
-    say.text(&names::LOG_RECORD_UID, Key::EventId);
+    say.id(&names::LOG_RECORD_UID, &[Key::EventId]);
     say.text(&names::EVENT_ID, Key::EventId);
     say.text(&names::EVENT_NAME, Key::EventName);
     say.text(&names::EVENT_SOURCE, Key::EventSource);

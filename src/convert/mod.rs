@@ -154,6 +154,9 @@ pub fn convert(
     let redacted = redact::redact(event.document_mut(), &options.redaction);
     let event = &event;
     let mut head = head(event, placement, &verdict, options);
+    if !redacted.is_empty() {
+        head.trace_id = ids::unrevealing(event, placement.trace_id);
+    }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
     mapping::say(event, placement, &verdict, &redacted, options, sink);
@@ -232,17 +235,17 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 
 fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
     let own = options.service_name == ServiceName::AmazonQ && event.class() != Class::Other;
-    let account = event.first_of(&[Key::RecipientAccountId, Key::AccountId]);
+    let account = event.first_shown(&[Key::RecipientAccountId, Key::AccountId]);
     ResourceKey {
         service_name: if own {
             Cow::Borrowed(AMAZON_Q)
         } else {
             event
-                .text_of(Key::EventSource)
+                .shown(Key::EventSource)
                 .unwrap_or(Cow::Borrowed(UNKNOWN_SERVICE))
         },
         account_id: account.and_then(|key| event.text_of(key)),
-        region: event.text_of(Key::AwsRegion),
+        region: event.shown(Key::AwsRegion),
     }
 }
 

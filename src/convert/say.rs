@@ -51,6 +51,13 @@ impl<'e, S: Sink> Say<'e, S> {
         }
     }
 
+    /// An id: the first of these fields that is no mark of a hidden value.
+    pub(super) fn id(&mut self, field: &'static Field, keys: &[Key]) {
+        if let Some(key) = self.event.first_shown(keys) {
+            self.text(field, key);
+        }
+    }
+
     /// A field that is a boolean, or one written as text.
     pub(super) fn flag(&mut self, field: &'static Field, key: Key) {
         if let Some(flag) = self.event.flag_of(key) {

@@ -383,9 +383,15 @@ fn what_is_redacted_is_not_in_any_attribute() {
             let text = format!("{heard:?}");
             assert!(!text.contains("aws-user"), "{text}");
             assert!(!text.contains("ASIAAB12"), "{text}");
-            assert_eq!(heard.get("user.name"), json!("[REDACTED]"));
-            assert_eq!(heard.get("enduser.id"), json!("[REDACTED]"));
-            assert_eq!(heard.get("aws.role_session.name"), Json::Null);
+            assert_eq!(heard.get("aws.principal.id"), json!("[REDACTED]"));
+            for id in [
+                "user.id",
+                "user.name",
+                "enduser.id",
+                "aws.role_session.name",
+            ] {
+                assert_eq!(heard.get(id), Json::Null, "{id}");
+            }
             assert_eq!(heard.get("qtrail.credential.kind"), json!("temporary"));
         }
     }
@@ -394,31 +400,87 @@ fn what_is_redacted_is_not_in_any_attribute() {
         ..Redaction::default()
     });
     let heard = heard_with(SAMPLES[0], &arn);
-    assert_eq!(heard.get("user.name"), json!("[REDACTED]"));
+    assert_eq!(heard.get("user.name"), Json::Null);
     assert_eq!(heard.get("qtrail.redacted"), json!(["/userIdentity/arn"]));
 }
 
 #[test]
-fn redaction_changes_no_id() {
-    let plain = heard(SAMPLES[0]);
-    let redacted = heard_with(
-        SAMPLES[0],
-        &Options {
-            redaction: Redaction {
-                pointers: ["", "/eventID", "/userIdentity", "/requestParameters"]
-                    .map(str::to_owned)
-                    .to_vec(),
-                ..Redaction::default()
-            },
-            ..Options::default()
-        },
-    );
+fn redaction_changes_no_id_but_one_that_shows_what_is_redacted() {
     let ids = |heard: &Heard| {
         let line = heard.head.lines().find(|line| line.starts_with("trace"));
         (line.map(str::to_owned), heard.link)
     };
-    assert_eq!(ids(&plain), ids(&redacted));
-    assert_eq!(redacted.body, Some(json!("\"[REDACTED]\"")));
+    let without = |pointers: &[&str]| {
+        let redaction = Redaction {
+            pointers: pointers.iter().map(|&pointer| pointer.to_owned()).collect(),
+            ..Redaction::default()
+        };
+        heard_with(
+            SAMPLES[0],
+            &Options {
+                redaction,
+                ..Options::default()
+            },
+        )
+    };
+    let plain = heard(SAMPLES[0]);
+    let conversation = "a298ec0d0a494d2e92bd7d6e629b4619";
+    assert!(plain.head.contains(conversation));
+    assert_eq!(ids(&plain), ids(&without(&["/eventID", "/userIdentity"])));
+    let hidden = without(&["/requestParameters", "/responseElements"]);
+    assert!(!hidden.head.contains(conversation), "{}", hidden.head);
+    assert_eq!(hidden.link, plain.link);
+    assert_eq!(hidden.get("gen_ai.conversation.id"), Json::Null);
+    let all = without(&[""]);
+    assert_eq!(ids(&all), ids(&hidden));
+    assert_eq!(all.body, Some(json!("\"[REDACTED]\"")));
+    assert_eq!(all.get("log.record.uid"), Json::Null);
+}
+
+#[test]
+fn a_mark_in_the_place_of_an_id_is_no_id() {
+    for mark in [
+        "***",
+        "[REDACTED]",
+        "<REDACTED>",
+        "HIDDEN_DUE_TO_SECURITY_REASONS",
+        "[HIDDEN_DUE_TO_SECURITY_REASONS]",
+    ] {
+        let record = json!({
+            "eventTime": "2024-04-10T14:07:55Z", "eventSource": "q.amazonaws.com", "eventID": mark,
+            "awsRegion": mark, "recipientAccountId": mark,
+            "requestParameters": {"conversationId": mark},
+            "responseElements": {"metadata": {"utteranceId": mark}},
+            "userIdentity": {
+                "principalId": format!("AROA:{mark}"), "userName": mark, "accountId": mark,
+                "arn": format!("arn:aws:sts::1:assumed-role/R/{mark}"),
+                "onBehalfOf": {"userId": mark}, "sessionContext": {"sourceIdentity": mark, "attributes": {"creationDate": "D"}},
+            },
+        });
+        let (text, other) = (record.to_string(), record.to_string() + " ");
+        let heard = heard(&text);
+        for id in [
+            "log.record.uid",
+            "gen_ai.conversation.id",
+            "enduser.id",
+            "user.id",
+            "user.name",
+            "aws.role_session.name",
+            "aws.q.utterance.id",
+            "qtrail.session.trace_id",
+        ] {
+            assert_eq!(heard.get(id), Json::Null, "{id} of {mark}");
+        }
+        assert_eq!(heard.get("aws.cloudtrail.event_id"), json!(mark));
+        assert!(!heard.head.contains("account_id: Some"), "{}", heard.head);
+        // Each such event stands alone.
+        let trace = |text: &str| {
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            assert_eq!(event.id(), None);
+            Placement::of(&event).trace_id
+        };
+        assert_ne!(trace(&text), trace(&other));
+    }
 }
 
 #[test]
