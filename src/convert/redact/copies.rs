@@ -138,6 +138,11 @@ impl Copies {
         })
     }
 
+    /// Whether a text shows any.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        self.search(text, SECRET_CHARS, |_, _| Shown::Whole) == Shown::Whole
+    }
+
     /// Whether a key shows one. Where the search would be too large, any key may that is no plain
     /// word.
     pub(super) fn are_in_key(&self, key: &str) -> bool {

@@ -291,6 +291,12 @@ pub(super) fn is_value(key: &[u8]) -> bool {
     ends(plain, VALUES) || whole && plain == "v"
 }
 
+/// Whether a text can be the name of a header or option whose value follows.
+pub(super) fn is_header(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.bytes().all(is_letter)
+}
+
 /// Whether two names are the same but for case and what stands between words.
 pub(super) fn same(name: &[u8], other: &str) -> bool {
     let letters = |name: &[u8]| {

@@ -78,6 +78,10 @@ fn what_stands_below_a_secret_key_is_masked_but_for_labels() {
         json!({"cookies": {"forward": "none"}}),
         json!({"tokens": 512, "inputTokens": "512", "usage": {"tokens": {"in": 1, "out": 2}}}),
         json!({"code": "ThrottlingException", "error": {"code": 17}}),
+        // Names of parameters, and base64 with `+` in it.
+        json!({"names": ["/credentials/x/credentials-4", "/credentials/x/credentials-40"]}),
+        json!({"attributes": ["password", "email", "token"]}),
+        json!({"x-amz-id-2": "YtU6NKwUg3lT7346SAnBHBf31QmcoqRYUQrJLVPr+p6jgm9jnkQoc6WNC3aOjh5M8j1KZcp25/j1xWDMAVnpcYjr1Bh98eaT"}),
     ] {
         assert_eq!(shown(&kept), kept);
     }

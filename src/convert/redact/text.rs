@@ -75,12 +75,9 @@ impl Walk<'_> {
             return false;
         };
         let shown = copies.find(text, |range| ranges.push(range));
-        shown == Shown::Whole || {
-            // A secret with blanks or quotes in it may be encoded across what parts a URL.
-            let decoded = percent_decoded(text, false);
-            let mut any = false;
-            decoded.is_some_and(|text| copies.find(&text, |_| any = true) == Shown::Whole || any)
-        }
+        // A secret with blanks or quotes in it may be encoded across what parts a URL.
+        shown == Shown::Whole
+            || percent_decoded(text, false).is_some_and(|text| copies.are_in(&text))
     }
 
     fn json(&mut self, text: &str, place: Place, level: u32) -> Json {
@@ -108,27 +105,30 @@ impl Walk<'_> {
 
     /// Adds what is secret once it is decoded: the value after `=`, else all that stands together.
     fn percents(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
-        let encoded = memchr2(b'%', b'+', text.as_bytes()).is_some();
-        if !encoded {
+        if memchr2(b'%', b'+', text.as_bytes()).is_none() {
             return;
         }
         let mut start = 0;
         for part in text.split(is_part_end) {
             let end = start + part.len();
-            for plus in [false, true] {
-                let Some(decoded) = percent_decoded(part, plus) else {
-                    continue;
-                };
-                if !self.may_decode(decoded.len(), level)
+            let hides = percent_decoded(part, false).is_some_and(|decoded| {
+                !self.may_decode(decoded.len(), level)
                     || self.hidden(&decoded, place, level + 1).is_some()
-                {
-                    let value = memchr(b'=', part.as_bytes()).filter(|at| at + 1 < part.len());
-                    ranges.push(start + value.map_or(0, |at| at + 1)..end);
-                    break;
-                }
+            });
+            // A `+` is a blank in forms, and part of base64 elsewhere: it parts no shapes.
+            if hides || place == Place::Text && self.shows_copies_with_blanks(part) {
+                let value = memchr(b'=', part.as_bytes()).filter(|at| at + 1 < part.len());
+                ranges.push(start + value.map_or(0, |at| at + 1)..end);
             }
             start = end + 1;
         }
+    }
+
+    /// Whether a text shows a copy of a secret once each `+` is a blank.
+    fn shows_copies_with_blanks(&self, text: &str) -> bool {
+        self.copies.is_some_and(|copies| {
+            percent_decoded(text, true).is_some_and(|text| copies.are_in(&text))
+        })
     }
 
     /// Adds the base64 of JSON, or of a private key, with a secret in it.
@@ -218,12 +218,17 @@ fn is_part_end(c: char) -> bool {
     c.is_ascii_whitespace() || matches!(c, '&' | '?' | ';' | ',' | '"' | '\'' | '<' | '>' | '\\')
 }
 
-/// A text without its percent-encoding, with blanks for `+` or not; `None` where it has none.
-fn percent_decoded(text: &str, plus: bool) -> Option<String> {
+/// A text without its percent-encoding, and with blanks for each `+` if that is asked for; `None`
+/// where that changes nothing.
+fn percent_decoded(text: &str, blanks: bool) -> Option<String> {
     let bytes = text.as_bytes();
-    let has_percent = memchr_iter(b'%', bytes).any(|at| percent(bytes, at).is_some());
-    let has_plus = memchr(b'+', bytes).is_some();
-    if !(has_percent && (!plus || has_plus) || plus && has_plus) {
+    let has_percent = || memchr_iter(b'%', bytes).any(|at| percent(bytes, at).is_some());
+    let changes = if blanks {
+        memchr(b'+', bytes).is_some()
+    } else {
+        has_percent()
+    };
+    if !changes {
         return None;
     }
     let mut out = Vec::with_capacity(bytes.len());
@@ -235,7 +240,7 @@ fn percent_decoded(text: &str, plus: bool) -> Option<String> {
                 at += 3;
                 continue;
             }
-            _ if plus && byte == b'+' => out.push(b' '),
+            _ if blanks && byte == b'+' => out.push(b' '),
             _ => out.push(byte),
         }
         at += 1;

@@ -260,6 +260,9 @@ impl<'w> Walk<'w> {
             return;
         };
         let (parent, next) = (open.node, node.end_id());
+        let in_names = open
+            .key
+            .is_some_and(|key| fields::place(key) == Place::Name);
         match parent.kind() {
             Type::Object => {
                 if open.paired || !node.raw_key().is_some_and(keys::names) {
@@ -277,7 +280,7 @@ impl<'w> Walk<'w> {
                     }
                 }
             }
-            _ if next < parent.end_id() => {
+            _ if next < parent.end_id() && !in_names && keys::is_header(text) => {
                 let value = parent.with_id(next);
                 let pair = node.id() == parent.id() + 1 && value.end_id() == parent.end_id();
                 let option = text.starts_with('-')
