@@ -470,6 +470,149 @@ async fn truncation_rotation_and_replacement_of_lines_are_told_apart() {
     assert_eq!(room.ids().await, ["7", "x", "y", "z"]);
 }
 
+/// Rewrites a file in place, as a program does that keeps it open.
+fn rewrite(path: &Path, content: &str) {
+    let mut file = fs::File::options()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+}
+
+/// Lines, and what may stand in their place a moment later. What differs is named by its ids.
+fn rewritings() -> Vec<(&'static str, String, Vec<String>)> {
+    let text = |ids: &[String]| lines(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let named = |from: char, n: usize| -> Vec<String> {
+        (10..10 + n).map(|n| format!("{from}{n}")).collect()
+    };
+    // More than is looked at before the offset.
+    let old = named('a', 80);
+    assert!(text(&old).len() > 8192);
+    let all_but_first: Vec<_> = old[1..].to_vec();
+    let with = |before: &[String], after: &[String]| {
+        [before.to_vec(), all_but_first.clone(), after.to_vec()].concat()
+    };
+    let (one, more) = (named('b', 1), named('c', 20));
+    vec![
+        ("as before", text(&old), Vec::new()),
+        ("shorter", text(&named('d', 20)), named('d', 20)),
+        ("of the same size", text(&named('e', 80)), named('e', 80)),
+        ("longer", text(&named('f', 90)), named('f', 90)),
+        ("but for the end", text(&with(&one, &[])), one.clone()),
+        (
+            "but for what was the end",
+            text(&with(&one, &more)),
+            [one, more.clone()].concat(),
+        ),
+        ("appended", text(&[old, more.clone()].concat()), more),
+    ]
+}
+
+#[tokio::test]
+async fn lines_rewritten_in_place_are_read_whatever_was_delivered_at_that_moment() {
+    let old = rewritings().remove(0).1;
+    for (how, new, wanted) in rewritings() {
+        for moment in ["before it is read", "before it is answered", "after it"] {
+            let room = Room::new();
+            let path = room.path("a.jsonl");
+            room.write("a.jsonl", &old);
+            let (collector, deliveries) = Collector::new();
+            let (collector, mut hold) = collector.holding();
+            let mut run = room.start_with((collector, deliveries));
+            hold.arrived().await;
+            if moment == "before it is read" {
+                rewrite(&path, &new);
+            }
+            hold.read();
+            let mut read = ids(&run.deliveries.next().await);
+            if moment == "before it is answered" {
+                rewrite(&path, &new);
+            }
+            hold.let_go();
+            if moment == "after it" {
+                rewrite(&path, &new);
+            }
+            while !wanted.iter().all(|id| read.contains(id)) {
+                read.extend(ids(&run.deliveries.next().await));
+            }
+            // What was in flight may come once more.
+            run.stop().await;
+            room.ids().await;
+            assert_eq!(room.ids().await, [""; 0], "{how}, {moment}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_rewritten_in_place_between_two_runs_are_read() {
+    let old = rewritings().remove(0).1;
+    for (how, new, wanted) in rewritings() {
+        let room = Room::new();
+        room.write("a.jsonl", &old);
+        assert_eq!(room.ids().await.len(), 80);
+        rewrite(&room.path("a.jsonl"), &new);
+        let read = room.ids().await;
+        assert!(wanted.iter().all(|id| read.contains(id)), "{how}: {read:?}");
+        assert_eq!(room.ids().await, [""; 0], "{how}");
+    }
+}
+
+#[tokio::test]
+async fn lines_that_were_left_out_hide_no_others_in_their_place() {
+    let old = rewritings().remove(0).1;
+    for name in ["a.jsonl", "a.log"] {
+        for (how, new, wanted) in rewritings() {
+            let mut room = Room::new();
+            room.settings.start = Start::End;
+            room.write(name, &old);
+            assert_eq!(room.ids().await, [""; 0]);
+            rewrite(&room.path(name), &new);
+            let read = room.ids().await;
+            assert!(wanted.iter().all(|id| read.contains(id)), "{how}: {read:?}");
+            let appended = how == "appended" || how == "as before";
+            assert!(!appended || read == wanted, "{how}: {read:?}");
+        }
+    }
+    // A document, and a single line, make way for lines.
+    for before in [
+        file(&["1"]),
+        lines(&["1"]),
+        file(&["1"]) + "\n",
+        "{\n}\n".to_owned(),
+    ] {
+        let mut room = Room::new();
+        room.settings.start = Start::End;
+        room.write("a.log", &before);
+        assert_eq!(room.ids().await, [""; 0]);
+        rewrite(&room.path("a.log"), &lines(&["2", "3"]));
+        assert_eq!(room.ids().await, ["2", "3"], "after {before}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_rewritten_before_it_is_read_counts_as_what_was_read() {
+    let room = Room::new();
+    let large = |id| file(&[id]) + &" ".repeat(9 << 20);
+    room.write("large.json", large("1"));
+    let path = room.path("large.json");
+    make_older(&path);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let (collector, deliveries) = Collector::new();
+    let (collector, mut hold) = collector.holding();
+    let mut run = room.start_with((collector, deliveries));
+    hold.arrived().await;
+    rewrite(&path, &large("2"));
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(modified).unwrap();
+    hold.let_go();
+    while ids(&run.settled().await) != ["2"] {}
+    run.stop().await;
+    room.write("kept.json", large("1"));
+    let read = room.ids().await;
+    assert!(read.contains(&"1".to_owned()), "it was never delivered");
+}
+
 // Failure
 
 #[tokio::test]

@@ -182,6 +182,27 @@ async fn events_wait_for_a_collector_that_is_down_at_the_start() {
 }
 
 #[tokio::test]
+async fn lines_rewritten_in_place_while_the_collector_is_away_all_arrive() {
+    let (place, mut collector) = (Place::new(), Collector::start().await);
+    collector.close();
+    let named = |from: char, n: usize| (0..n).map(move |n| format!("{from}{n}"));
+    let lines =
+        |ids: &mut dyn Iterator<Item = String>| ids.map(|id| event(&id) + "\n").collect::<String>();
+    place.add("app.jsonl", lines(&mut named('a', 20)).as_bytes());
+    let sidecar = start(&place, &collector);
+    sidecar.until_said("events wait").await;
+    // In place, as `> app.jsonl` and a copytruncate do.
+    fs::write(place.path("trail/app.jsonl"), lines(&mut named('b', 40))).unwrap();
+    collector.open().await;
+    for signal in [Signal::Logs, Signal::Traces] {
+        let all = |c: &Collector| named('b', 40).all(|id| c.accepted(signal).contains(&id));
+        collector.until("the new lines", all).await;
+    }
+    assert_eq!(sidecar.stop().await.0, Some(0));
+    nothing_is_read_again(&place, &collector).await;
+}
+
+#[tokio::test]
 async fn a_wrong_token_costs_no_event_and_readyz_says_what_to_mend() {
     let (place, collector) = (place(), Collector::start().await);
     collector.reply_with(|_| Reply::Grpc(Status::unauthenticated("no such token")));

@@ -41,8 +41,10 @@ impl Census {
         self.insert(&id.bytes());
         match entry.map(|entry| entry.held) {
             Some(Held::Whole(digest)) => self.insert(&digest),
-            Some(Held::Lines(first)) => self.insert(&lines_key(&first, id)),
-            Some(Held::LeftOut) | None => {}
+            Some(Held::Lines(first) | Held::LeftOut(Some(first))) => {
+                self.insert(&lines_key(&first, id));
+            }
+            Some(Held::LeftOut(None)) | None => {}
         }
     }
 
@@ -264,7 +266,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let many = BATCH as u64 + 10;
         let ops: Vec<Op> = (0..many)
-            .map(|ino| Op::File(file(ino, Held::LeftOut)))
+            .map(|ino| Op::File(file(ino, Held::LeftOut(None))))
             .collect();
         store.apply(&ops).unwrap();
         let nothing = Census::new();

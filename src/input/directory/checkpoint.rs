@@ -38,8 +38,9 @@ pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinitio
 /// What a settled file held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
-    /// It was there before the first run, which left it out.
-    LeftOut,
+    /// It was there before the first run, which left it out: the digest of its first line, or of its
+    /// beginning; none where an earlier version noted it.
+    LeftOut(Option<Digest>),
     /// A whole, by the digest of its bytes.
     Whole(Digest),
     /// Lines, by the digest of the first one.
@@ -271,7 +272,12 @@ mod tests {
             offset: 1 << 40,
             prefix: [9; 32],
         };
-        let held = [Held::LeftOut, Held::Whole([1; 32]), Held::Lines([2; 32])];
+        let held = [
+            Held::LeftOut(None),
+            Held::LeftOut(Some([5; 32])),
+            Held::Whole([1; 32]),
+            Held::Lines([2; 32]),
+        ];
         {
             let store = Store::open(&state).unwrap();
             let mut ops: Vec<Op> = (0..)
@@ -284,12 +290,12 @@ mod tests {
             store.apply(&ops).unwrap();
         }
         let store = Store::open(&state).unwrap();
-        let ids: Vec<_> = (0..4).map(|ino| stat(ino).id).collect();
+        let ids: Vec<_> = (0..5).map(|ino| stat(ino).id).collect();
         let found = store.files(&ids).unwrap();
         for (ino, held) in held.into_iter().enumerate() {
             assert_eq!(found[ino], Some(FileEntry::new(stat(ino as u64), held)));
         }
-        assert_eq!(found[3], None);
+        assert_eq!(found[4], None);
         assert_eq!(store.content(&[1; 32]).unwrap(), Some(content));
         assert_eq!(store.content(&[8; 32]).unwrap(), None);
         assert_eq!(store.lines(&[2; 32]).unwrap(), [(stat(2).id, lines)]);
@@ -397,7 +403,7 @@ mod tests {
     fn it_can_be_opened_again_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let entry = FileEntry::new(stat(1), Held::LeftOut);
+        let entry = FileEntry::new(stat(1), Held::LeftOut(None));
         store.apply(&[Op::File(entry)]).unwrap();
         store.reopen().unwrap();
         assert_eq!(store.files(&[stat(1).id]).unwrap(), [Some(entry)]);

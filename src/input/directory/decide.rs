@@ -152,12 +152,18 @@ mod tests {
             ),
             (
                 other_ctime,
-                Some(known(Held::LeftOut)),
+                Some(known(Held::LeftOut(None))),
                 s(9),
                 false,
                 Plan::Leave,
             ),
-            (other_size, Some(known(Held::LeftOut)), s(9), false, quiet),
+            (
+                other_size,
+                Some(known(Held::LeftOut(None))),
+                s(9),
+                false,
+                quiet,
+            ),
         ];
         for (i, (stat, entry, age, closed, expected)) in cases.into_iter().enumerate() {
             assert_eq!(

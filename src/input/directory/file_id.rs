@@ -19,7 +19,7 @@ use crate::telemetry::printable::printable;
 pub(super) type Digest = [u8; 32];
 
 /// How much of a file is read at once.
-const BLOCK: usize = 128 * 1024;
+pub(super) const BLOCK: usize = 128 * 1024;
 
 /// A file's place: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,22 +101,6 @@ impl Read for Section {
         self.at += read as u64;
         Ok(read)
     }
-}
-
-/// Feeds the bytes from `at` to `end` to a hash.
-///
-/// # Errors
-/// What reading answers; [`io::ErrorKind::UnexpectedEof`] when the file is shorter.
-pub(super) fn hash(file: &Arc<File>, at: u64, end: u64, hasher: &mut Sha256) -> io::Result<()> {
-    let mut section = Section::new(Arc::clone(file), at, end);
-    let mut buffer = vec![0; BLOCK];
-    while section.at < end {
-        match section.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    Ok(())
 }
 
 /// The digest of some bytes.

@@ -54,6 +54,11 @@ pub(super) fn may_grow(head: &[u8]) -> bool {
     first_line(head).is_some_and(|line| line.len() == head.len() && is_object(line))
 }
 
+/// Whether a file is one of lines, or begins with a line that more may follow.
+pub(super) fn may_be_lines(name: &OsStr, head: &[u8]) -> bool {
+    of(name, head) == Kind::Lines || first_line(head).is_some_and(is_object)
+}
+
 fn is_object(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"{")
         && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()

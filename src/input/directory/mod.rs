@@ -24,6 +24,7 @@ mod after;
 mod census;
 mod checkpoint;
 mod commits;
+mod consumed;
 mod context;
 mod decide;
 mod engine;

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::checkpoint::{ContentEntry, FileEntry, Held, LinesEntry, Op};
+use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, Problem};
 use super::decide::{self, Ended, Plan};
-use super::file_id::{self, Digest, Section, Stat, shown};
+use super::file_id::{self, Digest, Stat, shown};
 use super::kind::{self, Kind};
 use super::lines::{self, Follow};
 use super::schedule::{Candidate, Verdict};
@@ -104,8 +104,7 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         let named = name.to_string_lossy();
         let delivered = (ctx.tuning.observed)(&named, Some(stat.modified));
         if decide::left_out(&ctx.first_run, &stat, delivered) {
-            ctx.store
-                .apply(&[Op::File(FileEntry::new(stat, Held::LeftOut))])?;
+            ctx.store.apply(&lines::leave_out(name, &file, stat)?)?;
             return Ok(Look::Verdict(Verdict::Done));
         }
     }
@@ -134,9 +133,9 @@ fn look_whole<D: Deliver>(
         let bytes = file_id::head(&file, stat.size)?;
         (file_id::digest(&bytes), Some(bytes))
     } else {
-        let mut hasher = Sha256::new();
-        file_id::hash(&file, 0, stat.size, &mut hasher)?;
-        (hasher.finalize().into(), None)
+        let mut all = Prefix::default();
+        all.extend(&file, stat.size)?;
+        (all.digest(), None)
     };
     if Stat::of(&file.metadata()?) != stat {
         return Ok(Look::Verdict(Verdict::Later(ctx.settings.settle, None)));
@@ -178,7 +177,8 @@ async fn deliver<D: Deliver>(
     permit: OwnedSemaphorePermit,
 ) -> Result<Verdict, Problem> {
     let quiet = whole.age >= ctx.settings.settle;
-    let report = ctx.deliver.deliver(unit(ctx, &mut whole, quiet)).await;
+    let (unit, consumed) = unit(ctx, &mut whole, quiet);
+    let report = ctx.deliver.deliver(unit).await;
     drop(permit);
     if let Some(error) = &report.read_error {
         ctx.warn(
@@ -194,11 +194,11 @@ async fn deliver<D: Deliver>(
     }
     ctx.count(&report);
     let dead_letters = report.counts.dead_lettered > 0 || report.uncertain.is_some();
-    if whole.stat.size > MEMORY_BYTES {
-        let file = Arc::clone(&whole.file);
-        let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
-        if !same_bytes(&now, &whole.stat) {
-            // What was delivered may not be what was hashed.
+    if let Some(consumed) = consumed {
+        let (file, size) = (Arc::clone(&whole.file), whole.stat.size);
+        let all = blocking(move || Ok(consumed.up_to(&file, size)?)).await?;
+        if all.is_none_or(|all| all.digest() != whole.digest) {
+            // What was delivered is not what was hashed: it was rewritten in between.
             return Ok(Verdict::Later(ctx.settings.settle, None));
         }
     }
@@ -225,12 +225,17 @@ async fn deliver<D: Deliver>(
     Ok(verdict)
 }
 
-fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
-    let content: Box<dyn Read + Send> = match whole.bytes.take() {
-        Some(bytes) => Box::new(Cursor::new(bytes)),
-        None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
+/// The unit, and for a file that is not in memory, what the pipeline will have read of it.
+fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, Option<Consumed>) {
+    let (content, consumed): (Box<dyn Read + Send>, _) = match whole.bytes.take() {
+        Some(bytes) => (Box::new(Cursor::new(bytes)), None),
+        None => {
+            let (reader, consumed) =
+                consumed::read(&whole.file, &Prefix::default(), whole.stat.size);
+            (Box::new(reader), Some(consumed))
+        }
     };
-    Unit {
+    let unit = Unit {
         origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
         content: Content::Whole(content),
         base: 0,
@@ -240,11 +245,8 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
             Truncation::Defer
         },
         inflated_bytes: None,
-    }
-}
-
-fn same_bytes(now: &Stat, then: &Stat) -> bool {
-    (now.size, now.modified) == (then.size, then.modified)
+    };
+    (unit, consumed)
 }
 
 /// What the state learns when a whole was delivered.

@@ -37,16 +37,17 @@ impl FileEntry {
     pub(super) fn settles(&self, stat: &Stat) -> bool {
         match self.held {
             // Its bytes were never seen, so that its name or mode may change without a reading.
-            Held::LeftOut => self.stat.size == stat.size && self.stat.modified == stat.modified,
+            Held::LeftOut(_) => self.stat.size == stat.size && self.stat.modified == stat.modified,
             _ => self.stat == *stat,
         }
     }
 
     pub(super) fn bytes(&self) -> FileValue {
         let (kind, digest) = match self.held {
-            Held::LeftOut => (0, [0; 32]),
+            Held::LeftOut(None) => (0, [0; 32]),
             Held::Whole(digest) => (1, digest),
             Held::Lines(digest) => (2, digest),
+            Held::LeftOut(Some(digest)) => (3, digest),
         };
         let mut value = [0; 65];
         value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
@@ -69,7 +70,8 @@ impl FileEntry {
             held: match value[32] {
                 1 => Held::Whole(digest),
                 2 => Held::Lines(digest),
-                _ => Held::LeftOut,
+                3 => Held::LeftOut(Some(digest)),
+                _ => Held::LeftOut(None),
             },
         }
     }

@@ -3,11 +3,13 @@
 //! Enters: a folder, the filter, the state. Leaves: the oldest files that have to be looked at, at
 //! most as many as asked for. What must hold: a settled file costs a stat and a look-up, and no
 //! memory; links and special files are never opened; a folder that cannot be listed is said once,
-//! and the walk is then not complete.
+//! and the walk is then not complete. Files that the first run leaves out are opened once, unless
+//! they are compressed.
 
 use std::collections::BinaryHeap;
 use std::fs::{DirEntry, ReadDir};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,10 +17,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::census::Census;
-use super::checkpoint::{FileEntry, FirstRun, Held, Op, Store};
+use super::checkpoint::{FileEntry, FirstRun, Op, Store};
 use super::decide::left_out;
-use super::file_id::{Stat, shown};
+use super::file_id::{self, Stat, shown};
 use super::filter::Filter;
+use super::lines;
 use super::warned::Warned;
 
 /// Files that are looked up in the state at once.
@@ -246,11 +249,22 @@ impl Walk<'_> {
         }
         let place = place(self.observed, path, stat.modified);
         if entry.is_none() && left_out(&self.first_run, &stat, Some(place.0)) {
-            marks.push(Op::File(FileEntry::new(stat, Held::LeftOut)));
+            marks.extend(self.leave_out(path, stat));
             return None;
         }
         let later = self.after.as_ref().is_none_or(|after| place > *after);
         later.then_some(Found { place, stat })
+    }
+
+    /// Compressed files are not looked into: no line is appended to one.
+    fn leave_out(&self, path: &Path, stat: Stat) -> Vec<Op> {
+        let name = path.file_name().unwrap_or_default();
+        if name.as_bytes().ends_with(b".gz") {
+            return lines::leave_out_unseen(stat);
+        }
+        file_id::open(self.root, path)
+            .and_then(|file| lines::leave_out(name, &Arc::new(file), stat))
+            .unwrap_or_else(|_| lines::leave_out_unseen(stat))
     }
 
     fn warn(&self, path: &Path, what: &str) {
