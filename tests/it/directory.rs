@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::delivery::{Collector, Deliveries, Delivery};
+use crate::support::nest_too_deep;
 use crate::support::program::gzip;
 
 /// A directory to watch, and a state.
@@ -775,20 +776,6 @@ async fn links_out_of_the_root_and_special_files_are_skipped() {
     .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(room.path("socket.json")).unwrap();
     assert_eq!(room.ids().await, ["1"]);
-}
-
-/// A chain of folders below `root` whose path is longer than the system takes in one piece.
-fn nest_too_deep(root: &Path) {
-    let name = "d".repeat(250);
-    let mode = rustix::fs::Mode::RWXU;
-    let mut folder = fs::File::open(root).unwrap();
-    for _ in 0..20 {
-        rustix::fs::mkdirat(&folder, &name, mode).unwrap();
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
-        folder = rustix::fs::openat(&folder, &name, flags, mode)
-            .unwrap()
-            .into();
-    }
 }
 
 #[tokio::test]

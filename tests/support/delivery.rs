@@ -61,11 +61,6 @@ impl Hold {
         self.read.add_permits(1);
     }
 
-    /// Lets a unit that was read be answered.
-    pub fn answer(&self) {
-        self.answer.add_permits(1);
-    }
-
     /// From now on, nothing is held.
     pub fn let_go(&self) {
         self.read.add_permits(1 << 20);

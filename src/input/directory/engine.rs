@@ -54,6 +54,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         next_sweep: Instant::now(),
         missing: false,
         listed: false,
+        unlisted: false,
         ctx,
     };
     loop {
@@ -99,6 +100,8 @@ struct Engine<D> {
     missing: bool,
     /// All of the root was walked at least once.
     listed: bool,
+    /// Not everything in it could be looked at.
+    unlisted: bool,
 }
 
 enum Woke {
@@ -292,6 +295,7 @@ impl<D: Deliver> Engine<D> {
             return;
         }
         self.listed = true;
+        self.unlisted |= !walked.complete;
         self.more = more;
         self.cursor = if more {
             last.or(self.cursor.take())
@@ -307,16 +311,26 @@ impl<D: Deliver> Engine<D> {
 
     /// Whether all that is there was read, but for what fails.
     fn exhausted(&self) -> bool {
-        let done = self.listed
+        self.listed
             && !self.more
             && self.walking.is_none()
             && self.tasks.is_empty()
-            && self.schedule.workable() == 0;
-        if done && self.schedule.len() > 0 {
-            let left = self.schedule.len();
-            tracing::warn!("{left} files could not be delivered; the next run tries them again");
+            && self.schedule.workable() == 0
+    }
+
+    /// Tells what reading once has left undelivered.
+    fn tell_left(&self) {
+        let files = self.schedule.left();
+        if files > 0 {
+            tracing::warn!("{files} files could not be delivered; the next run tries them again");
         }
-        done
+        let unlisted = self.unlisted || self.more || !self.listed;
+        if unlisted {
+            tracing::warn!(
+                "not all of the directory was listed: what is there may hold more files"
+            );
+        }
+        self.ctx.metrics.left.add(files + u64::from(unlisted));
     }
 
     /// Ends walks, waits for readings.
@@ -330,6 +344,9 @@ impl<D: Deliver> Engine<D> {
         }
         if let Some(sweeping) = self.sweeping.take() {
             let _ = sweeping.await;
+        }
+        if self.ctx.settings.once {
+            self.tell_left();
         }
     }
 }

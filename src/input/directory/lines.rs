@@ -358,6 +358,11 @@ async fn finish<D: Deliver>(
         // What is before the offset may have been rewritten, and its end not.
         let wait = follow.proof.due.saturating_duration_since(Instant::now());
         Verdict::Later(wait, Some(follow.stat))
+    } else if !all {
+        let at = follow.at.offset();
+        let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
+        ctx.warn(&follow.path, &what);
+        Verdict::Left
     } else {
         ops.push(Op::File(FileEntry::new(
             follow.stat,
@@ -365,11 +370,6 @@ async fn finish<D: Deliver>(
         )));
         Verdict::Done
     };
-    if verdict == Verdict::Done && !all {
-        let at = follow.at.offset();
-        let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
-        ctx.warn(&follow.path, &what);
-    }
     match ctx.commit(ops).await {
         true => Ok(verdict),
         false => Ok(Verdict::Failed(None)),

@@ -36,6 +36,8 @@ impl Candidate {
 pub(super) enum Verdict {
     /// Nothing is left to do until it changes.
     Done,
+    /// The same, but not all of it was delivered.
+    Left,
     /// Look again after this time; this is how it looked.
     Later(Duration, Option<Stat>),
     /// It failed: look again with back-off, not before this time.
@@ -67,6 +69,8 @@ pub(super) struct Schedule {
     ready: BTreeSet<(i64, Arc<Path>)>,
     waiting: BTreeSet<(Instant, Arc<Path>)>,
     failing: usize,
+    /// Files that were dropped with something undelivered.
+    left: u64,
 }
 
 impl Schedule {
@@ -77,6 +81,7 @@ impl Schedule {
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
             failing: 0,
+            left: 0,
         }
     }
 
@@ -87,6 +92,11 @@ impl Schedule {
     /// Files that can still be read; the others only wait for a next try.
     pub(super) fn workable(&self) -> usize {
         self.items.len() - self.failing
+    }
+
+    /// Files of which something is undelivered.
+    pub(super) fn left(&self) -> u64 {
+        self.items.len() as u64 + self.left
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -178,7 +188,7 @@ impl Schedule {
             _ => 0,
         };
         let due = match verdict {
-            Verdict::Done => again,
+            Verdict::Done | Verdict::Left => again,
             Verdict::Later(after, stat) => {
                 item.seen = stat.map(|stat| match item.seen {
                     Some((seen, since)) if seen == stat => (seen, since),
@@ -190,10 +200,14 @@ impl Schedule {
             Verdict::Failed(at_least) => Some(now + backoff(item.failures, at_least)),
         };
         self.failing -= usize::from(was_failing);
-        let Some(due) = due else { return };
+        let Some(due) = due else {
+            self.left += u64::from(verdict == Verdict::Left);
+            return;
+        };
         if item.failures > 0 {
             // Files that fail must not crowd out those that can be read; a walk finds them again.
             if self.failing >= self.capacity / 2 {
+                self.left += 1;
                 return;
             }
             self.failing += 1;
@@ -294,6 +308,7 @@ mod tests {
             "the third failing file is left to a walk"
         );
         assert_eq!(schedule.workable(), 0);
+        assert_eq!(schedule.left(), 3);
     }
 
     #[test]
