@@ -855,6 +855,184 @@ async fn delivered_files_may_be_moved_even_below_the_root() {
     assert_eq!(room.once().await, []);
 }
 
+/// Waits until a file is no longer there.
+async fn until_gone(path: &Path) {
+    let gone = async {
+        while path.exists() {
+            // Nobody announces it.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(60), gone).await;
+    assert!(gone.is_ok(), "{} is still there", path.display());
+}
+
+/// A program that has a file open, appends what it is told, and closes it when it is dropped.
+struct Appender {
+    child: std::process::Child,
+    out: std::io::BufReader<std::process::ChildStdout>,
+}
+
+impl Appender {
+    fn open(path: &Path) -> Appender {
+        let mut child = std::process::Command::new("/bin/sh")
+            .args([
+                "-c",
+                "exec 3>>\"$0\"; while read -r f; do cat \"$f\" >&3; echo; done",
+            ])
+            .arg(path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        Appender { child, out }
+    }
+
+    fn append(&mut self, content: &[u8]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{}", file.path().display()).unwrap();
+        std::io::BufRead::read_line(&mut self.out, &mut String::new()).unwrap();
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_taken_from_its_writer() {
+    let line = |id: &str| lines(&[id]).into_bytes();
+    let before = |id: &str| format!("\n{}", event(id)).into_bytes();
+    let member = |id: &str| gzip(lines(&[id]));
+    let document = |id: &str| file(&[id]).into_bytes();
+    type Make<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+    for (name, make, grows) in [
+        ("app.log", &line as Make<'_>, true),
+        ("before.log", &before, true),
+        ("app.log.gz", &member, true),
+        ("document.json", &document, false),
+    ] {
+        for after in ["delete", "move"] {
+            let mut room = Room::new();
+            room.settings.after = match after {
+                "delete" => After::Delete,
+                _ => After::Move(room.path("done")),
+            };
+            let mut run = room.start();
+            // The watching has begun.
+            room.rename_in("first.json", file(&["first"]));
+            until_gone(&room.path("first.json")).await;
+            let mut appender = Appender::open(&room.path(name));
+            let mut read = Vec::new();
+            // A second document would make the file one that grows.
+            for id in ["1", "2", "3"].into_iter().take(if grows { 3 } else { 1 }) {
+                appender.append(&make(id));
+                while !read.contains(&id.to_owned()) {
+                    read.extend(ids(&run.deliveries.next().await));
+                }
+                still_there_after_others_went(&room, name, id).await;
+            }
+            drop(appender);
+            if grows {
+                // Another may open it by its name.
+                still_there_after_others_went(&room, name, "closed").await;
+                let rotated = room.path(&format!("{name}.1"));
+                fs::rename(room.path(name), &rotated).unwrap();
+                until_gone(&rotated).await;
+            } else {
+                until_gone(&room.path(name)).await;
+            }
+            run.stop().await;
+        }
+    }
+}
+
+/// What was complete after a file is put away before it.
+async fn still_there_after_others_went(room: &Room, name: &str, id: &str) {
+    let later = format!("later-{id}.json");
+    room.rename_in(&later, file(&[&later]));
+    until_gone(&room.path(&later)).await;
+    assert!(room.path(name).exists(), "{name} was taken");
+}
+
+#[tokio::test]
+async fn rotated_lines_go_once_their_writer_has_closed_them() {
+    let mut room = Room::new();
+    room.settings.after = After::Move(room.path("done"));
+    let mut run = room.start();
+    room.rename_in("first.json", file(&["first"]));
+    until_gone(&room.path("first.json")).await;
+    let mut appender = Appender::open(&room.path("a.jsonl"));
+    appender.append(lines(&["1", "2"]).as_bytes());
+    fs::rename(room.path("a.jsonl"), room.path("a.jsonl.1")).unwrap();
+    still_there_after_others_went(&room, "a.jsonl.1", "rotated").await;
+    appender.append(lines(&["3"]).as_bytes());
+    let mut read = Vec::new();
+    while !read.contains(&"3".to_owned()) {
+        read.extend(ids(&run.deliveries.next().await));
+    }
+    still_there_after_others_went(&room, "a.jsonl.1", "appended").await;
+    drop(appender);
+    until_gone(&room.path("a.jsonl.1")).await;
+    let moved = fs::read_to_string(room.path("done/a.jsonl.1")).unwrap();
+    assert_eq!(moved, lines(&["1", "2", "3"]));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn lines_with_dead_letters_or_without_an_end_stay() {
+    let mut room = Room::new();
+    room.settings.after = After::Delete;
+    room.write("broken.log", lines(&["1"]) + "{]\n" + &lines(&["2"]));
+    room.write("cut.log", lines(&["3", "4"]) + r#"{"eventVersion""#);
+    let mut read = room.ids().await;
+    read.sort();
+    assert_eq!(read, ["1", "2", "3", "4"]);
+    for _ in 0..2 {
+        assert!(room.path("broken.log").exists() && room.path("cut.log").exists());
+        assert_eq!(room.ids().await, [""; 0]);
+    }
+    // The dead letter is remembered when more comes.
+    room.append("broken.log", &lines(&["5"]));
+    assert_eq!(room.ids().await, ["5"]);
+    assert!(room.path("broken.log").exists());
+}
+
+#[tokio::test]
+async fn what_a_killed_process_was_putting_away_is_read_and_finished() {
+    for (after, name_is_taken) in [
+        (After::Keep, false),
+        (After::Delete, false),
+        (After::Keep, true),
+        (After::Delete, true),
+    ] {
+        let mut room = Room::new();
+        room.settings.after = after.clone();
+        room.write("a/.qtrail~0~f.json", file(&["1"]));
+        if name_is_taken {
+            room.write("a/f.json", file(&["2"]));
+        }
+        let mut read = room.ids().await;
+        read.sort();
+        let expected: &[&str] = if name_is_taken { &["1", "2"] } else { &["1"] };
+        assert_eq!(read, expected);
+        let left = fs::read_dir(room.path("a")).unwrap();
+        let left: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
+        match after {
+            After::Keep if !name_is_taken => assert_eq!(left, ["f.json"]),
+            After::Keep => assert_eq!(left.len(), 2),
+            _ => assert_eq!(left.len(), 0, "{left:?}"),
+        }
+        assert_eq!(room.ids().await, [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn files_that_were_not_delivered_are_neither_deleted_nor_forgotten() {
     let mut room = Room::new();

@@ -219,6 +219,7 @@ mod tests {
         let lines = LinesEntry {
             offset: 7,
             prefix: [0; 32],
+            clean: false,
         };
         let (here, gone) = (file(1, whole(1)), file(2, whole(2)));
         let (here_lines, gone_lines) =

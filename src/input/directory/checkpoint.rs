@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | `files` | device, inode | size, mtime, ctime, what it held: a file that is unchanged is not opened |
 //! | `contents` | SHA-256 of a file's bytes | delivered, with or without dead letters |
-//! | `lines` | SHA-256 of the first line, device, inode | offset, SHA-256 of what is before it |
+//! | `lines` | SHA-256 of the first line, device, inode | offset, with a bit for what has no dead letters; SHA-256 of what is before it |
 //! | `meta` | `schema`, `start`, `since`, `at` | the first run and its choice |
 //!
 //! A value of the first three begins with the time since which what it is about has been absent
@@ -65,6 +65,8 @@ pub(super) struct ContentEntry {
 pub(super) struct LinesEntry {
     pub(super) offset: u64,
     pub(super) prefix: Digest,
+    /// All before the offset was delivered, and none of it is in the dead letters.
+    pub(super) clean: bool,
 }
 
 /// The choice of the first run, which holds for ever.
@@ -271,6 +273,11 @@ mod tests {
         let lines = LinesEntry {
             offset: 1 << 40,
             prefix: [9; 32],
+            clean: true,
+        };
+        let unclean = LinesEntry {
+            clean: false,
+            ..lines
         };
         let held = [
             Held::LeftOut(None),
@@ -286,7 +293,7 @@ mod tests {
                 .collect();
             ops.push(Op::Content([1; 32], content));
             ops.push(Op::Lines([2; 32], stat(2).id, lines));
-            ops.push(Op::Lines([3; 32], stat(9).id, lines));
+            ops.push(Op::Lines([3; 32], stat(9).id, unclean));
             store.apply(&ops).unwrap();
         }
         let store = Store::open(&state).unwrap();
@@ -299,6 +306,7 @@ mod tests {
         assert_eq!(store.content(&[1; 32]).unwrap(), Some(content));
         assert_eq!(store.content(&[8; 32]).unwrap(), None);
         assert_eq!(store.lines(&[2; 32]).unwrap(), [(stat(2).id, lines)]);
+        assert_eq!(store.lines(&[3; 32]).unwrap(), [(stat(9).id, unclean)]);
     }
 
     #[test]

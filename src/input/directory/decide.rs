@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Start;
 use super::checkpoint::{FileEntry, FirstRun};
 use super::file_id::Stat;
+use super::schedule::Heard;
 use crate::ack::Outcome;
 use crate::pipeline::Report;
 
@@ -84,6 +85,26 @@ pub(super) fn ended(report: &Report) -> Ended {
         Outcome::Delivered => Ended::Settled,
         Outcome::Retry(after) => Ended::Again(*after),
         Outcome::Blocked(_) | Outcome::Abandoned => Ended::Again(None),
+    }
+}
+
+/// What may be done with a file that is to be put away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Away {
+    /// It goes.
+    Now,
+    /// Its writer has not closed it: look again.
+    Wait,
+    /// It may have a writer, which nothing tells.
+    Keep,
+}
+
+/// Whether a file may go. `grows`: more may be appended to it.
+pub(super) fn away(grows: bool, heard: Heard) -> Away {
+    match heard {
+        Heard { written: true, .. } => Away::Wait,
+        Heard { renamed: false, .. } if grows => Away::Keep,
+        Heard { .. } => Away::Now,
     }
 }
 
@@ -228,6 +249,27 @@ mod tests {
             (report(Outcome::Abandoned, false, false), Ended::Again(None)),
         ] {
             assert_eq!(ended(&report), expected, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_can_grow_goes_after_rotation_and_none_before_its_writer_closed_it() {
+        let heard = |renamed, written| Heard {
+            renamed,
+            written,
+            ..Heard::default()
+        };
+        let cases = [
+            (false, heard(false, false), Away::Now),
+            (false, heard(true, false), Away::Now),
+            (false, heard(false, true), Away::Wait),
+            (true, heard(false, false), Away::Keep),
+            (true, heard(true, false), Away::Now),
+            (true, heard(true, true), Away::Wait),
+            (true, heard(false, true), Away::Wait),
+        ];
+        for (grows, heard, expected) in cases {
+            assert_eq!(away(grows, heard), expected, "{grows} {heard:?}");
         }
     }
 

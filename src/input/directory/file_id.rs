@@ -6,6 +6,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -64,19 +65,35 @@ impl Stat {
 /// a pipe.
 pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(open_beneath(root, below, flags)?))
+}
+
+/// Opens a folder below `root`, likewise.
+pub(super) fn open_folder(root: &Path, below: &Path) -> io::Result<OwnedFd> {
+    let below = match below.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => below,
+    };
+    open_beneath(
+        root,
+        below,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+    )
+}
+
+fn open_beneath(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::ResolveFlags;
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match rustix::fs::openat2(File::open(root)?, below, flags, Mode::empty(), beneath) {
-            Ok(file) => return Ok(File::from(file)),
+            Ok(file) => return Ok(file),
             // Kernels before 5.6 and some sandboxes don't have it.
             Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let file = rustix::fs::open(root.join(below), flags, Mode::empty())?;
-    Ok(File::from(file))
+    Ok(rustix::fs::open(root.join(below), flags, Mode::empty())?)
 }
 
 /// Part of a file, read without moving a shared cursor.

@@ -8,7 +8,7 @@
 //!
 //! Rotation by renaming is followed to the end of the renamed file. With copying and truncating,
 //! what is written between the two is lost before anyone can read it; the copy itself is
-//! recognized. Followed files are never deleted nor moved.
+//! recognized.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -20,13 +20,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Deliver;
+use super::away::{Settled, Waits};
 use super::checkpoint::{FileEntry, Held, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, Problem};
 use super::decide::{self, Ended};
 use super::file_id::{self, Digest, FileId, Stat};
 use super::kind;
-use super::reader::{Look, blocking};
+use super::reader::{self, Look, Opened, blocking};
 use super::schedule::Verdict;
 use crate::pipeline::{Content, Truncation, Unit};
 
@@ -41,13 +42,12 @@ const PROOF_SHARE: u32 = 20;
 
 /// A file with lines to deliver.
 pub(super) struct Follow {
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
+    opened: Opened,
     /// The digest of the first line.
     first: Digest,
     at: Prefix,
+    /// All before the offset was delivered, and none of it is in the dead letters.
+    clean: bool,
     proof: Proof,
     _claim: Claim,
 }
@@ -65,6 +65,7 @@ struct Files {
 #[derive(Debug, Clone)]
 struct Known {
     at: Prefix,
+    clean: bool,
     /// When all of it is compared again.
     due: Instant,
 }
@@ -106,14 +107,11 @@ impl Followed {
 /// Finds where to go on.
 pub(super) fn look<D: Deliver>(
     ctx: &Context<D>,
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
+    opened: Opened,
     head: &[u8],
     entry: Option<FileEntry>,
 ) -> Result<Look, Problem> {
-    let settle = ctx.settings.settle;
+    let (stat, age, settle) = (opened.stat, opened.age, ctx.settings.settle);
     let whole_line = kind::first_line(head);
     if whole_line.is_none() && (head.len() as u64) < kind::HEAD_BYTES && age < settle {
         return Ok(Look::Verdict(Verdict::Later(settle - age, Some(stat))));
@@ -122,21 +120,22 @@ pub(super) fn look<D: Deliver>(
     let Some(claim) = ctx.claims.take(first) else {
         return Ok(Look::Verdict(Verdict::Later(DELAY, Some(stat))));
     };
-    let (at, proof) = match followed(ctx, &file, &stat)? {
+    let ((at, clean), proof) = match followed(ctx, &opened.file, &stat)? {
         Some(known) => known,
-        None => compared(|| resume(ctx, &file, &stat, first, entry))?,
+        None => compared(|| resume(ctx, &opened.file, &stat, first, entry))?,
     };
     Ok(Look::Lines(Follow {
-        path,
-        file,
-        stat,
-        age,
+        opened,
         first,
         at,
+        clean,
         proof,
         _claim: claim,
     }))
 }
+
+/// An offset, and whether all before it is [clean](LinesEntry::clean).
+type Reached = (Prefix, bool);
 
 /// Where this process left the file, if its last bytes are still there and it is too early to
 /// compare all of them.
@@ -144,18 +143,20 @@ fn followed<D: Deliver>(
     ctx: &Context<D>,
     file: &Arc<File>,
     stat: &Stat,
-) -> Result<Option<(Prefix, Proof)>, Problem> {
-    let Some(Known { at, due }) = ctx.followed.get(stat.id) else {
+) -> Result<Option<(Reached, Proof)>, Problem> {
+    let Some(Known { at, clean, due }) = ctx.followed.get(stat.id) else {
         return Ok(None);
     };
     if Instant::now() >= due || at.offset() > stat.size || !at.ends_alike(file)? {
         return Ok(None);
     }
-    Ok(Some((at, Proof { whole: false, due })))
+    Ok(Some(((at, clean), Proof { whole: false, due })))
 }
 
 /// Compares all bytes, and says when that may be done again.
-fn compared(compare: impl FnOnce() -> Result<Prefix, Problem>) -> Result<(Prefix, Proof), Problem> {
+fn compared(
+    compare: impl FnOnce() -> Result<Reached, Problem>,
+) -> Result<(Reached, Proof), Problem> {
     let begun = Instant::now();
     let at = compare()?;
     let took = begun.elapsed();
@@ -170,7 +171,7 @@ fn resume<D: Deliver>(
     stat: &Stat,
     first: Digest,
     entry: Option<FileEntry>,
-) -> Result<Prefix, Problem> {
+) -> Result<Reached, Problem> {
     let mut known: Vec<LinesEntry> = ctx.store.lines(&first)?.into_iter().map(|k| k.1).collect();
     if let Some(Held::Lines(earlier) | Held::LeftOut(Some(earlier))) = entry.map(|e| e.held)
         && earlier != first
@@ -184,10 +185,12 @@ fn resume<D: Deliver>(
 
     let mut at = Prefix::default();
     let mut furthest = at.clone();
+    let mut clean = true;
     for entry in known {
         at.extend(file, entry.offset)?;
         if at.digest() == entry.prefix {
             furthest = at.clone();
+            clean = entry.clean;
         }
     }
     if let Some(FileEntry { stat: then, held }) = entry
@@ -198,8 +201,9 @@ fn resume<D: Deliver>(
         // Left out by a version that kept no hash: by its size then.
         let offset = file_id::after_last_newline(file, 0, then.size)?.unwrap_or(0);
         furthest.extend(file, offset)?;
+        clean = false;
     }
-    Ok(furthest)
+    Ok((furthest, clean))
 }
 
 /// What the state learns of a file that the first run leaves out: the bytes of its lines, so that only
@@ -212,7 +216,7 @@ pub(super) fn leave_out(name: &OsStr, file: &Arc<File>, stat: Stat) -> std::io::
         let mut at = Prefix::default();
         let end = file_id::after_last_newline(file, 0, stat.size)?;
         at.extend(file, end.unwrap_or(0))?;
-        ops.push(Op::Lines(first, stat.id, entry(&at)));
+        ops.push(Op::Lines(first, stat.id, entry(&at, false)));
     }
     Ok(ops)
 }
@@ -226,10 +230,11 @@ fn left_out(stat: Stat, first: Digest) -> Op {
     Op::File(FileEntry::new(stat, Held::LeftOut(Some(first))))
 }
 
-fn entry(at: &Prefix) -> LinesEntry {
+fn entry(at: &Prefix, clean: bool) -> LinesEntry {
     LinesEntry {
         offset: at.offset(),
         prefix: at.digest(),
+        clean,
     }
 }
 
@@ -239,14 +244,11 @@ pub(super) async fn deliver<D: Deliver>(
     mut follow: Follow,
     permit: OwnedSemaphorePermit,
 ) -> Result<Verdict, Problem> {
-    let quiet = follow.age >= ctx.settings.settle;
+    let quiet = follow.opened.age >= ctx.settings.settle;
     let mut unit_bytes = UNIT_BYTES;
-    while follow.at.offset() < follow.stat.size && !ctx.stop.is_cancelled() {
-        let (file, from, size) = (
-            Arc::clone(&follow.file),
-            follow.at.offset(),
-            follow.stat.size,
-        );
+    while follow.at.offset() < follow.opened.stat.size && !ctx.stop.is_cancelled() {
+        let file = Arc::clone(&follow.opened.file);
+        let (from, size) = (follow.at.offset(), follow.opened.stat.size);
         let Some(end) = blocking(move || Ok(cut(&file, from, size, unit_bytes, quiet)?)).await?
         else {
             break;
@@ -255,7 +257,7 @@ pub(super) async fn deliver<D: Deliver>(
         let report = ctx.deliver.deliver(unit).await;
         if let Some(error) = &report.read_error {
             ctx.warn(
-                &follow.path,
+                &follow.opened.path,
                 &format!("cannot be read: {error}; it is tried again"),
             );
         }
@@ -271,7 +273,7 @@ pub(super) async fn deliver<D: Deliver>(
             break;
         } else {
             ctx.count(&report);
-            let file = Arc::clone(&follow.file);
+            let file = Arc::clone(&follow.opened.file);
             let Some(at) = blocking(move || Ok(consumed.up_to(&file, to)?)).await? else {
                 // It was rewritten meanwhile: the next look finds where to go on.
                 return Ok(match ctx.commit(Vec::new()).await {
@@ -279,6 +281,7 @@ pub(super) async fn deliver<D: Deliver>(
                     false => Verdict::Failed(None),
                 });
             };
+            follow.clean &= !report.has_dead_letters();
             advance(ctx, &mut follow, at);
         }
     }
@@ -308,10 +311,10 @@ fn cut(
 }
 
 fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> (Unit, Consumed) {
-    let (content, consumed) = consumed::read(&follow.file, &follow.at, end);
+    let (content, consumed) = consumed::read(&follow.opened.file, &follow.at, end);
     let unit = Unit {
         // The mtime of a growing file would give a repeat another time.
-        origin: ctx.origin(&follow.path, None),
+        origin: ctx.origin(&follow.opened.path, None),
         content: Content::Whole(Box::new(content)),
         base: follow.at.offset(),
         truncation: Truncation::Defer,
@@ -322,16 +325,19 @@ fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> (Unit, Consu
 
 /// Moves the offset, in memory and in the state.
 fn advance<D: Deliver>(ctx: &Context<D>, follow: &mut Follow, at: Prefix) {
+    let Opened { path, stat, .. } = &follow.opened;
     // Commits are written in order; the last one is waited for.
-    drop(
-        ctx.commits
-            .write(vec![Op::Lines(follow.first, follow.stat.id, entry(&at))]),
-    );
+    drop(ctx.commits.write(vec![Op::Lines(
+        follow.first,
+        stat.id,
+        entry(&at, follow.clean),
+    )]));
     let known = Known {
         at: at.clone(),
+        clean: follow.clean,
         due: follow.proof.due,
     };
-    ctx.followed.put(follow.stat.id, &follow.path, known);
+    ctx.followed.put(stat.id, path, known);
     follow.at = at;
 }
 
@@ -340,39 +346,44 @@ async fn finish<D: Deliver>(
     follow: Follow,
     quiet: bool,
 ) -> Result<Verdict, Problem> {
-    let file = Arc::clone(&follow.file);
+    let Opened {
+        path,
+        file,
+        stat,
+        age,
+        ..
+    } = &follow.opened;
+    let file = Arc::clone(file);
     let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
-    let mut ops = Vec::new();
-    let all = follow.at.offset() == follow.stat.size;
-    let verdict = if ctx.settings.once && all && (!quiet || now != follow.stat) {
+    if !ctx.commit(Vec::new()).await {
+        return Ok(Verdict::Failed(None));
+    }
+    let at = follow.at.offset();
+    let all = at == stat.size;
+    if ctx.settings.once && all && (!quiet || now != *stat) {
         // What comes later is the next run's.
-        Verdict::Done
-    } else if now != follow.stat || ctx.stop.is_cancelled() {
-        Verdict::Later(DELAY, None)
+        Ok(Verdict::Done)
+    } else if now != *stat || ctx.stop.is_cancelled() {
+        Ok(Verdict::Later(DELAY, None))
     } else if !quiet {
-        Verdict::Later(
-            ctx.settings.settle.saturating_sub(follow.age),
-            Some(follow.stat),
-        )
+        let wait = ctx.settings.settle.saturating_sub(*age);
+        Ok(Verdict::Later(wait, Some(*stat)))
     } else if !follow.proof.whole {
         // What is before the offset may have been rewritten, and its end not.
         let wait = follow.proof.due.saturating_duration_since(Instant::now());
-        Verdict::Later(wait, Some(follow.stat))
+        Ok(Verdict::Later(wait, Some(*stat)))
     } else if !all {
-        let at = follow.at.offset();
         let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
-        ctx.warn(&follow.path, &what);
-        Verdict::Left
+        ctx.warn(path, &what);
+        ctx.settled.put(*stat, Waits::Unfinished);
+        Ok(Verdict::Left)
     } else {
-        ops.push(Op::File(FileEntry::new(
-            follow.stat,
-            Held::Lines(follow.first),
-        )));
-        Verdict::Done
-    };
-    match ctx.commit(ops).await {
-        true => Ok(verdict),
-        false => Ok(Verdict::Failed(None)),
+        let settled = Settled {
+            held: Held::Lines(follow.first),
+            clean: follow.clean,
+            grows: true,
+        };
+        reader::away(ctx, follow.opened, settled).await
     }
 }
 

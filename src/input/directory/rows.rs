@@ -91,18 +91,24 @@ impl ContentEntry {
     }
 }
 
+/// Of an offset: nothing before it is in the dead letters. Earlier versions did not say so.
+const CLEAN: u64 = 1 << 63;
+
 impl LinesEntry {
     pub(super) fn bytes(&self) -> LinesValue {
         let mut value = [0; 48];
-        value[8..16].copy_from_slice(&self.offset.to_be_bytes());
+        let offset = self.offset | if self.clean { CLEAN } else { 0 };
+        value[8..16].copy_from_slice(&offset.to_be_bytes());
         value[16..].copy_from_slice(&self.prefix);
         value
     }
 
     pub(super) fn read(value: &LinesValue) -> LinesEntry {
+        let offset = u64::from_be_bytes(part(value, 8));
         LinesEntry {
-            offset: u64::from_be_bytes(part(value, 8)),
+            offset: offset & !CLEAN,
             prefix: part(value, 16),
+            clean: offset & CLEAN != 0,
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::after::{self, PutAside};
 use super::census::Census;
 use super::checkpoint::{FileEntry, FirstRun, Op, Store};
 use super::decide::left_out;
@@ -43,6 +44,7 @@ pub(super) struct Walk<'a> {
     pub(super) first_run: FirstRun,
     pub(super) observed: ObservedTime,
     pub(super) warned: &'a Warned,
+    pub(super) put_aside: &'a PutAside,
     pub(super) cancel: &'a CancellationToken,
     /// Files to return.
     pub(super) keep: usize,
@@ -163,7 +165,10 @@ impl Walk<'_> {
                 false => Sorted::Nothing,
             };
         }
-        if !self.filter.reads(&path) {
+        if kind.is_file() && after::original(&path).is_some() {
+            return self.recover(path);
+        }
+        if !self.filter.wants(&path) {
             return Sorted::Nothing;
         }
         if kind.is_file() {
@@ -178,6 +183,29 @@ impl Walk<'_> {
             );
         }
         Sorted::Nothing
+    }
+
+    /// A file that was put aside by a process that was killed: it is read as it was called then, or
+    /// where it is, if its name was taken meanwhile.
+    fn recover(&self, aside: PathBuf) -> Sorted {
+        let (path, wanted) = match self.put_aside.recover(self.root, &aside) {
+            Ok(None) => return Sorted::Nothing,
+            Ok(Some(path)) => (path.clone(), path),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Sorted::Nothing,
+            Err(error) => {
+                let name = after::original(&aside).unwrap_or_default();
+                let what = format!(
+                    "was put aside, and does not get its name {} back: {error}; it is read where it is",
+                    shown(Path::new(name))
+                );
+                self.warn(&aside, &what);
+                (aside.clone(), aside.with_file_name(name))
+            }
+        };
+        match self.filter.wants(&wanted) {
+            true => Sorted::File(path),
+            false => Sorted::Nothing,
+        }
     }
 
     /// Whether a link's target is below the root: then it is read there, under its own name.
