@@ -380,6 +380,11 @@ struct Settled {
 }
 
 impl Report {
+    /// Whether any of its records is in the dead letters, or may be.
+    pub fn has_dead_letters(&self) -> bool {
+        self.counts.dead_lettered > 0 || self.uncertain.is_some()
+    }
+
     fn new(base: u64) -> Self {
         Report {
             outcome: Outcome::Delivered,

@@ -287,11 +287,6 @@ impl Command {
 }
 
 fn exit(listed: &Listed, files: &Files, delivered: &Delivered) -> Exit {
-    if listed.stopped || listed.unlisted > 0 || files.left > 0 {
-        Exit::Failed
-    } else if delivered.counts.dead_lettered > 0 {
-        Exit::DeadLetters
-    } else {
-        Exit::Done
-    }
+    let left = listed.stopped || listed.unlisted > 0 || files.left > 0;
+    Exit::of(left, delivered.counts.dead_lettered)
 }

@@ -57,11 +57,7 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn exit(&self) -> Exit {
-        match (self.failed, self.counts.dead_lettered) {
-            (true, _) => Exit::Failed,
-            (false, 0) => Exit::Done,
-            (false, _) => Exit::DeadLetters,
-        }
+        Exit::of(self.failed, self.counts.dead_lettered)
     }
 
     pub(super) fn take(&mut self, name: &str, report: &Report) {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -24,6 +25,8 @@ use crate::pipeline::conversion::{Conversion, Verdict};
 use crate::reject::Reject;
 use crate::sidecar;
 
+/// How long a file may take to end once a signal came.
+const GRACE: Duration = Duration::from_secs(2);
 /// Encoded bytes beyond which they are written out.
 const WRITE_BYTES: usize = 64 << 10;
 
@@ -53,12 +56,24 @@ pub(super) async fn write(
         dead_letters: sidecar::dead_letters(config, args.dead_letters.is_some(), stop)?,
         handle: Handle::current(),
         stop: stop.clone(),
+        unread: false,
         done: Done::default(),
     };
     let progress = progress.clone();
     let work =
         tokio::task::spawn_blocking(move || writer.all(listed, &progress).map(|()| writer.done));
-    work.await?
+    // It looks at `stop` between two records, but a read of standard input cannot be interrupted.
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = work => done?,
+        () = given_up => Ok(Done {
+            failed: true,
+            ..Done::default()
+        }),
+    }
 }
 
 struct Writer {
@@ -68,14 +83,15 @@ struct Writer {
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
+    /// Nobody reads the output any more.
+    unread: bool,
     done: Done,
 }
 
 impl Writer {
     fn all(&mut self, listed: Sources, progress: &Progress) -> anyhow::Result<()> {
         for source in listed {
-            if self.stop.is_cancelled() {
-                self.done.failed = true;
+            if self.is_over() {
                 break;
             }
             match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
@@ -86,7 +102,13 @@ impl Writer {
                 }
             }
         }
-        self.flush()
+        self.flush()?;
+        self.done.failed = !self.unread && (self.done.failed || self.stop.is_cancelled());
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.unread || self.stop.is_cancelled()
     }
 
     fn unit(&mut self, origin: Origin, content: Box<dyn Read + Send>) -> anyhow::Result<()> {
@@ -97,7 +119,7 @@ impl Writer {
         let place = |event: &Event<'_>| {
             Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))
         };
-        while !self.stop.is_cancelled() {
+        while !self.is_over() {
             let reject = match records.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Record { position, bytes })) => {
@@ -167,7 +189,7 @@ impl Writer {
             .and_then(|()| self.output.flush())
         {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.stop.cancel();
+                self.unread = true;
                 Ok(())
             }
             written => written.context("cannot write the events"),

@@ -11,8 +11,8 @@ use crate::pipeline::Counts;
 pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
     match how {
         Summary::None => {}
-        Summary::Text => eprintln!("{}", text(files, counts, elapsed)),
-        Summary::Json => eprintln!("{}", json(files, counts, elapsed)),
+        Summary::Text => line(&text(files, counts, elapsed)),
+        Summary::Json => line(&json(files, counts, elapsed)),
     }
 }
 
@@ -20,9 +20,13 @@ pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration)
 pub(super) fn tell_backfill(how: Summary, files: &Files, counts: &Counts, elapsed: Duration) {
     match how {
         Summary::None => {}
-        Summary::Text => eprintln!("{}{}", text(files.files, counts, elapsed), files.rest()),
-        Summary::Json => eprintln!("{}", backfill_json(files, counts, elapsed)),
+        Summary::Text => line(&(text(files.files, counts, elapsed) + &files.rest())),
+        Summary::Json => line(&backfill_json(files, counts, elapsed)),
     }
+}
+
+fn line(text: &str) {
+    super::tell(&format!("{text}\n"));
 }
 
 /// What became of files.

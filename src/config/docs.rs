@@ -80,13 +80,7 @@ reason, while the set-up is wrong (a token that is refused, say), while the coll
 
 ## Exit codes
 
-| code | meaning |
-| --- | --- |
-| 0 | done; for `run`, stopped by a signal with all that was in flight settled or left for the next start |
-| 1 | an error, told on standard error |
-| 2 | wrong usage or configuration |
-| 3 | finished, but some records went to the dead letters (`convert`, `replay`) |
-| 130 | stopped at once by a second SIGINT or SIGTERM |
+See [operations.md](operations.md#exit-codes).
 ";
 
 /// The first words of the keys under each heading, in the order of the table.

@@ -67,6 +67,9 @@ pub struct Metrics {
     pub duplicates_ids: Number,
     pub duplicates_unwritten: Number,
     pub duplicates_crowded_out: Number,
+    /// What inputs that read once left undelivered: files, folders, messages, regions. It is the exit
+    /// code's, and not exported.
+    pub left: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
     /// Dead letters by [`crate::reject::Reason::kind`].

@@ -19,6 +19,7 @@ mod directory;
 mod duplicates;
 mod envelope;
 mod event_history;
+mod exits;
 mod export;
 mod grpc;
 mod http;

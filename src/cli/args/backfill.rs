@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 
-use super::{ExportArgs, SelectArgs, Summary};
+use super::{ExportArgs, SelectArgs, Summary, exit};
 use crate::backfill::Named;
 use crate::backfill::when::When;
 
@@ -20,7 +20,7 @@ use crate::backfill::when::When;
 /// from its first moment by --from, to its last by --to), a moment (2026-11-01T06:00:00Z), or how
 /// long ago (7d, 36h).
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("backfill", "\
 Examples:
   qtrail backfill s3://my-trail --from 2026-11-01 --to 2026-11-07 --dry-run
   qtrail backfill s3://my-trail --from 2026-11-01 --to 2026-11-07 --endpoint http://localhost:4317
@@ -31,9 +31,8 @@ SOURCE may be anywhere in the layout [prefix/]AWSLogs/[o-<org>/]<account>/CloudT
 above it, or a single file. Without AWSLogs in their path, all files below SOURCE are looked at.
 --from 7d is counted from the first start until all is done.
 
-SIGTERM or SIGINT stops reading, waits for the collector (shutdown.timeout, 15 s) and exits 1; a
-second one exits at once. Exit codes: 0 done; 1 error, or something is left; 2 usage or
-configuration; 3 done, but some records were dead letters.")]
+SIGTERM, SIGINT, SIGQUIT or SIGHUP stops reading, waits for the collector (shutdown.timeout, 15 s)
+and exits 1; a second one exits at once."))]
 pub struct BackfillArgs {
     /// A directory, a file, s3://BUCKET, s3://BUCKET/PREFIX or s3://BUCKET/KEY. S3 takes the `aws`
     /// feature.

@@ -94,6 +94,7 @@ impl<L: Lookup> Region<L> {
             let begun = Instant::now();
             for source in &sources {
                 if self.catch_up(source.clone()).await.is_err() {
+                    self.shared.metrics.left.add(u64::from(settings.once));
                     return;
                 }
             }
@@ -170,6 +171,10 @@ impl<L: Lookup> Region<L> {
                 Ok(Err(Trouble::Fault(fault))) => {
                     self.pace.failed(fastrand::f64());
                     self.tell(&fault);
+                    // A run that reads once does not wait until a set-up is mended.
+                    if self.shared.settings.once && fault.remedy != Remedy::Retry {
+                        return Asked::Stopped;
+                    }
                     continue;
                 }
                 Err(Stopped) => return Asked::Stopped,
@@ -297,10 +302,11 @@ impl<L: Lookup> Region<L> {
         };
         if let Some(left_out) = self.said.due(kind) {
             let region = &*self.name;
-            warn!(
-                region,
-                left_out, "event history: {fault}; {remedy}it is tried again"
-            );
+            let again = match self.shared.settings.once && fault.remedy != Remedy::Retry {
+                true => "the next run tries it again",
+                false => "it is tried again",
+            };
+            warn!(region, left_out, "event history: {fault}; {remedy}{again}");
         }
     }
 

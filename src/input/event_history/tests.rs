@@ -431,12 +431,29 @@ async fn what_is_refused_is_a_dead_letter_once_however_often_it_comes_again() {
 
 #[tokio::test(start_paused = true)]
 async fn rights_that_come_late_end_nothing() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.settings.once = false;
     let history = past(10);
     let denied = "AccessDeniedException: not authorized to perform: cloudtrail:LookupEvents";
     history.fails((0..20).map(|_| fault(Remedy::Denied, denied)));
     history.fails([fault(Remedy::Mend, "UnrecognizedClientException")]);
+    let reading = bench.start(&history);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    bench.stop.cancel();
+    reading.await.unwrap();
+    bench.assert_exactly_once(&history);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_waits_for_no_rights_and_says_what_it_left() {
+    let bench = Bench::new();
+    let history = past(10);
+    history.fails([throttled(), fault(Remedy::Denied, "AccessDeniedException")]);
     bench.once(&history).await;
+    assert_eq!(bench.metrics.left.get(), 1);
+    assert_eq!(bench.delivered_up_to(""), None);
+    bench.once(&history).await;
+    assert_eq!(bench.metrics.left.get(), 1, "nothing more");
     bench.assert_exactly_once(&history);
 }
 

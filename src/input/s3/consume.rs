@@ -121,7 +121,12 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
             biased;
-            () = self.context.stop.cancelled() => Ok(()),
+            () = self.context.stop.cancelled() => {
+                // It is not known whether the queue is empty.
+                let once = self.context.settings.once;
+                self.context.metrics.left.add(u64::from(once));
+                Ok(())
+            }
             result = self.receive_into(&mut tasks) => result,
         };
         if result.is_err() {

@@ -113,6 +113,7 @@ pub async fn run(
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
     }
+    context.tell_left();
     result
 }
 

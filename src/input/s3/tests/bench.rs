@@ -168,15 +168,19 @@ impl Bench {
     }
 
     pub(super) fn start_into<P: Flow>(&self, flow: P) -> JoinHandle<Result<(), Error>> {
-        let context = Context::new(
+        let context = self.context(flow);
+        tokio::spawn(consume(context, self.queue.clone()))
+    }
+
+    pub(super) fn context<P: Flow>(&self, flow: P) -> Arc<Context<Arc<Bucket>, P>> {
+        Arc::new(Context::new(
             self.settings.clone(),
             Arc::clone(&self.bucket),
             flow,
             self.health.subscribe(),
             Arc::clone(&self.metrics),
             (self.stop.clone(), self.abort.clone()),
-        );
-        tokio::spawn(consume(Arc::new(context), self.queue.clone()))
+        ))
     }
 
     pub(super) fn fail(&self, key: &str, faults: impl IntoIterator<Item = Remedy>) {
