@@ -96,6 +96,9 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
             in_otlp,
         } if !facts.trusted || !(in_otlp || facts.vouched) => Step::Probe { status, message },
         Answer::Rejected { .. } | Answer::TooLarge { .. } if facts.records > 1 => Step::Halve,
+        Answer::TooLarge {
+            status, message, ..
+        } if !facts.trusted => Step::Probe { status, message },
         Answer::Rejected {
             status, message, ..
         } => Step::Refuse { status, message },
@@ -243,6 +246,19 @@ mod tests {
         let facts = |faults| Facts { faults, ..MANY };
         assert!(matches!(decide(fault(), facts(1)), Step::Wait { .. }));
         assert_eq!(decide(fault(), facts(FAULTS)), Step::Halve);
+    }
+
+    #[test]
+    fn a_record_is_not_too_large_for_a_set_up_that_never_worked() {
+        let untrusted = |facts| Facts {
+            trusted: false,
+            ..facts
+        };
+        for certain in [true, false] {
+            let step = decide(too_large(certain), untrusted(ONE));
+            assert!(matches!(step, Step::Probe { .. }), "{step:?}");
+            assert_eq!(decide(too_large(certain), untrusted(MANY)), Step::Halve);
+        }
     }
 
     #[test]

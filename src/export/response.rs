@@ -122,8 +122,8 @@ fn json(object: &[u8]) -> Option<ExportResponse> {
         _ => return None,
     };
     let field = |keys: &[&str]| {
-        let found = keys.iter().filter_map(|key| partial.get(*key));
-        found.filter(|value| !value.is_null()).next()
+        let mut found = keys.iter().filter_map(|key| partial.get(*key));
+        found.find(|value| !value.is_null())
     };
     let rejected = field(&[
         "rejectedLogRecords",
