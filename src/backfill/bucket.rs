@@ -74,6 +74,7 @@ impl Bucket {
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.clone())
                 .set_request_payer(payer.clone())
+                .set_expected_bucket_owner(self.aws.expected_bucket_owner())
                 .send()
                 .await;
             answer.map_err(|error| Fault::of(&error))
