@@ -139,6 +139,22 @@ pub enum Reason {
         /// How large it is, and the limit.
         detail: String,
     },
+    /// A message announced objects of buckets that it may not have read.
+    #[error(
+        "bucket {bucket} is not one that this queue's messages may have read{}: name it in s3.buckets if it is yours (`qtrail backfill` reads the object then)",
+        match others { 0 => String::new(), n => format!(" ({n} more objects of the message likewise)") }
+    )]
+    BucketNotAllowed {
+        /// The bucket.
+        bucket: String,
+        /// How many more objects of the message are of such buckets.
+        others: usize,
+    },
+    /// A message holds CloudTrail events itself.
+    #[error(
+        "the message itself holds CloudTrail events, which whoever may send to the queue can make up: s3.inline_events: true reads them"
+    )]
+    InlineEvents,
     /// A message that is no known notice, and holds no CloudTrail event.
     #[error(
         "not a notice of S3, SNS, EventBridge or CloudTrail, and no CloudTrail event: {detail}"
@@ -189,6 +205,8 @@ impl Reason {
             Reason::ObjectDenied { .. } => "object_denied",
             Reason::ObjectUnreadable { .. } => "object_unreadable",
             Reason::ObjectTooLarge { .. } => "object_too_large",
+            Reason::BucketNotAllowed { .. } => "bucket_not_allowed",
+            Reason::InlineEvents => "inline_events",
             Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
@@ -203,6 +221,8 @@ impl Reason {
             | Reason::ObjectDenied { .. }
             | Reason::ObjectUnreadable { .. }
             | Reason::ObjectTooLarge { .. }
+            | Reason::BucketNotAllowed { .. }
+            | Reason::InlineEvents
             | Reason::UnknownNotice { .. } => Stage::Input,
             Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,
             _ => Stage::Open,

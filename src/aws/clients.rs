@@ -181,6 +181,11 @@ impl Aws {
         self.0.settings.requester_pays
     }
 
+    /// The account that must own each bucket.
+    pub(crate) fn expected_bucket_owner(&self) -> Option<String> {
+        self.0.settings.expected_bucket_owner.clone()
+    }
+
     /// The region of a bucket, as it was learnt.
     pub(super) fn known_region(&self, bucket: &str) -> Option<String> {
         self.0.buckets.get(bucket)

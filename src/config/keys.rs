@@ -128,6 +128,9 @@ pub const KEYS: &[Key] = &[
     key("ingest.limits.body_timeout", Kind::Duration, "30s", "How long the body of a request, or one message of a stream, may take once it has begun."),
 
     key("s3.queues", Kind::List, "", "URLs of SQS queues that announce new S3 objects: see [s3.md](s3.md). Takes a qtrail with the `aws` feature."),
+    key("s3.buckets", Kind::List, "", "Buckets that messages may have read, by name or by patterns with `*` and `?`. Default: those that the queue's own policy names (`aws:SourceArn`); where it names none, all, with a warning. An object of another bucket goes to the dead letters by its name."),
+    key("s3.expected_bucket_owner", Kind::Text, "", "The account, 12 digits, that owns the buckets: S3 refuses each request to a bucket of another."),
+    key("s3.inline_events", Kind::Bool, "false", "Read CloudTrail events that stand in the messages themselves. Whoever may send to the queue can make such events up; without this they go to the dead letters."),
     key("s3.include", Kind::List, "", "Objects to read: globs over the key, such as `**/CloudTrail/**`. None: all. What is left alone costs no request."),
     key("s3.exclude", Kind::List, "**/CloudTrail-Digest/**", "Objects to leave alone, likewise."),
     key("s3.fetchers", Kind::Count(1), "16", "Objects that are worked on at once."),

@@ -16,15 +16,19 @@
 //! `lane` wait; the transports do I/O and decide nothing.
 
 mod batch;
+mod body;
 mod classify;
 mod connect;
 mod decide;
+mod failure;
 mod file;
 mod health;
 mod lane;
 mod otlp_grpc;
 mod otlp_http;
 mod rate;
+mod resolve;
+mod response;
 pub(crate) mod retry;
 mod settle;
 mod tls;

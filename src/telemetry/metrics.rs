@@ -208,7 +208,7 @@ pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
     /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
-    pub const KINDS: [&str; 18] = [
+    pub const KINDS: [&str; 20] = [
         "not_json",
         "not_cloudtrail",
         "event_too_large",
@@ -223,6 +223,8 @@ impl Reasons {
         "object_denied",
         "object_unreadable",
         "object_too_large",
+        "bucket_not_allowed",
+        "inline_events",
         "unknown_notice",
         "refused",
         "uncertain",

@@ -27,7 +27,7 @@ const PROTOCOLS: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protoc
 const SIGNALS: [Signal; 2] = [Signal::Logs, Signal::Traces];
 
 /// What a test awaits comes within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 static ID: Field = Field {
     name: EVENT_ID,
@@ -96,13 +96,13 @@ impl Bench {
 }
 
 /// What is awaited comes soon, or the test fails.
-async fn within<F: Future>(future: F) -> F::Output {
+pub async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("it never came")
 }
 
-fn settings(destination: Destination) -> Settings {
+pub fn settings(destination: Destination) -> Settings {
     Settings {
         destination,
         batch_events: 2000,
@@ -116,7 +116,7 @@ fn settings(destination: Destination) -> Settings {
 }
 
 /// Events of these ids; each record's text names its id, and is `padding` bytes longer.
-fn chunk(ids: &[&str], padding: usize) -> Chunk {
+pub fn chunk(ids: &[&str], padding: usize) -> Chunk {
     chunk_at(ids, padding, |_| 1_700_000_000_000_000_000)
 }
 
@@ -491,14 +491,18 @@ async fn a_request_that_is_too_large_is_cut_and_a_record_that_is_too_large_is_re
             _ => Reply::Http(413, vec![], "too large"),
         };
         collector.reply_with(move |seen| match seen.bytes {
-            ..2000 => Reply::Accept,
+            ..100_000 => Reply::Accept,
             _ => too_large.clone(),
         });
         let bench = Bench::new(collector.destination(protocol, |_| ()));
         let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
-        all_exported(&bench.deliver(&ids).await, 12);
+        all_exported(
+            &within(bench.exporter.submit(chunk(&ids, 20_000))).await,
+            12,
+        );
 
-        let large = within(bench.exporter.submit(chunk(&["large"], 5000))).await;
+        // What is smaller than any receiver's limit would meet a quota, and wait.
+        let large = within(bench.exporter.submit(chunk(&["large"], 200_000))).await;
         assert_eq!((large.exported, large.dead_lettered), (0, 1));
         assert_eq!(bench.dead_letters().len(), 1);
     }

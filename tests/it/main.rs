@@ -11,6 +11,7 @@ mod support;
 #[path = "../e2e/mod.rs"]
 mod e2e;
 
+mod answers;
 mod backfill;
 mod bad_input;
 mod cli;

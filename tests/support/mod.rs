@@ -13,6 +13,7 @@ pub mod flow;
 pub mod made;
 #[cfg(feature = "aws")]
 pub mod notice;
+pub mod odd_server;
 pub mod program;
 pub mod receiver;
 pub mod repeats;

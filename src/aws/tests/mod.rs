@@ -223,6 +223,44 @@ async fn another_region_is_asked_and_remembered() {
 }
 
 #[tokio::test]
+async fn each_request_names_the_account_that_must_own_the_bucket_in_every_region() {
+    let moved = "<Error><Code>PermanentRedirect</Code></Error>";
+    let region = "x-amz-bucket-region: eu-west-1\r\n";
+    let mishaps = vec![
+        Mishap::Answer(301, "", moved),
+        Mishap::Answer(301, region, ""),
+        Mishap::Cut(3),
+    ];
+    let fake = Fake::start(bytes(10), mishaps).await;
+    let settings = Settings {
+        expected_bucket_owner: Some("111122223333".to_owned()),
+        ..Settings::default()
+    };
+    let aws = Aws::with_config(config(&fake.endpoint), &settings);
+    let object = aws.open(&location(), NO_LIMIT).await.unwrap();
+    assert_eq!(read(object).await.unwrap(), bytes(10));
+    let seen = fake.seen();
+    // Where it is asked first, where it is, the object there, and the rest of it.
+    assert_eq!(seen.len(), 4);
+    for request in &seen {
+        assert!(
+            request.contains("x-amz-expected-bucket-owner: 111122223333\r\n"),
+            "{request}"
+        );
+    }
+
+    let denied = Mishap::Answer(403, "", "<Error><Code>AccessDenied</Code></Error>");
+    let fake = Fake::start(bytes(10), vec![denied]).await;
+    let aws = Aws::with_config(config(&fake.endpoint), &settings);
+    let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+    assert_eq!(fault.remedy, Remedy::Denied);
+    assert!(
+        fault.message.contains("s3.expected_bucket_owner"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
 async fn regions_that_point_in_a_circle_are_an_error_to_mend() {
     let moved =
         |header| Mishap::Answer(301, header, "<Error><Code>PermanentRedirect</Code></Error>");

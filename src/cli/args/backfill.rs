@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
+use globset::{Glob, GlobBuilder};
 
 use super::{ExportArgs, SelectArgs, Summary, exit};
 use crate::backfill::Named;
@@ -28,7 +29,8 @@ Examples:
   qtrail backfill /var/log/cloudtrail --from 36h --to 2h --signals logs --rate 500
 
 SOURCE may be anywhere in the layout [prefix/]AWSLogs/[o-<org>/]<account>/CloudTrail/<region>/Y/M/D/,
-above it, or a single file. Without AWSLogs in their path, all files below SOURCE are looked at.
+above it, or a single file. Paths tell time, account and region alone: whether a file holds events, its
+content decides. What is left out is counted and named.
 --from 7d is counted from the first start until all is done.
 
 SIGTERM, SIGINT, SIGQUIT or SIGHUP stops reading, waits for the collector (shutdown.timeout, 15 s)
@@ -54,6 +56,11 @@ pub struct BackfillArgs {
     /// Files of this region alone; may be given several times.
     #[arg(long = "region", value_name = "REGION", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which files")]
     pub regions: Vec<String>,
+
+    /// Leave out the folders and files that this glob matches, such as '**/vpcflowlogs/**': over the
+    /// key, or the path below SOURCE; may be given several times.
+    #[arg(long, value_name = "GLOB", value_parser = glob, help_heading = "Which files")]
+    pub exclude: Vec<Glob>,
 
     /// Read what was done before once more. After a stop, leave it away: the rest goes on.
     #[arg(long, help_heading = "Which files")]
@@ -96,9 +103,15 @@ pub struct BackfillArgs {
     pub dead_letters: Option<PathBuf>,
 
     /// The summary on standard error. With `json`, its last line is one JSON object: as for
-    /// `convert`, and skipped_done, gone, unread, left.
+    /// `convert`, and skipped_done, gone, unread, left, left_out (by reason).
     #[arg(long, value_enum, default_value_t, help_heading = "What is told")]
     pub summary: Summary,
+}
+
+/// As those of `s3.exclude`.
+fn glob(text: &str) -> Result<Glob, String> {
+    let glob = GlobBuilder::new(text).literal_separator(true).build();
+    glob.map_err(|error| error.to_string())
 }
 
 /// An account's id.

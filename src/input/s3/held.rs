@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::queue::{BATCH, Message, Queue, Refused};
+use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
 use super::waits;
 use crate::aws::fault::{Fault, Remedy};
 use crate::telemetry::metrics::Metrics;
@@ -47,7 +47,7 @@ pub(super) struct Keeper<Q> {
 struct State {
     last: u64,
     held: HashMap<u64, Held>,
-    given_back: Vec<(Held, Duration)>,
+    given_back: Vec<(u64, Held, Duration)>,
     /// When all that was given back is shown again.
     shown: Option<Instant>,
     done: Vec<u64>,
@@ -61,6 +61,15 @@ struct Held {
     due: Option<Instant>,
     /// Its room among the messages that may be held.
     _room: OwnedSemaphorePermit,
+}
+
+impl Held {
+    fn entry(&self, number: u64) -> Entry {
+        Entry {
+            number,
+            receipt: Arc::clone(&self.receipt),
+        }
+    }
 }
 
 /// A message that is held. Dropped, it is simply not extended any more.
@@ -83,7 +92,7 @@ impl<Q: Queue> Ticket<Q> {
         if let Some(number) = self.number.take() {
             let mut state = self.keeper.state();
             if let Some(held) = state.held.remove(&number) {
-                state.given_back.push((held, after));
+                state.given_back.push((number, held, after));
             }
             drop(state);
             self.keeper.hide.notify_one();
@@ -224,17 +233,17 @@ impl<Q: Queue> Keeper<Q> {
         state.closed && *self.left.borrow() == 0
     }
 
-    fn take_given_back(&self) -> Vec<(Held, Duration)> {
+    fn take_given_back(&self) -> Vec<(u64, Held, Duration)> {
         let mut state = self.state();
         let count = state.given_back.len().min(BATCH);
         state.given_back.drain(..count).collect()
     }
 
-    async fn show(&self, given_back: Vec<(Held, Duration)>) {
-        let longest = given_back.iter().map(|(_, after)| *after).max();
+    async fn show(&self, given_back: Vec<(u64, Held, Duration)>) {
+        let longest = given_back.iter().map(|(_, _, after)| *after).max();
         let entries: Vec<_> = given_back
             .iter()
-            .map(|(held, after)| (Arc::clone(&held.receipt), *after))
+            .map(|(number, held, after)| (held.entry(*number), *after))
             .collect();
         let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
         if !matches!(answer, Ok(Ok(_))) {
@@ -269,17 +278,14 @@ impl<Q: Queue> Keeper<Q> {
         (due.map(|(_, number)| *number).collect(), next)
     }
 
-    async fn extend(&self, mut numbers: Vec<u64>) {
-        let mut entries = Vec::new();
-        {
-            let state = self.state();
-            numbers.retain(|number| match state.held.get(number) {
-                Some(held) => {
-                    entries.push((Arc::clone(&held.receipt), self.visibility));
-                    true
-                }
-                None => false,
-            });
+    async fn extend(&self, numbers: Vec<u64>) {
+        let entries = self.entries(&numbers);
+        let entries: Vec<_> = entries
+            .into_iter()
+            .map(|entry| (entry, self.visibility))
+            .collect();
+        if entries.is_empty() {
+            return;
         }
         let next = self.next_due();
         let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
@@ -288,14 +294,15 @@ impl<Q: Queue> Keeper<Q> {
         let again = Instant::now() + self.visibility / 12;
         match answer {
             Ok(answers) => {
-                for (number, answer) in numbers.into_iter().zip(answers) {
-                    self.extended(number, answer, next, again);
+                for (entry, _) in entries {
+                    let answer = answer_to(&answers, entry.number);
+                    self.extended(entry.number, answer, next, again);
                 }
             }
             Err(fault) => {
                 self.tell("extend", &fault);
-                for number in numbers {
-                    self.set_due(number, Some(again));
+                for (entry, _) in entries {
+                    self.set_due(entry.number, Some(again));
                 }
             }
         }
@@ -385,28 +392,29 @@ impl<Q: Queue> Keeper<Q> {
 
     /// Deletes a batch; whether the queue answered for each message.
     async fn delete_some(&self, numbers: Vec<u64>) -> bool {
-        let receipts: Vec<_> = {
-            let state = self.state();
-            let receipt = |number| Some(Arc::clone(&state.held.get(number)?.receipt));
-            numbers.iter().filter_map(receipt).collect()
-        };
-        let answer = timeout(self.visibility, self.queue.delete(&receipts)).await;
+        // One that is not held any more has ended.
+        let entries = self.entries(&numbers);
+        if entries.is_empty() {
+            return true;
+        }
+        let answer = timeout(self.visibility, self.queue.delete(&entries)).await;
         let answers = match answer.unwrap_or_else(|_| Err(slow())) {
             Ok(answers) => answers,
             Err(fault) if fault.remedy == Remedy::Gone => {
                 self.tell("delete", &fault);
-                numbers.iter().for_each(|number| self.end(*number));
+                entries.iter().for_each(|entry| self.end(entry.number));
                 return true;
             }
             Err(fault) => {
                 self.tell("delete", &fault);
+                let numbers = entries.iter().map(|entry| entry.number);
                 self.state().done.extend(numbers);
                 return false;
             }
         };
         let mut all = true;
-        for (number, answer) in numbers.into_iter().zip(answers) {
-            match answer {
+        for Entry { number, .. } in entries {
+            match answer_to(&answers, number) {
                 Ok(()) => {
                     self.metrics.s3_messages_deleted.add(1);
                     self.end(number);
@@ -429,6 +437,13 @@ impl<Q: Queue> Keeper<Q> {
         all
     }
 
+    /// Those of these messages that are held.
+    fn entries(&self, numbers: &[u64]) -> Vec<Entry> {
+        let state = self.state();
+        let entry = |number: &u64| Some(state.held.get(number)?.entry(*number));
+        numbers.iter().filter_map(entry).collect()
+    }
+
     fn end(&self, number: u64) {
         let held = self.state().held.remove(&number);
         self.ended(usize::from(held.is_some()));
@@ -444,9 +459,103 @@ impl<Q: Queue> Keeper<Q> {
     }
 }
 
+/// What the queue said of a message.
+fn answer_to(answers: &Answers, number: u64) -> Result<(), Refused> {
+    answers.get(&number).cloned().unwrap_or_else(|| {
+        Err(Refused {
+            for_good: false,
+            message: "no answer".to_owned(),
+        })
+    })
+}
+
 fn slow() -> Fault {
     Fault {
         remedy: Remedy::Retry,
         message: "no answer in time".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::input::s3::queue::Attributes;
+
+    /// A queue that deletes all but one message, and remembers the receipts.
+    struct Deleting {
+        refuses: &'static str,
+        deleted: Mutex<Vec<Arc<str>>>,
+    }
+
+    impl Queue for Deleting {
+        fn url(&self) -> &str {
+            "http://queue/1/trail"
+        }
+
+        async fn receive(&self, _: usize, _: Duration, _: Duration) -> Result<Vec<Message>, Fault> {
+            pending().await
+        }
+
+        async fn hide(&self, _: &[(Entry, Duration)]) -> Result<Answers, Fault> {
+            pending().await
+        }
+
+        async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
+            let refused = || {
+                Err(Refused {
+                    for_good: false,
+                    message: "InternalError".to_owned(),
+                })
+            };
+            let mut deleted = self.deleted.lock().unwrap();
+            let answers = entries.iter().map(|entry| {
+                if &*entry.receipt == self.refuses {
+                    return (entry.number, refused());
+                }
+                deleted.push(Arc::clone(&entry.receipt));
+                (entry.number, Ok(()))
+            });
+            Ok(answers.collect())
+        }
+
+        async fn attributes(&self) -> Result<Attributes, Fault> {
+            pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_for_its_own_message_whatever_is_missing_before_it() {
+        let queue = Arc::new(Deleting {
+            refuses: "receipt c",
+            deleted: Mutex::default(),
+        });
+        let keeper = Keeper::new(Arc::clone(&queue), Duration::from_secs(60), Arc::default());
+        let room = Arc::new(Semaphore::new(9));
+        let mut numbers = Vec::new();
+        for id in ["a", "b", "c", "d"] {
+            let message = Message {
+                id: id.into(),
+                receipt: format!("receipt {id}").into(),
+                body: String::new(),
+                receives: 1,
+            };
+            let place = Arc::clone(&room).acquire_owned().await.unwrap();
+            let mut ticket = keeper.hold(&message, place);
+            numbers.extend(ticket.number.take());
+        }
+        // The first has ended some other way.
+        keeper.end(numbers[0]);
+        assert!(!keeper.delete_some(numbers.clone()).await);
+        let deleted = queue.deleted.lock().unwrap().clone();
+        assert_eq!(deleted, ["receipt b".into(), "receipt d".into()]);
+        // What was refused is still held, and is deleted next; nothing else is.
+        let held: Vec<u64> = keeper.state().held.keys().copied().collect();
+        assert_eq!(held, [numbers[2]]);
+        assert_eq!(keeper.state().done, [numbers[2]]);
+        assert_eq!(keeper.metrics.s3_messages_deleted.get(), 2);
     }
 }

@@ -19,7 +19,7 @@ use crate::aws::object::Location;
 use crate::export::Health;
 use crate::input::s3::consume::consume;
 use crate::input::s3::context::{Context, Fetch, Flow, Opened};
-use crate::input::s3::{Error, Settings};
+use crate::input::s3::{Buckets, Error, Settings};
 use crate::pipeline::{Content, Counts, Report, Unit};
 use crate::reject::{Evidence, Reason};
 use crate::telemetry::metrics::Metrics;
@@ -148,6 +148,8 @@ impl Default for Bench {
             abort: CancellationToken::new(),
             settings: Settings {
                 queues: Vec::new(),
+                buckets: Buckets::default(),
+                inline_events: false,
                 include: GlobSet::empty(),
                 exclude: GlobSet::empty(),
                 fetchers: 4,
