@@ -17,6 +17,10 @@ use crate::event::{Event, Key};
 /// `service.namespace` of every resource: the decoder that made the record.
 pub(super) const NAMESPACE: &str = "aws.cloudtrail";
 
+/// Nanoseconds from start to end of a span whose duration is not known. Jaeger takes a span that
+/// ends when it starts for one of negative duration: it warns, and keeps each repeat.
+const NO_DURATION: i64 = 1;
+
 /// Says every attribute of an event.
 pub(super) fn say<S: Sink>(
     event: &Event<'_>,
@@ -164,23 +168,22 @@ pub(super) fn kind(event: &Event<'_>) -> Kind {
     }
 }
 
-/// The span's start: `eventTime`, which is when the request was completed, less the duration that
-/// a telemetry event of Amazon Q's clients carries, in milliseconds.
-pub(super) fn start(event: &Event<'_>) -> i64 {
-    let end = event.time();
+/// The span's start and end. `eventTime` is when the request was completed; only a telemetry event
+/// of Amazon Q's clients carries a duration before it, in milliseconds. Without one the span ends
+/// [`NO_DURATION`] after `eventTime`.
+pub(super) fn extent(event: &Event<'_>) -> (i64, i64) {
+    let time = event.time();
     let duration = event
         .get(Key::TelemetryLatency)
         .filter(|_| event.class().is_own())
         .and_then(|node| node.as_number())
         .and_then(|text| text.parse::<f64>().ok())
-        .filter(|milliseconds| milliseconds.is_finite() && *milliseconds >= 0.0);
-    match duration {
         // A float that is too large becomes the largest integer, and then no start at all.
-        Some(milliseconds) => end
-            .checked_sub((milliseconds * 1e6).round() as i64)
-            .filter(|start| *start >= 0)
-            .unwrap_or(end),
-        None => end,
+        .map(|milliseconds| (milliseconds * 1e6).round() as i64)
+        .filter(|nanoseconds| *nanoseconds > 0);
+    match duration.and_then(|duration| time.checked_sub(duration)) {
+        Some(start) if start >= 0 => (start, time),
+        _ => (time, time.saturating_add(NO_DURATION)),
     }
 }
 

@@ -198,11 +198,13 @@ fn head<'e>(
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
+    let (start, end) = mapping::extent(event);
     Head {
         resource: resource(event, options),
         time: event.time(),
         observed: event.time(),
-        start: mapping::start(event),
+        start,
+        end,
         name: name(event),
         severity: verdict.outcome.severity(),
         kind: mapping::kind(event),

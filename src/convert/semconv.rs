@@ -81,7 +81,7 @@ pub(crate) const VPC_ENDPOINT_ACCOUNT_ID: Field = both(
     "`vpcEndpointAccountId`",
     Qtrail,
 );
-pub(crate) const ORGANIZATION_ID: Field = both(
+pub(crate) const ORGANIZATION_ID: Field = log(
     "aws.organization.id",
     "the path of the file or object, where an organization's trail wrote it: `AWSLogs/o-…/<account>/CloudTrail/`",
     Qtrail,

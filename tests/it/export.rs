@@ -138,6 +138,7 @@ fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk 
             time: time(index),
             observed: time(index),
             start: time(index),
+            end: time(index) + 1,
             name: Cow::Borrowed("q.SendMessage"),
             severity: Severity::Info,
             kind: Kind::Server,
