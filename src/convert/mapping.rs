@@ -87,18 +87,20 @@ fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
         }
     }
     say.text(&names::SOURCE_ADDRESS, Key::SourceIpAddress);
-    if let Some(address) = event.text_of(Key::SourceIpAddress)
-        && address.parse::<IpAddr>().is_ok()
+    if let Some(addresses) = event.text_of(Key::SourceIpAddress)
+        && let Some(address) = first_address(&addresses)
     {
-        say.text(&names::CLIENT_ADDRESS, Key::SourceIpAddress);
+        say.str(&names::CLIENT_ADDRESS, address);
     }
     say.str(&names::OUTCOME, verdict.outcome.as_str());
     if kind(event) == Kind::Client {
         say.text(&names::PEER_SERVICE, Key::EventSource);
     }
     say.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
-    say.text(&names::ERROR_TYPE, Key::ErrorCode);
-    say.text(&names::ERROR_CODE, Key::ErrorCode);
+    if verdict.error_code {
+        say.scalar(&names::ERROR_TYPE, Key::ErrorCode);
+    }
+    say.scalar(&names::ERROR_CODE, Key::ErrorCode);
     say.text(&names::ERROR_MESSAGE, Key::ErrorMessage);
     if let Some(version) = event.text_of(Key::TlsVersion) {
         say.count(Key::TlsVersion);
@@ -108,6 +110,14 @@ fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
     say.text(&names::TLS_CIPHER, Key::CipherSuite);
     say.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
     say.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
+}
+
+/// The first IP address of a list: behind proxies, the client's own is followed by theirs.
+fn first_address(addresses: &str) -> Option<&str> {
+    let parts = addresses.split([',', ' ', '\t']);
+    parts
+        .into_iter()
+        .find(|part| part.parse::<IpAddr>().is_ok())
 }
 
 /// The objects, as maps.

@@ -166,6 +166,7 @@ struct Verdict {
     span_id: [u8; 8],
     link: Option<Link>,
     outcome: Outcome,
+    error_code: bool,
     identity: Option<&'static str>,
     credential: Option<&'static str>,
     invoked_by_service: Option<bool>,
@@ -181,6 +182,7 @@ impl Verdict {
             span_id: ids::span(event),
             link: session.and_then(|session| session.link_from(placement.trace_id)),
             outcome: Outcome::of(event),
+            error_code: severity::has_error_code(event),
             identity: identity::class(event),
             credential: identity::credential(event),
             invoked_by_service: identity::is_present(event)

@@ -303,7 +303,13 @@ fn extent(latency: Json) -> (i64, i64) {
 #[test]
 fn an_error_is_the_spans_status() {
     let error = |fields| heard(&record(fields)).error;
-    assert_eq!(error(json!({"errorMessage": "m"})), None);
+    assert_eq!(error(json!({"errorMessage": "m"})), Some("m".to_owned()));
+    assert_eq!(
+        error(json!({"errorMessage": "m", "errorCode": "200"})),
+        None
+    );
+    let sign_in = json!({"eventSource": "signin.amazonaws.com", "responseElements": {"ConsoleLogin": "Failure"}});
+    assert_eq!(error(sign_in), Some(String::new()));
     assert_eq!(
         error(json!({"errorCode": "AccessDenied", "errorMessage": "m"})),
         Some("m".to_owned())

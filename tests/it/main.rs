@@ -27,6 +27,7 @@ mod listen;
 mod oracle;
 mod organization;
 mod otlp_in;
+mod outcome;
 mod pipeline;
 mod properties;
 mod run;
