@@ -24,6 +24,7 @@ mod health;
 mod lane;
 mod otlp_grpc;
 mod otlp_http;
+mod proxy;
 mod rate;
 pub(crate) mod retry;
 mod settle;

@@ -711,7 +711,7 @@ async fn a_probe_says_whether_the_collector_can_be_reached() {
     }
 }
 
-mod certificates {
+pub mod certificates {
     //! TLS, mutual TLS, and certificates that change.
 
     use std::path::Path;
@@ -724,9 +724,9 @@ mod certificates {
 
     use super::*;
 
-    type Authority = CertifiedIssuer<'static, KeyPair>;
+    pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-    fn authority() -> Authority {
+    pub fn authority() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
@@ -739,7 +739,7 @@ mod certificates {
         (params.signed_by(&key, authority).unwrap(), key)
     }
 
-    fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
+    pub fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
         let (certificate, key) = signed(authority, name);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

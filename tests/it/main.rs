@@ -30,4 +30,5 @@ mod otlp_in;
 mod outcome;
 mod pipeline;
 mod properties;
+mod proxy;
 mod run;
