@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::endpoint::is_region;
+use super::route;
 
 /// Letters of a service's words at most.
 const LONGEST_WORDS: usize = 600;
@@ -73,12 +74,13 @@ impl Fault {
             words: service.and_then(|service| service.message()),
             region: region.filter(|region| is_region(region)),
         };
-        let (remedy, advice) = judge(&seen);
         let id = header("x-amzn-requestid").or(header("x-amz-request-id"));
         let words = match (seen.kind, service) {
             (Kind::Answer, Some(_)) => words(&seen),
             _ => causes(error),
         };
+        let by_proxy = (seen.kind == Kind::Connection).then(|| route::refusal(&words));
+        let (remedy, advice) = by_proxy.flatten().unwrap_or_else(|| judge(&seen));
         Fault {
             remedy,
             message: told(&words, &seen, id, advice),

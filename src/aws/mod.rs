@@ -21,6 +21,8 @@ pub(crate) mod redrive;
 #[cfg(feature = "aws")]
 pub(crate) mod room;
 #[cfg(feature = "aws")]
+mod route;
+#[cfg(feature = "aws")]
 #[cfg(test)]
 mod tests;
 

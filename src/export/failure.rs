@@ -6,19 +6,17 @@
 use std::error::Error;
 use std::io;
 
-use http::StatusCode;
-
 use super::classify::{Answer, clean};
-use super::connect::{ProxyError, Refusal};
-use super::resolve;
+use super::{proxy, resolve};
 
 /// What an error that came instead of an answer means.
 pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
     let reason = chain(error);
+    if let Some(answer) = find::<proxy::Error>(error).and_then(|error| error.answer(&reason)) {
+        return answer;
+    }
     let remedy = if let Some(tls) = find::<rustls::Error>(error) {
         remedy_for_tls(tls)
-    } else if let Some(proxy) = find::<ProxyError>(error) {
-        remedy_for_proxy(&proxy.refusal)
     } else if find::<resolve::Failed>(error).is_some_and(|failed| failed.no_such_host) {
         Some("no host has this name: mend the endpoint's URL")
     } else {
@@ -52,21 +50,6 @@ pub(super) fn failure_over_tls(error: &(dyn Error + 'static)) -> Answer {
 const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: mend export.tls.cert_file and \
      export.tls.key_file, or its own set-up";
 
-/// The remedy for what a proxy answers; `None` for what may pass.
-fn remedy_for_proxy(refusal: &Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::Answer(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
-            Some("put the user and password into HTTPS_PROXY")
-        }
-        Refusal::Answer(StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) => None,
-        Refusal::Answer(status) if !status.is_server_error() => Some(
-            "let the proxy connect to the collector, or name the collector in NO_PROXY to reach it \
-             directly",
-        ),
-        Refusal::Answer(_) | Refusal::Broken(_) => None,
-    }
-}
-
 /// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
 fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
@@ -88,7 +71,7 @@ fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
 }
 
 /// Finds an error of a type among the causes; an [`io::Error`] hides one that its `source` skips.
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+pub(super) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {

@@ -26,6 +26,7 @@ mod health;
 mod lane;
 mod otlp_grpc;
 mod otlp_http;
+mod proxy;
 mod rate;
 mod resolve;
 mod response;

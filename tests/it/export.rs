@@ -138,6 +138,7 @@ fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk 
             time: time(index),
             observed: time(index),
             start: time(index),
+            end: time(index) + 1,
             name: Cow::Borrowed("q.SendMessage"),
             severity: Severity::Info,
             kind: Kind::Server,
@@ -714,7 +715,7 @@ async fn a_probe_says_whether_the_collector_can_be_reached() {
     }
 }
 
-mod certificates {
+pub mod certificates {
     //! TLS, mutual TLS, and certificates that change.
 
     use std::path::Path;
@@ -727,9 +728,9 @@ mod certificates {
 
     use super::*;
 
-    type Authority = CertifiedIssuer<'static, KeyPair>;
+    pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-    fn authority() -> Authority {
+    pub fn authority() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
@@ -742,7 +743,7 @@ mod certificates {
         (params.signed_by(&key, authority).unwrap(), key)
     }
 
-    fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
+    pub fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> ServerConfig {
         let (certificate, key) = signed(authority, name);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -29,6 +29,8 @@ mod listen;
 mod oracle;
 mod organization;
 mod otlp_in;
+mod outcome;
 mod pipeline;
 mod properties;
+mod proxy;
 mod run;

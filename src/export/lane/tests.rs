@@ -133,6 +133,7 @@ fn payload_at(times: &[i64]) -> Payload {
             time,
             observed: time,
             start: time,
+            end: time + 1,
             name: Cow::Owned(event.to_string()),
             severity: Severity::Info,
             kind: Kind::Server,
