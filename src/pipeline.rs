@@ -63,7 +63,7 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
-    /// The same, in memory: a small one is read without a thread of its own.
+    /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
@@ -105,8 +105,9 @@ pub struct Report {
     pub read_error: Option<String>,
     /// The first refused records, at most 1,000, in order: their number in the unit, and why.
     pub refused: Vec<(u64, Reason)>,
-    /// The unit inflates to more than it may; what came before the limit was delivered.
-    pub inflated_too_large: bool,
+    /// The unit is refused, since it cannot be read to its end: the number of the record, and why. What
+    /// came before was delivered.
+    pub unreadable: Option<(u64, Reason)>,
     /// Of the dead letters, how many are uncertain, among how many.
     pub uncertain: Option<(u64, u64)>,
 }
@@ -255,6 +256,7 @@ impl Pipeline {
     /// returns once it is durable.
     pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
         let kind = reason.kind();
+        let evidence = origin.keep(evidence);
         let entry = Entry {
             origin,
             event_id: None,
@@ -393,7 +395,7 @@ impl Report {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }
@@ -409,8 +411,6 @@ impl Report {
         self.counts.add(&settled.counts);
         self.outcome =
             std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
-        let is_limit = |reason: &Reason| matches!(reason, Reason::InflatedTooLarge { .. });
-        self.inflated_too_large |= settled.refused.iter().any(|(_, reason)| is_limit(reason));
         self.refused.extend(settled.refused);
         if self.refused.len() > REFUSED_IN_REPORT {
             self.sort_refused();
@@ -433,6 +433,7 @@ impl Report {
         self.sort_refused();
         self.truncated = tail.truncated;
         self.read_error = tail.read_error;
+        self.unreadable = tail.unreadable;
         if self.read_error.is_some() {
             self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
                 .worst(Outcome::Retry(None));

@@ -3,6 +3,8 @@
 //! Enters: nothing. Leaves: the one reject type that every room speaks, so that a dead letter, a
 //! log line, a metric and an answer to a sender all say the same.
 
+use bytes::Bytes;
+
 /// Where a record stood in its unit (a file, a request, an object).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
@@ -70,6 +72,12 @@ pub enum Reason {
     TooDeep {
         /// The limit, in levels.
         limit: u32,
+    },
+    /// What should be base64 is none.
+    #[error("not valid base64: {detail}")]
+    BadBase64 {
+        /// What the decoder said.
+        detail: String,
     },
     /// A protobuf string cannot hold the record.
     #[error("invalid UTF-8 at byte {at}")]
@@ -195,6 +203,7 @@ impl Reason {
             Reason::NotCloudTrail { .. } => "not_cloudtrail",
             Reason::EventTooLarge { .. } => "event_too_large",
             Reason::TooDeep { .. } => "too_deep",
+            Reason::BadBase64 { .. } => "bad_base64",
             Reason::InvalidUtf8 { .. } => "invalid_utf8",
             Reason::BadTime { .. } => "bad_time",
             Reason::Truncated { .. } => "truncated",
@@ -211,6 +220,17 @@ impl Reason {
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
         }
+    }
+
+    /// Whether a larger limit would let it pass.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Reason::EventTooLarge { .. }
+                | Reason::TooDeep { .. }
+                | Reason::InflatedTooLarge { .. }
+                | Reason::TooManyEvents { .. }
+        )
     }
 
     /// The room that refuses for this reason.
@@ -235,6 +255,8 @@ impl Reason {
 pub enum Evidence {
     /// Its bytes.
     Bytes(Vec<u8>),
+    /// The same, however many they are: nobody else has them.
+    Whole(Bytes),
     /// It was too large to keep.
     Digest {
         /// SHA-256 of its bytes.
@@ -244,6 +266,25 @@ pub enum Evidence {
     },
     /// The unit as a whole is the evidence (a damaged file, say).
     Unit,
+}
+
+impl Evidence {
+    /// Bytes that are kept.
+    pub fn kept_bytes(&self) -> Option<usize> {
+        match self {
+            Evidence::Bytes(bytes) => Some(bytes.len()),
+            Evidence::Whole(bytes) => Some(bytes.len()),
+            Evidence::Digest { .. } | Evidence::Unit => None,
+        }
+    }
+
+    /// The same, whatever a dead letter may cut.
+    pub fn whole(self) -> Self {
+        match self {
+            Evidence::Bytes(bytes) => Evidence::Whole(bytes.into()),
+            other => other,
+        }
+    }
 }
 
 /// One refused record.

@@ -42,7 +42,8 @@ pub struct Settings {
     pub max_bytes: u64,
     /// Rotated files kept. Default 10.
     pub keep: u32,
-    /// Bytes of a record that are kept; of a larger one, its place and SHA-256. Default 2 MiB.
+    /// Bytes of a record that are kept; of a larger one that can be read again, its place and
+    /// SHA-256. Default 2 MiB.
     pub max_record_bytes: usize,
 }
 
@@ -290,10 +291,8 @@ impl Letter {
             Evidence::Bytes(bytes) if bytes.len() > max_record_bytes => {
                 letter.record_sha256 = Some(hex::encode(Sha256::digest(bytes)));
             }
-            Evidence::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => letter.record = Some(text.to_owned()),
-                Err(_) => letter.record_base64 = Some(STANDARD.encode(bytes)),
-            },
+            Evidence::Bytes(bytes) => letter.keep(bytes),
+            Evidence::Whole(bytes) => letter.keep(bytes),
             Evidence::Digest { sha256, length } => {
                 letter.record_sha256 = Some(hex::encode(sha256));
                 letter.length = *length;
@@ -301,6 +300,13 @@ impl Letter {
             Evidence::Unit => {}
         }
         letter
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.record = Some(text.to_owned()),
+            Err(_) => self.record_base64 = Some(STANDARD.encode(bytes)),
+        }
     }
 
     /// The record's bytes, if they were kept.

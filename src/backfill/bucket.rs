@@ -14,7 +14,7 @@ use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{ObjectLimits, Status};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::{Location, decoded};
@@ -155,6 +155,7 @@ impl Source for Bucket {
                 input: "backfill",
                 name: location.to_string().into(),
                 observed: observed_time(&location.key, object.modified),
+                on_damage: OnDamage::NamePlace,
             },
             content: object.content(abort).await.map_err(trouble)?,
             _held: held,

@@ -15,7 +15,7 @@ use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
 use crate::input::directory::file_id::{self, Stat, shown};
 use crate::pipeline::Content;
@@ -138,6 +138,7 @@ impl Source for Folder {
                 input: "backfill",
                 observed: observed_time(&name, Some(Stat::of(&metadata).modified)),
                 name: name.into(),
+                on_damage: OnDamage::NamePlace,
             },
             content: Content::Whole(Box::new(content)),
             _held: None,

@@ -11,7 +11,7 @@ use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root};
 use super::when::When;
 use super::*;
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::pipeline::Content;
 
 const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
@@ -154,6 +154,7 @@ impl Source for Fake {
                 input: "backfill",
                 name: key.into(),
                 observed: Some(file.place.0),
+                on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(r#"{"Records":[]}"#.into()),
             _held: None,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::ack::dead_letter::DeadLetters;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::config::Config;
 use crate::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
 use crate::event::Event;
@@ -108,6 +108,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
             input: "check",
             name: "canary".into(),
             observed: None,
+            on_damage: OnDamage::NamePlace,
         },
         encoded: encoder.take(),
         originals: Originals {

@@ -135,7 +135,7 @@ fn senders(config: &Config) -> Option<Finding> {
     (ingest.grpc.is_some() || ingest.http.is_some()).then(|| Finding {
         what: "tokens and certificates for senders".to_owned(),
         result: match listen::check(ingest) {
-            Ok(()) => Ok("usable".to_owned()),
+            Ok(guards) => Ok(format!("usable: {guards}")),
             Err(error) => Err(format!("{error:#}")),
         },
     })

@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
 
 /// Something to read.
@@ -156,6 +156,7 @@ impl Source {
             input: "files",
             name: name.into(),
             observed,
+            on_damage: OnDamage::NamePlace,
         };
         Ok((origin, wrap(content)))
     }

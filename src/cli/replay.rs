@@ -1,7 +1,7 @@
 //! `qtrail replay`: dead letters once more.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use super::args::ReplayArgs;
 use super::convert::Done;
 use super::progress::Progress;
 use super::{Exit, summary};
-use crate::ack::Origin;
 use crate::ack::dead_letter::{Letter, Line};
+use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
 use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
 use crate::shutdown;
@@ -142,8 +142,9 @@ fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
             input: "replay",
             name: letter.source.as_str().into(),
             observed: letter.observed_time_unix_nano,
+            on_damage: OnDamage::KeepWhole,
         },
-        content: Content::Whole(Box::new(Cursor::new(bytes))),
+        content: Content::Bytes(bytes.into()),
         base: letter.offset,
         truncation: Truncation::Reject,
         inflated_bytes: None,

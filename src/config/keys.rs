@@ -112,9 +112,10 @@ pub const KEYS: &[Key] = &[
     key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, but 2 to 4."),
     key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
 
-    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls`, or `ingest.insecure: true`. Default: nowhere."),
-    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Default: nowhere."),
-    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: who can reach the address can read and send events."),
+    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls` or `ingest.insecure: true`, and `ingest.token_files`, `ingest.tls.client_ca_file` or `ingest.anonymous: true`. Default: nowhere."),
+    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Beyond loopback it takes the same. Default: nowhere."),
+    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: whoever is on the way can read and change what is sent, tokens too."),
+    key("ingest.anonymous", Kind::Bool, "false", "Take events from anyone beyond loopback, without a token or a client certificate: whoever reaches the address can write into the trail."),
     key("ingest.token_files", Kind::List, "", "Files of bearer tokens, one a line, read again when they change. A sender must have one of them. None: no token is asked for."),
     key("ingest.tls.cert_file", Kind::Path, "", "The server's certificate chain (PEM). Read again when it changes."),
     key("ingest.tls.key_file", Kind::Path, "", "The server's private key (PEM)."),

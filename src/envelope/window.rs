@@ -38,6 +38,11 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// What it reads from.
+    pub(super) fn reader(&self) -> &R {
+        self.source.reader()
+    }
+
     /// Offset of the first byte not yet read.
     pub(super) fn end(&self) -> u64 {
         self.base + self.end as u64

@@ -231,6 +231,7 @@ fn entry(chunk: &Chunk, event: u32, reason: Reason) -> Entry {
     let bytes = start
         .zip(original)
         .and_then(|(start, original)| originals.bytes.get(start..original.end));
+    let evidence = bytes.map_or(Evidence::Unit, |bytes| Evidence::Bytes(bytes.to_vec()));
     Entry {
         origin: chunk.origin.clone(),
         event_id: original.and_then(|original| original.event_id.clone()),
@@ -239,7 +240,7 @@ fn entry(chunk: &Chunk, event: u32, reason: Reason) -> Entry {
                 .map(|original| original.position)
                 .unwrap_or_default(),
             reason,
-            evidence: bytes.map_or(Evidence::Unit, |bytes| Evidence::Bytes(bytes.to_vec())),
+            evidence: chunk.origin.keep(evidence),
         },
     }
 }

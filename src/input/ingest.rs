@@ -17,10 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::convert::observed_time;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a request under way still waits once the collector is away.
@@ -123,6 +124,17 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The request cannot be read to its end, or nothing in it can; what came before was delivered.
+    #[error(
+        "record {index} cannot be read: {reason}. The request is not acknowledged, though what came \
+         before may be delivered: mend it, and send it again"
+    )]
+    Unreadable {
+        /// The record's number in the request.
+        index: u64,
+        /// What is wrong.
+        reason: Reason,
+    },
     /// The request inflates to more than it may; what came before was delivered.
     #[error("inflates to more than {limit} bytes (ingest.limits.inflated_bytes raises it)")]
     InflatedTooLarge {
@@ -155,7 +167,8 @@ impl Refusal {
         match self {
             Refusal::Away { retry_after, .. } => Some(*retry_after),
             Refusal::Busy { .. } | Refusal::Stopping => Some(RETRY_AFTER),
-            Refusal::TooLarge { .. }
+            Refusal::Unreadable { .. }
+            | Refusal::TooLarge { .. }
             | Refusal::InflatedTooLarge { .. }
             | Refusal::DecodedTooLarge { .. }
             | Refusal::TooSlow { .. } => None,
@@ -177,6 +190,8 @@ pub struct Request {
     pub source: Option<String>,
     /// Its bytes.
     pub content: Content,
+    /// What becomes of those that cannot be read.
+    pub on_damage: OnDamage,
     /// The room for them, held until they have settled.
     pub reserved: Reserved,
 }
@@ -265,6 +280,17 @@ impl Ingest {
         Ok(())
     }
 
+    /// The same, but room that is there already is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+        match reserved.0.num_permits() < units(bytes) as usize {
+            true => self.resize(reserved, bytes),
+            false => Ok(()),
+        }
+    }
+
     fn try_acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.budget).try_acquire_many_owned(units);
         permit.map_err(|_| Refusal::Busy {
@@ -317,8 +343,8 @@ impl Ingest {
     /// Delivers a request's events; returns when each has settled.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::Stopping`], [`Refusal::InflatedTooLarge`]: nothing is
-    /// acknowledged.
+    /// [`Refusal::Away`], [`Refusal::Stopping`], [`Refusal::InflatedTooLarge`],
+    /// [`Refusal::Unreadable`]: nothing is acknowledged.
     pub async fn deliver(&self, request: Request) -> Result<Report, Refusal> {
         self.available()?;
         self.metrics.ingest_requests.add(1);
@@ -331,6 +357,7 @@ impl Ingest {
                 input: request.input,
                 name: request.source.unwrap_or(request.name).into(),
                 observed,
+                on_damage: request.on_damage,
             },
             content: request.content,
             base: 0,
@@ -348,10 +375,13 @@ impl Ingest {
             refusal = self.sent_away() => return Err(refusal),
         };
         match report.outcome {
-            Outcome::Delivered if report.inflated_too_large => Err(Refusal::InflatedTooLarge {
-                limit: self.limits.inflated_bytes,
-            }),
-            Outcome::Delivered => Ok(report),
+            Outcome::Delivered => match report.unreadable {
+                None => Ok(report),
+                Some((_, Reason::InflatedTooLarge { .. })) => Err(Refusal::InflatedTooLarge {
+                    limit: self.limits.inflated_bytes,
+                }),
+                Some((index, reason)) => Err(Refusal::Unreadable { index, reason }),
+            },
             Outcome::Abandoned => Err(Refusal::Stopping),
             Outcome::Retry(after) => Err(Refusal::Away {
                 reason: report.read_error.unwrap_or_default(),
@@ -414,4 +444,4 @@ fn away(health: &Health) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -8,12 +8,13 @@
 //! wait for its outcome. That never ends in a circle: who waits has sent all that it has claimed.
 
 mod aside;
+mod damage;
 mod output;
 mod text;
 
 use std::io::Read;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
@@ -27,9 +28,10 @@ use crate::convert::{self, Attribute, Placement};
 use crate::envelope::{self, Item, Limits, Records, Skipped};
 use crate::export::{Chunk, Original, Originals};
 use crate::otlp::Encoder;
-use crate::reject::{Evidence, Position, Reason, Reject};
+use crate::reject::{Position, Reason, Reject};
 use crate::telemetry::metrics::Metrics;
 use aside::Aside;
+use damage::Lost;
 use output::Output;
 use text::Current;
 
@@ -45,6 +47,8 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Bytes of a unit that takes no thread of its own.
 const SMALL: usize = 16 << 10;
+/// The same, inflated: those of the unit, and those of all texts inside it.
+const SMALL_INFLATED: u64 = 64 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
 
@@ -70,6 +74,8 @@ pub(super) struct Tail {
     pub(super) truncated: Option<Reason>,
     pub(super) read_error: Option<String>,
     pub(super) abandoned: bool,
+    /// The unit is refused: the number of the record, and why.
+    pub(super) unreadable: Option<(u64, Reason)>,
 }
 
 impl Tail {
@@ -115,14 +121,18 @@ pub(super) fn spawn(
         let limits = reader.limits(unit.inflated_bytes);
         match unit.content {
             Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
-            Content::Bytes(bytes) => reader.whole(bytes.reader(), unit.truncation, &limits),
+            Content::Bytes(bytes) => {
+                reader.content = Some(bytes.clone());
+                reader.whole(bytes.reader(), unit.truncation, &limits)
+            }
             Content::Texts(texts) => reader.texts(texts, &limits),
         }
     })
 }
 
-/// Reads a small unit at once, on any thread: its only step. `None` where something would have to
-/// be waited for, or told; the unit is then as if it had not been read.
+/// Reads a unit that is small, inflated too, at once, on any thread: its only step. `None` where it is
+/// not, or something would have to be waited for, or told; the unit is then as if it had not been
+/// read.
 pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
     let Content::Bytes(bytes) = &unit.content else {
         return None;
@@ -132,7 +142,8 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
     }
     let (origin, output) = (unit.origin.clone(), Output::One(None));
     let mut reader = Reader::new(pipeline.clone(), origin, unit.base, bytes.len(), output);
-    let limits = reader.limits(unit.inflated_bytes);
+    let mut limits = reader.limits(unit.inflated_bytes);
+    limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
     let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
     if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
         return None;
@@ -167,10 +178,16 @@ struct Reader {
     counts: Counts,
     /// Inflated bytes of the texts before.
     inflated_before: u64,
-    /// The unit inflates to more than this.
+    /// The unit may inflate to no more than this.
     inflated_limit: u64,
-    /// It does.
-    too_large: bool,
+    /// All bytes of the unit, or of the text that is read, where they are in memory.
+    content: Option<Bytes>,
+    /// What was kept whole last.
+    kept: Option<u64>,
+    /// Something was read.
+    readable: bool,
+    /// The unit is refused: the number of the record, and why.
+    unreadable: Option<(u64, Reason)>,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
     /// The offset up to which the last step reached.
@@ -221,7 +238,10 @@ impl Reader {
             aside: Aside::default(),
             inflated_before: 0,
             inflated_limit: 0,
-            too_large: false,
+            content: None,
+            kept: None,
+            readable: false,
+            unreadable: None,
             sent_bytes: 0,
             sent_offset: 0,
             output,
@@ -266,6 +286,7 @@ impl Reader {
                     return Err(Abandoned);
                 }
                 Ok(Some(Item::Record { position, bytes })) => {
+                    self.has_read();
                     if let Some(text) = &mut self.text {
                         text.holds_a_record();
                     }
@@ -281,7 +302,7 @@ impl Reader {
                         tail.truncated = Some(reject.reason);
                         break;
                     }
-                    self.reject(reject);
+                    self.reject(reject, Lost::of(&records));
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
@@ -289,6 +310,9 @@ impl Reader {
                     tail.read_error = Some(e.to_string());
                     break;
                 }
+            }
+            if self.unreadable.is_some() {
+                break;
             }
             if self.aside.is_full() {
                 self.settle_aside(Reached::of(&records))?;
@@ -301,7 +325,9 @@ impl Reader {
     }
 
     /// Sends the rest.
-    fn end(&mut self, reached: Reached, tail: Tail) -> Tail {
+    fn end(&mut self, reached: Reached, mut tail: Tail) -> Tail {
+        self.refuse_unread(true);
+        tail.unreadable = self.unreadable.take();
         if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
             return tail.abandoned();
         }
@@ -342,11 +368,14 @@ impl Reader {
             self.aside.put(id, position, bytes);
             return;
         }
+        if let Verdict::Rejected(reject) = verdict {
+            return self.refuse(reject);
+        }
         self.counts.read += 1;
         match verdict {
             Verdict::Filtered => self.counts.filtered += 1,
             Verdict::Unplaced(_) => self.counts.duplicate += 1,
-            Verdict::Rejected(reject) => self.refuse(reject),
+            Verdict::Rejected(_) => {}
             Verdict::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
                 self.originals.records.push(Original {
@@ -359,27 +388,28 @@ impl Reader {
     }
 
     /// A reject of the envelope's.
-    fn reject(&mut self, mut reject: Reject) {
+    fn reject(&mut self, mut reject: Reject, lost: Lost<'_>) {
         if let Reason::InflatedTooLarge { limit } = &mut reject.reason {
             // A text was given what is left of it.
             *limit = self.inflated_limit;
-            self.too_large = true;
         }
         if let Some(text) = &self.text
-            && text.is_foreign(&reject.reason)
+            && text.is_foreign(&reject.reason, lost.is_inside())
         {
             return self.tell_foreign(reject.reason);
         }
-        self.counts.read += 1;
         reject.position = self.place(reject.position);
         reject.reason = at(reject.reason, self.base);
-        self.refuse(reject);
+        if self.keeps(&mut reject, lost) {
+            self.refuse(reject);
+            self.refuse_unread(false);
+        }
     }
 
-    fn refuse(&mut self, reject: Reject) {
-        if let Evidence::Bytes(bytes) = &reject.evidence {
-            self.reject_bytes += bytes.len();
-        }
+    /// Not counted as read before it leaves.
+    fn refuse(&mut self, mut reject: Reject) {
+        reject.evidence = self.origin.keep(reject.evidence);
+        self.reject_bytes += reject.evidence.kept_bytes().unwrap_or_default();
         let entry = Entry {
             origin: self.origin.clone(),
             event_id: None,
@@ -393,6 +423,7 @@ impl Reader {
     }
 
     fn skip(&mut self, skipped: Skipped) {
+        self.has_skipped(skipped);
         if skipped == Skipped::Empty && self.text.is_some() {
             let detail = "an empty text".to_owned();
             return self.tell_foreign(Reason::NotCloudTrail { detail });
@@ -425,7 +456,12 @@ impl Reader {
     }
 
     fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
+        let rejects = match self.letters_may_leave() {
+            true => std::mem::take(&mut self.rejects),
+            false => Vec::new(),
+        };
         let mut counts = std::mem::take(&mut self.counts);
+        counts.read += rejects.len() as u64;
         let inflated = self.inflated_before + reached.inflated;
         counts.bytes = inflated - self.sent_bytes;
         self.sent_bytes = inflated;
@@ -436,7 +472,7 @@ impl Reader {
         let step = Step {
             offset: self.base + self.sent_offset,
             counts,
-            rejects: std::mem::take(&mut self.rejects),
+            rejects,
             foreign: std::mem::take(&mut self.foreign),
             chunk,
             claims: self.claims.take(),
@@ -474,3 +510,6 @@ impl Reader {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

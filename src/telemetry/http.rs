@@ -1,20 +1,19 @@
 //! `/metrics`, `/livez` and `/readyz`.
 //!
 //! Enters: an address, the metrics, the exporter's health and whether inputs run. Leaves: answers.
-//! What must hold: a port that is taken is told by the key that moves it.
+//! What must hold: a port that is taken is told by the key that moves it; whatever others do with
+//! their connections, they take few of the process's files, and a probe is answered.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,15 @@ use super::health::not_ready;
 use super::metrics::Metrics;
 use super::prometheus;
 use crate::export::Health;
+use crate::input::ingest::Limits;
+use crate::input::listen::Listener;
+
+/// Connections at a time. Beyond it, the one that has been idle for longest is closed for a new one.
+const CONNECTIONS: usize = 64;
+/// Questions at a time on one connection.
+const STREAMS: u32 = 8;
+/// How long the headers of a request may take, and how long a connection is kept between requests.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the answers are made of.
 #[derive(Clone)]
@@ -52,10 +60,14 @@ impl Server {
         health: watch::Receiver<Health>,
         running: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("telemetry.http: cannot listen on {address} (set another port, or `none`)")
-        })?;
-        let address = listener.local_addr()?;
+        let limits = Limits {
+            connections: CONNECTIONS,
+            streams: STREAMS,
+            header_timeout: HEADER_TIMEOUT,
+            ..Limits::default()
+        };
+        let listener = Listener::bind_open("telemetry.http", address, limits).await?;
+        let address = listener.address().parse()?;
         let shared = Shared {
             metrics,
             health,
@@ -85,17 +97,14 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Shared, stop: CancellationToken) {
+async fn serve(listener: Listener, shared: Shared, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(shared.clone());
-    let watched = stop.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(watched.cancelled_owned());
     tokio::select! {
-        // It is only waited for to be stopped: accepting goes on after any error.
-        _ = server.into_future() => {}
+        () = listener.serve(router, stop) => {}
         () = watch_health(shared) => {}
     }
 }
@@ -141,7 +150,7 @@ fn lock(since: &Mutex<Option<Instant>>) -> std::sync::MutexGuard<'_, Option<Inst
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

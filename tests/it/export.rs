@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::ack::{Origin, Outcome};
+use qtrail::ack::{OnDamage, Origin, Outcome};
 use qtrail::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
 };
@@ -169,6 +169,7 @@ fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk 
             input: "test",
             name: "unit".into(),
             observed: None,
+            on_damage: OnDamage::NamePlace,
         },
         encoded: encoder.take(),
         originals,

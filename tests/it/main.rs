@@ -16,6 +16,7 @@ mod backfill;
 mod bad_input;
 mod cli;
 mod crash;
+mod damage;
 mod directory;
 mod duplicates;
 mod envelope;

@@ -195,7 +195,7 @@ fn read(
         truncated,
         read_error: None,
         refused: Vec::new(),
-        inflated_too_large: false,
+        unreadable: None,
         uncertain: None,
     };
     (report, records)

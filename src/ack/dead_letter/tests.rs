@@ -1,6 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::ack::OnDamage;
 use crate::reject::{Position, Reason};
 
 fn entry(index: u64, evidence: Evidence) -> Entry {
@@ -9,6 +10,7 @@ fn entry(index: u64, evidence: Evidence) -> Entry {
             input: "directory",
             name: "a/b.json.gz".into(),
             observed: Some(7),
+            on_damage: OnDamage::NamePlace,
         },
         event_id: Some(format!("event-{index}")),
         reject: Reject {

@@ -18,7 +18,7 @@ use super::schedule::Verdict;
 use super::walk::ObservedTime;
 use super::warned::Warned;
 use super::{Deliver, Settings};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::pipeline::Report;
 use crate::telemetry::metrics::Metrics;
 
@@ -95,6 +95,7 @@ impl<D: Deliver> Context<D> {
             input: "directory",
             name: Arc::from(shown(&self.settings.root.join(path))),
             observed: (self.tuning.observed)(&name, modified),
+            on_damage: OnDamage::NamePlace,
         }
     }
 

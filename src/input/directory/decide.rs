@@ -230,7 +230,7 @@ mod tests {
             }),
             read_error: read_error.then(|| "EIO".to_owned()),
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         };
         let wait = Some(Duration::from_secs(7));

@@ -30,7 +30,7 @@ impl Deliver for Names {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }

@@ -19,7 +19,7 @@ use super::lookup::{Lookup, PAGE, Page, Question, Trouble};
 use super::pace::{PAUSE, Pace};
 use super::slices::{Slice, slices};
 use super::state::State;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
@@ -256,6 +256,7 @@ impl<L: Lookup> Region<L> {
                 input: "event_history",
                 name: name.into(),
                 observed: None,
+                on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(json!({ "Events": [event] }).to_string().into()),
             base: 0,

@@ -45,6 +45,8 @@ fn code(refusal: &Refusal) -> Code {
         | Refusal::TooLarge { .. }
         | Refusal::InflatedTooLarge { .. }
         | Refusal::DecodedTooLarge { .. } => Code::ResourceExhausted,
+        Refusal::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
+        Refusal::Unreadable { .. } => Code::InvalidArgument,
         Refusal::TooSlow { .. } => Code::DeadlineExceeded,
     }
 }

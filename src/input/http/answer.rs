@@ -48,6 +48,10 @@ impl Problem {
                 Refusal::TooLarge { .. }
                 | Refusal::InflatedTooLarge { .. }
                 | Refusal::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::Unreadable { reason, .. } if reason.is_limit() => {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                }
+                Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
                 Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             },
         }

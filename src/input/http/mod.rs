@@ -25,7 +25,7 @@ use axum::routing::post;
 
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
-use super::listen::{Peer, audit};
+use super::listen::{self, Busy, Peer, audit};
 use answer::Problem;
 
 /// What every endpoint needs.
@@ -63,15 +63,16 @@ async fn nothing(uri: Uri) -> Response {
 }
 
 impl Service {
-    /// Lets a sender in, or not, and has it logged.
-    fn admit(&self, head: &Parts) -> Result<(), Problem> {
+    /// Lets a sender in, or not, and has it logged. Its connection does not give way to another one
+    /// as long as the answer is held.
+    fn admit(&self, head: &Parts) -> Result<Option<Busy>, Problem> {
         // A browser lets any page on the web send to a loopback address, and says which page it was.
         if head.headers.contains_key(ORIGIN) {
             let message = "web pages may not send events (the request has an Origin header)";
             return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
         }
         audit::admit(&self.auth, &head.headers, &head.extensions)?;
-        Ok(())
+        Ok(listen::busy(&head.extensions))
     }
 }
 

@@ -12,6 +12,7 @@ mod slots;
 mod socket;
 mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use self::audit::Audit;
 use self::auth::Auth;
 use self::connection::Protocol;
+pub use self::slots::{Busy, busy};
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
 use self::tls::Certificates;
@@ -36,8 +38,10 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// The same, when an idle connection is about to give one back.
 const BRIEFLY: Duration = Duration::from_millis(5);
 
-/// File descriptors for everything but connections.
+/// File descriptors for everything but senders' connections.
 const DESCRIPTORS: u64 = 256;
+/// One in so many of the files that may be opened may be a connection of an open listener.
+const OPEN_SHARE: u64 = 8;
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,16 +61,21 @@ pub struct Listener {
     audit: Arc<Audit>,
 }
 
-/// Whether the certificates and the tokens can be used. Listens nowhere.
+/// Whether the certificates and the tokens can be used. Listens nowhere. Says who may send where.
 ///
 /// # Errors
 /// A file that cannot be read, or does not hold what it should.
-pub fn check(settings: &Settings) -> anyhow::Result<()> {
+pub fn check(settings: &Settings) -> anyhow::Result<String> {
     Auth::open(&settings.token_files)?;
     if let Some(tls) = &settings.tls {
         Certificates::load(tls)?;
     }
-    Ok(())
+    let listeners = [("grpc", &settings.grpc), ("http", &settings.http)];
+    let told = listeners.into_iter().filter_map(|(name, listen)| {
+        let listen = listen.as_ref()?;
+        Some(format!("{name} {}", guards(listen, settings)))
+    });
+    Ok(told.collect::<Vec<_>>().join("; "))
 }
 
 impl Listener {
@@ -89,16 +98,41 @@ impl Listener {
         limits.connections = affordable(limits.connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
-        info!(
-            "{}, {name} is served at {socket}",
-            guards(tls.is_some(), settings)
-        );
+        let guards = guards(listen, settings);
+        match is_open(listen, settings) {
+            true => warn!("{guards}, {name} is served at {socket}"),
+            false => info!("{guards}, {name} is served at {socket}"),
+        }
         Ok(Listener {
             socket,
             tls,
             slots: Slots::new(limits.connections, Arc::clone(&metrics)),
             limits,
-            audit: Audit::new(name, metrics),
+            audit: Audit::new(name, Some("ingest.limits"), metrics),
+        })
+    }
+
+    /// Listens where questions are answered, in plain text, to anyone. Its connections are no
+    /// sender's, and not counted.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn bind_open(
+        key: &'static str,
+        address: SocketAddr,
+        mut limits: Limits,
+    ) -> anyhow::Result<Self> {
+        if let Some(files) = getrlimit(Resource::Nofile).current {
+            let share = (files / OPEN_SHARE).max(1);
+            limits.connections = limits.connections.min(share as usize);
+        }
+        let uncounted = Arc::new(Metrics::default());
+        Ok(Listener {
+            socket: Socket::bind(key, &Listen::Tcp(address)).await?,
+            tls: None,
+            slots: Slots::new(limits.connections, Arc::clone(&uncounted)),
+            limits,
+            audit: Audit::new(key, None, uncounted),
         })
     }
 
@@ -136,21 +170,20 @@ impl Listener {
                 certificate: None,
             };
             let all = self.limits.connections;
+            let key = self.audit.key("connections");
             match self.slots.take().await {
                 Place::Free(slot) => return (stream, peer, slot),
                 Place::Vacated(slot) => {
                     let why = format!(
-                        "there are {all} connections (ingest.limits.connections); the one that was \
-                         idle for longest was closed for this one"
+                        "there are {all} connections{key}; the one that was idle for longest was \
+                         closed for this one"
                     );
                     self.audit.refused("idle", &peer, &why);
                     return (stream, peer, slot);
                 }
                 Place::Full => {
-                    let why = format!(
-                        "there are {all} connections (ingest.limits.connections), each with a \
-                         request under way"
-                    );
+                    let why =
+                        format!("there are {all} connections{key}, each with a request under way");
                     self.audit.refused("connections", &peer, &why);
                 }
             }
@@ -169,21 +202,34 @@ impl Listener {
 }
 
 /// What stands between the address and the events, in words.
-fn guards(tls: bool, settings: &Settings) -> String {
-    let clients = settings
+fn guards(listen: &Listen, settings: &Settings) -> String {
+    let tls = settings
         .tls
         .as_ref()
-        .and_then(|tls| tls.client_ca_file.as_ref());
-    let channel = match (tls, clients) {
-        (false, _) => "in plain text",
-        (true, None) => "with TLS",
-        (true, Some(_)) => "with TLS and client certificates",
+        .filter(|_| matches!(listen, Listen::Tcp(_)));
+    let channel = match tls.map(|tls| tls.client_ca_file.is_some()) {
+        None => "in plain text",
+        Some(false) => "with TLS",
+        Some(true) => "with TLS and client certificates",
     };
     match settings.token_files.len() {
+        0 if is_open(listen, settings) => {
+            format!("{channel}, open to anyone who reaches it (ingest.anonymous)")
+        }
         0 => format!("{channel}, without tokens"),
         1 => format!("{channel}, with tokens from 1 file"),
         files => format!("{channel}, with tokens from {files} files"),
     }
+}
+
+/// Whether other hosts can send without showing who they are.
+fn is_open(listen: &Listen, settings: &Settings) -> bool {
+    let certified = settings
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca_file.is_some());
+    let beyond = matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback());
+    beyond && !certified && settings.token_files.is_empty()
 }
 
 /// So many connections, or as many as the process may open files for; there are two listeners. Its

@@ -17,7 +17,7 @@ use super::notice::{self, Notice};
 use super::object::{End, unit};
 use super::queue::{Message, Queue, Redrive};
 use super::waits_up_to;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::object::Location;
 use crate::pipeline::{Content, Text};
 use crate::reject::{Evidence, Reason};
@@ -196,6 +196,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             input: "sqs",
             name: format!("{} message {}", self.queue.url(), message.id).into(),
             observed: None,
+            on_damage: OnDamage::KeepWhole,
         }
     }
 

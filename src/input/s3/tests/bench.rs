@@ -39,7 +39,7 @@ pub(super) fn report(outcome: Outcome) -> Report {
         truncated: None,
         read_error: None,
         refused: Vec::new(),
-        inflated_too_large: false,
+        unreadable: None,
         uncertain: None,
     }
 }
