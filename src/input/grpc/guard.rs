@@ -26,16 +26,18 @@ pub(super) async fn guard(
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let call = Call::of(request.uri().path());
-    if call != Call::Health
-        && let Err(error) = audit::admit(&auth, request.headers(), request.extensions())
-    {
-        return Status::unauthenticated(error.to_string()).into_http();
-    }
+    let token = match call {
+        Call::Health => None,
+        _ => match audit::admit(&auth, request.headers(), request.extensions()) {
+            Ok(token) => token,
+            Err(error) => return Status::unauthenticated(error.to_string()).into_http(),
+        },
+    };
     if call == Call::Stream {
         // An answer on the stream is a few bytes, which grow when they are compressed.
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let sender = Sender::new(ingest, request.extensions().clone());
+    let sender = Sender::new(ingest, request.extensions().clone(), token);
     request.extensions_mut().insert(sender.clone());
     let guarded = |body| Body::new(Guarded::new(body, call, sender.clone()));
     let response = next.run(request.map(guarded)).await;

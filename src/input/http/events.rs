@@ -29,7 +29,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
-        self.admit(head)?;
+        let sender = self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -38,7 +38,7 @@ impl Service {
             name: name(head),
             source: source(head.uri.query().unwrap_or_default()),
             content: Content::Bytes(bytes),
-            reserved,
+            reserved: reserved.sent_by(sender),
         };
         Ok(self.ingest.deliver(request).await?)
     }

@@ -63,7 +63,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        self.admit(head)?;
+        let sender = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -78,7 +78,7 @@ impl Service {
             name: id.to_owned(),
             source: None,
             content: Content::Bytes(bytes),
-            reserved,
+            reserved: reserved.sent_by(sender),
         };
         self.ingest.deliver(request).await?;
         Ok(())

@@ -51,7 +51,7 @@ impl Service {
         form: Option<Form>,
         body: Body,
     ) -> Result<ExportLogsServiceResponse, Problem> {
-        self.admit(head)?;
+        let sender = self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
             Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
@@ -63,6 +63,7 @@ impl Service {
             let inflating = tokio::task::spawn_blocking(move || inflate(&ingest, &bytes, reserved));
             (bytes, reserved) = inflating.await.map_err(|_| Refusal::Stopping)??;
         }
+        let reserved = reserved.sent_by(sender);
         let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
         Ok(answer.await?)
     }
