@@ -197,10 +197,14 @@ fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
 fn lock(file: &File, path: &Path) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "another process writes to it and holds its lock: stop that process, or choose another file",
-        )),
+        Err(TryLockError::WouldBlock) => {
+            let holder = file.metadata().ok().and_then(|meta| holder(meta.ino()));
+            let message = format!(
+                "it is held by another process (pid {}): stop that process, or choose another file",
+                holder.as_deref().unwrap_or("unknown")
+            );
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+        }
         Err(TryLockError::Error(e)) if has_no_locks(&e) => {
             tracing::warn!(
                 path = %path.display(),
@@ -210,6 +214,19 @@ fn lock(file: &File, path: &Path) -> io::Result<()> {
         }
         Err(TryLockError::Error(e)) => Err(e),
     }
+}
+
+/// The process that has a file locked, where the system tells.
+fn holder(inode: u64) -> Option<String> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 08:02:5678 0 EOF`
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let is_flock = words.next() == Some("FLOCK");
+        let (pid, place) = (words.nth(2)?, words.next()?);
+        let there = place.rsplit(':').next()?.parse();
+        (is_flock && there == Ok(inode)).then(|| pid.to_owned())
+    })
 }
 
 fn has_no_locks(error: &io::Error) -> bool {

@@ -159,7 +159,7 @@ fn a_second_process_is_told_so() {
     let _first = DeadLetters::open(settings.clone(), CancellationToken::new()).unwrap();
     let second = DeadLetters::open(settings, CancellationToken::new());
     let error = second.unwrap_err().to_string();
-    assert!(error.contains("another process writes to it"), "{error}");
+    assert!(error.contains("is held by another process (pid"), "{error}");
 }
 
 /// Letters that are full at `capacity` bytes, and the size of one line.

@@ -147,7 +147,8 @@ fn of_two_writers_one_has_the_file_by_whatever_name() {
         ] {
             let error = opened.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
-            assert!(error.to_string().contains("another process"), "{error}");
+            let holder = format!("another process (pid {})", std::process::id());
+            assert!(error.to_string().contains(&holder), "{error}");
         }
     }
     assert_eq!(read(&path), "{1\n", "and it is not truncated");
