@@ -84,7 +84,8 @@ impl Room {
                 capacity,
             });
         }
-        share.waits_for = None;
+        // What it waits for may be larger.
+        share.waits_for = share.waits_for.filter(|wanted| *wanted > bytes);
         share.served = Some(now);
         share.pending += bytes;
         self.pending += bytes;

@@ -165,6 +165,18 @@ mod room {
     }
 
     #[tokio::test]
+    async fn who_waits_for_much_may_have_little_and_waits_on() {
+        let mut room = Room::new(100, 0);
+        take(&mut room, "a", 40).unwrap();
+        take(&mut room, "a", 50).unwrap_err();
+        take(&mut room, "a", 0).unwrap();
+        assert_eq!(room.waiting(), 1);
+        room.give_back(&"a".into(), 40);
+        take(&mut room, "a", 50).unwrap();
+        assert_eq!(room.waiting(), 0);
+    }
+
+    #[tokio::test]
     async fn senders_without_end_take_no_memory_without_end() {
         let mut room = Room::new(1 << 20, 0);
         for n in 0..5000 {
