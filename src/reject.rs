@@ -193,6 +193,33 @@ pub enum Reason {
         /// The collector's own words.
         message: String,
     },
+    /// So many records of a unit were refused that this stands for those beyond the bound.
+    #[error("{}", suppressed(*count, *shortened, *whole))]
+    Suppressed {
+        /// Records that have no letter of their own.
+        count: u64,
+        /// Letters that have their record's SHA-256 alone.
+        shortened: u64,
+        /// Whether the whole unit is kept instead.
+        whole: bool,
+    },
+}
+
+fn suppressed(count: u64, shortened: u64, whole: bool) -> String {
+    let mut text = format!(
+        "{count} more of its records were refused than have a letter each (dead_letters.unit_letters)"
+    );
+    if shortened > 0 {
+        text += &format!(
+            "; of {shortened} that have one, the bytes are too many (dead_letters.unit_bytes)"
+        );
+    }
+    text + match whole {
+        true => "; this is the whole request",
+        false => {
+            "; the SHA-256 is that of these records, in the order in which they were refused; their source still has them"
+        }
+    }
 }
 
 impl Reason {
@@ -219,6 +246,7 @@ impl Reason {
             Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
+            Reason::Suppressed { .. } => "suppressed",
         }
     }
 

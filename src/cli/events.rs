@@ -1,7 +1,6 @@
 //! `qtrail convert --format events`: one flat JSON object an event, in the order of the input.
 
 use std::convert::Infallible;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use super::convert::Done;
 use super::files::{Source, Sources};
 use super::progress::Progress;
 use crate::ack::Origin;
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{DeadLetters, Entry, UnitLetters};
+use crate::ack::line_file::{self, LineFile};
 use crate::config::Config;
 use crate::convert::{self, Placement};
 use crate::envelope::{self, Item};
@@ -27,8 +27,16 @@ use crate::sidecar;
 
 /// How long a file may take to end once a signal came.
 const GRACE: Duration = Duration::from_secs(2);
-/// Encoded bytes beyond which they are written out.
+/// Encoded bytes beyond which they are written out: to a file, each time is waited for.
 const WRITE_BYTES: usize = 64 << 10;
+const WRITE_BYTES_TO_FILE: usize = 1 << 20;
+/// A file of events.
+const EVENTS: line_file::Kind = line_file::Kind {
+    line_start: b"{",
+    mode: 0o666,
+    makes_folder: false,
+    rotation: None,
+};
 
 /// Writes the events of all sources to the output.
 ///
@@ -41,11 +49,11 @@ pub(super) async fn write(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<Done> {
-    let output: Box<dyn Write + Send> = match args.output.to_str() {
-        Some("-") => Box::new(io::stdout()),
-        Some("discard") => Box::new(io::sink()),
-        _ => Box::new(
-            File::create(&args.output)
+    let output = match args.output.to_str() {
+        Some("-") => Output::Stream(Box::new(io::stdout())),
+        Some("discard") => Output::Stream(Box::new(io::sink())),
+        _ => Output::File(
+            LineFile::begin_anew(&args.output, EVENTS)
                 .with_context(|| format!("cannot write {}", args.output.display()))?,
         ),
     };
@@ -76,10 +84,39 @@ pub(super) async fn write(
     }
 }
 
+enum Output {
+    Stream(Box<dyn Write + Send>),
+    /// It begins anew, as one does that is written by `>`.
+    File(LineFile),
+}
+
+impl Output {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Output::Stream(stream) => {
+                stream.write_all(lines)?;
+                stream.flush()
+            }
+            Output::File(file) => {
+                let bytes = lines.len() as u64;
+                file.append(bytes, &|out| out.write_all(lines)).map(|_| ())
+            }
+        }
+    }
+
+    /// Bytes that are written at once.
+    fn block(&self) -> usize {
+        match self {
+            Output::Stream(_) => WRITE_BYTES,
+            Output::File(_) => WRITE_BYTES_TO_FILE,
+        }
+    }
+}
+
 struct Writer {
     conversion: Conversion,
     flat: Flat,
-    output: Box<dyn Write + Send>,
+    output: Output,
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
@@ -113,6 +150,7 @@ impl Writer {
 
     fn unit(&mut self, origin: Origin, content: Box<dyn Read + Send>) -> anyhow::Result<()> {
         let mut counts = Counts::default();
+        let letters = UnitLetters::new(&self.dead_letters, None);
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits);
         let organization = convert::organization(&origin.name);
@@ -158,11 +196,15 @@ impl Writer {
             };
             if let Some(reject) = reject {
                 counts.dead_lettered += 1;
-                self.refuse(reject, &origin)?;
+                self.refuse(reject, &origin, &letters)?;
             }
-            if self.flat.encoded_len() >= WRITE_BYTES {
+            if self.flat.encoded_len() >= self.output.block() {
                 self.flush()?;
             }
+        }
+        if let Some(summary) = letters.summary(&origin, None) {
+            summary.log();
+            self.keep(summary)?;
         }
         counts.bytes = records.inflated_bytes();
         self.done.files += 1;
@@ -170,24 +212,26 @@ impl Writer {
         Ok(())
     }
 
-    fn refuse(&self, reject: Reject, origin: &Origin) -> anyhow::Result<()> {
-        let entry = Entry {
-            origin: origin.clone(),
-            event_id: None,
-            reject,
-        };
-        entry.log();
+    fn refuse(&self, reject: Reject, origin: &Origin, letters: &UnitLetters) -> anyhow::Result<()> {
+        let entry = Entry::new(origin.clone(), reject);
+        match letters.admit(entry) {
+            Some(entry) => {
+                entry.log();
+                self.keep(entry)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn keep(&self, entry: Entry) -> anyhow::Result<()> {
+        let _room = self.dead_letters.room_for(&entry)?;
         Ok(self.handle.block_on(self.dead_letters.write(vec![entry]))?)
     }
 
     /// Writes what is encoded. A reader that has gone (`| head`) is no error, but the end.
     fn flush(&mut self) -> anyhow::Result<()> {
         let lines = self.flat.take();
-        match self
-            .output
-            .write_all(&lines)
-            .and_then(|()| self.output.flush())
-        {
+        match self.output.write(&lines) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
                 self.unread = true;
                 Ok(())

@@ -59,6 +59,12 @@ pub(super) fn sources(paths: &[PathBuf], written: Option<FileId>) -> anyhow::Res
     })
 }
 
+/// Whether what is at a path cannot be read again: standard input, a pipe.
+pub(super) fn is_read_once(path: &Path) -> bool {
+    let again = |there: Metadata| there.is_file() || there.is_dir();
+    path.as_os_str() == "-" || path.metadata().is_ok_and(|there| !again(there))
+}
+
 impl Iterator for Sources {
     type Item = anyhow::Result<Source>;
 

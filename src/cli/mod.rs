@@ -65,7 +65,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Convert(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter();
+            if args.paths.iter().any(|path| files::is_read_once(path)) {
+                loaded = loaded.keeping_all_letters();
+            }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 convert::run(args, config, quiet).await
@@ -91,7 +94,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter();
+            if files::is_read_once(&args.file) {
+                loaded = loaded.keeping_all_letters();
+            }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 replay::run(args, config, quiet).await

@@ -65,6 +65,7 @@ pub async fn watch(
         Arc::clone(&metrics),
         sidecar.exporter.health(),
         runs,
+        sidecar.pipeline.dead_letters().clone(),
     )
     .await?;
     let failed = CancellationToken::new();

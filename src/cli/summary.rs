@@ -28,9 +28,9 @@ pub(super) fn tell_backfill(
 ) {
     match how {
         Summary::None => {}
-        Summary::Text => line(
-            &(text(files.files, counts, elapsed) + &files.rest() + &left_out_text(left_out)),
-        ),
+        Summary::Text => {
+            line(&(text(files.files, counts, elapsed) + &files.rest() + &left_out_text(left_out)))
+        }
         Summary::Json => line(&backfill_json(files, left_out, counts, elapsed)),
     }
 }

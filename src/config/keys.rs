@@ -64,6 +64,7 @@ pub const SELECTS: [&str; 2] = ["amazon-q", "all"];
 pub(super) const BODIES: [&str; 3] = ["original", "map", "none"];
 pub(super) const SERVICE_NAMES: [&str; 2] = ["amazon-q", "event-source"];
 pub(super) const COMPRESSIONS: [&str; 2] = ["none", "gzip"];
+pub(super) const WHEN_FULL: [&str; 2] = ["wait", "rotate"];
 pub(super) const KEEP_DROP: [&str; 2] = ["keep", "drop"];
 pub(super) const CLASSES: [&str; 8] = [
     "conversation",
@@ -164,7 +165,7 @@ pub const KEYS: &[Key] = &[
     key("duplicates.max_ids", Kind::Count(1), "1000000", "Ids of delivered events that are known, at most; the oldest goes first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long an id is known."),
 
-    key("limits.memory", Kind::Size, "128MiB", "Records and payloads in flight, over all inputs."),
+    key("limits.memory", Kind::Size, "128MiB", "Records, payloads and dead letters in flight, and what is held of large records while they are read, over all inputs."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Inflated bytes of one file."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Bytes of one event. CloudTrail's own maximum is 1 MiB."),
     key("limits.depth", Kind::Count(4), "64", "Levels of nesting inside one event."),
@@ -205,7 +206,10 @@ pub const KEYS: &[Key] = &[
     key("dead_letters.path", Kind::Path, "", "Where records go that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. The file holds unredacted records; its mode is 0600."),
     key("dead_letters.max_bytes", Kind::Size, "64MiB", "Bytes of the file before it is rotated."),
     key("dead_letters.keep", Kind::Count(1), "10", "Rotated files that are kept."),
+    key("dead_letters.when_full", Kind::Choice(&WHEN_FULL), "", "What happens when all of them are full: deliver nothing more until somebody makes room, or erase the oldest file. Default: `wait` where `ingest` listens, as what was sent cannot be read again, else `rotate`. See [operations.md](operations.md#full-dead-letters)."),
     key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one, its place and SHA-256."),
+    key("dead_letters.unit_letters", Kind::Count(1), "1000", "Dead letters of one file, object or request. What is refused beyond is counted, and told in one letter more."),
+    key("dead_letters.unit_bytes", Kind::Size, "16MiB", "Bytes of the records that are kept of one file, object or request; of those beyond, place and SHA-256."),
 
     key("shutdown.timeout", Kind::Duration, "15s", "How long SIGTERM waits for the collector before what is in flight is left for the next start."),
 

@@ -35,6 +35,8 @@ pub struct Records<R> {
     outermost: Position,
     /// Inflated bytes of all inner texts.
     inner_bytes: u64,
+    /// Bytes that each window may have.
+    window_bytes: usize,
     /// A record that stands in no window.
     made: Vec<u8>,
     index: u64,
@@ -69,10 +71,21 @@ impl<R: Read> Records<R> {
             inner: Vec::new(),
             outermost: Position::default(),
             inner_bytes: 0,
+            window_bytes: usize::MAX,
             made: Vec::new(),
             index: 0,
             ended: false,
             broke_off: false,
+        }
+    }
+
+    /// No window takes more than so many bytes: where one has to, [`Records::next`] answers with an
+    /// error that is [`super::wants_window`], and may be called again once more is allowed.
+    pub fn allow_window(&mut self, bytes: usize) {
+        self.window_bytes = bytes;
+        self.unit.allow_window(bytes);
+        for walk in &mut self.inner {
+            walk.allow_window(bytes);
         }
     }
 
@@ -286,11 +299,9 @@ impl<R: Read> Records<R> {
             .inflated_bytes
             .saturating_sub(self.inner_spent());
         let first = text.len().min(FIRST_BYTES);
-        self.inner.push(Walk::new(
-            Cursor::new(text),
-            first,
-            bounds(&self.limits, left),
-        ));
+        let mut walk = Walk::new(Cursor::new(text), first, bounds(&self.limits, left));
+        walk.allow_window(self.window_bytes);
+        self.inner.push(walk);
     }
 
     /// Why a well-formed record is refused all the same.

@@ -175,6 +175,11 @@ impl<R: Read> Walk<R> {
         self.frame.is_some()
     }
 
+    /// Its window may have so many bytes.
+    pub(super) fn allow_window(&mut self, bytes: usize) {
+        self.window.allow(bytes);
+    }
+
     /// Bytes of memory that the walk takes.
     pub(super) fn capacity(&self) -> usize {
         self.window.capacity()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::ack::dead_letter::{self, DeadLetters, UnitLetters};
 use qtrail::ack::{OnDamage, Origin, Outcome};
 use qtrail::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
@@ -173,6 +173,7 @@ fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk 
         },
         encoded: encoder.take(),
         originals,
+        letters: UnitLetters::default(),
         permit: None,
     }
 }

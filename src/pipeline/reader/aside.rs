@@ -71,11 +71,10 @@ impl Reader {
             return Ok(());
         };
         while !self.aside.is_empty() {
-            // Others may wait for what is claimed here.
-            if !self.originals.records.is_empty() {
-                self.send(reached)?;
-            }
+            // Others may wait for what is claimed here, or for its room.
+            self.hold_nothing(reached)?;
             let settled = self.twins_settled(&window)?;
+            self.make_room_for_record(reached, self.aside.bytes.len())?;
             let aside = std::mem::take(&mut self.aside);
             for (id, position, bytes) in aside.iter() {
                 match settled.contains(&id) {

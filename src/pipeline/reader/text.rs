@@ -49,7 +49,7 @@ impl Reader {
     pub(super) fn tell_foreign(&mut self, reason: Reason) {
         if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
             self.counts.foreign += 1;
-            self.foreign.push((number, reason));
+            self.told.push((number, reason));
         }
     }
 }
