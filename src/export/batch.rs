@@ -16,8 +16,8 @@ use super::lane::{Abandoned, Lane, Limits};
 use super::rate::Bucket;
 use super::settle::{Settlement, Share, settle};
 use super::{Chunk, Delivery};
-use crate::ack::{OnDamage, Outcome};
 use crate::ack::dead_letter::{DeadLetters, Entry, Record};
+use crate::ack::{OnDamage, Outcome};
 use crate::otlp::{Payload, Signal};
 use crate::reject::Reason;
 

@@ -160,7 +160,7 @@ impl Deliver for Ids {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         };
         self.0.lock().unwrap().extend(bytes);

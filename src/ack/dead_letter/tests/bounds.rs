@@ -22,7 +22,8 @@ async fn write_all(letters: &DeadLetters, records: &[&str], request: Option<&'st
     let admitted: Vec<_> = entries.filter_map(|entry| unit.admit(entry)).collect();
     letters.write(admitted).await.unwrap();
     let origin = entry(0, Evidence::Unit).origin;
-    let summary = unit.summary(&origin, request.map(|text| text.as_bytes().into()));
+    let request = request.map(|text| [text.as_bytes().into()]);
+    let summary = unit.summary(&origin, request.as_ref().map(<[_; 1]>::as_slice));
     letters.write(Vec::from_iter(summary)).await.unwrap();
 }
 
