@@ -371,7 +371,9 @@ impl<D: Deliver> Engine<D> {
     fn tell_left(&self) {
         let files = self.schedule.left();
         if files > 0 {
-            tracing::warn!("{files} files could not be delivered; the next run tries them again");
+            tracing::warn!(
+                "{files} files could not be delivered or put away; the next run tries them again"
+            );
         }
         let unlisted = self.unlisted || self.more || !self.listed;
         if unlisted {
