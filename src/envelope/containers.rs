@@ -104,6 +104,11 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
     Object::of(beginning).text(b"messageType") == b"CONTROL_MESSAGE"
 }
 
+/// Whether a value is an event of EventBridge's, be it CloudTrail's or not.
+pub(super) fn is_event_bridge(value: &[u8]) -> bool {
+    value.starts_with(b"{") && Object::of(value).has(b"detail-type")
+}
+
 /// Decodes base64, white space around it allowed.
 ///
 /// # Errors

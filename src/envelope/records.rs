@@ -9,7 +9,7 @@ use std::io::{self, Cursor, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::containers::{Verdict, classify, decode};
+use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::{Scanner, Step};
 use super::walk::{Bounds, Found, Value, Walk};
 use super::window::FIRST_BYTES;
@@ -43,6 +43,8 @@ pub struct Records<R> {
     ended: bool,
     /// The last reject ended the reading of the text that it stands in.
     broke_off: bool,
+    /// A value was known for what it is.
+    knows: bool,
 }
 
 /// Where the bytes of the next record are.
@@ -76,6 +78,7 @@ impl<R: Read> Records<R> {
             index: 0,
             ended: false,
             broke_off: false,
+            knows: false,
         }
     }
 
@@ -141,6 +144,12 @@ impl<R: Read> Records<R> {
     /// unit, or one inside), so that more may be lost than the bytes that it holds.
     pub fn broke_off(&self) -> bool {
         self.broke_off
+    }
+
+    /// Whether something was found that is known for what it is, be it CloudTrail's or not: an event of
+    /// EventBridge's, or of CloudWatch Logs'.
+    pub fn knows(&self) -> bool {
+        self.knows
     }
 
     /// The outermost text inside the unit that is read now, as it came: compressed, if it is.
@@ -233,7 +242,10 @@ impl<R: Read> Records<R> {
                 self.record(from, from + record.len() as u64, deepest)
             }
             Verdict::Made(record) => self.made(start, end, record),
-            Verdict::Inner(text) => self.inside(start, end, text),
+            Verdict::Inner(text) => {
+                self.knows |= value.within == Some(Container::LogEvents);
+                self.inside(start, end, text)
+            }
             Verdict::Skip(skipped) => Action::Skip(skipped),
             Verdict::PromptLog => {
                 match self.inner.last_mut() {
@@ -245,7 +257,10 @@ impl<R: Read> Records<R> {
             Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Refuse(detail) => self.refuse(start, end, Reason::NotCloudTrail { detail }),
+            Verdict::Refuse(detail) => {
+                self.knows |= is_event_bridge(bytes);
+                self.refuse(start, end, Reason::NotCloudTrail { detail })
+            }
             Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }
     }

@@ -122,6 +122,7 @@ async fn a_known_peer_may_watch_while_strangers_have_all_their_places() {
     // Those places are bounded too, and given back.
     let mut all = vec![told];
     let refused = loop {
+        assert!(all.len() <= SLOTS);
         match watch(known.clone(), true).await {
             Ok(told) => all.push(told),
             Err(status) => break status,
