@@ -8,7 +8,7 @@ use super::attributes::{Sink, Value};
 use super::say::Say;
 use super::semconv as names;
 use crate::event::identity::{invoking_service, last_part, role_session};
-use crate::event::{Event, Key};
+use crate::event::{Event, Key, mask};
 
 /// Says every row of the identity.
 pub(super) fn say<S: Sink>(
@@ -97,10 +97,11 @@ fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
 
 /// A name out of the ARN; none where it is hidden.
 fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
-    match event.shown(Key::Arn)? {
+    let name = match event.shown(Key::Arn)? {
         Cow::Borrowed(arn) => part(arn).map(Cow::Borrowed),
         Cow::Owned(arn) => part(&arn).map(|part| Cow::Owned(part.to_owned())),
-    }
+    };
+    name.filter(|name| !mask::is_mask(name))
 }
 
 /// An ARN is not said by a part of it.
