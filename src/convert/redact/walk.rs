@@ -12,17 +12,16 @@ use super::copies::{Copies, Secrets};
 use super::fields::{self, Place};
 use super::keys::{self, Secret};
 use super::marks::Marks;
+use super::shapes::{self, Signs};
 use super::text::Hidden;
 use super::work::Work;
 use crate::convert::Redaction;
 use crate::envelope::json::{Document, Node, Type};
 
 /// A shorter key shows no secret.
-const KEY_BYTES: usize = 8;
+pub(super) const KEY_BYTES: usize = 8;
 /// A longer text is no name of a secret.
 const NAME_BYTES: usize = 128;
-/// A shorter text shows the same at any place, unless copies are looked for.
-const PLACED_BYTES: usize = 40;
 
 /// What is known on the way.
 pub(super) struct Walk<'w> {
@@ -32,6 +31,8 @@ pub(super) struct Walk<'w> {
     pub(super) copies: Option<&'w Copies>,
     pub(super) work: Work,
     pub(super) secrets: Secrets,
+    /// Signs of secrets in the record's present field.
+    pub(super) field: Signs,
 }
 
 /// A walk over one document.
@@ -48,6 +49,8 @@ struct Visit<'d> {
     secret: (u32, Secret),
     /// The end of a value that the user wants hidden, but that is empty.
     void: u32,
+    /// The end of the fields of which these signs are known.
+    signs: (u32, Signs),
     /// Values beside the name of a secret.
     named: BinaryHeap<Reverse<(u32, Secret)>>,
     marks: Marks,
@@ -63,19 +66,21 @@ struct Open<'d> {
 }
 
 impl<'w> Walk<'w> {
-    /// A walk over a record of so many bytes.
-    pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>, bytes: usize) -> Self {
+    /// A walk over one record. `copies`: of secrets that were found before.
+    pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>) -> Self {
         Walk {
             rules,
             has_keys: chosen::has_keys(rules),
             copies,
-            work: Work::for_record(bytes),
+            work: Work::default(),
             secrets: Secrets::default(),
+            field: Signs::default(),
         }
     }
 
     /// Walks over a record. `chosen`: the values that the user's pointers name.
     pub(super) fn record(&mut self, record: &Document<'_>, chosen: &[u32]) -> Marks {
+        self.work = Work::for_record(record.text().len());
         self.walk(record, Place::Text, Some(chosen), 0)
     }
 
@@ -99,6 +104,7 @@ impl<'w> Walk<'w> {
             filled: 0,
             secret: (0, Secret::All),
             void: 0,
+            signs: (0, Signs::default()),
             named: BinaryHeap::new(),
             marks: Marks::default(),
         };
@@ -125,8 +131,11 @@ impl<'w> Walk<'w> {
         };
         let id = node.id();
         let filled = visit.is_filled(node, key);
+        if visit.is_field() {
+            self.field = visit.signs(node, filled);
+        }
         if !filled
-            && let Some(key) = key.filter(|key| key.len() >= KEY_BYTES)
+            && let Some(key) = key
             && self.key_shows(key, level)
         {
             visit.marks.keys.push(id);
@@ -136,7 +145,7 @@ impl<'w> Walk<'w> {
         }
         let secret = visit
             .beside_a_name(id)
-            .or_else(|| key.and_then(keys::secret));
+            .or_else(|| keys::secret_or(key?, self.field.token || level > 0));
         if let Some(secret) = secret
             && let Some(next) = self.secret(visit, node, secret)
         {
@@ -226,7 +235,7 @@ impl<'w> Walk<'w> {
         };
         let place = if filled {
             Place::Filled
-        } else if self.copies.is_none() && text.len() < PLACED_BYTES {
+        } else if self.copies.is_none() && text.len() < shapes::UNMARKED {
             Place::Text
         } else {
             visit.around(node).map_or(visit.place, fields::place)
@@ -242,7 +251,10 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether a key shows a secret.
-    fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
+    pub(super) fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
+        if key.len() < KEY_BYTES {
+            return false;
+        }
         let Ok(key) = str::from_utf8(key) else {
             return false;
         };
@@ -253,10 +265,15 @@ impl<'w> Walk<'w> {
     /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`,
     /// `["Authorization","…"]`, `["--password","…"]`.
     fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
-        let Some(secret) = keys::secret(text.as_bytes()) else {
+        let Some(open) = visit.open.last_mut() else {
             return;
         };
-        let Some(open) = visit.open.last_mut() else {
+        // Cheap questions first: most texts stand beside nothing.
+        let key = node.raw_key();
+        if open.paired || key.is_some_and(|key| !keys::names(key)) {
+            return;
+        }
+        let Some(secret) = keys::secret(text.as_bytes()) else {
             return;
         };
         let (parent, next) = (open.node, node.end_id());
@@ -265,9 +282,6 @@ impl<'w> Walk<'w> {
             .is_some_and(|key| fields::place(key) == Place::Name);
         match parent.kind() {
             Type::Object => {
-                if open.paired || !node.raw_key().is_some_and(keys::names) {
-                    return;
-                }
                 open.paired = true;
                 for value in parent.children() {
                     if !value.raw_key().is_some_and(keys::is_value) {
@@ -305,6 +319,22 @@ impl<'w> Walk<'w> {
 }
 
 impl<'d> Visit<'d> {
+    /// The signs of secrets in a field.
+    fn signs(&mut self, field: Node<'d>, filled: bool) -> Signs {
+        if filled {
+            return Signs::default();
+        }
+        if field.id() >= self.signs.0 {
+            self.signs = fields::signs(self.open[0].node, field);
+        }
+        self.signs.1
+    }
+
+    /// Whether the value is a field of a record.
+    fn is_field(&self) -> bool {
+        self.chosen.is_some() && self.open.len() == 1
+    }
+
     /// Whether the user's pointers name this value.
     fn is_chosen(&mut self, id: u32) -> bool {
         let Some((first, rest)) = self.chosen.and_then(<[u32]>::split_first) else {
@@ -324,12 +354,14 @@ impl<'d> Visit<'d> {
         let (Some(_), Some(key)) = (self.chosen, key) else {
             return false;
         };
-        let parent = match &self.open[..] {
-            [_] => None,
-            [_, parent] => parent.node.raw_key(),
-            _ => return false,
+        let filled = match &self.open[..] {
+            [_] => fields::is_filled(key),
+            [_, field] => {
+                let field = field.node.raw_key();
+                field.is_some_and(|field| fields::is_filled_in(field, key))
+            }
+            _ => false,
         };
-        let filled = fields::is_filled(parent, key);
         if filled {
             self.filled = node.end_id();
         }
