@@ -64,7 +64,6 @@ async fn once(settings: &Settings, capacity: usize, now: fn() -> i64) -> Vec<Str
         capacity,
         now,
         observed: |name, modified| name.strip_suffix(".json")?.parse().ok().or(modified),
-        ..Tuning::default()
     };
     run_with(
         settings.clone(),
