@@ -11,6 +11,7 @@
 mod aside;
 mod output;
 mod room;
+mod step;
 mod text;
 
 use std::collections::BTreeMap;
@@ -24,17 +25,17 @@ use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
-use super::{Content, Counts, Pipeline, REFUSED_IN_REPORT, Truncation, Unit};
+use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
-use crate::ack::dead_letter::{Entry, Full, Record, Taken, UnitLetters};
+use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::convert::{self, Attribute, Placement};
 use crate::envelope::{self, Item, Limits, Records, Skipped};
-use crate::export::{Chunk, Original, Originals};
+use crate::export::{Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Evidence, Position, Reason, Reject};
-use crate::telemetry::metrics::Metrics;
 use aside::Aside;
 use output::Output;
+pub(super) use step::Step;
 use text::Current;
 
 /// Events in a chunk at most.
@@ -51,25 +52,6 @@ const LOGGED_REJECTS: u64 = 20;
 const SMALL: usize = 16 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-
-/// What was read since the step before.
-pub(super) struct Step {
-    /// Offset in the unit (base included) up to which this and the earlier steps reach.
-    pub(super) offset: u64,
-    /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
-    pub(super) counts: Counts,
-    /// Refused records, with the room for them in the budget and among the letters.
-    pub(super) rejects: Vec<Entry>,
-    pub(super) reject_room: (Option<OwnedSemaphorePermit>, Taken),
-    /// Refused records that have no letter of their own, by the kind of their reason.
-    pub(super) suppressed: BTreeMap<&'static str, u64>,
-    /// What is told without a letter: numbers, of texts that are none of CloudTrail's too, and why.
-    pub(super) told: Vec<(u64, Reason)>,
-    /// Events to deliver.
-    pub(super) chunk: Option<Chunk>,
-    /// The claims on them.
-    pub(super) claims: Claims,
-}
 
 /// How the reading ended.
 #[derive(Default)]
@@ -92,21 +74,6 @@ impl Tail {
     fn abandoned(mut self) -> Self {
         self.abandoned = true;
         self
-    }
-}
-
-impl Step {
-    /// Counts what was read.
-    pub(super) fn count(&self, metrics: &Metrics) {
-        let counts = &self.counts;
-        metrics.read.add(counts.read);
-        metrics.filtered.add(counts.filtered);
-        metrics.duplicate.add(counts.duplicate);
-        metrics
-            .in_flight
-            .add(counts.read - counts.filtered - counts.duplicate);
-        metrics.skipped.add(counts.foreign);
-        metrics.inflated_bytes.add(counts.bytes);
     }
 }
 
@@ -430,35 +397,6 @@ impl Reader {
         self.refuse(reject);
     }
 
-    fn refuse(&mut self, reject: Reject) {
-        self.rejected += 1;
-        if self.output.is_one() {
-            return;
-        }
-        let entry = Entry::new(self.origin.clone(), reject);
-        if self.rejected <= LOGGED_REJECTS {
-            entry.log();
-        }
-        let (index, reason) = (entry.position.index, entry.reason.clone());
-        match self.letters.admit(entry) {
-            Some(entry) => {
-                let record = match &entry.record {
-                    Record::Bytes(bytes) => bytes.len(),
-                    _ => 0,
-                };
-                self.reject_bytes += room::reject_bytes(record);
-                self.letter_bytes += entry.bytes();
-                self.rejects.push(entry);
-            }
-            None => {
-                *self.suppressed.entry(reason.kind()).or_default() += 1;
-                if self.rejected <= REFUSED_IN_REPORT as u64 {
-                    self.told.push((index, reason));
-                }
-            }
-        }
-    }
-
     fn skip(&mut self, skipped: Skipped) {
         if skipped == Skipped::Empty && self.text.is_some() {
             let detail = "an empty text".to_owned();
@@ -489,57 +427,5 @@ impl Reader {
             || self.told.len() >= STEP_REJECTS
             || self.reject_bytes >= STEP_REJECT_BYTES
             || self.inflated_before + records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
-    }
-
-    /// Sends what was read since the step before, unless there is no room for its dead letters: an
-    /// event may become one too.
-    fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let mut letters = Taken::default();
-        if !self.originals.records.is_empty() || !self.rejects.is_empty() {
-            let room = self
-                .pipeline
-                .dead_letters
-                .room(&self.sender, self.letter_bytes);
-            letters = room.map_err(|full| {
-                self.full = Some(full);
-                Abandoned
-            })?;
-        }
-        let mut counts = std::mem::take(&mut self.counts);
-        let inflated = self.inflated_before + reached.inflated;
-        counts.bytes = inflated - self.sent_bytes;
-        self.sent_bytes = inflated;
-        if self.aside.is_empty() {
-            self.sent_offset = reached.offset;
-        }
-        let (events, rejects) = self.take_room();
-        let step = Step {
-            offset: self.base + self.sent_offset,
-            counts,
-            chunk: self.take_chunk(events),
-            rejects: std::mem::take(&mut self.rejects),
-            reject_room: (rejects, letters),
-            suppressed: std::mem::take(&mut self.suppressed),
-            told: std::mem::take(&mut self.told),
-            claims: self.claims.take(),
-        };
-        (self.reject_bytes, self.letter_bytes) = (0, 0);
-        self.pipeline.gauge_memory();
-        self.output.send(step, &self.pipeline.metrics)
-    }
-
-    fn take_chunk(&mut self, room: Option<OwnedSemaphorePermit>) -> Option<Chunk> {
-        if self.originals.records.is_empty() {
-            return None;
-        }
-        let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
-        Some(Chunk {
-            origin: self.origin.clone(),
-            encoded: self.encoder.take(),
-            originals,
-            letters: self.letters.clone(),
-            permit: room,
-        })
     }
 }
