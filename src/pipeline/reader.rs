@@ -12,6 +12,7 @@ mod aside;
 mod damage;
 mod output;
 mod room;
+mod step;
 mod text;
 
 use std::collections::BTreeMap;
@@ -25,18 +26,18 @@ use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
-use super::{Content, Counts, Pipeline, REFUSED_IN_REPORT, Truncation, Unit};
+use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
-use crate::ack::dead_letter::{Entry, Full, Taken, UnitLetters};
+use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::convert::{self, Attribute, Placement};
 use crate::envelope::{self, Item, Limits, Records, Skipped};
-use crate::export::{Chunk, Original, Originals};
+use crate::export::{Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Position, Reason, Reject};
-use crate::telemetry::metrics::Metrics;
 use aside::Aside;
 use damage::Lost;
 use output::Output;
+pub(super) use step::Step;
 use text::Current;
 
 /// Events in a chunk at most.
@@ -55,25 +56,6 @@ const SMALL: usize = 16 << 10;
 const SMALL_INFLATED: u64 = 64 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-
-/// What was read since the step before.
-pub(super) struct Step {
-    /// Offset in the unit (base included) up to which this and the earlier steps reach.
-    pub(super) offset: u64,
-    /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
-    pub(super) counts: Counts,
-    /// Refused records, with the room for them in the budget and among the letters.
-    pub(super) rejects: Vec<Entry>,
-    pub(super) reject_room: (Option<OwnedSemaphorePermit>, Taken),
-    /// Refused records that have no letter of their own, by the kind of their reason.
-    pub(super) suppressed: BTreeMap<&'static str, u64>,
-    /// What is told without a letter: numbers, of texts that are none of CloudTrail's too, and why.
-    pub(super) told: Vec<(u64, Reason)>,
-    /// Events to deliver.
-    pub(super) chunk: Option<Chunk>,
-    /// The claims on them.
-    pub(super) claims: Claims,
-}
 
 /// How the reading ended.
 #[derive(Default)]
@@ -98,21 +80,6 @@ impl Tail {
     fn abandoned(mut self) -> Self {
         self.abandoned = true;
         self
-    }
-}
-
-impl Step {
-    /// Counts what was read.
-    pub(super) fn count(&self, metrics: &Metrics) {
-        let counts = &self.counts;
-        metrics.read.add(counts.read);
-        metrics.filtered.add(counts.filtered);
-        metrics.duplicate.add(counts.duplicate);
-        metrics
-            .in_flight
-            .add(counts.read - counts.filtered - counts.duplicate);
-        metrics.skipped.add(counts.foreign);
-        metrics.inflated_bytes.add(counts.bytes);
     }
 }
 
@@ -458,33 +425,6 @@ impl Reader {
         }
     }
 
-    /// Not counted as read before it leaves.
-    fn refuse(&mut self, mut reject: Reject) {
-        self.rejected += 1;
-        if self.output.is_one() {
-            return;
-        }
-        reject.evidence = self.origin.keep(reject.evidence);
-        let entry = Entry::new(self.origin.clone(), reject);
-        if self.rejected <= LOGGED_REJECTS {
-            entry.log();
-        }
-        let (index, reason) = (entry.position.index, entry.reason.clone());
-        match self.letters.admit(entry) {
-            Some(entry) => {
-                self.reject_bytes += room::reject_bytes(entry.record.len());
-                self.letter_bytes += entry.bytes();
-                self.rejects.push(entry);
-            }
-            None => {
-                *self.suppressed.entry(reason.kind()).or_default() += 1;
-                if self.rejected <= REFUSED_IN_REPORT as u64 {
-                    self.told.push((index, reason));
-                }
-            }
-        }
-    }
-
     fn skip(&mut self, skipped: Skipped) {
         self.has_skipped(skipped);
         if skipped == Skipped::Empty && self.text.is_some() {
@@ -516,64 +456,6 @@ impl Reader {
             || self.told.len() >= STEP_REJECTS
             || self.reject_bytes >= STEP_REJECT_BYTES
             || self.inflated_before + records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
-    }
-
-    /// Sends what was read since the step before, unless there is no room for its dead letters: an
-    /// event may become one too.
-    fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let leave = self.letters_may_leave();
-        let mut letters = Taken::default();
-        if !self.originals.records.is_empty() || leave && !self.rejects.is_empty() {
-            let bytes = if leave { self.letter_bytes } else { 0 };
-            let room = self.pipeline.dead_letters.room(&self.sender, bytes);
-            letters = room.map_err(|full| {
-                self.full = Some(full);
-                Abandoned
-            })?;
-        }
-        let (events, reject_room) = self.take_room(leave);
-        let (mut rejects, mut suppressed, mut told) = Default::default();
-        if leave {
-            rejects = std::mem::take(&mut self.rejects);
-            suppressed = std::mem::take(&mut self.suppressed);
-            told = std::mem::take(&mut self.told);
-            (self.reject_bytes, self.letter_bytes) = (0, 0);
-        }
-        let mut counts = std::mem::take(&mut self.counts);
-        counts.read += rejects.len() as u64 + suppressed.values().sum::<u64>();
-        let inflated = self.inflated_before + reached.inflated;
-        counts.bytes = inflated - self.sent_bytes;
-        self.sent_bytes = inflated;
-        if self.aside.is_empty() {
-            self.sent_offset = reached.offset;
-        }
-        let step = Step {
-            offset: self.base + self.sent_offset,
-            counts,
-            chunk: self.take_chunk(events),
-            rejects,
-            reject_room: (reject_room, letters),
-            suppressed,
-            told,
-            claims: self.claims.take(),
-        };
-        self.pipeline.gauge_memory();
-        self.output.send(step, &self.pipeline.metrics)
-    }
-
-    fn take_chunk(&mut self, room: Option<OwnedSemaphorePermit>) -> Option<Chunk> {
-        if self.originals.records.is_empty() {
-            return None;
-        }
-        let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
-        Some(Chunk {
-            origin: self.origin.clone(),
-            encoded: self.encoder.take(),
-            originals,
-            letters: self.letters.clone(),
-            permit: room,
-        })
     }
 }
 

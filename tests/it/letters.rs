@@ -262,6 +262,39 @@ async fn a_file_whose_letters_have_no_room_is_read_again_once_they_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_refuses_letters_senders_are_told_to_come_again() {
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let link = place.path("link.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+    let place = place.with_env("QTRAIL_DEAD_LETTERS_PATH", link.to_str().unwrap());
+    let sidecar = listening(&place, &collector).await;
+    let bad = || refused("bad", 10).into_bytes();
+    // Under way, it is sent away after a while; the next one is at once.
+    for _ in 0..2 {
+        let answer = send(&sidecar, "team-a", bad()).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.text("error").contains("link.jsonl"), "{answer:?}");
+    }
+    let (status, body) = sidecar.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(
+        body.contains("link.jsonl") && body.contains("free some space"),
+        "{body}"
+    );
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(place.path("real.jsonl"), &link).unwrap();
+    sidecar.until("/readyz", |status, _| status == 200).await;
+    assert_eq!(send(&sidecar, "team-a", bad()).await.status, StatusCode::OK);
+    // The first one settled in the background.
+    assert_eq!(sidecar.settled(2).await.dead_lettered, 2);
+    assert_eq!(
+        json_lines(&fs::read(place.path("real.jsonl")).unwrap()).len(),
+        2
+    );
+    assert_eq!(sidecar.stop().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_rotation_erases_is_told_and_counted() {
     let (place, collector) = (Place::new(), Collector::start().await);
     let place = place
