@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
 use crate::reject::{Evidence, Position, Reason, Reject};
 use crate::telemetry::metrics::Metrics;
@@ -63,11 +64,20 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
+    /// The same, and how to have its bytes again, where they are damaged.
+    Twice(Box<dyn Read + Send>, Again),
     /// The same, in memory: a small one is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
     Texts(Vec<Text>),
+}
+
+impl Content {
+    /// What a reader and its clones read, each from the first byte on.
+    pub fn twice(reader: impl Read + Clone + Send + 'static) -> Self {
+        Content::Twice(Box::new(reader.clone()), Again::clones(reader))
+    }
 }
 
 /// One of a unit's texts.

@@ -16,7 +16,7 @@ use crate::ack::Origin;
 use crate::ack::dead_letter::{DeadLetters, Entry};
 use crate::config::Config;
 use crate::convert::{self, Placement};
-use crate::envelope::{self, Item};
+use crate::envelope::{self, Again, Item};
 use crate::event::Event;
 use crate::otlp::Flat;
 use crate::pipeline::Counts;
@@ -79,7 +79,7 @@ impl Writer {
                 break;
             }
             match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
-                Ok((origin, content)) => self.unit(origin, content)?,
+                Ok((origin, content, again)) => self.unit(origin, content, again)?,
                 Err(e) => {
                     tracing::error!("{e:#}");
                     self.done.failed = true;
@@ -89,10 +89,15 @@ impl Writer {
         self.flush()
     }
 
-    fn unit(&mut self, origin: Origin, content: Box<dyn Read + Send>) -> anyhow::Result<()> {
+    fn unit(
+        &mut self,
+        origin: Origin,
+        content: Box<dyn Read + Send>,
+        again: Again,
+    ) -> anyhow::Result<()> {
         let mut counts = Counts::default();
         let limits = self.conversion.limits.clone();
-        let mut records = envelope::open(content, &limits);
+        let mut records = envelope::open(content, &limits).again(again);
         let organization = convert::organization(&origin.name);
         let place = |event: &Event<'_>| {
             Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +144,7 @@ fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
             name: letter.source.as_str().into(),
             observed: letter.observed_time_unix_nano,
         },
-        content: Content::Whole(Box::new(Cursor::new(bytes))),
+        content: Content::twice(Cursor::new(Bytes::from(bytes))),
         base: letter.offset,
         truncation: Truncation::Reject,
         inflated_bytes: None,

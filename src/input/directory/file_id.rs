@@ -80,15 +80,15 @@ pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
 }
 
 /// Part of a file, read without moving a shared cursor.
-#[derive(Debug)]
-pub(super) struct Section {
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
     file: Arc<File>,
     at: u64,
     end: u64,
 }
 
 impl Section {
-    pub(super) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
+    pub(crate) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
         Section { file, at, end }
     }
 }

@@ -263,7 +263,7 @@ fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> Unit {
     Unit {
         // The mtime of a growing file would give a repeat another time.
         origin: ctx.origin(&follow.path, None),
-        content: Content::Whole(Box::new(content)),
+        content: Content::twice(content),
         base: follow.at.offset,
         truncation: Truncation::Defer,
         inflated_bytes: None,

@@ -6,11 +6,12 @@
 //! commit is durable, and only if it is still the one that was read.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -226,13 +227,13 @@ async fn deliver<D: Deliver>(
 }
 
 fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
-    let content: Box<dyn Read + Send> = match whole.bytes.take() {
-        Some(bytes) => Box::new(Cursor::new(bytes)),
-        None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
+    let content = match whole.bytes.take() {
+        Some(bytes) => Content::twice(Cursor::new(Bytes::from(bytes))),
+        None => Content::twice(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
     };
     Unit {
         origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
-        content: Content::Whole(content),
+        content,
         base: 0,
         truncation: if quiet {
             Truncation::Reject
