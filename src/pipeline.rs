@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
 use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
@@ -64,6 +65,8 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
+    /// The same, and how to have its bytes again, where they are damaged.
+    Twice(Box<dyn Read + Send>, Again),
     /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
@@ -72,10 +75,15 @@ pub enum Content {
 }
 
 impl Content {
+    /// What a reader and its clones read, each from the first byte on.
+    pub fn twice(reader: impl Read + Clone + Send + 'static) -> Self {
+        Content::Twice(Box::new(reader.clone()), Again::clones(reader))
+    }
+
     /// All of its bytes, part by part, where they are in memory.
     fn in_memory(&self) -> Option<Vec<Bytes>> {
         match self {
-            Content::Whole(_) => None,
+            Content::Whole(_) | Content::Twice(..) => None,
             Content::Bytes(bytes) => Some(vec![bytes.clone()]),
             Content::Texts(texts) => Some(texts.iter().map(|text| text.bytes.clone()).collect()),
         }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Skipped;
 use super::keys::Keys;
+use super::structure::Around;
 use super::text::{elements, fields, unescape};
 
 /// What the message of a health probe of CloudWatch Logs begins with.
@@ -48,15 +49,17 @@ impl Container {
         }
     }
 
-    /// The keys that its elements begin with, beside `eventVersion`.
-    pub(super) fn first_keys(self) -> &'static [&'static [u8]] {
-        match self {
-            Container::Array => &[],
-            Container::Records => &[b"messageId", b"MessageId", b"kinesis", b"EventSource"],
-            Container::Events => &[b"EventId"],
-            Container::LogEvents => &[b"id"],
-            Container::Rows => &[],
-            Container::Firehose | Container::Delivered => &[b"data", b"recordId"],
+    /// What closes it, and what its elements begin with.
+    pub(super) fn around(self) -> Around {
+        Around {
+            brackets: match self {
+                Container::Array => &[false],
+                _ => &[false, true],
+            },
+            opener: match self {
+                Container::Rows => b'[',
+                _ => b'{',
+            },
         }
     }
 }

@@ -16,10 +16,10 @@ mod step;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
@@ -30,7 +30,7 @@ use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::convert::{self, Attribute, Placement};
-use crate::envelope::{self, Item, Limits, Records, Skipped};
+use crate::envelope::{self, Again, Item, Limits, Records, Skipped};
 use crate::export::{Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Position, Reason, Reject};
@@ -97,10 +97,13 @@ pub(super) fn spawn(
         let mut reader = Reader::new(pipeline, &unit, letters, usize::MAX, output);
         let limits = reader.limits(unit.inflated_bytes);
         let tail = match unit.content {
-            Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
+            Content::Whole(content) => reader.whole(content, None, unit.truncation, &limits),
+            Content::Twice(content, again) => {
+                reader.whole(content, Some(again), unit.truncation, &limits)
+            }
             Content::Bytes(bytes) => {
                 reader.content = Some(bytes.clone());
-                reader.whole(bytes.reader(), unit.truncation, &limits)
+                reader.bytes(bytes, unit.truncation, &limits)
             }
             Content::Texts(texts) => reader.texts(texts, &limits),
         };
@@ -125,7 +128,7 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
     let mut reader = Reader::new(pipeline.clone(), unit, letters, bytes.len(), output);
     let mut limits = reader.limits(unit.inflated_bytes);
     limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
-    let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
+    let tail = reader.bytes(bytes.clone(), unit.truncation, &limits);
     if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
         return None;
     }
@@ -269,9 +272,22 @@ impl Reader {
         limits
     }
 
-    fn whole(&mut self, content: impl Read, truncation: Truncation, limits: &Limits) -> Tail {
+    fn bytes(&mut self, bytes: Bytes, truncation: Truncation, limits: &Limits) -> Tail {
+        let content = Cursor::new(bytes);
+        let again = Again::clones(content.clone());
+        self.whole(content, Some(again), truncation, limits)
+    }
+
+    /// `again`: how to have the bytes again.
+    fn whole(
+        &mut self,
+        content: impl Read,
+        again: Option<Again>,
+        truncation: Truncation,
+        limits: &Limits,
+    ) -> Tail {
         let mut tail = Tail::default();
-        match self.read(content, truncation, limits, &mut tail) {
+        match self.read(content, again, truncation, limits, &mut tail) {
             Ok(reached) => self.end(reached, tail),
             Err(Abandoned) => tail.abandoned(),
         }
@@ -281,12 +297,16 @@ impl Reader {
     fn read<R: Read>(
         &mut self,
         content: R,
+        again: Option<Again>,
         truncation: Truncation,
         limits: &Limits,
         tail: &mut Tail,
     ) -> Result<Reached, Abandoned> {
         let mut records = envelope::open_sized(content, self.bytes, limits);
         records.allow_window(self.window_bytes);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Abandoned);
@@ -310,7 +330,7 @@ impl Reader {
                 }
                 Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
-                        && matches!(reject.reason, Reason::Truncated { .. })
+                        && (matches!(reject.reason, Reason::Truncated { .. }) || records.is_cut())
                     {
                         tail.truncated = Some(reject.reason);
                         break;

@@ -28,7 +28,7 @@ use super::followed::Known;
 use super::kind;
 use super::reader::{self, Look, Opened, blocking};
 use super::schedule::Verdict;
-use crate::pipeline::{Content, Truncation, Unit};
+use crate::pipeline::{Truncation, Unit};
 
 /// Bytes of one unit: what a crash repeats at most, for each file.
 const UNIT_BYTES: u64 = 64 << 20;
@@ -269,7 +269,7 @@ fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> (Unit, Consu
     let unit = Unit {
         // The mtime of a growing file would give a repeat another time.
         origin: ctx.origin(&follow.opened.path, None),
-        content: Content::Whole(Box::new(content)),
+        content,
         base: follow.at.offset(),
         truncation: Truncation::Defer,
         inflated_bytes: None,

@@ -6,11 +6,12 @@
 //! durable.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::away::{Settled, Waits, put_away};
@@ -277,16 +278,16 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, 
     let Opened {
         path, file, stat, ..
     } = &whole.opened;
-    let (content, consumed): (Box<dyn Read + Send>, _) = match whole.bytes.take() {
-        Some(bytes) => (Box::new(Cursor::new(bytes)), None),
+    let (content, consumed) = match whole.bytes.take() {
+        Some(bytes) => (Content::twice(Cursor::new(Bytes::from(bytes))), None),
         None => {
-            let (reader, consumed) = consumed::read(file, &Prefix::default(), stat.size);
-            (Box::new(reader), Some(consumed))
+            let (content, consumed) = consumed::read(file, &Prefix::default(), stat.size);
+            (content, Some(consumed))
         }
     };
     let unit = Unit {
         origin: ctx.origin(path, Some(stat.modified)),
-        content: Content::Whole(content),
+        content,
         base: 0,
         truncation: if quiet {
             Truncation::Reject

@@ -17,7 +17,7 @@ struct Names(Arc<Mutex<Vec<String>>>);
 impl Deliver for Names {
     async fn deliver(&self, unit: Unit) -> Report {
         let mut text = String::new();
-        let Content::Whole(mut content) = unit.content else {
+        let Content::Twice(mut content, _) = unit.content else {
             panic!("the directory has no texts");
         };
         content.read_to_string(&mut text).unwrap();
