@@ -324,6 +324,7 @@ impl Reader {
                     }
                     self.make_room_for_record(reached, bytes.len())?;
                     self.record(bytes, self.place(position));
+                    self.spare_room();
                     if self.rejected > 0 && self.output.is_one() {
                         return Err(Abandoned);
                     }
