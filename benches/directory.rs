@@ -44,7 +44,7 @@ impl Deliver for Reader {
             truncated: None,
             read_error: bytes.err().map(|error| error.to_string()),
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }

@@ -121,7 +121,7 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
     let Content::Bytes(bytes) = &unit.content else {
         return None;
     };
-    if bytes.len() > SMALL {
+    if bytes.len() > SMALL || says_it_is_large(bytes) {
         return None;
     }
     let (letters, output) = (letters.clone(), Output::One(None));
@@ -136,6 +136,12 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
         Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
         Output::Steps(..) => None,
     }
+}
+
+/// Whether gzip says at its end that it holds more. It need not be true.
+fn says_it_is_large(bytes: &[u8]) -> bool {
+    let inflated = bytes.last_chunk().map(|size| u32::from_le_bytes(*size));
+    bytes.starts_with(&[0x1f, 0x8b]) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
 }
 
 struct Reader {
