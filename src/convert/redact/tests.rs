@@ -249,6 +249,15 @@ fn copies_are_masked_in_free_text_in_any_encoding() {
 }
 
 #[test]
+fn a_secret_inside_a_secret_is_looked_for_too() {
+    let credentials = json!({"user": "bob", "sessionToken": "hunter2-hunter2"}).to_string();
+    for secret in [credentials, "https://h/?token=hunter2-hunter2".to_owned()] {
+        let shown = shown(&json!({"credentials": secret, "errorMessage": "got hunter2-hunter2"}));
+        assert_eq!(shown["errorMessage"], format!("got {REDACTED}"));
+    }
+}
+
+#[test]
 fn only_what_is_secret_is_masked_of_a_text() {
     let (text, pointers) = always(
         r#"{"a":{"password":"pa\"cket"},"b":"x pa\u0022cket y","c":"{\"z\":[\"pa\\u0022cket\",1]}","d":"packet","e":"https://h/?token=abcd&x=1"}"#,

@@ -37,6 +37,8 @@ pub(super) struct Walk<'w> {
 
 /// A walk over one document.
 struct Visit<'d> {
+    /// How many encodings the document is in.
+    level: u32,
     /// The containers around the value.
     open: Vec<Open<'d>>,
     /// Where values without a key stand; all values, if AWS fills it.
@@ -98,6 +100,7 @@ impl<'w> Walk<'w> {
     ) -> Marks {
         let root = document.root();
         let mut visit = Visit {
+            level,
             open: Vec::new(),
             place,
             chosen,
@@ -117,13 +120,13 @@ impl<'w> Walk<'w> {
             {
                 visit.open.pop();
             }
-            id = self.value(&mut visit, root.with_id(id), level);
+            id = self.value(&mut visit, root.with_id(id));
         }
         visit.marks
     }
 
     /// Looks at one value. Returns the number of the next one.
-    fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, level: u32) -> u32 {
+    fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>) -> u32 {
         let decoded = node.has_escaped_key().then(|| node.key()).flatten();
         let key = match &decoded {
             Some(key) => Some(key.as_bytes()),
@@ -136,7 +139,7 @@ impl<'w> Walk<'w> {
         }
         if !filled
             && let Some(key) = key
-            && self.key_shows(key, level)
+            && self.key_shows(key, visit.level)
         {
             visit.marks.keys.push(id);
         }
@@ -145,7 +148,7 @@ impl<'w> Walk<'w> {
         }
         let secret = visit
             .beside_a_name(id)
-            .or_else(|| keys::secret_or(key?, self.field.token || level > 0));
+            .or_else(|| keys::secret_or(key?, self.field.token || visit.level > 0));
         if let Some(secret) = secret
             && let Some(next) = self.secret(visit, node, secret)
         {
@@ -158,7 +161,7 @@ impl<'w> Walk<'w> {
             return self.mark(visit, node);
         }
         match node.kind() {
-            Type::String => self.text(visit, node, filled, level),
+            Type::String => self.text(visit, node, filled),
             Type::Array | Type::Object if node.end_id() > id + 1 => visit.open.push(Open {
                 node,
                 key: node
@@ -209,9 +212,7 @@ impl<'w> Walk<'w> {
                         && keys::is_secret_value(secret, node)
                 };
                 if values.peek().is_some() && values.all(is_secret) {
-                    fields::texts(node).for_each(|(_, text)| self.secrets.found(&text));
-                    visit.marks.values.push(node.id());
-                    return Some(node.end_id());
+                    return Some(self.mark(visit, node));
                 }
                 visit.secret = (node.end_id(), secret);
                 None
@@ -221,15 +222,21 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Hides a text or number.
+    /// Hides a value, and takes the secrets in it.
     fn mark(&mut self, visit: &mut Visit<'_>, node: Node<'_>) -> u32 {
-        fields::texts(node).for_each(|(_, text)| self.secrets.found(&text));
+        for (_, text) in fields::texts(node) {
+            self.secrets.found(&text);
+            if self.copies.is_none() {
+                // The text may be JSON, or a URL, with a secret in it that is shown elsewhere.
+                let _ = self.hidden(&text, Place::Text, visit.level);
+            }
+        }
         visit.marks.values.push(node.id());
         node.end_id()
     }
 
     /// Looks at a text: whether it is the name of a secret beside it, and what it shows.
-    fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool, level: u32) {
+    fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool) {
         let Some(text) = node.as_str() else {
             return;
         };
@@ -243,7 +250,7 @@ impl<'w> Walk<'w> {
         if place != Place::Filled && text.len() <= NAME_BYTES {
             self.names(visit, node, &text);
         }
-        match self.hidden(&text, place, level) {
+        match self.hidden(&text, place, visit.level) {
             Some(Hidden::Whole) => visit.marks.values.push(node.id()),
             Some(Hidden::Parts(text)) => visit.marks.texts.push((node.id(), text)),
             None => {}
