@@ -87,7 +87,14 @@ async fn what_is_small_is_read_at_once_only_if_it_is_small_inflated_too() {
     let mut lies = gzip(&large);
     let size = lies.len() - 4;
     lies[size..].fill(0);
-    assert!(at_once(&pipeline, &unit(lies, OnDamage::Refuse)).is_none());
+    assert!(
+        at_once(
+            &pipeline,
+            &unit(lies, OnDamage::Refuse),
+            &UnitLetters::default()
+        )
+        .is_none()
+    );
     // Many that are small are not.
     let line = in_base64(gzip(format!("{event}{}", " ".repeat(8 << 10))));
     let lines = [line.as_str(); 20].join("\n").into_bytes();
