@@ -147,8 +147,8 @@ struct Ids(Arc<Mutex<Vec<u8>>>);
 
 impl Deliver for Ids {
     async fn deliver(&self, unit: Unit) -> Report {
-        let Content::Whole(mut content) = unit.content else {
-            panic!("the directory has no texts");
+        let Content::Twice(mut content, _) = unit.content else {
+            panic!("the directory has files, which can be read again");
         };
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).unwrap();
