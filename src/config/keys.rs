@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
     key("directory.rescan", Kind::Duration, "1m", "How often the whole tree is listed, beside notifications."),
     key("directory.poll", Kind::Bool, "false", "Use no notifications, only listings: for network mounts."),
     key("directory.start", Kind::Variant(&["beginning", "end", "since: TIME"]), "beginning", "What the first run reads: everything that is there, only what comes, or what was delivered since a time (RFC 3339)."),
-    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, gzip not named as CloudTrail names it) until it is rotated."),
+    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, compressed or not) until it is rotated."),
     key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, but 2 to 4."),
     key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
 

@@ -110,7 +110,7 @@ pub enum Start {
 }
 
 /// What becomes of a file once all of it was delivered and it has been quiet for `settle`. One to which
-/// more may be appended (lines, gzip) is kept until it is rotated.
+/// more may be appended (lines, compressed or not) is kept until it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum After {
     /// It stays.

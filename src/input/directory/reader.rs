@@ -173,9 +173,8 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
         .as_deref()
         .filter(|b| b.len() as u64 <= kind::HEAD_BYTES);
     let one_line = short.is_some_and(kind::may_grow);
-    let name = path.file_name().unwrap_or_default();
     // A large part of it may be parsed for this.
-    let grows = ctx.settings.after != After::Keep && kind::can_grow(name, head, bytes.as_deref());
+    let grows = ctx.settings.after != After::Keep && kind::can_grow(head, bytes.as_deref());
     if let Some(known) = ctx.store.content(&digest)? {
         tracing::debug!("{} was delivered before", shown(path));
         let verdict = if opened.age < ctx.settings.settle {
