@@ -30,7 +30,7 @@ impl Outcome {
             Some(code) if code.ends_with(DRY_RUN) => Outcome::DryRun,
             Some(code) if DENIED.iter().any(|part| code.contains(part)) => Outcome::Denied,
             Some(_) => Outcome::Error,
-            None if event.flag_of(Key::DryRun) == Some(true) => Outcome::DryRun,
+            None if is_probe(event) => Outcome::DryRun,
             None => Outcome::Success,
         }
     }
@@ -56,6 +56,12 @@ impl Outcome {
     pub(crate) fn is_error(self) -> bool {
         matches!(self, Outcome::Denied | Outcome::Error)
     }
+}
+
+/// Whether the request says that nothing is to be done. In a call of another service, a caller could
+/// say so of what is done all the same.
+fn is_probe(event: &Event<'_>) -> bool {
+    event.class().is_by_service() && event.flag_of(Key::DryRun) == Some(true)
 }
 
 #[cfg(test)]
@@ -90,7 +96,9 @@ mod tests {
                 Warn,
             ),
         ] {
-            let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z"{fields}}}"#);
+            let text = format!(
+                r#"{{"eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com"{fields}}}"#
+            );
             let event = Event::parse(text.as_bytes(), 64).expect("an event");
             let found = Outcome::of(&event);
             assert_eq!(
@@ -99,6 +107,25 @@ mod tests {
                 "{fields}"
             );
             assert_eq!(found.is_error(), severity != Info);
+        }
+    }
+
+    #[test]
+    fn a_caller_of_another_service_cannot_say_that_nothing_was_done() {
+        for (fields, outcome) in [
+            (r#""userAgent":"x""#, "success"),
+            (r#""userAgent":"AmazonQ-For-CLI""#, "success"),
+            (r#""errorCode":"Client.DryRunOperation""#, "dry_run"),
+            (
+                r#""userIdentity":{"invokedBy":"q.amazonaws.com"}"#,
+                "dry_run",
+            ),
+        ] {
+            let text = format!(
+                r#"{{"eventTime":"2024-04-10T14:07:55Z","eventSource":"s3.amazonaws.com","requestParameters":{{"dryRun":"true"}},{fields}}}"#
+            );
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            assert_eq!(Outcome::of(&event).as_str(), outcome, "{fields}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod duplicates;
 mod envelope;
 mod event_history;
 mod export;
+mod forgery;
 mod grpc;
 mod http;
 mod ingest;
