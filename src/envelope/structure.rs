@@ -36,15 +36,18 @@ impl Outline {
         }
     }
 
-    /// The same, if a quote is missing or one too many is there. `read`: what was read of the value.
-    pub(super) fn inside_out(&self, read: &[u8]) -> Self {
+    /// The same, if a quote is missing or one too many is there. `read`: what was read of the value;
+    /// `wrong`: the byte that is wrong.
+    pub(super) fn inside_out(&self, read: &[u8], wrong: u8) -> Self {
         let mut open = self.open.clone();
         let text = match self.text {
             Text::Outside => Text::Inside,
             Text::Inside | Text::Escaped => Text::Outside,
         };
         // Behind the missing quote, brackets were taken for text, up to the next quote.
-        if let (Text::Inside, Some(read)) = (text, read.strip_suffix(b"\"")) {
+        if let (Text::Inside, Some(read)) = (text, read.strip_suffix(b"\""))
+            && wrong != b'"'
+        {
             let is_text = |byte: &u8| !b"{}[],: \t\n\r".contains(byte);
             let from = read.iter().rposition(is_text).map_or(0, |at| at + 1);
             for byte in &read[from..] {
@@ -127,19 +130,19 @@ impl Track {
             open: outline.open,
             text: outline.text,
             before: outline.before,
-            ..Track::lost(around)
+            ..Track::lost(around, 0)
         }
     }
 
-    /// Looks for a record from anywhere outside strings.
-    pub(super) fn lost(around: Around) -> Self {
+    /// Looks for a record from anywhere outside strings, behind a byte that is no white space.
+    pub(super) fn lost(around: Around, before: u8) -> Self {
         Track {
             around,
             place: Place::Lost,
             open: Vec::new(),
             closed: 0,
             text: Text::Outside,
-            before: 0,
+            before,
             keyed: false,
             seeks: true,
         }
@@ -149,7 +152,7 @@ impl Track {
     pub(super) fn record(at: u64, around: Around) -> Self {
         Track {
             place: Place::Records(at),
-            ..Track::lost(around)
+            ..Track::lost(around, 0)
         }
     }
 

@@ -43,6 +43,12 @@ impl<R: Read> Walk<R> {
     pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
         let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
         let read = self.window.slice(self.held.first_held(), self.at);
+        let wrong = self
+            .window
+            .from(self.at)
+            .first()
+            .copied()
+            .unwrap_or_default();
         let proven = (self.at < self.proven).then_some(self.proven);
         let (around, ends) = match &self.frame {
             Some(frame) => {
@@ -59,7 +65,7 @@ impl<R: Read> Walk<R> {
         let outline = if awaits { Outline::between() } else { outline };
         self.broken = Some(Broken {
             reason,
-            search: Search::new(outline, read, around, ends, proven),
+            search: Search::new(outline, read, wrong, around, ends, proven),
             looked: self.at,
             awaits,
         });
