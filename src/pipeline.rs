@@ -16,6 +16,7 @@
 //! ```
 
 pub mod conversion;
+mod letters;
 mod reader;
 pub mod window;
 
@@ -26,11 +27,12 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
-use crate::reject::{Evidence, Position, Reason, Reject};
+use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
 use conversion::Conversion;
@@ -63,11 +65,29 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
+    /// The same, and how to have its bytes again, where they are damaged.
+    Twice(Box<dyn Read + Send>, Again),
     /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
     Texts(Vec<Text>),
+}
+
+impl Content {
+    /// What a reader and its clones read, each from the first byte on.
+    pub fn twice(reader: impl Read + Clone + Send + 'static) -> Self {
+        Content::Twice(Box::new(reader.clone()), Again::clones(reader))
+    }
+
+    /// All of its bytes, part by part, where they are in memory.
+    fn in_memory(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Content::Whole(_) | Content::Twice(..) => None,
+            Content::Bytes(bytes) => Some(vec![bytes.clone()]),
+            Content::Texts(texts) => Some(texts.iter().map(|text| text.bytes.clone()).collect()),
+        }
+    }
 }
 
 /// One of a unit's texts.
@@ -156,7 +176,12 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
+    /// Room for windows that are not small.
+    windows: Arc<Semaphore>,
+    window_units: usize,
     readers: Arc<Semaphore>,
+    /// Who sends the units, where they are sent.
+    sender: Option<Arc<str>>,
     window: Option<Window>,
     abort: CancellationToken,
 }
@@ -175,16 +200,18 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let units =
-            (memory_bytes / BUDGET_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let (budget_units, window_units) = Self::shares(memory_bytes);
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Arc::new(Semaphore::new(units)),
-            budget_units: units,
+            budget: Arc::new(Semaphore::new(budget_units)),
+            budget_units,
+            windows: Arc::new(Semaphore::new(window_units)),
+            window_units,
             readers: Arc::new(Semaphore::new(READERS)),
+            sender: None,
             window: None,
             abort,
         }
@@ -201,7 +228,18 @@ impl Pipeline {
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
-        if let Some(step) = reader::at_once(self, &unit) {
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone());
+        let request = self.sender.as_ref().and_then(|_| unit.content.in_memory());
+        let origin = unit.origin.clone();
+        let report = self.deliver_all(unit, &letters).await;
+        let report = self
+            .summarize(report, letters.summary(&origin, request.as_deref()))
+            .await;
+        self.ended(report)
+    }
+
+    async fn deliver_all(&self, unit: Unit, letters: &UnitLetters) -> Report {
+        if let Some(step) = reader::at_once(self, &unit, letters) {
             return self.deliver_step(unit.base, step).await;
         }
         let base = unit.base;
@@ -209,7 +247,7 @@ impl Pipeline {
             return Report::abandoned(base);
         };
         let (steps_in, mut steps) = mpsc::channel(1);
-        let reader = reader::spawn(self.clone(), unit, steps_in, reading);
+        let reader = reader::spawn(self.clone(), unit, letters.clone(), steps_in, reading);
         let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
         let slots = Arc::new(Semaphore::new(STEPS_IN_FLIGHT));
 
@@ -249,31 +287,7 @@ impl Pipeline {
         let (begun, (mut report, heard)) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
-        self.ended(report)
-    }
-
-    /// Puts something into the dead letters that could not be read at all, counted as one record;
-    /// returns once it is durable.
-    pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
-        let kind = reason.kind();
-        let evidence = origin.keep(evidence);
-        let entry = Entry {
-            origin,
-            event_id: None,
-            reject: Reject {
-                position: Position::default(),
-                reason,
-                evidence,
-            },
-        };
-        entry.log();
-        if self.dead_letters.write(vec![entry]).await.is_err() {
-            return Outcome::Abandoned;
-        }
-        self.metrics.read.add(1);
-        self.metrics.dead_lettered.add(1);
-        self.metrics.dead_letter_reasons.add(kind, 1);
-        Outcome::Delivered
+        report
     }
 
     /// Delivers a unit that is one step.
@@ -290,7 +304,7 @@ impl Pipeline {
             report.take(settled);
         }
         report.finish(Tail::default(), unheard);
-        self.ended(report)
+        report
     }
 
     fn ended(&self, report: Report) -> Report {
@@ -310,20 +324,24 @@ impl Pipeline {
             refused: step
                 .rejects
                 .iter()
-                .map(|e| (e.reject.position.index, e.reject.reason.clone()))
+                .map(|e| (e.position.index, e.reason.clone()))
                 .collect(),
             uncertain: None,
         };
-        settled.refused.extend(step.foreign);
+        settled.refused.extend(step.told);
         let rejects = step.rejects.len() as u64;
         if self.dead_letters.write(step.rejects).await.is_ok() {
-            settled.counts.dead_lettered += rejects;
+            settled.counts.dead_lettered += rejects + step.suppressed.values().sum::<u64>();
             for (_, reason) in &settled.refused[..rejects as usize] {
                 self.metrics.dead_letter_reasons.add(reason.kind(), 1);
+            }
+            for (kind, count) in step.suppressed {
+                self.metrics.dead_letter_reasons.add(kind, count);
             }
         } else {
             settled.outcome = Outcome::Abandoned;
         }
+        drop(step.reject_room);
         if let Some(chunk) = step.chunk {
             let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;
@@ -382,6 +400,11 @@ struct Settled {
 }
 
 impl Report {
+    /// Whether any of its records is in the dead letters, or may be.
+    pub fn has_dead_letters(&self) -> bool {
+        self.counts.dead_lettered > 0 || self.uncertain.is_some()
+    }
+
     fn new(base: u64) -> Self {
         Report {
             outcome: Outcome::Delivered,
@@ -433,7 +456,13 @@ impl Report {
             self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
                 .worst(Outcome::Retry(None));
         }
-        if tail.abandoned || unheard > 0 {
+        if let Some(full) = tail.full {
+            self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
+                .worst(Outcome::Blocked(full.0));
+        } else if tail.abandoned {
+            self.outcome = Outcome::Abandoned;
+        }
+        if unheard > 0 {
             self.outcome = Outcome::Abandoned;
         }
     }

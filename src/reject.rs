@@ -147,6 +147,22 @@ pub enum Reason {
         /// How large it is, and the limit.
         detail: String,
     },
+    /// A message announced objects of buckets that it may not have read.
+    #[error(
+        "bucket {bucket} is not one that this queue's messages may have read{}: name it in s3.buckets if it is yours (`qtrail backfill` reads the object then)",
+        match others { 0 => String::new(), n => format!(" ({n} more objects of the message likewise)") }
+    )]
+    BucketNotAllowed {
+        /// The bucket.
+        bucket: String,
+        /// How many more objects of the message are of such buckets.
+        others: usize,
+    },
+    /// A message holds CloudTrail events itself.
+    #[error(
+        "the message itself holds CloudTrail events, which whoever may send to the queue can make up: s3.inline_events: true reads them"
+    )]
+    InlineEvents,
     /// A message that is no known notice, and holds no CloudTrail event.
     #[error(
         "not a notice of S3, SNS, EventBridge or CloudTrail, and no CloudTrail event: {detail}"
@@ -177,6 +193,33 @@ pub enum Reason {
         /// The collector's own words.
         message: String,
     },
+    /// So many records of a unit were refused that this stands for those beyond the bound.
+    #[error("{}", suppressed(*count, *shortened, *whole))]
+    Suppressed {
+        /// Records that have no letter of their own.
+        count: u64,
+        /// Letters that have their record's SHA-256 alone.
+        shortened: u64,
+        /// Whether the whole unit is kept instead.
+        whole: bool,
+    },
+}
+
+fn suppressed(count: u64, shortened: u64, whole: bool) -> String {
+    let mut text = format!(
+        "{count} more of its records were refused than have a letter each (dead_letters.unit_letters)"
+    );
+    if shortened > 0 {
+        text += &format!(
+            "; of {shortened} that have one, the bytes are too many (dead_letters.unit_bytes)"
+        );
+    }
+    text + match whole {
+        true => "; this is the whole request",
+        false => {
+            "; the SHA-256 is that of these records, in the order in which they were refused; their source still has them"
+        }
+    }
 }
 
 impl Reason {
@@ -198,9 +241,12 @@ impl Reason {
             Reason::ObjectDenied { .. } => "object_denied",
             Reason::ObjectUnreadable { .. } => "object_unreadable",
             Reason::ObjectTooLarge { .. } => "object_too_large",
+            Reason::BucketNotAllowed { .. } => "bucket_not_allowed",
+            Reason::InlineEvents => "inline_events",
             Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
+            Reason::Suppressed { .. } => "suppressed",
         }
     }
 
@@ -223,6 +269,8 @@ impl Reason {
             | Reason::ObjectDenied { .. }
             | Reason::ObjectUnreadable { .. }
             | Reason::ObjectTooLarge { .. }
+            | Reason::BucketNotAllowed { .. }
+            | Reason::InlineEvents
             | Reason::UnknownNotice { .. } => Stage::Input,
             Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,
             _ => Stage::Open,

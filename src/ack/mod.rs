@@ -1,7 +1,7 @@
 //! From a collector's answers to commits and dead letters.
 
 pub mod dead_letter;
-pub(crate) mod lines;
+pub(crate) mod line_file;
 pub mod tracker;
 
 use std::sync::Arc;

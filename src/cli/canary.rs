@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::DeadLetters;
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::config::Config;
 use crate::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
@@ -119,6 +119,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
             }],
             bytes: record,
         },
+        letters: UnitLetters::default(),
         permit: None,
     })
 }

@@ -7,8 +7,10 @@
 
 use std::io::{self, Cursor, Read};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::again::Again;
 use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::{Scanner, Step};
 use super::walk::{Bounds, Found, Value, Walk};
@@ -30,11 +32,13 @@ pub struct Records<R> {
     limits: Limits,
     unit: Walk<R>,
     /// The texts inside the unit that are being walked, innermost last.
-    inner: Vec<Walk<Cursor<Vec<u8>>>>,
+    inner: Vec<Walk<Cursor<Bytes>>>,
     /// The outermost element that carries them.
     outermost: Position,
     /// Inflated bytes of all inner texts.
     inner_bytes: u64,
+    /// Bytes that each window may have.
+    window_bytes: usize,
     /// A record that stands in no window.
     made: Vec<u8>,
     index: u64,
@@ -71,12 +75,31 @@ impl<R: Read> Records<R> {
             inner: Vec::new(),
             outermost: Position::default(),
             inner_bytes: 0,
+            window_bytes: usize::MAX,
             made: Vec::new(),
             index: 0,
             ended: false,
             broke_off: false,
             knows: false,
         }
+    }
+
+    /// No window takes more than so many bytes: where one has to, [`Records::next`] answers with an
+    /// error that is [`super::wants_window`], and may be called again once more is allowed.
+    pub fn allow_window(&mut self, bytes: usize) {
+        self.window_bytes = bytes;
+        self.unit.allow_window(bytes);
+        for walk in &mut self.inner {
+            walk.allow_window(bytes);
+        }
+    }
+
+    /// The same, of a unit whose bytes can be had a second time. Of one whose bytes cannot, what
+    /// follows a broken record is read only if its container ends within four times
+    /// [`Limits::event_bytes`].
+    pub fn again(mut self, again: Again) -> Self {
+        self.unit.set_again(again);
+        self
     }
 
     /// The next item; `None` at the end.
@@ -142,6 +165,12 @@ impl<R: Read> Records<R> {
     /// The outermost text inside the unit that is read now, as it came: compressed, if it is.
     pub fn inner_text(&self) -> Option<&[u8]> {
         self.inner.first().map(|walk| &walk.reader().get_ref()[..])
+    }
+
+    /// Whether what was yielded last is a reject at the unit's end that more bytes might change: the
+    /// end of its container, or of its line, is not there.
+    pub fn is_cut(&self) -> bool {
+        self.inner.is_empty() && self.unit.is_cut()
     }
 
     /// Inflated bytes read so far.
@@ -301,11 +330,11 @@ impl<R: Read> Records<R> {
             .inflated_bytes
             .saturating_sub(self.inner_spent());
         let first = text.len().min(FIRST_BYTES);
-        self.inner.push(Walk::new(
-            Cursor::new(text),
-            first,
-            bounds(&self.limits, left),
-        ));
+        let text = Cursor::new(Bytes::from(text));
+        let mut walk = Walk::new(text.clone(), first, bounds(&self.limits, left));
+        walk.set_again(Again::clones(text));
+        walk.allow_window(self.window_bytes);
+        self.inner.push(walk);
     }
 
     /// Why a well-formed record is refused all the same.

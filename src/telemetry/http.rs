@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::not_ready;
 use super::metrics::Metrics;
 use super::prometheus;
+use crate::ack::dead_letter::DeadLetters;
 use crate::export::Health;
 use crate::input::ingest::Limits;
 use crate::input::listen::Listener;
@@ -38,6 +39,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     health: watch::Receiver<Health>,
     running: watch::Receiver<bool>,
+    letters: DeadLetters,
     down_since: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -50,7 +52,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer. `running` tells whether an input runs.
+    /// Starts to answer. `running` tells whether an input runs, `letters` whether dead letters can be
+    /// written.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -59,6 +62,7 @@ impl Server {
         metrics: Arc<Metrics>,
         health: watch::Receiver<Health>,
         running: watch::Receiver<bool>,
+        letters: DeadLetters,
     ) -> anyhow::Result<Self> {
         let limits = Limits {
             connections: CONNECTIONS,
@@ -72,6 +76,7 @@ impl Server {
             metrics,
             health,
             running,
+            letters,
             down_since: Arc::default(),
         };
         let stop = CancellationToken::new();
@@ -136,7 +141,8 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
     let down_for = lock(&shared.down_since).map_or(Duration::ZERO, |since| since.elapsed());
-    let reason = not_ready(&shared.health.borrow(), down_for, *shared.running.borrow());
+    let reason = not_ready(&shared.health.borrow(), down_for, *shared.running.borrow())
+        .or_else(|| shared.letters.stuck());
     match reason {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
@@ -173,7 +179,8 @@ mod tests {
         metrics.exported.add(7);
         let (health, health_seen) = watch::channel(Health::Up);
         let (running, running_seen) = watch::channel(false);
-        let server = Server::start(loopback(), metrics, health_seen, running_seen)
+        let letters = DeadLetters::none();
+        let server = Server::start(loopback(), metrics, health_seen, running_seen, letters)
             .await
             .unwrap();
         let text = get(server.address, "/metrics").await;
@@ -211,7 +218,8 @@ mod tests {
         let (_, health) = watch::channel(Health::Up);
         let (_, running) = watch::channel(true);
         let address = taken.local_addr().unwrap();
-        let error = Server::start(address, Arc::default(), health, running)
+        let letters = DeadLetters::none();
+        let error = Server::start(address, Arc::default(), health, running, letters)
             .await
             .err()
             .unwrap();

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::after::PutAside;
+use super::away::Remembered;
 use super::checkpoint::{FirstRun, Op, Store};
 use super::commits::Commits;
 use super::file_id::{Digest, shown};
 use super::filter::Filter;
-use super::lines::Followed;
+use super::followed::Followed;
 use super::schedule::Verdict;
 use super::walk::ObservedTime;
 use super::warned::Warned;
@@ -58,6 +60,10 @@ pub(super) struct Context<D> {
     pub(super) tuning: Tuning,
     pub(super) warned: Warned,
     pub(super) followed: Followed,
+    pub(super) put_aside: PutAside,
+    pub(super) settled: Remembered,
+    /// That a file is kept for want of knowledge was told.
+    pub(super) told_kept: AtomicBool,
     /// No new reading begins.
     pub(super) stop: CancellationToken,
     /// Nobody waits any more.

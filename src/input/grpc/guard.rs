@@ -35,10 +35,13 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     }
     let call = Call::of(request.uri().path());
     let (headers, extensions) = (request.headers(), request.extensions());
-    let known = match call {
-        Call::Check | Call::Watch => audit::recognizes(&gate.auth, headers, extensions),
+    let (known, token) = match call {
+        Call::Check | Call::Watch => {
+            let known = audit::recognizes(&gate.auth, headers, extensions);
+            (known, None)
+        }
         _ => match audit::admit(&gate.auth, headers, extensions) {
-            Ok(_) => true,
+            Ok(token) => (true, token),
             Err(error) => return Status::unauthenticated(error.to_string()).into_http(),
         },
     };
@@ -55,7 +58,7 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
         // An answer on the stream is a few bytes, which grow when they are compressed.
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let sender = Sender::new(gate.ingest, request.extensions().clone());
+    let sender = Sender::new(gate.ingest, request.extensions().clone(), token);
     request.extensions_mut().insert(sender.clone());
     let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
     let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));

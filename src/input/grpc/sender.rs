@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use super::status;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
-use crate::input::listen::{self, Busy, Peer, audit};
+use crate::input::listen::{self, Busy, NOBODY, Peer, audit};
 use crate::proto::v1::Failure;
 
 /// One call's sender: an extension of its request.
@@ -23,12 +23,17 @@ pub(super) struct Sender {
     room: Arc<Mutex<Option<Reserved>>>,
     /// What the listener knows of it.
     known: Arc<Extensions>,
+    /// Whose account its messages are on.
+    account: Arc<str>,
 }
 
 impl Sender {
-    pub(super) fn new(ingest: Ingest, known: Extensions) -> Self {
+    /// `token`: the name of the token that was shown.
+    pub(super) fn new(ingest: Ingest, known: Extensions, token: Option<Arc<str>>) -> Self {
+        let peer = known.get::<Peer>();
         Sender {
             ingest,
+            account: peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref())),
             room: Arc::default(),
             known: Arc::new(known),
         }
@@ -69,13 +74,14 @@ impl Sender {
     /// It grew when it was inflated, and there is no room for that.
     pub(super) fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
         let kept = self.take_room();
-        match kept {
+        let reserved = match kept {
             Some(mut reserved) => {
                 self.ingest.resize(&mut reserved, bytes)?;
-                Ok(reserved)
+                reserved
             }
-            None => self.ingest.try_reserve(bytes),
-        }
+            None => self.ingest.try_reserve(bytes)?,
+        };
+        Ok(reserved.sent_by(Arc::clone(&self.account)))
     }
 
     /// The end of a call that is refused.

@@ -40,7 +40,7 @@ pub(super) fn cut(text: String) -> String {
 
 fn code(refusal: &Refusal) -> Code {
     match refusal {
-        Refusal::Away { .. } | Refusal::Stopping => Code::Unavailable,
+        Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => Code::Unavailable,
         Refusal::Busy { .. }
         | Refusal::TooLarge { .. }
         | Refusal::InflatedTooLarge { .. }

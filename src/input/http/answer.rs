@@ -43,7 +43,9 @@ impl Problem {
             Problem::Wrong(status, _) => *status,
             Problem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Problem::Refused(refusal) => match refusal {
-                Refusal::Away { .. } | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::TooLarge { .. }
                 | Refusal::InflatedTooLarge { .. }

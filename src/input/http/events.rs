@@ -30,7 +30,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
-        let _busy = self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -40,7 +40,7 @@ impl Service {
             source: source(head.uri.query().unwrap_or_default()),
             content: Content::Bytes(bytes),
             on_damage: OnDamage::Refuse,
-            reserved,
+            reserved: reserved.sent_by(sender),
         };
         Ok(self.ingest.deliver(request).await?)
     }

@@ -64,7 +64,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        let _busy = self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -80,7 +80,7 @@ impl Service {
             source: None,
             content: Content::Bytes(bytes),
             on_damage: OnDamage::KeepElements,
-            reserved,
+            reserved: reserved.sent_by(sender),
         };
         self.ingest.deliver(request).await?;
         Ok(())

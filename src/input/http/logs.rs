@@ -45,7 +45,7 @@ impl Service {
         form: Option<Form>,
         body: Body,
     ) -> Result<ExportLogsServiceResponse, Problem> {
-        let _busy = self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
             Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
@@ -56,6 +56,7 @@ impl Service {
             let bounds = bounds(self.ingest.limits(), bytes.len());
             (bytes, reserved) = inflate(&self.ingest, bytes, reserved, bounds).await?;
         }
+        let reserved = reserved.sent_by(sender);
         let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
         Ok(answer.await?)
     }

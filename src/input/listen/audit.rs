@@ -62,6 +62,7 @@ pub fn refused(extensions: &Extensions, refusal: &Refusal) {
     if let Some((peer, audit)) = parties(extensions) {
         let kind = match refusal {
             Refusal::Away { .. } => "away",
+            Refusal::LettersFull { .. } => "letters_full",
             Refusal::Busy { .. } => "busy",
             Refusal::Unreadable { .. } => "unreadable",
             Refusal::TooLarge { .. } => "too_large",

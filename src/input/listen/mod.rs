@@ -12,7 +12,7 @@ mod slots;
 mod socket;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,29 @@ pub struct Peer {
     pub address: Arc<str>,
     /// The name in its client certificate.
     pub certificate: Option<Arc<str>>,
+}
+
+impl Peer {
+    /// What tells a sender from the others: the name of its token or of its certificate, else where
+    /// it is, without the port, which is another at each connection.
+    pub fn account(&self, token: Option<&str>) -> Arc<str> {
+        match (token, &self.certificate) {
+            (Some(token), _) => format!("token {token}").into(),
+            (None, Some(certificate)) => format!("certificate {certificate}").into(),
+            (None, None) => match self.address.parse().map(|address: SocketAddr| address.ip()) {
+                Ok(IpAddr::V4(ip)) => ip.to_string().into(),
+                // One machine can have any address of its network.
+                Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+                    Some(ip) => ip.to_string().into(),
+                    None => {
+                        let [a, b, c, d, ..] = ip.segments();
+                        format!("{a:x}:{b:x}:{c:x}:{d:x}::/64").into()
+                    }
+                },
+                Err(_) => Arc::clone(&self.address),
+            },
+        }
+    }
 }
 
 /// A bound address.
@@ -231,6 +254,8 @@ fn is_open(listen: &Listen, settings: &Settings) -> bool {
     let beyond = matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback());
     beyond && !certified && settings.token_files.is_empty()
 }
+/// Where a request came from that no listener took.
+pub(super) const NOBODY: &str = "an unknown sender";
 
 /// So many connections, or as many as the process may open files for; there are two listeners. Its
 /// limit is raised, as far as it may be.
@@ -259,4 +284,28 @@ fn affordable(connections: usize) -> usize {
          `LimitNOFILE=`), or lower the key"
     );
     fewer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_known_by_its_name_or_its_place_whatever_its_port() {
+        let peer = |address: &str, certificate: Option<&str>| Peer {
+            address: address.into(),
+            certificate: certificate.map(Into::into),
+        };
+        for (address, certificate, token, account) in [
+            ("192.0.2.1:50000", None, None, "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:50000", None, None, "192.0.2.1"),
+            ("[2001:db8:1:2:3::4]:50000", None, None, "2001:db8:1:2::/64"),
+            ("[2001:db8:1:2:5::6]:1", None, None, "2001:db8:1:2::/64"),
+            ("unix:/run/q of uid 0", None, None, "unix:/run/q of uid 0"),
+            ("192.0.2.1:1", Some("app"), None, "certificate app"),
+            ("192.0.2.1:1", Some("app"), Some("team"), "token team"),
+        ] {
+            assert_eq!(&*peer(address, certificate).account(token), account);
+        }
+    }
 }

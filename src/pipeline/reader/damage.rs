@@ -122,8 +122,10 @@ impl Reader {
         }
         let rejects = std::mem::take(&mut self.rejects);
         if let (None, Some(first)) = (&self.unreadable, rejects.into_iter().next()) {
-            let reject = first.reject;
-            self.unreadable = Some((reject.position.index, reject.reason));
+            self.unreadable = Some((first.position.index, first.reason));
         }
+        (self.reject_bytes, self.letter_bytes) = (0, 0);
+        self.suppressed.clear();
+        self.told.clear();
     }
 }

@@ -63,22 +63,48 @@ async fn what_is_small_is_read_at_once_only_if_it_is_small_inflated_too() {
     let large = format!("{event}{spaces}{event}");
     for on_damage in policies {
         for content in containers(event) {
-            let step = at_once(&pipeline, &unit(content, on_damage)).unwrap();
+            let step = at_once(
+                &pipeline,
+                &unit(content, on_damage),
+                &UnitLetters::default(),
+            )
+            .unwrap();
             assert_eq!(step.counts.read, 1);
         }
         for content in containers(&large) {
             assert!(content.len() < SMALL);
-            assert!(at_once(&pipeline, &unit(content, on_damage)).is_none());
+            assert!(
+                at_once(
+                    &pipeline,
+                    &unit(content, on_damage),
+                    &UnitLetters::default()
+                )
+                .is_none()
+            );
         }
     }
     // What gzip says of itself is believed only where it says that it is large.
     let mut lies = gzip(&large);
     let size = lies.len() - 4;
     lies[size..].fill(0);
-    assert!(at_once(&pipeline, &unit(lies, OnDamage::Refuse)).is_none());
+    assert!(
+        at_once(
+            &pipeline,
+            &unit(lies, OnDamage::Refuse),
+            &UnitLetters::default()
+        )
+        .is_none()
+    );
     // Many that are small are not.
     let line = in_base64(gzip(format!("{event}{}", " ".repeat(8 << 10))));
     let lines = [line.as_str(); 20].join("\n").into_bytes();
     assert!(lines.len() < SMALL);
-    assert!(at_once(&pipeline, &unit(lines, OnDamage::Refuse)).is_none());
+    assert!(
+        at_once(
+            &pipeline,
+            &unit(lines, OnDamage::Refuse),
+            &UnitLetters::default()
+        )
+        .is_none()
+    );
 }

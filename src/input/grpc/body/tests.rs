@@ -31,7 +31,7 @@ impl Sending {
         let (bytes, came) = mpsc::unbounded_channel();
         let frames =
             UnboundedReceiverStream::new(came).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
-        let sender = Sender::new(ingest.clone(), Extensions::new());
+        let sender = Sender::new(ingest.clone(), Extensions::new(), None);
         let body = Body::new(StreamBody::new(frames));
         Sending {
             bytes,
