@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
 use crate::reject::Reason;
@@ -228,13 +228,14 @@ impl Pipeline {
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
-        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone());
-        let request = self.sender.as_ref().and_then(|_| unit.content.in_memory());
         let origin = unit.origin.clone();
+        let request = match origin.on_damage {
+            OnDamage::NamePlace => None,
+            _ => unit.content.in_memory(),
+        };
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone(), request);
         let report = self.deliver_all(unit, &letters).await;
-        let report = self
-            .summarize(report, letters.summary(&origin, request.as_deref()))
-            .await;
+        let report = self.summarize(report, letters.summary(&origin)).await;
         self.ended(report)
     }
 

@@ -155,7 +155,7 @@ impl Writer {
         again: Again,
     ) -> anyhow::Result<()> {
         let mut counts = Counts::default();
-        let letters = UnitLetters::new(&self.dead_letters, None);
+        let letters = UnitLetters::new(&self.dead_letters, None, None);
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits).again(again);
         let organization = convert::organization(&origin.name);

@@ -12,16 +12,21 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
+use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::envelope;
 use qtrail::export::{Destination, Protocol};
 use qtrail::input::ingest::Limits;
 use qtrail::otlp::Signal;
 use qtrail::proto::v1::ingest_stream_response::Result as Answer;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::grpc::bench::Bench;
 use crate::grpc::{Stream, message, request};
+use crate::pipeline::texts;
 use crate::support::collector::Collector;
+use crate::support::flow::flow;
 use crate::support::program::{event, gzip, log_file, qtrail};
 use crate::support::receiver::Receiver;
 use crate::support::trail::Container;
@@ -497,4 +502,55 @@ async fn a_letter_of_a_damaged_body_is_replayed_and_kept_whole_again() {
         .collect();
     assert_eq!(again.len(), 1);
     assert!(kept(&again[0]) == half(&zipped));
+}
+
+/// More than have a letter each, by `dead_letters.unit_letters`.
+const REFUSED: usize = 1100;
+
+#[tokio::test]
+async fn an_otlp_request_with_more_refused_records_than_letters_is_kept_whole() {
+    let receiver = Receiver::discarding().await;
+    let bad = |n: usize| event(&n.to_string()).replace("2024-04-10T14:07:55Z", "soon");
+    let mut bodies: Vec<Vec<u8>> = (0..REFUSED).map(|n| bad(n).into_bytes()).collect();
+    bodies.push(gzip(bad(REFUSED)));
+    let headers = [("content-type", "application/x-protobuf")];
+    let request = log_records(bodies.clone()).encode_to_vec();
+    let answer = receiver.post("/v1/logs", &headers, request).await;
+    assert_eq!(answer.status, 200);
+    let summary = receiver.dead_letters().pop().unwrap();
+    assert_eq!(summary["reason"], "suppressed");
+    // As a Firehose request, so that a replay reads each by itself.
+    let all = kept(&summary);
+    let request: Value = serde_json::from_slice(&all).unwrap();
+    let records = request["records"].as_array().unwrap().iter();
+    let data = records.map(|record| STANDARD.decode(record["data"].as_str().unwrap()).unwrap());
+    assert!(data.eq(bodies));
+    let mut records = envelope::open(&all[..], &envelope::Limits::default());
+    let mut found = 0;
+    while let Some(item) = records.next().unwrap() {
+        assert!(matches!(item, envelope::Item::Record { .. }));
+        found += 1;
+    }
+    assert_eq!(found, REFUSED + 1);
+    receiver.assert_balance();
+}
+
+#[tokio::test]
+async fn what_is_pushed_by_nobody_known_is_kept_whole_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead.jsonl");
+    let letters = dead_letter::Settings::new(path.clone());
+    let letters = DeadLetters::open(letters, CancellationToken::new()).unwrap();
+    let flow = flow(Destination::Discard, letters, 1 << 20);
+    // As a message of a queue brings it.
+    let body = format!("[{},{}1]", event("one"), "1,".repeat(REFUSED));
+    let report = flow
+        .pipeline
+        .deliver(texts([body.clone().into_bytes()]))
+        .await;
+    assert_eq!(report.counts.exported, 1);
+    let lines = std::fs::read_to_string(path).unwrap();
+    let summary: Value = serde_json::from_str(lines.lines().next_back().unwrap()).unwrap();
+    assert_eq!(summary["reason"], "suppressed");
+    assert_eq!(summary["record"], body);
 }

@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,8 @@ struct Shared {
     letters: u64,
     bytes: u64,
     sender: Option<Arc<str>>,
+    /// All of the unit's bytes, part by part, where nobody could read them again.
+    request: Option<Vec<Bytes>>,
     state: Mutex<State>,
 }
 
@@ -39,13 +43,19 @@ struct State {
 }
 
 impl UnitLetters {
-    /// Those of a new unit, which `sender` sent, if it was sent.
-    pub fn new(letters: &DeadLetters, sender: Option<Arc<str>>) -> Self {
+    /// Those of a new unit, which `sender` sent, if it was sent. `request`: all of its bytes, part by
+    /// part, where nobody could read them again.
+    pub fn new(
+        letters: &DeadLetters,
+        sender: Option<Arc<str>>,
+        request: Option<Vec<Bytes>>,
+    ) -> Self {
         let bounded = |settings: &Settings| {
             Arc::new(Shared {
                 letters: settings.unit_letters,
                 bytes: settings.unit_bytes,
                 sender,
+                request,
                 state: Mutex::default(),
             })
         };
@@ -83,21 +93,18 @@ impl UnitLetters {
         Some(entry)
     }
 
-    /// The letter that stands for what was left out, if anything was. `request`: all of the unit's
-    /// bytes, part by part, where nobody could read them again.
-    pub fn summary(&self, origin: &Origin, request: Option<&[Bytes]>) -> Option<Entry> {
+    /// The letter that stands for what was left out, if anything was.
+    pub fn summary(&self, origin: &Origin) -> Option<Entry> {
         let shared = self.0.as_ref()?;
         let state = shared.lock();
+        let request = &shared.request;
         if state.suppressed == 0 && (state.shortened == 0 || request.is_none()) {
             return None;
         }
         let whole = request.is_some();
         let (position, record) = match request {
             Some(parts) => {
-                let bytes = match parts {
-                    [bytes] => bytes.clone(),
-                    parts => parts.join(&b'\n').into(),
-                };
+                let bytes = in_one(parts);
                 let length = bytes.len() as u64;
                 let position = Position {
                     length,
@@ -126,10 +133,27 @@ impl UnitLetters {
     }
 }
 
+/// The parts of a request as one, from which a replay takes them apart again: each may be compressed, or
+/// end in the middle.
+fn in_one(parts: &[Bytes]) -> Bytes {
+    if let [bytes] = parts {
+        return bytes.clone();
+    }
+    let mut records = r#"{"requestId":"","records":["#.to_owned();
+    for (number, part) in parts.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        records.extend([comma, r#"{"data":""#]);
+        STANDARD.encode_string(part, &mut records);
+        records.push_str(r#""}"#);
+    }
+    records.push_str("]}");
+    records.into()
+}
+
 impl Shared {
     /// Whether the bytes are kept elsewhere: where they were read, or in the letter of the request.
     fn may_shorten(&self, record: &Record) -> bool {
-        matches!(record, Record::Bytes(_)) || self.sender.is_some()
+        matches!(record, Record::Bytes(_)) || self.request.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

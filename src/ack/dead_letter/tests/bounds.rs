@@ -17,13 +17,13 @@ fn bytes(text: &str) -> Evidence {
 
 /// Writes what is admitted of these records, and the summary.
 async fn write_all(letters: &DeadLetters, records: &[&str], request: Option<&'static str>) {
-    let unit = UnitLetters::new(letters, Some("192.0.2.1".into()));
+    let request = request.map(|text| vec![text.as_bytes().into()]);
+    let unit = UnitLetters::new(letters, Some("192.0.2.1".into()), request);
     let entries = (0..).zip(records).map(|(i, text)| entry(i, bytes(text)));
     let admitted: Vec<_> = entries.filter_map(|entry| unit.admit(entry)).collect();
     letters.write(admitted).await.unwrap();
     let origin = entry(0, Evidence::Unit).origin;
-    let request = request.map(|text| [text.as_bytes().into()]);
-    let summary = unit.summary(&origin, request.as_ref().map(<[_; 1]>::as_slice));
+    let summary = unit.summary(&origin);
     letters.write(Vec::from_iter(summary)).await.unwrap();
 }
 
