@@ -370,7 +370,8 @@ mod tests {
             ),
             (r#"{"dryRun":true},"errorMessage":"no""#, Outcome::Error),
         ] {
-            let fields = format!(r#","requestParameters":{fields}"#);
+            let fields =
+                format!(r#","eventSource":"q.amazonaws.com","requestParameters":{fields}"#);
             assert_eq!(outcome(&fields), expected, "{fields}");
         }
     }

@@ -81,7 +81,7 @@ fn an_event_inside_a_broken_record_is_no_event() {
 fn what_is_broken_and_cut_off_is_one_dead_letter_with_all_of_its_bytes() {
     let bad = broken("a message", "a \u{1}message");
     let whole = log_file(&[event("before"), bad, event("behind")]);
-    let start = event("before").len() + 12;
+    let start = event("before").len() + 13;
     let tags = whole.windows(3).position(|bytes| bytes == b"}]}").unwrap() + 3;
     for cut in [tags, tags + 10, whole.len() - 300, whole.len() - 1] {
         let converted = convert("cut.json", &whole[..cut], &[]);

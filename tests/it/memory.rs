@@ -92,7 +92,9 @@ async fn many_senders_at_once_take_no_more() {
     let arguments = ["--endpoint", &collector.url(), "--http", "127.0.0.1:0"];
     let sidecar = Sidecar::start(place.run().args(arguments));
     let address = sidecar.listens("http").await;
-    let body = large(4, broken, b'x');
+    // A request of which nothing can be read is refused.
+    let first_is_read = |n| if n == 0 { bad_time(n) } else { broken(n) };
+    let body = large(4, first_is_read, b'x');
     let mut senders = JoinSet::new();
     for _ in 0..16 {
         let body = body.clone();

@@ -76,6 +76,8 @@ pub(super) struct Known {
     pub(super) starts: Vec<usize>,
     /// Pieces that were given up as a whole: what begins inside one is passed over.
     pub(super) given_up: Vec<Range<usize>>,
+    /// Its records before they were damaged: damage can leave one whole behind a few bytes.
+    pub(super) whole: Vec<Vec<u8>>,
 }
 
 /// Converts a unit.
@@ -102,6 +104,28 @@ pub(super) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
         }
     }
     converted
+}
+
+/// The events that begin at the known starts, and those that were there before the damage.
+pub(super) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
+    let unit = inflate(unit);
+    let at_start = |start: &usize| {
+        let rest = unit.get(*start..)?;
+        rest.get(..whole_value(rest, true).ok()?)
+    };
+    let converted = |record: &[u8]| {
+        let event = event(record)?;
+        let is_wanted = all || is_amazon_q(&event);
+        is_wanted.then(|| central(&event, record)).flatten()
+    };
+    let starting = known.starts.iter().filter_map(at_start);
+    let whole = known.whole.iter().map(Vec::as_slice);
+    starting.chain(whole).filter_map(converted).collect()
+}
+
+/// Where events begin whose first key is their version.
+pub(super) fn starts(unit: &[u8]) -> Vec<usize> {
+    memchr::memmem::find_iter(&inflate(unit), b"{\"eventVersion\"").collect()
 }
 
 impl Converted {
