@@ -11,9 +11,13 @@ mod support;
 #[path = "../e2e/mod.rs"]
 mod e2e;
 
+#[path = "../soak/mod.rs"]
+mod soak;
+
 mod backfill;
 mod bad_input;
 mod cli;
+mod corpus;
 mod crash;
 mod directory;
 mod duplicates;

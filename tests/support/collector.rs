@@ -223,6 +223,21 @@ impl Collector {
         self.state().traces.clone()
     }
 
+    /// What was accepted since the last time. It is forgotten, so that a long run takes no memory.
+    pub fn take(
+        &self,
+    ) -> (
+        Vec<ExportLogsServiceRequest>,
+        Vec<ExportTraceServiceRequest>,
+    ) {
+        let mut state = self.state();
+        state.seen.clear();
+        (
+            std::mem::take(&mut state.logs),
+            std::mem::take(&mut state.traces),
+        )
+    }
+
     /// Waits until something is so.
     pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let mut changed = self.shared.changed.subscribe();

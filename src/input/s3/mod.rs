@@ -15,7 +15,8 @@ mod held;
 #[cfg(feature = "aws")]
 mod message;
 #[cfg(feature = "aws")]
-mod notice;
+#[doc(hidden)]
+pub mod notice;
 #[cfg(feature = "aws")]
 mod object;
 #[cfg(feature = "aws")]
