@@ -27,6 +27,7 @@ pub(super) const MEMORY: &str = "32MiB";
 /// How one process is set up, and its present life.
 pub(super) struct Program {
     place: Place,
+    path: String,
     pub(super) grpc: SocketAddr,
     pub(super) http: SocketAddr,
     telemetry: SocketAddr,
@@ -47,6 +48,7 @@ impl Program {
         let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
         let env = more.get_envs();
         Program {
+            path: std::env::var("QTRAIL_SOAK_PROGRAM").unwrap_or_else(|_| QTRAIL.to_owned()),
             clock: Clock::new(&place),
             grpc: free_address(),
             http: free_address(),
@@ -75,7 +77,7 @@ impl Program {
         let mut command = Command::new("/bin/sh");
         command
             .env_clear()
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", QTRAIL]);
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &self.path]);
         command.envs(self.env.iter().cloned());
         let mut command = self.place.with(command);
         command.args(&self.arguments);
