@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, SOME_REFUSED};
 use super::made::is_poisoned;
 use crate::support::collector::{Collector, Reply, Seen};
 
@@ -149,7 +149,7 @@ fn reply(
         Mood::Partial if rng.u8(0..4) == 0 && !seen.ids.is_empty() => {
             let rejected = rng.usize(1..=seen.ids.len().min(3));
             ledger.not_taken(seen.signal, &seen.ids[..rejected]);
-            Reply::Partial(rejected as i64, "some were bad")
+            Reply::Partial(rejected as i64, SOME_REFUSED)
         }
         Mood::LostAnswers => Reply::Late(end.clone()),
         Mood::Slow => {

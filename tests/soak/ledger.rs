@@ -22,6 +22,9 @@ use crate::support::collector::{log_id, span_id};
 /// Findings that are told one by one.
 const TOLD: usize = 20;
 
+/// The collector's words for a partial success.
+pub(super) const SOME_REFUSED: &str = "some were refused";
+
 /// What an event is to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -196,7 +199,8 @@ impl Ledger {
         let Ok(letter) = serde_json::from_str::<Value>(line) else {
             return state.wrong(format!("a dead letter is no JSON: {line:.200}"));
         };
-        let uncertain = letter["uncertain"] == true;
+        let message = letter["message"].as_str().unwrap_or_default();
+        let partial = letter["uncertain"] == true || message.contains(SOME_REFUSED);
         let records = letter["records"].as_array().cloned().unwrap_or_default();
         for letter in std::iter::once(&letter).chain(&records) {
             let record = letter["record"].as_str().unwrap_or_default();
@@ -205,10 +209,10 @@ impl Ledger {
                     None => state.wrong(format!("{id} is in the dead letters and was never made")),
                     Some(event) => {
                         event.letter = true;
-                        if event.kind == Kind::Event && !uncertain {
+                        if event.kind == Kind::Event && !partial {
                             let reason = &letter["reason"];
                             state.wrong(format!(
-                                "{id} is a dead letter, and nothing is wrong with it: {reason}"
+                                "{id} is a dead letter, and nothing is wrong with it: {reason}: {message}"
                             ));
                         }
                     }
