@@ -26,7 +26,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{DeadLetters, Entry, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
 use crate::export::{Delivery, Exporter};
@@ -63,11 +63,22 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
-    /// The same, in memory: a small one is read without a thread of its own.
+    /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
     Texts(Vec<Text>),
+}
+
+impl Content {
+    /// All of its bytes, part by part, where they are in memory.
+    fn in_memory(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Content::Whole(_) => None,
+            Content::Bytes(bytes) => Some(vec![bytes.clone()]),
+            Content::Texts(texts) => Some(texts.iter().map(|text| text.bytes.clone()).collect()),
+        }
+    }
 }
 
 /// One of a unit's texts.
@@ -105,8 +116,9 @@ pub struct Report {
     pub read_error: Option<String>,
     /// The first refused records, at most 1,000, in order: their number in the unit, and why.
     pub refused: Vec<(u64, Reason)>,
-    /// The unit inflates to more than it may; what came before the limit was delivered.
-    pub inflated_too_large: bool,
+    /// The unit is refused, since it cannot be read to its end: the number of the record, and why. What
+    /// came before was delivered.
+    pub unreadable: Option<(u64, Reason)>,
     /// Of the dead letters, how many are uncertain, among how many.
     pub uncertain: Option<(u64, u64)>,
 }
@@ -155,7 +167,12 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
+    /// Room for windows that are not small.
+    windows: Arc<Semaphore>,
+    window_units: usize,
     readers: Arc<Semaphore>,
+    /// Who sends the units, where they are sent.
+    sender: Option<Arc<str>>,
     window: Option<Window>,
     abort: CancellationToken,
 }
@@ -174,16 +191,18 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let units =
-            (memory_bytes / BUDGET_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let (budget_units, window_units) = Self::shares(memory_bytes);
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Arc::new(Semaphore::new(units)),
-            budget_units: units,
+            budget: Arc::new(Semaphore::new(budget_units)),
+            budget_units,
+            windows: Arc::new(Semaphore::new(window_units)),
+            window_units,
             readers: Arc::new(Semaphore::new(READERS)),
+            sender: None,
             window: None,
             abort,
         }
@@ -197,10 +216,43 @@ impl Pipeline {
         }
     }
 
+    /// The same, for units that nobody can read again: `sender` brings them, and what is refused of
+    /// them is on its account.
+    pub fn of_sender(&self, sender: Arc<str>) -> Self {
+        Pipeline {
+            sender: Some(sender),
+            ..self.clone()
+        }
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    /// Whose account its dead letters are on.
+    fn account(&self, origin: &Origin) -> Arc<str> {
+        match &self.sender {
+            Some(sender) => Arc::clone(sender),
+            None => origin.input.into(),
+        }
+    }
+
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
-        if let Some(step) = reader::at_once(self, &unit) {
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone());
+        let request = self.sender.as_ref().and_then(|_| unit.content.in_memory());
+        let origin = unit.origin.clone();
+        let report = self.deliver_all(unit, &letters).await;
+        let report = self
+            .summarize(report, letters.summary(&origin, request.as_deref()))
+            .await;
+        self.ended(report)
+    }
+
+    async fn deliver_all(&self, unit: Unit, letters: &UnitLetters) -> Report {
+        if let Some(step) = reader::at_once(self, &unit, letters) {
             return self.deliver_step(unit.base, step).await;
         }
         let base = unit.base;
@@ -208,7 +260,7 @@ impl Pipeline {
             return Report::abandoned(base);
         };
         let (steps_in, mut steps) = mpsc::channel(1);
-        let reader = reader::spawn(self.clone(), unit, steps_in, reading);
+        let reader = reader::spawn(self.clone(), unit, letters.clone(), steps_in, reading);
         let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
         let slots = Arc::new(Semaphore::new(STEPS_IN_FLIGHT));
 
@@ -248,21 +300,35 @@ impl Pipeline {
         let (begun, (mut report, heard)) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
-        self.ended(report)
+        report
+    }
+
+    /// Writes the letter that stands for those beyond the unit's bound, before the unit counts as
+    /// delivered.
+    async fn summarize(&self, mut report: Report, summary: Option<Entry>) -> Report {
+        let is_kept = report.unreadable.is_none() || report.counts.dead_lettered > 0;
+        if let Some(entry) = summary.filter(|_| is_kept && report.outcome == Outcome::Delivered) {
+            entry.log();
+            if self.dead_letters.write(vec![entry]).await.is_err() {
+                report.outcome = Outcome::Abandoned;
+            }
+        }
+        report
     }
 
     /// Puts something into the dead letters that could not be read at all, counted as one record;
     /// returns once it is durable.
     pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
         let kind = reason.kind();
-        let entry = Entry {
-            origin,
-            event_id: None,
-            reject: Reject {
-                position: Position::default(),
-                reason,
-                evidence,
-            },
+        let reject = Reject {
+            position: Position::default(),
+            reason,
+            evidence: origin.keep(evidence),
+        };
+        let entry = Entry::new(origin, reject);
+        let _room = match self.dead_letters.room_for(&entry) {
+            Ok(room) => room,
+            Err(full) => return Outcome::Blocked(full.0),
         };
         entry.log();
         if self.dead_letters.write(vec![entry]).await.is_err() {
@@ -288,7 +354,7 @@ impl Pipeline {
             report.take(settled);
         }
         report.finish(Tail::default(), unheard);
-        self.ended(report)
+        report
     }
 
     fn ended(&self, report: Report) -> Report {
@@ -308,20 +374,24 @@ impl Pipeline {
             refused: step
                 .rejects
                 .iter()
-                .map(|e| (e.reject.position.index, e.reject.reason.clone()))
+                .map(|e| (e.position.index, e.reason.clone()))
                 .collect(),
             uncertain: None,
         };
-        settled.refused.extend(step.foreign);
+        settled.refused.extend(step.told);
         let rejects = step.rejects.len() as u64;
         if self.dead_letters.write(step.rejects).await.is_ok() {
-            settled.counts.dead_lettered += rejects;
+            settled.counts.dead_lettered += rejects + step.suppressed.values().sum::<u64>();
             for (_, reason) in &settled.refused[..rejects as usize] {
                 self.metrics.dead_letter_reasons.add(reason.kind(), 1);
+            }
+            for (kind, count) in step.suppressed {
+                self.metrics.dead_letter_reasons.add(kind, count);
             }
         } else {
             settled.outcome = Outcome::Abandoned;
         }
+        drop(step.reject_room);
         if let Some(chunk) = step.chunk {
             let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;
@@ -380,6 +450,11 @@ struct Settled {
 }
 
 impl Report {
+    /// Whether any of its records is in the dead letters, or may be.
+    pub fn has_dead_letters(&self) -> bool {
+        self.counts.dead_lettered > 0 || self.uncertain.is_some()
+    }
+
     fn new(base: u64) -> Self {
         Report {
             outcome: Outcome::Delivered,
@@ -388,7 +463,7 @@ impl Report {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }
@@ -404,8 +479,6 @@ impl Report {
         self.counts.add(&settled.counts);
         self.outcome =
             std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
-        let is_limit = |reason: &Reason| matches!(reason, Reason::InflatedTooLarge { .. });
-        self.inflated_too_large |= settled.refused.iter().any(|(_, reason)| is_limit(reason));
         self.refused.extend(settled.refused);
         if self.refused.len() > REFUSED_IN_REPORT {
             self.sort_refused();
@@ -428,11 +501,18 @@ impl Report {
         self.sort_refused();
         self.truncated = tail.truncated;
         self.read_error = tail.read_error;
+        self.unreadable = tail.unreadable;
         if self.read_error.is_some() {
             self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
                 .worst(Outcome::Retry(None));
         }
-        if tail.abandoned || unheard > 0 {
+        if let Some(full) = tail.full {
+            self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
+                .worst(Outcome::Blocked(full.0));
+        } else if tail.abandoned {
+            self.outcome = Outcome::Abandoned;
+        }
+        if unheard > 0 {
             self.outcome = Outcome::Abandoned;
         }
     }

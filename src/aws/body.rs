@@ -202,6 +202,7 @@ pub(super) fn request(aws: &Aws, location: &Location, region: &str) -> GetObject
         .bucket(&location.bucket)
         .key(&location.key)
         .set_request_payer(payer)
+        .set_expected_bucket_owner(aws.expected_bucket_owner())
 }
 
 /// The bytes for a thread that may wait: `read` blocks until some came, or `abort`.

@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
 
 /// Something to read.
@@ -57,6 +57,12 @@ pub(super) fn sources(paths: &[PathBuf], written: Option<FileId>) -> anyhow::Res
         written,
         open: Vec::new(),
     })
+}
+
+/// Whether what is at a path cannot be read again: standard input, a pipe.
+pub(super) fn is_read_once(path: &Path) -> bool {
+    let again = |there: Metadata| there.is_file() || there.is_dir();
+    path.as_os_str() == "-" || path.metadata().is_ok_and(|there| !again(there))
 }
 
 impl Iterator for Sources {
@@ -156,6 +162,7 @@ impl Source {
             input: "files",
             name: name.into(),
             observed,
+            on_damage: OnDamage::NamePlace,
         };
         Ok((origin, wrap(content)))
     }

@@ -27,7 +27,7 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
         say.str(&names::AGENT_CHANNEL, channel);
         say.str(&names::AGENT_EVIDENCE, evidence);
     }
-    say.first(&names::CONVERSATION_ID, ids::CONVERSATION);
+    say.id(&names::CONVERSATION_ID, ids::CONVERSATION);
     if let Some(operation) = verdict.operation {
         say.str(&names::OPERATION_NAME, operation);
         if class.is_call()
@@ -54,7 +54,7 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
 
 /// What only Amazon Q's own events have; in others, fields of these names mean something else.
 fn own<S: Sink>(say: &mut Say<'_, S>) {
-    say.text(&names::UTTERANCE_ID, Key::UtteranceId);
+    say.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
     say.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
     say.text(&names::RESULT_CODE, Key::ResultCode);
     say.text(&names::RESULT_TYPE, Key::ResultType);
@@ -181,6 +181,11 @@ fn system(agent: &str) -> Option<&str> {
 /// What AWS puts in the place of a value that it does not show.
 const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
+/// Whether AWS shows this in the place of a value.
+pub(super) fn is_mask(text: &str) -> bool {
+    MASKS.contains(&text)
+}
+
 /// What is true of an object in the place of one that was too large to be recorded.
 const CUT: &str = "omitted";
 
@@ -208,7 +213,7 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             continue;
         }
         let masked = match node.kind() {
-            Type::String => node.as_str().is_some_and(|text| MASKS.contains(&&*text)),
+            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
             Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
             _ => false,
         };

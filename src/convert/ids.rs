@@ -29,8 +29,8 @@ pub(crate) const CONVERSATION: &[Key] = &[
 
 /// The trace to which an event belongs by itself.
 pub(crate) fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
-    let conversation = event.first_of(CONVERSATION);
-    if let Some(id) = conversation.and_then(|key| event.text_of(key)) {
+    let conversation = event.first_shown(CONVERSATION);
+    if let Some(id) = conversation.and_then(|key| event.shown(key)) {
         (trace_of("qtrail.conversation:", &id), Rule::Conversation)
     } else if let Some(session) = Session::of(event) {
         (session.trace_id(), Rule::Session)
@@ -41,6 +41,22 @@ pub(crate) fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
             None => hash(&["qtrail.event:", event.text()]),
         };
         (trace_id, Rule::Event)
+    }
+}
+
+/// The trace of an event that is redacted by now: its own, unless that would show the bytes of a
+/// redacted UUID. Then it is their hash, so that a conversation is still one trace.
+pub(crate) fn unrevealing(event: &Event<'_>, trace_id: [u8; 16]) -> [u8; 16] {
+    let mut fields = CONVERSATION.iter().chain(&[Key::EventId]);
+    let reveals = fields.any(|key| {
+        event.get(*key).is_some_and(|node| {
+            node.is_redacted() && uuid(node.raw().trim_matches('"')) == Some(trace_id)
+        })
+    });
+    if reveals {
+        hash(&["qtrail.redacted:", &hex::encode(trace_id)])
+    } else {
+        trace_id
     }
 }
 
@@ -68,9 +84,9 @@ impl Session {
         if event.class() == Class::Other {
             return None;
         }
-        let principal = event.text_of(Key::PrincipalId)?;
-        let created = event.text_of(Key::CreationDate)?;
-        let account = event.text_of(Key::AccountId).unwrap_or_default();
+        let principal = event.shown(Key::PrincipalId)?;
+        let created = event.shown(Key::CreationDate)?;
+        let account = event.shown(Key::AccountId).unwrap_or_default();
         Some(Session {
             text: [&*account, "/", &*principal, "/", &*created].concat(),
         })

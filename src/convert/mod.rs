@@ -154,6 +154,9 @@ pub fn convert(
     let redacted = redact::redact(event.document_mut(), &options.redaction);
     let event = &event;
     let mut head = head(event, placement, &verdict, options);
+    if !redacted.is_empty() {
+        head.trace_id = ids::unrevealing(event, placement.trace_id);
+    }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
     mapping::say(event, placement, &verdict, &redacted, options, sink);
@@ -166,6 +169,7 @@ struct Verdict {
     span_id: [u8; 8],
     link: Option<Link>,
     outcome: Outcome,
+    error_code: bool,
     identity: Option<&'static str>,
     credential: Option<&'static str>,
     invoked_by_service: Option<bool>,
@@ -181,6 +185,7 @@ impl Verdict {
             span_id: ids::span(event),
             link: session.and_then(|session| session.link_from(placement.trace_id)),
             outcome: Outcome::of(event),
+            error_code: severity::has_error_code(event),
             identity: identity::class(event),
             credential: identity::credential(event),
             invoked_by_service: identity::is_present(event)
@@ -198,11 +203,13 @@ fn head<'e>(
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
+    let (start, end) = mapping::extent(event);
     Head {
         resource: resource(event, options),
         time: event.time(),
         observed: event.time(),
-        start: mapping::start(event),
+        start,
+        end,
         name: name(event),
         severity: verdict.outcome.severity(),
         kind: mapping::kind(event),
@@ -232,17 +239,17 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 
 fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
     let own = options.service_name == ServiceName::AmazonQ && event.class() != Class::Other;
-    let account = event.first_of(&[Key::RecipientAccountId, Key::AccountId]);
+    let account = event.first_shown(&[Key::RecipientAccountId, Key::AccountId]);
     ResourceKey {
         service_name: if own {
             Cow::Borrowed(AMAZON_Q)
         } else {
             event
-                .text_of(Key::EventSource)
+                .shown(Key::EventSource)
                 .unwrap_or(Cow::Borrowed(UNKNOWN_SERVICE))
         },
         account_id: account.and_then(|key| event.text_of(key)),
-        region: event.text_of(Key::AwsRegion),
+        region: event.shown(Key::AwsRegion),
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) struct Heard {
     pub(super) attributes: Vec<(&'static Field, Json)>,
     pub(super) ended: usize,
     pub(super) start: i64,
+    pub(super) end: i64,
     pub(super) observed: i64,
     pub(super) kind: Option<Kind>,
     pub(super) link: Option<Link>,
@@ -49,13 +50,14 @@ impl Sink for Heard {
         ];
         self.name = text(&head.name);
         self.start = head.start;
+        self.end = head.end;
         self.observed = head.observed;
         self.kind = Some(head.kind);
         self.link = head.link;
         self.error = head.error.as_ref().map(text);
         self.body = head.body.as_ref().map(json_of);
         self.head = format!(
-            "{}: {:?} {:?}, {:?}\n{:?}\ntime {} observed {} start {}\ntrace {} span {} parent {:?}\nlink {:?}\n\n",
+            "{}: {:?} {:?}, {:?}\n{:?}\ntime {} observed {} start {} end {}\ntrace {} span {} parent {:?}\nlink {:?}\n\n",
             head.name,
             head.severity,
             head.kind,
@@ -64,6 +66,7 @@ impl Sink for Heard {
             head.time,
             head.observed,
             head.start,
+            head.end,
             hex::encode(head.trace_id),
             hex::encode(head.span_id),
             head.parent,
@@ -254,32 +257,59 @@ fn observed_is_the_delivery_else_the_event() {
 
 #[test]
 fn a_telemetry_events_duration_comes_before_its_end() {
-    let start = |latency: Json| {
-        let heard = heard(&record(json!({
-            "eventSource": "codewhisperer.amazonaws.com",
-            "eventName": "SendTelemetryEvent",
-            "requestParameters": {"telemetryEvent": {"chatAddMessageEvent": {"fullResponselatency": latency}}},
-        })));
-        1_712_758_075_000_000_000 - heard.start
-    };
-    assert_eq!(start(json!(1500)), 1_500_000_000);
-    assert_eq!(start(json!(2.5)), 2_500_000);
-    assert_eq!(start(json!("30")), 30_000_000);
+    for (latency, nanoseconds) in [
+        (json!(1500), 1_500_000_000),
+        (json!(2.5), 2_500_000),
+        (json!("30"), 30_000_000),
+        (json!(0.000_001), 1),
+    ] {
+        assert_eq!(extent(latency.clone()), (-nanoseconds, 0), "{latency}");
+    }
+}
+
+#[test]
+fn a_span_without_a_known_duration_ends_a_nanosecond_after_the_event() {
     for none in [
+        json!(0),
+        json!(0.0),
+        json!(1e-7),
         json!(-1),
         json!("soon"),
+        json!("inf"),
+        json!("NaN"),
         json!(null),
         json!(1e300),
         json!([]),
     ] {
-        assert_eq!(start(none), 0);
+        assert_eq!(extent(none.clone()), (0, 1), "{none}");
     }
+    for sample in SAMPLES {
+        let heard = heard(sample);
+        assert_eq!(heard.end - heard.start, 1);
+    }
+}
+
+/// Start and end of a telemetry event's span that took so many milliseconds, after its `eventTime`.
+fn extent(latency: Json) -> (i64, i64) {
+    let heard = heard(&record(json!({
+        "eventSource": "codewhisperer.amazonaws.com",
+        "eventName": "SendTelemetryEvent",
+        "requestParameters": {"telemetryEvent": {"chatAddMessageEvent": {"fullResponselatency": latency}}},
+    })));
+    let time = 1_712_758_075_000_000_000;
+    (heard.start - time, heard.end - time)
 }
 
 #[test]
 fn an_error_is_the_spans_status() {
     let error = |fields| heard(&record(fields)).error;
-    assert_eq!(error(json!({"errorMessage": "m"})), None);
+    assert_eq!(error(json!({"errorMessage": "m"})), Some("m".to_owned()));
+    assert_eq!(
+        error(json!({"errorMessage": "m", "errorCode": "200"})),
+        None
+    );
+    let sign_in = json!({"eventSource": "signin.amazonaws.com", "responseElements": {"ConsoleLogin": "Failure"}});
+    assert_eq!(error(sign_in), Some(String::new()));
     assert_eq!(
         error(json!({"errorCode": "AccessDenied", "errorMessage": "m"})),
         Some("m".to_owned())
@@ -383,9 +413,15 @@ fn what_is_redacted_is_not_in_any_attribute() {
             let text = format!("{heard:?}");
             assert!(!text.contains("aws-user"), "{text}");
             assert!(!text.contains("ASIAAB12"), "{text}");
-            assert_eq!(heard.get("user.name"), json!("[REDACTED]"));
-            assert_eq!(heard.get("enduser.id"), json!("[REDACTED]"));
-            assert_eq!(heard.get("aws.role_session.name"), Json::Null);
+            assert_eq!(heard.get("aws.principal.id"), json!("[REDACTED]"));
+            for id in [
+                "user.id",
+                "user.name",
+                "enduser.id",
+                "aws.role_session.name",
+            ] {
+                assert_eq!(heard.get(id), Json::Null, "{id}");
+            }
             assert_eq!(heard.get("qtrail.credential.kind"), json!("temporary"));
         }
     }
@@ -394,31 +430,87 @@ fn what_is_redacted_is_not_in_any_attribute() {
         ..Redaction::default()
     });
     let heard = heard_with(SAMPLES[0], &arn);
-    assert_eq!(heard.get("user.name"), json!("[REDACTED]"));
+    assert_eq!(heard.get("user.name"), Json::Null);
     assert_eq!(heard.get("qtrail.redacted"), json!(["/userIdentity/arn"]));
 }
 
 #[test]
-fn redaction_changes_no_id() {
-    let plain = heard(SAMPLES[0]);
-    let redacted = heard_with(
-        SAMPLES[0],
-        &Options {
-            redaction: Redaction {
-                pointers: ["", "/eventID", "/userIdentity", "/requestParameters"]
-                    .map(str::to_owned)
-                    .to_vec(),
-                ..Redaction::default()
-            },
-            ..Options::default()
-        },
-    );
+fn redaction_changes_no_id_but_one_that_shows_what_is_redacted() {
     let ids = |heard: &Heard| {
         let line = heard.head.lines().find(|line| line.starts_with("trace"));
         (line.map(str::to_owned), heard.link)
     };
-    assert_eq!(ids(&plain), ids(&redacted));
-    assert_eq!(redacted.body, Some(json!("\"[REDACTED]\"")));
+    let without = |pointers: &[&str]| {
+        let redaction = Redaction {
+            pointers: pointers.iter().map(|&pointer| pointer.to_owned()).collect(),
+            ..Redaction::default()
+        };
+        heard_with(
+            SAMPLES[0],
+            &Options {
+                redaction,
+                ..Options::default()
+            },
+        )
+    };
+    let plain = heard(SAMPLES[0]);
+    let conversation = "a298ec0d0a494d2e92bd7d6e629b4619";
+    assert!(plain.head.contains(conversation));
+    assert_eq!(ids(&plain), ids(&without(&["/eventID", "/userIdentity"])));
+    let hidden = without(&["/requestParameters", "/responseElements"]);
+    assert!(!hidden.head.contains(conversation), "{}", hidden.head);
+    assert_eq!(hidden.link, plain.link);
+    assert_eq!(hidden.get("gen_ai.conversation.id"), Json::Null);
+    let all = without(&[""]);
+    assert_eq!(ids(&all), ids(&hidden));
+    assert_eq!(all.body, Some(json!("\"[REDACTED]\"")));
+    assert_eq!(all.get("log.record.uid"), Json::Null);
+}
+
+#[test]
+fn a_mark_in_the_place_of_an_id_is_no_id() {
+    for mark in [
+        "***",
+        "[REDACTED]",
+        "<REDACTED>",
+        "HIDDEN_DUE_TO_SECURITY_REASONS",
+        "[HIDDEN_DUE_TO_SECURITY_REASONS]",
+    ] {
+        let record = json!({
+            "eventTime": "2024-04-10T14:07:55Z", "eventSource": "q.amazonaws.com", "eventID": mark,
+            "awsRegion": mark, "recipientAccountId": mark,
+            "requestParameters": {"conversationId": mark},
+            "responseElements": {"metadata": {"utteranceId": mark}},
+            "userIdentity": {
+                "principalId": format!("AROA:{mark}"), "userName": mark, "accountId": mark,
+                "arn": format!("arn:aws:sts::1:assumed-role/R/{mark}"),
+                "onBehalfOf": {"userId": mark}, "sessionContext": {"sourceIdentity": mark, "attributes": {"creationDate": "D"}},
+            },
+        });
+        let (text, other) = (record.to_string(), record.to_string() + " ");
+        let heard = heard(&text);
+        for id in [
+            "log.record.uid",
+            "gen_ai.conversation.id",
+            "enduser.id",
+            "user.id",
+            "user.name",
+            "aws.role_session.name",
+            "aws.q.utterance.id",
+            "qtrail.session.trace_id",
+        ] {
+            assert_eq!(heard.get(id), Json::Null, "{id} of {mark}");
+        }
+        assert_eq!(heard.get("aws.cloudtrail.event_id"), json!(mark));
+        assert!(!heard.head.contains("account_id: Some"), "{}", heard.head);
+        // Each such event stands alone.
+        let trace = |text: &str| {
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            assert_eq!(event.id(), None);
+            Placement::of(&event).trace_id
+        };
+        assert_ne!(trace(&text), trace(&other));
+    }
 }
 
 #[test]

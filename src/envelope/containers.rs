@@ -76,6 +76,8 @@ pub(super) enum Verdict<'a> {
     PromptLog,
     /// Nothing of CloudTrail's.
     Refuse(String),
+    /// It carries a text that is no base64: why.
+    NotBase64(String),
 }
 
 /// Says what a value is.
@@ -103,8 +105,13 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
 }
 
 /// Decodes base64, white space around it allowed.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    STANDARD.decode(text.trim_ascii()).ok()
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
+    STANDARD
+        .decode(text.trim_ascii())
+        .map_err(|e| e.to_string())
 }
 
 fn refuse<'a>(detail: impl Into<String>) -> Verdict<'a> {
@@ -265,9 +272,9 @@ impl<'a> Object<'a> {
 
 fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
     match decode(data) {
-        Some(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
-        Some(bytes) => Verdict::Inner(bytes),
-        None => refuse("data that is no base64"),
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
+        Ok(bytes) => Verdict::Inner(bytes),
+        Err(detail) => Verdict::NotBase64(detail),
     }
 }
 

@@ -78,6 +78,11 @@ impl<R: Read> Inflate<R> {
         }
     }
 
+    /// The reader.
+    pub(super) fn reader(&self) -> &R {
+        &self.reader
+    }
+
     /// Delivers the next bytes into `buffer`, which must not be empty.
     ///
     /// # Errors

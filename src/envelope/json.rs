@@ -3,10 +3,12 @@
 //! Enters: a text. Leaves: a [`Document`]. What must hold: no recursion, one allocation for the
 //! nodes; a key that occurs twice counts with its last value; a lone surrogate escape reads as
 //! U+FFFD; a number keeps its own text; a node marked as redacted reads as [`REDACTED`] by every
-//! accessor but [`Node::raw`], so that no writer can leak it.
+//! accessor but [`Node::raw`], and one with a replaced text as that text, so that no writer can leak
+//! it.
 
 mod parse;
 mod pointer;
+mod redaction;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -16,13 +18,8 @@ use std::ops::Range;
 
 use crate::reject::Reason;
 
-pub(crate) use string::find_special;
-
-/// What a redacted value reads as.
-pub const REDACTED: &str = "[REDACTED]";
-
-/// [`REDACTED`] as JSON text.
-const REDACTED_JSON: &str = "\"[REDACTED]\"";
+pub use redaction::REDACTED;
+pub(crate) use string::{find_special, unescape_leniently};
 
 /// A parsed JSON text.
 #[derive(Debug, Clone)]
@@ -30,6 +27,8 @@ pub struct Document<'a> {
     text: &'a str,
     /// In the order of the text, a container before its content; never empty.
     slots: Vec<Slot>,
+    /// Texts in the place of strings, by the number of their node, which rises.
+    replaced: Vec<(u32, String)>,
 }
 
 /// What is kept of one value: 24 bytes.
@@ -58,6 +57,8 @@ const SHADOWED: u8 = 1 << 2;
 const VALUE_REDACTED: u8 = 1 << 3;
 /// The key is redacted.
 const KEY_REDACTED: u8 = 1 << 4;
+/// The string has another text in its place.
+const TEXT_REPLACED: u8 = 1 << 5;
 
 /// One value inside a document. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,11 @@ impl<'a> Document<'a> {
     /// [`Reason::NotJson`] with the byte, or [`Reason::TooDeep`].
     pub fn parse(text: &'a str, depth: u32) -> Result<Self, Reason> {
         let slots = parse::parse(text, depth)?;
-        Ok(Document { text, slots })
+        Ok(Document {
+            text,
+            slots,
+            replaced: Vec::new(),
+        })
     }
 
     /// The outermost value.
@@ -110,26 +115,6 @@ impl<'a> Document<'a> {
         (0..self.slots.len() as u32).map(|index| self.node(index))
     }
 
-    /// Marks a value, and with it all below it, as redacted. A number that is no node's is ignored.
-    pub fn redact(&mut self, node: u32) {
-        let Some(slot) = self.slots.get(node as usize) else {
-            return;
-        };
-        let below = node as usize..slot.next as usize;
-        for slot in &mut self.slots[below] {
-            slot.flags |= VALUE_REDACTED;
-        }
-    }
-
-    /// Marks a value's key as redacted: it reads as [`REDACTED`] too.
-    pub fn redact_key(&mut self, node: u32) {
-        if let Some(slot) = self.slots.get_mut(node as usize)
-            && slot.key_start > 0
-        {
-            slot.flags |= KEY_REDACTED;
-        }
-    }
-
     /// Says the JSON pointer (RFC 6901) of each of these nodes, whose numbers must rise; a node
     /// below one that was said is left out. Stops where `each` answers `false`. One walk over the
     /// document at most, however many nodes there are.
@@ -137,41 +122,6 @@ impl<'a> Document<'a> {
         let count = self.slots.len() as u32;
         let nodes = nodes.into_iter().filter(|&node| node < count);
         pointer::say(self.root(), nodes, each);
-    }
-
-    /// The text with every redacted value replaced; borrowed where nothing is redacted.
-    pub fn redacted_text(&self) -> Cow<'a, str> {
-        self.splice(0, self.slots.len(), 0..self.text.len())
-    }
-
-    /// A range of the text, in which these slots lie, with what is redacted replaced.
-    fn splice(&self, first: usize, end: usize, range: Range<usize>) -> Cow<'a, str> {
-        let redacted = |slot: &Slot| slot.flags & (VALUE_REDACTED | KEY_REDACTED) != 0;
-        let Some(skipped) = self.slots[first..end].iter().position(redacted) else {
-            return Cow::Borrowed(&self.text[range]);
-        };
-        let mut out = String::with_capacity(range.len());
-        let mut copied = range.start;
-        let mut index = first + skipped;
-        while index < end {
-            let slot = &self.slots[index];
-            // The first slot's own key may stand before the range.
-            if slot.flags & KEY_REDACTED != 0 && slot.key_start as usize > copied {
-                out.push_str(&self.text[copied..slot.key_start as usize]);
-                out.push_str(REDACTED);
-                copied = slot.key_end as usize;
-            }
-            if slot.flags & VALUE_REDACTED != 0 {
-                out.push_str(&self.text[copied..slot.start as usize]);
-                out.push_str(REDACTED_JSON);
-                copied = slot.end as usize;
-                index = slot.next as usize;
-            } else {
-                index += 1;
-            }
-        }
-        out.push_str(&self.text[copied..range.end]);
-        Cow::Owned(out)
     }
 
     fn node(&self, index: u32) -> Node<'_> {
@@ -211,11 +161,6 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// Whether it is redacted.
-    pub fn is_redacted(self) -> bool {
-        self.slot().flags & VALUE_REDACTED != 0
-    }
-
     /// Whether a later entry of the same object has the same key, so that this one does not count.
     pub fn is_shadowed(self) -> bool {
         self.slot().flags & SHADOWED != 0
@@ -230,12 +175,6 @@ impl<'d> Node<'d> {
     /// The value's own JSON text, redacted or not.
     pub fn raw(self) -> &'d str {
         &self.document.text[self.span()]
-    }
-
-    /// The value's own JSON text, with what is redacted in it replaced.
-    pub fn redacted_text(self) -> Cow<'d, str> {
-        let (first, end) = (self.index as usize, self.end_id() as usize);
-        self.document.splice(first, end, self.span())
     }
 
     /// The key under which the value stands in its object, decoded.
@@ -265,8 +204,8 @@ impl<'d> Node<'d> {
     /// A string, decoded.
     pub fn as_str(self) -> Option<Cow<'d, str>> {
         let slot = self.slot();
-        if self.is_redacted() {
-            Some(Cow::Borrowed(REDACTED))
+        if let Some(text) = self.hidden() {
+            Some(Cow::Borrowed(text))
         } else if slot.kind != Type::String {
             None
         } else if slot.flags & ESCAPED != 0 {
@@ -280,7 +219,7 @@ impl<'d> Node<'d> {
     pub fn as_bool(self) -> Option<bool> {
         let text = match self.kind() {
             Type::Bool => self.raw(),
-            Type::String if !self.is_redacted() => self.content(),
+            Type::String => self.hidden().unwrap_or_else(|| self.content()),
             _ => return None,
         };
         if text.eq_ignore_ascii_case("true") {
@@ -296,8 +235,7 @@ impl<'d> Node<'d> {
     pub fn as_number(self) -> Option<&'d str> {
         match self.kind() {
             Type::Number => Some(self.raw()),
-            Type::String if self.is_redacted() => Some(REDACTED),
-            Type::String => Some(self.content()),
+            Type::String => Some(self.hidden().unwrap_or_else(|| self.content())),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ mod text;
 mod walk;
 mod window;
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use crate::reject::{Position, Reject};
 
@@ -101,6 +101,12 @@ impl Skipped {
             Skipped::EmptyRecord => "empty_record",
         }
     }
+}
+
+/// How many bytes a window wants, if this is what an error of [`Records::next`] says.
+pub fn wants_window(error: &io::Error) -> Option<usize> {
+    let wants = error.get_ref()?.downcast_ref::<window::WantsWindow>()?;
+    Some(wants.bytes)
 }
 
 /// Opens a unit. Reading happens in [`Records::next`].

@@ -142,6 +142,11 @@ impl<R: Read> Walk<R> {
         }
     }
 
+    /// What it reads from.
+    pub(super) fn reader(&self) -> &R {
+        self.window.reader()
+    }
+
     /// The bytes between two offsets of what was found last.
     pub(super) fn slice(&self, start: u64, end: u64) -> &[u8] {
         self.window.slice(start, end)
@@ -163,6 +168,16 @@ impl<R: Read> Walk<R> {
     /// Where the top-level value that was found last began.
     pub(super) fn last_top(&self) -> u64 {
         self.top
+    }
+
+    /// Whether what was found last stands in a container.
+    pub(super) fn in_container(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// Its window may have so many bytes.
+    pub(super) fn allow_window(&mut self, bytes: usize) {
+        self.window.allow(bytes);
     }
 
     /// Bytes of memory that the walk takes.

@@ -11,6 +11,15 @@ use super::gzip::{Delivered, Fault, Inflate};
 /// The window's first size; it doubles as long as what is held does not fit.
 pub(super) const FIRST_BYTES: usize = 128 << 10;
 
+/// A window has to grow beyond what it may have: asked for again with more, it goes on as if nothing
+/// had been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a window of {bytes} bytes is wanted")]
+pub(super) struct WantsWindow {
+    /// Bytes that it wants.
+    pub(super) bytes: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Window<R> {
     source: Inflate<R>,
@@ -20,6 +29,8 @@ pub(super) struct Window<R> {
     end: usize,
     /// Offset in the unit of `buffer[0]`.
     base: u64,
+    /// Bytes that `buffer` may have.
+    most: usize,
     ended: bool,
     fault: Option<Fault>,
 }
@@ -33,9 +44,15 @@ impl<R: Read> Window<R> {
             start: 0,
             end: 0,
             base: 0,
+            most: usize::MAX,
             ended: false,
             fault: None,
         }
+    }
+
+    /// What it reads from.
+    pub(super) fn reader(&self) -> &R {
+        self.source.reader()
     }
 
     /// Offset of the first byte not yet read.
@@ -53,6 +70,11 @@ impl<R: Read> Window<R> {
         &self.buffer[self.index(from)..self.index(to)]
     }
 
+    /// The window may have so many bytes.
+    pub(super) fn allow(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
     /// Lets go of everything before an offset.
     pub(super) fn release(&mut self, offset: u64) {
         self.start = self.index(offset);
@@ -61,12 +83,12 @@ impl<R: Read> Window<R> {
     /// Reads more; `false` at the end.
     ///
     /// # Errors
-    /// The reader's own.
+    /// The reader's own, and [`WantsWindow`].
     pub(super) fn fill(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
         }
-        self.make_room();
+        self.make_room()?;
         match self.source.read(&mut self.buffer[self.end..])? {
             Delivered::Bytes(count) => {
                 self.end += count;
@@ -95,22 +117,27 @@ impl<R: Read> Window<R> {
         (offset - self.base) as usize
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> io::Result<()> {
         if self.start == self.end {
             self.base += self.start as u64;
             (self.start, self.end) = (0, 0);
         }
         if self.buffer.len() - self.end >= self.buffer.len() / 4 {
-            return;
+            return Ok(());
         }
         let held = self.end - self.start;
         if held > self.buffer.len() / 2 {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            let bytes = self.buffer.len() * 2;
+            if bytes > self.most {
+                return Err(io::Error::other(WantsWindow { bytes }));
+            }
+            self.buffer.resize(bytes, 0);
         } else {
             self.buffer.copy_within(self.start..self.end, 0);
             self.base += self.start as u64;
             (self.start, self.end) = (0, held);
         }
+        Ok(())
     }
 }
 
@@ -135,5 +162,28 @@ mod tests {
         }
         assert_eq!(window.end(), 100_000);
         assert!(window.capacity() <= 8_192, "{}", window.capacity());
+    }
+
+    #[test]
+    fn a_window_that_must_not_grow_asks_and_goes_on_once_it_may() {
+        let unit: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let mut window = Window::new(&unit[..], 64, u64::MAX);
+        window.allow(64);
+        let mut asked = Vec::new();
+        loop {
+            match window.fill() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    let wanted = error.get_ref().unwrap().downcast_ref::<WantsWindow>();
+                    asked.push(wanted.unwrap().bytes);
+                    assert!(window.fill().is_err(), "it was not allowed");
+                    window.allow(wanted.unwrap().bytes);
+                }
+            }
+        }
+        assert_eq!(window.from(0), unit);
+        assert_eq!(asked.first(), Some(&128));
+        assert!(asked.is_sorted() && *asked.last().unwrap() >= unit.len());
     }
 }

@@ -7,6 +7,7 @@
 pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
+pub(crate) mod mask;
 mod time;
 mod words;
 
@@ -72,9 +73,9 @@ impl<'a> Event<'a> {
         Ok(event)
     }
 
-    /// `eventID`.
+    /// `eventID`. A mark in the place of a hidden one is no id.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.text_of(Key::EventId)
+        self.shown(Key::EventId)
     }
 
     /// The record's own text.
@@ -111,6 +112,25 @@ impl<'a> Event<'a> {
     /// A field that is a text, and not an empty one: an empty text says nothing.
     pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
         self.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A field that is a text of which nothing is hidden: what an id or a name may be made of.
+    pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
+        self.text_of(key).filter(|text| !mask::is_no_id(text))
+    }
+
+    /// The first of these fields that is shown.
+    pub(crate) fn first_shown(&self, keys: &[Key]) -> Option<Key> {
+        keys.iter().copied().find(|key| self.shown(*key).is_some())
+    }
+
+    /// A field that is a text, or a number as its text.
+    pub(crate) fn scalar_of(&self, key: Key) -> Option<Cow<'_, str>> {
+        let node = self.get(key)?;
+        match node.kind() {
+            Type::Number => Some(Cow::Borrowed(node.raw())),
+            _ => self.text_of(key),
+        }
     }
 
     /// The first of these fields that is a text.

@@ -40,6 +40,37 @@ pub(super) fn unescape(content: &str) -> String {
     out
 }
 
+/// Decodes what looks like the escapes of a JSON string (or `\xHH`, of scripts) in any text. What
+/// looks like none stays.
+pub(crate) fn unescape_leniently(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let escape = &rest.as_bytes()[at..];
+        let (decoded, length) = match escape.get(1) {
+            Some(b'"' | b'\'' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                decode_escape(escape)
+            }
+            Some(b'u') if code_unit(escape).is_some() => decode_unicode(escape),
+            Some(b'x') => decode_hexadecimal(escape).unwrap_or(('\\', 1)),
+            _ => ('\\', 1),
+        };
+        out.push(decoded);
+        rest = &rest[at + length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The character of a `\xHH` at the start, and its length.
+fn decode_hexadecimal(bytes: &[u8]) -> Option<(char, usize)> {
+    let digits: &[u8; 2] = bytes.get(2..)?.first_chunk()?;
+    let digit = |at: usize| char::from(digits[at]).to_digit(16);
+    let code = digit(0)? << 4 | digit(1)?;
+    Some((char::from_u32(code)?, 4))
+}
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 

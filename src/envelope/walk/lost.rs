@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use super::{Found, Phase, Walk, not_json};
 use crate::envelope::containers::Container;
 use crate::envelope::gzip::Fault;
+use crate::envelope::records::GZIP_STREAM;
 use crate::envelope::resume::{Beginnings, Resume, find};
 use crate::reject::{Evidence, Reason};
 
@@ -106,7 +107,7 @@ impl<R: Read> Walk<R> {
         let (reason, evidence) = match self.window.take_fault() {
             None => (Reason::Truncated { what, at: end }, evidence),
             Some(Fault::Truncated) => {
-                let what = "gzip stream";
+                let what = GZIP_STREAM;
                 (Reason::Truncated { what, at: end }, evidence)
             }
             Some(fault) => (self.faulty(fault), Evidence::Unit),
@@ -137,7 +138,7 @@ impl<R: Read> Walk<R> {
         let at = self.window.end();
         match fault {
             Fault::Truncated => Reason::Truncated {
-                what: "gzip stream",
+                what: GZIP_STREAM,
                 at,
             },
             Fault::Damaged(detail) => Reason::BadGzip { at, detail },

@@ -4,7 +4,7 @@
 //! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
 //! the directory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::Deliver;
 use super::census::{self, Census};
 use super::context::Context;
 use super::decide;
@@ -21,14 +20,17 @@ use super::file_id::{Stat, shown};
 use super::kind::named_lines;
 use super::lines;
 use super::reader::process;
-use super::schedule::{Schedule, Verdict};
+use super::schedule::{Heard, Schedule, Verdict};
 use super::walk::{Found, Place, Walk, Walked, place};
 use super::watch::{Signal, Watch};
+use super::{After, Deliver, after};
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
 /// New folders that are remembered to be walked; of more, everything is.
 const FOLDERS: usize = 1024;
+/// Files that are remembered as written to; of more, it is not known.
+const WRITTEN: usize = 65_536;
 /// How often absent files are marked or forgotten.
 const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Walking takes at most one part in so many of the time.
@@ -48,12 +50,14 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         walking: None,
         sweeping: None,
         folders: BTreeSet::new(),
+        written: HashSet::new(),
         cursor: None,
         more: false,
         next_walk: Instant::now(),
         next_sweep: Instant::now(),
         missing: false,
         listed: false,
+        unlisted: false,
         ctx,
     };
     loop {
@@ -89,6 +93,8 @@ struct Engine<D> {
     sweeping: Option<JoinHandle<()>>,
     /// New folders, to be walked.
     folders: BTreeSet<PathBuf>,
+    /// Files that were written to, and that nobody has closed since.
+    written: HashSet<PathBuf>,
     /// Where the last walk had to stop.
     cursor: Option<Place>,
     /// There are files that had no room in the schedule.
@@ -99,6 +105,8 @@ struct Engine<D> {
     missing: bool,
     /// All of the root was walked at least once.
     listed: bool,
+    /// Not everything in it could be looked at.
+    unlisted: bool,
 }
 
 enum Woke {
@@ -157,9 +165,34 @@ impl<D: Deliver> Engine<D> {
 
     fn hear(&mut self, signal: Signal) {
         let now = Instant::now();
+        let closed = Heard {
+            closed: true,
+            ..Heard::default()
+        };
         match signal {
-            Signal::Closed(path) => self.changed(&path, now, true),
-            Signal::Changed(path) => {
+            Signal::Closed(path) => {
+                self.written.remove(&path);
+                self.changed(&path, now, closed);
+            }
+            Signal::Renamed { from, to } => {
+                let written = from.as_ref().is_some_and(|from| self.written.remove(from));
+                self.wrote(&to, written);
+                // Giving a file its name back is no rotation.
+                let ours = from.is_some_and(|from| after::original(&from).is_some());
+                let heard = Heard {
+                    renamed: !ours,
+                    ..closed
+                };
+                self.changed(&to, now, heard);
+            }
+            Signal::Written(_) | Signal::Changed(_) => {
+                let written = matches!(signal, Signal::Written(_));
+                let (Signal::Written(path) | Signal::Changed(path)) = signal else {
+                    return;
+                };
+                if written {
+                    self.wrote(&path, true);
+                }
                 let follows =
                     self.ctx.followed.has(&path) || path.file_name().is_some_and(named_lines);
                 let quiet = self.ctx.settings.settle;
@@ -168,14 +201,18 @@ impl<D: Deliver> Engine<D> {
                 } else {
                     quiet
                 };
-                self.changed(&path, now + wait, false);
+                self.changed(&path, now + wait, Heard::default());
             }
             Signal::Folder(path) if self.folders.len() < FOLDERS => {
                 if self.ctx.filter.enters(&path) {
                     self.folders.insert(path);
                 }
             }
-            Signal::Folder(_) | Signal::Walk => self.next_walk = now,
+            Signal::Folder(_) | Signal::Walk => {
+                // What was not heard may have closed them.
+                self.written.clear();
+                self.next_walk = now;
+            }
             Signal::Failed => {
                 self.partly = true;
                 self.next_walk = now;
@@ -183,16 +220,29 @@ impl<D: Deliver> Engine<D> {
         }
     }
 
-    fn changed(&mut self, path: &Path, due: Instant, closed: bool) {
+    /// Remembers whether a file was written to and not closed, where that makes a difference.
+    fn wrote(&mut self, path: &Path, written: bool) {
+        if !written {
+            self.written.remove(path);
+        } else if self.ctx.settings.after != After::Keep {
+            if self.written.len() >= WRITTEN {
+                self.written.clear();
+            }
+            self.written.insert(path.to_owned());
+        }
+    }
+
+    fn changed(&mut self, path: &Path, due: Instant, heard: Heard) {
         if self.ctx.filter.reads(path) {
             let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
-            self.more |= !self.schedule.offer(path, order, due, closed);
+            self.more |= !self.schedule.offer(path, order, due, heard);
         }
     }
 
     fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
-        if let Some(candidate) = self.schedule.next() {
+        if let Some(mut candidate) = self.schedule.next() {
             let path = Arc::clone(&candidate.path);
+            candidate.heard.written = self.written.contains(&*path);
             let reading = process(Arc::clone(&self.ctx), candidate, permit);
             let task = self.tasks.spawn(reading);
             self.paths.insert(task.id(), path);
@@ -278,10 +328,12 @@ impl<D: Deliver> Engine<D> {
                 settle
             };
             let age = decide::age(&stat, clock, None);
-            if !self
-                .schedule
-                .offer(path, order, now + wait.saturating_sub(age), false)
-            {
+            if !self.schedule.offer(
+                path,
+                order,
+                now + wait.saturating_sub(age),
+                Heard::default(),
+            ) {
                 more = true;
                 break;
             }
@@ -292,6 +344,7 @@ impl<D: Deliver> Engine<D> {
             return;
         }
         self.listed = true;
+        self.unlisted |= !walked.complete;
         self.more = more;
         self.cursor = if more {
             last.or(self.cursor.take())
@@ -307,16 +360,28 @@ impl<D: Deliver> Engine<D> {
 
     /// Whether all that is there was read, but for what fails.
     fn exhausted(&self) -> bool {
-        let done = self.listed
+        self.listed
             && !self.more
             && self.walking.is_none()
             && self.tasks.is_empty()
-            && self.schedule.workable() == 0;
-        if done && self.schedule.len() > 0 {
-            let left = self.schedule.len();
-            tracing::warn!("{left} files could not be delivered; the next run tries them again");
+            && self.schedule.workable() == 0
+    }
+
+    /// Tells what reading once has left undelivered.
+    fn tell_left(&self) {
+        let files = self.schedule.left();
+        if files > 0 {
+            tracing::warn!(
+                "{files} files could not be delivered or put away; the next run tries them again"
+            );
         }
-        done
+        let unlisted = self.unlisted || self.more || !self.listed;
+        if unlisted {
+            tracing::warn!(
+                "not all of the directory was listed: what is there may hold more files"
+            );
+        }
+        self.ctx.metrics.left.add(files + u64::from(unlisted));
     }
 
     /// Ends walks, waits for readings.
@@ -330,6 +395,9 @@ impl<D: Deliver> Engine<D> {
         }
         if let Some(sweeping) = self.sweeping.take() {
             let _ = sweeping.await;
+        }
+        if self.ctx.settings.once {
+            self.tell_left();
         }
     }
 }
@@ -385,6 +453,7 @@ fn round<D: Deliver>(
             first_run: ctx.first_run,
             observed: ctx.tuning.observed,
             warned: &ctx.warned,
+            put_aside: &ctx.put_aside,
             cancel: &ctx.cancel,
             keep: ctx.tuning.capacity,
             after,

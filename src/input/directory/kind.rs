@@ -19,7 +19,7 @@ pub(super) enum Kind {
 
 /// Decides by content (gzip; a JSON object on the first line and more after it), then by name.
 pub(super) fn of(name: &OsStr, head: &[u8]) -> Kind {
-    if head.starts_with(&[0x1f, 0x8b]) {
+    if is_gzip(head) {
         return Kind::Whole;
     }
     if named_lines(name) {
@@ -29,6 +29,11 @@ pub(super) fn of(name: &OsStr, head: &[u8]) -> Kind {
         Some(line) if !head[line.len()..].trim_ascii().is_empty() && is_object(line) => Kind::Lines,
         _ => Kind::Whole,
     }
+}
+
+/// Whether these bytes begin a gzip stream, to which further members may be appended.
+pub(super) fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
 }
 
 /// Whether the name promises lines: `x.ndjson`, `x.jsonl`, and what rotation makes of them
@@ -43,6 +48,40 @@ pub(super) fn named_lines(name: &OsStr) -> bool {
     })
 }
 
+/// Whether more may be appended to a file that is read as a whole: further members of gzip, or further
+/// values. `bytes`: all of it, unless it is large.
+pub(super) fn can_grow(name: &OsStr, head: &[u8], bytes: Option<&[u8]>) -> bool {
+    if named_object(name) {
+        return false;
+    }
+    is_gzip(head)
+        || match bytes {
+            Some(bytes) => may_grow(bytes) || !is_document(bytes),
+            None => !head.trim_ascii_start().starts_with(b"{\"Records\""),
+        }
+}
+
+/// Whether the bytes are one JSON value, a container of events: nothing is appended to that.
+fn is_document(bytes: &[u8]) -> bool {
+    use serde::de::IgnoredAny;
+    type Members<'a> = std::collections::HashMap<std::borrow::Cow<'a, str>, IgnoredAny>;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+    }
+    let members = serde_json::from_slice::<Members<'_>>(bytes);
+    members.is_ok_and(|members| !members.contains_key("eventVersion"))
+}
+
+/// Whether the name is that of a log file as CloudTrail delivers it: an object, which never grows.
+pub(super) fn named_object(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let (account, rest) = name.split_at(name.len().min(12));
+    account.len() == 12
+        && account.iter().all(u8::is_ascii_digit)
+        && rest.starts_with(b"_CloudTrail")
+        && rest.ends_with(b".json.gz")
+}
+
 /// The first line with its newline.
 pub(super) fn first_line(head: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b'\n', head).map(|at| &head[..=at])
@@ -52,6 +91,11 @@ pub(super) fn first_line(head: &[u8]) -> Option<&[u8]> {
 /// lines.
 pub(super) fn may_grow(head: &[u8]) -> bool {
     first_line(head).is_some_and(|line| line.len() == head.len() && is_object(line))
+}
+
+/// Whether a file is one of lines, or begins with a line that more may follow.
+pub(super) fn may_be_lines(name: &OsStr, head: &[u8]) -> bool {
+    of(name, head) == Kind::Lines || first_line(head).is_some_and(is_object)
 }
 
 fn is_object(line: &[u8]) -> bool {
@@ -85,6 +129,34 @@ mod tests {
         for (name, head, kind) in cases {
             assert_eq!(of(OsStr::new(name), head), *kind, "{name} {head:?}");
         }
+    }
+
+    #[test]
+    fn documents_and_objects_do_not_grow() {
+        let object = "111122223333_CloudTrail_us-east-1_20260101T0010Z_AbCdEfGhIjKlMnOp.json.gz";
+        let insight = "111122223333_CloudTrail-Insight_us-east-1_20260101T0010Z_a.json.gz";
+        let gzip: &[u8] = b"\x1f\x8b\x08";
+        let cases: &[(&str, &[u8], bool)] = &[
+            (object, gzip, false),
+            (insight, gzip, false),
+            ("1_CloudTrail_x.json.gz", gzip, true),
+            ("a.json.gz", gzip, true),
+            ("a.json", b"{\"Records\":[]}", false),
+            ("a.json", b"{\n \"Events\":[]\n}\n", false),
+            ("a.json", b" [{\"eventVersion\":\"1\"}]\n", false),
+            ("a.json", b"{\"Records\":[]}\n", true),
+            ("a.log", b"{\"eventVersion\":\"1\"}", true),
+            ("a.log", b"{\n \"eventVersion\":\"1\"\n}\n", true),
+            ("a.json", b"{\"Records\":[]}{\"Records\":[]}", true),
+            ("a.log", b"2026-11-02T08:00:00.000Z {}", true),
+        ];
+        for (name, bytes, grows) in cases {
+            let text = String::from_utf8_lossy(bytes);
+            let whole = can_grow(OsStr::new(name), bytes, Some(bytes));
+            assert_eq!(whole, *grows, "{name} {text}");
+        }
+        let large = |head: &[u8]| can_grow(OsStr::new("a.json"), head, None);
+        assert!(!large(b" {\"Records\":[") && large(b"{\"eventVersion\":"));
     }
 
     #[test]

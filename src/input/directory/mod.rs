@@ -21,9 +21,11 @@
 //! with the same ids, so that the repeats can be told.
 
 mod after;
+mod away;
 mod census;
 mod checkpoint;
 mod commits;
+mod consumed;
 mod context;
 mod decide;
 mod engine;
@@ -43,6 +45,7 @@ mod watch;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use globset::GlobSet;
@@ -51,6 +54,8 @@ use tokio_util::sync::CancellationToken;
 use crate::pipeline::{Pipeline, Report, Unit};
 use crate::telemetry::metrics::Metrics;
 
+use after::PutAside;
+use away::Remembered;
 use checkpoint::{FirstRun, Store};
 use commits::Commits;
 use context::{Claims, Context, Idle, Tuning};
@@ -102,8 +107,8 @@ pub enum Start {
     Since(i64),
 }
 
-/// What becomes of a file once all of it was delivered and it has been quiet for `settle`.
-/// Followed lines (`.ndjson`, `.jsonl`) always stay.
+/// What becomes of a file once all of it was delivered and it has been quiet for `settle`. One to which
+/// more may be appended (lines, gzip) is kept until it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum After {
     /// It stays.
@@ -268,6 +273,9 @@ fn open<D: Deliver>(
         tuning,
         warned: Warned::default(),
         followed: Followed::default(),
+        put_aside: PutAside::default(),
+        settled: Remembered::default(),
+        told_kept: AtomicBool::new(false),
         cancel: stop.child_token(),
         stop,
         claims: Claims::default(),

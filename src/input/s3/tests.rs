@@ -2,6 +2,7 @@
 
 mod bench;
 mod ends;
+mod trust;
 mod twin;
 
 use std::sync::Arc;
@@ -427,7 +428,8 @@ fn pipeline(bench: &Bench) -> Pipeline {
 #[tokio::test(start_paused = true)]
 async fn events_in_the_body_are_delivered_and_what_is_none_is_no_event() {
     let event = std::str::from_utf8(EVENT).unwrap();
-    let bench = Bench::default();
+    let mut bench = Bench::default();
+    bench.settings.inline_events = true;
     let sns = serde_json::json!({"Type": "Notification", "Message": event});
     bench.queue.send("plain", event);
     bench.queue.send("sns", sns.to_string());

@@ -167,7 +167,7 @@ fn a_firehose_record_without_data_is_no_prompt_log() {
     let unit = unit
         .to_string()
         .replace("\"records\"", "\"requestId\":\"r\",\"records\"");
-    assert_eq!(words(unit), ["not_cloudtrail", "+A", "not_cloudtrail"]);
+    assert_eq!(words(unit), ["not_cloudtrail", "+A", "bad_base64"]);
 }
 
 #[test]

@@ -322,23 +322,52 @@ fn conversation(event: &Value) -> Option<&str> {
         .or_else(|| text_at(event, "/responseElements/conversationId"))
 }
 
+/// The table of "Outcome" in docs/mapping.md.
 fn severity(event: &Value) -> &'static str {
-    match text_at(event, "/errorCode") {
-        None => "INFO",
-        Some(code) if code.ends_with("DryRunOperation") => "INFO",
-        Some(code)
-            if [
-                "AccessDenied",
-                "UnauthorizedOperation",
-                "NotAuthorized",
-                "Forbidden",
-            ]
-            .iter()
-            .any(|denied| code.contains(denied)) =>
-        {
-            "WARN"
-        }
-        Some(_) => "ERROR",
+    let said = |text: &str| !["", "none", "null"].contains(&text.trim().to_lowercase().as_str());
+    let plain = |text: &str| {
+        let letters = text.to_lowercase();
+        letters.replace(|c: char| !c.is_ascii_alphanumeric(), "")
+    };
+    let success = |text: &str| {
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let status = first.parse::<f64>().unwrap_or_default();
+        (status.fract() == 0.0 && (200.0..=299.0).contains(&status))
+            || ["ok", "success", "successful", "succeeded"].contains(&plain(text).as_str())
+    };
+    let code = match &event["errorCode"] {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if said(text) => Some(text.clone()),
+        _ => None,
+    };
+    let denials =
+        "accessdenied unauthorized notauthorized authorizationerror authfailure forbidden";
+    match &code {
+        Some(code) if success(code) => {}
+        Some(code) if plain(code).contains("dryrunoperation") => return "INFO",
+        Some(code) if denials.split(' ').any(|part| plain(code).contains(part)) => return "WARN",
+        Some(code) if ["401", "403"].contains(&code.as_str()) => return "WARN",
+        Some(_) => return "ERROR",
+        None => {}
+    }
+    let message = text_at(event, "/errorMessage").filter(|text| said(text) && !success(text));
+    if code.is_none() && message.is_some() {
+        return "ERROR";
+    }
+    let source = text_at(event, "/eventSource").unwrap_or_default();
+    let sign_in = source.starts_with("signin.")
+        || source.starts_with("sso.")
+        || event["eventType"] == "AwsConsoleSignIn";
+    let name = text_at(event, "/eventName").unwrap_or_default();
+    let failed = |(key, value): (&String, &Value)| {
+        let word = value.as_str().unwrap_or_default().trim().to_lowercase();
+        (sign_in || key.to_lowercase() == name.to_lowercase())
+            && ["failure", "failed"].contains(&word.as_str())
+    };
+    let results = ["responseElements", "serviceEventDetails"].map(|place| event[place].as_object());
+    match results.into_iter().flatten().flatten().any(failed) {
+        true => "ERROR",
+        false => "INFO",
     }
 }
 

@@ -1,0 +1,294 @@
+//! Other places that show a secret: its copies, as they are or in base64.
+//!
+//! Enters: the secrets of one record. Leaves: where a text shows one. What must hold: a search
+//! passes over a text once, however many secrets there are; a search that would be too large hides
+//! every text instead.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::noncontiguous::NFA;
+use aho_corasick::{Anchored, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+/// A shorter secret is not looked for.
+const SECRET_CHARS: usize = 4;
+/// A shorter secret is not looked for in keys, nor in base64.
+const LONG_BYTES: usize = 8;
+/// So many of a secret's first bytes are looked for; where they are found, the whole text is hidden.
+const NEEDLE_BYTES: usize = 64;
+/// The same of its base64.
+const BASE64_BYTES: usize = 16;
+/// With more secrets in one record, every text is hidden.
+const SECRETS: usize = 256;
+
+/// The secrets of one record.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    /// Those that the caller may have chosen, so that they are no reason to hide a name.
+    found: HashSet<String>,
+    /// Those that the user wants hidden.
+    wanted: HashSet<String>,
+    too_many: bool,
+}
+
+impl Secrets {
+    /// A secret that is one by its key or its shape.
+    pub(super) fn found(&mut self, secret: &str) {
+        if self.take(secret) && !self.found.contains(secret.trim()) {
+            self.found.insert(secret.trim().to_owned());
+        }
+    }
+
+    /// A value that the user wants hidden.
+    pub(super) fn wanted(&mut self, secret: &str) {
+        if self.take(secret) && !self.wanted.contains(secret.trim()) {
+            self.wanted.insert(secret.trim().to_owned());
+        }
+    }
+
+    /// Those that may be no secrets at all: `part` is a part of a text that is shown in any case.
+    pub(super) fn shown(&mut self, part: &str) {
+        self.found.remove(part);
+    }
+
+    /// Whether any may be shown in any case.
+    pub(super) fn may_be_shown(&self) -> bool {
+        !self.found.is_empty()
+    }
+
+    fn take(&mut self, secret: &str) -> bool {
+        let is_secret = secret.trim().chars().nth(SECRET_CHARS - 1).is_some();
+        self.too_many |= is_secret && self.found.len() + self.wanted.len() >= SECRETS;
+        is_secret && !self.too_many
+    }
+}
+
+/// A search for copies of secrets.
+#[derive(Debug)]
+pub(super) struct Copies {
+    /// `None` where it would be too large.
+    search: Option<NFA>,
+    needles: Vec<Needle>,
+}
+
+/// What one pattern of the search stands for.
+#[derive(Debug, Clone, Copy)]
+struct Needle {
+    bytes: usize,
+    /// A part of a secret, or its base64: what stands around it belongs to it.
+    partial: bool,
+}
+
+/// How far a text shows secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// At the places that were said, if at any.
+    Places,
+    /// All of it must be hidden.
+    Whole,
+}
+
+impl Copies {
+    /// `None` where there is nothing to look for.
+    pub(super) fn of(secrets: &Secrets) -> Option<Self> {
+        let mut needles = Vec::new();
+        let mut patterns: Vec<String> = Vec::new();
+        let mut put = |pattern: String, partial| {
+            needles.push(Needle {
+                bytes: pattern.len(),
+                partial,
+            });
+            patterns.push(pattern);
+        };
+        for secret in secrets.found.iter().chain(&secrets.wanted) {
+            let start = start_of(secret, NEEDLE_BYTES);
+            put(start.to_owned(), start.len() < secret.len());
+            for form in base64_forms(secret.as_bytes()) {
+                put(form, true);
+            }
+        }
+        if secrets.too_many {
+            return Some(Copies {
+                search: None,
+                needles,
+            });
+        }
+        if patterns.is_empty() {
+            return None;
+        }
+        let search = NFA::builder()
+            .match_kind(MatchKind::Standard)
+            .prefilter(false)
+            .build(&patterns)
+            .ok();
+        Some(Copies { search, needles })
+    }
+
+    /// Says where a text shows secrets.
+    pub(super) fn find(&self, text: &str, mut found: impl FnMut(Range<usize>)) -> Shown {
+        self.search(text, SECRET_CHARS, |needle, end| {
+            if needle.partial {
+                return Shown::Whole;
+            }
+            found(end - needle.bytes..end);
+            Shown::Places
+        })
+    }
+
+    /// Whether a text shows any.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        self.search(text, SECRET_CHARS, |_, _| Shown::Whole) == Shown::Whole
+    }
+
+    /// Whether a key shows one. Where the search would be too large, any key may that is no plain
+    /// word.
+    pub(super) fn are_in_key(&self, key: &str) -> bool {
+        if self.search.is_none() {
+            return !key.bytes().all(|byte| byte.is_ascii_alphabetic());
+        }
+        self.search(key, LONG_BYTES, |needle, _| {
+            if needle.bytes >= LONG_BYTES {
+                Shown::Whole
+            } else {
+                Shown::Places
+            }
+        }) == Shown::Whole
+    }
+
+    /// Says the longest needle that ends at each place, until `found` has seen enough.
+    fn search(
+        &self,
+        text: &str,
+        least: usize,
+        mut found: impl FnMut(Needle, usize) -> Shown,
+    ) -> Shown {
+        if text.len() < least {
+            return Shown::Places;
+        }
+        let Some(search) = &self.search else {
+            return Shown::Whole;
+        };
+        let Ok(mut state) = search.start_state(Anchored::No) else {
+            return Shown::Whole;
+        };
+        for (at, &byte) in text.as_bytes().iter().enumerate() {
+            state = search.next_state(Anchored::No, state, byte);
+            // The first pattern of a state is its own; the others are ends of it.
+            if search.is_match(state)
+                && let Some(&needle) = self.needles.get(search.match_pattern(state, 0).as_usize())
+                && found(needle, at + 1) == Shown::Whole
+            {
+                return Shown::Whole;
+            }
+        }
+        Shown::Places
+    }
+}
+
+/// The first bytes of a text, so many at most.
+fn start_of(text: &str, mut bytes: usize) -> &str {
+    while !text.is_char_boundary(bytes.min(text.len())) {
+        bytes -= 1;
+    }
+    &text[..bytes.min(text.len())]
+}
+
+/// What the base64 of any text with the secret in it holds, by the secret's place in its group of
+/// three bytes; in both alphabets.
+fn base64_forms(secret: &[u8]) -> HashSet<String> {
+    let start = &secret[..secret.len().min(BASE64_BYTES)];
+    let mut forms = HashSet::new();
+    if start.len() < LONG_BYTES {
+        return forms;
+    }
+    for before in 0..3 {
+        let bytes = [&[0; 3][..before], start].concat();
+        // Characters that other bytes have a part in are left out.
+        let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            forms.insert(engine.encode(&bytes)[first..last].to_owned());
+        }
+    }
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn copies(secrets: &[&str]) -> Option<Copies> {
+        let mut all = Secrets::default();
+        secrets.iter().for_each(|secret| all.found(secret));
+        Copies::of(&all)
+    }
+
+    fn shown(secrets: &[&str], text: &str) -> (Vec<Range<usize>>, Shown) {
+        let mut places = Vec::new();
+        let copies = copies(secrets).expect("secrets");
+        let shown = copies.find(text, |place| places.push(place));
+        (places, shown)
+    }
+
+    #[test]
+    fn copies_are_found_where_they_stand() {
+        assert_eq!(
+            shown(&["hunter2", "hunter22"], "a hunter22 b hunter2"),
+            (vec![2..9, 2..10, 13..20], Shown::Places)
+        );
+        assert!(copies(&["abc", "é ", " a  "]).is_none());
+        let long = "x".repeat(100);
+        assert_eq!(shown(&[&long], &format!("a {long} b")).1, Shown::Whole);
+    }
+
+    #[test]
+    fn a_key_shows_long_secrets_alone() {
+        let copies = copies(&["hunter2", "hunter22"]).expect("secrets");
+        assert!(copies.are_in_key("my hunter22"));
+        assert!(!copies.are_in_key("my hunter2"));
+    }
+
+    #[test]
+    fn too_many_secrets_hide_every_text() {
+        let many: Vec<String> = (0..=SECRETS)
+            .map(|number| format!("secret {number}"))
+            .collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(shown(&many, "a text"), (vec![], Shown::Whole));
+        assert_eq!(shown(&many[1..], "a text"), (vec![], Shown::Places));
+    }
+
+    proptest! {
+        #[test]
+        fn each_place_of_a_secret_is_covered(
+            secrets in prop::collection::btree_set("[ab]{4,6}|é[ab]{3}", 1..20), text in "[abé]{0,20}",
+        ) {
+            let list: Vec<&str> = secrets.iter().map(String::as_str).collect();
+            let (places, _) = shown(&list, &text);
+            let mut covered = vec![false; text.len()];
+            places.into_iter().for_each(|place| covered[place].fill(true));
+            let mut expected = vec![false; text.len()];
+            for secret in &secrets {
+                for start in (0..text.len()).filter(|start| text.as_bytes()[*start..].starts_with(secret.as_bytes())) {
+                    expected[start..start + secret.len()].fill(true);
+                }
+            }
+            prop_assert_eq!(covered, expected);
+        }
+
+        #[test]
+        fn the_base64_of_a_text_with_a_secret_shows_it(
+            before in "[a-z ]{0,7}", secret in "[ -~é]{8,30}", after in "[a-z ]{0,7}", safe: bool,
+        ) {
+            prop_assume!(secret.trim().len() >= LONG_BYTES && secret.trim().chars().count() >= LONG_BYTES);
+            let text = format!("{before}{secret}{after}");
+            let engine = if safe { URL_SAFE_NO_PAD } else { STANDARD_NO_PAD };
+            let encoded = format!("x {} y", engine.encode(text));
+            prop_assert_eq!(shown(&[&secret], &encoded).1, Shown::Whole);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! AWS's secret access keys, which nothing marks: 40 random characters.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use super::run_end;
+
+/// Characters of a key.
+const LENGTH: usize = 40;
+/// Changes between capitals, small letters, digits and others in a key, at least: 25 are usual in
+/// random characters, 10 in words and paths.
+const CHANGES: usize = 16;
+/// The same, where the id of a key stands beside it.
+const CHANGES_BESIDE_AN_ID: usize = 10;
+
+pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
+    let bytes = text.as_bytes();
+    // A run of so many characters has one of them at every such place.
+    let mut at = LENGTH - 1;
+    let mut beside_an_id = None;
+    while at < bytes.len() {
+        if !is_key(bytes[at]) {
+            at += LENGTH;
+            continue;
+        }
+        let before = bytes[at + 1 - LENGTH..at].iter().rev();
+        let start = at - before.take_while(|byte| is_key(**byte)).count();
+        let end = run_end(bytes, at, is_key);
+        let inside = start > 0 && is_key(bytes[start - 1]);
+        if !inside && end - start == LENGTH && bytes.get(end) != Some(&b'=') {
+            let run = &bytes[start..end];
+            let beside = *beside_an_id.get_or_insert_with(|| {
+                [b"AKIA", b"ASIA"]
+                    .iter()
+                    .any(|id| memmem::find(bytes, *id).is_some())
+            });
+            let least = if beside {
+                CHANGES_BESIDE_AN_ID
+            } else {
+                CHANGES
+            };
+            if is_random(run, least) {
+                found(start..end);
+            }
+        }
+        at = end + LENGTH;
+    }
+}
+
+fn is_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+}
+
+fn is_random(run: &[u8], changes: usize) -> bool {
+    let kind = |byte: u8| match byte {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let has = |wanted: u8| run.iter().any(|&byte| kind(byte) == wanted);
+    let changed = run.windows(2).filter(|pair| kind(pair[0]) != kind(pair[1]));
+    has(0) && has(1) && has(2) && changed.count() >= changes
+}

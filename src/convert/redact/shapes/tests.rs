@@ -1,0 +1,181 @@
+use super::*;
+
+/// The text with `…` in the place of what was found.
+fn masked(text: &str) -> String {
+    let mut ranges = Vec::new();
+    find(text, true, |range| ranges.push(range));
+    let mut covered = vec![false; text.len()];
+    ranges
+        .into_iter()
+        .for_each(|range| covered[range].fill(true));
+    let mut out = String::new();
+    for (at, c) in text.char_indices() {
+        match covered[at] {
+            false => out.push(c),
+            true if !out.ends_with('…') => out.push('…'),
+            true => {}
+        }
+    }
+    out
+}
+
+#[test]
+fn secrets_are_found_where_they_stand() {
+    for (text, expected) in [
+        // Presigned URLs.
+        (
+            "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAEX%2F20260101&X-Amz-Security-Token=IQoJb3JpZ2luX2Vj%2Fxyz&X-Amz-Expires=900&X-Amz-Signature=3f9a3f9a",
+            "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=…&X-Amz-Security-Token=…&X-Amz-Expires=900&X-Amz-Signature=…",
+        ),
+        (
+            "https://b.s3.amazonaws.com/k?AWSAccessKeyId=AKIAEX&Signature=abc%3D&Expires=1700000000",
+            "https://b.s3.amazonaws.com/k?AWSAccessKeyId=…&Signature=…&Expires=1700000000",
+        ),
+        (
+            "https://a.blob.core.windows.net/c/f?sv=2024&se=2026-01-01&sig=Zm9v%2Bbar",
+            "https://a.blob.core.windows.net/c/f?sv=2024&se=2026-01-01&sig=…",
+        ),
+        (
+            "https://storage.googleapis.com/b/o?X-Goog-Credential=x%40y&X-Goog-Signature=0a1b",
+            "https://storage.googleapis.com/b/o?X-Goog-Credential=…&X-Goog-Signature=…",
+        ),
+        // Forms, connection strings, headers, command lines, markup.
+        ("user=bob&password=hunter2&x=1", "user=bob&password=…&x=1"),
+        (
+            "Server=db;User Id=sa;Password=hunter2;",
+            "Server=db;User Id=sa;Password=…;",
+        ),
+        ("Server=db;Pwd = hunter2", "Server=db;Pwd = …"),
+        (
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=Zm9v+/==;EndpointSuffix=x",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=…;EndpointSuffix=x",
+        ),
+        (
+            "host=db password='hun ter2' user=x",
+            "host=db password='…' user=x",
+        ),
+        ("password: hunter2\nuser: bob", "password: …\nuser: bob"),
+        (
+            "{type=User, password=hunter2, name=x}",
+            "{type=User, password=…, name=x}",
+        ),
+        ("password => \"hunter2\"", "password => \"…\""),
+        (
+            "Authorization: Bearer abc.def-ghi\r\nHost: x",
+            "Authorization: …\r\nHost: x",
+        ),
+        (
+            "curl -H 'Authorization: Basic dTpw' https://x",
+            "curl -H 'Authorization: …' https://x",
+        ),
+        ("Cookie: a=b; c=d", "Cookie: …"),
+        ("x-api-key: 1234abcd", "x-api-key: …"),
+        (
+            "curl -u admin:hunter2 https://x",
+            "curl -u admin:… https://x",
+        ),
+        (
+            "tool --user admin:hunter2 --password hunter3 --verbose",
+            "tool --user admin:… --password … --verbose",
+        ),
+        ("mysql --password=hunter2 db", "mysql --password=… db"),
+        (
+            "export DB_PASSWORD=hunter2; run",
+            "export DB_PASSWORD=…; run",
+        ),
+        (
+            "<Password>hunter2</Password><b>x</b>",
+            "<Password>…</Password><b>x</b>",
+        ),
+        (
+            "<wsse:Password>hunter2</wsse:Password>",
+            "<wsse:Password>…</wsse:Password>",
+        ),
+        // JSON in the middle of a text, cut, or inside JSON.
+        (
+            r#"got {"password":"hunter2","a":1}"#,
+            r#"got {"password":"…","a":1}"#,
+        ),
+        (r#"{"token": "hun\"ter2", "a"#, r#"{"token": "…", "a"#),
+        (
+            r#"{\"token\":\"hunter2\",\"a\":1}"#,
+            r#"{\"token\":\"…\",\"a\":1}"#,
+        ),
+        (r#"{"a":1,"secret":{"x":"hunter2"#, r#"{"a":1,"secret":…"#),
+        (r#"{"a":1,"password":"hunt"#, r#"{"a":1,"password":"…"#),
+        // URLs with a user.
+        (
+            "postgres://bob:hunter2@db:5432/x",
+            "postgres://bob:…@db:5432/x",
+        ),
+        ("postgres://bob:hun/ter2@db/x", "postgres://bob:…@db/x"),
+        (
+            "postgres://bob:hun@ter2@db/x y@z",
+            "postgres://bob:…@db/x y@z",
+        ),
+        ("https://0123456789abcdef@host/", "https://…@host/"),
+        // Tokens by their marks.
+        ("Bearer 0123456789abcdef", "Bearer …"),
+        ("bearer abcDEFgh!", "bearer …!"),
+        ("Basic dXNlcjpwYXNz.", "Basic dXNlcjpwYXNz."),
+        ("Basic dXNlcjpwYXNz", "Basic …"),
+        ("a ghp_0123456789abcdefghijABCDEFGHIJ012345 b", "a … b"),
+        ("(xoxb-1234567890-abcdefghijkl)", "(…)"),
+        ("sk-proj-abcdefghij0123456789", "…"),
+        ("glpat-abcdefghij0123456789", "…"),
+        ("key AIzaSyA0123456789abcdefghijklmnopqrstu", "key …"),
+        (
+            "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl&x",
+            "t=…&x",
+        ),
+        ("is FwoGZXIvYXdzEBYaDEXAMPLE0123456789 it", "is … it"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nx",
+            "…\nx",
+        ),
+        ("a -----BEGIN PRIVATE KEY-----\\nMIIE", "a …"),
+        // AWS's secret keys.
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "…"),
+        (
+            "AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AKIAIOSFODNN7EXAMPLE …",
+        ),
+    ] {
+        assert_eq!(masked(text), expected);
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_secret_is_shown() {
+    for text in [
+        "",
+        "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db-AbCdEf",
+        "User: arn:aws:sts::111122223333:assumed-role/R/alice is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:us-east-1:111122223333:secret:x-AbCdEf because no identity-based policy allows the action",
+        "{{resolve:secretsmanager:MyRDSSecret:SecretString:password}}",
+        "AWS::SecretsManager::Secret",
+        "https://b.s3.amazonaws.com/?list-type=2&continuation-token=abc&max-keys=5",
+        "nextToken=AAEAAWTrG1XzfC&maxTokens=512",
+        "token.actions.githubusercontent.com:sub",
+        "password=",
+        "password=***&x=1",
+        "token: [REDACTED]",
+        "\"password\":null",
+        "aws-cli/2.15.0 md/awscrt#0.19.19 ua/2.0 os/linux#5.10 md/arch#x86_64 lang/python#3.11.6",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+        "https://host:8443/path@x",
+        "git@github.com:org/repo.git",
+        "Basic authentication",
+        "Bearer token",
+        "risk-assessment-2024-for-department",
+        "sk-learn-model-of-something-long",
+        "task_ghp_none",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "AWSLogs/123456789012/CloudTrail/us-east1",
+        "MyApplication/SubModule/ClassName/Method1",
+        "-----BEGIN CERTIFICATE-----\nMIIE3zCCAsegAwIBAgIJAOZLUn\n-----END CERTIFICATE-----",
+        "eyJ2IjoiMSJ9",
+        "2024-04-10T14:07:55Z",
+    ] {
+        assert_eq!(masked(text), text);
+    }
+}

@@ -1,0 +1,233 @@
+//! Tokens and keys that begin with a mark of their own.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::{memchr, memmem};
+
+use super::{is_word, run_end};
+use Body::{Base64, Dashed, Dotted, Path, Word};
+
+/// What a token consists of.
+#[derive(Clone, Copy)]
+enum Body {
+    /// Letters, digits and `_`.
+    Word,
+    /// The same and `-`.
+    Dashed,
+    /// The same and `.`.
+    Dotted,
+    /// Letters, digits, `+`, `/`, `-`, `_`, `=`.
+    Base64,
+    /// Whatever stands in the path of a URL.
+    Path,
+}
+
+/// Marks of tokens, what follows them, and how many bytes of it at least.
+const TOKENS: &[(&str, Body, usize)] = &[
+    // AWS: session tokens, API keys of Bedrock and AppSync.
+    ("IQoJb3JpZ2lu", Base64, 16),
+    ("FwoGZXIvYXdz", Base64, 16),
+    ("FQoGZXIvYXdz", Base64, 16),
+    ("AQoDYXdz", Base64, 16),
+    ("ABSK", Base64, 40),
+    ("bedrock-api-key-", Base64, 20),
+    ("da2-", Word, 26),
+    // GitHub, GitLab, Docker, npm, PyPI.
+    ("ghp_", Word, 20),
+    ("gho_", Word, 20),
+    ("ghu_", Word, 20),
+    ("ghs_", Word, 20),
+    ("ghr_", Word, 20),
+    ("github_pat_", Word, 20),
+    ("glpat-", Dashed, 16),
+    ("gldt-", Dashed, 16),
+    ("glrt-", Dashed, 16),
+    ("dckr_pat_", Dashed, 20),
+    ("npm_", Word, 30),
+    ("pypi-", Dashed, 50),
+    // Slack, Google, OpenAI and Anthropic, Hugging Face.
+    ("xoxa-", Dashed, 10),
+    ("xoxb-", Dashed, 10),
+    ("xoxe-", Dashed, 10),
+    ("xoxp-", Dashed, 10),
+    ("xoxr-", Dashed, 10),
+    ("xoxs-", Dashed, 10),
+    ("xapp-", Dashed, 10),
+    ("hooks.slack.com/services/", Path, 10),
+    ("AIza", Dashed, 30),
+    ("ya29.", Dotted, 20),
+    ("GOCSPX-", Dashed, 20),
+    ("sk-", Dashed, 20),
+    ("hf_", Word, 30),
+    // Stripe, Shopify, SendGrid, DigitalOcean, Vault, Atlassian.
+    ("sk_live_", Word, 16),
+    ("sk_test_", Word, 16),
+    ("rk_live_", Word, 16),
+    ("whsec_", Base64, 16),
+    ("shpat_", Word, 32),
+    ("SG.", Dotted, 40),
+    ("dop_v1_", Word, 40),
+    ("hvs.", Dashed, 20),
+    ("hvb.", Dashed, 20),
+    ("ATATT3", Base64, 30),
+    ("AGE-SECRET-KEY-1", Word, 40),
+];
+
+/// Marks that are looked at more closely.
+const OTHERS: &[&str] = &[
+    "eyJ",
+    "earer ",
+    "EARER ",
+    "asic ",
+    "ASIC ",
+    "-----BEGIN ",
+    "PuTTY-User-Key-File-",
+    " -u ",
+];
+
+/// A credential after `Bearer` has so many bytes at least: shorter ones are words.
+const BEARER_BYTES: usize = 8;
+/// Bytes of the first line of a private key.
+const HEADING_BYTES: usize = 64;
+
+static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(tokens.chain(OTHERS.iter().copied()))
+        .ok()
+});
+
+pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
+    let Some(marks) = &*MARKS else {
+        // Without the search nothing can be said to be no secret.
+        return found(0..text.len());
+    };
+    let bytes = text.as_bytes();
+    let mut covered = 0;
+    for mark in marks.find_iter(bytes) {
+        if mark.start() < covered {
+            continue;
+        }
+        let secret = match TOKENS.get(mark.pattern().as_usize()) {
+            Some(&(_, body, least)) => token(bytes, mark.range(), body, least),
+            None => match &bytes[mark.range()] {
+                b"eyJ" => json_web_token(bytes, mark.start()),
+                b"-----BEGIN " => private_key(bytes, mark.start()),
+                b"PuTTY-User-Key-File-" => Looked::secret(mark.start()..bytes.len()),
+                b" -u " => login(bytes, mark.end()),
+                scheme => credential(text, mark.start(), mark.end(), scheme),
+            },
+        };
+        covered = secret.until;
+        if let Some(range) = secret.range {
+            found(range);
+        }
+    }
+}
+
+/// What a closer look found, and how far it has looked: what lies before is not looked at again.
+struct Looked {
+    range: Option<Range<usize>>,
+    until: usize,
+}
+
+impl Looked {
+    fn secret(range: Range<usize>) -> Self {
+        let until = range.end;
+        Looked {
+            range: Some(range),
+            until,
+        }
+    }
+
+    fn nothing(until: usize) -> Self {
+        Looked { range: None, until }
+    }
+}
+
+fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Looked {
+    let dashed = |byte: u8| is_word(byte) || byte == b'-';
+    let end = run_end(bytes, mark.end, |byte| match body {
+        Word => is_word(byte),
+        Dashed => dashed(byte),
+        Dotted => dashed(byte) || byte == b'.',
+        Base64 => dashed(byte) || matches!(byte, b'+' | b'/' | b'='),
+        Path => dashed(byte) || byte == b'/',
+    });
+    // Inside a longer word it is no mark, and before a word without digits it is a name.
+    let inside = bytes[..mark.start]
+        .last()
+        .is_some_and(|&byte| is_word(byte));
+    let random = matches!(body, Path) || bytes[mark.end..end].iter().any(u8::is_ascii_digit);
+    if inside || !random || end - mark.end < least {
+        return Looked::nothing(end);
+    }
+    Looked::secret(mark.start..end)
+}
+
+/// `eyJ….eyJ….…`: a header, claims, and (where it is signed or encrypted) more.
+fn json_web_token(bytes: &[u8], start: usize) -> Looked {
+    let is_part = |byte: u8| is_word(byte) || byte == b'-';
+    let end = run_end(bytes, start, |byte| is_part(byte) || byte == b'.');
+    let inside = bytes[..start].last().is_some_and(|&byte| is_part(byte));
+    let mut parts = bytes[start..end].split(|byte| *byte == b'.');
+    let long = |part: Option<&[u8]>| part.is_some_and(|part| part.len() >= 10);
+    if inside || !long(parts.next()) || !long(parts.next()) {
+        return Looked::nothing(end);
+    }
+    Looked::secret(start..end)
+}
+
+/// A private key in PEM, to its last line, or to the end where it is cut off.
+fn private_key(bytes: &[u8], start: usize) -> Looked {
+    let heading = &bytes[start..bytes.len().min(start + HEADING_BYTES)];
+    if memmem::find(heading, b"PRIVATE KEY").is_none() {
+        return Looked::nothing(start + 1);
+    }
+    const LAST: &[u8] = b"-----END ";
+    let end = match memmem::find(&bytes[start..], LAST) {
+        None => bytes.len(),
+        Some(at) => {
+            let at = start + at + LAST.len();
+            memmem::find(&bytes[at..], b"-----").map_or(bytes.len(), |rest| at + rest + 5)
+        }
+    };
+    Looked::secret(start..end)
+}
+
+/// `-u user:password`, of curl.
+fn login(bytes: &[u8], start: usize) -> Looked {
+    let end = run_end(bytes, start, |byte| !byte.is_ascii_whitespace());
+    match memchr(b':', &bytes[start..end]) {
+        Some(colon) if start + colon + 1 < end => Looked::secret(start + colon + 1..end),
+        _ => Looked::nothing(end),
+    }
+}
+
+/// What stands after `Bearer` or `Basic`; `start` is that of the word's second letter.
+fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
+    let bytes = text.as_bytes();
+    let basic = scheme.eq_ignore_ascii_case(b"asic ");
+    let initial = bytes[..start].last().copied().unwrap_or_default();
+    let end = run_end(bytes, value, |byte| {
+        is_word(byte) || matches!(byte, b'-' | b'.' | b'~' | b'+' | b'/' | b'=')
+    });
+    let token = &text[value..end];
+    let secret = initial.eq_ignore_ascii_case(&b'b')
+        && if basic {
+            let decoded = STANDARD.decode(token).unwrap_or_default();
+            memchr(b':', &decoded).is_some()
+        } else {
+            token.len() >= BEARER_BYTES && !token.bytes().all(|byte| byte.is_ascii_lowercase())
+        };
+    if secret {
+        Looked::secret(value..end)
+    } else {
+        Looked::nothing(end)
+    }
+}

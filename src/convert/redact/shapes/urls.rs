@@ -1,0 +1,64 @@
+//! `scheme://user:password@host`: what stands before the host.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memmem};
+
+use crate::event::mask::is_mask;
+
+/// Bytes of a user's name and password that are looked at.
+const USER_BYTES: usize = 512;
+/// A name alone of so many bytes is a token.
+const TOKEN_BYTES: usize = 16;
+
+pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
+    let bytes = text.as_bytes();
+    // Each `@` is looked at with what stands between the one before and itself.
+    let mut start = 0;
+    let mut secret: Option<Range<usize>> = None;
+    for at in memchr_iter(b'@', bytes) {
+        let from = start.max(at.saturating_sub(USER_BYTES));
+        let between = &bytes[from..at];
+        // An `@` of the password's own: the host comes after the last one.
+        let more = secret.take().filter(|range| {
+            range.end + 1 == from && !between.iter().any(|&byte| is_outside(byte) || byte == b'/')
+        });
+        secret = match more {
+            Some(range) => Some(range.start..at),
+            None => user(between).map(|user| from + user..at),
+        };
+        start = at + 1;
+        if let Some(range) = &secret
+            && text.get(range.clone()).is_some_and(|text| !is_mask(text))
+        {
+            found(range.clone());
+        }
+    }
+}
+
+/// Where the password, or a token in the place of a user's name, starts in what stands before `@`.
+fn user(before: &[u8]) -> Option<usize> {
+    let start = memmem::rfind(before, b"://")? + 3;
+    let user = &before[start..];
+    if user.iter().any(|&byte| is_outside(byte)) {
+        return None;
+    }
+    let path = user
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    match (memchr(b':', user), path) {
+        (Some(colon), None) => Some(start + colon + 1),
+        // A slash in the password, unless what stands before it is a port.
+        (Some(colon), Some(path)) if colon < path => {
+            let port = &user[colon + 1..path];
+            (!port.iter().all(u8::is_ascii_digit)).then_some(start + colon + 1)
+        }
+        (None, None) => (user.len() >= TOKEN_BYTES).then_some(start),
+        _ => None,
+    }
+}
+
+/// Whether a URL ends before this byte.
+fn is_outside(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>')
+}
