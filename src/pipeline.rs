@@ -16,6 +16,7 @@
 //! ```
 
 pub mod conversion;
+mod letters;
 mod reader;
 pub mod window;
 
@@ -26,11 +27,12 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry, UnitLetters};
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
-use crate::reject::{Evidence, Position, Reason, Reject};
+use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
 use conversion::Conversion;
@@ -63,6 +65,8 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
+    /// The same, and how to have its bytes again, where they are damaged.
+    Twice(Box<dyn Read + Send>, Again),
     /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
@@ -71,10 +75,15 @@ pub enum Content {
 }
 
 impl Content {
+    /// What a reader and its clones read, each from the first byte on.
+    pub fn twice(reader: impl Read + Clone + Send + 'static) -> Self {
+        Content::Twice(Box::new(reader.clone()), Again::clones(reader))
+    }
+
     /// All of its bytes, part by part, where they are in memory.
     fn in_memory(&self) -> Option<Vec<Bytes>> {
         match self {
-            Content::Whole(_) => None,
+            Content::Whole(_) | Content::Twice(..) => None,
             Content::Bytes(bytes) => Some(vec![bytes.clone()]),
             Content::Texts(texts) => Some(texts.iter().map(|text| text.bytes.clone()).collect()),
         }
@@ -216,28 +225,6 @@ impl Pipeline {
         }
     }
 
-    /// The same, for units that nobody can read again: `sender` brings them, and what is refused of
-    /// them is on its account.
-    pub fn of_sender(&self, sender: Arc<str>) -> Self {
-        Pipeline {
-            sender: Some(sender),
-            ..self.clone()
-        }
-    }
-
-    /// The dead letters.
-    pub fn dead_letters(&self) -> &DeadLetters {
-        &self.dead_letters
-    }
-
-    /// Whose account its dead letters are on.
-    fn account(&self, origin: &Origin) -> Arc<str> {
-        match &self.sender {
-            Some(sender) => Arc::clone(sender),
-            None => origin.input.into(),
-        }
-    }
-
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
@@ -301,43 +288,6 @@ impl Pipeline {
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
         report
-    }
-
-    /// Writes the letter that stands for those beyond the unit's bound, before the unit counts as
-    /// delivered.
-    async fn summarize(&self, mut report: Report, summary: Option<Entry>) -> Report {
-        let is_kept = report.unreadable.is_none() || report.counts.dead_lettered > 0;
-        if let Some(entry) = summary.filter(|_| is_kept && report.outcome == Outcome::Delivered) {
-            entry.log();
-            if self.dead_letters.write(vec![entry]).await.is_err() {
-                report.outcome = Outcome::Abandoned;
-            }
-        }
-        report
-    }
-
-    /// Puts something into the dead letters that could not be read at all, counted as one record;
-    /// returns once it is durable.
-    pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
-        let kind = reason.kind();
-        let reject = Reject {
-            position: Position::default(),
-            reason,
-            evidence: origin.keep(evidence),
-        };
-        let entry = Entry::new(origin, reject);
-        let _room = match self.dead_letters.room_for(&entry) {
-            Ok(room) => room,
-            Err(full) => return Outcome::Blocked(full.0),
-        };
-        entry.log();
-        if self.dead_letters.write(vec![entry]).await.is_err() {
-            return Outcome::Abandoned;
-        }
-        self.metrics.read.add(1);
-        self.metrics.dead_lettered.add(1);
-        self.metrics.dead_letter_reasons.add(kind, 1);
-        Outcome::Delivered
     }
 
     /// Delivers a unit that is one step.

@@ -7,12 +7,12 @@
 
 mod letter;
 mod room;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::line_file::{self, LineFile, Rotation, bytes_on_disk};
+use super::line_file::{LineFile, bytes_on_disk};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
 pub use letter::{Entry, Letter, Line, Record};
 use room::Room;
+pub use settings::{Settings, WhenFull};
 pub use unit::UnitLetters;
 
 /// Waits between two tries to write to a disk that refuses.
@@ -35,68 +36,6 @@ const BACKOFF: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
-
-/// Where dead letters go, and how much of them is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The file; rotated ones get `.1`, `.2`, … appended. A character device is written as it is.
-    pub path: PathBuf,
-    /// Bytes of one file before it is rotated. Default 64 MiB.
-    pub max_bytes: u64,
-    /// Rotated files kept. Default 10.
-    pub keep: u32,
-    /// What happens when all of them are full.
-    pub when_full: WhenFull,
-    /// Bytes of a record that are kept; of a larger one that can be read again, its place and
-    /// SHA-256. Default 2 MiB.
-    pub max_record_bytes: usize,
-    /// Letters of one unit; what is refused beyond is counted in one more. Default 1,000.
-    pub unit_letters: u64,
-    /// Bytes of one unit's records that are kept; of those beyond, place and SHA-256. Default 16 MiB.
-    pub unit_bytes: u64,
-}
-
-/// What happens when the files are full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenFull {
-    /// Nothing more is delivered until somebody makes room.
-    Wait,
-    /// The oldest file is erased, which is told and counted.
-    Rotate,
-}
-
-impl Settings {
-    /// The defaults for a file, which is rotated.
-    pub fn new(path: PathBuf) -> Self {
-        Settings {
-            path,
-            max_bytes: 64 << 20,
-            keep: 10,
-            when_full: WhenFull::Rotate,
-            max_record_bytes: 2 << 20,
-            unit_letters: 1000,
-            unit_bytes: 16 << 20,
-        }
-    }
-
-    /// Bytes of all files together.
-    fn capacity(&self) -> u64 {
-        self.max_bytes.saturating_mul(u64::from(self.keep) + 1)
-    }
-
-    fn kind(&self) -> line_file::Kind {
-        line_file::Kind {
-            line_start: letter::LINE_START,
-            mode: 0o600,
-            makes_folder: true,
-            rotation: Some(Rotation {
-                max_bytes: self.max_bytes,
-                keep: self.keep,
-                erases: self.when_full == WhenFull::Rotate,
-            }),
-        }
-    }
-}
 
 /// The process is shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -50,8 +50,14 @@ pub(crate) struct LineFile {
 
 #[derive(Debug)]
 enum Open {
-    /// A regular file, locked, and where its last whole line ended when we left it.
-    Regular { file: File, end: u64 },
+    /// A regular file, locked.
+    Regular {
+        file: File,
+        /// Where its last whole line ended when we left it.
+        end: u64,
+        /// Its file system counts names.
+        linked: bool,
+    },
     /// Anything else.
     Stream(File),
 }
@@ -84,7 +90,7 @@ impl LineFile {
             open: None,
         };
         let mut open = file.acquire()?;
-        if let Open::Regular { file, end } = &mut open {
+        if let Open::Regular { file, end, .. } = &mut open {
             file.set_len(0)?;
             *end = 0;
         }
@@ -107,7 +113,9 @@ impl LineFile {
             erased = self.rotate()?;
         }
         match &mut self.open {
-            Some(Open::Regular { file, end }) => append_regular(file, end, lines)?,
+            Some(Open::Regular { file, end, linked }) => {
+                append_regular(file, end, *linked, lines)?;
+            }
             Some(Open::Stream(file)) => buffered(file, lines)?,
             None => return Err(io::ErrorKind::NotFound.into()),
         }
@@ -124,7 +132,7 @@ impl LineFile {
         if !in_place {
             self.open = None;
             self.open = Some(self.reopen()?);
-        } else if let Some(Open::Regular { file, end }) = &mut self.open
+        } else if let Some(Open::Regular { file, end, .. }) = &mut self.open
             && file.metadata()?.len() != *end
         {
             *end = cut_half_line(file, self.kind.line_start)?;
@@ -134,7 +142,7 @@ impl LineFile {
 
     fn reopen(&self) -> io::Result<Open> {
         let mut open = self.acquire()?;
-        if let Open::Regular { file, end } = &mut open {
+        if let Open::Regular { file, end, .. } = &mut open {
             *end = cut_half_line(file, self.kind.line_start)?;
         }
         Ok(open)
@@ -166,7 +174,11 @@ impl LineFile {
                 // A link may lead to another folder.
                 let real = self.path.canonicalize()?;
                 File::open(folder(&real))?.sync_all()?;
-                return Ok(Open::Regular { file, end: 0 });
+                return Ok(Open::Regular {
+                    linked: file.metadata()?.nlink() > 0,
+                    file,
+                    end: 0,
+                });
             }
         }
         Err(io::Error::other("it is replaced again and again"))
@@ -236,9 +248,15 @@ fn has_no_locks(error: &io::Error) -> bool {
 }
 
 /// Appends lines to a regular file that ends at `end`.
-fn append_regular(file: &mut File, end: &mut u64, lines: Lines<'_>) -> io::Result<()> {
+fn append_regular(
+    file: &mut File,
+    end: &mut u64,
+    linked: bool,
+    lines: Lines<'_>,
+) -> io::Result<()> {
     let mut tail = Tail {
         file,
+        linked,
         start: *end,
         end: *end,
     };
@@ -259,6 +277,7 @@ fn append_regular(file: &mut File, end: &mut u64, lines: Lines<'_>) -> io::Resul
 /// What is appended to a regular file: bytes that others truncate meanwhile are missed.
 struct Tail<'a> {
     file: &'a mut File,
+    linked: bool,
     /// Where the first of our lines stands.
     start: u64,
     end: u64,
@@ -269,7 +288,7 @@ impl Tail<'_> {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         let there = self.file.metadata()?;
-        if there.nlink() == 0 {
+        if self.linked && there.nlink() == 0 {
             return Err(io::Error::other("it was removed while it was written"));
         }
         if there.len() < self.end {

@@ -16,6 +16,7 @@ use super::Aws;
 use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
 use super::fault::{Fault, Remedy};
+use crate::envelope::Again;
 use crate::pipeline::Content;
 use crate::telemetry::printable::printable;
 
@@ -81,7 +82,9 @@ impl Object {
     pub async fn content(mut self, abort: &CancellationToken) -> Result<Content, Fault> {
         if self.bytes > SMALL {
             let reader = Blocking::new(self.body, abort.clone());
-            return Ok(Content::Whole(Box::new(reader)));
+            let again = reader.again();
+            let again = Again::Reader(Box::new(move || Ok(Box::new(again.again()))));
+            return Ok(Content::Twice(Box::new(reader), again));
         }
         tokio::select! {
             biased;

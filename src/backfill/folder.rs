@@ -6,6 +6,7 @@ use std::fs::{DirEntry, Metadata, ReadDir};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
 use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
-use crate::input::directory::file_id::{self, Stat, shown};
+use crate::input::directory::file_id::{self, Section, Stat, shown};
 use crate::pipeline::Content;
 
 /// Files of one page.
@@ -140,7 +141,7 @@ impl Source for Folder {
                 name: name.into(),
                 on_damage: OnDamage::NamePlace,
             },
-            content: Content::Whole(Box::new(content)),
+            content: Content::twice(Section::new(Arc::new(content), 0, u64::MAX)),
             _held: None,
         })
     }

@@ -176,10 +176,10 @@ async fn each(
 }
 
 fn open(source: Source, progress: &Progress) -> anyhow::Result<Unit> {
-    let (origin, content) = source.open(|content| progress.wrap(content))?;
+    let (origin, content, again) = source.open(|content| progress.wrap(content))?;
     Ok(Unit {
         origin,
-        content: Content::Whole(content),
+        content: Content::Twice(content, again),
         base: 0,
         truncation: Truncation::Reject,
         inflated_bytes: None,

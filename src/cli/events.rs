@@ -17,7 +17,7 @@ use crate::ack::dead_letter::{DeadLetters, Entry, UnitLetters};
 use crate::ack::line_file::{self, LineFile};
 use crate::config::Config;
 use crate::convert::{self, Placement};
-use crate::envelope::{self, Item};
+use crate::envelope::{self, Again, Item};
 use crate::event::Event;
 use crate::otlp::Flat;
 use crate::pipeline::Counts;
@@ -132,7 +132,7 @@ impl Writer {
                 break;
             }
             match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
-                Ok((origin, content)) => self.unit(origin, content)?,
+                Ok((origin, content, again)) => self.unit(origin, content, again)?,
                 Err(e) => {
                     tracing::error!("{e:#}");
                     self.done.failed = true;
@@ -148,11 +148,16 @@ impl Writer {
         self.unread || self.stop.is_cancelled()
     }
 
-    fn unit(&mut self, origin: Origin, content: Box<dyn Read + Send>) -> anyhow::Result<()> {
+    fn unit(
+        &mut self,
+        origin: Origin,
+        content: Box<dyn Read + Send>,
+        again: Again,
+    ) -> anyhow::Result<()> {
         let mut counts = Counts::default();
         let letters = UnitLetters::new(&self.dead_letters, None);
         let limits = self.conversion.limits.clone();
-        let mut records = envelope::open(content, &limits);
+        let mut records = envelope::open(content, &limits).again(again);
         let organization = convert::organization(&origin.name);
         let place = |event: &Event<'_>| {
             Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))

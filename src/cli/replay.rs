@@ -71,20 +71,38 @@ fn refused_again(file: &Path) -> std::path::PathBuf {
 }
 
 /// The letters of a dead-letter file, each with the number of its line, from 1.
-fn letters(lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
-    lines.split(b'\n').enumerate().flat_map(|(i, line)| {
-        let number = i + 1;
+fn letters(mut lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
+    let lines = std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(line)),
+            Err(error) => Some(Err(error)),
+        }
+    });
+    lines.zip(1..).flat_map(|(line, number)| {
         let parsed = line
             .map_err(anyhow::Error::from)
-            .and_then(|line| match line.trim_ascii() {
-                [] => Ok(Vec::new()),
-                line => Ok(serde_json::from_slice::<Line>(line)?.into_letters()),
-            });
+            .and_then(|line| parse(&line));
         match parsed.with_context(|| format!("line {number} is no dead letter")) {
             Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
             Err(e) => vec![Err(e)],
         }
     })
+}
+
+fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
+    match serde_json::from_slice::<Line>(line) {
+        _ if line.trim_ascii().is_empty() => Ok(Vec::new()),
+        Ok(line) => Ok(line.into_letters()),
+        Err(error) if error.is_eof() && !line.ends_with(b"\n") => {
+            tracing::warn!(
+                "the last line is not finished, and left out: it is being written, or a crash left it before its record was acknowledged"
+            );
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn each(
@@ -94,13 +112,24 @@ async fn each(
 ) -> anyhow::Result<Done> {
     let mut done = Done::default();
     let mut under_way = UnderWay::default();
+    let mut spoilt = None;
     for letter in letters {
         if stop.is_cancelled() {
             break;
         }
-        let (number, letter) = letter?;
-        let (source, sha256) = (letter.source.clone(), letter.record_sha256.clone());
-        let Some((unit, bytes)) = unit(letter).with_context(|| format!("line {number}"))? else {
+        let read = letter.and_then(|(number, letter)| {
+            let (source, sha256) = (letter.source.clone(), letter.record_sha256.clone());
+            let unit = unit(letter).with_context(|| format!("line {number}"))?;
+            Ok((number, source, sha256, unit))
+        });
+        let (number, source, sha256, unit) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                spoilt = Some(error);
+                break;
+            }
+        };
+        let Some((unit, bytes)) = unit else {
             tracing::error!(
                 line = number,
                 source,
@@ -127,7 +156,10 @@ async fn each(
     while !under_way.units.is_empty() {
         under_way.join(&mut done).await;
     }
-    Ok(done)
+    match spoilt {
+        Some(error) => Err(error),
+        None => Ok(done),
+    }
 }
 
 /// What is on its way.
@@ -189,7 +221,7 @@ mod tests {
             r#"{"stage":"parse","reason":"bad_time","message":"m","input":"directory","source":"a","index":1,"offset":5,"length":2,"observed_time_unix_nano":9,"record":"{}"}"#,
             "\n\n",
             r#"{"stage":"export","reason":"uncertain","message":"m","uncertain":true,"records":[{"input":"directory","source":"b","index":0,"offset":0,"length":2,"record":"{}"},{"input":"directory","source":"c","index":0,"offset":0,"length":1,"record_base64":"/w=="}]}"#,
-            "\n{\"half\n"
+            "\n{\"half\n{\"stage\":\"par"
         );
         let read: Vec<_> = letters(file.as_bytes()).collect();
         let sources: Vec<_> = read[..3]
@@ -201,6 +233,7 @@ mod tests {
         assert_eq!((first.base, first.origin.observed), (5, Some(9)));
         assert_eq!(bytes, 2);
         assert!(read[3].as_ref().unwrap_err().to_string().contains("line 4"));
+        assert_eq!(read.len(), 4, "the last line is not finished");
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
     key("directory.rescan", Kind::Duration, "1m", "How often the whole tree is listed, beside notifications."),
     key("directory.poll", Kind::Bool, "false", "Use no notifications, only listings: for network mounts."),
     key("directory.start", Kind::Variant(&["beginning", "end", "since: TIME"]), "beginning", "What the first run reads: everything that is there, only what comes, or what was delivered since a time (RFC 3339)."),
-    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, gzip not named as CloudTrail names it) until it is rotated."),
+    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, compressed or not) until it is rotated."),
     key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, but 2 to 4."),
     key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
 
@@ -207,7 +207,7 @@ pub const KEYS: &[Key] = &[
     key("dead_letters.max_bytes", Kind::Size, "64MiB", "Bytes of the file before it is rotated."),
     key("dead_letters.keep", Kind::Count(1), "10", "Rotated files that are kept."),
     key("dead_letters.when_full", Kind::Choice(&WHEN_FULL), "", "What happens when all of them are full: deliver nothing more until somebody makes room, or erase the oldest file. Default: `wait` where `ingest` listens, as what was sent cannot be read again, else `rotate`. See [operations.md](operations.md#full-dead-letters)."),
-    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one, its place and SHA-256."),
+    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one in a file or an object, its place and SHA-256. What a sender pushed is kept whole, since nobody else has it."),
     key("dead_letters.unit_letters", Kind::Count(1), "1000", "Dead letters of one file, object or request. What is refused beyond is counted, and told in one letter more."),
     key("dead_letters.unit_bytes", Kind::Size, "16MiB", "Bytes of the records that are kept of one file, object or request; of those beyond, place and SHA-256."),
 

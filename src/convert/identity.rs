@@ -8,7 +8,7 @@ use super::attributes::{Sink, Value};
 use super::say::Say;
 use super::semconv as names;
 use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
-use crate::event::{Event, Key};
+use crate::event::{Event, Key, mask};
 
 /// Says every row of the identity.
 pub(super) fn say<S: Sink>(
@@ -133,10 +133,11 @@ fn part_of<'e>(
     key: Key,
     part: fn(&str) -> Option<&str>,
 ) -> Option<Cow<'e, str>> {
-    match event.shown(key)? {
+    let name = match event.shown(key)? {
         Cow::Borrowed(text) => part(text).map(Cow::Borrowed),
         Cow::Owned(text) => part(&text).map(|part| Cow::Owned(part.to_owned())),
-    }
+    };
+    name.filter(|name| !mask::is_mask(name))
 }
 
 /// An ARN or a principal id is not said by a part of it.

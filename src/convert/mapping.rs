@@ -51,7 +51,7 @@ pub(super) fn say<S: Sink>(
     if complete {
         // These are in the head.
         for key in [Key::EventTime, Key::AwsRegion, Key::RecipientAccountId] {
-            if event.text_of(key).is_some() {
+            if event.shown(key).is_some() {
                 say.count(key);
             }
         }

@@ -11,6 +11,7 @@ mod copies;
 mod fields;
 mod keys;
 mod marks;
+mod quick;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,8 @@ mod walk;
 mod work;
 
 use super::Redaction;
-use crate::envelope::json::Document;
-use copies::{Copies, Secrets};
+use crate::envelope::json::{Document, Node};
+use copies::{Copies, Patterns, Secrets};
 use marks::Marks;
 use walk::Walk;
 
@@ -33,16 +34,23 @@ const LISTED_BYTES: usize = 64 << 10;
 /// more.
 pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<String> {
     let chosen = chosen::pointed_at(document, rules);
-    let walk = |copies| Walk::new(rules, copies, document.text().len());
-    let mut first = walk(None);
+    let mut first = Walk::new(rules, None);
+    if chosen.is_empty() && !chosen::has_keys(rules) && first.is_plain(document) {
+        return Vec::new();
+    }
+    first.secrets = Secrets::default();
     let mut marks = first.record(document, &chosen);
     if marks.is_empty() {
         return Vec::new();
     }
+    marks.sort();
     let mut secrets = first.secrets;
     spare_names(document, &marks, &mut secrets);
-    if let Some(copies) = Copies::of(&secrets) {
-        marks = walk(Some(&copies)).record(document, &chosen);
+    if let Some(patterns) = Patterns::of(&secrets)
+        && shown(document, &marks).any(|text| patterns.may_be_in(text))
+    {
+        let copies = Copies::of(patterns);
+        marks = Walk::new(rules, Some(&copies)).record(document, &chosen);
     }
     let nodes = marks.apply(document);
     let mut pointers = listed(document, nodes);
@@ -57,24 +65,39 @@ fn spare_names(document: &Document<'_>, marks: &Marks, secrets: &mut Secrets) {
     if !secrets.may_be_shown() {
         return;
     }
-    let root = document.root();
-    let mut hidden = marks.values.clone();
-    hidden.sort_unstable();
-    let is_hidden = |id: u32| {
-        let before = hidden.partition_point(|value| *value <= id);
-        before > 0 && root.with_id(hidden[before - 1]).end_id() > id
-    };
-    let filled = root.children().filter(|child| {
-        child
-            .raw_key()
-            .is_some_and(|key| fields::is_filled(None, key))
-    });
-    for (_, text) in filled
-        .flat_map(fields::texts)
-        .filter(|(id, _)| !is_hidden(*id))
-    {
-        fields::parts(&text).for_each(|part| secrets.shown(part));
+    let filled = document.root().children().filter(is_filled);
+    for (id, text) in filled.flat_map(fields::texts) {
+        if !marks.cover(document, id) {
+            fields::parts(&text).for_each(|part| secrets.shown(part));
+        }
     }
+}
+
+/// What a record shows of fields that AWS does not fill, as JSON.
+fn shown<'d>(document: &'d Document<'_>, marks: &Marks) -> impl Iterator<Item = &'d str> {
+    let root = document.root();
+    let mut marked = marks
+        .values
+        .iter()
+        .map(move |id| root.with_id(*id).span())
+        .peekable();
+    let fields = root.children().filter(|field| !is_filled(field));
+    fields.flat_map(move |field| {
+        let (mut start, end) = (field.entry_start(), field.span().end);
+        let mut pieces = Vec::new();
+        while let Some(value) = marked.next_if(|value| value.start < end) {
+            if value.start >= start {
+                pieces.push(&document.text()[start..value.start]);
+                start = value.end;
+            }
+        }
+        pieces.push(document.text().get(start..end).unwrap_or_default());
+        pieces
+    })
+}
+
+fn is_filled(field: &Node<'_>) -> bool {
+    field.raw_key().is_some_and(fields::is_filled)
 }
 
 /// The JSON pointers of these nodes, whose numbers must rise; those of the first [`LISTED_BYTES`],

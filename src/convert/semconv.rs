@@ -108,7 +108,7 @@ pub(crate) const CLIENT_ADDRESS: Field = both(
 );
 pub(crate) const OUTCOME: Field = both(
     "qtrail.outcome",
-    "`success`, `denied`, `error` or `dry_run`, by `errorCode`, `errorMessage`, a sign-in's result and `requestParameters.dryRun`",
+    "`success`, `denied`, `error` or `dry_run`, by `errorCode`, `errorMessage`, a sign-in's result and, where `aws.q.dry_run` is said, by that",
     Qtrail,
 );
 pub(crate) const PEER_SERVICE: Field = field(
@@ -283,7 +283,7 @@ pub(crate) const AGENT_EVIDENCE: Field = both(
 );
 pub(crate) const CONVERSATION_ID: Field = both(
     otel::GEN_AI_CONVERSATION_ID,
-    "`requestParameters.conversationId`, else `.conversationState.conversationId`, else `.telemetryEvent.*.conversationId`, else `responseElements.metadata.conversationId`, else `responseElements.conversationId`",
+    "in Amazon Q's own events: `requestParameters.conversationId`, else `.conversationState.conversationId`, else `.telemetryEvent.*.conversationId`, else `responseElements.metadata.conversationId`, else `responseElements.conversationId`",
     Development,
 );
 pub(crate) const OPERATION_NAME: Field = both(
@@ -342,22 +342,22 @@ pub(crate) const QUICK_ACTION: Field = both(
 );
 pub(crate) const DRY_RUN: Field = both(
     "aws.q.dry_run",
-    "`requestParameters.dryRun`, as a boolean: a permission probe, nothing was done",
+    "`requestParameters.dryRun`, as a boolean, in Amazon Q's own events and in `on_behalf_of`: a permission probe, nothing was done",
     Qtrail,
 );
 pub(crate) const CLIENT_NAME: Field = both(
     "aws.q.client.name",
-    "`requestParameters.userContext.ideCategory`, else the client that `userAgent` names",
+    "in Amazon Q's own events `requestParameters.userContext.ideCategory`, else the client that `userAgent` names",
     Qtrail,
 );
 pub(crate) const CLIENT_VERSION: Field = both(
     "aws.q.client.version",
-    "`requestParameters.userContext.ideVersion`, else the client's version in `userAgent`",
+    "in Amazon Q's own events `requestParameters.userContext.ideVersion`, else the client's version in `userAgent`",
     Qtrail,
 );
 pub(crate) const CLIENT_OS: Field = both(
     "aws.q.client.os",
-    "`requestParameters.userContext.operatingSystem`, else the system in `userAgent`",
+    "in Amazon Q's own events `requestParameters.userContext.operatingSystem`, else the system in `userAgent`",
     Qtrail,
 );
 pub(crate) const MASKED: Field = both(

@@ -52,7 +52,7 @@ impl Outcome {
             .filter(|message| code.is_none() && tells(message) && !is_success(message));
         if message.is_some() || sign_in_failed(event) {
             Outcome::Error
-        } else if event.flag_of(Key::DryRun) == Some(true) {
+        } else if is_probe(event) {
             Outcome::DryRun
         } else {
             Outcome::Success
@@ -147,6 +147,12 @@ fn sign_in_failed(event: &Event<'_>) -> bool {
                     .as_str()
                     .is_some_and(|result| FAILURE.contains(&&*result.trim().to_ascii_lowercase()))
         })
+}
+
+/// Whether the request says that nothing is to be done. In a call of another service, a caller could
+/// say so of what is done all the same.
+fn is_probe(event: &Event<'_>) -> bool {
+    event.class().is_by_service() && event.flag_of(Key::DryRun) == Some(true)
 }
 
 #[cfg(test)]
@@ -364,8 +370,28 @@ mod tests {
             ),
             (r#"{"dryRun":true},"errorMessage":"no""#, Outcome::Error),
         ] {
-            let fields = format!(r#","requestParameters":{fields}"#);
+            let fields =
+                format!(r#","eventSource":"q.amazonaws.com","requestParameters":{fields}"#);
             assert_eq!(outcome(&fields), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_caller_of_another_service_cannot_say_that_nothing_was_done() {
+        for (fields, outcome) in [
+            (r#""userAgent":"x""#, "success"),
+            (r#""userAgent":"AmazonQ-For-CLI""#, "success"),
+            (r#""errorCode":"Client.DryRunOperation""#, "dry_run"),
+            (
+                r#""userIdentity":{"invokedBy":"q.amazonaws.com"}"#,
+                "dry_run",
+            ),
+        ] {
+            let text = format!(
+                r#"{{"eventTime":"2024-04-10T14:07:55Z","eventSource":"s3.amazonaws.com","requestParameters":{{"dryRun":"true"}},{fields}}}"#
+            );
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            assert_eq!(Outcome::of(&event).as_str(), outcome, "{fields}");
         }
     }
 }

@@ -172,6 +172,11 @@ impl<'d> Node<'d> {
         slot.start as usize..slot.end as usize
     }
 
+    /// The document's whole text, redacted or not.
+    pub(crate) fn text(self) -> &'d str {
+        self.document.text
+    }
+
     /// The value's own JSON text, redacted or not.
     pub fn raw(self) -> &'d str {
         &self.document.text[self.span()]
@@ -194,6 +199,15 @@ impl<'d> Node<'d> {
         let slot = self.slot();
         let key = slot.key_start as usize..slot.key_end as usize;
         (slot.key_start > 0).then(|| &self.document.text.as_bytes()[key])
+    }
+
+    /// The first byte of the value's entry in the document's text: that of its key, if it has one.
+    pub(crate) fn entry_start(self) -> usize {
+        let slot = self.slot();
+        match slot.key_start {
+            0 => slot.start as usize,
+            key => key as usize,
+        }
     }
 
     /// Whether the key has escapes.

@@ -7,9 +7,11 @@
 
 use std::io::{self, Cursor, Read};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::containers::{Verdict, classify, decode};
+use super::again::Again;
+use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::{Scanner, Step};
 use super::walk::{Bounds, Found, Value, Walk};
 use super::window::FIRST_BYTES;
@@ -30,7 +32,7 @@ pub struct Records<R> {
     limits: Limits,
     unit: Walk<R>,
     /// The texts inside the unit that are being walked, innermost last.
-    inner: Vec<Walk<Cursor<Vec<u8>>>>,
+    inner: Vec<Walk<Cursor<Bytes>>>,
     /// The outermost element that carries them.
     outermost: Position,
     /// Inflated bytes of all inner texts.
@@ -43,6 +45,8 @@ pub struct Records<R> {
     ended: bool,
     /// The last reject ended the reading of the text that it stands in.
     broke_off: bool,
+    /// A value was known for what it is.
+    knows: bool,
 }
 
 /// Where the bytes of the next record are.
@@ -76,6 +80,7 @@ impl<R: Read> Records<R> {
             index: 0,
             ended: false,
             broke_off: false,
+            knows: false,
         }
     }
 
@@ -87,6 +92,14 @@ impl<R: Read> Records<R> {
         for walk in &mut self.inner {
             walk.allow_window(bytes);
         }
+    }
+
+    /// The same, of a unit whose bytes can be had a second time. Of one whose bytes cannot, what
+    /// follows a broken record is read only if its container ends within four times
+    /// [`Limits::event_bytes`].
+    pub fn again(mut self, again: Again) -> Self {
+        self.unit.set_again(again);
+        self
     }
 
     /// The next item; `None` at the end.
@@ -143,9 +156,21 @@ impl<R: Read> Records<R> {
         self.broke_off
     }
 
+    /// Whether something was found that is known for what it is, be it CloudTrail's or not: an event of
+    /// EventBridge's, or of CloudWatch Logs'.
+    pub fn knows(&self) -> bool {
+        self.knows
+    }
+
     /// The outermost text inside the unit that is read now, as it came: compressed, if it is.
     pub fn inner_text(&self) -> Option<&[u8]> {
         self.inner.first().map(|walk| &walk.reader().get_ref()[..])
+    }
+
+    /// Whether what was yielded last is a reject at the unit's end that more bytes might change: the
+    /// end of its container, or of its line, is not there.
+    pub fn is_cut(&self) -> bool {
+        self.inner.is_empty() && self.unit.is_cut()
     }
 
     /// Inflated bytes read so far.
@@ -233,7 +258,10 @@ impl<R: Read> Records<R> {
                 self.record(from, from + record.len() as u64, deepest)
             }
             Verdict::Made(record) => self.made(start, end, record),
-            Verdict::Inner(text) => self.inside(start, end, text),
+            Verdict::Inner(text) => {
+                self.knows |= value.within == Some(Container::LogEvents);
+                self.inside(start, end, text)
+            }
             Verdict::Skip(skipped) => Action::Skip(skipped),
             Verdict::PromptLog => {
                 match self.inner.last_mut() {
@@ -245,7 +273,10 @@ impl<R: Read> Records<R> {
             Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Refuse(detail) => self.refuse(start, end, Reason::NotCloudTrail { detail }),
+            Verdict::Refuse(detail) => {
+                self.knows |= is_event_bridge(bytes);
+                self.refuse(start, end, Reason::NotCloudTrail { detail })
+            }
             Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }
     }
@@ -299,7 +330,9 @@ impl<R: Read> Records<R> {
             .inflated_bytes
             .saturating_sub(self.inner_spent());
         let first = text.len().min(FIRST_BYTES);
-        let mut walk = Walk::new(Cursor::new(text), first, bounds(&self.limits, left));
+        let text = Cursor::new(Bytes::from(text));
+        let mut walk = Walk::new(text.clone(), first, bounds(&self.limits, left));
+        walk.set_again(Again::clones(text));
         walk.allow_window(self.window_bytes);
         self.inner.push(walk);
     }

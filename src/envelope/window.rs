@@ -6,6 +6,7 @@
 
 use std::io::{self, Read};
 
+use super::again::{Again, Ahead};
 use super::gzip::{Delivered, Fault, Inflate};
 
 /// The window's first size; it doubles as long as what is held does not fit.
@@ -33,6 +34,9 @@ pub(super) struct Window<R> {
     most: usize,
     ended: bool,
     fault: Option<Fault>,
+    /// Bytes beyond the window.
+    ahead: Option<Ahead>,
+    limit: u64,
 }
 
 impl<R: Read> Window<R> {
@@ -47,12 +51,19 @@ impl<R: Read> Window<R> {
             most: usize::MAX,
             ended: false,
             fault: None,
+            ahead: None,
+            limit,
         }
     }
 
     /// What it reads from.
     pub(super) fn reader(&self) -> &R {
         self.source.reader()
+    }
+
+    /// The same, of a unit whose bytes can be had a second time.
+    pub(super) fn set_again(&mut self, again: Again) {
+        self.ahead = Some(Ahead::new(again, self.limit));
     }
 
     /// Offset of the first byte not yet read.
@@ -89,7 +100,14 @@ impl<R: Read> Window<R> {
             return Ok(false);
         }
         self.make_room()?;
-        match self.source.read(&mut self.buffer[self.end..])? {
+        let (end, room) = (self.end(), &mut self.buffer[self.end..]);
+        if let Some(ahead) = &mut self.ahead
+            && let Some(count) = ahead.read(end, room)?
+        {
+            self.end += count;
+            return Ok(true);
+        }
+        match self.source.read(room)? {
             Delivered::Bytes(count) => {
                 self.end += count;
                 Ok(true)
@@ -102,6 +120,41 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// The bytes at `at`, none at the end, without letting go of any. They are held as far as `hold`;
+    /// `None`: what is beyond that cannot be had twice.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub(super) fn look(&mut self, at: u64, hold: u64) -> io::Result<Option<&[u8]>> {
+        while at >= self.end() && self.end() < hold {
+            if !self.fill()? {
+                return Ok(Some(&[]));
+            }
+        }
+        let read = self.end();
+        if self.ahead.is_none() && at >= hold {
+            // The same whether more was read by chance or not.
+            let more = read > hold || self.fill()?;
+            return Ok((!more).then_some(&[]));
+        }
+        if at < read {
+            let held = self.from(at);
+            return Ok(Some(match self.ahead {
+                None => &held[..held.len().min((hold - at) as usize)],
+                Some(_) => held,
+            }));
+        }
+        match &mut self.ahead {
+            Some(ahead) if !self.ended => ahead.look(at, &mut self.source, read).map(Some),
+            _ => Ok(Some(&[])),
+        }
+    }
+
+    /// Whether the bytes end because a compressed stream does. Known when `fill` answered `false`.
+    pub(super) fn is_cut(&self) -> bool {
+        self.fault == Some(Fault::Truncated)
+    }
+
     /// Why the bytes end early, once. Known when `fill` answered `false`.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
@@ -109,7 +162,7 @@ impl<R: Read> Window<R> {
 
     /// Bytes of memory that the window takes.
     pub(super) fn capacity(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.ahead.as_ref().map_or(0, Ahead::capacity)
     }
 
     fn index(&self, offset: u64) -> usize {

@@ -116,7 +116,12 @@ impl<'a> Event<'a> {
 
     /// A field that is a text of which nothing is hidden: what an id or a name may be made of.
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
-        self.text_of(key).filter(|text| !mask::is_no_id(text))
+        let hidden = |text: &str| match key {
+            // A role's session: with a hidden one it stands for every session of the role.
+            Key::PrincipalId => text.split(':').any(mask::is_mask),
+            _ => mask::is_mask(text),
+        };
+        self.text_of(key).filter(|text| !hidden(text))
     }
 
     /// The first of these fields that is shown.

@@ -12,31 +12,32 @@ mod aside;
 mod damage;
 mod output;
 mod room;
+mod step;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
-use super::{Content, Counts, Pipeline, REFUSED_IN_REPORT, Truncation, Unit};
+use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
-use crate::ack::dead_letter::{Entry, Full, Taken, UnitLetters};
+use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::convert::{self, Attribute, Placement};
-use crate::envelope::{self, Item, Limits, Records, Skipped};
-use crate::export::{Chunk, Original, Originals};
+use crate::envelope::{self, Again, Item, Limits, Records, Skipped};
+use crate::export::{Original, Originals};
 use crate::otlp::Encoder;
 use crate::reject::{Position, Reason, Reject};
-use crate::telemetry::metrics::Metrics;
 use aside::Aside;
 use damage::Lost;
 use output::Output;
+pub(super) use step::Step;
 use text::Current;
 
 /// Events in a chunk at most.
@@ -55,25 +56,6 @@ const SMALL: usize = 16 << 10;
 const SMALL_INFLATED: u64 = 64 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-
-/// What was read since the step before.
-pub(super) struct Step {
-    /// Offset in the unit (base included) up to which this and the earlier steps reach.
-    pub(super) offset: u64,
-    /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
-    pub(super) counts: Counts,
-    /// Refused records, with the room for them in the budget and among the letters.
-    pub(super) rejects: Vec<Entry>,
-    pub(super) reject_room: (Option<OwnedSemaphorePermit>, Taken),
-    /// Refused records that have no letter of their own, by the kind of their reason.
-    pub(super) suppressed: BTreeMap<&'static str, u64>,
-    /// What is told without a letter: numbers, of texts that are none of CloudTrail's too, and why.
-    pub(super) told: Vec<(u64, Reason)>,
-    /// Events to deliver.
-    pub(super) chunk: Option<Chunk>,
-    /// The claims on them.
-    pub(super) claims: Claims,
-}
 
 /// How the reading ended.
 #[derive(Default)]
@@ -101,21 +83,6 @@ impl Tail {
     }
 }
 
-impl Step {
-    /// Counts what was read.
-    pub(super) fn count(&self, metrics: &Metrics) {
-        let counts = &self.counts;
-        metrics.read.add(counts.read);
-        metrics.filtered.add(counts.filtered);
-        metrics.duplicate.add(counts.duplicate);
-        metrics
-            .in_flight
-            .add(counts.read - counts.filtered - counts.duplicate);
-        metrics.skipped.add(counts.foreign);
-        metrics.inflated_bytes.add(counts.bytes);
-    }
-}
-
 /// Reads the unit on a blocking thread. `reading` is held meanwhile.
 pub(super) fn spawn(
     pipeline: Pipeline,
@@ -130,10 +97,13 @@ pub(super) fn spawn(
         let mut reader = Reader::new(pipeline, &unit, letters, usize::MAX, output);
         let limits = reader.limits(unit.inflated_bytes);
         let tail = match unit.content {
-            Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
+            Content::Whole(content) => reader.whole(content, None, unit.truncation, &limits),
+            Content::Twice(content, again) => {
+                reader.whole(content, Some(again), unit.truncation, &limits)
+            }
             Content::Bytes(bytes) => {
                 reader.content = Some(bytes.clone());
-                reader.whole(bytes.reader(), unit.truncation, &limits)
+                reader.bytes(bytes, unit.truncation, &limits)
             }
             Content::Texts(texts) => reader.texts(texts, &limits),
         };
@@ -151,14 +121,14 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
     let Content::Bytes(bytes) = &unit.content else {
         return None;
     };
-    if bytes.len() > SMALL {
+    if bytes.len() > SMALL || says_it_is_large(bytes) {
         return None;
     }
     let (letters, output) = (letters.clone(), Output::One(None));
     let mut reader = Reader::new(pipeline.clone(), unit, letters, bytes.len(), output);
     let mut limits = reader.limits(unit.inflated_bytes);
     limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
-    let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
+    let tail = reader.bytes(bytes.clone(), unit.truncation, &limits);
     if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
         return None;
     }
@@ -166,6 +136,12 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
         Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
         Output::Steps(..) => None,
     }
+}
+
+/// Whether gzip says at its end that it holds more. It need not be true.
+fn says_it_is_large(bytes: &[u8]) -> bool {
+    let inflated = bytes.last_chunk().map(|size| u32::from_le_bytes(*size));
+    bytes.starts_with(&[0x1f, 0x8b]) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
 }
 
 struct Reader {
@@ -302,9 +278,22 @@ impl Reader {
         limits
     }
 
-    fn whole(&mut self, content: impl Read, truncation: Truncation, limits: &Limits) -> Tail {
+    fn bytes(&mut self, bytes: Bytes, truncation: Truncation, limits: &Limits) -> Tail {
+        let content = Cursor::new(bytes);
+        let again = Again::clones(content.clone());
+        self.whole(content, Some(again), truncation, limits)
+    }
+
+    /// `again`: how to have the bytes again.
+    fn whole(
+        &mut self,
+        content: impl Read,
+        again: Option<Again>,
+        truncation: Truncation,
+        limits: &Limits,
+    ) -> Tail {
         let mut tail = Tail::default();
-        match self.read(content, truncation, limits, &mut tail) {
+        match self.read(content, again, truncation, limits, &mut tail) {
             Ok(reached) => self.end(reached, tail),
             Err(Abandoned) => tail.abandoned(),
         }
@@ -314,12 +303,16 @@ impl Reader {
     fn read<R: Read>(
         &mut self,
         content: R,
+        again: Option<Again>,
         truncation: Truncation,
         limits: &Limits,
         tail: &mut Tail,
     ) -> Result<Reached, Abandoned> {
         let mut records = envelope::open_sized(content, self.bytes, limits);
         records.allow_window(self.window_bytes);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Abandoned);
@@ -337,13 +330,14 @@ impl Reader {
                     }
                     self.make_room_for_record(reached, bytes.len())?;
                     self.record(bytes, self.place(position));
+                    self.spare_room();
                     if self.rejected > 0 && self.output.is_one() {
                         return Err(Abandoned);
                     }
                 }
                 Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
-                        && matches!(reject.reason, Reason::Truncated { .. })
+                        && (matches!(reject.reason, Reason::Truncated { .. }) || records.is_cut())
                     {
                         tail.truncated = Some(reject.reason);
                         break;
@@ -458,33 +452,6 @@ impl Reader {
         }
     }
 
-    /// Not counted as read before it leaves.
-    fn refuse(&mut self, mut reject: Reject) {
-        self.rejected += 1;
-        if self.output.is_one() {
-            return;
-        }
-        reject.evidence = self.origin.keep(reject.evidence);
-        let entry = Entry::new(self.origin.clone(), reject);
-        if self.rejected <= LOGGED_REJECTS {
-            entry.log();
-        }
-        let (index, reason) = (entry.position.index, entry.reason.clone());
-        match self.letters.admit(entry) {
-            Some(entry) => {
-                self.reject_bytes += room::reject_bytes(entry.record.len());
-                self.letter_bytes += entry.bytes();
-                self.rejects.push(entry);
-            }
-            None => {
-                *self.suppressed.entry(reason.kind()).or_default() += 1;
-                if self.rejected <= REFUSED_IN_REPORT as u64 {
-                    self.told.push((index, reason));
-                }
-            }
-        }
-    }
-
     fn skip(&mut self, skipped: Skipped) {
         self.has_skipped(skipped);
         if skipped == Skipped::Empty && self.text.is_some() {
@@ -516,64 +483,6 @@ impl Reader {
             || self.told.len() >= STEP_REJECTS
             || self.reject_bytes >= STEP_REJECT_BYTES
             || self.inflated_before + records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
-    }
-
-    /// Sends what was read since the step before, unless there is no room for its dead letters: an
-    /// event may become one too.
-    fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let leave = self.letters_may_leave();
-        let mut letters = Taken::default();
-        if !self.originals.records.is_empty() || leave && !self.rejects.is_empty() {
-            let bytes = if leave { self.letter_bytes } else { 0 };
-            let room = self.pipeline.dead_letters.room(&self.sender, bytes);
-            letters = room.map_err(|full| {
-                self.full = Some(full);
-                Abandoned
-            })?;
-        }
-        let (events, reject_room) = self.take_room(leave);
-        let (mut rejects, mut suppressed, mut told) = Default::default();
-        if leave {
-            rejects = std::mem::take(&mut self.rejects);
-            suppressed = std::mem::take(&mut self.suppressed);
-            told = std::mem::take(&mut self.told);
-            (self.reject_bytes, self.letter_bytes) = (0, 0);
-        }
-        let mut counts = std::mem::take(&mut self.counts);
-        counts.read += rejects.len() as u64 + suppressed.values().sum::<u64>();
-        let inflated = self.inflated_before + reached.inflated;
-        counts.bytes = inflated - self.sent_bytes;
-        self.sent_bytes = inflated;
-        if self.aside.is_empty() {
-            self.sent_offset = reached.offset;
-        }
-        let step = Step {
-            offset: self.base + self.sent_offset,
-            counts,
-            chunk: self.take_chunk(events),
-            rejects,
-            reject_room: (reject_room, letters),
-            suppressed,
-            told,
-            claims: self.claims.take(),
-        };
-        self.pipeline.gauge_memory();
-        self.output.send(step, &self.pipeline.metrics)
-    }
-
-    fn take_chunk(&mut self, room: Option<OwnedSemaphorePermit>) -> Option<Chunk> {
-        if self.originals.records.is_empty() {
-            return None;
-        }
-        let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
-        Some(Chunk {
-            origin: self.origin.clone(),
-            encoded: self.encoder.take(),
-            originals,
-            letters: self.letters.clone(),
-            permit: room,
-        })
     }
 }
 

@@ -22,7 +22,7 @@ use tonic::Code;
 use crate::grpc::bench::Bench;
 use crate::grpc::{Stream, message, request};
 use crate::support::collector::Collector;
-use crate::support::program::{event, gzip, log_file};
+use crate::support::program::{event, gzip, log_file, qtrail};
 use crate::support::receiver::Receiver;
 use crate::support::trail::Container;
 
@@ -119,13 +119,17 @@ fn broken() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What is no JSON.
+const GARBAGE: [&[u8]; 4] = [
+    b"hello",
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    b"{",
+];
+
 /// Bodies with nothing in them that is known.
 fn foreign() -> Vec<&'static [u8]> {
-    vec![
-        b"hello",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-        b"{",
+    let json: [&[u8]; 8] = [
         b"{}",
         b"7",
         b"null",
@@ -134,7 +138,8 @@ fn foreign() -> Vec<&'static [u8]> {
         br#"[{"level":"info"},{"level":"warn"}]"#,
         b"{\"level\":\"info\"}\n{\"level\":\"warn\"}\n",
         b"[1,1,1,1",
-    ]
+    ];
+    [&GARBAGE[..], &json].concat()
 }
 
 /// Panics unless each event of the body is delivered, or all of its bytes are in the letters.
@@ -392,10 +397,7 @@ async fn a_firehose_request_of_which_nothing_can_be_read_is_refused() {
     let mut large = gzip(event("a"));
     // Beyond what is held of one record.
     large.extend(vec![0; 9 << 20]);
-    let mut bodies: Vec<Vec<u8>> = foreign()
-        .iter()
-        .map(|body| firehose(&[body, body]))
-        .collect();
+    let mut bodies: Vec<Vec<u8>> = GARBAGE.iter().map(|body| firehose(&[body, body])).collect();
     bodies.extend(foreign().iter().map(|body| body.to_vec()));
     bodies.extend([
         firehose(&[&zipped[..10]]),
@@ -426,6 +428,34 @@ async fn a_firehose_request_of_which_nothing_can_be_read_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_well_formed_and_none_of_cloudtrails_stops_no_firehose() {
+    let receiver = Receiver::discarding().await;
+    let flows =
+        json!({"id": "1", "timestamp": 1, "message": "2 123456789010 eni-1235b8ca 172.31.16.139"});
+    let flows = json!({"messageType": "DATA_MESSAGE", "logEvents": [flows]}).to_string();
+    let bridged = json!({"version": "0", "detail-type": "Order", "source": "shop", "detail": {}});
+    let records = [
+        br#"{"level":"info"}"#.to_vec(),
+        gzip(flows),
+        bridged.to_string().into(),
+    ];
+    for record in &records {
+        let before = receiver.dead_letters().len();
+        let answer = receiver
+            .post("/v1/firehose", &FIREHOSE, firehose(&[record]))
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(receiver.dead_letters().len() > before);
+    }
+    // Two of them are known for what they are.
+    for (record, status) in records.iter().zip([400, 200, 200]) {
+        let answer = receiver.post("/v1/events", &[], record.clone()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    receiver.assert_balance();
+}
+
+#[tokio::test]
 async fn a_damaged_firehose_record_is_kept_however_large_it_is() {
     let receiver = Receiver::start(Destination::Discard, Limits::default(), None).await;
     let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
@@ -439,4 +469,32 @@ async fn a_damaged_firehose_record_is_kept_however_large_it_is() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let letters = receiver.dead_letters();
     assert!(letters.iter().any(|letter| kept(letter) == damaged));
+}
+
+#[tokio::test]
+async fn a_letter_of_a_damaged_body_is_replayed_and_kept_whole_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let zipped = gzip(log_file(&events()));
+    let letter = json!({"stage": "open", "reason": "bad_gzip", "message": "m", "input": "otlp",
+        "source": "s", "index": 1, "offset": 0, "length": 1, "record_base64": base64(half(&zipped))});
+    let file = folder.path().join("dead.jsonl");
+    std::fs::write(&file, format!("{letter}\n")).unwrap();
+    let collector = Collector::start().await;
+    let mut replay = qtrail();
+    replay
+        .arg("replay")
+        .arg(&file)
+        .args(["--endpoint", &collector.url()]);
+    let output = tokio::task::spawn_blocking(move || replay.output()).await;
+    let output = output.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let accepted = collector.accepted(Signal::Logs);
+    assert!(accepted.len() > EVENTS / 4, "{}", accepted.len());
+    let again = std::fs::read_to_string(folder.path().join("dead.jsonl.replay")).unwrap();
+    let again: Vec<Value> = again
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(again.len(), 1);
+    assert!(kept(&again[0]) == half(&zipped));
 }

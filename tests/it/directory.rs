@@ -911,12 +911,14 @@ async fn no_file_is_taken_from_its_writer() {
     let before = |id: &str| format!("\n{}", event(id)).into_bytes();
     let member = |id: &str| gzip(lines(&[id]));
     let document = |id: &str| file(&[id]).into_bytes();
+    let object = |id: &str| gzip(file(&[id]));
     type Make<'a> = &'a dyn Fn(&str) -> Vec<u8>;
     for (name, make, grows) in [
         ("app.log", &line as Make<'_>, true),
         ("before.log", &before, true),
         ("app.log.gz", &member, true),
         ("document.json", &document, false),
+        ("object.json.gz", &object, false),
     ] {
         for after in ["delete", "move"] {
             let mut room = Room::new();

@@ -173,7 +173,7 @@ impl Scene {
     fn with_a_secret(mut self) -> Scene {
         self.place.add("secret.json", &log_file(&[event("two")]));
         let path = self.place.path("trail/secret.json");
-        fs::set_permissions(path, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
         self.unprivileged = true;
         self
     }

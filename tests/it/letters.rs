@@ -71,9 +71,11 @@ fn is_kept(place: &Place, id: &str) -> bool {
     letters(place).iter().any(named)
 }
 
-/// `[1,1,…]`: two kilobytes that are a million records, each of which is refused.
+/// `[{…},1,1,…]`: two kilobytes that are a million records, each of which is refused. The first can be
+/// read, so that the request is not refused as a whole.
 fn bomb() -> Vec<u8> {
-    gzip(format!("[{}1]", "1,".repeat(999_999)))
+    let first = refused("bomb", 10);
+    gzip(format!("[{first}{}]", ",1".repeat(999_999)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,6 +264,39 @@ async fn a_file_whose_letters_have_no_room_is_read_again_once_they_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_refuses_letters_senders_are_told_to_come_again() {
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let link = place.path("link.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+    let place = place.with_env("QTRAIL_DEAD_LETTERS_PATH", link.to_str().unwrap());
+    let sidecar = listening(&place, &collector).await;
+    let bad = || refused("bad", 10).into_bytes();
+    // Under way, it is sent away after a while; the next one is at once.
+    for _ in 0..2 {
+        let answer = send(&sidecar, "team-a", bad()).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.text("error").contains("link.jsonl"), "{answer:?}");
+    }
+    let (status, body) = sidecar.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(
+        body.contains("link.jsonl") && body.contains("free some space"),
+        "{body}"
+    );
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(place.path("real.jsonl"), &link).unwrap();
+    sidecar.until("/readyz", |status, _| status == 200).await;
+    assert_eq!(send(&sidecar, "team-a", bad()).await.status, StatusCode::OK);
+    // The first one settled in the background.
+    assert_eq!(sidecar.settled(2).await.dead_lettered, 2);
+    assert_eq!(
+        json_lines(&fs::read(place.path("real.jsonl")).unwrap()).len(),
+        2
+    );
+    assert_eq!(sidecar.stop().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_rotation_erases_is_told_and_counted() {
     let (place, collector) = (Place::new(), Collector::start().await);
     let place = place
@@ -292,7 +327,8 @@ async fn the_whole_request_of_a_summary_can_be_replayed() {
         .with_env("QTRAIL_LIMITS_DEPTH", "4");
     let sidecar = listening(&place, &collector).await;
     let deep = |id: &str| event(id).replace("\"test\"", "[[[[[[\"test\"]]]]]]");
-    let records = ["a", "b", "c"].map(deep);
+    // A request of which nothing can be read is refused.
+    let records = [event("read"), deep("a"), deep("b"), deep("c")];
     let answer = send(&sidecar, "team-a", gzip(log_file(&records))).await;
     assert_eq!(answer.count("dead_lettered"), 3);
     assert_eq!(sidecar.stop().await.0, Some(0));
@@ -307,7 +343,7 @@ async fn the_whole_request_of_a_summary_can_be_replayed() {
     let mut ids = collector.accepted(qtrail::otlp::Signal::Logs);
     ids.sort();
     ids.dedup();
-    assert_eq!(ids, ["a", "b", "c"]);
+    assert_eq!(ids, ["a", "b", "c", "read"]);
 }
 
 /// Standard input cannot be read again: all of it is kept.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -86,9 +86,9 @@ async fn a_folder_that_is_gone_is_waited_for() {
     assert_eq!(sidecar.stop().await.0, Some(0));
 }
 
-async fn run(mut command: std::process::Command) -> Output {
-    let output = tokio::task::spawn_blocking(move || command.output());
-    output.await.unwrap().unwrap()
+/// Runs a command to its end: the exit code, and what it said.
+async fn run(mut command: Command) -> (Option<i32>, String) {
+    Sidecar::start(&mut command).exit().await
 }
 
 /// Whatever command a second process is, it leaves the file to the first, and says why.
@@ -142,9 +142,8 @@ async fn of_two_processes_one_has_a_file() {
     ];
     for (command, file) in seconds {
         let told = format!("{command:?}");
-        let output = run(command).await;
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{told}: {said}");
+        let (exit, said) = run(command).await;
+        assert_eq!(exit, Some(1), "{told}: {said}");
         let pid = first.pid().as_raw_nonzero();
         for part in [
             &file.display().to_string(),
@@ -188,12 +187,11 @@ async fn two_replays_of_one_file_do_not_mix_their_letters() {
             .env("QTRAIL_EXPORT_FILE", "/dev/null");
         command
     };
-    let output = run(replay()).await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let (exit, said) = run(replay()).await;
+    assert_eq!(exit, Some(1), "{said}");
     assert!(said.contains("is held by another process"), "{said}");
     assert_eq!(holding.stop().await.0, Some(0));
-    let output = run(replay()).await;
-    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let (exit, said) = run(replay()).await;
+    assert_eq!(exit, Some(3), "{said}");
     assert_eq!(json_lines(&fs::read(again).unwrap()).len(), 1);
 }

@@ -27,6 +27,7 @@ mod envelope;
 mod event_history;
 mod exits;
 mod export;
+mod forgery;
 mod grpc;
 mod http;
 mod ingest;

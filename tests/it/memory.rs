@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Cursor;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
 use qtrail::ack::Outcome;
 use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
+use qtrail::otlp::Signal;
 use qtrail::pipeline::Truncation;
 use qtrail::pipeline::window::{self, Window};
 use tokio::task::JoinSet;
@@ -17,7 +19,7 @@ use crate::support::collector::{Collector, Reply};
 use crate::support::flow::flow;
 use crate::support::program::{event, gzip, json_lines};
 use crate::support::receiver::post;
-use crate::support::sidecar::{Place, Sidecar};
+use crate::support::sidecar::{Place, Sidecar, value};
 
 /// What a sidecar takes beside what it holds of events: small windows, one large record, and what the
 /// allocator keeps for each thread.
@@ -90,7 +92,9 @@ async fn many_senders_at_once_take_no_more() {
     let arguments = ["--endpoint", &collector.url(), "--http", "127.0.0.1:0"];
     let sidecar = Sidecar::start(place.run().args(arguments));
     let address = sidecar.listens("http").await;
-    let body = large(4, broken, b'x');
+    // A request of which nothing can be read is refused.
+    let first_is_read = |n| if n == 0 { bad_time(n) } else { broken(n) };
+    let body = large(4, first_is_read, b'x');
     let mut senders = JoinSet::new();
     for _ in 0..16 {
         let body = body.clone();
@@ -105,22 +109,42 @@ async fn many_senders_at_once_take_no_more() {
     assert_eq!(sidecar.stop().await.0, Some(0));
 }
 
+/// All that is in flight becomes dead letters at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_collector_refuses_takes_no_more() {
+    const MEMORY: u64 = 128 << 20;
     for uncertain in [false, true] {
-        let (place, collector) = (place(), Collector::start().await);
-        collector.reply_with(move |seen| match (seen.ids.len(), uncertain) {
-            (0, _) => Reply::Accept,
-            (_, true) => Reply::Partial(1, "one of them"),
-            (_, false) => Reply::Grpc(tonic::Status::invalid_argument("no")),
+        let (place, collector) = (Place::new(), Collector::start().await);
+        let (first, gathered) = (AtomicBool::new(true), CancellationToken::new());
+        let until_gathered = gathered.clone();
+        collector.reply_with(move |seen| {
+            if seen.signal == Signal::Traces || seen.ids.is_empty() {
+                Reply::Accept
+            } else if first.swap(false, Ordering::Relaxed) {
+                Reply::Late(until_gathered.clone())
+            } else if uncertain {
+                Reply::Partial(1, "one of them")
+            } else {
+                Reply::Grpc(tonic::Status::invalid_argument("no"))
+            }
         });
-        // Records are large, and what is sent of them is small.
-        let place = place.with_env("QTRAIL_BODY", "none");
-        place.add("good.json.gz", &large(40, |n| halves(n.to_string()), b'x'));
+        // Records are large, and what is sent of them is small: many are in one request.
+        let place = place
+            .with_env("QTRAIL_LIMITS_MEMORY", &MEMORY.to_string())
+            .with_env("QTRAIL_BODY", "none")
+            .with_env("QTRAIL_REDACT_POINTERS", "/userAgent")
+            .with_env("QTRAIL_EXPORT_CONCURRENCY", "1")
+            .with_env("QTRAIL_DEAD_LETTERS_UNIT_BYTES", "1GiB")
+            .with_env("QTRAIL_DEAD_LETTERS_MAX_BYTES", "1GiB");
+        place.add("good.json.gz", &large(60, |n| halves(n.to_string()), b'x'));
         let sidecar = Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
-        let balance = sidecar.settled(40).await;
-        assert!(balance.dead_lettered > 0);
-        small(&sidecar);
+        let full = |_, text: &str| value(text, "qtrail_buffered_bytes") > MEMORY / 2;
+        sidecar.until("/metrics", full).await;
+        gathered.cancel();
+        let balance = sidecar.settled(60).await;
+        assert!(balance.dead_lettered > 0, "{balance}");
+        let peak = sidecar.peak_memory();
+        assert!(peak < MEMORY + BESIDE, "{} MiB", peak >> 20);
         assert_eq!(sidecar.stop().await.0, Some(0));
     }
 }

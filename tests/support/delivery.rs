@@ -128,7 +128,7 @@ impl Deliver for Collector {
             truncation,
             ..
         } = unit;
-        let Content::Whole(content) = content else {
+        let (Content::Whole(content) | Content::Twice(content, _)) = content else {
             panic!("the directory has no texts");
         };
         if let Some(held) = &self.held {
@@ -178,13 +178,15 @@ fn read(
                 }
                 records.push(text);
             }
-            Some(Item::Reject(reject)) => match (reject.reason, truncation) {
-                (reason @ Reason::Truncated { .. }, Truncation::Defer) => truncated = Some(reason),
-                _ => {
+            Some(Item::Reject(reject)) => {
+                let cut = matches!(reject.reason, Reason::Truncated { .. }) || opened.is_cut();
+                if cut && truncation == Truncation::Defer {
+                    truncated = Some(reject.reason);
+                } else {
                     counts.read += 1;
                     counts.dead_lettered += 1;
                 }
-            },
+            }
             Some(Item::Skipped(_)) => counts.skipped += 1,
         }
     }

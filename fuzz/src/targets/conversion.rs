@@ -139,7 +139,7 @@ fn original_body_holds(data: &[u8], made: &Made) {
 }
 
 fn ids_are_the_naive_ones(data: &[u8], made: &Made) {
-    let mut naive = naive::convert(data, true).exported;
+    let mut naive = naive::convert(data, true, &naive::Known::default()).exported;
     let (Some(naive), true) = (naive.pop(), naive.is_empty()) else {
         return;
     };

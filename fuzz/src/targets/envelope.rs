@@ -1,10 +1,10 @@
 //! Bytes become records and rejects: the same ones however the bytes arrive, none inside another.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qtrail::envelope::{self, Item, Limits, Skipped};
+use qtrail::envelope::{self, Again, Item, Limits, Records, Skipped};
 use qtrail::reject::{Evidence, Position, Reason, Reject};
 use serde_json::value::RawValue;
 
@@ -76,11 +76,20 @@ pub fn check(data: &[u8]) -> usize {
             "compressed"
         );
     }
+    let again = Again::clones(Cursor::new(data.to_vec()));
+    assert_eq!(
+        read_all(envelope::open(data, &limits).again(again), &limits),
+        read(data, &limits),
+        "with its bytes at hand a second time"
+    );
     looked_at + nothing_is_found_inside_a_record(data)
 }
 
 fn read(unit: impl Read, limits: &Limits) -> Unit {
-    let mut records = envelope::open(unit, limits);
+    read_all(envelope::open(unit, limits), limits)
+}
+
+fn read_all(mut records: Records<impl Read>, limits: &Limits) -> Unit {
     let mut seen = Vec::new();
     while let Some(item) = records.next().expect("memory can be read") {
         seen.push(match item {
@@ -196,8 +205,10 @@ fn record_holds(bytes: &[u8], limits: &Limits) {
     assert!(is_json(&text), "no JSON: {text}");
 }
 
-/// Whatever stands in a record's text or in its fields, the unit holds that record and its neighbour.
+/// Whatever stands in a record's text or in its fields, the unit holds that record and its neighbour; and
+/// where the record is broken, its neighbour alone.
 fn nothing_is_found_inside_a_record(data: &[u8]) -> usize {
+    const LAST: &str = r#"{"eventVersion":"1","eventName":"last"}"#;
     let text = String::from_utf8_lossy(data);
     let quoted = serde_json::Value::from(&*text).to_string();
     let value: Option<&RawValue> = serde_json::from_str(&text).ok();
@@ -207,31 +218,44 @@ fn nothing_is_found_inside_a_record(data: &[u8]) -> usize {
         if depth(value.as_bytes()) > 60 {
             continue;
         }
-        let first =
-            format!(r#"{{"eventVersion":"1","eventName":"first","requestParameters":{value}}}"#);
-        let last = r#"{"eventVersion":"1","eventName":"last"}"#;
-        let log_file = format!(r#"{{"Records":[{first},{last}]}}"#);
-        let lines = format!("{first}\n{last}\n");
-        // A line's end inside a value is no line's end of NDJSON's.
-        let units = if value.contains('\n') {
-            vec![log_file]
-        } else {
-            vec![log_file, lines]
-        };
-        for unit in units {
-            let seen = read(unit.as_bytes(), &Limits::default()).seen;
-            let found: Vec<_> = seen
-                .iter()
-                .map(|seen| match seen {
-                    Seen::Record(_, bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                    other => panic!("{other:?} of {unit}"),
-                })
-                .collect();
-            assert_eq!(found, [first.as_str(), last]);
-            looked_at += found.len();
+        for (is_broken, name) in [
+            (false, r#""first""#),
+            (true, r#""no comma""#),
+            (true, r#""\q""#),
+        ] {
+            let comma = if name.contains("comma") { ' ' } else { ',' };
+            let first = format!(
+                r#"{{"eventVersion":"1","eventName":{name}{comma}"requestParameters":{value}}}"#
+            );
+            let mut units = vec![format!(r#"{{"Records":[{first},{LAST}]}}"#)];
+            // A line's end inside a value is no line's end of NDJSON's.
+            if !value.contains('\n') {
+                units.push(format!("{first}\n{LAST}\n"));
+            }
+            let expected = if is_broken {
+                vec![LAST]
+            } else {
+                vec![first.as_str(), LAST]
+            };
+            for unit in units {
+                let found = records(&unit, is_broken);
+                assert_eq!(found, expected, "of {unit}");
+                looked_at += found.len();
+            }
         }
     }
     looked_at
+}
+
+/// The records of a unit that holds nothing else but, perhaps, a broken one.
+fn records(unit: &str, is_broken: bool) -> Vec<String> {
+    let seen = read(unit.as_bytes(), &Limits::default()).seen;
+    let records = seen.iter().filter_map(|seen| match seen {
+        Seen::Record(_, bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Seen::Reject(_) if is_broken => None,
+        other => panic!("{other:?} of {unit}"),
+    });
+    records.collect()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -68,7 +68,7 @@ async fn read(object: Object) -> Result<Vec<u8>, String> {
     let content = object.content(&CancellationToken::new()).await;
     match content.map_err(|fault| fault.message)? {
         Content::Bytes(bytes) => Ok(bytes.to_vec()),
-        Content::Whole(mut reader) => {
+        Content::Whole(mut reader) | Content::Twice(mut reader, _) => {
             let read = move || {
                 let mut out = Vec::new();
                 reader.read_to_end(&mut out).map(|_| out)
@@ -182,7 +182,7 @@ async fn stopping_ends_a_read_that_waits() {
     let fake = Fake::start(bytes(2 << 20), vec![Mishap::Hang(1000)]).await;
     let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
     let abort = CancellationToken::new();
-    let Ok(Content::Whole(mut reader)) = object.content(&abort).await else {
+    let Ok(Content::Twice(mut reader, _)) = object.content(&abort).await else {
         panic!("it is large");
     };
     let reading = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));

@@ -12,6 +12,7 @@ use aho_corasick::nfa::noncontiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::{memchr, memchr2, memmem};
 
 /// A shorter secret is not looked for.
 const SECRET_CHARS: usize = 4;
@@ -21,6 +22,8 @@ const LONG_BYTES: usize = 8;
 const NEEDLE_BYTES: usize = 64;
 /// The same of its base64.
 const BASE64_BYTES: usize = 16;
+/// So many patterns are looked for one by one, before a search for all of them is built.
+const ONE_BY_ONE: usize = 32;
 /// With more secrets in one record, every text is hidden.
 const SECRETS: usize = 256;
 
@@ -66,20 +69,76 @@ impl Secrets {
     }
 }
 
+/// What is looked for.
+#[derive(Debug)]
+pub(super) struct Patterns {
+    /// `None` where there are too many.
+    texts: Option<Vec<String>>,
+    needles: Vec<Needle>,
+    /// A secret has blanks, which may be written as `+`.
+    blanks: bool,
+}
+
+/// What one pattern stands for.
+#[derive(Debug, Clone, Copy)]
+struct Needle {
+    bytes: usize,
+    /// A part of a secret, or its base64: what stands around it belongs to it.
+    partial: bool,
+}
+
+impl Patterns {
+    /// `None` where there is nothing to look for.
+    pub(super) fn of(secrets: &Secrets) -> Option<Self> {
+        let mut needles = Vec::new();
+        let mut texts: Vec<String> = Vec::new();
+        let mut put = |text: String, partial| {
+            needles.push(Needle {
+                bytes: text.len(),
+                partial,
+            });
+            texts.push(text);
+        };
+        for secret in secrets.found.iter().chain(&secrets.wanted) {
+            let start = start_of(secret, NEEDLE_BYTES);
+            put(start.to_owned(), start.len() < secret.len());
+        }
+        for secret in &secrets.found {
+            let forms = base64_forms(secret.as_bytes());
+            forms.into_iter().for_each(|form| put(form, true));
+        }
+        let is_empty = texts.is_empty() && !secrets.too_many;
+        (!is_empty).then(|| Patterns {
+            blanks: texts.iter().any(|text| text.contains(' ')),
+            texts: (!secrets.too_many).then_some(texts),
+            needles,
+        })
+    }
+
+    /// Whether a text of this JSON may show a secret: `false` is certain.
+    pub(super) fn may_be_in(&self, json: &str) -> bool {
+        let Some(texts) = self
+            .texts
+            .as_ref()
+            .filter(|texts| texts.len() <= ONE_BY_ONE)
+        else {
+            return true;
+        };
+        let bytes = json.as_bytes();
+        memchr2(b'\\', b'%', bytes).is_some()
+            || self.blanks && memchr(b'+', bytes).is_some()
+            || texts
+                .iter()
+                .any(|text| memmem::find(bytes, text.as_bytes()).is_some())
+    }
+}
+
 /// A search for copies of secrets.
 #[derive(Debug)]
 pub(super) struct Copies {
     /// `None` where it would be too large.
     search: Option<NFA>,
     needles: Vec<Needle>,
-}
-
-/// What one pattern of the search stands for.
-#[derive(Debug, Clone, Copy)]
-struct Needle {
-    bytes: usize,
-    /// A part of a secret, or its base64: what stands around it belongs to it.
-    partial: bool,
 }
 
 /// How far a text shows secrets.
@@ -92,39 +151,18 @@ pub(super) enum Shown {
 }
 
 impl Copies {
-    /// `None` where there is nothing to look for.
-    pub(super) fn of(secrets: &Secrets) -> Option<Self> {
-        let mut needles = Vec::new();
-        let mut patterns: Vec<String> = Vec::new();
-        let mut put = |pattern: String, partial| {
-            needles.push(Needle {
-                bytes: pattern.len(),
-                partial,
-            });
-            patterns.push(pattern);
+    pub(super) fn of(patterns: Patterns) -> Self {
+        let build = |texts: Vec<String>| {
+            NFA::builder()
+                .match_kind(MatchKind::Standard)
+                .prefilter(false)
+                .build(texts)
+                .ok()
         };
-        for secret in secrets.found.iter().chain(&secrets.wanted) {
-            let start = start_of(secret, NEEDLE_BYTES);
-            put(start.to_owned(), start.len() < secret.len());
-            for form in base64_forms(secret.as_bytes()) {
-                put(form, true);
-            }
+        Copies {
+            search: patterns.texts.and_then(build),
+            needles: patterns.needles,
         }
-        if secrets.too_many {
-            return Some(Copies {
-                search: None,
-                needles,
-            });
-        }
-        if patterns.is_empty() {
-            return None;
-        }
-        let search = NFA::builder()
-            .match_kind(MatchKind::Standard)
-            .prefilter(false)
-            .build(&patterns)
-            .ok();
-        Some(Copies { search, needles })
     }
 
     /// Says where a text shows secrets.
@@ -224,7 +262,7 @@ mod tests {
     fn copies(secrets: &[&str]) -> Option<Copies> {
         let mut all = Secrets::default();
         secrets.iter().for_each(|secret| all.found(secret));
-        Copies::of(&all)
+        Patterns::of(&all).map(Copies::of)
     }
 
     fn shown(secrets: &[&str], text: &str) -> (Vec<Range<usize>>, Shown) {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::shapes::Signs;
 use crate::envelope::json::{Node, Type};
 
 /// How a value may be masked beside its key's name.
@@ -18,35 +19,52 @@ pub(super) enum Place {
     Filled,
 }
 
-/// The fields of a record that AWS fills, with all below them. (`errorMessage` quotes the caller;
-/// `userAgent` and `tlsDetails.clientProvidedHostHeader` are the caller's own.)
-pub(super) const FILLED: &[&str] = &[
-    "addendum",
-    "apiVersion",
-    "awsRegion",
-    "errorCode",
-    "eventCategory",
-    "eventID",
-    "eventName",
-    "eventSource",
-    "eventTime",
-    "eventType",
-    "eventVersion",
-    "managementEvent",
-    "readOnly",
-    "recipientAccountId",
-    "requestID",
-    "resources",
-    "sessionCredentialFromConsole",
-    "sharedEventID",
-    "sourceIPAddress",
-    "userIdentity",
-    "vpcEndpointAccountId",
-    "vpcEndpointId",
-];
+/// Whether AWS fills a field of a record, with all below it. (`errorMessage` quotes the caller;
+/// `userAgent` is the caller's own.)
+pub(super) fn is_filled(field: &[u8]) -> bool {
+    matches!(
+        field,
+        b"addendum"
+            | b"apiVersion"
+            | b"awsRegion"
+            | b"errorCode"
+            | b"eventCategory"
+            | b"eventID"
+            | b"eventName"
+            | b"eventSource"
+            | b"eventTime"
+            | b"eventType"
+            | b"eventVersion"
+            | b"managementEvent"
+            | b"readOnly"
+            | b"recipientAccountId"
+            | b"requestID"
+            | b"resources"
+            | b"sessionCredentialFromConsole"
+            | b"sharedEventID"
+            | b"sourceIPAddress"
+            | b"userIdentity"
+            | b"vpcEndpointAccountId"
+            | b"vpcEndpointId"
+    )
+}
 
-/// The same of `tlsDetails`.
-const FILLED_TLS: &[&str] = &["cipherSuite", "keyExchange", "tlsVersion"];
+/// The same of what stands in a field: of `tlsDetails`, but for the host that the caller names.
+pub(super) fn is_filled_in(field: &[u8], key: &[u8]) -> bool {
+    field == b"tlsDetails" && matches!(key, b"cipherSuite" | b"keyExchange" | b"tlsVersion")
+}
+
+/// The signs of secrets in a field and the fields after it, up to the next one that AWS fills, and
+/// the number of the first node after these.
+pub(super) fn signs(record: Node<'_>, field: Node<'_>) -> (u32, Signs) {
+    let fills = |field: Node<'_>| field.raw_key().is_some_and(is_filled);
+    let mut last = field;
+    while last.end_id() < record.end_id() && !fills(record.with_id(last.end_id())) {
+        last = record.with_id(last.end_id());
+    }
+    let text = &record.text()[field.entry_start()..last.span().end];
+    (last.end_id(), Signs::of(text))
+}
 
 /// Last words of keys, in requests and answers, of what names a resource.
 const NAMES: &[&str] = &[
@@ -92,16 +110,6 @@ const NAMES: &[&str] = &[
     "vpc",
 ];
 
-/// Whether AWS fills this value of a record: a direct child of the record's, or of `tlsDetails`.
-pub(super) fn is_filled(parent: Option<&[u8]>, key: &[u8]) -> bool {
-    let list = match parent {
-        None => FILLED,
-        Some(b"tlsDetails") => FILLED_TLS,
-        Some(_) => return false,
-    };
-    list.iter().any(|name| name.as_bytes() == key)
-}
-
 /// Where a value under such a key stands, if AWS does not fill it.
 pub(super) fn place(key: &[u8]) -> Place {
     if names_a_resource(key) {
@@ -119,11 +127,13 @@ fn names_a_resource(key: &[u8]) -> bool {
             key[at].is_ascii_uppercase() && key[at - 1].is_ascii_lowercase()
         }
     };
+    let last = key.last().map(u8::to_ascii_lowercase);
     let is_last = |word: &&str| {
-        key.len().checked_sub(word.len()).is_some_and(|at| {
-            // `instanceID`, `ARN`: a word in capitals alone after a small letter starts there too.
-            key[at..].eq_ignore_ascii_case(word.as_bytes()) && starts_word(at)
-        })
+        word.as_bytes().last().copied() == last
+            && key.len().checked_sub(word.len()).is_some_and(|at| {
+                // `instanceID`, `ARN`: a word in capitals alone after a small letter starts there too.
+                key[at..].eq_ignore_ascii_case(word.as_bytes()) && starts_word(at)
+            })
     };
     key.eq_ignore_ascii_case(b"key") || NAMES.iter().any(is_last)
 }
@@ -198,20 +208,6 @@ mod tests {
             "uploadUrl",
         ] {
             assert_eq!(place(key.as_bytes()), Place::Text, "{key}");
-        }
-    }
-
-    #[test]
-    fn what_aws_fills_stands_where_it_stands_alone() {
-        assert!(is_filled(None, b"awsRegion"));
-        assert!(is_filled(Some(b"tlsDetails"), b"tlsVersion"));
-        for (parent, key) in [
-            (None, "errorMessage"),
-            (None, "requestParameters"),
-            (Some(b"requestParameters".as_slice()), "awsRegion"),
-            (Some(b"tlsDetails"), "clientProvidedHostHeader"),
-        ] {
-            assert!(!is_filled(parent, key.as_bytes()), "{key}");
         }
     }
 

@@ -4,6 +4,8 @@
 //! letters' case and what stands between words (`_`, `-`, `.`) make no difference; a name costs the
 //! same however long it is.
 
+mod endings;
+
 use crate::envelope::json::{Node, Type};
 use crate::event::mask::is_mask;
 
@@ -206,13 +208,26 @@ const NAME_BYTES: usize = 48;
 
 /// What the name makes secret, if anything.
 pub(super) fn secret(name: &[u8]) -> Option<Secret> {
-    if !may_be_secret(name) {
-        return None;
+    secret_or(name, true)
+}
+
+/// The same; `private`: whether the name may hold `privateKey` before its end.
+#[inline]
+pub(super) fn secret_or(name: &[u8], private: bool) -> Option<Secret> {
+    let private = private && holds_private_key(name);
+    if private || endings::may_be_secret(name) {
+        secret_of(name, private)
+    } else {
+        None
     }
+}
+
+#[inline(never)]
+fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
     let mut buffer = [0; NAME_BYTES];
     let (whole, plain) = plain(name, &mut buffer);
     let next = whole && plain.starts_with("next") && plain.ends_with("token");
-    if next || ends(plain, SPARED) {
+    if next || endings::SPARED.of(plain).is_some() {
         return None;
     }
     if whole {
@@ -222,20 +237,21 @@ pub(super) fn secret(name: &[u8]) -> Option<Secret> {
             _ => {}
         }
     }
-    if let Some((_, about)) = plain.rsplit_once("privatekey") {
+    if private && let Some((_, about)) = plain.rsplit_once("privatekey") {
         return (!ABOUT_A_KEY.contains(&about)).then_some(Secret::All);
     }
     let mut rest = plain;
     loop {
-        if ends(rest, ALL) || rest.ends_with("pass") && is_word(name, b"pass") {
+        if rest.ends_with("pass") && is_word(name, b"pass") {
             return Some(Secret::All);
-        } else if ends(rest, COUNTED) {
-            return Some(Secret::Counted);
-        } else if ends(rest, SCALAR) {
-            return Some(Secret::Scalar);
         }
-        let form = FORMS.iter().find_map(|form| rest.strip_suffix(form));
-        let shorter = form.unwrap_or_else(|| rest.trim_end_matches(|c: char| c.is_ascii_digit()));
+        if let Some((_, secret)) = endings::SECRETS.of(rest) {
+            return Some(secret);
+        }
+        let shorter = match endings::FORMS.of(rest) {
+            Some((form, ())) => &rest[..rest.len() - form.len()],
+            None => rest.trim_end_matches(|c: char| c.is_ascii_digit()),
+        };
         if shorter.len() == rest.len() {
             return None;
         }
@@ -272,15 +288,19 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
 /// Whether a key below that of a secret says which one it is.
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
-    ends(plain(key, &mut buffer).1, LABELS)
+    endings::LABELS.of(plain(key, &mut buffer).1).is_some()
 }
 
 /// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
 pub(super) fn names(key: &[u8]) -> bool {
-    const NAMES: &[&str] = &["field", "header", "key", "name", "variable"];
-    let mut buffer = [0; NAME_BYTES];
-    let (whole, plain) = plain(key, &mut buffer);
-    ends(plain, NAMES) || whole && matches!(plain, "k" | "n")
+    const NAMES: &[&[u8]] = &[b"key", b"name", b"header", b"field", b"variable"];
+    let ends = |end: &&[u8]| {
+        let start = key.len().checked_sub(end.len());
+        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end))
+    };
+    let may_be = |last: u8| matches!(last | 0x20, b'y' | b'e' | b'r' | b'd' | b'k' | b'n');
+    key.last().is_some_and(|last| may_be(*last))
+        && (NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N"))
 }
 
 /// Whether an entry's key says that its value is what the name beside it names.
@@ -342,6 +362,13 @@ fn is_word(name: &[u8], word: &[u8]) -> bool {
     last.eq_ignore_ascii_case(word) && starts_word
 }
 
+/// Whether the name holds `privateKey`, after which anything may follow.
+fn holds_private_key(name: &[u8]) -> bool {
+    let last = &name[name.len().saturating_sub(NAME_BYTES)..];
+    last.windows(3)
+        .any(|three| three.eq_ignore_ascii_case(b"iva"))
+}
+
 fn is_arn(text: &str) -> bool {
     text.starts_with("arn:")
         && text.bytes().filter(|byte| *byte == b':').count() >= 5
@@ -353,56 +380,6 @@ fn is_random(text: &str) -> bool {
         && !text.contains(char::is_whitespace)
         && text.bytes().any(|byte| byte.is_ascii_digit())
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-}
-
-/// The last three letters of all names that [`secret`] knows: a bit for each.
-static LAST_LETTERS: [u64; 512] = last_letters();
-
-const fn last_letters() -> [u64; 512] {
-    let mut bits = [0; 512];
-    let lists = [ALL, COUNTED, SCALAR, WHOLE, FORMS, &["code", "pass"]];
-    let mut list = 0;
-    while list < lists.len() {
-        let mut name = 0;
-        while name < lists[list].len() {
-            let bytes = lists[list][name].as_bytes();
-            let end = bytes.len();
-            let at = three(bytes[end - 3], bytes[end - 2], bytes[end - 1]);
-            bits[at / 64] |= 1 << (at % 64);
-            name += 1;
-        }
-        list += 1;
-    }
-    bits
-}
-
-/// The same for both cases of a letter.
-const fn three(first: u8, second: u8, third: u8) -> usize {
-    ((first & 31) as usize) << 10 | ((second & 31) as usize) << 5 | (third & 31) as usize
-}
-
-/// A quick look at a name's end.
-fn may_be_secret(name: &[u8]) -> bool {
-    match name {
-        [.., first, second, third]
-            if first.is_ascii_alphabetic()
-                && second.is_ascii_alphabetic()
-                && third.is_ascii_alphabetic() =>
-        {
-            let at = three(*first, *second, *third);
-            LAST_LETTERS[at / 64] & 1 << (at % 64) != 0 || holds_private_key(name)
-        }
-        // Digits or what is no letter among the last ones: a closer look tells.
-        [_, _, _, ..] => true,
-        _ => false,
-    }
-}
-
-/// Whether something may follow a `privateKey` in the name.
-fn holds_private_key(name: &[u8]) -> bool {
-    // What may follow it is short: a name with it has its `v` not far from the end.
-    let last = &name[name.len().saturating_sub(NAME_BYTES)..];
-    memchr::memchr2(b'v', b'V', last).is_some()
 }
 
 #[cfg(test)]

@@ -18,10 +18,21 @@ impl Marks {
         self.values.is_empty() && self.texts.is_empty() && self.keys.is_empty()
     }
 
-    /// Hides what is marked. Returns the values that read as something else now, in order.
-    pub(super) fn apply(mut self, document: &mut Document<'_>) -> Vec<u32> {
+    /// Puts them in the order of the document.
+    pub(super) fn sort(&mut self) {
         self.values.sort_unstable();
         self.texts.sort_unstable_by_key(|(node, _)| *node);
+    }
+
+    /// Whether a value, or one around it, is marked. They must be in order.
+    pub(super) fn cover(&self, document: &Document<'_>, node: u32) -> bool {
+        let after = self.values.partition_point(|value| *value <= node);
+        after > 0 && document.root().with_id(self.values[after - 1]).end_id() > node
+    }
+
+    /// Hides what is marked. Returns the values that read as something else now, in order.
+    pub(super) fn apply(mut self, document: &mut Document<'_>) -> Vec<u32> {
+        self.sort();
         let texts = self.texts.iter().map(|(node, _)| *node);
         let mut nodes: Vec<u32> = self.values.iter().copied().chain(texts).collect();
         nodes.sort_unstable();

@@ -10,13 +10,69 @@ mod tokens;
 mod urls;
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr2};
+
+/// A shorter text shows no secret without a sign.
+pub(super) const UNMARKED: usize = keys::LENGTH;
+
+/// What a text has that shapes and encodings need: where it is missing, they need not be looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Signs {
+    /// `=` or `>`.
+    pub(super) equals: bool,
+    /// `@`.
+    pub(super) at: bool,
+    /// `--`.
+    pub(super) dashes: bool,
+    /// `\`.
+    pub(super) backslash: bool,
+    /// `%`.
+    pub(super) percent: bool,
+    /// `+`.
+    pub(super) plus: bool,
+    /// The mark of a token, or a private key.
+    pub(super) token: bool,
+}
+
+impl Signs {
+    /// The signs in a text, or in JSON without a backslash and all its texts.
+    pub(super) fn of(text: &str) -> Self {
+        static DASHES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("--"));
+        let bytes = text.as_bytes();
+        let has = |byte: u8| memchr(byte, bytes).is_some();
+        Signs {
+            equals: memchr2(b'=', b'>', bytes).is_some(),
+            at: has(b'@'),
+            dashes: DASHES.find(bytes).is_some(),
+            backslash: has(b'\\'),
+            percent: has(b'%'),
+            plus: has(b'+'),
+            token: tokens::may_be_in(text),
+        }
+    }
+
+    /// Whether there is none of them.
+    pub(super) fn is_none(self) -> bool {
+        !(self.equals || self.at || self.dashes || self.backslash || self.percent || self.token)
+    }
+}
 
 /// Says each range of a text that shows a secret. `guess`: also what is a secret by its look alone,
 /// without a name or a mark.
-pub(super) fn find(text: &str, guess: bool, mut found: impl FnMut(Range<usize>)) {
-    assignments::find(text, &mut found);
-    urls::find(text, &mut found);
-    tokens::find(text, &mut found);
+pub(super) fn find(text: &str, signs: Signs, guess: bool, mut found: impl FnMut(Range<usize>)) {
+    assignments::find(text, signs.equals, &mut found);
+    if signs.at {
+        urls::find(text, &mut found);
+    }
+    if signs.dashes {
+        assignments::find_options(text, &mut found);
+    }
+    if signs.token {
+        tokens::find(text, &mut found);
+    }
     if guess {
         keys::find(text, &mut found);
     }

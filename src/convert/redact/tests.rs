@@ -6,6 +6,13 @@ use crate::envelope::json::REDACTED;
 
 fn redacted(text: &str, rules: &Redaction) -> (String, Vec<String>) {
     let mut document = Document::parse(text, 64).expect("a JSON text");
+    let always = Redaction::default();
+    let mut walk = Walk::new(&always, None);
+    let hides = !walk.record(&document, &[]).is_empty();
+    assert!(
+        !(hides && walk.is_plain(&document)),
+        "a quick look missed {text}"
+    );
     let pointers = redact(&mut document, rules);
     (document.redacted_text().into_owned(), pointers)
 }
@@ -242,6 +249,15 @@ fn copies_are_masked_in_free_text_in_any_encoding() {
 }
 
 #[test]
+fn a_secret_inside_a_secret_is_looked_for_too() {
+    let credentials = json!({"user": "bob", "sessionToken": "hunter2-hunter2"}).to_string();
+    for secret in [credentials, "https://h/?token=hunter2-hunter2".to_owned()] {
+        let shown = shown(&json!({"credentials": secret, "errorMessage": "got hunter2-hunter2"}));
+        assert_eq!(shown["errorMessage"], format!("got {REDACTED}"));
+    }
+}
+
+#[test]
 fn only_what_is_secret_is_masked_of_a_text() {
     let (text, pointers) = always(
         r#"{"a":{"password":"pa\"cket"},"b":"x pa\u0022cket y","c":"{\"z\":[\"pa\\u0022cket\",1]}","d":"packet","e":"https://h/?token=abcd&x=1"}"#,
@@ -313,8 +329,24 @@ fn filled() -> Value {
 #[test]
 fn no_value_that_a_caller_chooses_masks_what_aws_fills() {
     let filled = filled();
-    for name in fields::FILLED {
-        assert!(filled.get(name).is_some(), "{name}");
+    for (name, field) in filled.as_object().expect("an object") {
+        let inside = |key: &String| fields::is_filled_in(name.as_bytes(), key.as_bytes());
+        assert!(
+            fields::is_filled(name.as_bytes())
+                || field
+                    .as_object()
+                    .is_some_and(|field| field.keys().all(inside)),
+            "{name}"
+        );
+    }
+    for other in [
+        "errorMessage",
+        "userAgent",
+        "requestParameters",
+        "responseElements",
+        "tlsDetails",
+    ] {
+        assert!(!fields::is_filled(other.as_bytes()), "{other}");
     }
     let text = filled.to_string();
     let document = Document::parse(&text, 64).expect("JSON");
@@ -423,7 +455,7 @@ fn work_that_is_left_out_masks_the_text() {
     let text = record.to_string();
     let document = Document::parse(&text, 64).expect("JSON");
     let rules = Redaction::default();
-    let mut walk = Walk::new(&rules, None, text.len());
+    let mut walk = Walk::new(&rules, None);
     let marks = walk.record(&document, &[]);
     assert_eq!(walk.work.left(), 0);
     assert!(!marks.is_empty());

@@ -6,15 +6,17 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use memchr::{memchr, memchr_iter, memchr2, memmem};
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter};
 
 use super::copies::Shown;
 use super::fields::Place;
-use super::shapes;
+use super::shapes::{self, Signs};
 use super::walk::Walk;
 use crate::envelope::json::{Document, REDACTED, unescape_leniently};
 use crate::event::mask::is_mask;
@@ -51,33 +53,37 @@ impl Walk<'_> {
         if place == Place::Filled {
             return None;
         }
+        let signs = self.signs(text, level);
         let mut ranges = Vec::new();
-        let walk = &mut *self;
-        shapes::find(text, place == Place::Text, |range| {
-            walk.secrets.found(&text[range.clone()]);
+        shapes::find(text, signs, place == Place::Text, |range| {
+            self.secrets.found(&text[range.clone()]);
             ranges.push(range);
         });
-        if place == Place::Text && self.shows_copies(text, &mut ranges) {
+        if place == Place::Text && self.shows_copies(text, signs, &mut ranges)
+            || signs.backslash && self.escapes_hide(text, place, level)
+        {
             return Some(Hidden::Whole);
         }
-        if memchr(b'\\', text.as_bytes()).is_some() && self.escapes_hide(text, place, level) {
-            return Some(Hidden::Whole);
+        if signs.percent || signs.plus && self.copies.is_some() {
+            self.percents(text, place, level, &mut ranges);
         }
-        self.percents(text, place, level, &mut ranges);
-        self.base64(text, place, level, &mut ranges);
+        if signs.token {
+            self.base64(text, place, level, &mut ranges);
+        }
         ranges.retain(|range| !is_mask(&text[range.clone()]));
         (!ranges.is_empty()).then(|| hide(text, ranges))
     }
 
     /// Adds the places where a text shows copies of secrets; whether all of it must be hidden.
-    fn shows_copies(&self, text: &str, ranges: &mut Vec<Range<usize>>) -> bool {
+    fn shows_copies(&self, text: &str, signs: Signs, ranges: &mut Vec<Range<usize>>) -> bool {
         let Some(copies) = self.copies else {
             return false;
         };
         let shown = copies.find(text, |range| ranges.push(range));
         // A secret with blanks or quotes in it may be encoded across what parts a URL.
         shown == Shown::Whole
-            || percent_decoded(text, false).is_some_and(|text| copies.are_in(&text))
+            || signs.percent
+                && percent_decoded(text, false).is_some_and(|text| copies.are_in(&text))
     }
 
     fn json(&mut self, text: &str, place: Place, level: u32) -> Json {
@@ -105,9 +111,6 @@ impl Walk<'_> {
 
     /// Adds what is secret once it is decoded: the value after `=`, else all that stands together.
     fn percents(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
-        if memchr2(b'%', b'+', text.as_bytes()).is_none() {
-            return;
-        }
         let mut start = 0;
         for part in text.split(is_part_end) {
             let end = start + part.len();
@@ -134,9 +137,9 @@ impl Walk<'_> {
     /// Adds the base64 of JSON, or of a private key, with a secret in it.
     fn base64(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
         let bytes = text.as_bytes();
-        for mark in BASE64_MARKS {
+        for mark in &*BASE64_MARKS {
             let mut covered = 0;
-            for at in memmem::find_iter(bytes, mark) {
+            for at in mark.find_iter(bytes) {
                 if at < covered {
                     continue;
                 }
@@ -163,6 +166,15 @@ impl Walk<'_> {
         }
     }
 
+    /// What is known of a text: of the record's own, what is known of its field.
+    fn signs(&self, text: &str, level: u32) -> Signs {
+        if level == 0 && !self.field.backslash {
+            self.field
+        } else {
+            Signs::of(text)
+        }
+    }
+
     /// Whether so much decoded text may be looked at, so deep.
     fn may_decode(&mut self, bytes: usize, level: u32) -> bool {
         level < LEVELS && self.work.may_take(bytes)
@@ -178,8 +190,11 @@ enum Json {
 
 /// A text that starts like a JSON object, array or string, without what stands around it.
 fn json_start(text: &str) -> Option<&str> {
-    let text = text.trim();
-    text.starts_with(['{', '[', '"']).then_some(text)
+    let first = *text.as_bytes().first()?;
+    let may_be = first.is_ascii_whitespace() || matches!(first, b'{' | b'[' | b'"');
+    may_be
+        .then(|| text.trim())
+        .filter(|text| text.starts_with(['{', '[', '"']))
 }
 
 /// The text with marks in the place of these ranges.
@@ -261,7 +276,8 @@ fn percent(bytes: &[u8], at: usize) -> Option<u8> {
 }
 
 /// How base64 begins: of `{"`, and of `-----BEGIN`.
-const BASE64_MARKS: [&[u8]; 2] = [b"eyJ", b"LS0tLS1CRUdJTi"];
+static BASE64_MARKS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["eyJ", "LS0tLS1CRUdJTi"].map(Finder::new));
 
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')

@@ -12,17 +12,16 @@ use super::copies::{Copies, Secrets};
 use super::fields::{self, Place};
 use super::keys::{self, Secret};
 use super::marks::Marks;
+use super::shapes::{self, Signs};
 use super::text::Hidden;
 use super::work::Work;
 use crate::convert::Redaction;
 use crate::envelope::json::{Document, Node, Type};
 
 /// A shorter key shows no secret.
-const KEY_BYTES: usize = 8;
+pub(super) const KEY_BYTES: usize = 8;
 /// A longer text is no name of a secret.
 const NAME_BYTES: usize = 128;
-/// A shorter text shows the same at any place, unless copies are looked for.
-const PLACED_BYTES: usize = 40;
 
 /// What is known on the way.
 pub(super) struct Walk<'w> {
@@ -32,10 +31,14 @@ pub(super) struct Walk<'w> {
     pub(super) copies: Option<&'w Copies>,
     pub(super) work: Work,
     pub(super) secrets: Secrets,
+    /// Signs of secrets in the record's present field.
+    pub(super) field: Signs,
 }
 
 /// A walk over one document.
 struct Visit<'d> {
+    /// How many encodings the document is in.
+    level: u32,
     /// The containers around the value.
     open: Vec<Open<'d>>,
     /// Where values without a key stand; all values, if AWS fills it.
@@ -48,6 +51,8 @@ struct Visit<'d> {
     secret: (u32, Secret),
     /// The end of a value that the user wants hidden, but that is empty.
     void: u32,
+    /// The end of the fields of which these signs are known.
+    signs: (u32, Signs),
     /// Values beside the name of a secret.
     named: BinaryHeap<Reverse<(u32, Secret)>>,
     marks: Marks,
@@ -63,19 +68,21 @@ struct Open<'d> {
 }
 
 impl<'w> Walk<'w> {
-    /// A walk over a record of so many bytes.
-    pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>, bytes: usize) -> Self {
+    /// A walk over one record. `copies`: of secrets that were found before.
+    pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>) -> Self {
         Walk {
             rules,
             has_keys: chosen::has_keys(rules),
             copies,
-            work: Work::for_record(bytes),
+            work: Work::default(),
             secrets: Secrets::default(),
+            field: Signs::default(),
         }
     }
 
     /// Walks over a record. `chosen`: the values that the user's pointers name.
     pub(super) fn record(&mut self, record: &Document<'_>, chosen: &[u32]) -> Marks {
+        self.work = Work::for_record(record.text().len());
         self.walk(record, Place::Text, Some(chosen), 0)
     }
 
@@ -93,12 +100,14 @@ impl<'w> Walk<'w> {
     ) -> Marks {
         let root = document.root();
         let mut visit = Visit {
+            level,
             open: Vec::new(),
             place,
             chosen,
             filled: 0,
             secret: (0, Secret::All),
             void: 0,
+            signs: (0, Signs::default()),
             named: BinaryHeap::new(),
             marks: Marks::default(),
         };
@@ -111,13 +120,13 @@ impl<'w> Walk<'w> {
             {
                 visit.open.pop();
             }
-            id = self.value(&mut visit, root.with_id(id), level);
+            id = self.value(&mut visit, root.with_id(id));
         }
         visit.marks
     }
 
     /// Looks at one value. Returns the number of the next one.
-    fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, level: u32) -> u32 {
+    fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>) -> u32 {
         let decoded = node.has_escaped_key().then(|| node.key()).flatten();
         let key = match &decoded {
             Some(key) => Some(key.as_bytes()),
@@ -125,9 +134,12 @@ impl<'w> Walk<'w> {
         };
         let id = node.id();
         let filled = visit.is_filled(node, key);
+        if visit.is_field() {
+            self.field = visit.signs(node, filled);
+        }
         if !filled
-            && let Some(key) = key.filter(|key| key.len() >= KEY_BYTES)
-            && self.key_shows(key, level)
+            && let Some(key) = key
+            && self.key_shows(key, visit.level)
         {
             visit.marks.keys.push(id);
         }
@@ -136,7 +148,7 @@ impl<'w> Walk<'w> {
         }
         let secret = visit
             .beside_a_name(id)
-            .or_else(|| key.and_then(keys::secret));
+            .or_else(|| keys::secret_or(key?, self.field.token || visit.level > 0));
         if let Some(secret) = secret
             && let Some(next) = self.secret(visit, node, secret)
         {
@@ -149,7 +161,7 @@ impl<'w> Walk<'w> {
             return self.mark(visit, node);
         }
         match node.kind() {
-            Type::String => self.text(visit, node, filled, level),
+            Type::String => self.text(visit, node, filled),
             Type::Array | Type::Object if node.end_id() > id + 1 => visit.open.push(Open {
                 node,
                 key: node
@@ -200,9 +212,7 @@ impl<'w> Walk<'w> {
                         && keys::is_secret_value(secret, node)
                 };
                 if values.peek().is_some() && values.all(is_secret) {
-                    fields::texts(node).for_each(|(_, text)| self.secrets.found(&text));
-                    visit.marks.values.push(node.id());
-                    return Some(node.end_id());
+                    return Some(self.mark(visit, node));
                 }
                 visit.secret = (node.end_id(), secret);
                 None
@@ -212,21 +222,27 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Hides a text or number.
+    /// Hides a value, and takes the secrets in it.
     fn mark(&mut self, visit: &mut Visit<'_>, node: Node<'_>) -> u32 {
-        fields::texts(node).for_each(|(_, text)| self.secrets.found(&text));
+        for (_, text) in fields::texts(node) {
+            self.secrets.found(&text);
+            if self.copies.is_none() {
+                // The text may be JSON, or a URL, with a secret in it that is shown elsewhere.
+                let _ = self.hidden(&text, Place::Text, visit.level);
+            }
+        }
         visit.marks.values.push(node.id());
         node.end_id()
     }
 
     /// Looks at a text: whether it is the name of a secret beside it, and what it shows.
-    fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool, level: u32) {
+    fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool) {
         let Some(text) = node.as_str() else {
             return;
         };
         let place = if filled {
             Place::Filled
-        } else if self.copies.is_none() && text.len() < PLACED_BYTES {
+        } else if self.copies.is_none() && text.len() < shapes::UNMARKED {
             Place::Text
         } else {
             visit.around(node).map_or(visit.place, fields::place)
@@ -234,7 +250,7 @@ impl<'w> Walk<'w> {
         if place != Place::Filled && text.len() <= NAME_BYTES {
             self.names(visit, node, &text);
         }
-        match self.hidden(&text, place, level) {
+        match self.hidden(&text, place, visit.level) {
             Some(Hidden::Whole) => visit.marks.values.push(node.id()),
             Some(Hidden::Parts(text)) => visit.marks.texts.push((node.id(), text)),
             None => {}
@@ -242,7 +258,10 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether a key shows a secret.
-    fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
+    pub(super) fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
+        if key.len() < KEY_BYTES {
+            return false;
+        }
         let Ok(key) = str::from_utf8(key) else {
             return false;
         };
@@ -253,10 +272,15 @@ impl<'w> Walk<'w> {
     /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`,
     /// `["Authorization","…"]`, `["--password","…"]`.
     fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
-        let Some(secret) = keys::secret(text.as_bytes()) else {
+        let Some(open) = visit.open.last_mut() else {
             return;
         };
-        let Some(open) = visit.open.last_mut() else {
+        // Cheap questions first: most texts stand beside nothing.
+        let key = node.raw_key();
+        if open.paired || key.is_some_and(|key| !keys::names(key)) {
+            return;
+        }
+        let Some(secret) = keys::secret(text.as_bytes()) else {
             return;
         };
         let (parent, next) = (open.node, node.end_id());
@@ -265,9 +289,6 @@ impl<'w> Walk<'w> {
             .is_some_and(|key| fields::place(key) == Place::Name);
         match parent.kind() {
             Type::Object => {
-                if open.paired || !node.raw_key().is_some_and(keys::names) {
-                    return;
-                }
                 open.paired = true;
                 for value in parent.children() {
                     if !value.raw_key().is_some_and(keys::is_value) {
@@ -305,6 +326,22 @@ impl<'w> Walk<'w> {
 }
 
 impl<'d> Visit<'d> {
+    /// The signs of secrets in a field.
+    fn signs(&mut self, field: Node<'d>, filled: bool) -> Signs {
+        if filled {
+            return Signs::default();
+        }
+        if field.id() >= self.signs.0 {
+            self.signs = fields::signs(self.open[0].node, field);
+        }
+        self.signs.1
+    }
+
+    /// Whether the value is a field of a record.
+    fn is_field(&self) -> bool {
+        self.chosen.is_some() && self.open.len() == 1
+    }
+
     /// Whether the user's pointers name this value.
     fn is_chosen(&mut self, id: u32) -> bool {
         let Some((first, rest)) = self.chosen.and_then(<[u32]>::split_first) else {
@@ -324,12 +361,14 @@ impl<'d> Visit<'d> {
         let (Some(_), Some(key)) = (self.chosen, key) else {
             return false;
         };
-        let parent = match &self.open[..] {
-            [_] => None,
-            [_, parent] => parent.node.raw_key(),
-            _ => return false,
+        let filled = match &self.open[..] {
+            [_] => fields::is_filled(key),
+            [_, field] => {
+                let field = field.node.raw_key();
+                field.is_some_and(|field| fields::is_filled_in(field, key))
+            }
+            _ => false,
         };
-        let filled = fields::is_filled(parent, key);
         if filled {
             self.filled = node.end_id();
         }

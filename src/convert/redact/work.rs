@@ -8,7 +8,7 @@ const BYTES: usize = 256 << 10;
 
 /// How much decoded text may still be looked at in one record. Where it is used up, what would have
 /// to be decoded is hidden.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Work {
     left: usize,
 }

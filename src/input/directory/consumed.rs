@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::file_id::{BLOCK, Digest, Section};
+use crate::envelope::Again;
+use crate::pipeline::Content;
 
 /// Bytes before an offset that are kept beside their hash.
 const TAIL_BYTES: usize = 4096;
@@ -69,7 +71,7 @@ impl Prefix {
 
 /// Reads part of a file and hashes what it hands out.
 #[derive(Debug)]
-pub(super) struct Reader {
+struct Reader {
     section: Section,
     end: u64,
     seen: Arc<Mutex<Seen>>,
@@ -89,8 +91,16 @@ struct Seen {
     cut_short: bool,
 }
 
-/// A reader of a file from where `from` ends up to `end`.
-pub(super) fn read(file: &Arc<File>, from: &Prefix, end: u64) -> (Reader, Consumed) {
+/// A file's bytes from where `from` ends up to `end`. Looking ahead, where they are damaged, counts for
+/// nothing.
+pub(super) fn read(file: &Arc<File>, from: &Prefix, end: u64) -> (Content, Consumed) {
+    let (reader, consumed) = reader(file, from, end);
+    let ahead = Section::new(Arc::clone(file), from.offset, end);
+    let content = Content::Twice(Box::new(reader), Again::clones(ahead));
+    (content, consumed)
+}
+
+fn reader(file: &Arc<File>, from: &Prefix, end: u64) -> (Reader, Consumed) {
     let seen = Arc::new(Mutex::new(Seen {
         prefix: from.clone(),
         cut_short: false,
@@ -170,7 +180,7 @@ mod tests {
     }
 
     fn read_all(file: &Arc<File>, from: &Prefix, end: u64) -> Consumed {
-        let (mut reader, consumed) = read(file, from, end);
+        let (mut reader, consumed) = reader(file, from, end);
         io::copy(&mut reader, &mut io::sink()).unwrap();
         consumed
     }
@@ -207,7 +217,7 @@ mod tests {
     #[test]
     fn a_file_that_was_cut_while_it_was_read_proves_nothing() {
         let (_folder, path, file) = file(b"one\ntwo\n");
-        let (mut reader, consumed) = read(&file, &Prefix::default(), 8);
+        let (mut reader, consumed) = reader(&file, &Prefix::default(), 8);
         let mut line = [0; 4];
         reader.read_exact(&mut line).unwrap();
         fs::write(&path, b"").unwrap();
@@ -219,7 +229,7 @@ mod tests {
     #[test]
     fn what_a_reader_never_asked_for_is_taken_as_it_is() {
         let (_folder, _path, file) = file(b"one\ntwo\n");
-        let (mut reader, consumed) = read(&file, &Prefix::default(), 8);
+        let (mut reader, consumed) = reader(&file, &Prefix::default(), 8);
         reader.read_exact(&mut [0; 4]).unwrap();
         let prefix = consumed.up_to(&file, 8).unwrap().unwrap();
         assert_eq!(prefix.digest(), digest(b"one\ntwo\n"));

@@ -13,7 +13,7 @@ use super::checkpoint::{FirstRun, Op, Store};
 use super::commits::Commits;
 use super::file_id::{Digest, shown};
 use super::filter::Filter;
-use super::lines::Followed;
+use super::followed::Followed;
 use super::schedule::Verdict;
 use super::walk::ObservedTime;
 use super::warned::Warned;

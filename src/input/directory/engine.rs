@@ -4,6 +4,8 @@
 //! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
 //! the directory.
 
+mod hear;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -13,17 +15,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::census::{self, Census};
+use super::Deliver;
+use super::census::Census;
 use super::context::Context;
 use super::decide;
-use super::file_id::{Stat, shown};
+use super::file_id::shown;
 use super::kind::named_lines;
 use super::lines;
 use super::reader::process;
+use super::round::{Round, round, sweep};
 use super::schedule::{Heard, Schedule, Verdict};
-use super::walk::{Found, Place, Walk, Walked, place};
+use super::walk::{Found, Place, Walked};
 use super::watch::{Signal, Watch};
-use super::{After, Deliver, after};
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
@@ -118,14 +121,6 @@ enum Woke {
     Walked(Round),
 }
 
-/// What a walk brought, and a new watch if one had to be set up before.
-struct Round {
-    whole: bool,
-    watch: Option<Watch>,
-    walked: Result<Walked, String>,
-    took: Duration,
-}
-
 impl<D: Deliver> Engine<D> {
     /// Starts the walk that is due. Returns when to look again.
     fn start_due(&mut self) -> Instant {
@@ -160,82 +155,6 @@ impl<D: Deliver> Engine<D> {
             Ok(permit) = slots.acquire_owned(), if takes => Woke::Slot(permit),
             signal = heard(&mut self.watch) => Woke::Signal(signal),
             () = tokio::time::sleep_until(wake_at.into()) => Woke::Time,
-        }
-    }
-
-    fn hear(&mut self, signal: Signal) {
-        let now = Instant::now();
-        let closed = Heard {
-            closed: true,
-            ..Heard::default()
-        };
-        match signal {
-            Signal::Closed(path) => {
-                self.written.remove(&path);
-                self.changed(&path, now, closed);
-            }
-            Signal::Renamed { from, to } => {
-                let written = from.as_ref().is_some_and(|from| self.written.remove(from));
-                self.wrote(&to, written);
-                // Giving a file its name back is no rotation.
-                let ours = from.is_some_and(|from| after::original(&from).is_some());
-                let heard = Heard {
-                    renamed: !ours,
-                    ..closed
-                };
-                self.changed(&to, now, heard);
-            }
-            Signal::Written(_) | Signal::Changed(_) => {
-                let written = matches!(signal, Signal::Written(_));
-                let (Signal::Written(path) | Signal::Changed(path)) = signal else {
-                    return;
-                };
-                if written {
-                    self.wrote(&path, true);
-                }
-                let follows =
-                    self.ctx.followed.has(&path) || path.file_name().is_some_and(named_lines);
-                let quiet = self.ctx.settings.settle;
-                let wait = if follows {
-                    lines::DELAY.min(quiet)
-                } else {
-                    quiet
-                };
-                self.changed(&path, now + wait, Heard::default());
-            }
-            Signal::Folder(path) if self.folders.len() < FOLDERS => {
-                if self.ctx.filter.enters(&path) {
-                    self.folders.insert(path);
-                }
-            }
-            Signal::Folder(_) | Signal::Walk => {
-                // What was not heard may have closed them.
-                self.written.clear();
-                self.next_walk = now;
-            }
-            Signal::Failed => {
-                self.partly = true;
-                self.next_walk = now;
-            }
-        }
-    }
-
-    /// Remembers whether a file was written to and not closed, where that makes a difference.
-    fn wrote(&mut self, path: &Path, written: bool) {
-        if !written {
-            self.written.remove(path);
-        } else if self.ctx.settings.after != After::Keep {
-            if self.written.len() >= WRITTEN {
-                self.written.clear();
-            }
-            self.written.insert(path.to_owned());
-        }
-    }
-
-    fn changed(&mut self, path: &Path, due: Instant, heard: Heard) {
-        if self.ctx.filter.reads(path) {
-            let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
-            self.more |= !self.schedule.offer(path, order, due, heard);
         }
     }
 
@@ -429,61 +348,4 @@ async fn joined(walking: &mut Option<JoinHandle<Round>>) -> Round {
     });
     *walking = None;
     round
-}
-
-/// Watches the root, if it is not the one that is watched, then walks.
-fn round<D: Deliver>(
-    ctx: &Context<D>,
-    from: &Path,
-    watched: Option<super::file_id::FileId>,
-    after: Option<Place>,
-    census: Option<Census>,
-) -> Round {
-    let started = Instant::now();
-    let mut watch = None;
-    let walked = root(ctx).and_then(|id| {
-        if watched != Some(id) {
-            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
-            watch = Some(started.map_err(|error| error.to_string())?);
-        }
-        let walk = Walk {
-            root: &ctx.root,
-            filter: &ctx.filter,
-            store: &ctx.store,
-            first_run: ctx.first_run,
-            observed: ctx.tuning.observed,
-            warned: &ctx.warned,
-            put_aside: &ctx.put_aside,
-            cancel: &ctx.cancel,
-            keep: ctx.tuning.capacity,
-            after,
-            census,
-        };
-        let mut walked = walk.run(from);
-        // A root that went meanwhile looks like one without files.
-        walked.complete &= root(ctx)? == id;
-        Ok(walked)
-    });
-    Round {
-        whole: from.as_os_str().is_empty(),
-        watch,
-        walked,
-        took: started.elapsed(),
-    }
-}
-
-fn root<D: Deliver>(ctx: &Context<D>) -> Result<super::file_id::FileId, String> {
-    let metadata = ctx.root.metadata().map_err(|error| error.to_string())?;
-    match metadata.is_dir() {
-        true => Ok(Stat::of(&metadata).id),
-        false => Err("it is no directory".to_owned()),
-    }
-}
-
-fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {
-    match census::sweep(&ctx.store, census, (ctx.tuning.now)()) {
-        Ok(0) => {}
-        Ok(forgotten) => tracing::info!("forgot {forgotten} entries of files absent for 7 days"),
-        Err(error) => tracing::warn!(%error, "cannot sweep the state"),
-    }
 }

@@ -97,15 +97,15 @@ fn open_beneath(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd>
 }
 
 /// Part of a file, read without moving a shared cursor.
-#[derive(Debug)]
-pub(super) struct Section {
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
     file: Arc<File>,
     at: u64,
     end: u64,
 }
 
 impl Section {
-    pub(super) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
+    pub(crate) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
         Section { file, at, end }
     }
 }

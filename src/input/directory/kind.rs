@@ -3,7 +3,10 @@
 //! Enters: a name and the first bytes. Leaves: a [`Kind`].
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+
+use flate2::read::GzDecoder;
 
 /// First bytes that are looked at: a first line longer than this does not tell.
 pub(super) const HEAD_BYTES: u64 = 64 * 1024;
@@ -48,38 +51,47 @@ pub(super) fn named_lines(name: &OsStr) -> bool {
     })
 }
 
-/// Whether more may be appended to a file that is read as a whole: further members of gzip, or further
-/// values. `bytes`: all of it, unless it is large.
-pub(super) fn can_grow(name: &OsStr, head: &[u8], bytes: Option<&[u8]>) -> bool {
-    if named_object(name) {
-        return false;
+/// What the JSON objects begin with that hold events, and to which nothing is appended.
+const DOCUMENTS: [&[u8]; 6] = [
+    b"Records",
+    b"records",
+    b"Events",
+    b"events",
+    b"QueryResultRows",
+    b"awsAccountId",
+];
+/// Inflated bytes in which a document's first key stands.
+const FIRST_KEY_BYTES: u64 = 1024;
+
+/// Whether more may be appended to a file that is read as a whole: further values, or members of gzip
+/// that hold such. `bytes`: all of it, unless it is large.
+pub(super) fn can_grow(head: &[u8], bytes: Option<&[u8]>) -> bool {
+    if is_gzip(head) {
+        let mut text = Vec::new();
+        // What cannot be inflated is a dead letter.
+        let _ = GzDecoder::new(head)
+            .take(FIRST_KEY_BYTES)
+            .read_to_end(&mut text);
+        return !begins_document(&text);
     }
-    is_gzip(head)
-        || match bytes {
-            Some(bytes) => may_grow(bytes) || !is_document(bytes),
-            None => !head.trim_ascii_start().starts_with(b"{\"Records\""),
-        }
+    match bytes {
+        Some(bytes) => may_grow(bytes) || !is_document(bytes),
+        None => !begins_document(head),
+    }
 }
 
-/// Whether the bytes are one JSON value, a container of events: nothing is appended to that.
+/// Whether the bytes are one JSON value that holds events.
 fn is_document(bytes: &[u8]) -> bool {
-    use serde::de::IgnoredAny;
-    type Members<'a> = std::collections::HashMap<std::borrow::Cow<'a, str>, IgnoredAny>;
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-    }
-    let members = serde_json::from_slice::<Members<'_>>(bytes);
-    members.is_ok_and(|members| !members.contains_key("eventVersion"))
+    begins_document(bytes) && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
-/// Whether the name is that of a log file as CloudTrail delivers it: an object, which never grows.
-pub(super) fn named_object(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    let (account, rest) = name.split_at(name.len().min(12));
-    account.len() == 12
-        && account.iter().all(u8::is_ascii_digit)
-        && rest.starts_with(b"_CloudTrail")
-        && rest.ends_with(b".json.gz")
+fn begins_document(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let key = key.and_then(|key| key.strip_prefix(b"\""));
+    let is =
+        |key: &[u8], known: &[u8]| key.starts_with(known) && key.get(known.len()) == Some(&b'"');
+    text.starts_with(b"[") || key.is_some_and(|key| DOCUMENTS.iter().any(|known| is(key, known)))
 }
 
 /// The first line with its newline.
@@ -105,6 +117,11 @@ fn is_object(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     #[test]
@@ -131,32 +148,42 @@ mod tests {
         }
     }
 
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
-    fn documents_and_objects_do_not_grow() {
-        let object = "111122223333_CloudTrail_us-east-1_20260101T0010Z_AbCdEfGhIjKlMnOp.json.gz";
-        let insight = "111122223333_CloudTrail-Insight_us-east-1_20260101T0010Z_a.json.gz";
-        let gzip: &[u8] = b"\x1f\x8b\x08";
-        let cases: &[(&str, &[u8], bool)] = &[
-            (object, gzip, false),
-            (insight, gzip, false),
-            ("1_CloudTrail_x.json.gz", gzip, true),
-            ("a.json.gz", gzip, true),
-            ("a.json", b"{\"Records\":[]}", false),
-            ("a.json", b"{\n \"Events\":[]\n}\n", false),
-            ("a.json", b" [{\"eventVersion\":\"1\"}]\n", false),
-            ("a.json", b"{\"Records\":[]}\n", true),
-            ("a.log", b"{\"eventVersion\":\"1\"}", true),
-            ("a.log", b"{\n \"eventVersion\":\"1\"\n}\n", true),
-            ("a.json", b"{\"Records\":[]}{\"Records\":[]}", true),
-            ("a.log", b"2026-11-02T08:00:00.000Z {}", true),
+    fn documents_do_not_grow_and_lines_do() {
+        let documents: [&[u8]; 4] = [
+            b"{\"Records\":[]}",
+            b"{\n \"Events\":[]\n}\n",
+            b" [{\"eventVersion\":\"1\"}]\n",
+            b"{\"awsAccountId\":\"1\",\"logFiles\":[]}",
         ];
-        for (name, bytes, grows) in cases {
-            let text = String::from_utf8_lossy(bytes);
-            let whole = can_grow(OsStr::new(name), bytes, Some(bytes));
-            assert_eq!(whole, *grows, "{name} {text}");
+        let lines: [&[u8]; 4] = [
+            b"{\"eventVersion\":\"1\"}",
+            b"{\n \"eventVersion\":\"1\"\n}\n",
+            b"{\"eventVersion\":\"1\"}\n{\"eventVersion\":\"1\"}\n",
+            b"2026-11-02T08:00:00.000Z {}",
+        ];
+        for (texts, grow) in [(documents, false), (lines, true)] {
+            for text in texts {
+                let shown = String::from_utf8_lossy(text);
+                assert_eq!(can_grow(text, Some(text)), grow, "{shown}");
+                let compressed = gzip(text);
+                assert_eq!(can_grow(&compressed, None), grow, "{shown}, compressed");
+                let large = can_grow(text, None);
+                assert_eq!(large, grow, "{shown}, large");
+            }
         }
-        let large = |head: &[u8]| can_grow(OsStr::new("a.json"), head, None);
-        assert!(!large(b" {\"Records\":[") && large(b"{\"eventVersion\":"));
+        for text in [
+            &b"{\"Records\":[]}\n"[..],
+            b"{\"Records\":[]}{\"Records\":[]}",
+        ] {
+            assert!(can_grow(text, Some(text)));
+        }
     }
 
     #[test]

@@ -10,11 +10,9 @@
 //! what is written between the two is lost before anyone can read it; the copy itself is
 //! recognized.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,18 +23,17 @@ use super::checkpoint::{FileEntry, Held, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, Problem};
 use super::decide::{self, Ended};
-use super::file_id::{self, Digest, FileId, Stat};
+use super::file_id::{self, Digest, Stat};
+use super::followed::Known;
 use super::kind;
 use super::reader::{self, Look, Opened, blocking};
 use super::schedule::Verdict;
-use crate::pipeline::{Content, Truncation, Unit};
+use crate::pipeline::{Truncation, Unit};
 
 /// Bytes of one unit: what a crash repeats at most, for each file.
 const UNIT_BYTES: u64 = 64 << 20;
 /// How soon a followed file is looked at again when it grows.
 pub(super) const DELAY: Duration = Duration::from_millis(200);
-/// Followed files of which the hash is kept, so that an append costs no hashing from the start.
-const FOLLOWED: usize = 1024;
 /// Comparing all bytes before the offset takes at most one part in so many of the time.
 const PROOF_SHARE: u32 = 20;
 
@@ -52,24 +49,6 @@ pub(super) struct Follow {
     _claim: Claim,
 }
 
-/// The files that were followed lately.
-#[derive(Debug, Default)]
-pub(super) struct Followed(Mutex<Files>);
-
-#[derive(Debug, Default)]
-struct Files {
-    known: HashMap<FileId, Known>,
-    paths: HashSet<Arc<Path>>,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    at: Prefix,
-    clean: bool,
-    /// When all of it is compared again.
-    due: Instant,
-}
-
 /// How well it is known that the file still holds what was delivered.
 #[derive(Debug, Clone, Copy)]
 struct Proof {
@@ -77,31 +56,6 @@ struct Proof {
     whole: bool,
     /// When they may be compared again.
     due: Instant,
-}
-
-impl Followed {
-    /// Whether a path was followed lately.
-    pub(super) fn has(&self, path: &Path) -> bool {
-        self.lock().paths.contains(path)
-    }
-
-    fn get(&self, id: FileId) -> Option<Known> {
-        self.lock().known.get(&id).cloned()
-    }
-
-    fn put(&self, id: FileId, path: &Arc<Path>, entry: Known) {
-        let mut files = self.lock();
-        if files.known.len() >= FOLLOWED || files.paths.len() >= FOLLOWED {
-            // The state knows them all.
-            *files = Files::default();
-        }
-        files.known.insert(id, entry);
-        files.paths.insert(Arc::clone(path));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Files> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Finds where to go on.
@@ -315,7 +269,7 @@ fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> (Unit, Consu
     let unit = Unit {
         // The mtime of a growing file would give a repeat another time.
         origin: ctx.origin(&follow.opened.path, None),
-        content: Content::Whole(Box::new(content)),
+        content,
         base: follow.at.offset(),
         truncation: Truncation::Defer,
         inflated_bytes: None,

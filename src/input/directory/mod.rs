@@ -31,9 +31,11 @@ mod decide;
 mod engine;
 pub(crate) mod file_id;
 mod filter;
+mod followed;
 mod kind;
 mod lines;
 mod reader;
+mod round;
 mod rows;
 mod schedule;
 #[cfg(test)]
@@ -60,7 +62,7 @@ use checkpoint::{FirstRun, Store};
 use commits::Commits;
 use context::{Claims, Context, Idle, Tuning};
 use filter::Filter;
-use lines::Followed;
+use followed::Followed;
 use warned::Warned;
 
 /// How a directory is read. Valid by construction.
@@ -108,7 +110,7 @@ pub enum Start {
 }
 
 /// What becomes of a file once all of it was delivered and it has been quiet for `settle`. One to which
-/// more may be appended (lines, gzip) is kept until it is rotated.
+/// more may be appended (lines, compressed or not) is kept until it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum After {
     /// It stays.

@@ -6,11 +6,12 @@
 //! durable.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::away::{Settled, Waits, put_away};
@@ -172,9 +173,8 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
         .as_deref()
         .filter(|b| b.len() as u64 <= kind::HEAD_BYTES);
     let one_line = short.is_some_and(kind::may_grow);
-    let name = path.file_name().unwrap_or_default();
     // A large part of it may be parsed for this.
-    let grows = ctx.settings.after != After::Keep && kind::can_grow(name, head, bytes.as_deref());
+    let grows = ctx.settings.after != After::Keep && kind::can_grow(head, bytes.as_deref());
     if let Some(known) = ctx.store.content(&digest)? {
         tracing::debug!("{} was delivered before", shown(path));
         let verdict = if opened.age < ctx.settings.settle {
@@ -277,16 +277,16 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, 
     let Opened {
         path, file, stat, ..
     } = &whole.opened;
-    let (content, consumed): (Box<dyn Read + Send>, _) = match whole.bytes.take() {
-        Some(bytes) => (Box::new(Cursor::new(bytes)), None),
+    let (content, consumed) = match whole.bytes.take() {
+        Some(bytes) => (Content::twice(Cursor::new(Bytes::from(bytes))), None),
         None => {
-            let (reader, consumed) = consumed::read(file, &Prefix::default(), stat.size);
-            (Box::new(reader), Some(consumed))
+            let (content, consumed) = consumed::read(file, &Prefix::default(), stat.size);
+            (content, Some(consumed))
         }
     };
     let unit = Unit {
         origin: ctx.origin(path, Some(stat.modified)),
-        content: Content::Whole(content),
+        content,
         base: 0,
         truncation: if quiet {
             Truncation::Reject

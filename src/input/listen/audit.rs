@@ -44,11 +44,11 @@ pub fn admit(
 
 /// Whether the peer of a request that anyone may make is known.
 pub fn recognizes(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
-    let known_by_token = auth.check(headers).is_ok();
-    if known_by_token {
+    let checked = auth.check(headers);
+    if let Ok(Some(_)) = checked {
         known(extensions);
     }
-    known_by_token
+    checked.is_ok()
 }
 
 fn known(extensions: &Extensions) {

@@ -13,8 +13,8 @@ use globset::{Glob, GlobSet};
 
 use super::Error;
 use super::queue::Redrive;
-use crate::ack::Outcome;
 use crate::ack::dead_letter::DeadLetters;
+use crate::ack::{OnDamage, Outcome};
 use crate::aws::fault::Remedy;
 use crate::convert;
 use crate::envelope;
@@ -170,6 +170,8 @@ async fn without_a_redrive_policy_a_poison_message_goes_to_the_dead_letters() {
         assert_eq!(bench.refused(), [(name, "unknown_notice")]);
         let (origin, _, evidence) = bench.sink.refused.lock().unwrap().pop().unwrap();
         assert_eq!(origin.input, "sqs");
+        // Nobody else has the message once it is deleted.
+        assert_eq!(origin.on_damage, OnDamage::KeepWhole);
         assert_eq!(evidence, Evidence::Bytes(b"hello".to_vec()));
         assert_eq!(bench.queue.state().received, 3, "max_receives");
     }

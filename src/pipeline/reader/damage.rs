@@ -21,6 +21,8 @@ pub(super) struct Lost<'r> {
     broke_off: bool,
     /// The outermost text inside the unit that it stands in, as it came.
     inner: Option<&'r [u8]>,
+    /// The unit holds something that is known for what it is.
+    knows: bool,
 }
 
 impl<'r> Lost<'r> {
@@ -29,6 +31,7 @@ impl<'r> Lost<'r> {
         Lost {
             broke_off: records.broke_off(),
             inner: records.inner_text(),
+            knows: records.knows(),
         }
     }
 
@@ -42,6 +45,12 @@ impl Reader {
     /// Whether a reject becomes a letter, with all that has to be kept for it. If not, its bytes are
     /// in an earlier letter, or the unit is refused.
     pub(super) fn keeps(&mut self, reject: &mut Reject, lost: Lost<'_>) -> bool {
+        // What is well-formed and none of CloudTrail's was read, where it is an element's.
+        let is_element = lost.is_inside() && self.origin.on_damage == OnDamage::KeepElements;
+        let is_stranger = matches!(reject.reason, Reason::NotCloudTrail { .. });
+        if lost.knows || is_element && is_stranger {
+            self.has_read();
+        }
         let more_is_lost = lost.broke_off || reject.evidence.kept_bytes().is_none();
         let ends_early = more_is_lost || matches!(reject.reason, Reason::Truncated { .. });
         let is_damage = match self.origin.on_damage {

@@ -35,13 +35,12 @@ const LARGE_FACTOR: usize = 16;
 impl Reader {
     /// Room for `more` bytes beside what is held. Where there is none, what is held is sent first.
     pub(super) fn make_room(&mut self, reached: Reached, more: usize) -> Result<(), Abandoned> {
-        let all = self.pipeline.budget_units;
-        let grain = (GRAIN / BUDGET_UNIT).min(all / GRAINS).max(1);
         let held = self.room.as_ref().map_or(0, |room| room.num_permits());
-        let Some(missing) = units(self.held_bytes() + more).checked_sub(held + 1) else {
+        let wanted = units(self.held_bytes() + more);
+        if wanted <= held {
             return Ok(());
-        };
-        let missing = missing + 1;
+        }
+        let (missing, grain) = (wanted - held, self.grain());
         for units in [missing.max(grain), missing] {
             if let Some(room) = try_acquire(&self.pipeline.budget, units) {
                 match &mut self.room {
@@ -52,7 +51,7 @@ impl Reader {
             }
         }
         self.hold_nothing(reached)?;
-        let wanted = units(more).max(grain).min(all);
+        let wanted = units(more).max(grain).min(self.pipeline.budget_units);
         let budget = Arc::clone(&self.pipeline.budget);
         self.room = Some(self.wait_for(budget, wanted)?);
         Ok(())
@@ -65,6 +64,23 @@ impl Reader {
         bytes: usize,
     ) -> Result<(), Abandoned> {
         self.make_room(reached, RECORD_FACTOR * bytes + RECORD_BYTES)
+    }
+
+    /// Gives back most of the room that a large record did not take after all.
+    pub(super) fn spare_room(&mut self) {
+        let needed = units(self.held_bytes()) + self.grain();
+        if let Some(room) = &mut self.room
+            && room.num_permits() > 2 * needed
+        {
+            drop(room.split(room.num_permits() - needed));
+        }
+    }
+
+    /// Units that are asked for at once.
+    fn grain(&self) -> usize {
+        (GRAIN / BUDGET_UNIT)
+            .min(self.pipeline.budget_units / GRAINS)
+            .max(1)
     }
 
     /// Room for a larger window. It is held until the unit ends.

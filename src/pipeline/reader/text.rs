@@ -4,13 +4,14 @@
 //! something else. What must hold: what may be an event of CloudTrail's, broken or not, is never
 //! taken for something else, since that is kept nowhere.
 
-use bytes::Buf;
+use std::io::Cursor;
+
 use memchr::memmem;
 
 use super::{Abandoned, Reached, Reader, Tail};
 use crate::ack::Origin;
 use crate::convert::{observed_time, organization};
-use crate::envelope::Limits;
+use crate::envelope::{Again, Limits};
 use crate::pipeline::{Text, Truncation};
 use crate::reject::Reason;
 
@@ -34,7 +35,9 @@ impl Reader {
             }
             self.text = Some(Current::new(text.number, &text.bytes));
             self.content = Some(text.bytes.clone());
-            match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
+            let bytes = Cursor::new(text.bytes);
+            let again = Some(Again::clones(bytes.clone()));
+            match self.read(bytes, again, Truncation::Reject, &left, &mut tail) {
                 Ok(reached) => {
                     self.inflated_before += reached.inflated;
                     left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);

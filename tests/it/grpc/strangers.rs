@@ -122,6 +122,7 @@ async fn a_known_peer_may_watch_while_strangers_have_all_their_places() {
     // Those places are bounded too, and given back.
     let mut all = vec![told];
     let refused = loop {
+        assert!(all.len() <= SLOTS);
         match watch(known.clone(), true).await {
             Ok(told) => all.push(told),
             Err(status) => break status,
@@ -180,9 +181,12 @@ async fn a_stream_whose_message_is_not_answered_yet_keeps_its_connection() {
     let mut stream = Stream::open(&bench).await;
     stream.send(message(7, event("late")));
     collector.until_seen(Signal::Logs, 1).await;
-    for _ in 0..8 {
-        let mut told = watch(bench.channel().await, false).await.unwrap();
-        assert!(serving(&mut told).await);
+    // Others are known too, and have been idle for less long.
+    let mut others = Vec::new();
+    for n in 0..8 {
+        let mut client = bench.client().await;
+        client.ingest(request(n, event("other"))).await.unwrap();
+        others.push(client);
     }
     late.cancel();
     assert_eq!(stream.delivered().await, 7);

@@ -1,6 +1,7 @@
 //! The naive converter: every byte is inflated, every record parsed.
 
 use std::io::Read;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -45,6 +46,10 @@ pub(crate) struct Converted {
     pub(crate) exported: Vec<Central>,
     /// The texts of refused records.
     pub(crate) refused: Vec<String>,
+    /// The texts of refused records, and of those that were passed over with them.
+    pub(crate) lost: Vec<String>,
+    /// How many were passed over.
+    pub(crate) passed_over: usize,
     pub(crate) read: u64,
     pub(crate) filtered: u64,
 }
@@ -64,10 +69,29 @@ pub(crate) fn joined(refused: &[String]) -> String {
     refused.concat().replace(separators, "")
 }
 
+/// What is known of a unit beside its bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Where its records begin, if it was damaged: that is where reading goes on after an error.
+    pub(crate) starts: Vec<usize>,
+    /// Pieces that were given up as a whole: what begins inside one is passed over.
+    pub(crate) given_up: Vec<Range<usize>>,
+    /// Its records before they were damaged: damage can leave one whole behind a few bytes.
+    pub(crate) whole: Vec<Vec<u8>>,
+}
+
 /// Converts a unit.
-pub(crate) fn convert(unit: &[u8], all: bool) -> Converted {
+pub(crate) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
     let mut converted = Converted::default();
-    for record in records(unit) {
+    for (at, record) in records(unit, &known.starts) {
+        let is_inside = |range: &Range<usize>| range.start < at && at < range.end;
+        if known.given_up.iter().any(is_inside) {
+            converted.passed_over += 1;
+            converted
+                .lost
+                .push(String::from_utf8_lossy(&record).into_owned());
+            continue;
+        }
         converted.read += 1;
         match event(&record) {
             Some(event) if all || is_amazon_q(&event) => match central(&event, &record) {
@@ -82,10 +106,33 @@ pub(crate) fn convert(unit: &[u8], all: bool) -> Converted {
     converted
 }
 
+/// The events that begin at the known starts, and those that were there before the damage.
+pub(crate) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
+    let unit = inflate(unit);
+    let at_start = |start: &usize| {
+        let rest = unit.get(*start..)?;
+        rest.get(..whole_value(rest, true).ok()?)
+    };
+    let converted = |record: &[u8]| {
+        let event = event(record)?;
+        let is_wanted = all || is_amazon_q(&event);
+        is_wanted.then(|| central(&event, record)).flatten()
+    };
+    let starting = known.starts.iter().filter_map(at_start);
+    let whole = known.whole.iter().map(Vec::as_slice);
+    starting.chain(whole).filter_map(converted).collect()
+}
+
+/// Where events begin whose first key is their version.
+pub(crate) fn starts(unit: &[u8]) -> Vec<usize> {
+    memchr::memmem::find_iter(&inflate(unit), b"{\"eventVersion\"").collect()
+}
+
 impl Converted {
     fn refuse(&mut self, record: &[u8]) {
-        self.refused
-            .push(String::from_utf8_lossy(record).into_owned());
+        let text = String::from_utf8_lossy(record).into_owned();
+        self.lost.push(text.clone());
+        self.refused.push(text);
     }
 }
 
@@ -109,12 +156,12 @@ fn inflate(unit: &[u8]) -> Vec<u8> {
     inflated
 }
 
-/// The texts of all records, broken ones too.
-fn records(unit: &[u8]) -> Vec<Vec<u8>> {
+/// The texts of all records, broken ones too, and where they begin, as far as that is known.
+fn records(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let unit = inflate(unit);
     match serde_json::from_slice::<&RawValue>(&unit) {
-        Ok(value) => contained(value),
-        Err(_) => lines_or_pieces(&unit),
+        Ok(value) => contained(value).into_iter().map(|text| (0, text)).collect(),
+        Err(_) => lines_or_pieces(&unit, starts),
     }
 }
 
@@ -166,7 +213,7 @@ fn contained(value: &RawValue) -> Vec<Vec<u8>> {
 }
 
 /// The records of something that is no single value: lines, or a container with broken records.
-fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
+fn lines_or_pieces(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let mut head: &[u8] = [&b"{\"Records\":["[..], b"["]
         .into_iter()
         .find(|head| unit.starts_with(head))
@@ -186,18 +233,23 @@ fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
             head = b"";
             continue;
         }
+        let begins = unit.len() - rest.len();
         let length = match whole_value(rest, !head.is_empty()) {
             Ok(length) => {
                 let value: Result<&RawValue, _> = serde_json::from_slice(&rest[..length]);
                 match value {
-                    Ok(value) if head.is_empty() => found.extend(contained(value)),
-                    _ => found.push(rest[..length].to_vec()),
+                    Ok(value) if head.is_empty() => {
+                        found.extend(contained(value).into_iter().map(|text| (begins, text)));
+                    }
+                    _ => found.push((begins, rest[..length].to_vec())),
                 }
                 length
             }
             Err(at) => {
-                let next = next_record(rest, at.max(1));
-                found.push(rest[..next].to_vec());
+                let at = begins + at.max(1);
+                let next = starts.iter().copied().find(|start| *start >= at);
+                let next = next.unwrap_or(unit.len()) - begins;
+                found.push((begins, rest[..next].to_vec()));
                 next
             }
         };
@@ -243,20 +295,6 @@ fn whole_value(bytes: &[u8], contained: bool) -> Result<usize, usize> {
         }
         None => Err(0),
     }
-}
-
-/// Where the next record begins.
-fn next_record(bytes: &[u8], from: usize) -> usize {
-    let from = from.min(bytes.len());
-    let begins = |at: usize| {
-        let text = &bytes[at..];
-        let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
-        key.is_some_and(|key| key.starts_with(b"\"eventVersion\""))
-            || text[0] == b'{' && at > 0 && bytes[at - 1] == b'\n'
-    };
-    (from..bytes.len())
-        .find(|at| begins(*at))
-        .unwrap_or(bytes.len())
 }
 
 /// A record as a value; lone surrogates, which it cannot hold, are replaced.
@@ -307,6 +345,9 @@ fn class(event: &Value) -> &'static str {
 }
 
 fn conversation(event: &Value) -> Option<&str> {
+    if !is_own(event) {
+        return None;
+    }
     let of_telemetry = || {
         let kinds = event
             .pointer("/requestParameters/telemetryEvent")?

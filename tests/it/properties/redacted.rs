@@ -10,15 +10,18 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Keys of secrets, in any case.
+/// Keys of secrets, in any spelling.
 const KEYS: &[&str] = &[
     "sessionToken",
     "SESSIONTOKEN",
     "secretAccessKey",
+    "aws_secret_access_key",
     "password",
     "Password",
     "conversationToken",
     "masterUserPassword",
+    "refresh_token",
+    "X-Amz-Security-Token",
     "my-own",
 ];
 
@@ -37,18 +40,27 @@ const PLACES: &[&str] = &[
 /// Where else the secret is shown; `{}` is the secret as JSON text without quotes.
 const ECHOES: &[(&str, &str)] = &[
     ("/errorMessage", r#""invalid value '{}' given""#),
-    ("/errorCode", r#""{}""#),
     ("/userAgent", r#""tool/{}""#),
-    ("/eventName", r#""{}""#),
-    ("/requestID", r#""{}""#),
-    ("/requestParameters/conversationId", r#""{}""#),
+    ("/requestParameters/note", r#""{}""#),
     ("/requestParameters/list", r#"["a",["{}"]]"#),
     ("/requestParameters/map", r#"{"key {}":1}"#),
+    ("/requestParameters/url", r#""https://h/p?q={}""#),
+    ("/responseElements/url", r#""https://h/p?token={}&x=1""#),
+    ("/additionalEventData/note", r#""x {} y""#),
+];
+
+/// What AWS fills, and what names a resource in a request.
+const FILLED: &[(&str, &str)] = &[
     ("/userIdentity/userName", r#""{}""#),
+    ("/userIdentity/arn", r#""arn:aws:sts::1:assumed-role/r/{}""#),
     ("/awsRegion", r#""{}""#),
     ("/recipientAccountId", r#""{}""#),
-    ("/resources", r#"[{"ARN":"arn:{}"}]"#),
-    ("/userIdentity/arn", r#""arn:aws:sts::1:assumed-role/r/{}""#),
+    ("/eventName", r#""{}""#),
+    ("/eventID", r#""{}""#),
+    ("/requestID", r#""{}""#),
+    ("/resources", r#"[{"ARN":"arn:aws:s3:::{}"}]"#),
+    ("/requestParameters/conversationId", r#""{}""#),
+    ("/requestParameters/bucketName", r#""{}""#),
 ];
 
 /// How the object with the secret is written.
@@ -146,6 +158,53 @@ fn a_secret_is_nowhere_in_the_output() {
         )
         .unwrap();
     assert!(echoed.get() > 100, "vacuous");
+}
+
+#[test]
+fn a_value_that_a_caller_calls_a_secret_hides_neither_who_nor_where_nor_which() {
+    for (pointer, json) in FILLED {
+        for value in [
+            "the-value",
+            "us-east-1",
+            "Alice.Example",
+            "a298ec0d-0a49-4d2e-92bd-7d6e629b4619",
+        ] {
+            let mut record = trail::records(3, 1, 100.0).remove(0);
+            record = trail::put(&record, pointer, &json.replace("{}", value));
+            let plain: Value = serde_json::from_str(&record).unwrap();
+            let tags = json!([{"key": "password", "value": value}]).to_string();
+            record = trail::put(&record, "/requestParameters/tags", &tags);
+            for body in [Body::Original, Body::Map, Body::None] {
+                let options = Options {
+                    body,
+                    ..Options::default()
+                };
+                let conversion = conversion(Select::All, options.clone());
+                let mut flat = Flat::new(&options);
+                conversion.record(record.as_bytes(), Position::default(), None, &mut flat);
+                let shown = String::from_utf8(flat.take()).unwrap();
+                let said: Value = serde_json::from_str(&shown).unwrap();
+                let expected = plain.pointer(pointer).unwrap();
+                if body == Body::Original {
+                    let body: Value = serde_json::from_str(said["body"].as_str().unwrap()).unwrap();
+                    assert_eq!(body.pointer(pointer), Some(expected), "{value}");
+                    assert_eq!(
+                        body.pointer("/requestParameters/tags/0/value"),
+                        Some(&"[REDACTED]".into())
+                    );
+                }
+                assert!(
+                    holds(shown.as_bytes(), value),
+                    "{pointer}: {value}: {shown}"
+                );
+                assert_eq!(
+                    said["qtrail.redacted"],
+                    json!(["/requestParameters/tags/0/value"]),
+                    "{pointer}: {value}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! name that [`keys`] knows, and a value after it.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::{memchr, memchr_iter, memchr3_iter, memmem};
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter, memchr3_iter};
 
 use super::{is_word, run_end};
 use crate::convert::redact::keys;
@@ -23,19 +25,36 @@ const HEADERS: &[&str] = &[
     "set-cookie",
 ];
 
-pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
+/// Says each secret value after a separator. `equals`: whether there may be others than colons.
+pub(super) fn find(text: &str, equals: bool, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut covered = 0;
-    for at in memchr3_iter(b'=', b':', b'>', bytes) {
+    let mut look = |at: usize| {
         if at >= covered
             && let Some(value) = assigned(text, at)
         {
             covered = value.end;
             found(value);
         }
+    };
+    if equals {
+        memchr3_iter(b'=', b':', b'>', bytes).for_each(&mut look);
+    } else {
+        let first = memchr(b':', bytes);
+        if let Some(first) = first {
+            look(first);
+            let rest = first + 1;
+            memchr_iter(b':', &bytes[rest..]).for_each(|at| look(rest + at));
+        }
     }
+}
+
+/// The same of options of a command line, `--password hunter2`.
+pub(super) fn find_options(text: &str, found: &mut impl FnMut(Range<usize>)) {
+    static DASHES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("--"));
+    let bytes = text.as_bytes();
     let mut covered = 0;
-    for at in memmem::find_iter(bytes, b"--") {
+    for at in DASHES.find_iter(bytes) {
         if at >= covered
             && let Some(value) = argument(text, at)
         {
@@ -130,7 +149,7 @@ fn value(bytes: &[u8], after: usize, name: &[u8], separator: u8, quoted: bool) -
         _ => {}
     }
     let header = |line: &&str| name.eq_ignore_ascii_case(line.as_bytes());
-    let end = if separator == b':' && HEADERS.iter().any(|line| header(line)) {
+    let end = if separator == b':' && HEADERS.iter().any(header) {
         run_end(bytes, start, |byte| {
             !matches!(byte, b'\n' | b'\r' | b'"' | b'\'' | b'\\')
         })

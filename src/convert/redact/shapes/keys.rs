@@ -7,7 +7,7 @@ use memchr::memmem;
 use super::run_end;
 
 /// Characters of a key.
-const LENGTH: usize = 40;
+pub(super) const LENGTH: usize = 40;
 /// Changes between capitals, small letters, digits and others in a key, at least: 25 are usual in
 /// random characters, 10 in words and paths.
 const CHANGES: usize = 16;

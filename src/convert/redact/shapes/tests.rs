@@ -3,7 +3,7 @@ use super::*;
 /// The text with `…` in the place of what was found.
 fn masked(text: &str) -> String {
     let mut ranges = Vec::new();
-    find(text, true, |range| ranges.push(range));
+    find(text, Signs::of(text), true, |range| ranges.push(range));
     let mut covered = vec![false; text.len()];
     ranges
         .into_iter()
