@@ -95,7 +95,8 @@ impl Ledger {
         let place = match kind {
             Kind::Broken => None,
             _ => {
-                let mut naive = naive::convert(record.as_bytes(), false, &naive::Known::default()).exported;
+                let mut naive =
+                    naive::convert(record.as_bytes(), false, &naive::Known::default()).exported;
                 let central = naive.pop().expect("an event of Amazon Q's");
                 let bytes = |id: &str| hex::decode(id).unwrap();
                 Some((
