@@ -11,10 +11,14 @@ mod support;
 #[path = "../e2e/mod.rs"]
 mod e2e;
 
+#[path = "../soak/mod.rs"]
+mod soak;
+
 mod answers;
 mod backfill;
 mod bad_input;
 mod cli;
+mod corpus;
 mod crash;
 mod damage;
 mod directory;

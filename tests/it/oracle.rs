@@ -4,7 +4,7 @@
 //! The naive one has its own walk through the containers, parses every record as a whole and reads
 //! a handful of central fields by the mapping's text, not by the product's code.
 
-mod naive;
+pub(crate) mod naive;
 
 use std::cell::Cell;
 

@@ -18,7 +18,8 @@ mod known;
 #[cfg(feature = "aws")]
 mod message;
 #[cfg(feature = "aws")]
-mod notice;
+#[doc(hidden)]
+pub mod notice;
 #[cfg(feature = "aws")]
 mod object;
 #[cfg(feature = "aws")]

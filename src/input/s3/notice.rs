@@ -28,7 +28,7 @@ const VALIDATION: &str = "CloudTrail validation message";
 
 /// What a body is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Notice {
+pub enum Notice {
     /// New objects, each once.
     Objects(Vec<Location>),
     /// Well known, and neither an object nor an event: what it is.
@@ -40,7 +40,7 @@ pub(super) enum Notice {
 }
 
 /// Reads a body.
-pub(super) fn read(body: &str) -> Notice {
+pub fn read(body: &str) -> Notice {
     // What cannot be trusted to be whole is no notice.
     inner(body, body, 0).unwrap_or_else(Notice::Unknown)
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 /// A record that is no JSON.
-pub(super) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
+pub(crate) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
 
 const SERVICES: [&str; 8] = [
     "q.amazonaws.com",
@@ -29,33 +29,33 @@ const OWN: &str = "own";
 
 /// Some of the mapped fields of an event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Central {
-    pub(super) time: u64,
-    pub(super) trace_id: String,
-    pub(super) span_id: String,
-    pub(super) severity: String,
-    pub(super) class: Option<String>,
-    pub(super) invoked_by: Option<String>,
-    pub(super) conversation: Option<String>,
-    pub(super) account: Option<String>,
-    pub(super) region: Option<String>,
+pub(crate) struct Central {
+    pub(crate) time: u64,
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) severity: String,
+    pub(crate) class: Option<String>,
+    pub(crate) invoked_by: Option<String>,
+    pub(crate) conversation: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Converted {
-    pub(super) exported: Vec<Central>,
+pub(crate) struct Converted {
+    pub(crate) exported: Vec<Central>,
     /// The texts of refused records.
-    pub(super) refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
     /// The texts of refused records, and of those that were passed over with them.
-    pub(super) lost: Vec<String>,
+    pub(crate) lost: Vec<String>,
     /// How many were passed over.
-    pub(super) passed_over: usize,
-    pub(super) read: u64,
-    pub(super) filtered: u64,
+    pub(crate) passed_over: usize,
+    pub(crate) read: u64,
+    pub(crate) filtered: u64,
 }
 
 /// A class of the product's, as it is told apart here.
-pub(super) fn coarse(class: &str) -> String {
+pub(crate) fn coarse(class: &str) -> String {
     match class {
         "conversation" | "code" | "telemetry" | "administration" => OWN.to_owned(),
         other => other.to_owned(),
@@ -64,24 +64,24 @@ pub(super) fn coarse(class: &str) -> String {
 
 /// The text of refused records, without what separates them, or begins or ends a container: what of
 /// that belongs to a broken record, nobody knows.
-pub(super) fn joined(refused: &[String]) -> String {
+pub(crate) fn joined(refused: &[String]) -> String {
     let separators = [' ', '\n', '\r', '\t', ',', '[', ']', '}'];
     refused.concat().replace(separators, "")
 }
 
 /// What is known of a unit beside its bytes.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Where its records begin, if it was damaged: that is where reading goes on after an error.
-    pub(super) starts: Vec<usize>,
+    pub(crate) starts: Vec<usize>,
     /// Pieces that were given up as a whole: what begins inside one is passed over.
-    pub(super) given_up: Vec<Range<usize>>,
+    pub(crate) given_up: Vec<Range<usize>>,
     /// Its records before they were damaged: damage can leave one whole behind a few bytes.
-    pub(super) whole: Vec<Vec<u8>>,
+    pub(crate) whole: Vec<Vec<u8>>,
 }
 
 /// Converts a unit.
-pub(super) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
+pub(crate) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
     let mut converted = Converted::default();
     for (at, record) in records(unit, &known.starts) {
         let is_inside = |range: &Range<usize>| range.start < at && at < range.end;
@@ -107,7 +107,7 @@ pub(super) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
 }
 
 /// The events that begin at the known starts, and those that were there before the damage.
-pub(super) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
+pub(crate) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
     let unit = inflate(unit);
     let at_start = |start: &usize| {
         let rest = unit.get(*start..)?;
@@ -124,7 +124,7 @@ pub(super) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
 }
 
 /// Where events begin whose first key is their version.
-pub(super) fn starts(unit: &[u8]) -> Vec<usize> {
+pub(crate) fn starts(unit: &[u8]) -> Vec<usize> {
     memchr::memmem::find_iter(&inflate(unit), b"{\"eventVersion\"").collect()
 }
 
@@ -137,7 +137,7 @@ impl Converted {
 }
 
 /// Whether a record is an event of Amazon Q's or, where it is broken, could be one.
-pub(super) fn is_wanted(record: &[u8], all: bool) -> bool {
+pub(crate) fn is_wanted(record: &[u8], all: bool) -> bool {
     if let Some(event) = event(record) {
         // Its names may be escaped.
         return all || is_amazon_q(&event);
@@ -424,8 +424,11 @@ fn hash(text: &str, bytes: usize) -> String {
 
 fn trace_of(prefix: &str, id: &str) -> String {
     let digits = id.replace('-', "").to_lowercase();
-    let is_uuid = id.len() == 36 && digits.len() == 32 && hex::decode(&digits).is_ok();
-    if is_uuid {
+    let dashed = [8, 13, 18, 23]
+        .iter()
+        .all(|at| id.as_bytes().get(*at) == Some(&b'-'));
+    let is_uuid = dashed && id.len() == 36 && digits.len() == 32 && hex::decode(&digits).is_ok();
+    if is_uuid && digits.contains(|digit| digit != '0') {
         digits
     } else {
         hash(&format!("{prefix}:{id}"), 16)
