@@ -207,7 +207,7 @@ impl Writer {
                 self.flush()?;
             }
         }
-        if let Some(summary) = letters.summary(&origin, None) {
+        if let Some(summary) = letters.summary(&origin) {
             summary.log();
             self.keep(summary)?;
         }
