@@ -1,13 +1,15 @@
-//! How fast records are read out of a plain and a compressed log file, and out of NDJSON.
+//! How fast records are read out of a plain and a compressed log file, out of NDJSON, and out of a log
+//! file in which some are broken.
 //!
 //! `cargo bench --bench envelope`, on an idle machine; prints MB/s of inflated JSON.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::time::Instant;
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qtrail::envelope::{Item, Limits, open};
+use qtrail::envelope::{Again, Item, Limits, open};
 
 /// Bytes of the unit that is read.
 const UNIT_BYTES: usize = 64 << 20;
@@ -23,16 +25,18 @@ fn record(number: usize) -> String {
 }
 
 fn measure(name: &str, unit: &[u8]) {
+    let unit = Cursor::new(Bytes::copy_from_slice(unit));
     let mut best = f64::MAX;
     let (mut count, mut bytes) = (0, 0);
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let mut records = open(unit, &Limits::default());
+        let again = Again::clones(unit.clone());
+        let mut records = open(unit.clone(), &Limits::default()).again(again);
         (count, bytes) = (0, 0);
         while let Ok(Some(item)) = records.next() {
             match item {
-                Item::Record { .. } => count += 1,
-                other => panic!("{other:?}"),
+                Item::Record { .. } | Item::Reject(_) => count += 1,
+                Item::Skipped(what) => panic!("{what:?}"),
             }
             bytes = records.inflated_bytes();
         }
@@ -53,6 +57,8 @@ fn main() {
         .write_all(log_file.as_bytes())
         .and_then(|()| encoder.finish());
     measure("log file", log_file.as_bytes());
+    let damaged = log_file.replace("object-1000", "object-\u{1}1000");
+    measure("damaged", damaged.as_bytes());
     measure("NDJSON", records.join("\n").as_bytes());
     match compressed {
         Ok(compressed) => measure("log file, gz", &compressed),

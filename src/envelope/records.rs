@@ -5,6 +5,8 @@
 //! gzip) is walked like a unit of its own, to a bounded depth, and its items stand where the outermost
 //! element stands.
 
+mod inner;
+
 use std::io::{self, Cursor, Read};
 
 use bytes::Bytes;
@@ -12,19 +14,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::again::Again;
 use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
-use super::scan::{Scanner, Step};
-use super::walk::{Bounds, Found, Value, Walk};
+use super::scan::depth;
+use super::text::offset_in;
+use super::walk::{Found, Value, Walk};
 use super::window::FIRST_BYTES;
 use super::{Item, Limits};
 use crate::reject::{Evidence, Position, Reason, Reject};
+use inner::{is_of_gzip, seen_from_outside};
 
-/// What ends in the middle where compressed bytes do.
-pub(super) const GZIP_STREAM: &str = "gzip stream";
-/// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
-const DEEPEST_INNER: usize = 4;
-/// A value is held as a whole up to so many times the size of an event, as it may be an envelope
-/// around one, or an event whose every quote is escaped twice.
-const VALUE_FACTOR: usize = 4;
+pub(super) use inner::GZIP_STREAM;
 
 /// The records of one unit, read as they are asked for.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl<R: Read> Records<R> {
     pub(super) fn new(unit: R, bytes: usize, limits: &Limits) -> Self {
         let first = bytes.min(FIRST_BYTES);
         Records {
-            unit: Walk::new(unit, first, bounds(limits, limits.inflated_bytes)),
+            unit: Walk::new(unit, first, inner::bounds(limits, limits.inflated_bytes)),
             limits: limits.clone(),
             inner: Vec::new(),
             outermost: Position::default(),
@@ -289,54 +287,6 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// A record of its own, carried by what stands in the window.
-    fn made(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
-        match self.objection(record.len(), depth(&record)) {
-            Some(reason) => {
-                // It stands in no window, and whoever keeps the unit's bytes may not know it again.
-                let evidence = Evidence::Bytes(record);
-                Action::Reject(self.reject(start, end, reason, evidence))
-            }
-            None => {
-                self.made = record;
-                Action::Yield(Place::Made)
-            }
-        }
-    }
-
-    /// A text that is a record, or has records in it.
-    fn inside(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
-        let mut scanner = Scanner::new();
-        if let Step::Done(length) = scanner.feed(&text)
-            && length == text.len()
-            && scanner.keys().is_plain_event()
-        {
-            return self.made(start, end, text);
-        }
-        if text.trim_ascii().is_empty() {
-            let detail = "an empty text where an event was expected".to_owned();
-            return self.refuse(start, end, Reason::NotCloudTrail { detail });
-        }
-        if self.inner.len() == DEEPEST_INNER {
-            let detail = format!("envelopes nest more than {DEEPEST_INNER} deep");
-            return self.refuse(start, end, Reason::NotCloudTrail { detail });
-        }
-        Action::Descend(text)
-    }
-
-    fn descend(&mut self, text: Vec<u8>) {
-        let left = self
-            .limits
-            .inflated_bytes
-            .saturating_sub(self.inner_spent());
-        let first = text.len().min(FIRST_BYTES);
-        let text = Cursor::new(Bytes::from(text));
-        let mut walk = Walk::new(text.clone(), first, bounds(&self.limits, left));
-        walk.set_again(Again::clones(text));
-        walk.allow_window(self.window_bytes);
-        self.inner.push(walk);
-    }
-
     /// Why a well-formed record is refused all the same.
     fn objection(&self, length: usize, deepest: usize) -> Option<Reason> {
         if deepest > self.limits.depth as usize {
@@ -438,59 +388,4 @@ impl<R: Read> Records<R> {
             None => self.unit.slice(start, end),
         }
     }
-}
-
-fn bounds(limits: &Limits, inflated_bytes: u64) -> Bounds {
-    Bounds {
-        value_bytes: limits.event_bytes.saturating_mul(VALUE_FACTOR),
-        evidence_bytes: limits.event_bytes,
-        inflated_bytes,
-    }
-}
-
-/// A reason from inside an element, as it is for the unit: bytes count from the unit's start, and
-/// a text that ends in the middle does not mean that the unit does.
-fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
-    match reason {
-        Reason::NotJson { at, detail } => Reason::NotJson {
-            at: offset,
-            detail: format!("{detail} (at byte {at} of the text inside)"),
-        },
-        Reason::Truncated {
-            what: GZIP_STREAM,
-            at,
-        } => Reason::BadGzip {
-            at,
-            detail: "the text inside ends in the middle of it".to_owned(),
-        },
-        Reason::Truncated { what, at } => Reason::NotJson {
-            at: offset,
-            detail: format!("the text inside ends in the middle of a {what} (at its byte {at})"),
-        },
-        reason => reason,
-    }
-}
-
-/// Whether gzip, and not a record, is what is wrong.
-fn is_of_gzip(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::BadGzip { .. }
-            | Reason::InflatedTooLarge { .. }
-            | Reason::Truncated {
-                what: GZIP_STREAM,
-                ..
-            }
-    )
-}
-
-fn depth(value: &[u8]) -> usize {
-    let mut scanner = Scanner::new();
-    scanner.feed(value);
-    scanner.deepest()
-}
-
-/// Where a part of a slice begins in it.
-fn offset_in(whole: &[u8], part: &[u8]) -> u64 {
-    (part.as_ptr().addr() - whole.as_ptr().addr()) as u64
 }

@@ -5,6 +5,7 @@
 //! if strings and brackets from there on close the container exactly; what stands inside the broken
 //! record closes too much. Each line of NDJSON is a container of its own.
 
+use super::scan::plain_run;
 use super::structure::{Around, Outline, Text, Told, Track};
 
 /// Around the values of a line: nothing.
@@ -120,8 +121,73 @@ impl Search {
 
     /// Takes more bytes, the first of which is at `from`.
     pub(super) fn feed(&mut self, bytes: &[u8], from: u64) -> Option<Next> {
-        let mut each = bytes.iter().copied().zip(from..);
-        each.find_map(|(byte, at)| self.step(byte, at))
+        let mut index = 0;
+        while index < bytes.len() {
+            let (used, next) = self.simple(&bytes[index..], from + index as u64);
+            if next.is_some() {
+                return next;
+            }
+            index += used;
+            let byte = *bytes.get(index)?;
+            let next = self.step(byte, from + index as u64);
+            if next.is_some() {
+                return next;
+            }
+            index += 1;
+        }
+        None
+    }
+
+    /// Takes bytes as long as there is one way to read them, and no other can begin, as nearly always;
+    /// how many.
+    fn simple(&mut self, bytes: &[u8], from: u64) -> (usize, Option<Next>) {
+        let at_lines = self.ends.at_lines();
+        let [track] = &mut self.tracks[..] else {
+            return (0, None);
+        };
+        if self.first || self.word || self.line.is_some() || self.start != Start::No {
+            return (0, None);
+        }
+        let opener = self.around.opener;
+        let mut index = 0;
+        loop {
+            if track.text() == Text::Inside {
+                let text = &bytes[index..plain_run(bytes, index)];
+                let text = &text[..memchr::memchr(opener, text).unwrap_or(text.len())];
+                if let Some(last) = text.trim_ascii_end().last() {
+                    self.before = *last;
+                }
+                index += text.len();
+            }
+            let Some(&byte) = bytes.get(index) else {
+                return (index, None);
+            };
+            let begins = byte == opener && track.text() != Text::Outside;
+            if begins || at_lines && byte == b'\n' {
+                return (index, None);
+            }
+            if !byte.is_ascii_whitespace() {
+                self.before = byte;
+            }
+            let at = from + index as u64;
+            match (track.step(byte, at), track.next(), self.proven) {
+                (Told::Exact { at: begun, .. }, ..) => {
+                    let next = Next::Inside {
+                        at: begun,
+                        proven: at,
+                    };
+                    return (index, Some(next));
+                }
+                (Told::Nothing, Some(at), Some(proven)) => {
+                    return (index, Some(Next::Inside { at, proven }));
+                }
+                (Told::Nothing, ..) => index += 1,
+                (Told::Impossible, ..) => {
+                    self.tracks.clear();
+                    return (index + 1, None);
+                }
+            }
+        }
     }
 
     /// The unit ends at `at`.

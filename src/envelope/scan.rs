@@ -340,6 +340,13 @@ impl Number {
     }
 }
 
+/// How deep a value nests.
+pub(super) fn depth(value: &[u8]) -> usize {
+    let mut scanner = Scanner::new();
+    scanner.feed(value);
+    scanner.deepest()
+}
+
 /// The first byte at or after `at` that is not plain text of a string: a quote, a backslash, a
 /// control character. Eight bytes at a time: a byte's high bit is set in `hits` where it is one of
 /// them (above the lowest hit there may be false ones).

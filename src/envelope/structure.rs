@@ -280,7 +280,8 @@ impl Track {
             Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
             }
-            Place::Behind if self.before == b':' => Place::Broken,
+            // Behind a key, with a colon or without, a value follows.
+            Place::Behind if matches!(self.before, b':' | b'"') => Place::Broken,
             Place::Behind | Place::Lost => Place::Records(at),
             place => place,
         };

@@ -32,6 +32,11 @@ pub(super) fn elements(array: &[u8]) -> Vec<&[u8]> {
     elements
 }
 
+/// Where a part of a slice begins in it.
+pub(super) fn offset_in(whole: &[u8], part: &[u8]) -> u64 {
+    (part.as_ptr().addr() - whole.as_ptr().addr()) as u64
+}
+
 /// Whether the bytes are one JSON value with nothing but white space around it.
 pub(super) fn is_one_value(bytes: &[u8]) -> bool {
     take(bytes).is_some_and(|(_, tail)| tail.trim_ascii().is_empty())

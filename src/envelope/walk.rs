@@ -8,6 +8,7 @@
 //! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
 //! that a reader's error in the middle loses nothing.
 
+mod bytes;
 mod follow;
 mod lost;
 
@@ -24,6 +25,7 @@ use super::scan::{DEEPEST, Scanner, Step};
 use super::structure::Outline;
 use super::window::Window;
 use crate::reject::{Evidence, Reason};
+use bytes::is_space;
 use lost::Broken;
 
 /// What CloudTrail writes to a topic when it is set up.
@@ -385,92 +387,6 @@ impl<R: Read> Walk<R> {
     fn is_holdable(&self, end: u64) -> bool {
         end - self.held.start() <= self.bounds.value_bytes as u64
     }
-
-    fn value_ends_early(&mut self) -> Option<Found> {
-        if self.scanner.is_complete_at_end() {
-            self.phase = Phase::Follow;
-            return None;
-        }
-        if self.frame.is_none() && self.entered {
-            return Some(self.ends_early("file", Evidence::Unit));
-        }
-        let evidence =
-            self.held
-                .evidence(&self.window, self.window.end(), self.bounds.evidence_bytes);
-        Some(self.ends_early("record", evidence))
-    }
-
-    /// A top-level text in base64.
-    fn word(&mut self) -> io::Result<Option<Found>> {
-        let start = self.held.start();
-        let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-        let found = self.skip(|b| !is_end(b))?;
-        if self.at - start > self.bounds.value_bytes as u64
-            || found.is_some_and(|b| !is_space(b) && b != b',')
-        {
-            self.broken(not_json(start, "expected a value"), Outline::between());
-            return Ok(None);
-        }
-        self.phase = Phase::Top;
-        Ok(Some(Found::Base64(start, self.at)))
-    }
-
-    /// Moves on over bytes like these; the first other one.
-    fn skip(&mut self, like: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
-        loop {
-            let bytes = self.window.from(self.at);
-            let count = bytes.iter().take_while(|&&b| like(b)).count();
-            let next = bytes.get(count).copied();
-            self.at += count as u64;
-            if next.is_some() {
-                return Ok(next);
-            }
-            if self.phase == Phase::Word
-                && self.at - self.held.start() > self.bounds.value_bytes as u64
-            {
-                return Ok(None);
-            }
-            self.release();
-            if !self.window.fill()? {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// The byte so far behind `at`.
-    fn peek(&mut self, ahead: usize) -> io::Result<Option<u8>> {
-        loop {
-            if let Some(&byte) = self.window.from(self.at).get(ahead) {
-                return Ok(Some(byte));
-            }
-            self.release();
-            if !self.window.fill()? {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Lets go of what was dealt with.
-    fn release(&mut self) {
-        self.window.release(match self.phase {
-            Phase::Follow | Phase::Word | Phase::Lost(..) => self.held.first_held(),
-            _ => self.at,
-        });
-    }
-
-    /// Whether this text stands at `at`.
-    fn holds(&mut self, text: &[u8]) -> io::Result<bool> {
-        for (ahead, byte) in text.iter().enumerate() {
-            if self.peek(ahead)? != Some(*byte) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 fn not_json(at: u64, detail: &str) -> Reason {

@@ -87,7 +87,8 @@ impl<R: Read> Walk<R> {
                 false => self.at,
             };
             self.held.bound(&mut self.window, passed, most);
-            let hold = self.held.first_held() + self.bounds.value_bytes as u64;
+            let held = self.held.first_held();
+            let hold = held.saturating_add(self.bounds.value_bytes as u64);
             match self.window.look(*looked, hold)? {
                 None => break Next::Nowhere { cut: true },
                 Some([]) => break search.end(*looked),
@@ -168,6 +169,21 @@ impl<R: Read> Walk<R> {
             },
             reason => reason,
         }
+    }
+
+    /// The unit ends in the middle of a value.
+    pub(super) fn value_ends_early(&mut self) -> Option<Found> {
+        if self.scanner.is_complete_at_end() {
+            self.phase = Phase::Follow;
+            return None;
+        }
+        if self.frame.is_none() && self.entered {
+            return Some(self.ends_early("file", Evidence::Unit));
+        }
+        let evidence =
+            self.held
+                .evidence(&self.window, self.window.end(), self.bounds.evidence_bytes);
+        Some(self.ends_early("record", evidence))
     }
 
     /// The unit ends in the middle of something.

@@ -1,0 +1,119 @@
+//! Texts inside a unit: a string, base64, gzip.
+//!
+//! Enters: a text. Leaves: a record, or a walk over what is in it. What must hold: the nesting is
+//! bounded, and so is what all texts of a unit inflate to.
+
+use std::io::{Cursor, Read};
+
+use bytes::Bytes;
+
+use super::{Action, Place, Records};
+use crate::envelope::Limits;
+use crate::envelope::again::Again;
+use crate::envelope::scan::{Scanner, Step, depth};
+use crate::envelope::walk::{Bounds, Walk};
+use crate::envelope::window::FIRST_BYTES;
+use crate::reject::{Evidence, Reason};
+
+/// What ends in the middle where compressed bytes do.
+pub(in crate::envelope) const GZIP_STREAM: &str = "gzip stream";
+/// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
+const DEEPEST_INNER: usize = 4;
+/// A value is held as a whole up to so many times the size of an event, as it may be an envelope
+/// around one, or an event whose every quote is escaped twice.
+const VALUE_FACTOR: usize = 4;
+
+impl<R: Read> Records<R> {
+    /// A record of its own, carried by what stands in the window.
+    pub(super) fn made(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
+        match self.objection(record.len(), depth(&record)) {
+            Some(reason) => {
+                // It stands in no window, and whoever keeps the unit's bytes may not know it again.
+                let evidence = Evidence::Bytes(record);
+                Action::Reject(self.reject(start, end, reason, evidence))
+            }
+            None => {
+                self.made = record;
+                Action::Yield(Place::Made)
+            }
+        }
+    }
+
+    /// A text that is a record, or has records in it.
+    pub(super) fn inside(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
+        let mut scanner = Scanner::new();
+        if let Step::Done(length) = scanner.feed(&text)
+            && length == text.len()
+            && scanner.keys().is_plain_event()
+        {
+            return self.made(start, end, text);
+        }
+        if text.trim_ascii().is_empty() {
+            let detail = "an empty text where an event was expected".to_owned();
+            return self.refuse(start, end, Reason::NotCloudTrail { detail });
+        }
+        if self.inner.len() == DEEPEST_INNER {
+            let detail = format!("envelopes nest more than {DEEPEST_INNER} deep");
+            return self.refuse(start, end, Reason::NotCloudTrail { detail });
+        }
+        Action::Descend(text)
+    }
+
+    pub(super) fn descend(&mut self, text: Vec<u8>) {
+        let left = self
+            .limits
+            .inflated_bytes
+            .saturating_sub(self.inner_spent());
+        let first = text.len().min(FIRST_BYTES);
+        let text = Cursor::new(Bytes::from(text));
+        let mut walk = Walk::new(text.clone(), first, bounds(&self.limits, left));
+        walk.set_again(Again::clones(text));
+        walk.allow_window(self.window_bytes);
+        self.inner.push(walk);
+    }
+}
+
+/// The bounds of a walk over a unit, or over a text inside it.
+pub(super) fn bounds(limits: &Limits, inflated_bytes: u64) -> Bounds {
+    Bounds {
+        value_bytes: limits.event_bytes.saturating_mul(VALUE_FACTOR),
+        evidence_bytes: limits.event_bytes,
+        inflated_bytes,
+    }
+}
+
+/// A reason from inside an element, as it is for the unit: bytes count from the unit's start, and
+/// a text that ends in the middle does not mean that the unit does.
+pub(super) fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
+    match reason {
+        Reason::NotJson { at, detail } => Reason::NotJson {
+            at: offset,
+            detail: format!("{detail} (at byte {at} of the text inside)"),
+        },
+        Reason::Truncated {
+            what: GZIP_STREAM,
+            at,
+        } => Reason::BadGzip {
+            at,
+            detail: "the text inside ends in the middle of it".to_owned(),
+        },
+        Reason::Truncated { what, at } => Reason::NotJson {
+            at: offset,
+            detail: format!("the text inside ends in the middle of a {what} (at its byte {at})"),
+        },
+        reason => reason,
+    }
+}
+
+/// Whether gzip, and not a record, is what is wrong.
+pub(super) fn is_of_gzip(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::BadGzip { .. }
+            | Reason::InflatedTooLarge { .. }
+            | Reason::Truncated {
+                what: GZIP_STREAM,
+                ..
+            }
+    )
+}

@@ -1,0 +1,81 @@
+//! The bytes from where a walk is on.
+//!
+//! What must hold: what was dealt with goes, and nothing else.
+
+use std::io::{self, Read};
+
+use super::{Found, Outline, Phase, Walk, not_json};
+
+impl<R: Read> Walk<R> {
+    /// A top-level text in base64.
+    pub(super) fn word(&mut self) -> io::Result<Option<Found>> {
+        let start = self.held.start();
+        let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+        let found = self.skip(|b| !is_end(b))?;
+        if self.at - start > self.bounds.value_bytes as u64
+            || found.is_some_and(|b| !is_space(b) && b != b',')
+        {
+            self.broken(not_json(start, "expected a value"), Outline::between());
+            return Ok(None);
+        }
+        self.phase = Phase::Top;
+        Ok(Some(Found::Base64(start, self.at)))
+    }
+
+    /// Moves on over bytes like these; the first other one.
+    pub(super) fn skip(&mut self, like: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
+        loop {
+            let bytes = self.window.from(self.at);
+            let count = bytes.iter().take_while(|&&b| like(b)).count();
+            let next = bytes.get(count).copied();
+            self.at += count as u64;
+            if next.is_some() {
+                return Ok(next);
+            }
+            if self.phase == Phase::Word
+                && self.at - self.held.start() > self.bounds.value_bytes as u64
+            {
+                return Ok(None);
+            }
+            self.release();
+            if !self.window.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The byte so far behind `at`.
+    pub(super) fn peek(&mut self, ahead: usize) -> io::Result<Option<u8>> {
+        loop {
+            if let Some(&byte) = self.window.from(self.at).get(ahead) {
+                return Ok(Some(byte));
+            }
+            self.release();
+            if !self.window.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lets go of what was dealt with.
+    fn release(&mut self) {
+        self.window.release(match self.phase {
+            Phase::Follow | Phase::Word | Phase::Lost(..) => self.held.first_held(),
+            _ => self.at,
+        });
+    }
+
+    /// Whether this text stands at `at`.
+    pub(super) fn holds(&mut self, text: &[u8]) -> io::Result<bool> {
+        for (ahead, byte) in text.iter().enumerate() {
+            if self.peek(ahead)? != Some(*byte) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
