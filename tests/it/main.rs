@@ -29,4 +29,5 @@ mod organization;
 mod otlp_in;
 mod pipeline;
 mod properties;
+mod redaction;
 mod run;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use super::looked_at;
 use crate::event::mask::is_mask;
 
 /// Bytes of a user's name and password that are looked at.
@@ -19,6 +20,7 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     for at in memchr_iter(b'@', bytes) {
         let from = start.max(at.saturating_sub(USER_BYTES));
         let between = &bytes[from..at];
+        looked_at(between.len());
         // An `@` of the password's own: the host comes after the last one.
         let more = secret.take().filter(|range| {
             range.end + 1 == from && !between.iter().any(|&byte| is_outside(byte) || byte == b'/')
@@ -29,7 +31,9 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
         };
         start = at + 1;
         if let Some(range) = &secret
-            && text.get(range.clone()).is_some_and(|text| !is_mask(text))
+            && text
+                .get(range.clone())
+                .is_some_and(|text| !text.is_empty() && !is_mask(text))
         {
             found(range.clone());
         }
