@@ -1,4 +1,5 @@
-# The steps of .ci/run, one at a time; `just ci` runs them all. Each does what CI does.
+# The steps of .ci/run, one at a time; `just ci` runs them all. Each does what CI does. `fuzz` and `soak` take
+# as long as they are told to, and are no part of it.
 
 # List the recipes.
 default:
@@ -59,3 +60,15 @@ example:
 # All of it.
 ci:
     .ci/run
+
+# Fuzz a target: envelope, record, conversion, redaction, notices or ingest (needs `cargo install cargo-fuzz`).
+fuzz TARGET SECONDS="60":
+    cp Cargo.lock fuzz/Cargo.lock
+    mkdir -p target/fuzz/corpus/{{TARGET}}
+    cargo fuzz run --sanitizer none --target-dir target/fuzz {{TARGET}} target/fuzz/corpus/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
+        -max_total_time={{SECONDS}} -rss_limit_mb=4096 -timeout=20
+
+# A trail by every way in while everything fails at random, and a ledger of every event.
+soak MINUTES="10" SEED="":
+    QTRAIL_SOAK_MINUTES={{MINUTES}} QTRAIL_SOAK_SEED={{SEED}} \
+        cargo test --release --features aws --test it soak:: -- --ignored --nocapture

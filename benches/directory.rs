@@ -28,7 +28,7 @@ struct Reader {
 
 impl Deliver for Reader {
     async fn deliver(&self, unit: Unit) -> Report {
-        let Content::Whole(mut content) = unit.content else {
+        let Content::Twice(mut content, _) = unit.content else {
             unreachable!("the directory has no texts");
         };
         let bytes = io::copy(&mut content, &mut io::sink());
@@ -44,7 +44,7 @@ impl Deliver for Reader {
             truncated: None,
             read_error: bytes.err().map(|error| error.to_string()),
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }

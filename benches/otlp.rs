@@ -116,6 +116,7 @@ fn say(sink: &mut impl Sink, record: &str, map: Option<&Document<'_>>) {
         time: 1_700_000_000_000_000_000,
         observed: 1_700_000_300_000_000_000,
         start: 1_700_000_000_000_000_000,
+        end: 1_700_000_000_000_000_001,
         name: "s3.ListBuckets".into(),
         severity: Severity::Info,
         kind: Kind::Client,

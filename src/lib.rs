@@ -72,6 +72,8 @@ pub mod export;
 #[doc(hidden)]
 pub mod input;
 #[cfg(feature = "sidecar")]
+mod no_proxy;
+#[cfg(feature = "sidecar")]
 mod pem;
 #[cfg(feature = "sidecar")]
 #[doc(hidden)]

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod conversion;
+mod letters;
 mod reader;
 pub mod window;
 
@@ -26,11 +27,12 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{Origin, Outcome};
+use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
-use crate::reject::{Evidence, Position, Reason, Reject};
+use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
 use conversion::Conversion;
@@ -63,11 +65,29 @@ pub struct Unit {
 pub enum Content {
     /// One thing to read. What is none of CloudTrail's is refused.
     Whole(Box<dyn Read + Send>),
-    /// The same, in memory: a small one is read without a thread of its own.
+    /// The same, and how to have its bytes again, where they are damaged.
+    Twice(Box<dyn Read + Send>, Again),
+    /// The same, in memory: one that is small, inflated too, is read without a thread of its own.
     Bytes(Bytes),
     /// Texts of their own: a broken one spoils no other. What is none of CloudTrail's is told in the
     /// report, and not kept in the dead letters.
     Texts(Vec<Text>),
+}
+
+impl Content {
+    /// What a reader and its clones read, each from the first byte on.
+    pub fn twice(reader: impl Read + Clone + Send + 'static) -> Self {
+        Content::Twice(Box::new(reader.clone()), Again::clones(reader))
+    }
+
+    /// All of its bytes, part by part, where they are in memory.
+    fn in_memory(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Content::Whole(_) | Content::Twice(..) => None,
+            Content::Bytes(bytes) => Some(vec![bytes.clone()]),
+            Content::Texts(texts) => Some(texts.iter().map(|text| text.bytes.clone()).collect()),
+        }
+    }
 }
 
 /// One of a unit's texts.
@@ -105,8 +125,9 @@ pub struct Report {
     pub read_error: Option<String>,
     /// The first refused records, at most 1,000, in order: their number in the unit, and why.
     pub refused: Vec<(u64, Reason)>,
-    /// The unit inflates to more than it may; what came before the limit was delivered.
-    pub inflated_too_large: bool,
+    /// The unit is refused, since it cannot be read to its end: the number of the record, and why. What
+    /// came before was delivered.
+    pub unreadable: Option<(u64, Reason)>,
     /// Of the dead letters, how many are uncertain, among how many.
     pub uncertain: Option<(u64, u64)>,
 }
@@ -155,7 +176,12 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     budget: Arc<Semaphore>,
     budget_units: usize,
+    /// Room for windows that are not small.
+    windows: Arc<Semaphore>,
+    window_units: usize,
     readers: Arc<Semaphore>,
+    /// Who sends the units, where they are sent.
+    sender: Option<Arc<str>>,
     window: Option<Window>,
     abort: CancellationToken,
 }
@@ -174,16 +200,18 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let units =
-            (memory_bytes / BUDGET_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let (budget_units, window_units) = Self::shares(memory_bytes);
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Arc::new(Semaphore::new(units)),
-            budget_units: units,
+            budget: Arc::new(Semaphore::new(budget_units)),
+            budget_units,
+            windows: Arc::new(Semaphore::new(window_units)),
+            window_units,
             readers: Arc::new(Semaphore::new(READERS)),
+            sender: None,
             window: None,
             abort,
         }
@@ -200,7 +228,18 @@ impl Pipeline {
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
-        if let Some(step) = reader::at_once(self, &unit) {
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone());
+        let request = self.sender.as_ref().and_then(|_| unit.content.in_memory());
+        let origin = unit.origin.clone();
+        let report = self.deliver_all(unit, &letters).await;
+        let report = self
+            .summarize(report, letters.summary(&origin, request.as_deref()))
+            .await;
+        self.ended(report)
+    }
+
+    async fn deliver_all(&self, unit: Unit, letters: &UnitLetters) -> Report {
+        if let Some(step) = reader::at_once(self, &unit, letters) {
             return self.deliver_step(unit.base, step).await;
         }
         let base = unit.base;
@@ -208,7 +247,7 @@ impl Pipeline {
             return Report::abandoned(base);
         };
         let (steps_in, mut steps) = mpsc::channel(1);
-        let reader = reader::spawn(self.clone(), unit, steps_in, reading);
+        let reader = reader::spawn(self.clone(), unit, letters.clone(), steps_in, reading);
         let (settled_in, mut settled) = mpsc::channel(STEPS_IN_FLIGHT);
         let slots = Arc::new(Semaphore::new(STEPS_IN_FLIGHT));
 
@@ -248,30 +287,7 @@ impl Pipeline {
         let (begun, (mut report, heard)) = tokio::join!(settle_all, gather);
         let tail = reader.await.unwrap_or_else(|e| Tail::failed(e.to_string()));
         report.finish(tail, begun - heard);
-        self.ended(report)
-    }
-
-    /// Puts something into the dead letters that could not be read at all, counted as one record;
-    /// returns once it is durable.
-    pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
-        let kind = reason.kind();
-        let entry = Entry {
-            origin,
-            event_id: None,
-            reject: Reject {
-                position: Position::default(),
-                reason,
-                evidence,
-            },
-        };
-        entry.log();
-        if self.dead_letters.write(vec![entry]).await.is_err() {
-            return Outcome::Abandoned;
-        }
-        self.metrics.read.add(1);
-        self.metrics.dead_lettered.add(1);
-        self.metrics.dead_letter_reasons.add(kind, 1);
-        Outcome::Delivered
+        report
     }
 
     /// Delivers a unit that is one step.
@@ -288,7 +304,7 @@ impl Pipeline {
             report.take(settled);
         }
         report.finish(Tail::default(), unheard);
-        self.ended(report)
+        report
     }
 
     fn ended(&self, report: Report) -> Report {
@@ -308,20 +324,24 @@ impl Pipeline {
             refused: step
                 .rejects
                 .iter()
-                .map(|e| (e.reject.position.index, e.reject.reason.clone()))
+                .map(|e| (e.position.index, e.reason.clone()))
                 .collect(),
             uncertain: None,
         };
-        settled.refused.extend(step.foreign);
+        settled.refused.extend(step.told);
         let rejects = step.rejects.len() as u64;
         if self.dead_letters.write(step.rejects).await.is_ok() {
-            settled.counts.dead_lettered += rejects;
+            settled.counts.dead_lettered += rejects + step.suppressed.values().sum::<u64>();
             for (_, reason) in &settled.refused[..rejects as usize] {
                 self.metrics.dead_letter_reasons.add(reason.kind(), 1);
+            }
+            for (kind, count) in step.suppressed {
+                self.metrics.dead_letter_reasons.add(kind, count);
             }
         } else {
             settled.outcome = Outcome::Abandoned;
         }
+        drop(step.reject_room);
         if let Some(chunk) = step.chunk {
             let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;
@@ -380,6 +400,11 @@ struct Settled {
 }
 
 impl Report {
+    /// Whether any of its records is in the dead letters, or may be.
+    pub fn has_dead_letters(&self) -> bool {
+        self.counts.dead_lettered > 0 || self.uncertain.is_some()
+    }
+
     fn new(base: u64) -> Self {
         Report {
             outcome: Outcome::Delivered,
@@ -388,7 +413,7 @@ impl Report {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }
@@ -404,8 +429,6 @@ impl Report {
         self.counts.add(&settled.counts);
         self.outcome =
             std::mem::replace(&mut self.outcome, Outcome::Delivered).worst(settled.outcome);
-        let is_limit = |reason: &Reason| matches!(reason, Reason::InflatedTooLarge { .. });
-        self.inflated_too_large |= settled.refused.iter().any(|(_, reason)| is_limit(reason));
         self.refused.extend(settled.refused);
         if self.refused.len() > REFUSED_IN_REPORT {
             self.sort_refused();
@@ -428,11 +451,18 @@ impl Report {
         self.sort_refused();
         self.truncated = tail.truncated;
         self.read_error = tail.read_error;
+        self.unreadable = tail.unreadable;
         if self.read_error.is_some() {
             self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
                 .worst(Outcome::Retry(None));
         }
-        if tail.abandoned || unheard > 0 {
+        if let Some(full) = tail.full {
+            self.outcome = std::mem::replace(&mut self.outcome, Outcome::Delivered)
+                .worst(Outcome::Blocked(full.0));
+        } else if tail.abandoned {
+            self.outcome = Outcome::Abandoned;
+        }
+        if unheard > 0 {
             self.outcome = Outcome::Abandoned;
         }
     }

@@ -3,6 +3,8 @@
 //! Enters: nothing. Leaves: the one reject type that every room speaks, so that a dead letter, a
 //! log line, a metric and an answer to a sender all say the same.
 
+use bytes::Bytes;
+
 /// Where a record stood in its unit (a file, a request, an object).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
@@ -70,6 +72,12 @@ pub enum Reason {
     TooDeep {
         /// The limit, in levels.
         limit: u32,
+    },
+    /// What should be base64 is none.
+    #[error("not valid base64: {detail}")]
+    BadBase64 {
+        /// What the decoder said.
+        detail: String,
     },
     /// A protobuf string cannot hold the record.
     #[error("invalid UTF-8 at byte {at}")]
@@ -139,6 +147,22 @@ pub enum Reason {
         /// How large it is, and the limit.
         detail: String,
     },
+    /// A message announced objects of buckets that it may not have read.
+    #[error(
+        "bucket {bucket} is not one that this queue's messages may have read{}: name it in s3.buckets if it is yours (`qtrail backfill` reads the object then)",
+        match others { 0 => String::new(), n => format!(" ({n} more objects of the message likewise)") }
+    )]
+    BucketNotAllowed {
+        /// The bucket.
+        bucket: String,
+        /// How many more objects of the message are of such buckets.
+        others: usize,
+    },
+    /// A message holds CloudTrail events itself.
+    #[error(
+        "the message itself holds CloudTrail events, which whoever may send to the queue can make up: s3.inline_events: true reads them"
+    )]
+    InlineEvents,
     /// A message that is no known notice, and holds no CloudTrail event.
     #[error(
         "not a notice of S3, SNS, EventBridge or CloudTrail, and no CloudTrail event: {detail}"
@@ -169,6 +193,33 @@ pub enum Reason {
         /// The collector's own words.
         message: String,
     },
+    /// So many records of a unit were refused that this stands for those beyond the bound.
+    #[error("{}", suppressed(*count, *shortened, *whole))]
+    Suppressed {
+        /// Records that have no letter of their own.
+        count: u64,
+        /// Letters that have their record's SHA-256 alone.
+        shortened: u64,
+        /// Whether the whole unit is kept instead.
+        whole: bool,
+    },
+}
+
+fn suppressed(count: u64, shortened: u64, whole: bool) -> String {
+    let mut text = format!(
+        "{count} more of its records were refused than have a letter each (dead_letters.unit_letters)"
+    );
+    if shortened > 0 {
+        text += &format!(
+            "; of {shortened} that have one, the bytes are too many (dead_letters.unit_bytes)"
+        );
+    }
+    text + match whole {
+        true => "; this is the whole request",
+        false => {
+            "; the SHA-256 is that of these records, in the order in which they were refused; their source still has them"
+        }
+    }
 }
 
 impl Reason {
@@ -179,6 +230,7 @@ impl Reason {
             Reason::NotCloudTrail { .. } => "not_cloudtrail",
             Reason::EventTooLarge { .. } => "event_too_large",
             Reason::TooDeep { .. } => "too_deep",
+            Reason::BadBase64 { .. } => "bad_base64",
             Reason::InvalidUtf8 { .. } => "invalid_utf8",
             Reason::BadTime { .. } => "bad_time",
             Reason::Truncated { .. } => "truncated",
@@ -189,10 +241,24 @@ impl Reason {
             Reason::ObjectDenied { .. } => "object_denied",
             Reason::ObjectUnreadable { .. } => "object_unreadable",
             Reason::ObjectTooLarge { .. } => "object_too_large",
+            Reason::BucketNotAllowed { .. } => "bucket_not_allowed",
+            Reason::InlineEvents => "inline_events",
             Reason::UnknownNotice { .. } => "unknown_notice",
             Reason::Refused { .. } => "refused",
             Reason::Uncertain { .. } => "uncertain",
+            Reason::Suppressed { .. } => "suppressed",
         }
+    }
+
+    /// Whether a larger limit would let it pass.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Reason::EventTooLarge { .. }
+                | Reason::TooDeep { .. }
+                | Reason::InflatedTooLarge { .. }
+                | Reason::TooManyEvents { .. }
+        )
     }
 
     /// The room that refuses for this reason.
@@ -203,6 +269,8 @@ impl Reason {
             | Reason::ObjectDenied { .. }
             | Reason::ObjectUnreadable { .. }
             | Reason::ObjectTooLarge { .. }
+            | Reason::BucketNotAllowed { .. }
+            | Reason::InlineEvents
             | Reason::UnknownNotice { .. } => Stage::Input,
             Reason::Refused { .. } | Reason::Uncertain { .. } => Stage::Export,
             _ => Stage::Open,
@@ -215,6 +283,8 @@ impl Reason {
 pub enum Evidence {
     /// Its bytes.
     Bytes(Vec<u8>),
+    /// The same, however many they are: nobody else has them.
+    Whole(Bytes),
     /// It was too large to keep.
     Digest {
         /// SHA-256 of its bytes.
@@ -224,6 +294,25 @@ pub enum Evidence {
     },
     /// The unit as a whole is the evidence (a damaged file, say).
     Unit,
+}
+
+impl Evidence {
+    /// Bytes that are kept.
+    pub fn kept_bytes(&self) -> Option<usize> {
+        match self {
+            Evidence::Bytes(bytes) => Some(bytes.len()),
+            Evidence::Whole(bytes) => Some(bytes.len()),
+            Evidence::Digest { .. } | Evidence::Unit => None,
+        }
+    }
+
+    /// The same, whatever a dead letter may cut.
+    pub fn whole(self) -> Self {
+        match self {
+            Evidence::Bytes(bytes) => Evidence::Whole(bytes.into()),
+            other => other,
+        }
+    }
 }
 
 /// One refused record.

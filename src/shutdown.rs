@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The exit code of a second signal.
@@ -40,32 +40,62 @@ pub async fn drain<F: Future>(
     tokio::time::timeout(GRACE, &mut work).await.ok()
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT; ends the process at the second, with exit
-/// code 130.
+/// Cancels `stop` at the first SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second one ends the process with
+/// exit code 130. A second SIGHUP does not: a terminal that closes may send two. SIGHUP is left
+/// ignored where it was ignored at the start, as `nohup` does.
 ///
 /// # Errors
 /// The signals cannot be listened to.
 pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut hangup = match is_ignored(SignalKind::hangup()) {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
     tokio::spawn(async move {
-        for first in [true, false] {
+        let mut asked = false;
+        loop {
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
+                _ = quit.recv() => "SIGQUIT",
+                () = received(&mut hangup) => "SIGHUP",
             };
-            if first {
+            if !asked {
                 tracing::info!(
                     signal = name,
                     "stopping: delivering what was read; a second signal ends at once"
                 );
                 stop.cancel();
-            } else {
+                asked = true;
+            } else if name != "SIGHUP" {
                 std::process::exit(SECOND_SIGNAL);
             }
         }
     });
     Ok(())
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started with this signal ignored, where the system tells.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_in(&status) >> (signal.as_raw_value() - 1) & 1 == 1
+}
+
+/// The mask of ignored signals in Linux' description of a process.
+fn ignored_in(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -74,6 +104,13 @@ mod tests {
     use tokio::time::Instant;
 
     const DEADLINE: Duration = Duration::from_secs(15);
+
+    #[test]
+    fn an_ignored_signal_is_told_by_its_bit() {
+        let status = "Name:\tq\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert_eq!(ignored_in(status), 0x1001);
+        assert_eq!(ignored_in("Name:\tq\n"), 0);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn work_that_drains_in_time_is_not_aborted() {

@@ -38,7 +38,8 @@ impl Sidecar {
         keep_dead_letters: bool,
     ) -> anyhow::Result<Self> {
         let abort = CancellationToken::new();
-        let dead_letters = dead_letters(config, keep_dead_letters, &abort)?;
+        let dead_letters =
+            dead_letters(config, keep_dead_letters, &abort)?.counted_in(Arc::clone(&metrics));
         let exporter = Exporter::start(
             config.export.clone(),
             Arc::clone(&metrics),

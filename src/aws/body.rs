@@ -74,6 +74,19 @@ impl Body {
         }
     }
 
+    /// All bytes of the same version once more, which are not asked for yet.
+    pub(super) fn again(&self) -> Body {
+        Body {
+            aws: self.aws.clone(),
+            location: self.location.clone(),
+            region: self.region.clone(),
+            etag: self.etag.clone(),
+            offset: 0,
+            stream: None,
+            ..*self
+        }
+    }
+
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         let mut tries = 0;
@@ -202,6 +215,7 @@ pub(super) fn request(aws: &Aws, location: &Location, region: &str) -> GetObject
         .bucket(&location.bucket)
         .key(&location.key)
         .set_request_payer(payer)
+        .set_expected_bucket_owner(aws.expected_bucket_owner())
 }
 
 /// The bytes for a thread that may wait: `read` blocks until some came, or `abort`.
@@ -219,6 +233,16 @@ impl Blocking {
             chunk: Bytes::new(),
             abort,
             runtime: Handle::current(),
+        }
+    }
+
+    /// The same bytes once more.
+    pub(super) fn again(&self) -> Blocking {
+        Blocking {
+            body: self.body.again(),
+            chunk: Bytes::new(),
+            abort: self.abort.clone(),
+            runtime: self.runtime.clone(),
         }
     }
 }

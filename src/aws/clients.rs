@@ -16,12 +16,9 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::SharedCredentialsProvider;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::endpoint::{self, endpoint_of_queue, region_of_queue};
+use super::route::http_client;
 use super::{AssumeRole, Settings};
 
 /// How long a connection may take to be made.
@@ -181,6 +178,11 @@ impl Aws {
         self.0.settings.requester_pays
     }
 
+    /// The account that must own each bucket.
+    pub(crate) fn expected_bucket_owner(&self) -> Option<String> {
+        self.0.settings.expected_bucket_owner.clone()
+    }
+
     /// The region of a bucket, as it was learnt.
     pub(super) fn known_region(&self, bucket: &str) -> Option<String> {
         self.0.buckets.get(bucket)
@@ -206,18 +208,6 @@ async fn assume(config: SdkConfig, role: &AssumeRole) -> SdkConfig {
     }
     let provider = SharedCredentialsProvider::new(builder.build().await);
     config.into_builder().credentials_provider(provider).build()
-}
-
-/// One pool of connections and one TLS set-up, by aws-lc, for all clients.
-pub(super) fn http_client() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|settings, components| {
-        let mut connector =
-            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
-    })
 }
 
 pub(super) fn retries() -> RetryConfig {

@@ -6,13 +6,15 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::endpoint::is_region;
+use super::route;
 
 /// Letters of a service's words at most.
 const LONGEST_WORDS: usize = 600;
@@ -72,12 +74,13 @@ impl Fault {
             words: service.and_then(|service| service.message()),
             region: region.filter(|region| is_region(region)),
         };
-        let (remedy, advice) = judge(&seen);
         let id = header("x-amzn-requestid").or(header("x-amz-request-id"));
         let words = match (seen.kind, service) {
             (Kind::Answer, Some(_)) => words(&seen),
             _ => causes(error),
         };
+        let by_proxy = (seen.kind == Kind::Connection).then(|| route::refusal(&words));
+        let (remedy, advice) = by_proxy.flatten().unwrap_or_else(|| judge(&seen));
         Fault {
             remedy,
             message: told(&words, &seen, id, advice),
@@ -126,6 +129,8 @@ const GRANT: &str = "grant it (s3:GetObject and kms:Decrypt for objects, sqs: an
                      s3:ListBucket is not granted";
 const KEY: &str =
     "let qtrail use the KMS key: kms:Decrypt in its policy and ours, and the key enabled";
+const INVALID: &str = "S3 says so of an object that is encrypted with a key that the customer provides, too: \
+                       qtrail cannot read such";
 const ARCHIVED: &str = "it is archived: restore it, then announce it again";
 const CREDENTIALS: &str = "check the credentials: their source (environment, profile, role of the pod \
                            or the instance), their age, aws.assume_role and the role's trust policy";
@@ -142,7 +147,7 @@ fn judge(seen: &Seen<'_>) -> (Remedy, &'static str) {
         Kind::Setup => {
             return (
                 Remedy::Mend,
-                "check aws.region (or AWS_REGION), aws.endpoint_url",
+                "check aws.region (or AWS_REGION), aws.endpoint_url and the credentials",
             );
         }
         Kind::Answer | Kind::Unclear => {}
@@ -219,22 +224,11 @@ fn by_code(code: &str, seen: &Seen<'_>) -> Option<(Remedy, &'static str)> {
         "InvalidObjectState" => (Remedy::Denied, ARCHIVED),
         _ if kms(code) => (Remedy::Denied, KEY),
         "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "UnauthorizedAccess" => {
-            match kms(seen.words.unwrap_or_default()) {
-                true => (Remedy::Denied, KEY),
-                false => (Remedy::Denied, GRANT),
-            }
+            (Remedy::Denied, GRANT)
         }
-        // What S3 says of an object whose key the customer keeps.
-        "InvalidRequest" if kms_or_customer_key(seen.words) => (
-            Remedy::Denied,
-            "it is encrypted with a key that the customer provides: qtrail cannot read it",
-        ),
+        "InvalidRequest" => (Remedy::Denied, INVALID),
         _ => return None,
     })
-}
-
-fn kms_or_customer_key(words: Option<&str>) -> bool {
-    words.is_some_and(|words| words.contains("Server Side Encryption"))
 }
 
 /// What has no code that is known. Another try costs little; an object given up is lost.
@@ -276,24 +270,27 @@ fn kind<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Kind {
     }
 }
 
-/// What is behind an error that is none of the connection's.
-fn behind(error: &(dyn Error + 'static)) -> Kind {
+/// What is behind an error that the SDK has no word for.
+fn behind(error: &ConnectorError) -> Kind {
+    // It says so of errors that may pass.
+    if error.as_other().is_some() {
+        return Kind::Connection;
+    }
     for cause in chain(error) {
         match cause.downcast_ref::<CredentialsError>() {
             Some(CredentialsError::ProviderTimedOut(_)) => return Kind::Timeout,
             Some(_) => return Kind::Credentials,
             None => {}
         }
-        // The SDK has no public types for these.
-        let text = cause.to_string();
-        if text.contains("identity") || text.contains("credentials") {
-            return Kind::Credentials;
-        }
-        if text.contains("endpoint") || text.contains("region") {
-            return Kind::Setup;
+        let of_connection = cause.is::<hyper::Error>()
+            || cause.is::<hyper_util::client::legacy::Error>()
+            || cause.is::<io::Error>();
+        if of_connection {
+            return Kind::Connection;
         }
     }
-    Kind::Connection
+    // Nothing was sent: there is no endpoint, no region, or nothing to sign with.
+    Kind::Setup
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -15,9 +15,13 @@ pub mod fault;
 #[cfg(feature = "aws")]
 pub mod object;
 #[cfg(feature = "aws")]
+pub(crate) mod queue_policy;
+#[cfg(feature = "aws")]
 pub(crate) mod redrive;
 #[cfg(feature = "aws")]
 pub(crate) mod room;
+#[cfg(feature = "aws")]
+mod route;
 #[cfg(feature = "aws")]
 #[cfg(test)]
 mod tests;
@@ -39,6 +43,8 @@ pub struct Settings {
     pub assume_role: Option<AssumeRole>,
     /// Whether requests to buckets of others are paid for.
     pub requester_pays: bool,
+    /// The account that owns each bucket; S3 refuses the request where another does.
+    pub expected_bucket_owner: Option<String>,
 }
 
 /// A role to assume.

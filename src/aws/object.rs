@@ -16,6 +16,7 @@ use super::Aws;
 use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
 use super::fault::{Fault, Remedy};
+use crate::envelope::Again;
 use crate::pipeline::Content;
 use crate::telemetry::printable::printable;
 
@@ -81,7 +82,9 @@ impl Object {
     pub async fn content(mut self, abort: &CancellationToken) -> Result<Content, Fault> {
         if self.bytes > SMALL {
             let reader = Blocking::new(self.body, abort.clone());
-            return Ok(Content::Whole(Box::new(reader)));
+            let again = reader.again();
+            let again = Again::Reader(Box::new(move || Ok(Box::new(again.again()))));
+            return Ok(Content::Twice(Box::new(reader), again));
         }
         tokio::select! {
             biased;
@@ -166,6 +169,28 @@ impl Aws {
     where
         F: Future<Output = Result<T, Fault>>,
     {
+        let found = self.ask_where_it_is(bucket, hint, ask).await;
+        found.map_err(|fault| match (self.expected_bucket_owner(), &fault.remedy) {
+            // S3 does not say which of the two it is.
+            (Some(owner), Remedy::Denied) => Fault {
+                message: format!(
+                    "{fault} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
+                ),
+                ..fault
+            },
+            _ => fault,
+        })
+    }
+
+    async fn ask_where_it_is<T, F>(
+        &self,
+        bucket: &str,
+        hint: Option<&str>,
+        ask: impl Fn(String) -> F,
+    ) -> Result<(String, T), Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
         let hint = hint.filter(|region| is_region(region)).map(str::to_owned);
         let known = self.known_region(bucket);
         let is_hint = known.is_none() && hint.is_some();
@@ -205,7 +230,11 @@ impl Aws {
     /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.
     async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
         let client = self.s3(Some(&self.any_region()));
-        let told = match client.head_bucket().bucket(bucket).send().await {
+        let asked = client
+            .head_bucket()
+            .bucket(bucket)
+            .set_expected_bucket_owner(self.expected_bucket_owner());
+        let told = match asked.send().await {
             Ok(answer) => answer.bucket_region,
             // It is told to those, too, who may not list the bucket.
             Err(error) => match error

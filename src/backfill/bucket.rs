@@ -10,10 +10,11 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use tokio_util::sync::CancellationToken;
 
+use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{ObjectLimits, Status};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::{Location, decoded};
@@ -74,6 +75,7 @@ impl Bucket {
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.clone())
                 .set_request_payer(payer.clone())
+                .set_expected_bucket_owner(self.aws.expected_bucket_owner())
                 .send()
                 .await;
             answer.map_err(|error| Fault::of(&error))
@@ -85,7 +87,6 @@ impl Bucket {
 
 impl Source for Bucket {
     const LISTERS: usize = 32;
-    const FOLDERS_ARE_PREFIXES: bool = true;
 
     fn base(&self) -> String {
         String::new()
@@ -128,12 +129,13 @@ impl Source for Bucket {
         let prefix = String::from_utf8_lossy(folder);
         let output = self.list(&prefix, token, status).await?;
         let prefixes = output.common_prefixes().iter().filter_map(|p| p.prefix());
+        let is_marker = |file: &Found| file.key.ends_with(b"/") && file.bytes == 0;
+        let (markers, files) = found(&output).partition::<Vec<_>, _>(is_marker);
+        let markers = markers.into_iter().map(|file| (Why::Marker, file.key));
         Ok(Page {
             folders: prefixes.map(|prefix| key(&output, prefix)).collect(),
-            // What consoles make for an empty folder is an object whose key ends in a slash.
-            files: found(&output)
-                .filter(|file| !file.key.ends_with(b"/"))
-                .collect(),
+            files,
+            left_out: markers.collect(),
             next: output.next_continuation_token().map(str::to_owned),
             rest: None,
         })
@@ -153,6 +155,7 @@ impl Source for Bucket {
                 input: "backfill",
                 name: location.to_string().into(),
                 observed: observed_time(&location.key, object.modified),
+                on_damage: OnDamage::NamePlace,
             },
             content: object.content(abort).await.map_err(trouble)?,
             _held: held,

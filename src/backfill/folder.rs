@@ -6,17 +6,19 @@ use std::fs::{DirEntry, Metadata, ReadDir};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
-use crate::input::directory::file_id::{self, Stat, shown};
+use crate::input::directory::file_id::{self, Section, Stat, shown};
 use crate::pipeline::Content;
 
 /// Files of one page.
@@ -63,7 +65,6 @@ impl Folder {
 
 impl Source for Folder {
     const LISTERS: usize = 4;
-    const FOLDERS_ARE_PREFIXES: bool = false;
 
     fn base(&self) -> String {
         format!("{}/", self.root.to_string_lossy())
@@ -138,8 +139,9 @@ impl Source for Folder {
                 input: "backfill",
                 observed: observed_time(&name, Some(Stat::of(&metadata).modified)),
                 name: name.into(),
+                on_damage: OnDamage::NamePlace,
             },
-            content: Content::Whole(Box::new(content)),
+            content: Content::twice(Section::new(Arc::new(content), 0, u64::MAX)),
             _held: None,
         })
     }
@@ -163,7 +165,7 @@ impl Listing {
                 let _ = pages.blocking_send(Err(trouble(&error)));
                 return;
             }
-            if page.files.len() + page.folders.len() >= PAGE
+            if page.files.len() + page.folders.len() + page.left_out.len() >= PAGE
                 && pages.blocking_send(Ok(std::mem::take(&mut page))).is_err()
             {
                 return;
@@ -177,7 +179,7 @@ impl Listing {
         let kind = entry.file_type()?;
         if kind.is_dir() {
             if !self.is_ours(&path) {
-                let mut key = path.into_os_string().into_vec();
+                let mut key = key_of(path);
                 key.push(b'/');
                 page.folders.push(key);
             }
@@ -186,11 +188,13 @@ impl Listing {
         } else if !kind.is_symlink() {
             let name = shown(&self.given.join(&path));
             tracing::warn!("{name} is a pipe, socket or device; skipped");
+            page.left_out.push((Why::Special, key_of(path)));
         } else if !self.leads_inside(&path) {
             let name = shown(&self.given.join(&path));
             tracing::warn!(
                 "{name} is a symbolic link that leads out of the directory or nowhere; skipped"
             );
+            page.left_out.push((Why::Link, key_of(path)));
         }
         Ok(())
     }
@@ -214,6 +218,10 @@ fn vanished(error: io::Error) -> io::Result<()> {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
     }
+}
+
+fn key_of(path: PathBuf) -> Vec<u8> {
+    path.into_os_string().into_vec()
 }
 
 fn path(key: &[u8]) -> &Path {

@@ -3,20 +3,19 @@
 //! `[prefix/]AWSLogs/[o-<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`
 //!
 //! Enters: folders and files by their path, the range of times, accounts and regions that are
-//! wanted. Leaves: which folders to enter, which files to read. What must hold: a folder that cannot
-//! hold a wanted file is not entered; one that is not of this layout is, outside of `AWSLogs`.
+//! wanted. Leaves: which folders to enter, which files to read, and why not. What must hold: a key
+//! tells the time, the account and the region of a file, and nothing else; whether it holds events,
+//! its content decides.
 
 use std::collections::BTreeSet;
 
+use globset::GlobSet;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::when::{day_of, start_of};
+use super::left_out::Why;
+use super::when::start_of;
 use crate::convert::observed_time;
-
-/// Up to so many days are named by themselves, without asking for years, months and days.
-const FEW_DAYS: i64 = 3;
-const HOUR: i64 = 3_600_000_000_000;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -29,6 +28,8 @@ pub struct Wanted {
     pub accounts: BTreeSet<String>,
     /// Of these regions; empty means all.
     pub regions: BTreeSet<String>,
+    /// And not these, by key.
+    pub exclude: GlobSet,
 }
 
 /// What is wanted of one source.
@@ -37,21 +38,6 @@ pub(super) struct Layout {
     wanted: Wanted,
     /// What is before each key.
     base: String,
-    /// Now, in nanoseconds since 1970: no day after it is asked for by name.
-    now: i64,
-    /// The source itself is a folder of something else, which was asked for.
-    free: bool,
-}
-
-/// Whether a file is to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Choice {
-    /// Yes.
-    Read(Chosen),
-    /// No: another time, account, region or product.
-    Leave,
-    /// Nothing tells its account, region or time, and these were asked for.
-    Unknown,
 }
 
 /// A file to be read.
@@ -71,7 +57,7 @@ enum Level {
     /// `AWSLogs`, or an organization in it.
     Trails,
     Account,
-    /// `CloudTrail` of an account.
+    /// `CloudTrail`, `CloudTrail-NetworkActivity`, … of an account.
     Product,
     Region,
     Year,
@@ -79,8 +65,6 @@ enum Level {
     Day,
     /// A folder below a region that is none of these.
     Inside,
-    /// Another product's, or nobody's.
-    Other,
 }
 
 /// A folder, understood.
@@ -95,109 +79,105 @@ struct Place<'a> {
 }
 
 impl Layout {
-    /// `base` is what is before each key, `source` the folder below it that was asked for.
-    pub(super) fn new(wanted: Wanted, base: &str, source: &str, now: i64) -> Self {
-        let named = format!("{base}{source}");
+    /// `base` is what is before each key.
+    pub(super) fn new(wanted: Wanted, base: &str) -> Self {
         Layout {
             wanted,
-            free: place(&named).level == Level::Other,
             base: base.to_owned(),
-            now,
         }
     }
 
-    /// Whether a folder can hold wanted files.
-    pub(super) fn enters(&self, folder: &str) -> bool {
+    /// Whether a folder can hold wanted files, or why not.
+    pub(super) fn enters(&self, folder: &str) -> Result<(), Why> {
+        let named = folder.trim_end_matches('/');
+        let exclude = &self.wanted.exclude;
+        if exclude.is_match(folder) || exclude.is_match(named) {
+            return Err(Why::Excluded);
+        }
         let path = self.path(folder);
         let place = place(&path);
-        self.free
-            || place.level != Level::Other
-                && self.is_wanted(place.account, place.region) != Some(false)
-                && self.overlaps(&place)
+        match self.is_wanted(place.account, place.region) {
+            Ok(()) | Err(Why::Unknown) => {}
+            Err(why) => return Err(why),
+        }
+        match place.span() {
+            Some(span) if !self.overlaps(span) => Err(Why::Time),
+            _ => Ok(()),
+        }
     }
 
-    /// The folders of the few days that are wanted, where `folder` is a region's.
-    pub(super) fn days(&self, folder: &str) -> Option<Vec<String>> {
-        if self.free || place(&self.path(folder)).level != Level::Region {
-            return None;
+    /// Whether a file is wanted, or why not. Its time is the one in its name; else `modified`, unless
+    /// its folder is of another day; else that day.
+    pub(super) fn chooses(&self, key: &str, modified: Option<i64>) -> Result<Chosen, Why> {
+        if self.wanted.exclude.is_match(key) {
+            return Err(Why::Excluded);
         }
-        let end = self.wanted.to.min(self.now.saturating_add(HOUR));
-        let (mut day, last) = (day_of(self.wanted.from), day_of(end.saturating_sub(1)));
-        let mut days = Vec::new();
-        while day <= last {
-            if days.len() as i64 == FEW_DAYS {
-                return None;
-            }
-            days.push(format!("{folder}{}/", day.strftime("%Y/%m/%d")));
-            day = day.checked_add(1.day()).ok()?;
-        }
-        Some(days)
-    }
-
-    /// Whether a file is wanted. `modified`: for one whose name tells no time.
-    pub(super) fn chooses(&self, key: &str, modified: Option<i64>) -> Choice {
         let path = self.path(key);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let place = place(folder);
-        // Digests and Insights have a name of their own wherever they were copied to.
-        if !self.free && (place.level == Level::Other || name.contains("_CloudTrail-")) {
-            return Choice::Leave;
-        }
         let (account, region) = owner(name);
         let account = place.account.or(account);
         let region = place.region.or(region);
-        let Some(time) = observed_time(name, modified) else {
-            return Choice::Unknown;
+        let of_folder = |time: &i64| {
+            let within = |(start, end)| (start..end).contains(time);
+            place.span().is_none_or(within)
         };
-        if !(self.wanted.from..self.wanted.to).contains(&time) {
-            return Choice::Leave;
+        let own = observed_time(name, None).or(modified.filter(of_folder));
+        let (time, is_in_range) = match (own, place.span()) {
+            (Some(time), _) => (time, (self.wanted.from..self.wanted.to).contains(&time)),
+            (None, Some(span)) => (span.0, self.overlaps(span)),
+            (None, None) => return Err(Why::Unknown),
+        };
+        if !is_in_range {
+            return Err(Why::Time);
         }
-        match self.is_wanted(account, region) {
-            Some(true) => Choice::Read(Chosen {
-                time,
-                account: account.map(str::to_owned),
-                region: region.map(str::to_owned),
-            }),
-            Some(false) => Choice::Leave,
-            None => Choice::Unknown,
-        }
+        self.is_wanted(account, region)?;
+        Ok(Chosen {
+            time,
+            account: account.map(str::to_owned),
+            region: region.map(str::to_owned),
+        })
     }
 
     fn path(&self, key: &str) -> String {
         format!("{}{key}", self.base)
     }
 
-    /// `None`: it depends on what is not known yet.
-    fn is_wanted(&self, account: Option<&str>, region: Option<&str>) -> Option<bool> {
-        let one = |wanted: &BTreeSet<String>, is: Option<&str>| match is {
-            _ if wanted.is_empty() => Some(true),
-            Some(is) => Some(wanted.contains(is)),
-            None => None,
+    /// [`Why::Unknown`]: it depends on what is not known yet.
+    fn is_wanted(&self, account: Option<&str>, region: Option<&str>) -> Result<(), Why> {
+        let one = |wanted: &BTreeSet<String>, is: Option<&str>, other| match is {
+            _ if wanted.is_empty() => Ok(()),
+            Some(is) if wanted.contains(is) => Ok(()),
+            Some(_) => Err(other),
+            None => Err(Why::Unknown),
         };
-        match (
-            one(&self.wanted.accounts, account),
-            one(&self.wanted.regions, region),
-        ) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
+        let account = one(&self.wanted.accounts, account, Why::Account);
+        let region = one(&self.wanted.regions, region, Why::Region);
+        match (account, region) {
+            (Err(Why::Unknown), Err(why)) => Err(why),
+            (account, region) => account.and(region),
         }
     }
 
-    /// Whether the year, month or day of a folder has a moment of the range.
-    fn overlaps(&self, place: &Place<'_>) -> bool {
-        let Ok(first) = Date::new(place.year, place.month.max(1), place.day.max(1)) else {
-            return place.year == 0;
-        };
-        let span = match (place.year, place.month, place.day) {
-            (0, _, _) => return true,
+    /// Whether a span of time has a moment of the range.
+    fn overlaps(&self, (start, end): (i64, i64)) -> bool {
+        start < self.wanted.to && end > self.wanted.from
+    }
+}
+
+impl Place<'_> {
+    /// The year, month or day of a folder: its first moment, and the one after its last. `None` where
+    /// it is none.
+    fn span(&self) -> Option<(i64, i64)> {
+        let span = match (self.year, self.month, self.day) {
+            (0, _, _) => return None,
             (_, 0, _) => 1.year(),
             (_, _, 0) => 1.month(),
             _ => 1.day(),
         };
-        let end = first.checked_add(span).ok().and_then(start_of);
-        start_of(first).is_none_or(|start| start < self.wanted.to)
-            && end.is_none_or(|end| end > self.wanted.from)
+        let first = Date::new(self.year, self.month.max(1), self.day.max(1)).ok()?;
+        let end = first.checked_add(span).ok()?;
+        Some((start_of(first)?, start_of(end)?))
     }
 }
 
@@ -219,9 +199,9 @@ fn place(folder: &str) -> Place<'_> {
                 place.account = Some(part);
                 Level::Account
             }
-            Level::Account if part == "CloudTrail" => Level::Product,
-            Level::Trails | Level::Account => Level::Other,
-            Level::Product => {
+            Level::Trails => Level::Free,
+            Level::Account => Level::Product,
+            Level::Product if is_region(part) => {
                 place.region = Some(part);
                 Level::Region
             }
@@ -238,25 +218,35 @@ fn place(folder: &str) -> Place<'_> {
                 Level::Day
             }
             Level::Region | Level::Year | Level::Month | Level::Day => Level::Inside,
-            deeper @ (Level::Free | Level::Inside | Level::Other) => deeper,
+            deeper @ (Level::Free | Level::Product | Level::Inside) => deeper,
         };
     }
     place
 }
 
-/// Account and region in `<account>_CloudTrail_<region>_<time>_…`.
+/// Account and region in `<account>_CloudTrail_<region>_<time>_…`, and in the names of
+/// `CloudTrail-Digest` and the others.
 fn owner(name: &str) -> (Option<&str>, Option<&str>) {
-    match name.split_once("_CloudTrail_") {
-        Some((account, rest)) if is_account(account) => (
-            Some(account),
-            rest.split('_').next().filter(|r| !r.is_empty()),
-        ),
+    let mut parts = name.split('_');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(account), Some(product), region)
+            if is_account(account) && product.starts_with("CloudTrail") =>
+        {
+            (Some(account), region.filter(|region| is_region(region)))
+        }
         _ => (None, None),
     }
 }
 
 fn is_account(part: &str) -> bool {
     digits(part, 12)
+}
+
+/// Whether a name has the form of a region's: `us-east-1`, `us-gov-west-1`.
+fn is_region(part: &str) -> bool {
+    let (area, number) = part.rsplit_once('-').unwrap_or_default();
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    area.contains('-') && area.split('-').all(word) && digits(number, 1)
 }
 
 fn digits(part: &str, length: usize) -> bool {
@@ -270,6 +260,7 @@ mod tests {
 
     const A: &str = "111111111111";
     const B: &str = "222222222222";
+    const MINUTE: i64 = 60_000_000_000;
 
     fn wanted(from: &str, to: &str) -> Wanted {
         Wanted {
@@ -277,11 +268,20 @@ mod tests {
             to: When::parse(to).unwrap().end(0),
             accounts: BTreeSet::new(),
             regions: BTreeSet::new(),
+            exclude: GlobSet::empty(),
         }
     }
 
     fn layout(wanted: Wanted) -> Layout {
-        Layout::new(wanted, "", "", i64::MAX)
+        Layout::new(wanted, "")
+    }
+
+    fn chosen(time: i64, account: Option<&str>, region: Option<&str>) -> Result<Chosen, Why> {
+        Ok(Chosen {
+            time,
+            account: account.map(str::to_owned),
+            region: region.map(str::to_owned),
+        })
     }
 
     #[test]
@@ -291,35 +291,59 @@ mod tests {
         wanted.regions.insert("us-east-1".to_owned());
         let layout = layout(wanted);
         let trail = format!("p/AWSLogs/o-abc/{A}/CloudTrail/us-east-1/");
+        let (account, region, time) = (Err(Why::Account), Err(Why::Region), Err(Why::Time));
         for (folder, enters) in [
-            ("", true),
-            ("anything/at/all/", true),
-            ("p/AWSLogs/", true),
-            ("AWSLogs/AWSLogs/", true),
-            ("p/AWSLogs/o-abc/", true),
-            ("p/AWSLogs/vpc/", false),
-            (&format!("AWSLogs/{A}/"), true),
-            (&format!("AWSLogs/{B}/"), false),
-            (&format!("AWSLogs/o-abc/{B}/CloudTrail/"), false),
-            (&format!("AWSLogs/{A}/CloudTrail/"), true),
-            (&format!("AWSLogs/{A}/CloudTrail-Digest/"), false),
-            (&format!("AWSLogs/{A}/CloudTrail-Insight/us-east-1/"), false),
-            (&format!("AWSLogs/{A}/Config/"), false),
-            (&format!("AWSLogs/{A}/CloudTrail/eu-west-1/"), false),
-            (&trail, true),
-            (&format!("{trail}2025/"), false),
-            (&format!("{trail}2026/"), true),
-            (&format!("{trail}2027/"), false),
-            (&format!("{trail}2026/01/"), false),
-            (&format!("{trail}2026/02/"), true),
-            (&format!("{trail}2026/03/"), true),
-            (&format!("{trail}2026/04/"), false),
-            (&format!("{trail}2026/02/26/"), false),
-            (&format!("{trail}2026/02/27/"), true),
-            (&format!("{trail}2026/03/02/"), true),
-            (&format!("{trail}2026/03/03/"), false),
-            (&format!("{trail}2026/99/"), false),
-            (&format!("{trail}copies/"), true),
+            ("", Ok(())),
+            ("anything/at/all/", Ok(())),
+            ("p/AWSLogs/", Ok(())),
+            ("AWSLogs/AWSLogs/", Ok(())),
+            ("p/AWSLogs/o-abc/", Ok(())),
+            ("p/AWSLogs/vpc/", Ok(())),
+            (&format!("AWSLogs/{A}/"), Ok(())),
+            (&format!("AWSLogs/{B}/"), account),
+            (&format!("AWSLogs/o-abc/{B}/CloudTrail/"), account),
+            (&format!("o-abc/AWSLogs/o-abc/{B}/CloudTrail/"), account),
+            (&format!("AWSLogs/{A}/CloudTrail/"), Ok(())),
+            // What is in them decides, not what they are called.
+            (&format!("AWSLogs/{A}/CloudTrail-Digest/"), Ok(())),
+            (&format!("AWSLogs/{A}/CloudTrail-NetworkActivity/"), Ok(())),
+            (
+                &format!("AWSLogs/{A}/CloudTrail-Aggregated/us-east-1/"),
+                Ok(()),
+            ),
+            (
+                &format!("AWSLogs/{A}/CloudTrail-Insight/us-east-1/2026/03/01/"),
+                Ok(()),
+            ),
+            (
+                &format!("AWSLogs/{A}/CloudTrail-Insight/us-east-1/2026/03/09/"),
+                time,
+            ),
+            (
+                &format!("AWSLogs/{A}/Something/CloudTrail/us-east-1/2026/"),
+                Ok(()),
+            ),
+            (&format!("AWSLogs/{A}/CloudTrail/eu-west-1/"), region),
+            (
+                &format!("AWSLogs/{A}/CloudTrail-NetworkActivity/eu-west-1/"),
+                region,
+            ),
+            (&trail, Ok(())),
+            (&format!("{trail}2025/"), time),
+            (&format!("{trail}2026/"), Ok(())),
+            (&format!("{trail}2027/"), time),
+            (&format!("{trail}2026/01/"), time),
+            (&format!("{trail}2026/02/"), Ok(())),
+            (&format!("{trail}2026/03/"), Ok(())),
+            (&format!("{trail}2026/04/"), time),
+            (&format!("{trail}2026/02/26/"), time),
+            (&format!("{trail}2026/02/27/"), Ok(())),
+            (&format!("{trail}2026/03/02/"), Ok(())),
+            (&format!("{trail}2026/03/03/"), time),
+            // No month, and so no time.
+            (&format!("{trail}2026/99/"), Ok(())),
+            (&format!("{trail}2026/3/"), Ok(())),
+            (&format!("{trail}copies/"), Ok(())),
         ] {
             assert_eq!(layout.enters(folder), enters, "{folder}");
         }
@@ -328,97 +352,116 @@ mod tests {
     #[test]
     fn a_file_is_chosen_by_the_time_in_its_name_else_by_its_own() {
         let mut wanted = wanted("2026-02-27T12:00:00Z", "2026-02-27T13:00:00Z");
-        let at = wanted.from + 5 * 60_000_000_000;
-        let layout_of_all = layout(wanted.clone());
+        let at = wanted.from + 5 * MINUTE;
+        let all = layout(wanted.clone());
         wanted.accounts.insert(A.to_owned());
-        let layout_of_a = layout(wanted);
+        let of_a = layout(wanted);
         let day = format!("AWSLogs/{A}/CloudTrail/us-east-1/2026/02/27/");
         let name = format!("{A}_CloudTrail_us-east-1_20260227T1205Z_abcdefghijklmnop.json.gz");
-        let read = |account: Option<&str>, region: Option<&str>| {
-            Choice::Read(Chosen {
-                time: at,
-                account: account.map(str::to_owned),
-                region: region.map(str::to_owned),
-            })
-        };
-        let known = read(Some(A), Some("us-east-1"));
+        let known = || chosen(at, Some(A), Some("us-east-1"));
         let other_day = format!("{day}{}", name.replace("0227T1205", "0226T1205"));
-        let digest = name.replace("_CloudTrail_", "_CloudTrail-Digest_");
-        for (key, modified, all, of_a) in [
-            (format!("{day}{name}"), 0, known.clone(), known.clone()),
-            (format!("copied/{name}"), 0, known.clone(), known),
-            (other_day, at, Choice::Leave, Choice::Leave),
+        let digest =
+            format!("{A}_CloudTrail-Digest_us-east-1_t_us-east-1_20260227T120500Z.json.gz");
+        let network = name.replace("_CloudTrail_", "_CloudTrail-NetworkActivity_");
+        for (key, modified, expected, expected_of_a) in [
+            (format!("{day}{name}"), 0, known(), known()),
+            (format!("copied/{name}"), 0, known(), known()),
+            (
+                format!("copied/{}", name.replace(".gz", "")),
+                0,
+                known(),
+                known(),
+            ),
+            (format!("copied/{network}"), 0, known(), known()),
+            (format!("copied/{digest}"), 0, known(), known()),
+            (
+                format!("AWSLogs/{A}/CloudTrail-Aggregated/us-east-1/{name}"),
+                0,
+                known(),
+                known(),
+            ),
+            (format!("AWSLogs/{A}/Config/{name}"), 0, known(), known()),
+            (other_day, at, Err(Why::Time), Err(Why::Time)),
             (
                 "copied/x.json".into(),
                 at,
-                read(None, None),
-                Choice::Unknown,
+                chosen(at, None, None),
+                Err(Why::Unknown),
             ),
-            ("copied/x.json".into(), 5, Choice::Leave, Choice::Leave),
-            (
-                format!("{day}x.json"),
-                at,
-                read(Some(A), Some("us-east-1")),
-                read(Some(A), Some("us-east-1")),
-            ),
-            (digest, at, Choice::Leave, Choice::Leave),
-            (
-                format!("AWSLogs/{A}/Config/{name}"),
-                at,
-                Choice::Leave,
-                Choice::Leave,
-            ),
+            ("copied/x.json".into(), 5, Err(Why::Time), Err(Why::Time)),
+            (format!("{day}x.json"), at, known(), known()),
             (
                 format!("c/{}", name.replace(A, B)),
                 0,
-                read(Some(B), Some("us-east-1")),
-                Choice::Leave,
+                chosen(at, Some(B), Some("us-east-1")),
+                Err(Why::Account),
             ),
         ] {
-            assert_eq!(layout_of_all.chooses(&key, Some(modified)), all, "{key}");
-            assert_eq!(layout_of_a.chooses(&key, Some(modified)), of_a, "{key}");
+            assert_eq!(all.chooses(&key, Some(modified)), expected, "{key}");
+            assert_eq!(of_a.chooses(&key, Some(modified)), expected_of_a, "{key}");
         }
-        assert_eq!(layout_of_all.chooses("x", None), Choice::Unknown);
+        assert_eq!(all.chooses("x", None), Err(Why::Unknown));
+    }
+
+    #[test]
+    fn a_file_that_was_copied_is_of_the_day_of_its_folder() {
+        let layout = layout(wanted("2026-02-27T12:00:00Z", "2026-02-27T13:00:00Z"));
+        let region = format!("AWSLogs/{A}/CloudTrail/us-east-1/");
+        let midnight = When::parse("2026-02-27").unwrap().first(0);
+        let owned = chosen(midnight, Some(A), Some("us-east-1"));
+        let years_later = midnight + 1000 * 24 * 60 * MINUTE;
+        for (folder, expected) in [
+            ("2026/02/27/", owned.clone()),
+            ("2026/02/27/more/", owned),
+            ("2026/02/26/", Err(Why::Time)),
+            ("", Err(Why::Time)),
+        ] {
+            let key = format!("{region}{folder}events.ndjson");
+            assert_eq!(layout.chooses(&key, Some(years_later)), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_excluded_is_neither_entered_nor_chosen() {
+        let glob = |text: &str| {
+            let mut glob = globset::GlobBuilder::new(text);
+            glob.literal_separator(true).build().unwrap()
+        };
+        let globs = ["**/Config/**", "**/vpcflowlogs", "*.txt"].map(glob);
+        let layout = layout(Wanted {
+            exclude: GlobSet::new(globs).unwrap(),
+            ..wanted("2026-02-27", "2026-02-28")
+        });
+        let now = Some(layout.wanted.from);
+        for folder in ["AWSLogs/1/Config/", "AWSLogs/1/vpcflowlogs/", "a/Config/b/"] {
+            assert_eq!(layout.enters(folder), Err(Why::Excluded), "{folder}");
+        }
+        assert_eq!(layout.enters("AWSLogs/1/"), Ok(()));
+        for key in ["AWSLogs/1/Config/x.json", "README.txt"] {
+            assert_eq!(layout.chooses(key, now), Err(Why::Excluded), "{key}");
+        }
+        assert!(layout.chooses("a/b.txt", now).is_ok());
     }
 
     #[test]
     fn the_end_of_the_range_is_not_in_it() {
         let layout = layout(wanted("2026-02-27T12:00:00Z", "2026-02-27T13:00:00Z"));
-        let chosen = |time: &str| {
+        let reads = |time: &str| {
             let key = format!("{A}_CloudTrail_us-east-1_{time}_abc.json.gz");
-            matches!(layout.chooses(&key, None), Choice::Read(_))
+            layout.chooses(&key, None).is_ok()
         };
-        assert!(chosen("20260227T1200Z") && chosen("20260227T1259Z"));
-        assert!(!chosen("20260227T1159Z") && !chosen("20260227T1300Z"));
-    }
-
-    #[test]
-    fn a_few_days_are_named_by_themselves() {
-        let region = format!("AWSLogs/{A}/CloudTrail/us-east-1/");
-        let days = |from: &str, to: &str| layout(wanted(from, to)).days(&region);
-        let expected = ["2026/02/28/", "2026/03/01/"].map(|day| format!("{region}{day}"));
-        assert_eq!(days("2026-02-28", "2026-03-01"), Some(expected.to_vec()));
-        assert_eq!(days("2026-02-28", "2026-03-02").unwrap().len(), 3);
-        assert_eq!(days("2026-02-28", "2026-03-03"), None);
-        let open = Wanted {
-            to: i64::MAX,
-            ..wanted("2026-02-28", "2026-02-28")
-        };
-        let now = open.from + 30 * HOUR;
-        let days = Layout::new(open, "", "", now).days(&region);
-        assert_eq!(days, Some(expected.to_vec()), "no day of the future");
-        let layout = layout(wanted("2026-02-28", "2026-02-28"));
-        assert_eq!(layout.days("some/folder/"), None);
+        assert!(reads("20260227T1200Z") && reads("20260227T1259Z"));
+        assert!(!reads("20260227T1159Z") && !reads("20260227T1300Z"));
     }
 
     #[test]
     fn a_source_in_the_middle_of_the_layout_is_understood_by_what_is_above_it() {
         let wanted = wanted("2026-02-27", "2026-02-27");
-        let base = format!("/data/AWSLogs/{A}/CloudTrail/us-east-1/");
-        let layout = Layout::new(wanted.clone(), &base, "", i64::MAX);
-        assert!(layout.enters("2026/") && !layout.enters("2025/"));
-        let base = format!("/data/AWSLogs/{A}/CloudTrail-Insight/");
-        let layout = Layout::new(wanted, &base, "", i64::MAX);
-        assert!(layout.enters("us-east-1/2025/"), "it was asked for");
+        for product in ["CloudTrail", "CloudTrail-Insight"] {
+            let base = format!("/data/AWSLogs/{A}/{product}/us-east-1/");
+            let layout = Layout::new(wanted.clone(), &base);
+            assert_eq!(layout.enters("2026/"), Ok(()));
+            assert_eq!(layout.enters("2025/"), Err(Why::Time));
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! Folders are listed, many at once, and wanted files go into the plan.
 //!
 //! Enters: the root. Leaves: what was found, in the plan and counted. What must hold: memory does
-//! not grow with the number of files; a folder that cannot be listed is told, and costs no other.
+//! not grow with the number of files; what is left out is counted and named; a folder that cannot be
+//! listed is told, and costs no other.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::layout::{Choice, Layout};
+use super::layout::Layout;
 use super::patience::{Patience, Tries};
 use super::plan::{Entry, Met};
 use super::source::{Found, Page, Root, Source, Trouble};
@@ -138,12 +140,25 @@ async fn folder_pages<S: Source>(
     Ok(())
 }
 
+/// A wanted file.
+struct File {
+    entry: Entry,
+    /// Account and region, as far as they are known.
+    owner: (String, String),
+}
+
+impl Borrow<Entry> for File {
+    fn borrow(&self) -> &Entry {
+        &self.entry
+    }
+}
+
 struct Gathering<'a, S> {
     backfill: &'a Backfill<S>,
     layout: Arc<Layout>,
     listed: Listed,
-    /// Files to be written to the plan, with their owners.
-    batch: Vec<(Entry, (String, String))>,
+    /// Files to be written to the plan.
+    batch: Vec<File>,
     /// Folders to be listed.
     pending: Vec<Vec<u8>>,
 }
@@ -151,16 +166,17 @@ struct Gathering<'a, S> {
 impl<S: Source> Gathering<'_, S> {
     async fn page(&mut self, page: Page) -> Result<(), Error> {
         for folder in page.folders {
-            let path = String::from_utf8_lossy(&folder);
-            if !self.layout.enters(&path) {
-                continue;
+            match self.layout.enters(&String::from_utf8_lossy(&folder)) {
+                Ok(()) => self.pending.push(folder),
+                Err(why) => {
+                    let name = || self.backfill.source.name(&folder);
+                    self.listed.left_out.folder(why, name);
+                }
             }
-            match self.layout.days(&path).filter(|_| S::FOLDERS_ARE_PREFIXES) {
-                Some(days) => self
-                    .pending
-                    .extend(days.into_iter().map(String::into_bytes)),
-                None => self.pending.push(folder),
-            }
+        }
+        for (why, key) in page.left_out {
+            let name = || self.backfill.source.name(&key);
+            self.listed.left_out.file(why, name);
         }
         self.files(page.files).await
     }
@@ -169,20 +185,21 @@ impl<S: Source> Gathering<'_, S> {
         for file in files {
             let path = String::from_utf8_lossy(&file.key);
             match self.layout.chooses(&path, file.modified) {
-                Choice::Leave => {}
-                Choice::Unknown => self.listed.unknown += 1,
-                Choice::Read(chosen) => {
-                    let owner = (
+                Err(why) => {
+                    let name = || self.backfill.source.name(&file.key);
+                    self.listed.left_out.file(why, name);
+                }
+                Ok(chosen) => self.batch.push(File {
+                    owner: (
                         chosen.account.unwrap_or_default(),
                         chosen.region.unwrap_or_default(),
-                    );
-                    let entry = Entry {
+                    ),
+                    entry: Entry {
                         place: (chosen.time, file.key),
                         bytes: file.bytes,
                         identity: file.identity,
-                    };
-                    self.batch.push((entry, owner));
-                }
+                    },
+                }),
             }
         }
         if self.batch.len() >= BATCH {
@@ -193,31 +210,29 @@ impl<S: Source> Gathering<'_, S> {
 
     /// Writes the batch to the plan, and counts it.
     async fn write(&mut self) -> Result<(), Error> {
-        let (entries, owners): (Vec<_>, Vec<_>) = self.batch.drain(..).unzip();
-        if entries.is_empty() {
+        let files = std::mem::take(&mut self.batch);
+        if files.is_empty() {
             return Ok(());
         }
         let (plan, listing) = (self.backfill.plan.clone(), self.backfill.listing);
-        let written = tokio::task::spawn_blocking(move || {
-            let met = match (plan, listing) {
-                (Some(plan), Some(listing)) => plan.found(listing, &entries)?,
-                (Some(plan), None) => plan.look(&entries)?,
-                (None, _) => vec![Met::Left; entries.len()],
-            };
-            Ok::<_, super::plan::Error>((entries, met))
+        let written = tokio::task::spawn_blocking(move || match (plan, listing) {
+            (Some(plan), Some(listing)) => plan.found(listing, files),
+            (Some(plan), None) => plan.look(files),
+            (None, _) => Ok(files.into_iter().map(|file| (file, Met::Left)).collect()),
         });
-        let (entries, met) = written.await.map_err(|error| Error::Source {
+        let met = written.await.map_err(|error| Error::Source {
             name: self.backfill.source.name(b""),
             message: error.to_string(),
         })??;
-        for ((entry, owner), met) in entries.iter().zip(owners).zip(met) {
-            self.count(entry, owner, met);
+        for (file, met) in met {
+            self.count(file, met);
         }
         Ok(())
     }
 
-    fn count(&mut self, entry: &Entry, owner: (String, String), met: Met) {
-        let (listed, time) = (&mut self.listed, entry.place.0);
+    fn count(&mut self, file: File, met: Met) {
+        let (listed, entry) = (&mut self.listed, file.entry);
+        let time = entry.place.0;
         match met {
             Met::Again => return,
             Met::Done => listed.done.add(entry.bytes),
@@ -230,7 +245,11 @@ impl<S: Source> Gathering<'_, S> {
                     .entry(day_of(time))
                     .or_default()
                     .add(entry.bytes);
-                listed.owners.entry(owner).or_default().add(entry.bytes);
+                listed
+                    .owners
+                    .entry(file.owner)
+                    .or_default()
+                    .add(entry.bytes);
             }
         }
         self.backfill.status.found.fetch_add(1, Ordering::Relaxed);

@@ -22,6 +22,7 @@ pub(crate) mod bucket;
 mod deliver;
 pub(crate) mod folder;
 pub mod layout;
+pub mod left_out;
 mod listing;
 mod patience;
 pub mod plan;
@@ -44,6 +45,7 @@ use crate::sidecar::Sidecar;
 
 pub use deliver::Delivered;
 use layout::{Layout, Wanted};
+use left_out::LeftOut;
 use patience::Patience;
 use plan::{Listing, Plan};
 use source::{Source, Trouble};
@@ -155,8 +157,8 @@ pub struct Listed {
     pub days: BTreeMap<Date, Tally>,
     /// Those to read, by account and region.
     pub owners: BTreeMap<(String, String), Tally>,
-    /// Files left out because nothing tells their account, region or time.
-    pub unknown: u64,
+    /// What was left out.
+    pub left_out: LeftOut,
     /// Folders that could not be listed; each was told.
     pub unlisted: u64,
     /// It was stopped before the end.
@@ -228,7 +230,7 @@ impl<S: Source> Backfill<S> {
     }
 
     /// Finds what is wanted.
-    pub(crate) async fn list(&self, wanted: Wanted, now: i64) -> Result<Listed, Error> {
+    pub(crate) async fn list(&self, wanted: Wanted) -> Result<Listed, Error> {
         let source = |trouble: Trouble| Error::Source {
             name: self.source.name(b""),
             message: trouble.to_string(),
@@ -236,8 +238,7 @@ impl<S: Source> Backfill<S> {
         let root = listing::root(&*self.source, &self.patience)
             .await
             .map_err(source)?;
-        let below = String::from_utf8_lossy(root.folder.as_deref().unwrap_or_default());
-        let layout = Layout::new(wanted, &self.source.base(), &below, now);
+        let layout = Layout::new(wanted, &self.source.base());
         listing::run(self, root, Arc::new(layout)).await
     }
 

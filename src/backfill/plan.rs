@@ -7,6 +7,7 @@
 //! Each listing has a number. A row that the newest one did not meet is of a file that is gone, or
 //! outside of what is wanted now.
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -171,14 +172,19 @@ impl Plan {
     }
 
     /// Takes files up that a listing met.
-    pub(crate) fn found(&self, listing: Listing, entries: &[Entry]) -> Result<Vec<Met>, Error> {
+    pub(crate) fn found<E: Borrow<Entry>>(
+        &self,
+        listing: Listing,
+        entries: Vec<E>,
+    ) -> Result<Vec<(E, Met)>, Error> {
         self.with(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             let mut met = Vec::with_capacity(entries.len());
             {
                 let mut files = write.open_table(FILES)?;
-                for entry in entries {
+                for item in entries {
+                    let entry = item.borrow();
                     let key = (entry.place.0, &*entry.place.1);
                     let (done, again) = match files.get(key)? {
                         Some(row) => {
@@ -190,11 +196,12 @@ impl Plan {
                         None => (false, false),
                     };
                     files.insert(key, (entry.bytes, listing.number, done, &*entry.identity))?;
-                    met.push(match (again, done) {
+                    let how = match (again, done) {
                         (true, _) => Met::Again,
                         (false, true) => Met::Done,
                         (false, false) => Met::Left,
-                    });
+                    };
+                    met.push((item, how));
                 }
             }
             write.commit()?;
@@ -203,21 +210,24 @@ impl Plan {
     }
 
     /// What [`Plan::found`] would say, without taking anything up.
-    pub(crate) fn look(&self, entries: &[Entry]) -> Result<Vec<Met>, Error> {
+    pub(crate) fn look<E: Borrow<Entry>>(&self, entries: Vec<E>) -> Result<Vec<(E, Met)>, Error> {
         self.with(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
-            let look = |entry: &Entry| {
+            let look = |item: E| {
+                let entry = item.borrow();
                 let row = files.get((entry.place.0, &*entry.place.1))?;
-                Ok(match row.as_ref().map(|row| row.value()) {
+                let met = match row.as_ref().map(|row| row.value()) {
                     Some((bytes, _, true, identity))
                         if bytes == entry.bytes && identity == entry.identity =>
                     {
                         Met::Done
                     }
                     _ => Met::Left,
-                })
+                };
+                drop(row);
+                Ok((item, met))
             };
-            entries.iter().map(look).collect()
+            entries.into_iter().map(look).collect()
         })
     }
 
@@ -300,6 +310,10 @@ mod tests {
         }
     }
 
+    fn met(met: Result<Vec<(Entry, Met)>, Error>) -> Vec<Met> {
+        met.unwrap().into_iter().map(|(_, met)| met).collect()
+    }
+
     fn keys(entries: &[Entry]) -> Vec<&str> {
         entries
             .iter()
@@ -318,7 +332,8 @@ mod tests {
             entry(5, "c", "1"),
             entry(5, "b", "1"),
         ];
-        assert_eq!(plan.found(listing, &files).unwrap(), [Met::Left; 4]);
+        let found = plan.found(listing, files.to_vec());
+        assert_eq!(met(found), [Met::Left; 4]);
         let (first, after) = plan.next(listing, None, 3).unwrap();
         assert_eq!(keys(&first), ["d", "b", "c"]);
         let (rest, end) = plan.next(listing, after.as_ref(), 3).unwrap();
@@ -332,7 +347,7 @@ mod tests {
         {
             let plan = Plan::open(folder.path()).unwrap();
             let listing = plan.begin(false).unwrap();
-            plan.found(listing, &files).unwrap();
+            plan.found(listing, files.to_vec()).unwrap();
             plan.done(&files[..2]).unwrap();
             let (left, _) = plan.next(listing, None, 9).unwrap();
             assert_eq!(keys(&left), ["c"]);
@@ -340,10 +355,11 @@ mod tests {
         let plan = Plan::open(folder.path()).unwrap();
         let changed = [entry(1, "a", "1"), entry(2, "b", "2"), entry(4, "new", "1")];
         let expected = [Met::Done, Met::Left, Met::Left];
-        assert_eq!(plan.look(&changed).unwrap(), expected);
+        assert_eq!(met(plan.look(changed.to_vec())), expected);
         let listing = plan.begin(false).unwrap();
-        assert_eq!(plan.found(listing, &changed).unwrap(), expected);
-        assert_eq!(plan.found(listing, &changed).unwrap(), [Met::Again; 3]);
+        let found = || plan.found(listing, changed.to_vec());
+        assert_eq!(met(found()), expected);
+        assert_eq!(met(found()), [Met::Again; 3]);
         let (left, _) = plan.next(listing, None, 9).unwrap();
         assert_eq!(keys(&left), ["b", "new"], "c is gone");
     }
@@ -353,15 +369,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::open(folder.path()).unwrap();
         let files = [entry(1, "a", "1"), entry(2, "b", "1"), entry(3, "c", "1")];
-        plan.found(plan.begin(false).unwrap(), &files).unwrap();
+        let found = |listing, files: &[Entry]| met(plan.found(listing, files.to_vec()));
+        found(plan.begin(false).unwrap(), &files);
         plan.done(&files).unwrap();
         let again = plan.begin(true).unwrap();
-        assert_eq!(plan.found(again, &files[..2]).unwrap(), [Met::Left; 2]);
+        assert_eq!(found(again, &files[..2]), [Met::Left; 2]);
         plan.done(&files[..1]).unwrap();
-        assert_eq!(plan.found(again, &files[..2]).unwrap(), [Met::Again; 2]);
+        assert_eq!(found(again, &files[..2]), [Met::Again; 2]);
         let listing = plan.begin(false).unwrap();
         let expected = [Met::Done, Met::Left, Met::Done];
-        assert_eq!(plan.found(listing, &files).unwrap(), expected);
+        assert_eq!(found(listing, &files), expected);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
+use super::left_out::Why;
 use super::plan::Entry;
 use crate::ack::Origin;
 use crate::pipeline::Content;
@@ -18,9 +19,6 @@ use crate::pipeline::Content;
 pub(crate) trait Source: Send + Sync + 'static {
     /// Folders that are listed at once.
     const LISTERS: usize;
-    /// Whether a folder that is not there costs a request and no more: then one can be named without
-    /// having been seen.
-    const FOLDERS_ARE_PREFIXES: bool;
 
     /// What is before each key, for the layout.
     fn base(&self) -> String;
@@ -60,6 +58,8 @@ pub(crate) struct Page {
     /// Keys that end in a slash.
     pub(crate) folders: Vec<Vec<u8>>,
     pub(crate) files: Vec<Found>,
+    /// Keys of what is no file to be read.
+    pub(crate) left_out: Vec<(Why, Vec<u8>)>,
     pub(crate) next: Option<String>,
     /// What is read from one open folder cannot be asked for again.
     pub(crate) rest: Option<mpsc::Receiver<Result<Page, Trouble>>>,

@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use jiff::ToSpan;
 use jiff::civil::date;
 
+use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root};
 use super::when::When;
 use super::*;
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::pipeline::Content;
 
 const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
@@ -22,6 +23,8 @@ const NOW: i64 = 1_795_435_200_000_000_000;
 #[derive(Debug, Default)]
 struct Fake {
     files: BTreeMap<String, u64>,
+    /// When all of them were last modified.
+    modified: i64,
     /// Things of one page.
     page: usize,
     asked: Arc<Mutex<Vec<String>>>,
@@ -39,6 +42,7 @@ impl Fake {
         Fake {
             files: keys.into_iter().map(|key| (key, 10)).collect(),
             page: 1000,
+            modified: NOW,
             ..Fake::default()
         }
     }
@@ -64,7 +68,6 @@ impl Fake {
 
 impl Source for Fake {
     const LISTERS: usize = 8;
-    const FOLDERS_ARE_PREFIXES: bool = true;
 
     fn base(&self) -> String {
         String::new()
@@ -126,7 +129,7 @@ impl Source for Fake {
                 page.files.push(Found {
                     key: key.clone().into_bytes(),
                     bytes: *bytes,
-                    modified: Some(NOW),
+                    modified: Some(self.modified),
                     identity: bytes.to_be_bytes().to_vec(),
                 });
             }
@@ -151,6 +154,7 @@ impl Source for Fake {
                 input: "backfill",
                 name: key.into(),
                 observed: Some(file.place.0),
+                on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(r#"{"Records":[]}"#.into()),
             _held: None,
@@ -164,6 +168,7 @@ fn between(from: &str, to: &str) -> Wanted {
         to: When::parse(to).unwrap().end(NOW),
         accounts: BTreeSet::new(),
         regions: BTreeSet::new(),
+        exclude: globset::GlobSet::empty(),
     }
 }
 
@@ -172,7 +177,7 @@ async fn list(fake: Fake, wanted: Wanted) -> (Listed, u64) {
     let status = Arc::new(Status::default());
     let stop = CancellationToken::new();
     let backfill = Backfill::new(fake, None, None, Arc::clone(&status), stop);
-    let listed = backfill.list(wanted, NOW).await.unwrap();
+    let listed = backfill.list(wanted).await.unwrap();
     (listed, status.requests.load(Ordering::Relaxed))
 }
 
@@ -183,8 +188,9 @@ async fn a_range_of_two_days_in_three_years_takes_a_few_requests() {
     assert_eq!(listed.left.files, 2 * 2 * 3);
     assert_eq!(listed.days.len(), 2);
     assert_eq!(listed.owners.len(), 6);
-    // The root, AWSLogs, the organization; for each account itself and CloudTrail; each day.
-    assert_eq!(requests, 3 + 2 * 2 + 2 * 2 * 3);
+    // The root, AWSLogs, the organization; for each account itself and CloudTrail, and Config of one;
+    // for each region itself, the year, two months, each day.
+    assert_eq!(requests, 3 + 2 * 2 + 1 + 2 * 3 * (1 + 1 + 2 + 2));
 }
 
 #[tokio::test]
@@ -197,10 +203,69 @@ async fn a_long_range_takes_a_request_a_day_and_few_above() {
     let (listed, requests) = list(fake, wanted).await;
     assert_eq!(listed.left.files, 91);
     // Above: as before for one account, then the region, its year and four months.
-    assert_eq!(requests, 3 + 2 + 1 + 1 + 4 + 91);
+    assert_eq!(requests, 3 + 3 + 1 + 1 + 4 + 91);
     let asked = asked.lock().unwrap();
     assert!(!asked.iter().any(|folder| folder.contains(ACCOUNTS[1])));
-    assert!(!asked.iter().any(|folder| folder.contains("Config")));
+}
+
+#[tokio::test]
+async fn what_a_key_does_not_tell_is_not_asked_of_it_and_what_is_left_out_is_counted_and_named() {
+    const ACCOUNT: &str = ACCOUNTS[0];
+    let trails = [
+        "CloudTrail/us-east-1/2026/11/22/111111111111_CloudTrail_us-east-1_20261122T1200Z_x.json.gz",
+        "CloudTrail-NetworkActivity/us-east-1/2026/11/22/111111111111_CloudTrail-NetworkActivity_us-east-1_20261122T1200Z_x.json.gz",
+        "CloudTrail-Aggregated/us-east-1/2026/11/22/x.json.gz",
+        "CloudTrail-Insight/us-east-1/2026/11/22/x.json",
+        "CloudTrail-Digest/us-east-1/2026/11/22/111111111111_CloudTrail-Digest_us-east-1_t_us-east-1_20261122T120000Z.json.gz",
+        "Something-New/us-east-1/2026/11/22/events.ndjson",
+        // Beside the days.
+        "CloudTrail/us-east-1/111111111111_CloudTrail_us-east-1_20261122T1200Z_y.json.gz",
+        "CloudTrail/us-east-1/2026/11/111111111111_CloudTrail_us-east-1_20261122T1200Z_z",
+        "CloudTrail/us-east-1/2026/copies/now",
+    ];
+    let others = [
+        "CloudTrail/us-east-1/2026/11/01/other.json.gz",
+        "CloudTrail/us-east-1/2026/11/22/111111111111_CloudTrail_us-east-1_20261123T0000Z_x.json.gz",
+        "CloudTrail/us-east-1/2025/11/01/other.json.gz",
+        "CloudTrail-NetworkActivity/eu-west-1/2026/11/22/other.json.gz",
+    ];
+    let below = |key: &str| format!("p/AWSLogs/o-abc/{ACCOUNT}/{key}");
+    let mut keys: Vec<String> = trails.iter().chain(&others).map(|key| below(key)).collect();
+    keys.push(format!("p/AWSLogs/o-abc/{}/CloudTrail/x", ACCOUNTS[1]));
+    keys.push("copies/untold.json".to_owned());
+    let mut wanted = between("2026-11-22", "2026-11-22");
+    wanted.accounts.insert(ACCOUNT.to_owned());
+    wanted.regions.insert("us-east-1".to_owned());
+    let mut fake = Fake::new(keys);
+    // Noon of that day.
+    fake.modified = NOW - 24 * 3_600_000_000_000;
+    let (listed, _) = list(fake, wanted).await;
+    assert_eq!(listed.left.files, trails.len() as u64);
+    let left_out: Vec<_> = (listed.left_out.0.into_iter())
+        .map(|(why, sum)| (why, sum.files, sum.folders, sum.examples))
+        .collect();
+    let fake = |key: String| format!("s3://fake/{key}");
+    let time = vec![
+        fake(below("CloudTrail/us-east-1/2025/")),
+        fake(below("CloudTrail/us-east-1/2026/11/01/")),
+        fake(below(others[1])),
+    ];
+    let account = fake(format!("p/AWSLogs/o-abc/{}/", ACCOUNTS[1]));
+    let region = fake(below("CloudTrail-NetworkActivity/eu-west-1/"));
+    assert_eq!(
+        left_out,
+        [
+            (Why::Time, 1, 2, time),
+            (Why::Account, 0, 1, vec![account]),
+            (Why::Region, 0, 1, vec![region]),
+            (
+                Why::Unknown,
+                1,
+                0,
+                vec![fake("copies/untold.json".to_owned())]
+            ),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -229,7 +294,8 @@ async fn files_without_the_layout_are_found_by_the_time_in_their_names() {
     let mut wanted = between("1d", "2026-11-23");
     wanted.accounts.insert(ACCOUNTS[0].to_owned());
     let (listed, _) = list(fake(), wanted).await;
-    assert_eq!((listed.left.files, listed.unknown), (0, 1));
+    let unknown = listed.left_out.files(Why::Unknown);
+    assert_eq!((listed.left.files, unknown), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,7 +320,7 @@ async fn a_source_that_may_not_be_listed_is_an_error() {
     fake.denied = Some(String::new());
     let stop = CancellationToken::new();
     let backfill = Backfill::new(fake, None, None, Arc::default(), stop);
-    let error = backfill.list(between("1d", "2026-11-23"), NOW).await;
+    let error = backfill.list(between("1d", "2026-11-23")).await;
     let text = error.unwrap_err().to_string();
     assert!(
         text.contains("s3://fake/") && text.contains("AccessDenied"),
@@ -275,7 +341,7 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
         CancellationToken::new(),
     );
     let wanted = between("2024-01-05", "2024-01-14");
-    backfill.list(wanted.clone(), NOW).await.unwrap();
+    backfill.list(wanted.clone()).await.unwrap();
     let (entries, _) = plan.next(listing, None, 100).unwrap();
     assert_eq!(entries.len(), 60);
     assert!(entries.is_sorted_by_key(|entry| entry.place.clone()));
@@ -288,7 +354,7 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
         Arc::default(),
         CancellationToken::new(),
     );
-    let listed = dry.list(wanted, NOW).await.unwrap();
+    let listed = dry.list(wanted).await.unwrap();
     assert_eq!((listed.left.files, listed.done.files), (50, 10));
     assert_eq!(plan.next(listing, None, 100).unwrap().0.len(), 50);
 }
@@ -315,7 +381,7 @@ async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
         stop,
     );
     let wanted = between("2024-01-01", "2024-01-10");
-    backfill.list(wanted, NOW).await.unwrap();
+    backfill.list(wanted).await.unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let environment = [
         ("QTRAIL_EXPORT_FILE".to_owned(), path("out")),

@@ -11,19 +11,12 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::exit;
 use crate::config::{keys, value};
 
 pub use backfill::BackfillArgs;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    done
-  1    an error, told on standard error
-  2    wrong usage or configuration
-  3    finished, but some records went to the dead letters (convert, backfill, replay,
-       run --once)
-  130  stopped at once by a second SIGINT or SIGTERM, without waiting for the collector
-
+const EXAMPLES: &str = "\
 Try it without a server or an account:
   qtrail demo
 
@@ -32,7 +25,8 @@ Every setting: https://github.com/qtrail/qtrail/blob/main/docs/configuration.md"
 /// Turns what Amazon Q Developer did, as AWS CloudTrail recorded it, into OpenTelemetry log
 /// records and spans.
 #[derive(Debug, Parser)]
-#[command(name = "qtrail", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "qtrail", version, arg_required_else_help = true)]
+#[command(after_help = format!("{}\n\n{EXAMPLES}", exit::SUMMARY))]
 #[command(propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     /// What holds for every command.
@@ -122,10 +116,10 @@ pub struct SelectArgs {
 /// collector has accepted each of its events, or the dead letters hold it; qtrail can be killed at
 /// any moment without losing one.
 ///
-/// SIGTERM or SIGINT stops reading, waits for the collector (shutdown.timeout, 15 s) and exits 0; a
-/// second one exits at once.
+/// SIGTERM, SIGINT, SIGQUIT or SIGHUP stops reading, waits for the collector (shutdown.timeout, 15 s)
+/// and exits 0; a second one exits at once.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("run", "\
 Examples:
   qtrail run /var/log/cloudtrail --endpoint http://localhost:4317
   qtrail run /var/log/cloudtrail --endpoint https://otlp.example.com --protocol http/protobuf \\
@@ -135,7 +129,7 @@ Examples:
   qtrail run trail/ --once          # deliver what is there, then exit: for cron
 
 Without --endpoint, the OTEL_EXPORTER_OTLP_* variables decide, else http://localhost:4317.
-Every configuration key can be set by a variable: export.endpoint by QTRAIL_EXPORT_ENDPOINT.")]
+Every configuration key can be set by a variable: export.endpoint by QTRAIL_EXPORT_ENDPOINT."))]
 pub struct RunArgs {
     /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -197,14 +191,12 @@ pub struct RunArgs {
 /// Reads CloudTrail in any of its containers (log files, NDJSON, LookupEvents, EventBridge,
 /// CloudWatch Logs, …), gzip or not, recognized by content. Keeps no state.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("convert", "\
 Examples:
   qtrail convert trail/ > events.jsonl
   aws cloudtrail lookup-events | qtrail convert - --format events | jq .
   qtrail convert trail/ --endpoint http://localhost:4317
-  qtrail convert trail/ --output discard --summary json   # how fast is it here?
-
-Exit codes: 0 done; 1 error; 2 usage or configuration; 3 done, but some records were dead letters.")]
+  qtrail convert trail/ --output discard --summary json   # how fast is it here?"))]
 pub struct ConvertArgs {
     /// Files, directories (with all below them), or `-` for standard input.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
@@ -268,11 +260,11 @@ pub enum Summary {
 
 /// Show what a record becomes, and why: its class, identity, ids, each attribute and its source.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("explain", "\
 Examples:
   qtrail explain trail.json.gz                 # the first Amazon Q event
   qtrail explain trail.json.gz --index 17      # the 18th record, whatever it is
-  qtrail explain - --all < trail.json")]
+  qtrail explain - --all < trail.json"))]
 pub struct ExplainArgs {
     /// A file in any of CloudTrail's containers, or `-` for standard input.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -293,12 +285,10 @@ pub struct ExplainArgs {
 
 /// Check the configuration, the directories and the collector, and say what to mend.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("check", "\
 Examples:
   qtrail check --config /etc/qtrail/config.yaml
-  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary
-
-Exit codes: 0 all is well; 1 something is not; 2 the configuration is wrong.")]
+  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary"))]
 pub struct CheckArgs {
     /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -321,12 +311,10 @@ pub struct CheckArgs {
 ///
 /// Records that are refused again go to new dead letters. The file itself is left as it is.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("replay", "\
 Examples:
   qtrail replay dead-letters.jsonl --endpoint http://localhost:4317
-  qtrail replay dead-letters.jsonl --dead-letters still-dead.jsonl
-
-Exit codes: 0 all were accepted; 1 error; 2 usage or configuration; 3 some were refused again.")]
+  qtrail replay dead-letters.jsonl --dead-letters still-dead.jsonl"))]
 pub struct ReplayArgs {
     /// A file of dead letters, or `-` for standard input.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -355,11 +343,11 @@ pub struct ReplayArgs {
 /// inside this process, and prints what arrived: conversations, calls that Amazon Q made, the dead
 /// letter with its reason, the repeat, and the balance.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("demo", "\
 Examples:
   qtrail demo
   qtrail demo --endpoint http://localhost:4317   # into a real collector
-  qtrail demo --dir /tmp/trail                   # keep the files")]
+  qtrail demo --dir /tmp/trail                   # keep the files"))]
 pub struct DemoArgs {
     /// Send to this collector (gRPC) instead of the one inside.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
@@ -374,11 +362,11 @@ pub struct DemoArgs {
 ///
 /// The same arguments give the same bytes, on any machine.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("sample", "\
 Examples:
   qtrail sample trail/ --events 10000 --end now
   qtrail sample -o - --events 20 --share 100 --format json | qtrail convert -
-  qtrail sample trail/ --size 1GiB --share 2 --seed 7")]
+  qtrail sample trail/ --size 1GiB --share 2 --seed 7"))]
 #[command(group = clap::ArgGroup::new("where").required(true))]
 pub struct SampleArgs {
     /// The directory to write log files to, named as CloudTrail names them.
@@ -456,11 +444,11 @@ fn time_or_now(text: &str) -> Result<i64, String> {
 
 /// Print the completions for a shell.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("completions", "\
 Examples:
   qtrail completions bash > /etc/bash_completion.d/qtrail
   qtrail completions zsh > \"${fpath[1]}/_qtrail\"
-  qtrail completions fish > ~/.config/fish/completions/qtrail.fish")]
+  qtrail completions fish > ~/.config/fish/completions/qtrail.fish"))]
 pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_name = "SHELL", value_enum)]
@@ -469,10 +457,10 @@ pub struct CompletionsArgs {
 
 /// Write the man pages: one to standard output, or all into a directory.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("man", "\
 Examples:
   qtrail man | man -l -
-  qtrail man /usr/local/share/man/man1")]
+  qtrail man /usr/local/share/man/man1"))]
 pub struct ManArgs {
     /// Write one page for each command here.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]

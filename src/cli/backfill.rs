@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::BackfillArgs;
@@ -116,7 +117,7 @@ impl Command {
         let status = Arc::new(Status::default());
         let stop = self.stop.clone();
         let backfill = Backfill::new(source, plan.clone(), listing, Arc::clone(&status), stop);
-        let listed = self.list(&backfill, wanted, now, &status).await?;
+        let listed = self.list(&backfill, wanted, &status).await?;
         if self.args.dry_run {
             return self.dry_run(&listed);
         }
@@ -141,6 +142,7 @@ impl Command {
         summary::tell_backfill(
             self.args.summary,
             &files,
+            &listed.left_out,
             &delivered.counts,
             begun.elapsed(),
         );
@@ -199,6 +201,7 @@ impl Command {
             to,
             accounts: self.args.accounts.iter().cloned().collect(),
             regions: self.args.regions.iter().cloned().collect(),
+            exclude: GlobSet::new(self.args.exclude.iter().cloned())?,
         })
     }
 
@@ -206,7 +209,6 @@ impl Command {
         &self,
         backfill: &Backfill<impl Source>,
         wanted: Wanted,
-        now: i64,
         status: &Status,
     ) -> anyhow::Result<Listed> {
         let progress = Progress::spinner(self.quiet);
@@ -215,7 +217,7 @@ impl Command {
             let requests = status.requests.load(Ordering::Relaxed);
             format!("listing: {found} files found by {requests} requests")
         };
-        let work = backfill.list(wanted, now);
+        let work = backfill.list(wanted);
         let listed = self.telling(work, &told, || progress.at(0, told())).await;
         progress.finish();
         Ok(listed?)
@@ -287,11 +289,6 @@ impl Command {
 }
 
 fn exit(listed: &Listed, files: &Files, delivered: &Delivered) -> Exit {
-    if listed.stopped || listed.unlisted > 0 || files.left > 0 {
-        Exit::Failed
-    } else if delivered.counts.dead_lettered > 0 {
-        Exit::DeadLetters
-    } else {
-        Exit::Done
-    }
+    let left = listed.stopped || listed.unlisted > 0 || files.left > 0;
+    Exit::of(left, delivered.counts.dead_lettered)
 }

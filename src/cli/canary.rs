@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::DeadLetters;
-use crate::ack::{Origin, Outcome};
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::config::Config;
 use crate::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
 use crate::event::Event;
@@ -108,6 +108,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
             input: "check",
             name: "canary".into(),
             observed: None,
+            on_damage: OnDamage::NamePlace,
         },
         encoded: encoder.take(),
         originals: Originals {
@@ -118,6 +119,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
             }],
             bytes: record,
         },
+        letters: UnitLetters::default(),
         permit: None,
     })
 }

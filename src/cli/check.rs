@@ -30,6 +30,12 @@ struct Finding {
     result: Result<String, String>,
 }
 
+/// What works, and yet should be mended.
+struct Warning {
+    what: String,
+    text: String,
+}
+
 /// Checks what a run needs.
 pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
     let mut findings = vec![Finding {
@@ -38,7 +44,8 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
     }];
     findings.extend(files(&config));
     findings.extend(senders(&config));
-    findings.extend(amazon(&config).await);
+    let (of_amazon, warnings) = amazon(&config).await;
+    findings.extend(of_amazon);
     findings.extend(collector(&config).await);
     if args.canary && findings.iter().all(|finding| finding.result.is_ok()) {
         findings.push(Finding {
@@ -46,7 +53,7 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
             result: canary::send(&config).await,
         });
     }
-    super::print(&table(&findings))?;
+    super::print(&(table(&findings) + &warned(&warnings)))?;
     Ok(
         match findings.iter().all(|finding| finding.result.is_ok()) {
             true => Exit::Done,
@@ -56,19 +63,19 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
 }
 
 #[cfg(feature = "aws")]
-async fn amazon(config: &Config) -> Vec<Finding> {
+async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     amazon::findings(config).await
 }
 
 #[cfg(not(feature = "aws"))]
-async fn amazon(config: &Config) -> Vec<Finding> {
+async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let asked = config.s3.is_some() || config.event_history.is_some();
     let refused = crate::config::takes_aws(crate::config::AWS_INPUTS).err();
     let finding = refused.filter(|_| asked).map(|error| Finding {
         what: "AWS".to_owned(),
         result: Err(error.to_string()),
     });
-    finding.into_iter().collect()
+    (finding.into_iter().collect(), Vec::new())
 }
 
 fn table(findings: &[Finding]) -> String {
@@ -82,6 +89,11 @@ fn table(findings: &[Finding]) -> String {
         let _ = writeln!(out, "{mark}  {what}: {text}");
     }
     out
+}
+
+fn warned(warnings: &[Warning]) -> String {
+    let line = |Warning { what, text }: &Warning| format!("warn  {what}: {text}\n");
+    warnings.iter().map(line).collect()
 }
 
 fn files(config: &Config) -> Vec<Finding> {
@@ -123,7 +135,7 @@ fn senders(config: &Config) -> Option<Finding> {
     (ingest.grpc.is_some() || ingest.http.is_some()).then(|| Finding {
         what: "tokens and certificates for senders".to_owned(),
         result: match listen::check(ingest) {
-            Ok(()) => Ok("usable".to_owned()),
+            Ok(guards) => Ok(format!("usable: {guards}")),
             Err(error) => Err(format!("{error:#}")),
         },
     })
@@ -291,9 +303,9 @@ mod tests {
     #[cfg(not(feature = "aws"))]
     #[tokio::test]
     async fn without_the_feature_amazons_services_are_told_to_be_missing() {
-        assert!(amazon(&config(&[])).await.is_empty());
+        assert!(amazon(&config(&[])).await.0.is_empty());
         let queue = ("s3.queues", "https://sqs.eu-central-1.amazonaws.com/1/q");
-        let findings = amazon(&config(&[queue])).await;
+        let (findings, _) = amazon(&config(&[queue])).await;
         assert!(
             table(&findings).contains("FAIL  AWS: s3.queues"),
             "{}",
@@ -304,7 +316,7 @@ mod tests {
     #[cfg(feature = "aws")]
     #[tokio::test]
     async fn a_queue_that_does_not_answer_is_told() {
-        let findings = amazon(&config(&[
+        let (findings, warnings) = amazon(&config(&[
             ("s3.queues", "http://127.0.0.1:1/1/q"),
             ("aws.endpoint_url", "http://127.0.0.1:1"),
             ("aws.region", "eu-central-1"),
@@ -315,6 +327,7 @@ mod tests {
             "{}",
             table(&findings)
         );
+        assert_eq!(warned(&warnings), "");
     }
 
     #[tokio::test]

@@ -1,12 +1,10 @@
 //! `qtrail convert`: files once, without state.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +14,7 @@ use super::progress::Progress;
 use super::{Exit, events, summary};
 use crate::ack::Outcome;
 use crate::config::Config;
-use crate::export::Destination;
+use crate::export::{self, Destination};
 use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
@@ -57,11 +55,7 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn exit(&self) -> Exit {
-        match (self.failed, self.counts.dead_lettered) {
-            (true, _) => Exit::Failed,
-            (false, 0) => Exit::Done,
-            (false, _) => Exit::DeadLetters,
-        }
+        Exit::of(self.failed, self.counts.dead_lettered)
     }
 
     pub(super) fn take(&mut self, name: &str, report: &Report) {
@@ -69,6 +63,9 @@ impl Done {
         self.counts.add(&report.counts);
         if let Some(error) = &report.read_error {
             tracing::error!(source = name, "reading failed: {error}");
+        }
+        if let Outcome::Blocked(reason) = &report.outcome {
+            tracing::error!(source = name, "not delivered: {reason}");
         }
         if report.outcome != Outcome::Delivered {
             self.failed = true;
@@ -82,10 +79,7 @@ fn destination(output: &Path) -> anyhow::Result<Destination> {
         Some("-") => Destination::Stdout,
         Some("discard") => Destination::Discard,
         _ => {
-            if !output.exists() || output.is_file() {
-                File::create(output)
-                    .with_context(|| format!("cannot write {}", output.display()))?;
-            }
+            export::begin_anew(output)?;
             Destination::File(output.to_path_buf())
         }
     })
@@ -182,10 +176,10 @@ async fn each(
 }
 
 fn open(source: Source, progress: &Progress) -> anyhow::Result<Unit> {
-    let (origin, content) = source.open(|content| progress.wrap(content))?;
+    let (origin, content, again) = source.open(|content| progress.wrap(content))?;
     Ok(Unit {
         origin,
-        content: Content::Whole(content),
+        content: Content::Twice(content, again),
         base: 0,
         truncation: Truncation::Reject,
         inflated_bytes: None,

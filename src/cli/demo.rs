@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol, Tls};
 use crate::pipeline::Counts;
 use crate::sample;
+use crate::shutdown;
 use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;
@@ -45,8 +46,10 @@ Next
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
 pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
+    let stop = CancellationToken::new();
+    shutdown::on_signals(stop.clone())?;
     let place = Place::new(args.dir.as_deref())?;
-    let facts = play(&config, &place, watch).await?;
+    let facts = play(&config, &place, &stop, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
@@ -54,6 +57,7 @@ pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
             config.export.destination.clone(),
             &place,
             "sent",
+            &stop,
             watch,
         )
         .await
@@ -67,13 +71,18 @@ pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
 }
 
 /// Delivers the trail to a collector inside this process, and gathers what arrived there.
-async fn play<S>(config: &Config, place: &Place, sidecar: S) -> anyhow::Result<Facts>
+async fn play<S>(
+    config: &Config,
+    place: &Place,
+    stop: &CancellationToken,
+    sidecar: S,
+) -> anyhow::Result<Facts>
 where
     S: AsyncFnOnce(Config, Arc<Metrics>, CancellationToken) -> anyhow::Result<()>,
 {
-    let stop = CancellationToken::new();
-    let _stops_the_collector = stop.clone().drop_guard();
-    let collector = Collector::start(stop)?;
+    let ends = CancellationToken::new();
+    let _stops_the_collector = ends.clone().drop_guard();
+    let collector = Collector::start(ends)?;
     let endpoint = Endpoint {
         url: format!("http://{}", collector.address()).parse()?,
         protocol: Protocol::Grpc,
@@ -86,7 +95,7 @@ where
         logs: endpoint.clone(),
         traces: endpoint,
     };
-    let counts = deliver(config, destination, place, "shown", sidecar).await?;
+    let counts = deliver(config, destination, place, "shown", stop, sidecar).await?;
     Ok(Facts {
         trail: place.trail().display().to_string(),
         files: place.files(),
@@ -109,6 +118,7 @@ async fn deliver<S>(
     destination: Destination,
     place: &Place,
     name: &str,
+    stop: &CancellationToken,
     sidecar: S,
 ) -> anyhow::Result<Counts>
 where
@@ -126,19 +136,21 @@ where
     config.convert.identities.extend(sample::demo_identities());
     config.telemetry.http = None;
     config.shutdown = DRAIN;
-    let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+    let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
     // Half of the trail is there at the start; the rest arrives while it is watched.
     let half = place.files() / 2;
     place.deliver(0..half)?;
-    let mut running = pin!(sidecar(config, Arc::clone(&metrics), stop.clone()));
+    let mut running = pin!(sidecar(config, Arc::clone(&metrics), ended.clone()));
     let settled = tokio::select! {
-        ended = &mut running => {
-            ended?;
+        biased;
+        () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
+        result = &mut running => {
+            result?;
             bail!("the sidecar stopped by itself");
         }
         settled = arrive_and_settle(place, half, &metrics) => settled,
     };
-    stop.cancel();
+    ended.cancel();
     running.await?;
     settled?;
     Ok(counts(&metrics))

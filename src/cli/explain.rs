@@ -14,11 +14,11 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 
-use super::Exit;
 use super::args::ExplainArgs;
+use super::{Exit, files};
 use crate::config::Config;
 use crate::convert::{self, Attribute, Placement, observed_time, organization};
-use crate::envelope::{self, Item, Limits};
+use crate::envelope::{self, Again, Item, Limits};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 use crate::reject::{Position, Reason};
 use crate::telemetry::printable::printable;
@@ -75,7 +75,8 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
     };
     let out = BufWriter::new(io::stdout().lock());
     if args.file == Path::new("-") {
-        explain(io::stdin().lock(), &options, out)?;
+        let (input, again) = files::stdin()?;
+        explain(input, Some(again), &options, out)?;
     } else {
         let path = args.file.display();
         let file = File::open(&args.file).with_context(|| format!("cannot open {path}"))?;
@@ -85,7 +86,8 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         );
         options.organization = organization(&args.file.to_string_lossy());
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
-        explain(file, &options, out).with_context(|| format!("in {path}"))?;
+        let (input, again) = files::read(file)?;
+        explain(input, Some(again), &options, out).with_context(|| format!("in {path}"))?;
     }
     Ok(Exit::Done)
 }
@@ -96,12 +98,17 @@ fn modified(file: &File) -> Option<i64> {
     i64::try_from(since.as_nanos()).ok()
 }
 
-/// Writes the tables of the records that are asked for.
+/// Writes the tables of the records that are asked for. `again`: how to have the input's bytes again.
 ///
 /// # Errors
 /// An input that cannot be read, no such record in it, an output that cannot be written (but a
 /// reader that went away, as `head` does, is no error).
-pub fn explain<W: Write>(input: impl Read, options: &Explain, out: W) -> anyhow::Result<()> {
+pub fn explain<W: Write>(
+    input: impl Read,
+    again: Option<Again>,
+    options: &Explain,
+    out: W,
+) -> anyhow::Result<()> {
     let select = match options.which {
         Which::Index(_) => Select::All,
         Which::First | Which::All => options.select,
@@ -114,7 +121,7 @@ pub fn explain<W: Write>(input: impl Read, options: &Explain, out: W) -> anyhow:
         refused: 0,
         explained: 0,
     };
-    match explainer.all(input) {
+    match explainer.all(input, again) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other,
     }
@@ -136,8 +143,11 @@ struct Explainer<'o, W> {
 }
 
 impl<W: Write> Explainer<'_, W> {
-    fn all(&mut self, input: impl Read) -> anyhow::Result<()> {
+    fn all(&mut self, input: impl Read, again: Option<Again>) -> anyhow::Result<()> {
         let mut records = envelope::open(input, &self.options.limits);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
         while !self.is_done()
             && let Some(item) = records.next()?
         {

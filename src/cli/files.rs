@@ -6,15 +6,19 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
+use crate::envelope::{Again, Store};
+use crate::input::directory::file_id::Section;
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,12 @@ pub(super) fn sources(paths: &[PathBuf], written: Option<FileId>) -> anyhow::Res
         written,
         open: Vec::new(),
     })
+}
+
+/// Whether what is at a path cannot be read again: standard input, a pipe.
+pub(super) fn is_read_once(path: &Path) -> bool {
+    let again = |there: Metadata| there.is_file() || there.is_dir();
+    path.as_os_str() == "-" || path.metadata().is_ok_and(|there| !again(there))
 }
 
 impl Iterator for Sources {
@@ -132,33 +142,68 @@ fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
 }
 
 impl Source {
-    /// Opens the source: where it comes from, and its bytes. `wrap` sees every byte read, for a
-    /// progress bar.
+    /// Opens the source: where it comes from, its bytes, and how to have them again. `wrap` sees every
+    /// byte read, for a progress bar.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn open(
         &self,
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
-    ) -> anyhow::Result<(Origin, Box<dyn Read + Send>)> {
-        let (name, observed, content): (_, _, Box<dyn Read + Send>) = match self {
-            Source::Stdin => ("-".into(), None, Box::new(io::stdin())),
+    ) -> anyhow::Result<(Origin, Box<dyn Read + Send>, Again)> {
+        let (name, observed, (content, again)) = match self {
+            Source::Stdin => ("-".into(), None, stdin()?),
             Source::File(path) => {
-                let file =
-                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let cannot = || format!("cannot read {}", path.display());
+                let file = File::open(path).with_context(cannot)?;
                 let name = path.to_string_lossy();
                 let observed =
                     observed_time(&name, file.metadata().ok().as_ref().and_then(modified));
-                (name.into_owned(), observed, Box::new(file))
+                (
+                    name.into_owned(),
+                    observed,
+                    read(file).with_context(cannot)?,
+                )
             }
         };
         let origin = Origin {
             input: "files",
             name: name.into(),
             observed,
+            on_damage: OnDamage::NamePlace,
         };
-        Ok((origin, wrap(content)))
+        Ok((origin, wrap(content), again))
     }
+}
+
+/// The bytes of standard input, and how to have them again.
+pub(super) fn stdin() -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    input
+        .and_then(|input| read(input.into()))
+        .context("cannot read standard input")
+}
+
+/// The bytes of a file, and how to have them again: those of a pipe are kept in a temporary file as far
+/// as they are read ahead.
+pub(super) fn read(mut file: File) -> io::Result<(Box<dyn Read + Send>, Again)> {
+    if !file.metadata()?.is_file() {
+        return Ok((Box::new(file), Again::Store(Box::new(temporary))));
+    }
+    let from = file.stream_position()?;
+    let section = Section::new(Arc::new(file), from, u64::MAX);
+    Ok((Box::new(section.clone()), Again::clones(section)))
+}
+
+fn temporary() -> io::Result<Box<dyn Store>> {
+    let file = tempfile::tempfile().map_err(|error| {
+        let folder = std::env::temp_dir();
+        io::Error::other(format!(
+            "what follows a broken record cannot be kept in {}: {error} (TMPDIR names another directory)",
+            folder.display()
+        ))
+    })?;
+    Ok(Box::new(file))
 }
 
 /// A file's modification time, in nanoseconds since 1970.

@@ -11,6 +11,7 @@ pub mod completions;
 pub mod convert;
 pub mod demo;
 mod events;
+mod exit;
 pub mod explain;
 mod files;
 mod flags;
@@ -31,26 +32,7 @@ use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
 use crate::telemetry;
 
-/// How a command ended. The numbers are the exit codes that `qtrail --help` documents; the one of a
-/// second signal, 130, is `shutdown`'s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// Something went wrong, and was told.
-    Failed = 1,
-    /// Wrong usage or configuration.
-    Usage = 2,
-    /// Finished, but some records went to the dead letters.
-    DeadLetters = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
-    }
-}
+pub use self::exit::Exit;
 
 /// The program: arguments → logging → command → exit code.
 pub fn main() -> ExitCode {
@@ -83,7 +65,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Convert(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter();
+            if args.paths.iter().any(|path| files::is_read_once(path)) {
+                loaded = loaded.keeping_all_letters();
+            }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 convert::run(args, config, quiet).await
@@ -109,7 +94,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter();
+            if files::is_read_once(&args.file) {
+                loaded = loaded.keeping_all_letters();
+            }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 replay::run(args, config, quiet).await
@@ -155,9 +143,14 @@ pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     }
 }
 
+/// Writes to standard error. Nobody may be there any more: that changes no exit code.
+fn tell(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Tells an error with its causes, and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("qtrail: {error:#}");
+    tell(&format!("qtrail: {error:#}\n"));
     match error.downcast_ref::<config::Error>() {
         Some(_) => Exit::Usage.into(),
         None => Exit::Failed.into(),

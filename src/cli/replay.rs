@@ -1,7 +1,7 @@
 //! `qtrail replay`: dead letters once more.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,15 +14,16 @@ use super::args::ReplayArgs;
 use super::convert::Done;
 use super::progress::Progress;
 use super::{Exit, summary};
-use crate::ack::Origin;
 use crate::ack::dead_letter::{Letter, Line};
+use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
 use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 
-/// Records on their way to the collector at a time.
+/// Records on their way to the collector at a time, and their bytes, unless one alone has more.
 const UNDER_WAY: usize = 256;
+const BYTES_UNDER_WAY: usize = 16 << 20;
 
 /// Sends dead letters again. `quiet`: no progress bars.
 pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
@@ -70,20 +71,38 @@ fn refused_again(file: &Path) -> std::path::PathBuf {
 }
 
 /// The letters of a dead-letter file, each with the number of its line, from 1.
-fn letters(lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
-    lines.split(b'\n').enumerate().flat_map(|(i, line)| {
-        let number = i + 1;
+fn letters(mut lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
+    let lines = std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(line)),
+            Err(error) => Some(Err(error)),
+        }
+    });
+    lines.zip(1..).flat_map(|(line, number)| {
         let parsed = line
             .map_err(anyhow::Error::from)
-            .and_then(|line| match line.trim_ascii() {
-                [] => Ok(Vec::new()),
-                line => Ok(serde_json::from_slice::<Line>(line)?.into_letters()),
-            });
+            .and_then(|line| parse(&line));
         match parsed.with_context(|| format!("line {number} is no dead letter")) {
             Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
             Err(e) => vec![Err(e)],
         }
     })
+}
+
+fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
+    match serde_json::from_slice::<Line>(line) {
+        _ if line.trim_ascii().is_empty() => Ok(Vec::new()),
+        Ok(line) => Ok(line.into_letters()),
+        Err(error) if error.is_eof() && !line.ends_with(b"\n") => {
+            tracing::warn!(
+                "the last line is not finished, and left out: it is being written, or a crash left it before its record was acknowledged"
+            );
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn each(
@@ -92,17 +111,29 @@ async fn each(
     stop: &CancellationToken,
 ) -> anyhow::Result<Done> {
     let mut done = Done::default();
-    let mut under_way = JoinSet::new();
+    let mut under_way = UnderWay::default();
+    let mut spoilt = None;
     for letter in letters {
         if stop.is_cancelled() {
             break;
         }
-        let (number, letter) = letter?;
-        let Some(unit) = unit(&letter).with_context(|| format!("line {number}"))? else {
+        let read = letter.and_then(|(number, letter)| {
+            let (source, sha256) = (letter.source.clone(), letter.record_sha256.clone());
+            let unit = unit(letter).with_context(|| format!("line {number}"))?;
+            Ok((number, source, sha256, unit))
+        });
+        let (number, source, sha256, unit) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                spoilt = Some(error);
+                break;
+            }
+        };
+        let Some((unit, bytes)) = unit else {
             tracing::error!(
                 line = number,
-                source = letter.source,
-                sha256 = letter.record_sha256,
+                source,
+                sha256,
                 "this line does not hold the record: mend its source, then `qtrail convert` that"
             );
             done.counts.add(&Counts {
@@ -112,41 +143,71 @@ async fn each(
             });
             continue;
         };
-        if under_way.len() == UNDER_WAY {
-            join(&mut under_way, &mut done).await;
+        while under_way.is_full(bytes) {
+            under_way.join(&mut done).await;
         }
         let pipeline = sidecar.pipeline.clone();
-        under_way.spawn(async move { (unit.origin.name.clone(), pipeline.deliver(unit).await) });
+        under_way.bytes += bytes;
+        under_way.units.spawn(async move {
+            let name = Arc::clone(&unit.origin.name);
+            (name, bytes, pipeline.deliver(unit).await)
+        });
     }
-    while !under_way.is_empty() {
-        join(&mut under_way, &mut done).await;
+    while !under_way.units.is_empty() {
+        under_way.join(&mut done).await;
     }
-    Ok(done)
+    match spoilt {
+        Some(error) => Err(error),
+        None => Ok(done),
+    }
 }
 
-async fn join(under_way: &mut JoinSet<(Arc<str>, Report)>, done: &mut Done) {
-    match under_way.join_next().await {
-        Some(Ok((name, report))) => done.take(&name, &report),
-        Some(Err(_)) => done.failed = true,
-        None => {}
+/// What is on its way.
+#[derive(Default)]
+struct UnderWay {
+    units: JoinSet<(Arc<str>, usize, Report)>,
+    bytes: usize,
+}
+
+impl UnderWay {
+    fn is_full(&self, more: usize) -> bool {
+        let beyond = self.bytes + more > BYTES_UNDER_WAY;
+        self.units.len() >= UNDER_WAY || beyond && !self.units.is_empty()
+    }
+
+    async fn join(&mut self, done: &mut Done) {
+        match self.units.join_next().await {
+            Some(Ok((name, bytes, report))) => {
+                self.bytes -= bytes;
+                done.take(&name, &report);
+            }
+            Some(Err(_)) => done.failed = true,
+            None => {}
+        }
     }
 }
 
-/// The unit that a letter holds, at its old place; `None` where only its hash was kept.
-fn unit(letter: &Letter) -> anyhow::Result<Option<Unit>> {
-    let Some(bytes) = letter.bytes().context("record_base64 is no base64")? else {
-        return Ok(None);
+/// The unit that a letter holds, at its old place, and its bytes; `None` where only its hash was
+/// kept.
+fn unit(letter: Letter) -> anyhow::Result<Option<(Unit, usize)>> {
+    let origin = Origin {
+        input: "replay",
+        name: letter.source.as_str().into(),
+        observed: letter.observed_time_unix_nano,
+        on_damage: OnDamage::KeepWhole,
     };
-    Ok(Some(Unit {
-        origin: Origin {
-            input: "replay",
-            name: letter.source.as_str().into(),
-            observed: letter.observed_time_unix_nano,
-        },
-        content: Content::Whole(Box::new(Cursor::new(bytes))),
-        base: letter.offset,
-        truncation: Truncation::Reject,
-        inflated_bytes: None,
+    let base = letter.offset;
+    let record = letter.into_bytes().context("record_base64 is no base64")?;
+    Ok(record.map(|record| {
+        let bytes = record.len();
+        let unit = Unit {
+            origin,
+            content: Content::Bytes(record.into()),
+            base,
+            truncation: Truncation::Reject,
+            inflated_bytes: None,
+        };
+        (unit, bytes)
     }))
 }
 
@@ -160,7 +221,7 @@ mod tests {
             r#"{"stage":"parse","reason":"bad_time","message":"m","input":"directory","source":"a","index":1,"offset":5,"length":2,"observed_time_unix_nano":9,"record":"{}"}"#,
             "\n\n",
             r#"{"stage":"export","reason":"uncertain","message":"m","uncertain":true,"records":[{"input":"directory","source":"b","index":0,"offset":0,"length":2,"record":"{}"},{"input":"directory","source":"c","index":0,"offset":0,"length":1,"record_base64":"/w=="}]}"#,
-            "\n{\"half\n"
+            "\n{\"half\n{\"stage\":\"par"
         );
         let read: Vec<_> = letters(file.as_bytes()).collect();
         let sources: Vec<_> = read[..3]
@@ -168,9 +229,11 @@ mod tests {
             .map(|l| l.as_ref().unwrap().1.source.clone())
             .collect();
         assert_eq!(sources, ["a", "b", "c"]);
-        let first = unit(&read[0].as_ref().unwrap().1).unwrap().unwrap();
+        let (first, bytes) = unit(read[0].as_ref().unwrap().1.clone()).unwrap().unwrap();
         assert_eq!((first.base, first.origin.observed), (5, Some(9)));
+        assert_eq!(bytes, 2);
         assert!(read[3].as_ref().unwrap_err().to_string().contains("line 4"));
+        assert_eq!(read.len(), 4, "the last line is not finished");
     }
 
     #[test]
@@ -179,6 +242,6 @@ mod tests {
             record_sha256: Some("00".into()),
             ..Letter::default()
         };
-        assert!(unit(&letter).unwrap().is_none());
+        assert!(unit(letter).unwrap().is_none());
     }
 }

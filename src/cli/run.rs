@@ -40,8 +40,8 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
         in_flight = metrics.in_flight.get(),
         "stopped"
     );
-    Ok(match args.once && metrics.dead_lettered.get() > 0 {
-        true => Exit::DeadLetters,
+    Ok(match args.once {
+        true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),
         false => Exit::Done,
     })
 }
@@ -65,10 +65,12 @@ pub async fn watch(
         Arc::clone(&metrics),
         sidecar.exporter.health(),
         runs,
+        sidecar.pipeline.dead_letters().clone(),
     )
     .await?;
+    let failed = CancellationToken::new();
     let work = async {
-        let inputs = read(&config, &sidecar, &stop);
+        let inputs = read(&config, &sidecar, &stop, &failed);
         tokio::join!(inputs, senders.serve(stop.clone())).0
     };
     let drained = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
@@ -77,7 +79,13 @@ pub async fn watch(
     }
     match drained {
         Some(result) => result?,
-        None => tracing::warn!("the inputs did not stop in time"),
+        None if failed.is_cancelled() => {
+            anyhow::bail!("an input failed (the log says why), and the others did not stop in time")
+        }
+        None => {
+            metrics.left.add(1);
+            tracing::warn!("the inputs did not stop in time");
+        }
     }
     drop(running);
     if let Some(server) = server {
@@ -87,9 +95,21 @@ pub async fn watch(
 }
 
 /// Reads the inputs that are gone to, until `stop`, or to their end where they are to be read once.
-async fn read(config: &Config, sidecar: &Sidecar, stop: &CancellationToken) -> anyhow::Result<()> {
+/// Cancels `failed` when one cannot go on.
+async fn read(
+    config: &Config,
+    sidecar: &Sidecar,
+    stop: &CancellationToken,
+    failed: &CancellationToken,
+) -> anyhow::Result<()> {
     // An input that cannot go on takes the others with it, for the service manager to see.
-    let guarded = |result: anyhow::Result<()>| result.inspect_err(|_| stop.cancel());
+    let guarded = |result: anyhow::Result<()>| {
+        result.inspect_err(|error| {
+            tracing::error!("an input cannot go on: {error:#}");
+            failed.cancel();
+            stop.cancel();
+        })
+    };
     let directory = async {
         let Some(settings) = config.directory.clone() else {
             return Ok(());

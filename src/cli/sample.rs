@@ -33,7 +33,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<Exit> {
             ),
         },
     };
-    eprint!("{}", tell(&summary, &place));
+    super::tell(&tell(&summary, &place));
     Ok(Exit::Done)
 }
 

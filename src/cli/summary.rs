@@ -3,26 +3,40 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::args::Summary;
+use crate::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 
 /// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
 pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
     match how {
         Summary::None => {}
-        Summary::Text => eprintln!("{}", text(files, counts, elapsed)),
-        Summary::Json => eprintln!("{}", json(files, counts, elapsed)),
+        Summary::Text => line(&text(files, counts, elapsed)),
+        Summary::Json => line(&json(files, counts, elapsed)),
     }
 }
 
-/// The same for a backfill: files that were done before, and those that are left.
-pub(super) fn tell_backfill(how: Summary, files: &Files, counts: &Counts, elapsed: Duration) {
+/// The same for a backfill: files that were done before, those that are left, and those left out.
+pub(super) fn tell_backfill(
+    how: Summary,
+    files: &Files,
+    left_out: &LeftOut,
+    counts: &Counts,
+    elapsed: Duration,
+) {
     match how {
         Summary::None => {}
-        Summary::Text => eprintln!("{}{}", text(files.files, counts, elapsed), files.rest()),
-        Summary::Json => eprintln!("{}", backfill_json(files, counts, elapsed)),
+        Summary::Text => {
+            line(&(text(files.files, counts, elapsed) + &files.rest() + &left_out_text(left_out)))
+        }
+        Summary::Json => line(&backfill_json(files, left_out, counts, elapsed)),
     }
+}
+
+fn line(text: &str) {
+    super::tell(&format!("{text}\n"));
 }
 
 /// What became of files.
@@ -56,14 +70,41 @@ impl Files {
     }
 }
 
-fn backfill_json(files: &Files, counts: &Counts, elapsed: Duration) -> String {
-    let line = serde_json::from_str(&json(files.files, counts, elapsed));
+fn left_out_text(left_out: &LeftOut) -> String {
+    let each = left_out.0.iter().map(|(why, sum)| {
+        let example = sum.examples.first().map_or("", String::as_str);
+        format!(
+            "; left out: {} {}, such as {example}",
+            sum.shown(),
+            why.told()
+        )
+    });
+    each.collect()
+}
+
+/// By reason: files, folders, examples.
+fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
+    let each = left_out.0.iter().map(|(why, sum)| {
+        let Sum {
+            files,
+            folders,
+            examples,
+        } = sum;
+        let sum = json!({"files": files, "folders": folders, "examples": examples});
+        (why.as_str().to_owned(), sum)
+    });
+    serde_json::Value::Object(each.collect())
+}
+
+fn backfill_json(files: &Files, left_out: &LeftOut, counts: &Counts, elapsed: Duration) -> String {
+    let line = serde_json::from_str(&self::json(files.files, counts, elapsed));
     let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
         (line, serde_json::to_value(files))
     else {
         return String::new();
     };
     line.extend(files);
+    line.insert("left_out".to_owned(), left_out_json(left_out));
     serde_json::Value::Object(line).to_string()
 }
 
@@ -129,6 +170,7 @@ fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backfill::left_out::Why;
 
     #[test]
     fn the_json_summary_is_one_object_with_the_balance() {
@@ -141,7 +183,7 @@ mod tests {
             ..Counts::default()
         };
         let value: serde_json::Value =
-            serde_json::from_str(&json(2, &counts, Duration::from_millis(1500))).unwrap();
+            serde_json::from_str(&super::json(2, &counts, Duration::from_millis(1500))).unwrap();
         assert_eq!(
             value,
             serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
@@ -159,8 +201,14 @@ mod tests {
             left: 4,
         };
         let (counts, second) = (Counts::default(), Duration::from_secs(1));
+        let sum = Sum {
+            files: 3,
+            folders: 1,
+            examples: vec!["s3://b/k".to_owned()],
+        };
+        let left_out = LeftOut([(Why::Account, sum)].into());
         let value: serde_json::Value =
-            serde_json::from_str(&backfill_json(&files, &counts, second)).unwrap();
+            serde_json::from_str(&backfill_json(&files, &left_out, &counts, second)).unwrap();
         for (name, n) in [
             ("files", 3),
             ("skipped_done", 2),
@@ -171,6 +219,12 @@ mod tests {
         ] {
             assert_eq!(value[name], n, "{name}");
         }
+        let expected = json!({"files": 3, "folders": 1, "examples": ["s3://b/k"]});
+        assert_eq!(value["left_out"], json!({ "account": expected }));
+        assert_eq!(
+            left_out_text(&left_out),
+            "; left out: 3 files, 1 folder of another account than --account names, such as s3://b/k"
+        );
         assert_eq!(
             files.rest(),
             "; 2 files done before; 1 file gone; 4 files left"

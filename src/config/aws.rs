@@ -12,6 +12,8 @@ use crate::input::{event_history, s3};
 const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
 /// How long SQS hides a message at most.
 const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
+/// Digits of an account's id.
+const ACCOUNT_DIGITS: usize = 12;
 /// How far back the Event history goes.
 const LONGEST_HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -43,6 +45,15 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
             session_name,
         }),
         requester_pays: b.boolean("s3.requester_pays").unwrap_or_default(),
+        expected_bucket_owner: b.parse("s3.expected_bucket_owner", |text| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            match digits && text.len() == ACCOUNT_DIGITS {
+                true => Ok(text.to_owned()),
+                false => Err(format!(
+                    "{text:?} is no account: write its 12 digits, in quotes"
+                )),
+            }
+        }),
     }
 }
 
@@ -54,7 +65,16 @@ pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
         let message = "must be whole seconds, at least 5 seconds and at most 12 hours";
         b.problem("s3.visibility", message);
     }
+    let buckets = b.list("s3.buckets").unwrap_or_default();
+    for bucket in buckets.iter().filter(|bucket| !s3::is_pattern(bucket)) {
+        let message = format!(
+            "{bucket:?} is no bucket's name: write the name alone, or a pattern with * and ?"
+        );
+        b.problem("s3.buckets", &message);
+    }
     let settings = s3::Settings {
+        buckets: s3::Buckets::new(buckets),
+        inline_events: b.boolean("s3.inline_events").unwrap_or_default(),
         queues: b.list("s3.queues").unwrap_or_default(),
         include: b.globs("s3.include"),
         exclude: b.globs("s3.exclude"),

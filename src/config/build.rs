@@ -11,7 +11,7 @@ use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
 use super::{Config, Environment, Flags, Problems, aws, export, ingest, value};
-use crate::ack::dead_letter;
+use crate::ack::dead_letter::{self, WhenFull};
 use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Class, Lists, Select};
@@ -110,9 +110,11 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     let mut b = Builder::new(layers, problems, notes);
     let state = b.path("state").unwrap_or_default();
     let limits = limits(&mut b);
+    let ingest = ingest::settings(&mut b);
     let config = Config {
         directory: directory(&mut b, &state),
-        ingest: ingest::settings(&mut b),
+        dead_letters: dead_letters(&mut b, &state, &ingest),
+        ingest,
         s3: aws::s3(&mut b),
         event_history: aws::event_history(&mut b, &state),
         aws: aws::settings(&mut b),
@@ -135,14 +137,6 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         convert: conversion(&mut b),
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),
-        dead_letters: dead_letter::Settings {
-            path: b
-                .path("dead_letters.path")
-                .unwrap_or_else(|| state.join("dead-letters.jsonl")),
-            max_bytes: b.size("dead_letters.max_bytes"),
-            keep: b.number("dead_letters.keep"),
-            max_record_bytes: b.size("dead_letters.max_record_bytes"),
-        },
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
@@ -171,6 +165,30 @@ fn memory(b: &mut Builder<'_>, limits: &Limits) -> usize {
         );
     }
     memory
+}
+
+/// What was sent cannot be read again: by default, its letters are not erased.
+fn dead_letters(
+    b: &mut Builder<'_>,
+    state: &Path,
+    ingest: &crate::input::ingest::Settings,
+) -> dead_letter::Settings {
+    let listens = ingest.grpc.is_some() || ingest.http.is_some();
+    dead_letter::Settings {
+        path: b
+            .path("dead_letters.path")
+            .unwrap_or_else(|| state.join("dead-letters.jsonl")),
+        max_bytes: b.size("dead_letters.max_bytes"),
+        keep: b.number("dead_letters.keep"),
+        when_full: match b.choice("dead_letters.when_full") {
+            "wait" => WhenFull::Wait,
+            "" if listens => WhenFull::Wait,
+            _ => WhenFull::Rotate,
+        },
+        max_record_bytes: b.size("dead_letters.max_record_bytes"),
+        unit_letters: b.number("dead_letters.unit_letters"),
+        unit_bytes: b.size("dead_letters.unit_bytes"),
+    }
 }
 
 fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<window::Settings> {

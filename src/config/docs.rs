@@ -70,23 +70,33 @@ ignored, with a warning. Unlike in the specification, the default protocol is `g
 `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe qtrail itself in its own telemetry
 (`telemetry.endpoint`), never the events.
 
-`NO_COLOR` turns colours off. `HTTPS_PROXY` and `NO_PROXY` are honoured when events are sent.
+`NO_COLOR` turns colours off.
+
+`HTTPS_PROXY`, else `ALL_PROXY`, names the HTTP proxy through which `https` endpoints are reached (by `CONNECT`;
+`http://USER:PASSWORD@HOST:PORT`). `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces:
+
+| entry | hosts |
+| --- | --- |
+| `example.com`, `.example.com` | this one and its subdomains |
+| `*.example.com` | its subdomains |
+| `192.0.2.7`, `2001:db8::1`, `[2001:db8::1]` | the address |
+| `10.0.0.0/8`, `2001:db8::/32` | the addresses of the network; names are not looked up |
+| `collector:4317`, `*.example.com:4317`, `[::1]:4317` | the same, at this port only |
+| `*` | all |
+
+Each variable is also read in lower case, where the one in capitals is not set or empty. An `http` endpoint,
+`telemetry.endpoint` and this machine (`localhost`, `127.0.0.0/8`, `::1`) are always reached directly. AWS's services go
+by the same `NO_PROXY`, and by these proxies as the AWS SDK reads them (and `HTTP_PROXY`, for plain endpoints).
 
 ## Metrics and health
 
 `telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503, with the
 reason, while the set-up is wrong (a token that is refused, say), while the collector has been away for
-60 s, and while no input runs.
+60 s, while dead letters are full or cannot be written, and while no input runs.
 
 ## Exit codes
 
-| code | meaning |
-| --- | --- |
-| 0 | done; for `run`, stopped by a signal with all that was in flight settled or left for the next start |
-| 1 | an error, told on standard error |
-| 2 | wrong usage or configuration |
-| 3 | finished, but some records went to the dead letters (`convert`, `replay`) |
-| 130 | stopped at once by a second SIGINT or SIGTERM |
+See [operations.md](operations.md#exit-codes).
 ";
 
 /// The first words of the keys under each heading, in the order of the table.

@@ -1,6 +1,7 @@
 //! Where senders are listened to.
 //!
-//! What must hold: beyond loopback there is TLS, or the explicit word that it is not wanted.
+//! What must hold: beyond loopback traffic is encrypted and senders show who they are, unless the
+//! configuration says for each of the two that it is not wanted.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,16 +13,22 @@ use crate::input::ingest::{Limits, Listen, ServerTls, Settings};
 /// The settings of the listeners.
 pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
     let tls = tls(b);
+    let files = b.list("ingest.token_files").unwrap_or_default();
+    let certified = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
     let insecure = b.boolean("ingest.insecure").unwrap_or_default();
-    let grpc = listen(b, "ingest.grpc.listen", tls.is_some() || insecure);
-    let http = listen(b, "ingest.http.listen", tls.is_some() || insecure);
+    let anonymous = b.boolean("ingest.anonymous").unwrap_or_default();
+    let guard = Guard {
+        encrypted: tls.is_some() || insecure,
+        named: !files.is_empty() || certified || anonymous,
+    };
+    let grpc = listen(b, "ingest.grpc.listen", guard);
+    let http = listen(b, "ingest.http.listen", guard);
     if grpc.is_some() && grpc == http && !any_port(&grpc) {
         b.problem(
             "ingest.http.listen",
             "is ingest.grpc.listen too: each needs its own",
         );
     }
-    let files = b.list("ingest.token_files").unwrap_or_default();
     Settings {
         grpc,
         http,
@@ -84,7 +91,30 @@ fn limits(b: &mut Builder<'_>) -> Limits {
     limits
 }
 
-fn listen(b: &mut Builder<'_>, name: &str, guarded: bool) -> Option<Listen> {
+/// What stands between other hosts and a listener, or is said not to be wanted.
+#[derive(Debug, Clone, Copy)]
+struct Guard {
+    /// Nobody on the way reads or changes what is sent.
+    encrypted: bool,
+    /// A sender needs a token or a certificate.
+    named: bool,
+}
+
+impl Guard {
+    /// What is missing, each with its remedies.
+    fn missing(self) -> Vec<&'static str> {
+        let encryption = "traffic is in plain text: set ingest.tls.cert_file and \
+             ingest.tls.key_file, or ingest.insecure: true where the network is trusted";
+        let names = "anyone can send events: set ingest.token_files or \
+             ingest.tls.client_ca_file, or ingest.anonymous: true where that is wanted";
+        [(self.encrypted, encryption), (self.named, names)]
+            .into_iter()
+            .filter_map(|(held, message)| (!held).then_some(message))
+            .collect()
+    }
+}
+
+fn listen(b: &mut Builder<'_>, name: &str, guard: Guard) -> Option<Listen> {
     let port = match keys::find(name).map(|key| key.kind) {
         Some(Kind::Listen(port)) => port,
         _ => 0,
@@ -92,14 +122,11 @@ fn listen(b: &mut Builder<'_>, name: &str, guarded: bool) -> Option<Listen> {
     let listen = b.parse(name, |text| address(text, port))??;
     if let Listen::Tcp(address) = &listen
         && !address.ip().is_loopback()
-        && !guarded
     {
-        let message = format!(
-            "{} is reached from other hosts: set ingest.tls.cert_file and ingest.tls.key_file, or \
-             ingest.insecure: true where the network is trusted",
-            address.ip()
-        );
-        b.problem(name, &message);
+        for missing in guard.missing() {
+            let message = format!("other hosts reach {}, and {missing}", address.ip());
+            b.problem(name, &message);
+        }
     }
     Some(listen)
 }
@@ -192,6 +219,8 @@ mod tests {
     const KEY: (&str, &str) = ("ingest.tls.key_file", "server.key");
     const CLIENTS: (&str, &str) = ("ingest.tls.client_ca_file", "clients.pem");
     const INSECURE: (&str, &str) = ("ingest.insecure", "true");
+    const ANONYMOUS: (&str, &str) = ("ingest.anonymous", "true");
+    const TOKENS: (&str, &str) = ("ingest.token_files", "tokens");
 
     #[test]
     fn nothing_listens_unless_it_is_asked_to() {
@@ -202,19 +231,48 @@ mod tests {
     }
 
     #[test]
-    fn beyond_loopback_it_takes_tls_or_a_word() {
+    fn beyond_loopback_it_takes_encryption_and_names_or_a_word_for_each() {
+        let encryption = [&[CERT, KEY][..], &[INSECURE]];
+        let names = [&[TOKENS][..], &[ANONYMOUS]];
         for key in [GRPC, HTTP] {
             for text in ["0.0.0.0", "[::]:1", "192.0.2.1", "::ffff:192.0.2.1"] {
-                let refusal = set(&[(key, text)]).unwrap_err();
+                let with = |more: &[&[(&'static str, &str)]]| {
+                    set(&[&[(key, text)], more.concat().as_slice()].concat())
+                };
+                for encrypted in encryption {
+                    let refusal = with(&[encrypted]).unwrap_err();
+                    assert!(refusal.contains(key), "{refusal}");
+                    for remedy in ["token_files", "client_ca_file", "anonymous: true"] {
+                        assert!(
+                            refusal.contains(&format!("ingest.{remedy}"))
+                                || refusal.contains(&format!("ingest.tls.{remedy}")),
+                            "{refusal}"
+                        );
+                    }
+                    assert!(!refusal.contains("ingest.insecure"), "{refusal}");
+                    for named in names {
+                        assert!(with(&[encrypted, named]).is_ok(), "{encrypted:?} {named:?}");
+                    }
+                }
+                for named in names {
+                    let refusal = with(&[named]).unwrap_err();
+                    assert!(
+                        refusal.contains(key) && refusal.contains("ingest.insecure"),
+                        "{refusal}"
+                    );
+                    assert!(!refusal.contains("ingest.anonymous"), "{refusal}");
+                }
+                let neither = with(&[]).unwrap_err();
                 assert!(
-                    refusal.contains(key) && refusal.contains("ingest.insecure"),
-                    "{refusal}"
+                    neither.contains("ingest.insecure") && neither.contains("ingest.anonymous"),
+                    "{neither}"
                 );
-                assert!(set(&[(key, text), INSECURE]).is_ok());
-                assert!(set(&[(key, text), CERT, KEY]).is_ok());
-                // Half of it, or the contrary of the word, is neither.
-                assert!(set(&[(key, text), CERT]).is_err());
-                assert!(set(&[(key, text), ("ingest.insecure", "false")]).is_err());
+                // Client certificates are both.
+                assert!(with(&[&[CERT, KEY, CLIENTS]]).is_ok());
+                // Half of TLS, or the contrary of a word, is neither.
+                assert!(with(&[&[CERT, TOKENS]]).is_err());
+                assert!(with(&[&[TOKENS, ("ingest.insecure", "false")]]).is_err());
+                assert!(with(&[&[CERT, KEY, ("ingest.anonymous", "false")]]).is_err());
             }
             for text in [
                 "127.0.0.1",

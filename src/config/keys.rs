@@ -64,6 +64,7 @@ pub const SELECTS: [&str; 2] = ["amazon-q", "all"];
 pub(super) const BODIES: [&str; 3] = ["original", "map", "none"];
 pub(super) const SERVICE_NAMES: [&str; 2] = ["amazon-q", "event-source"];
 pub(super) const COMPRESSIONS: [&str; 2] = ["none", "gzip"];
+pub(super) const WHEN_FULL: [&str; 2] = ["wait", "rotate"];
 pub(super) const KEEP_DROP: [&str; 2] = ["keep", "drop"];
 pub(super) const CLASSES: [&str; 8] = [
     "conversation",
@@ -108,13 +109,14 @@ pub const KEYS: &[Key] = &[
     key("directory.rescan", Kind::Duration, "1m", "How often the whole tree is listed, beside notifications."),
     key("directory.poll", Kind::Bool, "false", "Use no notifications, only listings: for network mounts."),
     key("directory.start", Kind::Variant(&["beginning", "end", "since: TIME"]), "beginning", "What the first run reads: everything that is there, only what comes, or what was delivered since a time (RFC 3339)."),
-    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters is never deleted."),
+    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, compressed or not) until it is rotated."),
     key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, but 2 to 4."),
     key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
 
-    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls`, or `ingest.insecure: true`. Default: nowhere."),
-    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Default: nowhere."),
-    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: who can reach the address can read and send events."),
+    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls` or `ingest.insecure: true`, and `ingest.token_files`, `ingest.tls.client_ca_file` or `ingest.anonymous: true`. Default: nowhere."),
+    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Beyond loopback it takes the same. Default: nowhere."),
+    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: whoever is on the way can read and change what is sent, tokens too."),
+    key("ingest.anonymous", Kind::Bool, "false", "Take events from anyone beyond loopback, without a token or a client certificate: whoever reaches the address can write into the trail."),
     key("ingest.token_files", Kind::List, "", "Files of bearer tokens, one a line, read again when they change. A sender must have one of them. None: no token is asked for."),
     key("ingest.tls.cert_file", Kind::Path, "", "The server's certificate chain (PEM). Read again when it changes."),
     key("ingest.tls.key_file", Kind::Path, "", "The server's private key (PEM)."),
@@ -128,6 +130,9 @@ pub const KEYS: &[Key] = &[
     key("ingest.limits.body_timeout", Kind::Duration, "30s", "How long the body of a request, or one message of a stream, may take once it has begun."),
 
     key("s3.queues", Kind::List, "", "URLs of SQS queues that announce new S3 objects: see [s3.md](s3.md). Takes a qtrail with the `aws` feature."),
+    key("s3.buckets", Kind::List, "", "Buckets that messages may have read, by name or by patterns with `*` and `?`. Default: those that the queue's own policy names (`aws:SourceArn`); where it names none, all, with a warning. An object of another bucket goes to the dead letters by its name."),
+    key("s3.expected_bucket_owner", Kind::Text, "", "The account, 12 digits, that owns the buckets: S3 refuses each request to a bucket of another."),
+    key("s3.inline_events", Kind::Bool, "false", "Read CloudTrail events that stand in the messages themselves. Whoever may send to the queue can make such events up; without this they go to the dead letters."),
     key("s3.include", Kind::List, "", "Objects to read: globs over the key, such as `**/CloudTrail/**`. None: all. What is left alone costs no request."),
     key("s3.exclude", Kind::List, "**/CloudTrail-Digest/**", "Objects to leave alone, likewise."),
     key("s3.fetchers", Kind::Count(1), "16", "Objects that are worked on at once."),
@@ -160,7 +165,7 @@ pub const KEYS: &[Key] = &[
     key("duplicates.max_ids", Kind::Count(1), "1000000", "Ids of delivered events that are known, at most; the oldest goes first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long an id is known."),
 
-    key("limits.memory", Kind::Size, "128MiB", "Records and payloads in flight, over all inputs."),
+    key("limits.memory", Kind::Size, "128MiB", "Records, payloads and dead letters in flight, and what is held of large records while they are read, over all inputs."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Inflated bytes of one file."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Bytes of one event. CloudTrail's own maximum is 1 MiB."),
     key("limits.depth", Kind::Count(4), "64", "Levels of nesting inside one event."),
@@ -201,7 +206,10 @@ pub const KEYS: &[Key] = &[
     key("dead_letters.path", Kind::Path, "", "Where records go that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. The file holds unredacted records; its mode is 0600."),
     key("dead_letters.max_bytes", Kind::Size, "64MiB", "Bytes of the file before it is rotated."),
     key("dead_letters.keep", Kind::Count(1), "10", "Rotated files that are kept."),
-    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one, its place and SHA-256."),
+    key("dead_letters.when_full", Kind::Choice(&WHEN_FULL), "", "What happens when all of them are full: deliver nothing more until somebody makes room, or erase the oldest file. Default: `wait` where `ingest` listens, as what was sent cannot be read again, else `rotate`. See [operations.md](operations.md#full-dead-letters)."),
+    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one in a file or an object, its place and SHA-256. What a sender pushed is kept whole, since nobody else has it."),
+    key("dead_letters.unit_letters", Kind::Count(1), "1000", "Dead letters of one file, object or request. What is refused beyond is counted, and told in one letter more."),
+    key("dead_letters.unit_bytes", Kind::Size, "16MiB", "Bytes of the records that are kept of one file, object or request; of those beyond, place and SHA-256."),
 
     key("shutdown.timeout", Kind::Duration, "15s", "How long SIGTERM waits for the collector before what is in flight is left for the next start."),
 

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::layers::{Layers, Origin};
-use crate::ack::dead_letter;
+use crate::ack::dead_letter::{self, WhenFull};
 use crate::backfill::Named;
 use crate::convert;
 use crate::envelope::Limits;
@@ -155,6 +155,28 @@ impl Loaded {
             self.note_default_collector();
         }
         Ok(self)
+    }
+
+    /// For what cannot be read again, such as a pipe: all that is refused of it is kept, unless the
+    /// configuration says otherwise.
+    pub fn keeping_all_letters(mut self) -> Self {
+        let unset = |key| self.is_default(key);
+        let (when_full, letters, bytes) = (
+            unset("dead_letters.when_full"),
+            unset("dead_letters.unit_letters"),
+            unset("dead_letters.unit_bytes"),
+        );
+        let settings = &mut self.config.dead_letters;
+        if when_full {
+            settings.when_full = WhenFull::Wait;
+        }
+        if letters {
+            settings.unit_letters = u64::MAX;
+        }
+        if bytes {
+            settings.unit_bytes = u64::MAX;
+        }
+        self
     }
 
     fn note_default_collector(&mut self) {

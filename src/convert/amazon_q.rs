@@ -27,7 +27,9 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
         say.str(&names::AGENT_CHANNEL, channel);
         say.str(&names::AGENT_EVIDENCE, evidence);
     }
-    say.id(&names::CONVERSATION_ID, ids::CONVERSATION);
+    if let Some(key) = ids::conversation(event) {
+        say.text(&names::CONVERSATION_ID, key);
+    }
     if let Some(operation) = verdict.operation {
         say.str(&names::OPERATION_NAME, operation);
         if class.is_call()
@@ -42,8 +44,10 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
     if class.is_own() {
         own(say);
     }
-    if class != Class::Other {
+    if class.is_by_service() {
         say.flag(&names::DRY_RUN, Key::DryRun);
+    }
+    if class != Class::Other {
         client(say);
         let masked = masked(event);
         if !masked.is_empty() {
@@ -104,26 +108,34 @@ fn tool(event: &Event<'_>) -> Option<String> {
     Some(format!("{}:{name}", name_of_service(&source)))
 }
 
-/// The client: what the request says of it, else what the user agent does.
+/// The client: what a request to Amazon Q says of it, else what the user agent does.
 fn client<S: Sink>(say: &mut Say<'_, S>) {
-    let agent = say.event.text_of(Key::UserAgent).unwrap_or_default();
+    let event = say.event;
+    let context = |key| event.class().is_own() && event.text_of(key).is_some();
+    let agent = event.text_of(Key::UserAgent).unwrap_or_default();
     let (mut name, mut version) = match software(&agent) {
         Some((name, version)) => (Some(name), version),
         None => (None, None),
     };
     let mut system = name.and_then(|_| system(&agent));
     // A name of one place and a version of the other would be a client that does not exist.
-    if say.event.text_of(Key::IdeCategory).is_some() {
+    if context(Key::IdeCategory) {
         (name, version) = (None, None);
     }
-    if say.event.text_of(Key::OperatingSystem).is_some() {
+    if context(Key::OperatingSystem) {
         system = None;
     }
-    say.text(&names::CLIENT_NAME, Key::IdeCategory);
-    say.text(&names::CLIENT_VERSION, Key::IdeVersion);
-    say.text(&names::CLIENT_OS, Key::OperatingSystem);
-    if say.event.text_of(Key::IdeVersion).is_some() {
+    if context(Key::IdeVersion) {
         version = None;
+    }
+    for (field, key) in [
+        (&names::CLIENT_NAME, Key::IdeCategory),
+        (&names::CLIENT_VERSION, Key::IdeVersion),
+        (&names::CLIENT_OS, Key::OperatingSystem),
+    ] {
+        if context(key) {
+            say.text(field, key);
+        }
     }
     for (field, part) in [
         (&names::CLIENT_NAME, name),
@@ -181,6 +193,11 @@ fn system(agent: &str) -> Option<&str> {
 /// What AWS puts in the place of a value that it does not show.
 const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
+/// Whether AWS shows this in the place of a value.
+pub(super) fn is_mask(text: &str) -> bool {
+    MASKS.contains(&text)
+}
+
 /// What is true of an object in the place of one that was too large to be recorded.
 const CUT: &str = "omitted";
 
@@ -208,7 +225,7 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             continue;
         }
         let masked = match node.kind() {
-            Type::String => node.as_str().is_some_and(|text| MASKS.contains(&&*text)),
+            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
             Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
             _ => false,
         };

@@ -121,12 +121,14 @@ pub struct ResourceKey<'a> {
 pub struct Head<'a> {
     /// Its resource.
     pub resource: ResourceKey<'a>,
-    /// `eventTime`, in nanoseconds since 1970: the log record's time and the span's end.
+    /// `eventTime`, in nanoseconds since 1970: the log record's time.
     pub time: i64,
     /// The log record's observed time.
     pub observed: i64,
     /// The span's start.
     pub start: i64,
+    /// The span's end, later than its start.
+    pub end: i64,
     /// `<service>.<eventName>`: the log record's event name and the span's name.
     pub name: Cow<'a, str>,
     /// The log record's severity.

@@ -7,7 +7,7 @@ use super::Verdict;
 use super::attributes::{Sink, Value};
 use super::say::Say;
 use super::semconv as names;
-use crate::event::identity::{invoking_service, last_part, role_session};
+use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
 use crate::event::{Event, Key, mask};
 
 /// Says every row of the identity.
@@ -85,28 +85,64 @@ fn fields<S: Sink>(say: &mut Say<'_, S>) {
     say.text(&names::FEDERATED_PROVIDER, Key::FederatedProvider);
 }
 
-/// The person behind the call, and the field that names them.
+/// Where the person is named, the best place first.
+const NAMED: [Key; 3] = [Key::OnBehalfOfUserId, Key::SourceIdentity, Key::UserName];
+/// The same for a user of IAM Identity Center: other events name them by their id.
+const NAMED_IN_CENTER: [Key; 4] = [
+    Key::OnBehalfOfUserId,
+    Key::UserId,
+    Key::SourceIdentity,
+    Key::UserName,
+];
+/// Where they are named if neither these nor the ARN nor the principal id does it.
+const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
+
+/// The person behind the call, and the field that names them. What AWS masked names nobody.
 fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
-    let named = [Key::OnBehalfOfUserId, Key::SourceIdentity, Key::UserName];
-    if let Some(key) = event.first_shown(&named) {
-        return Some((event.text_of(key)?, key));
-    }
-    let name = of_arn(event, role_session).or_else(|| of_arn(event, last_part))?;
-    Some((name, Key::Arn))
+    let kind = event.text_of(Key::Type).unwrap_or_default();
+    let first_of = |keys: &[Key]| {
+        let key = event.first_shown(keys)?;
+        Some((event.text_of(key)?, key))
+    };
+    let named = match &*kind {
+        "IdentityCenterUser" => first_of(&NAMED_IN_CENTER),
+        _ => first_of(&NAMED),
+    };
+    let by_arn = || {
+        let name = of_arn(event, role_session).or_else(|| of_arn(event, last_part))?;
+        Some((name, Key::Arn))
+    };
+    let by_principal = || {
+        let part = principal_session(&kind)?;
+        Some((part_of(event, Key::PrincipalId, part)?, Key::PrincipalId))
+    };
+    named
+        .or_else(by_arn)
+        .or_else(by_principal)
+        .or_else(|| first_of(&NAMED_LAST))
 }
 
-/// A name out of the ARN; none where it is hidden.
+/// A part of the ARN; none where it is hidden.
 fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
-    let name = match event.shown(Key::Arn)? {
-        Cow::Borrowed(arn) => part(arn).map(Cow::Borrowed),
-        Cow::Owned(arn) => part(&arn).map(|part| Cow::Owned(part.to_owned())),
+    part_of(event, Key::Arn, part)
+}
+
+/// A part of a field; nothing of it where it is hidden.
+fn part_of<'e>(
+    event: &'e Event<'_>,
+    key: Key,
+    part: fn(&str) -> Option<&str>,
+) -> Option<Cow<'e, str>> {
+    let name = match event.shown(key)? {
+        Cow::Borrowed(text) => part(text).map(Cow::Borrowed),
+        Cow::Owned(text) => part(&text).map(|part| Cow::Owned(part.to_owned())),
     };
     name.filter(|name| !mask::is_mask(name))
 }
 
-/// An ARN is not said by a part of it.
+/// An ARN or a principal id is not said by a part of it.
 fn count_whole<S: Sink>(say: &mut Say<'_, S>, key: Key) {
-    if key != Key::Arn {
+    if !matches!(key, Key::Arn | Key::PrincipalId) {
         say.count(key);
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{Event, Key};
 /// By which rule an event got its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// It carries a conversation id.
+    /// It is Amazon Q's own, and carries a conversation id.
     Conversation,
     /// It is Amazon Q's, and of one sign-in of one person.
     Session,
@@ -19,7 +19,7 @@ pub(crate) enum Rule {
 }
 
 /// Where the conversation id may stand, in the order in which it is looked for.
-pub(crate) const CONVERSATION: &[Key] = &[
+const CONVERSATION: &[Key] = &[
     Key::ConversationId,
     Key::StateConversationId,
     Key::TelemetryConversationId,
@@ -27,10 +27,16 @@ pub(crate) const CONVERSATION: &[Key] = &[
     Key::ResponseConversationId,
 ];
 
+/// Where the event's conversation id stands. It is one in Amazon Q's own events alone: any caller of
+/// another service can put a stranger's into a request.
+pub(super) fn conversation(event: &Event<'_>) -> Option<Key> {
+    let own = event.class().is_own();
+    own.then(|| event.first_shown(CONVERSATION)).flatten()
+}
+
 /// The trace to which an event belongs by itself.
 pub(crate) fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
-    let conversation = event.first_shown(CONVERSATION);
-    if let Some(id) = conversation.and_then(|key| event.shown(key)) {
+    if let Some(id) = conversation(event).and_then(|key| event.shown(key)) {
         (trace_of("qtrail.conversation:", &id), Rule::Conversation)
     } else if let Some(session) = Session::of(event) {
         (session.trace_id(), Rule::Session)
@@ -167,9 +173,9 @@ mod tests {
         hex::encode(&Sha256::digest(text.as_bytes())[..bytes])
     }
 
-    #[test]
-    fn a_conversation_id_is_the_trace_id_wherever_it_stands() {
-        for fields in [
+    /// A conversation id in each of its places.
+    fn with_conversation() -> Vec<String> {
+        vec![
             format!(r#""requestParameters":{{"conversationId":"{ID}"}}"#),
             format!(r#""requestParameters":{{"conversationState":{{"conversationId":"{ID}"}}}}"#),
             format!(
@@ -181,10 +187,38 @@ mod tests {
                 r#""responseElements":{{"conversationId":"other"}},"requestParameters":{{"conversationId":"{}"}}"#,
                 ID.to_uppercase()
             ),
-        ] {
-            let (trace_id, rule, _) = ids(&fields);
+        ]
+    }
+
+    #[test]
+    fn a_conversation_id_is_the_trace_id_wherever_it_stands() {
+        for fields in with_conversation() {
+            let (trace_id, rule, _) = ids(&format!(r#""eventSource":"q.amazonaws.com",{fields}"#));
             assert_eq!(trace_id, ID.replace('-', ""), "{fields}");
             assert_eq!(rule, Rule::Conversation);
+        }
+    }
+
+    #[test]
+    fn a_conversation_id_in_a_call_of_another_service_is_none() {
+        let identity = r#""userIdentity":{"invokedBy":"@","principalId":"P","sessionContext":{"attributes":{"creationDate":"D"}}}"#;
+        for (agent, invoked_by, expected) in [
+            ("AmazonQ-For-CLI", "", Rule::Session),
+            ("x", "q.amazonaws.com", Rule::Session),
+            ("x", "", Rule::Event),
+        ] {
+            let identity = identity.replace('@', invoked_by);
+            for fields in with_conversation() {
+                let (trace_id, rule, _) = ids(&format!(
+                    r#""eventSource":"lambda.amazonaws.com","eventID":"e","userAgent":"{agent}",{identity},{fields}"#
+                ));
+                assert_eq!(rule, expected, "{fields}");
+                let trace = match rule {
+                    Rule::Session => sha("qtrail.session:/P/D", 16),
+                    _ => sha("qtrail.event:e", 16),
+                };
+                assert_eq!(trace_id, trace, "{fields}");
+            }
         }
     }
 
@@ -198,7 +232,7 @@ mod tests {
             "a298ec0d-0a49-4d2e-92bd+7d6e629b4619",
         ] {
             let (trace_id, ..) = ids(&format!(
-                r#""requestParameters":{{"conversationId":"{id}"}}"#
+                r#""eventSource":"q.amazonaws.com","requestParameters":{{"conversationId":"{id}"}}"#
             ));
             assert_eq!(trace_id, sha(&format!("qtrail.conversation:{id}"), 16));
         }

@@ -17,6 +17,10 @@ use crate::event::{Event, Key};
 /// `service.namespace` of every resource: the decoder that made the record.
 pub(super) const NAMESPACE: &str = "aws.cloudtrail";
 
+/// Nanoseconds from start to end of a span whose duration is not known. Jaeger takes a span that
+/// ends when it starts for one of negative duration: it warns, and keeps each repeat.
+const NO_DURATION: i64 = 1;
+
 /// Says every attribute of an event.
 pub(super) fn say<S: Sink>(
     event: &Event<'_>,
@@ -47,7 +51,7 @@ pub(super) fn say<S: Sink>(
     if complete {
         // These are in the head.
         for key in [Key::EventTime, Key::AwsRegion, Key::RecipientAccountId] {
-            if event.text_of(key).is_some() {
+            if event.shown(key).is_some() {
                 say.count(key);
             }
         }
@@ -83,18 +87,20 @@ fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
         }
     }
     say.text(&names::SOURCE_ADDRESS, Key::SourceIpAddress);
-    if let Some(address) = event.text_of(Key::SourceIpAddress)
-        && address.parse::<IpAddr>().is_ok()
+    if let Some(addresses) = event.text_of(Key::SourceIpAddress)
+        && let Some(address) = first_address(&addresses)
     {
-        say.text(&names::CLIENT_ADDRESS, Key::SourceIpAddress);
+        say.str(&names::CLIENT_ADDRESS, address);
     }
     say.str(&names::OUTCOME, verdict.outcome.as_str());
     if kind(event) == Kind::Client {
         say.text(&names::PEER_SERVICE, Key::EventSource);
     }
     say.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
-    say.text(&names::ERROR_TYPE, Key::ErrorCode);
-    say.text(&names::ERROR_CODE, Key::ErrorCode);
+    if verdict.error_code {
+        say.scalar(&names::ERROR_TYPE, Key::ErrorCode);
+    }
+    say.scalar(&names::ERROR_CODE, Key::ErrorCode);
     say.text(&names::ERROR_MESSAGE, Key::ErrorMessage);
     if let Some(version) = event.text_of(Key::TlsVersion) {
         say.count(Key::TlsVersion);
@@ -104,6 +110,14 @@ fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
     say.text(&names::TLS_CIPHER, Key::CipherSuite);
     say.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
     say.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
+}
+
+/// The first IP address of a list: behind proxies, the client's own is followed by theirs.
+fn first_address(addresses: &str) -> Option<&str> {
+    let parts = addresses.split([',', ' ', '\t']);
+    parts
+        .into_iter()
+        .find(|part| part.parse::<IpAddr>().is_ok())
 }
 
 /// The objects, as maps.
@@ -164,23 +178,22 @@ pub(super) fn kind(event: &Event<'_>) -> Kind {
     }
 }
 
-/// The span's start: `eventTime`, which is when the request was completed, less the duration that
-/// a telemetry event of Amazon Q's clients carries, in milliseconds.
-pub(super) fn start(event: &Event<'_>) -> i64 {
-    let end = event.time();
+/// The span's start and end. `eventTime` is when the request was completed; only a telemetry event
+/// of Amazon Q's clients carries a duration before it, in milliseconds. Without one the span ends
+/// [`NO_DURATION`] after `eventTime`.
+pub(super) fn extent(event: &Event<'_>) -> (i64, i64) {
+    let time = event.time();
     let duration = event
         .get(Key::TelemetryLatency)
         .filter(|_| event.class().is_own())
         .and_then(|node| node.as_number())
         .and_then(|text| text.parse::<f64>().ok())
-        .filter(|milliseconds| milliseconds.is_finite() && *milliseconds >= 0.0);
-    match duration {
         // A float that is too large becomes the largest integer, and then no start at all.
-        Some(milliseconds) => end
-            .checked_sub((milliseconds * 1e6).round() as i64)
-            .filter(|start| *start >= 0)
-            .unwrap_or(end),
-        None => end,
+        .map(|milliseconds| (milliseconds * 1e6).round() as i64)
+        .filter(|nanoseconds| *nanoseconds > 0);
+    match duration.and_then(|duration| time.checked_sub(duration)) {
+        Some(start) if start >= 0 => (start, time),
+        _ => (time, time.saturating_add(NO_DURATION)),
     }
 }
 

@@ -169,6 +169,7 @@ struct Verdict {
     span_id: [u8; 8],
     link: Option<Link>,
     outcome: Outcome,
+    error_code: bool,
     identity: Option<&'static str>,
     credential: Option<&'static str>,
     invoked_by_service: Option<bool>,
@@ -184,6 +185,7 @@ impl Verdict {
             span_id: ids::span(event),
             link: session.and_then(|session| session.link_from(placement.trace_id)),
             outcome: Outcome::of(event),
+            error_code: severity::has_error_code(event),
             identity: identity::class(event),
             credential: identity::credential(event),
             invoked_by_service: identity::is_present(event)
@@ -201,11 +203,13 @@ fn head<'e>(
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
+    let (start, end) = mapping::extent(event);
     Head {
         resource: resource(event, options),
         time: event.time(),
         observed: event.time(),
-        start: mapping::start(event),
+        start,
+        end,
         name: name(event),
         severity: verdict.outcome.severity(),
         kind: mapping::kind(event),

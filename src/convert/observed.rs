@@ -2,6 +2,8 @@
 
 /// Letters of the time in a CloudTrail file's name, `20240410T1410Z`.
 const LENGTH: usize = 14;
+/// The same in a digest's, `20240410T141000Z`.
+const LENGTH_WITH_SECONDS: usize = 16;
 
 /// The time at which a unit was delivered, in nanoseconds since 1970: the time in a CloudTrail
 /// file's name (`<account>_CloudTrail_<region>_<YYYYMMDDThhmmZ>_<16 characters>.json.gz`), else
@@ -15,11 +17,16 @@ pub fn observed_time(name: &str, modified: Option<i64>) -> Option<i64> {
 }
 
 fn time(part: &str) -> Option<i64> {
-    if part.len() != LENGTH || !part.is_ascii() {
-        return None;
-    }
+    // It may be the last part of the name.
+    let part = part.split('.').next().unwrap_or_default();
+    let seconds = match part.len() {
+        _ if !part.is_ascii() => return None,
+        LENGTH => "00",
+        LENGTH_WITH_SECONDS => &part[13..15],
+        _ => return None,
+    };
     let text = format!(
-        "{}-{}-{}:{}:00Z",
+        "{}-{}-{}:{}:{seconds}Z",
         &part[..4],
         &part[4..6],
         &part[6..11],
@@ -41,6 +48,8 @@ mod tests {
             "123456789012_CloudTrail_us-east-1_20240410T1410Z_Abcdefghijklmnop.json.gz",
             "/t/AWSLogs/o-x/123456789012/CloudTrail/us-east-1/2024/04/10/123456789012_CloudTrail_us-east-1_20240410T1410Z_Abcdefghijklmnop.json",
             "s3://b/123456789012_CloudTrail-Insight_us-east-1_20240410T1410Z_Abcdefghijklmnop.json.gz",
+            "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20240410T141000Z.json.gz",
+            "123456789012_CloudTrail_us-east-1_20240410T1410Z.json",
         ] {
             assert_eq!(observed_time(name, Some(7)), at, "{name}");
         }

@@ -44,6 +44,14 @@ impl<'e, S: Sink> Say<'e, S> {
         }
     }
 
+    /// A field that is a text, or a number, as text.
+    pub(super) fn scalar(&mut self, field: &'static Field, key: Key) {
+        if let Some(text) = self.event.scalar_of(key) {
+            self.count(key);
+            self.value(field, Value::Str(text));
+        }
+    }
+
     /// The first of these fields that is a text.
     pub(super) fn first(&mut self, field: &'static Field, keys: &[Key]) {
         if let Some(key) = self.event.first_of(keys) {

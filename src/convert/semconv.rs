@@ -81,7 +81,7 @@ pub(crate) const VPC_ENDPOINT_ACCOUNT_ID: Field = both(
     "`vpcEndpointAccountId`",
     Qtrail,
 );
-pub(crate) const ORGANIZATION_ID: Field = both(
+pub(crate) const ORGANIZATION_ID: Field = log(
     "aws.organization.id",
     "the path of the file or object, where an organization's trail wrote it: `AWSLogs/o-…/<account>/CloudTrail/`",
     Qtrail,
@@ -103,12 +103,12 @@ pub(crate) const SOURCE_ADDRESS: Field = both(
 );
 pub(crate) const CLIENT_ADDRESS: Field = both(
     otel::CLIENT_ADDRESS,
-    "`sourceIPAddress`, where it is an IP address",
+    "`sourceIPAddress`, where it is an IP address; the first one of a list",
     Stable,
 );
 pub(crate) const OUTCOME: Field = both(
     "qtrail.outcome",
-    "`success`, `denied`, `error` or `dry_run`, by `errorCode` and `requestParameters.dryRun`",
+    "`success`, `denied`, `error` or `dry_run`, by `errorCode`, `errorMessage`, a sign-in's result and, where `aws.q.dry_run` is said, by that",
     Qtrail,
 );
 pub(crate) const PEER_SERVICE: Field = field(
@@ -119,7 +119,11 @@ pub(crate) const PEER_SERVICE: Field = field(
 );
 pub(crate) const USER_AGENT_ORIGINAL: Field =
     both(otel::USER_AGENT_ORIGINAL, "`userAgent`", Stable);
-pub(crate) const ERROR_TYPE: Field = both(otel::ERROR_TYPE, "`errorCode`", Stable);
+pub(crate) const ERROR_TYPE: Field = both(
+    otel::ERROR_TYPE,
+    "`errorCode`, where it is the code of an error",
+    Stable,
+);
 pub(crate) const ERROR_CODE: Field = both("aws.error.code", "`errorCode`", Collector);
 pub(crate) const ERROR_MESSAGE: Field = both("aws.error.message", "`errorMessage`", Collector);
 pub(crate) const TLS_PROTOCOL_VERSION: Field = both(
@@ -149,7 +153,7 @@ pub(crate) const USER_ID: Field = both(
 );
 pub(crate) const ENDUSER_ID: Field = both(
     otel::ENDUSER_ID,
-    "`userIdentity.onBehalfOf.userId`, else `.sessionContext.sourceIdentity`, else `.userName`, else the assumed role's session name, else the last part of `.arn`",
+    "`userIdentity.onBehalfOf.userId`, else an Identity Center user's `.userId`, else `.sessionContext.sourceIdentity`, else `.userName`, else the assumed role's session name, else the last part of `.arn`, else the part of `.principalId` after its last colon (roles, federated, SAML and web identity users), else `.userId`, else `additionalEventData.UserName`; never a value that AWS masked",
     Development,
 );
 pub(crate) const USER_NAME: Field = both(
@@ -279,7 +283,7 @@ pub(crate) const AGENT_EVIDENCE: Field = both(
 );
 pub(crate) const CONVERSATION_ID: Field = both(
     otel::GEN_AI_CONVERSATION_ID,
-    "`requestParameters.conversationId`, else `.conversationState.conversationId`, else `.telemetryEvent.*.conversationId`, else `responseElements.metadata.conversationId`, else `responseElements.conversationId`",
+    "in Amazon Q's own events: `requestParameters.conversationId`, else `.conversationState.conversationId`, else `.telemetryEvent.*.conversationId`, else `responseElements.metadata.conversationId`, else `responseElements.conversationId`",
     Development,
 );
 pub(crate) const OPERATION_NAME: Field = both(
@@ -338,22 +342,22 @@ pub(crate) const QUICK_ACTION: Field = both(
 );
 pub(crate) const DRY_RUN: Field = both(
     "aws.q.dry_run",
-    "`requestParameters.dryRun`, as a boolean: a permission probe, nothing was done",
+    "`requestParameters.dryRun`, as a boolean, in Amazon Q's own events and in `on_behalf_of`: a permission probe, nothing was done",
     Qtrail,
 );
 pub(crate) const CLIENT_NAME: Field = both(
     "aws.q.client.name",
-    "`requestParameters.userContext.ideCategory`, else the client that `userAgent` names",
+    "in Amazon Q's own events `requestParameters.userContext.ideCategory`, else the client that `userAgent` names",
     Qtrail,
 );
 pub(crate) const CLIENT_VERSION: Field = both(
     "aws.q.client.version",
-    "`requestParameters.userContext.ideVersion`, else the client's version in `userAgent`",
+    "in Amazon Q's own events `requestParameters.userContext.ideVersion`, else the client's version in `userAgent`",
     Qtrail,
 );
 pub(crate) const CLIENT_OS: Field = both(
     "aws.q.client.os",
-    "`requestParameters.userContext.operatingSystem`, else the system in `userAgent`",
+    "in Amazon Q's own events `requestParameters.userContext.operatingSystem`, else the system in `userAgent`",
     Qtrail,
 );
 pub(crate) const MASKED: Field = both(

@@ -10,6 +10,7 @@ pub(super) struct Heard {
     pub(super) attributes: Vec<(&'static Field, Json)>,
     pub(super) ended: usize,
     pub(super) start: i64,
+    pub(super) end: i64,
     pub(super) observed: i64,
     pub(super) kind: Option<Kind>,
     pub(super) link: Option<Link>,
@@ -49,13 +50,14 @@ impl Sink for Heard {
         ];
         self.name = text(&head.name);
         self.start = head.start;
+        self.end = head.end;
         self.observed = head.observed;
         self.kind = Some(head.kind);
         self.link = head.link;
         self.error = head.error.as_ref().map(text);
         self.body = head.body.as_ref().map(json_of);
         self.head = format!(
-            "{}: {:?} {:?}, {:?}\n{:?}\ntime {} observed {} start {}\ntrace {} span {} parent {:?}\nlink {:?}\n\n",
+            "{}: {:?} {:?}, {:?}\n{:?}\ntime {} observed {} start {} end {}\ntrace {} span {} parent {:?}\nlink {:?}\n\n",
             head.name,
             head.severity,
             head.kind,
@@ -64,6 +66,7 @@ impl Sink for Heard {
             head.time,
             head.observed,
             head.start,
+            head.end,
             hex::encode(head.trace_id),
             hex::encode(head.span_id),
             head.parent,
@@ -254,32 +257,59 @@ fn observed_is_the_delivery_else_the_event() {
 
 #[test]
 fn a_telemetry_events_duration_comes_before_its_end() {
-    let start = |latency: Json| {
-        let heard = heard(&record(json!({
-            "eventSource": "codewhisperer.amazonaws.com",
-            "eventName": "SendTelemetryEvent",
-            "requestParameters": {"telemetryEvent": {"chatAddMessageEvent": {"fullResponselatency": latency}}},
-        })));
-        1_712_758_075_000_000_000 - heard.start
-    };
-    assert_eq!(start(json!(1500)), 1_500_000_000);
-    assert_eq!(start(json!(2.5)), 2_500_000);
-    assert_eq!(start(json!("30")), 30_000_000);
+    for (latency, nanoseconds) in [
+        (json!(1500), 1_500_000_000),
+        (json!(2.5), 2_500_000),
+        (json!("30"), 30_000_000),
+        (json!(0.000_001), 1),
+    ] {
+        assert_eq!(extent(latency.clone()), (-nanoseconds, 0), "{latency}");
+    }
+}
+
+#[test]
+fn a_span_without_a_known_duration_ends_a_nanosecond_after_the_event() {
     for none in [
+        json!(0),
+        json!(0.0),
+        json!(1e-7),
         json!(-1),
         json!("soon"),
+        json!("inf"),
+        json!("NaN"),
         json!(null),
         json!(1e300),
         json!([]),
     ] {
-        assert_eq!(start(none), 0);
+        assert_eq!(extent(none.clone()), (0, 1), "{none}");
     }
+    for sample in SAMPLES {
+        let heard = heard(sample);
+        assert_eq!(heard.end - heard.start, 1);
+    }
+}
+
+/// Start and end of a telemetry event's span that took so many milliseconds, after its `eventTime`.
+fn extent(latency: Json) -> (i64, i64) {
+    let heard = heard(&record(json!({
+        "eventSource": "codewhisperer.amazonaws.com",
+        "eventName": "SendTelemetryEvent",
+        "requestParameters": {"telemetryEvent": {"chatAddMessageEvent": {"fullResponselatency": latency}}},
+    })));
+    let time = 1_712_758_075_000_000_000;
+    (heard.start - time, heard.end - time)
 }
 
 #[test]
 fn an_error_is_the_spans_status() {
     let error = |fields| heard(&record(fields)).error;
-    assert_eq!(error(json!({"errorMessage": "m"})), None);
+    assert_eq!(error(json!({"errorMessage": "m"})), Some("m".to_owned()));
+    assert_eq!(
+        error(json!({"errorMessage": "m", "errorCode": "200"})),
+        None
+    );
+    let sign_in = json!({"eventSource": "signin.amazonaws.com", "responseElements": {"ConsoleLogin": "Failure"}});
+    assert_eq!(error(sign_in), Some(String::new()));
     assert_eq!(
         error(json!({"errorCode": "AccessDenied", "errorMessage": "m"})),
         Some("m".to_owned())

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Skipped;
 use super::keys::Keys;
+use super::structure::Around;
 use super::text::{elements, fields, unescape};
 
 /// What the message of a health probe of CloudWatch Logs begins with.
@@ -48,15 +49,17 @@ impl Container {
         }
     }
 
-    /// The keys that its elements begin with, beside `eventVersion`.
-    pub(super) fn first_keys(self) -> &'static [&'static [u8]] {
-        match self {
-            Container::Array => &[],
-            Container::Records => &[b"messageId", b"MessageId", b"kinesis", b"EventSource"],
-            Container::Events => &[b"EventId"],
-            Container::LogEvents => &[b"id"],
-            Container::Rows => &[],
-            Container::Firehose | Container::Delivered => &[b"data", b"recordId"],
+    /// What closes it, and what its elements begin with.
+    pub(super) fn around(self) -> Around {
+        Around {
+            brackets: match self {
+                Container::Array => &[false],
+                _ => &[false, true],
+            },
+            opener: match self {
+                Container::Rows => b'[',
+                _ => b'{',
+            },
         }
     }
 }
@@ -76,6 +79,8 @@ pub(super) enum Verdict<'a> {
     PromptLog,
     /// Nothing of CloudTrail's.
     Refuse(String),
+    /// It carries a text that is no base64: why.
+    NotBase64(String),
 }
 
 /// Says what a value is.
@@ -102,9 +107,19 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
     Object::of(beginning).text(b"messageType") == b"CONTROL_MESSAGE"
 }
 
+/// Whether a value is an event of EventBridge's, be it CloudTrail's or not.
+pub(super) fn is_event_bridge(value: &[u8]) -> bool {
+    value.starts_with(b"{") && Object::of(value).has(b"detail-type")
+}
+
 /// Decodes base64, white space around it allowed.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    STANDARD.decode(text.trim_ascii()).ok()
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
+    STANDARD
+        .decode(text.trim_ascii())
+        .map_err(|e| e.to_string())
 }
 
 fn refuse<'a>(detail: impl Into<String>) -> Verdict<'a> {
@@ -176,18 +191,26 @@ impl<'a> Object<'a> {
     }
 
     fn event_bridge(&self, detail_type: &[u8]) -> Verdict<'a> {
+        let source = self.text(b"source");
         if detail_type.ends_with(b"via CloudTrail") {
+            if !is_of_aws(&source) {
+                return refuse(format!(
+                    "an EventBridge event from {}, which is no source of AWS's own: anyone who may put \
+                     events can write one (let the rule match \"source\": [{{\"prefix\": \"aws.\"}}])",
+                    quoted(&source)
+                ));
+            }
             return match self.get(b"detail") {
                 Some(detail) if detail.starts_with(b"{") => Verdict::Record(detail),
                 _ => refuse("an EventBridge event without a detail"),
             };
         }
-        if self.text(b"source") == b"aws.s3" {
+        if source == b"aws.s3" {
             return Verdict::Skip(Skipped::S3Notice);
         }
         refuse(format!(
-            "an EventBridge event of type {:?}",
-            String::from_utf8_lossy(&detail_type[..detail_type.len().min(64)])
+            "an EventBridge event of type {}",
+            quoted(detail_type)
         ))
     }
 
@@ -263,11 +286,22 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Whether only AWS itself can send EventBridge events from this source. What a partner sends, the
+/// partner chose.
+fn is_of_aws(source: &[u8]) -> bool {
+    source.starts_with(b"aws.") && !source.starts_with(b"aws.partner/")
+}
+
+/// The beginning of a text, for a message.
+fn quoted(text: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(64)]))
+}
+
 fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
     match decode(data) {
-        Some(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
-        Some(bytes) => Verdict::Inner(bytes),
-        None => refuse("data that is no base64"),
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
+        Ok(bytes) => Verdict::Inner(bytes),
+        Err(detail) => Verdict::NotBase64(detail),
     }
 }
 

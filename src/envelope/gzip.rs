@@ -59,7 +59,7 @@ enum Stage {
     Member(Box<Decompress>),
     /// After a gzip member.
     Between,
-    /// All that could be inflated was delivered.
+    /// All that there is to deliver was delivered.
     Failed(Fault),
 }
 
@@ -78,6 +78,11 @@ impl<R: Read> Inflate<R> {
         }
     }
 
+    /// The reader.
+    pub(super) fn reader(&self) -> &R {
+        &self.reader
+    }
+
     /// Delivers the next bytes into `buffer`, which must not be empty.
     ///
     /// # Errors
@@ -85,10 +90,12 @@ impl<R: Read> Inflate<R> {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Delivered> {
         if self.left == 0 {
             // One byte more decides between an end at the limit and one beyond it.
-            return Ok(match self.inflate(&mut [0])? {
-                Delivered::Bytes(_) => Delivered::End(Some(Fault::TooLarge)),
-                end => end,
-            });
+            let end = self.inflate(&mut [0])?;
+            if let Delivered::Bytes(_) = end {
+                self.stage = Stage::Failed(Fault::TooLarge);
+                return Ok(Delivered::End(Some(Fault::TooLarge)));
+            }
+            return Ok(end);
         }
         let room = buffer
             .len()

@@ -10,12 +10,19 @@ use sha2::{Digest as _, Sha256};
 use super::window::Window;
 use crate::reject::Evidence;
 
+/// Bytes at the end that stay in the window all the same: what stands before an error tells what it is.
+const LAST_BYTES: u64 = 256;
+
 /// A piece of the unit that is being read, from its first byte on.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     start: u64,
     /// The hash of all bytes up to this offset, once they are too many.
     hashed: Option<(Sha256, u64)>,
+    /// More followed a line's end in what was hashed.
+    lines: bool,
+    /// What was hashed ends with the end of a line, and white space.
+    line_ended: bool,
 }
 
 impl Held {
@@ -23,7 +30,7 @@ impl Held {
     pub(super) fn begin(&mut self, start: u64) {
         *self = Held {
             start,
-            hashed: None,
+            ..Held::default()
         };
     }
 
@@ -38,17 +45,37 @@ impl Held {
     }
 
     /// Lets go of what can go: everything before the piece, and, if it is longer than `bound` by
-    /// now, all of it up to `at`.
+    /// now, nearly all of it up to `at`.
     pub(super) fn bound<R: Read>(&mut self, window: &mut Window<R>, at: u64, bound: usize) {
         let at = at.max(self.first_held());
         if self.hashed.is_none() && at - self.start > bound as u64 {
             self.hashed = Some((Sha256::new(), self.start));
         }
         if let Some((hash, upto)) = &mut self.hashed {
-            hash.update(window.slice(*upto, at));
-            *upto = at;
+            let from = *upto;
+            *upto = from.max(at.saturating_sub(LAST_BYTES));
+            let more = window.slice(from, *upto);
+            hash.update(more);
+            self.note_lines(more);
         }
         window.release(self.first_held());
+    }
+
+    fn note_lines(&mut self, more: &[u8]) {
+        let (text, space) = more.split_at(more.trim_ascii_end().len());
+        let has_line = |bytes| memchr::memchr(b'\n', bytes).is_some();
+        if !text.is_empty() {
+            self.lines |= self.line_ended || has_line(text);
+            self.line_ended = false;
+        }
+        self.line_ended |= has_line(space);
+    }
+
+    /// Whether the piece goes on behind the end of a line, up to `at`.
+    pub(super) fn has_lines<R: Read>(&self, window: &Window<R>, at: u64) -> bool {
+        let rest = window.slice(self.first_held(), at).trim_ascii_end();
+        let goes_on = self.line_ended && !rest.is_empty();
+        self.lines || goes_on || memchr::memchr(b'\n', rest).is_some()
     }
 
     /// What is kept of the piece if it ends here: its bytes if they are no more than `most`.

@@ -3,13 +3,14 @@
 //! Enters: a reader over a unit's bytes (a file, a request body, an object), gzip or not, and
 //! [`Limits`]. Leaves: [`Item`]s, one at a time, in the order of the unit. What must hold: memory
 //! stays within a few times `limits.event_bytes`, whatever the unit holds; a text or an object
-//! inside a record never passes for a record of its own; after a broken record, reading resumes at
-//! the next `{"eventVersion"`.
+//! inside a record never passes for a record of its own, be it damaged or not; after a broken record,
+//! reading resumes only where the brackets from there on close the container exactly.
 //!
-//! The bytes pass `gzip` (inflate), `window` (hold what is needed), `walk` (find values in their
-//! containers, with `scan` for the grammar and `resume` after an error) and `containers` (say what
-//! a value is); `records` is what the caller sees of it.
+//! The bytes pass `gzip` (inflate), `window` (hold what is needed; `again`, to look beyond it), `walk`
+//! (find values in their containers, with `scan` for the grammar, and `resume` and `structure` after an
+//! error) and `containers` (say what a value is); `records` is what the caller sees of it.
 
+mod again;
 mod containers;
 mod gzip;
 mod held;
@@ -18,14 +19,16 @@ mod keys;
 mod records;
 mod resume;
 mod scan;
+mod structure;
 mod text;
 mod walk;
 mod window;
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use crate::reject::{Position, Reject};
 
+pub use again::{Again, Store};
 pub use records::Records;
 
 /// Bounds on what one unit may cost.
@@ -101,6 +104,12 @@ impl Skipped {
             Skipped::EmptyRecord => "empty_record",
         }
     }
+}
+
+/// How many bytes a window wants, if this is what an error of [`Records::next`] says.
+pub fn wants_window(error: &io::Error) -> Option<usize> {
+    let wants = error.get_ref()?.downcast_ref::<window::WantsWindow>()?;
+    Some(wants.bytes)
 }
 
 /// Opens a unit. Reading happens in [`Records::next`].

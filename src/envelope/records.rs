@@ -7,15 +7,19 @@
 
 use std::io::{self, Cursor, Read};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::containers::{Verdict, classify, decode};
+use super::again::Again;
+use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::{Scanner, Step};
 use super::walk::{Bounds, Found, Value, Walk};
 use super::window::FIRST_BYTES;
 use super::{Item, Limits};
 use crate::reject::{Evidence, Position, Reason, Reject};
 
+/// What ends in the middle where compressed bytes do.
+pub(super) const GZIP_STREAM: &str = "gzip stream";
 /// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
 const DEEPEST_INNER: usize = 4;
 /// A value is held as a whole up to so many times the size of an event, as it may be an envelope
@@ -28,15 +32,21 @@ pub struct Records<R> {
     limits: Limits,
     unit: Walk<R>,
     /// The texts inside the unit that are being walked, innermost last.
-    inner: Vec<Walk<Cursor<Vec<u8>>>>,
+    inner: Vec<Walk<Cursor<Bytes>>>,
     /// The outermost element that carries them.
     outermost: Position,
     /// Inflated bytes of all inner texts.
     inner_bytes: u64,
+    /// Bytes that each window may have.
+    window_bytes: usize,
     /// A record that stands in no window.
     made: Vec<u8>,
     index: u64,
     ended: bool,
+    /// The last reject ended the reading of the text that it stands in.
+    broke_off: bool,
+    /// A value was known for what it is.
+    knows: bool,
 }
 
 /// Where the bytes of the next record are.
@@ -65,10 +75,31 @@ impl<R: Read> Records<R> {
             inner: Vec::new(),
             outermost: Position::default(),
             inner_bytes: 0,
+            window_bytes: usize::MAX,
             made: Vec::new(),
             index: 0,
             ended: false,
+            broke_off: false,
+            knows: false,
         }
+    }
+
+    /// No window takes more than so many bytes: where one has to, [`Records::next`] answers with an
+    /// error that is [`super::wants_window`], and may be called again once more is allowed.
+    pub fn allow_window(&mut self, bytes: usize) {
+        self.window_bytes = bytes;
+        self.unit.allow_window(bytes);
+        for walk in &mut self.inner {
+            walk.allow_window(bytes);
+        }
+    }
+
+    /// The same, of a unit whose bytes can be had a second time. Of one whose bytes cannot, what
+    /// follows a broken record is read only if its container ends within four times
+    /// [`Limits::event_bytes`].
+    pub fn again(mut self, again: Again) -> Self {
+        self.unit.set_again(again);
+        self
     }
 
     /// The next item; `None` at the end.
@@ -83,6 +114,7 @@ impl<R: Read> Records<R> {
         reason = "an item borrows from the reader, which an iterator's cannot"
     )]
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
+        self.broke_off = false;
         while !self.ended {
             let found = match self.inner.last_mut() {
                 Some(walk) => walk.step()?,
@@ -116,6 +148,29 @@ impl<R: Read> Records<R> {
         } else {
             self.unit.last_top()
         }
+    }
+
+    /// Whether the reject that was yielded last ended the reading of the text that it stands in (the
+    /// unit, or one inside), so that more may be lost than the bytes that it holds.
+    pub fn broke_off(&self) -> bool {
+        self.broke_off
+    }
+
+    /// Whether something was found that is known for what it is, be it CloudTrail's or not: an event of
+    /// EventBridge's, or of CloudWatch Logs'.
+    pub fn knows(&self) -> bool {
+        self.knows
+    }
+
+    /// The outermost text inside the unit that is read now, as it came: compressed, if it is.
+    pub fn inner_text(&self) -> Option<&[u8]> {
+        self.inner.first().map(|walk| &walk.reader().get_ref()[..])
+    }
+
+    /// Whether what was yielded last is a reject at the unit's end that more bytes might change: the
+    /// end of its container, or of its line, is not there.
+    pub fn is_cut(&self) -> bool {
+        self.inner.is_empty() && self.unit.is_cut()
     }
 
     /// Inflated bytes read so far.
@@ -155,15 +210,16 @@ impl<R: Read> Records<R> {
                 end,
                 reason,
                 evidence,
-            } => Action::Reject(self.reject(start, end, reason, evidence)),
+            } => {
+                let cut = matches!(reason, Reason::Truncated { .. }) && self.in_container();
+                self.broke_off = evidence == Evidence::Unit || is_of_gzip(&reason) || cut;
+                Action::Reject(self.reject(start, end, reason, evidence))
+            }
             Found::Base64(start, end) => {
                 self.stand(start, end);
                 match decode(self.slice(start, end)) {
-                    Some(text) => self.inside(start, end, text),
-                    None => {
-                        let detail = "text that is neither JSON nor base64".to_owned();
-                        self.refuse(start, end, Reason::NotCloudTrail { detail })
-                    }
+                    Ok(text) => self.inside(start, end, text),
+                    Err(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
                 }
             }
             Found::Value(value) => self.judge(value),
@@ -179,6 +235,7 @@ impl<R: Read> Records<R> {
             _ => return action,
         };
         self.ended = true;
+        self.broke_off = true;
         let limit = self.limits.events;
         Action::Reject(Reject {
             position,
@@ -201,7 +258,10 @@ impl<R: Read> Records<R> {
                 self.record(from, from + record.len() as u64, deepest)
             }
             Verdict::Made(record) => self.made(start, end, record),
-            Verdict::Inner(text) => self.inside(start, end, text),
+            Verdict::Inner(text) => {
+                self.knows |= value.within == Some(Container::LogEvents);
+                self.inside(start, end, text)
+            }
             Verdict::Skip(skipped) => Action::Skip(skipped),
             Verdict::PromptLog => {
                 match self.inner.last_mut() {
@@ -213,7 +273,11 @@ impl<R: Read> Records<R> {
             Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Refuse(detail) => self.refuse(start, end, Reason::NotCloudTrail { detail }),
+            Verdict::Refuse(detail) => {
+                self.knows |= is_event_bridge(bytes);
+                self.refuse(start, end, Reason::NotCloudTrail { detail })
+            }
+            Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }
     }
 
@@ -229,7 +293,8 @@ impl<R: Read> Records<R> {
     fn made(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
         match self.objection(record.len(), depth(&record)) {
             Some(reason) => {
-                let evidence = self.evidence(&record);
+                // It stands in no window, and whoever keeps the unit's bytes may not know it again.
+                let evidence = Evidence::Bytes(record);
                 Action::Reject(self.reject(start, end, reason, evidence))
             }
             None => {
@@ -265,11 +330,11 @@ impl<R: Read> Records<R> {
             .inflated_bytes
             .saturating_sub(self.inner_spent());
         let first = text.len().min(FIRST_BYTES);
-        self.inner.push(Walk::new(
-            Cursor::new(text),
-            first,
-            bounds(&self.limits, left),
-        ));
+        let text = Cursor::new(Bytes::from(text));
+        let mut walk = Walk::new(text.clone(), first, bounds(&self.limits, left));
+        walk.set_again(Again::clones(text));
+        walk.allow_window(self.window_bytes);
+        self.inner.push(walk);
     }
 
     /// Why a well-formed record is refused all the same.
@@ -353,6 +418,13 @@ impl<R: Read> Records<R> {
         }
     }
 
+    fn in_container(&self) -> bool {
+        match self.inner.last() {
+            Some(walk) => walk.in_container(),
+            None => self.unit.in_container(),
+        }
+    }
+
     fn bytes(&self, place: Place) -> &[u8] {
         match place {
             Place::Window(start, end) => self.slice(start, end),
@@ -384,12 +456,32 @@ fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
             at: offset,
             detail: format!("{detail} (at byte {at} of the text inside)"),
         },
+        Reason::Truncated {
+            what: GZIP_STREAM,
+            at,
+        } => Reason::BadGzip {
+            at,
+            detail: "the text inside ends in the middle of it".to_owned(),
+        },
         Reason::Truncated { what, at } => Reason::NotJson {
             at: offset,
             detail: format!("the text inside ends in the middle of a {what} (at its byte {at})"),
         },
         reason => reason,
     }
+}
+
+/// Whether gzip, and not a record, is what is wrong.
+fn is_of_gzip(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::BadGzip { .. }
+            | Reason::InflatedTooLarge { .. }
+            | Reason::Truncated {
+                what: GZIP_STREAM,
+                ..
+            }
+    )
 }
 
 fn depth(value: &[u8]) -> usize {

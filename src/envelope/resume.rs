@@ -1,143 +1,424 @@
 //! Where reading goes on after a broken record.
 //!
-//! Enters: bytes from the error on. Leaves: the next place where a record begins. What must hold:
-//! it lies at or after the error, never before it: what stands before it is the well-formed
-//! beginning of the broken record, and an object inside that is the record's own content, not a
-//! record. After the error, what counts is `{` and then a key that records begin with, or, at the
-//! start of a line, `{`: a string cannot hold a line's end, so a text cannot pass for either
-//! (inside a string, quotes are escaped).
+//! Enters: bytes from the error on. Leaves: a [`Next`]. What must hold: who controls the inside of a
+//! record does not control what closes it. So reading goes on only where a record can begin, and only
+//! if strings and brackets from there on close the container exactly; what stands inside the broken
+//! record closes too much. Each line of NDJSON is a container of its own.
 
-/// The longest white space between `{` and its first key.
-const LONGEST_GAP: usize = 1 << 10;
+use super::structure::{Around, Outline, Text, Told, Track};
 
-/// Where to go on.
+/// Around the values of a line: nothing.
+const LINE: Around = Around {
+    brackets: &[],
+    opener: b'{',
+};
+
+/// What the container of the broken record ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resume {
-    /// A record begins at this byte.
-    Record(usize),
-    /// A top-level value begins at this byte, the first one of a line.
-    Line(usize),
-    /// Not before this byte; more is needed to tell.
-    NotBefore(usize),
+pub(super) enum Ends {
+    /// Its brackets. `or_line`: or, where these are lost, its line.
+    Brackets { or_line: bool },
+    /// Its line. `over`: that has ended before the error.
+    Line { over: bool },
+    /// The unit.
+    Unit,
 }
 
-/// The beginnings that count.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Beginnings<'a> {
-    /// First keys of a record, beside `eventVersion`.
-    pub known: &'a [&'a [u8]],
-    /// One more, learned from the records before.
-    pub learned: Option<&'a [u8]>,
-    /// Records are arrays of objects.
-    pub rows: bool,
+impl Ends {
+    /// Whether reading may go on with another line.
+    fn at_lines(self) -> bool {
+        matches!(self, Ends::Line { .. } | Ends::Brackets { or_line: true })
+    }
 }
 
-/// Looks for a beginning from byte `from` on. `last`: no more bytes follow these.
-pub(super) fn find(bytes: &[u8], from: usize, beginnings: Beginnings<'_>, last: bool) -> Resume {
-    let opener = if beginnings.rows { b'[' } else { b'{' };
-    let mut at = from;
-    while let Some(next) = memchr::memchr2(opener, b'{', &bytes[at..]) {
-        at += next;
-        let is_record = if bytes[at] == opener {
-            begins_record(&bytes[at + 1..], beginnings)
-        } else {
-            Some(false)
-        };
-        match is_record {
-            Some(true) => return Resume::Record(at),
-            None if !last => return Resume::NotBefore(at),
-            _ if bytes[at] == b'{' && at > 0 && bytes[at - 1] == b'\n' => return Resume::Line(at),
-            _ => at += 1,
+/// Where reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// At this byte, in the same container. From there up to `proven`, strings and brackets add up.
+    Inside { at: u64, proven: u64 },
+    /// At this byte, where a line begins: what was open is lost.
+    Line { at: u64, proven: u64 },
+    /// Nowhere. `cut`: more bytes might change that.
+    Nowhere { cut: bool },
+}
+
+/// Whether a line begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    No,
+    /// With the next byte.
+    First,
+    /// With the byte before it, which may begin an array or a text.
+    Second,
+}
+
+/// A search for where to go on.
+#[derive(Debug)]
+pub(super) struct Search {
+    around: Around,
+    ends: Ends,
+    /// The ways to read the bytes: as the scanner did, and with the strings inside out, as behind a
+    /// quote that is missing.
+    tracks: Vec<Track>,
+    /// Up to where strings and brackets are known to add up: then the broken record alone is passed.
+    proven: Option<u64>,
+    /// The last byte that is no white space, in a string or not.
+    before: u8,
+    /// The next byte is the one that is wrong.
+    first: bool,
+    /// And so may be the word that it stands in.
+    word: bool,
+    /// The line of the broken value has ended.
+    over: bool,
+    /// The broken value had ended before.
+    whole: bool,
+    start: Start,
+    /// A line that reading may go on with, and its first byte.
+    line: Option<(Track, u64)>,
+}
+
+impl Search {
+    /// A search from an error on: from a byte that is `wrong`, behind what was `read` of the value.
+    /// `proven`: up to where strings and brackets are known to add up, if they are.
+    pub(super) fn new(
+        outline: Outline,
+        read: &[u8],
+        wrong: u8,
+        around: Around,
+        ends: Ends,
+        proven: Option<u64>,
+    ) -> Self {
+        let over = ends == Ends::Line { over: true };
+        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(read, wrong));
+        let outlines = std::iter::once(outline).chain(inside_out);
+        let mut tracks: Vec<_> = outlines.map(|o| Track::of(o, around)).collect();
+        if over {
+            tracks.iter_mut().for_each(Track::seek_no_more);
+        }
+        Search {
+            around,
+            ends,
+            tracks,
+            proven,
+            before: 0,
+            first: true,
+            word: true,
+            over,
+            whole: false,
+            start: match read.ends_with(b"\n") && ends.at_lines() {
+                true => Start::First,
+                false => Start::No,
+            },
+            line: None,
         }
     }
-    Resume::NotBefore(bytes.len())
-}
 
-/// Whether a record begins with these bytes after its opener; `None` if they are too few to tell.
-fn begins_record(text: &[u8], beginnings: Beginnings<'_>) -> Option<bool> {
-    let gap = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
-    let text = &text[gap..];
-    if gap > LONGEST_GAP {
-        return Some(false);
+    /// Whether what comes next is where reading goes on, so that nothing need be looked at twice.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.is_some() && !self.over
     }
-    let (&first, text) = text.split_first()?;
-    if beginnings.rows {
-        return Some(first == b'{');
+
+    /// Takes more bytes, the first of which is at `from`.
+    pub(super) fn feed(&mut self, bytes: &[u8], from: u64) -> Option<Next> {
+        let mut each = bytes.iter().copied().zip(from..);
+        each.find_map(|(byte, at)| self.step(byte, at))
     }
-    if first != b'"' {
-        return Some(false);
+
+    /// The unit ends at `at`.
+    pub(super) fn end(&self, at: u64) -> Next {
+        if let Some(begun) = self.tracks.iter().find_map(Track::exact) {
+            return Next::Inside {
+                at: begun,
+                proven: at,
+            };
+        }
+        if let Some((_, begun)) = self.line {
+            return Next::Line {
+                at: begun,
+                proven: begun,
+            };
+        }
+        let whole = self.around.brackets.is_empty() && self.is_behind();
+        Next::Nowhere {
+            cut: !self.over && !whole,
+        }
     }
-    let keys = beginnings.known.iter().copied().chain(beginnings.learned);
-    let keys = keys.chain([&b"eventVersion"[..]]);
-    let mut undecided = false;
-    for key in keys {
-        match text.get(..=key.len()) {
-            Some(quoted) if quoted.starts_with(key) && quoted[key.len()] == b'"' => {
-                return Some(true);
+
+    fn step(&mut self, byte: u8, at: u64) -> Option<Next> {
+        let next = self.lines(byte, at);
+        let next = next.or_else(|| self.records(byte, at));
+        if next.is_some() {
+            return next;
+        }
+        self.first = false;
+        if !byte.is_ascii_whitespace() {
+            self.before = byte;
+        }
+        self.word &= !matches!(
+            byte,
+            b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b' ' | b'\n' | b'\r' | b'\t'
+        );
+        if byte != b'\n' || !self.ends.at_lines() {
+            return None;
+        }
+        self.start = Start::First;
+        match self.ends {
+            Ends::Line { .. } => self.line_ends(at),
+            _ => None,
+        }
+    }
+
+    /// A line ends at `at`: that of the broken value, or one behind it.
+    fn line_ends(&mut self, at: u64) -> Option<Next> {
+        self.over = true;
+        if let Some(begun) = self.tracks.iter().find_map(Track::exact) {
+            return Some(Next::Inside {
+                at: begun,
+                proven: at,
+            });
+        }
+        self.whole |= self.is_behind();
+        match self.whole {
+            true => self.tracks.clear(),
+            // The value may go on behind the end of a line that should not be there.
+            false => self.tracks.iter_mut().for_each(Track::seek_no_more),
+        }
+        None
+    }
+
+    fn is_behind(&self) -> bool {
+        self.tracks.first().is_some_and(Track::is_behind)
+    }
+
+    /// Looks for a line to go on with.
+    fn lines(&mut self, byte: u8, at: u64) -> Option<Next> {
+        let start = std::mem::replace(&mut self.start, Start::No);
+        let whole = self.whole;
+        self.whole &= start == Start::No || matches!(byte, b'\r' | b'\n');
+        let begun = match (start, byte) {
+            (Start::First, b'{') => Some(at),
+            // In a value of several lines, a line may hold a text and no more.
+            (Start::First, b'[' | b'"') if whole => {
+                (self.start, self.whole) = (Start::Second, true);
+                None
             }
-            None if key.starts_with(&text[..text.len().min(key.len())]) => undecided = true,
-            _ => {}
+            (Start::Second, b'{') => Some(at - 1),
+            _ => None,
+        };
+        if let Some(begun) = begun {
+            if whole {
+                return Some(Next::Line {
+                    at: begun,
+                    proven: begun,
+                });
+            }
+            self.line = Some((Track::record(begun, LINE), begun));
         }
+        let (line, begun) = self.line.as_mut()?;
+        if byte == b'\n' {
+            let exact = line.exact();
+            self.line = None;
+            return exact.map(|begun| Next::Line {
+                at: begun,
+                proven: at,
+            });
+        }
+        // What closes more than it opens is the end of another one.
+        if line.step(byte, at) == Told::Impossible || line.next() != Some(*begun) {
+            self.line = None;
+        }
+        None
     }
-    if undecided { None } else { Some(false) }
+
+    /// Looks for a record to go on with.
+    fn records(&mut self, byte: u8, at: u64) -> Option<Next> {
+        let is_outside = |track: &Track| track.text() == Text::Outside;
+        if byte == self.around.opener
+            && !(self.over || self.is_proven() || self.tracks.len() == 2)
+            && !self.tracks.iter().any(is_outside)
+        {
+            self.tracks.push(Track::lost(self.around, self.before));
+        }
+        // Read inside out, a text soon has words where none can be.
+        let contest = self.tracks.len() == 2 && !self.word && !may_be_outside(byte);
+        let mut index = 0;
+        while let Some(track) = self.tracks.get_mut(index) {
+            let outside = is_outside(track);
+            let told = match outside && contest {
+                _ if self.first => track.step_wrong(byte, at),
+                true => Told::Impossible,
+                false => track.step(byte, at),
+            };
+            match told {
+                Told::Exact { at: begun, line } => {
+                    // Two records cannot be told from two texts before one way is ruled out.
+                    if line || self.tracks.len() == 1 {
+                        return Some(Next::Inside {
+                            at: begun,
+                            proven: at,
+                        });
+                    }
+                    self.tracks[index] = Track::lost(self.around, self.before);
+                    self.tracks[index].step(byte, at);
+                }
+                Told::Impossible => {
+                    self.tracks.remove(index);
+                    continue;
+                }
+                Told::Nothing => {
+                    if let (Some(begun), Some(proven)) = (track.next(), self.proven) {
+                        return Some(Next::Inside { at: begun, proven });
+                    }
+                }
+            }
+            index += 1;
+        }
+        if self.tracks.iter().all(is_outside) {
+            // Both ways have come to be the same.
+            self.tracks.truncate(1);
+        }
+        None
+    }
+}
+
+/// Whether a byte can stand outside strings.
+fn may_be_outside(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b'\\' | b' ' | b'\n' | b'\r' | b'\t'
+    ) || matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'E')
+        || b"truefalsn".contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::scan::{Scanner, Step};
 
-    const EVENTS: Beginnings<'static> = Beginnings {
-        known: &[b"id"],
-        learned: Some(b"awsRegion"),
-        rows: false,
+    const RECORDS: Around = Around {
+        brackets: &[false, true],
+        opener: b'{',
     };
 
-    fn at(text: &str) -> Resume {
-        find(text.as_bytes(), 0, EVENTS, true)
-    }
-
-    #[test]
-    fn a_brace_and_a_first_key_begin_a_record() {
-        assert_eq!(at(r#"x},{"eventVersion":1"#), Resume::Record(3));
-        assert_eq!(at("x},{ \n\"eventVersion\" :1"), Resume::Record(3));
-        assert_eq!(at(r#"{"x":{"awsRegion":"#), Resume::Record(5));
-        assert_eq!(at(r#"{"id""#), Resume::Record(0));
-        assert_eq!(at("x\n{\"a\":1"), Resume::Line(2));
-    }
-
-    #[test]
-    fn what_is_escaped_or_another_key_does_not() {
-        for text in [
-            r#""{\"eventVersion\":1"#,
-            r#"{"eventVersionX":"#,
-            r#"{"eventVersio"#,
-            "{{",
-            r#"{"ids":"#,
-        ] {
-            assert_eq!(at(text), Resume::NotBefore(text.len()), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_search_is_the_same_however_the_text_is_cut() {
-        let text = br#"x{"eventVersio":1,{"id2"},{ "eventVersion":1}"#;
-        let whole = find(text, 0, EVENTS, true);
-        assert_eq!(whole, Resume::Record(26));
-        for cut in 0..text.len() {
-            match find(&text[..cut], 0, EVENTS, false) {
-                Resume::NotBefore(next) => assert_eq!(find(text, next, EVENTS, true), whole),
-                found => assert_eq!(found, whole),
-            }
-        }
-    }
-
-    #[test]
-    fn rows_begin_with_a_bracket() {
-        let rows = Beginnings {
-            known: &[],
-            learned: None,
-            rows: true,
+    /// Reads the value that `text` begins with up to its error, and looks for where to go on.
+    fn next_of(text: &str, around: Around, ends: Ends, piece: usize) -> Next {
+        let mut scanner = Scanner::new();
+        let Step::Error(at, _) = scanner.feed(text.as_bytes()) else {
+            panic!("no error in {text}");
         };
-        assert_eq!(find(br#"x"}],[ {"a":1}"#, 0, rows, true), Resume::Record(5));
+        let (read, rest) = text.as_bytes().split_at(at);
+        let mut search = Search::new(scanner.outline(), read, rest[0], around, ends, None);
+        let mut from = at as u64;
+        for bytes in rest.chunks(piece) {
+            if let Some(next) = search.feed(bytes, from) {
+                return next;
+            }
+            from += bytes.len() as u64;
+        }
+        search.end(from)
+    }
+
+    /// The text from where reading goes on, in a log file's records.
+    fn rest(text: &str) -> Option<&str> {
+        let ends = Ends::Brackets { or_line: true };
+        let next = next_of(text, RECORDS, ends, usize::MAX);
+        for piece in [1, 2, 7] {
+            assert_eq!(next_of(text, RECORDS, ends, piece), next, "{text}");
+        }
+        match next {
+            Next::Inside { at, .. } | Next::Line { at, .. } => Some(&text[at as usize..]),
+            Next::Nowhere { .. } => None,
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_with_the_record_behind_the_broken_one() {
+        for broken in [
+            r#"{"a":"\q","b":[{"c":1}]}"#,
+            r#"{"a":"\u12","b":[{"c":1}]}"#,
+            "{\"a\":\"\u{1}\",\"b\":[{\"c\":1}]}",
+            "{\"a\":\"\n\",\"b\":[{\"c\":1}]}",
+            r#"{"a":1 "b":[{"c":1}]}"#,
+            r#"{"a" 1,"b":[{"c":1}]}"#,
+            r#"{"a":[{"b":1} {"c":1}]}"#,
+            r#"{"a":01,"b":[{"c":1}]}"#,
+            r#"{"a":tru,"b":[{"c":1}]}"#,
+            r#"{"a":,"b":[{"c":1}]}"#,
+            r#"{"a":"x,"b":[{"c":1}]}"#,
+            r#"{"a":x","b":[{"c":1}]}"#,
+            r#"{a":"x","b":[{"c":1}]}"#,
+            r#"{"a":{"b":"x},"c":[{"d":1}],"e":1}"#,
+            r#"{"a":{"b":1,"c":[{"d":1}]}"#,
+            r#"{"a":[1,"b":[{"c":1}],"d":1}"#,
+            r#"{"a":{"b":1]},"c":[{"d":1}]}"#,
+            r#"{"a":"b":1},"c":[{"d":1}]}"#,
+            r#"{"a":1],"b":[{"c":1}]}"#,
+            r#"{"a":{{"b":1},"c":[{"d":1}]}"#,
+            r#"{"a":1\,"b":[{"c":1}]}"#,
+        ] {
+            let text = format!(r#"{broken},{{"next":1}}]}}"#);
+            assert_eq!(rest(&text), Some(r#"{"next":1}]}"#), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_close_the_container_exactly_is_no_place_to_go_on() {
+        for text in [
+            // Cut off, at worst where it looks as if it were not.
+            r#"{"a":"\q","b":{"c":[{"d":1}]}"#,
+            r#"{"a":"\q","b":{"c":[{"d":1},{"e":1}]}"#,
+            r#"{"a":"x,"b":{"c":[{"d":1}]}"#,
+            r#"{"a":"\q"},{"b":1},{"c":"#,
+            r#"{"a":"\q"},{"b":1}]"#,
+            // More than one container.
+            r#"{"a":"\q"},{"b":1}]}]}"#,
+            r#"{"a":"\q"},{"b":1}]},"c":1"#,
+        ] {
+            assert_eq!(rest(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_later_record_that_is_broken_costs_itself() {
+        let next = r#"{"next":1},{"a":tru,"b":undefined,"\q" 1},{"c":1}]}"#;
+        assert_eq!(rest(&format!(r#"{{"a":1 "b":1}},{next}"#)), Some(next));
+    }
+
+    #[test]
+    fn the_containers_end_is_a_place_to_go_on() {
+        assert_eq!(
+            rest(r#"{"a":tru}],"more":{"b":1}}"#),
+            Some(r#"],"more":{"b":1}}"#)
+        );
+        assert_eq!(rest("{\"a\":tru}]}\n{\"b\":1}"), Some("]}\n{\"b\":1}"));
+    }
+
+    #[test]
+    fn where_the_container_is_cut_its_line_ends_it() {
+        assert_eq!(rest("{\"a\":\"x\n{\"b\":[1]}\n"), Some("{\"b\":[1]}\n"));
+        assert_eq!(rest("{\"a\":[1\n{\"b\":1},2]},\n"), None);
+    }
+
+    #[test]
+    fn a_line_is_a_container_of_its_own() {
+        let line = |text: &'static str| {
+            let top = Around {
+                brackets: &[],
+                opener: b'{',
+            };
+            let next = next_of(text, top, Ends::Line { over: false }, usize::MAX);
+            match next {
+                Next::Inside { at, .. } | Next::Line { at, .. } => Some(&text[at as usize..]),
+                Next::Nowhere { .. } => None,
+            }
+        };
+        assert_eq!(line("{\"a\":tru}\n{\"b\":1}"), Some("{\"b\":1}"));
+        assert_eq!(line("{\"a\":tru}{\"b\":1}\nx"), Some("{\"b\":1}\nx"));
+        assert_eq!(line("{\"a\":\"x\n{\"b\":1}\n"), Some("{\"b\":1}\n"));
+        assert_eq!(line("x\n\"{}\""), Some("\"{}\""));
+        assert_eq!(line("x\ny\n{\"b\":1}\n"), Some("{\"b\":1}\n"));
+        // The line is not whole.
+        assert_eq!(line("{\"a\":\"x\n{\"b\":1}]}\n"), None);
+        assert_eq!(line("{\"a\":tru,\"b\":[{\"c\":1}"), None);
     }
 }

@@ -7,6 +7,7 @@
 //! of an outermost object are noted on the way, as they tell what the object is.
 
 use super::keys::Keys;
+use super::structure::{Outline, Text};
 
 /// Levels of nesting that are followed. What nests deeper is refused whatever the limits say, so
 /// that brackets alone cannot take memory.
@@ -119,6 +120,35 @@ impl Scanner {
     /// The deepest nesting so far; 1 for an object without objects.
     pub(super) fn deepest(&self) -> usize {
         self.deepest
+    }
+
+    /// Where the value is cut by an error.
+    pub(super) fn outline(&self) -> Outline {
+        let object = self.open.last() == Some(&true);
+        let (text, before) = match self.state {
+            State::Text(_) | State::Hex(..) => (Text::Inside, b'"'),
+            State::Escape(_) => (Text::Escaped, b'"'),
+            State::Value if object => (Text::Outside, b':'),
+            State::Value | State::Key => (Text::Outside, b','),
+            State::FirstValue => (Text::Outside, b'['),
+            State::FirstKey => (Text::Outside, b'{'),
+            State::Colon => (Text::Outside, b'"'),
+            State::After => (Text::Outside, b'}'),
+            State::Literal(_) | State::Number(_) => (Text::Outside, b'0'),
+        };
+        Outline {
+            open: self.open.clone(),
+            text,
+            before,
+        }
+    }
+
+    /// Whether an error stands between a key that events come under and their array.
+    pub(super) fn awaits_container(&self) -> bool {
+        self.stops
+            && self.open == [true]
+            && self.last.is_container()
+            && matches!(self.state, State::Value | State::Colon)
     }
 
     /// Whether the value is complete if nothing follows: true of a number alone.

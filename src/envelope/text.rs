@@ -4,7 +4,7 @@
 //! What must hold: nothing panics on what is not well-formed after all, or cut; it is read as far
 //! as it goes.
 
-use super::scan::{Scanner, Step, plain_run};
+use super::scan::{Scanner, Step};
 
 /// The outermost keys of an object, decoded, with their values. Of an object that is cut, those
 /// whose values are complete.
@@ -35,13 +35,6 @@ pub(super) fn elements(array: &[u8]) -> Vec<&[u8]> {
 /// Whether the bytes are one JSON value with nothing but white space around it.
 pub(super) fn is_one_value(bytes: &[u8]) -> bool {
     take(bytes).is_some_and(|(_, tail)| tail.trim_ascii().is_empty())
-}
-
-/// The first key of an object, as it is written, quotes left out.
-pub(super) fn first_key(object: &[u8]) -> Option<&[u8]> {
-    let text = after(object, b'{').trim_ascii_start().strip_prefix(b"\"")?;
-    let end = plain_run(text, 0);
-    (text.get(end) == Some(&b'"')).then(|| &text[..end])
 }
 
 /// What a string's text stands for. A lone surrogate becomes U+FFFD. Not a string: nothing.
@@ -168,7 +161,6 @@ mod tests {
         for cut in 0..whole.len() {
             fields(&whole[..cut]);
             elements(&whole[..cut]);
-            first_key(&whole[..cut]);
             unescape(&whole[..cut]);
         }
     }

@@ -3,8 +3,7 @@
 //! Enters: a reader. Leaves: [`Found`], one value at a time, in the order of the bytes. What must
 //! hold: a container of any size is walked in a bounded window; a value counts only if what follows
 //! it is what may follow a value (a brace too many in the middle of a record would otherwise leave
-//! its first half as a record); after an error, reading resumes as [`super::resume`] says, and the
-//! container goes on.
+//! its first half as a record); after an error, reading resumes as [`super::resume`] says.
 //!
 //! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
 //! that a reader's error in the middle loses nothing.
@@ -12,15 +11,20 @@
 mod follow;
 mod lost;
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use super::Skipped;
+use super::again::Again;
 use super::containers::{Container, is_control_message};
 use super::held::Held;
 use super::keys::Keys;
+use super::resume::Next;
 use super::scan::{DEEPEST, Scanner, Step};
+use super::structure::Outline;
 use super::window::Window;
 use crate::reject::{Evidence, Reason};
+use lost::Broken;
 
 /// What CloudTrail writes to a topic when it is set up.
 const VALIDATION_MESSAGE: &[u8] = b"CloudTrail validation message.";
@@ -64,13 +68,13 @@ struct Frame {
     container: Container,
     /// The object around it, to go on with behind the array.
     object: Option<Scanner>,
-    /// The key that its records begin with.
-    first_key: Option<Vec<u8>>,
+    /// A line has ended in it, outside its elements.
+    lines: bool,
     /// Its elements are known to be nothing of CloudTrail's.
     ignored: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Start,
     /// Between top-level values.
@@ -84,7 +88,9 @@ enum Phase {
     /// Inside a top-level text in base64.
     Word,
     /// Looking for the next record after an error.
-    Resume(Reason),
+    Resume,
+    /// On the way there.
+    Lost(u64, Next),
     /// At the end; a fault is still to be told.
     Fault,
     End,
@@ -118,8 +124,12 @@ pub(super) struct Walk<R> {
     entered: bool,
     /// The top-level object is one of these, whatever else is in it.
     known: Option<Skipped>,
-    /// Resumed in the middle of a lost container: its commas and its end may follow.
-    adrift: bool,
+    /// What is broken, and the search for where to go on.
+    broken: Option<Broken>,
+    /// Up to here, strings and brackets are known to add up.
+    proven: u64,
+    /// What was found last is a reject that more bytes might change.
+    cut: bool,
     /// There is anything but white space.
     any: bool,
 }
@@ -137,9 +147,26 @@ impl<R: Read> Walk<R> {
             top: 0,
             entered: false,
             known: None,
-            adrift: false,
+            broken: None,
+            proven: 0,
+            cut: false,
             any: false,
         }
+    }
+
+    /// What it reads from.
+    pub(super) fn reader(&self) -> &R {
+        self.window.reader()
+    }
+
+    /// Tells how to have the bytes a second time.
+    pub(super) fn set_again(&mut self, again: Again) {
+        self.window.set_again(again);
+    }
+
+    /// Whether what was found last is a reject that more bytes might change.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The bytes between two offsets of what was found last.
@@ -163,6 +190,16 @@ impl<R: Read> Walk<R> {
     /// Where the top-level value that was found last began.
     pub(super) fn last_top(&self) -> u64 {
         self.top
+    }
+
+    /// Whether what was found last stands in a container.
+    pub(super) fn in_container(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// Its window may have so many bytes.
+    pub(super) fn allow_window(&mut self, bytes: usize) {
+        self.window.allow(bytes);
     }
 
     /// Bytes of memory that the walk takes.
@@ -190,7 +227,8 @@ impl<R: Read> Walk<R> {
                 Phase::Value => self.value()?,
                 Phase::Follow => self.follow()?,
                 Phase::Word => self.word()?,
-                Phase::Resume(_) => self.resume()?,
+                Phase::Resume => self.resume()?,
+                Phase::Lost(upto, next) => self.lost(upto, next)?,
                 Phase::Fault => self.fault(),
                 Phase::End => Some(Found::End),
             };
@@ -209,8 +247,7 @@ impl<R: Read> Walk<R> {
     }
 
     fn top(&mut self) -> io::Result<Option<Found>> {
-        let adrift = self.adrift;
-        let Some(byte) = self.skip(|b| is_space(b) || b == b',' || (adrift && b == b'}'))? else {
+        let Some(byte) = self.skip(|b| is_space(b) || b == b',')? else {
             self.top = self.at;
             let empty = (!self.any).then_some(Found::Skipped(Skipped::Empty));
             return Ok(self.fault().or(empty));
@@ -218,13 +255,9 @@ impl<R: Read> Walk<R> {
         self.top = self.at;
         self.any = true;
         match byte {
-            b']' if self.adrift => {
-                self.at += 1;
-                return Ok(None);
-            }
             b'[' => {
                 self.at += 1;
-                self.enter(Container::Array, None);
+                self.enter(Container::Array, None, false);
                 return Ok(None);
             }
             b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
@@ -240,18 +273,26 @@ impl<R: Read> Walk<R> {
         Ok(None)
     }
 
-    fn enter(&mut self, container: Container, object: Option<Scanner>) {
+    /// `lines`: a line has ended before, in the object around it.
+    fn enter(&mut self, container: Container, object: Option<Scanner>, lines: bool) {
         self.frame = Some(Frame {
             container,
             object,
-            first_key: None,
+            lines,
             ignored: false,
         });
         self.phase = Phase::Between;
     }
 
     fn between(&mut self) -> io::Result<Option<Found>> {
-        let byte = self.skip(|b| is_space(b) || b == b',')?;
+        let lines = Cell::new(false);
+        let byte = self.skip(|b| {
+            lines.set(lines.get() || b == b'\n');
+            is_space(b) || b == b','
+        })?;
+        if let Some(frame) = &mut self.frame {
+            frame.lines |= lines.get();
+        }
         match byte {
             None => return Ok(Some(self.ends_early("file", Evidence::Unit))),
             Some(b']') => {
@@ -293,13 +334,14 @@ impl<R: Read> Walk<R> {
                 Step::Error(byte, detail) => {
                     self.at += byte as u64;
                     let too_deep = self.scanner.deepest() >= DEEPEST;
-                    self.broken(if too_deep {
+                    let reason = if too_deep {
                         Reason::TooDeep {
                             limit: DEEPEST as u32,
                         }
                     } else {
                         not_json(self.at, detail)
-                    });
+                    };
+                    self.broken(reason, self.scanner.outline());
                     return Ok(None);
                 }
                 Step::More(used) => {
@@ -325,13 +367,17 @@ impl<R: Read> Walk<R> {
                 return;
             }
         }
+        let lines = self.held.has_lines(&self.window, self.at);
+        self.enter_object(lines);
+    }
+
+    /// The array at `at` is a container.
+    fn enter_object(&mut self, lines: bool) {
         self.entered = true;
         self.at += 1;
         let object = std::mem::replace(&mut self.scanner, Scanner::new());
-        self.enter(
-            Container::under(object.last_key(), object.keys()),
-            Some(object),
-        );
+        let container = Container::under(object.last_key(), object.keys());
+        self.enter(container, Some(object), lines);
     }
 
     /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
@@ -362,7 +408,7 @@ impl<R: Read> Walk<R> {
         if self.at - start > self.bounds.value_bytes as u64
             || found.is_some_and(|b| !is_space(b) && b != b',')
         {
-            self.broken(not_json(start, "expected a value"));
+            self.broken(not_json(start, "expected a value"), Outline::between());
             return Ok(None);
         }
         self.phase = Phase::Top;
@@ -407,7 +453,7 @@ impl<R: Read> Walk<R> {
     /// Lets go of what was dealt with.
     fn release(&mut self) {
         self.window.release(match self.phase {
-            Phase::Follow | Phase::Word => self.held.first_held(),
+            Phase::Follow | Phase::Word | Phase::Lost(..) => self.held.first_held(),
             _ => self.at,
         });
     }

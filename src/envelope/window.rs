@@ -6,10 +6,20 @@
 
 use std::io::{self, Read};
 
+use super::again::{Again, Ahead};
 use super::gzip::{Delivered, Fault, Inflate};
 
 /// The window's first size; it doubles as long as what is held does not fit.
 pub(super) const FIRST_BYTES: usize = 128 << 10;
+
+/// A window has to grow beyond what it may have: asked for again with more, it goes on as if nothing
+/// had been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a window of {bytes} bytes is wanted")]
+pub(super) struct WantsWindow {
+    /// Bytes that it wants.
+    pub(super) bytes: usize,
+}
 
 #[derive(Debug)]
 pub(super) struct Window<R> {
@@ -20,8 +30,13 @@ pub(super) struct Window<R> {
     end: usize,
     /// Offset in the unit of `buffer[0]`.
     base: u64,
+    /// Bytes that `buffer` may have.
+    most: usize,
     ended: bool,
     fault: Option<Fault>,
+    /// Bytes beyond the window.
+    ahead: Option<Ahead>,
+    limit: u64,
 }
 
 impl<R: Read> Window<R> {
@@ -33,9 +48,22 @@ impl<R: Read> Window<R> {
             start: 0,
             end: 0,
             base: 0,
+            most: usize::MAX,
             ended: false,
             fault: None,
+            ahead: None,
+            limit,
         }
+    }
+
+    /// What it reads from.
+    pub(super) fn reader(&self) -> &R {
+        self.source.reader()
+    }
+
+    /// The same, of a unit whose bytes can be had a second time.
+    pub(super) fn set_again(&mut self, again: Again) {
+        self.ahead = Some(Ahead::new(again, self.limit));
     }
 
     /// Offset of the first byte not yet read.
@@ -53,6 +81,11 @@ impl<R: Read> Window<R> {
         &self.buffer[self.index(from)..self.index(to)]
     }
 
+    /// The window may have so many bytes.
+    pub(super) fn allow(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
     /// Lets go of everything before an offset.
     pub(super) fn release(&mut self, offset: u64) {
         self.start = self.index(offset);
@@ -61,13 +94,20 @@ impl<R: Read> Window<R> {
     /// Reads more; `false` at the end.
     ///
     /// # Errors
-    /// The reader's own.
+    /// The reader's own, and [`WantsWindow`].
     pub(super) fn fill(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
         }
-        self.make_room();
-        match self.source.read(&mut self.buffer[self.end..])? {
+        self.make_room()?;
+        let (end, room) = (self.end(), &mut self.buffer[self.end..]);
+        if let Some(ahead) = &mut self.ahead
+            && let Some(count) = ahead.read(end, room)?
+        {
+            self.end += count;
+            return Ok(true);
+        }
+        match self.source.read(room)? {
             Delivered::Bytes(count) => {
                 self.end += count;
                 Ok(true)
@@ -80,6 +120,41 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// The bytes at `at`, none at the end, without letting go of any. They are held as far as `hold`;
+    /// `None`: what is beyond that cannot be had twice.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub(super) fn look(&mut self, at: u64, hold: u64) -> io::Result<Option<&[u8]>> {
+        while at >= self.end() && self.end() < hold {
+            if !self.fill()? {
+                return Ok(Some(&[]));
+            }
+        }
+        let read = self.end();
+        if self.ahead.is_none() && at >= hold {
+            // The same whether more was read by chance or not.
+            let more = read > hold || self.fill()?;
+            return Ok((!more).then_some(&[]));
+        }
+        if at < read {
+            let held = self.from(at);
+            return Ok(Some(match self.ahead {
+                None => &held[..held.len().min((hold - at) as usize)],
+                Some(_) => held,
+            }));
+        }
+        match &mut self.ahead {
+            Some(ahead) if !self.ended => ahead.look(at, &mut self.source, read).map(Some),
+            _ => Ok(Some(&[])),
+        }
+    }
+
+    /// Whether the bytes end because a compressed stream does. Known when `fill` answered `false`.
+    pub(super) fn is_cut(&self) -> bool {
+        self.fault == Some(Fault::Truncated)
+    }
+
     /// Why the bytes end early, once. Known when `fill` answered `false`.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
@@ -87,7 +162,7 @@ impl<R: Read> Window<R> {
 
     /// Bytes of memory that the window takes.
     pub(super) fn capacity(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.ahead.as_ref().map_or(0, Ahead::capacity)
     }
 
     fn index(&self, offset: u64) -> usize {
@@ -95,22 +170,27 @@ impl<R: Read> Window<R> {
         (offset - self.base) as usize
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> io::Result<()> {
         if self.start == self.end {
             self.base += self.start as u64;
             (self.start, self.end) = (0, 0);
         }
         if self.buffer.len() - self.end >= self.buffer.len() / 4 {
-            return;
+            return Ok(());
         }
         let held = self.end - self.start;
         if held > self.buffer.len() / 2 {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            let bytes = self.buffer.len() * 2;
+            if bytes > self.most {
+                return Err(io::Error::other(WantsWindow { bytes }));
+            }
+            self.buffer.resize(bytes, 0);
         } else {
             self.buffer.copy_within(self.start..self.end, 0);
             self.base += self.start as u64;
             (self.start, self.end) = (0, held);
         }
+        Ok(())
     }
 }
 
@@ -135,5 +215,28 @@ mod tests {
         }
         assert_eq!(window.end(), 100_000);
         assert!(window.capacity() <= 8_192, "{}", window.capacity());
+    }
+
+    #[test]
+    fn a_window_that_must_not_grow_asks_and_goes_on_once_it_may() {
+        let unit: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let mut window = Window::new(&unit[..], 64, u64::MAX);
+        window.allow(64);
+        let mut asked = Vec::new();
+        loop {
+            match window.fill() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    let wanted = error.get_ref().unwrap().downcast_ref::<WantsWindow>();
+                    asked.push(wanted.unwrap().bytes);
+                    assert!(window.fill().is_err(), "it was not allowed");
+                    window.allow(wanted.unwrap().bytes);
+                }
+            }
+        }
+        assert_eq!(window.from(0), unit);
+        assert_eq!(asked.first(), Some(&128));
+        assert!(asked.is_sorted() && *asked.last().unwrap() >= unit.len());
     }
 }

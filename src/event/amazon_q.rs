@@ -226,6 +226,12 @@ impl Class {
         matches!(self, Class::OnBehalfOf | Class::AgentCall)
     }
 
+    /// Whether what the request says of itself counts. In a call of another service, it is the caller's
+    /// to choose; those that Amazon Q made for a person were made by AWS.
+    pub(crate) fn is_by_service(self) -> bool {
+        self.is_own() || self == Class::OnBehalfOf
+    }
+
     fn of_own_event(source: &str, name: &str) -> Class {
         let named = NAMES.iter().find(|(whole, _)| *whole == name);
         let worded = || WORDS.iter().find(|(word, _)| name.contains(word));

@@ -63,6 +63,20 @@ pub(crate) fn role_session(arn: &str) -> Option<&str> {
     Some(session).filter(|session| !session.is_empty())
 }
 
+/// How a principal id of this type of identity names the session or user: by its last part, as in
+/// `AROAEXAMPLE:session` and `accounts.google.com:application:user`. `None` for other types, whose
+/// principal ids name nobody.
+pub(crate) fn principal_session(kind: &str) -> Option<fn(&str) -> Option<&str>> {
+    let is_named = matches!(
+        kind,
+        "AssumedRole" | "FederatedUser" | "SAMLUser" | "WebIdentityUser"
+    );
+    is_named.then_some(|principal: &str| {
+        let (_, name) = principal.rsplit_once(':')?;
+        Some(name).filter(|name| !name.is_empty())
+    })
+}
+
 /// The last part of an ARN: the name of the user, role or session; `root` for the root user.
 pub(crate) fn last_part(arn: &str) -> Option<&str> {
     let resource = resource(arn)?;

@@ -101,6 +101,7 @@ pub(crate) enum Key {
     ResultType,
     UtteranceId,
     // additionalEventData
+    SignInUserName,
     QuickAction,
 }
 
@@ -364,5 +365,10 @@ fn of_result(name: &str) -> Option<Key> {
 }
 
 fn of_additional(name: &str) -> Option<Key> {
-    (name == "quickAction").then_some(Key::QuickAction)
+    Some(match name {
+        "quickAction" => Key::QuickAction,
+        // Of a sign-in to IAM Identity Center, which has no identity yet.
+        "UserName" => Key::SignInUserName,
+        _ => return None,
+    })
 }

@@ -35,9 +35,7 @@ pub(crate) fn is_mask(text: &str) -> bool {
     }
     let is = |mark: &&str| mark.eq_ignore_ascii_case(word);
     let wrapped = word.len() < text.len();
-    AWS.iter().any(|mark| is(mark))
-        || is(&"redacted")
-        || wrapped && WORDS.iter().any(|mark| is(mark))
+    AWS.iter().any(&is) || is(&"redacted") || wrapped && WORDS.iter().any(is)
 }
 
 /// Nearly every text is told from a mark by its first byte or its length.

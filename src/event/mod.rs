@@ -131,6 +131,15 @@ impl<'a> Event<'a> {
         keys.iter().copied().find(|key| self.shown(*key).is_some())
     }
 
+    /// A field that is a text, or a number as its text.
+    pub(crate) fn scalar_of(&self, key: Key) -> Option<Cow<'_, str>> {
+        let node = self.get(key)?;
+        match node.kind() {
+            Type::Number => Some(Cow::Borrowed(node.raw())),
+            _ => self.text_of(key),
+        }
+    }
+
     /// The first of these fields that is a text.
     pub(crate) fn first_of(&self, keys: &[Key]) -> Option<Key> {
         keys.iter()

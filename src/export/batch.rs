@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +16,10 @@ use super::lane::{Abandoned, Lane, Limits};
 use super::rate::Bucket;
 use super::settle::{Settlement, Share, settle};
 use super::{Chunk, Delivery};
-use crate::ack::Outcome;
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{DeadLetters, Entry, Record};
+use crate::ack::{OnDamage, Outcome};
 use crate::otlp::{Payload, Signal};
-use crate::reject::{Evidence, Reason, Reject};
+use crate::reject::Reason;
 
 /// A chunk that waits for its delivery.
 pub(super) struct Submission {
@@ -130,7 +131,7 @@ impl Batch {
         self.chunks.push(submission);
     }
 
-    async fn deliver(self, route: &Route) -> Result<(), Abandoned> {
+    async fn deliver(mut self, route: &Route) -> Result<(), Abandoned> {
         route.pace(self.events).await?;
         let (logs, traces) = tokio::join!(
             route.logs.deliver(self.logs),
@@ -139,7 +140,7 @@ impl Batch {
         let events: Vec<u32> = self.chunks.iter().map(|s| s.chunk.encoded.events).collect();
         let settlement = settle(&events, logs?, traces?);
         if let Some(dead_letters) = &route.dead_letters {
-            bury(dead_letters, &self.chunks, &settlement).await?;
+            bury(dead_letters, &mut self.chunks, &settlement).await?;
         }
         for (submission, share) in self.chunks.into_iter().zip(settlement.chunks) {
             let delivery = delivery(&submission.chunk, share);
@@ -181,21 +182,33 @@ fn span(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
     }
 }
 
-/// Makes dead letters durable: one entry for each refused record, one for each doubt.
+/// Makes dead letters durable: one entry for each refused record, one for each doubt, within what
+/// each unit may have of them.
 async fn bury(
     dead_letters: &DeadLetters,
-    chunks: &[Submission],
+    chunks: &mut [Submission],
     settlement: &Settlement,
 ) -> Result<(), Abandoned> {
+    let settled = |share: &Share| share.refused.is_empty() && share.uncertain.is_none();
+    if settlement.chunks.iter().all(settled) {
+        return Ok(());
+    }
+    // The letters hold parts of the originals, not copies.
+    let chunks: Vec<(&Chunk, Bytes)> = chunks
+        .iter_mut()
+        .map(|submission| {
+            let bytes = std::mem::take(&mut submission.chunk.originals.bytes);
+            (&submission.chunk, bytes.into())
+        })
+        .collect();
     let mut refused = Vec::new();
-    for (submission, share) in chunks.iter().zip(&settlement.chunks) {
+    for ((chunk, bytes), share) in chunks.iter().zip(&settlement.chunks) {
         for (event, reason) in &share.refused {
-            refused.push(entry(&submission.chunk, *event, reason.clone()));
+            let entry = entry(chunk, bytes, *event, reason.clone());
+            refused.extend(chunk.letters.admit(entry));
         }
     }
-    if !refused.is_empty() {
-        dead_letters.write(refused).await.map_err(|_| Abandoned)?;
-    }
+    dead_letters.write(refused).await.map_err(|_| Abandoned)?;
     for doubt in &settlement.doubts {
         let reason = Reason::Uncertain {
             rejected: doubt.rejected,
@@ -204,12 +217,13 @@ async fn bury(
         };
         let mut entries = Vec::with_capacity(doubt.events.len());
         let mut first = 0;
-        for submission in chunks {
-            let last = first + submission.chunk.encoded.events;
+        for (chunk, bytes) in &chunks {
+            let last = first + chunk.encoded.events;
             let from = doubt.events.partition_point(|&event| event < first);
             let until = doubt.events.partition_point(|&event| event < last);
             for event in &doubt.events[from..until] {
-                entries.push(entry(&submission.chunk, event - first, reason.clone()));
+                let entry = entry(chunk, bytes, event - first, reason.clone());
+                entries.extend(chunk.letters.admit(entry));
             }
             first = last;
         }
@@ -219,28 +233,31 @@ async fn bury(
     Ok(())
 }
 
-/// The dead letter of one event of a chunk.
-fn entry(chunk: &Chunk, event: u32, reason: Reason) -> Entry {
-    let originals = &chunk.originals;
+/// The dead letter of one event of a chunk, whose originals these are.
+fn entry(chunk: &Chunk, originals: &Bytes, event: u32, reason: Reason) -> Entry {
+    let records = &chunk.originals.records;
     let index = event as usize;
-    let original = originals.records.get(index);
+    let original = records.get(index);
     let start = match index.checked_sub(1) {
-        Some(before) => originals.records.get(before).map(|record| record.end),
+        Some(before) => records.get(before).map(|record| record.end),
         None => Some(0),
     };
-    let bytes = start
+    let range = start
         .zip(original)
-        .and_then(|(start, original)| originals.bytes.get(start..original.end));
+        .map(|(start, original)| start..original.end)
+        .filter(|range| range.start <= range.end && range.end <= originals.len());
     Entry {
         origin: chunk.origin.clone(),
+        sender: None,
         event_id: original.and_then(|original| original.event_id.clone()),
-        reject: Reject {
-            position: original
-                .map(|original| original.position)
-                .unwrap_or_default(),
-            reason,
-            evidence: bytes.map_or(Evidence::Unit, |bytes| Evidence::Bytes(bytes.to_vec())),
-        },
+        position: original
+            .map(|original| original.position)
+            .unwrap_or_default(),
+        reason,
+        record: range.map_or(Record::Unit, |range| match chunk.origin.on_damage {
+            OnDamage::NamePlace => Record::Bytes(originals.slice(range)),
+            _ => Record::Whole(originals.slice(range)),
+        }),
     }
 }
 

@@ -1,19 +1,26 @@
 //! What a collector's answer means for the events of a request.
 //!
-//! Enters: a gRPC status with its details, or an HTTP status with headers and body, or the error
-//! that came instead. Leaves: an [`Answer`]. What must hold: only what says that *these records*
-//! are bad may cost a record; a set-up that is wrong, a busy server and a code that nobody has
-//! heard of cost none.
+//! Enters: a gRPC status with its details, or an HTTP status with headers and body. Leaves: an
+//! [`Answer`]. What must hold: only what says that *these records* are bad may cost a record; a
+//! set-up that is wrong, a busy server and a code that nobody has heard of cost none; only an answer
+//! in OTLP's own terms counts as success.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use prost::Message;
 use tonic::Code;
 
+use super::Protocol;
+use super::body::{ANSWER_BYTES, Body};
+use super::response::{self, ExportResponse, RpcStatus};
+
 /// Characters kept of a collector's own words.
 const MESSAGE_CHARS: usize = 300;
+/// Characters kept of what is no answer.
+const EXCERPT_CHARS: usize = 60;
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +39,13 @@ pub(super) enum Answer {
     Fault { status: String, message: String },
     /// The set-up is wrong: what failed, and the remedy.
     Blocked { reason: String },
-    /// At least one of these records is refused for good.
-    Rejected { status: String, message: String },
+    /// At least one of these records is refused for good. `in_otlp`: in OTLP's own terms; else it may
+    /// be something on the way that refuses whatever comes.
+    Rejected {
+        status: String,
+        message: String,
+        in_otlp: bool,
+    },
     /// The request is too large. Not `certain` where the same status may also mean a quota.
     TooLarge {
         status: String,
@@ -72,48 +84,14 @@ impl fmt::Display for Answer {
             | Answer::Blocked { reason }
             | Answer::Closed { reason } => f.write_str(reason),
             Answer::Fault { status, message }
-            | Answer::Rejected { status, message }
+            | Answer::Rejected {
+                status, message, ..
+            }
             | Answer::TooLarge {
                 status, message, ..
             } => write!(f, "{status}: {message}"),
         }
     }
-}
-
-/// `ExportLogsServiceResponse` and `ExportTraceServiceResponse`, which have the same wire form.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(super) partial_success: Option<PartialSuccess>,
-}
-
-/// What was not taken.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    pub(super) rejected: i64,
-    #[prost(string, tag = "2")]
-    pub(super) error_message: String,
-}
-
-/// `google.rpc.Status`.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-/// `google.protobuf.Any`.
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
 }
 
 /// `google.rpc.RetryInfo`.
@@ -133,7 +111,7 @@ struct ProtoDuration {
 }
 
 /// An answer of success.
-pub(super) fn response(response: ExportResponse) -> Answer {
+fn success(response: ExportResponse) -> Answer {
     let Some(partial) = response.partial_success else {
         return Answer::ACCEPTED;
     };
@@ -146,31 +124,39 @@ pub(super) fn response(response: ExportResponse) -> Answer {
     }
 }
 
-/// A gRPC status; `details` is `grpc-status-details-bin`, decoded from base64.
+/// A gRPC status; `details` is `grpc-status-details-bin`, decoded from base64. `message` is what came
+/// with it, or why there is none: then OK is no answer.
 ///
 /// The retryable codes are OTLP's table. `INTERNAL`, `UNKNOWN` and the rest, which OTLP calls not
 /// retryable, are faults here: what a server answers when it is broken must not empty a trail into
-/// the dead letters.
-pub(super) fn grpc(code: Code, message: &str, details: &[u8]) -> Answer {
+/// the dead letters. `OUT_OF_RANGE` is one too, since servers made with tonic say so of a request that
+/// is too large for them.
+pub(super) fn grpc(
+    code: Code,
+    words: &str,
+    details: &[u8],
+    message: Result<Bytes, &str>,
+) -> Answer {
     let retry_info = retry_delay(details);
     let status = format!("gRPC {}", grpc_name(code));
-    let message = clean(message);
-    let says_too_large = {
-        let lower = message.to_ascii_lowercase();
-        lower.contains("larger than max") || lower.contains("length too large")
-    };
+    let words = clean(words);
     match code {
-        Code::Ok => Answer::ACCEPTED,
-        // Servers made with tonic answer OUT_OF_RANGE, those made with Go RESOURCE_EXHAUSTED.
-        Code::OutOfRange | Code::ResourceExhausted if says_too_large => Answer::TooLarge {
-            status,
-            message,
-            certain: true,
+        Code::Ok => match message.map(ExportResponse::decode) {
+            Ok(Ok(response)) => success(response),
+            Ok(Err(_)) => no_answer(
+                Protocol::Grpc,
+                &format!("{status} with a message of another kind"),
+            ),
+            Err(what) => no_answer(Protocol::Grpc, &format!("{status} {what}")),
         },
         Code::ResourceExhausted if retry_info.is_none() => Answer::TooLarge {
             status,
-            message,
+            message: words,
             certain: false,
+        },
+        Code::OutOfRange if retry_info.is_none() => Answer::Fault {
+            status,
+            message: words,
         },
         Code::Cancelled
         | Code::DeadlineExceeded
@@ -180,48 +166,69 @@ pub(super) fn grpc(code: Code, message: &str, details: &[u8]) -> Answer {
         | Code::DataLoss
         | Code::ResourceExhausted => Answer::Retry {
             after: retry_info,
-            reason: format!("{status}: {message}"),
+            reason: format!("{status}: {words}"),
         },
         Code::Unauthenticated => Answer::blocked(format!(
-            "{status}: {message}; mend the credentials in export.headers"
+            "{status}: {words}; mend the credentials in export.headers"
         )),
         Code::PermissionDenied => Answer::blocked(format!(
-            "{status}: {message}; give the credentials in export.headers the right to write"
+            "{status}: {words}; give the credentials in export.headers the right to write"
         )),
         Code::Unimplemented => Answer::blocked(format!(
-            "{status}: {message}; nothing there takes OTLP over gRPC for this signal (or not \
+            "{status}: {words}; nothing there takes OTLP over gRPC for this signal (or not \
              compressed): mend the endpoint's URL, protocol or compression"
         )),
-        Code::InvalidArgument => Answer::Rejected { status, message },
+        Code::InvalidArgument => Answer::Rejected {
+            status,
+            message: words,
+            in_otlp: true,
+        },
         Code::Unknown
         | Code::Internal
         | Code::NotFound
         | Code::AlreadyExists
-        | Code::FailedPrecondition => Answer::Fault { status, message },
+        | Code::FailedPrecondition => Answer::Fault {
+            status,
+            message: words,
+        },
     }
 }
 
-/// An HTTP answer. `now` turns a date in `Retry-After` into a wait.
+/// An HTTP answer to a request of `protocol`; one over gRPC is here where it has no status of gRPC's.
+/// `now` turns a date in `Retry-After` into a wait.
 pub(super) fn http(
+    protocol: Protocol,
     status: StatusCode,
     headers: &HeaderMap,
-    body: &[u8],
+    body: &Body,
     now: SystemTime,
 ) -> Answer {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if status.is_success() {
-        if content_type.starts_with("text/html") {
-            return Answer::blocked(format!(
-                "HTTP {status} with a web page: mend the endpoint's URL, it is no OTLP receiver"
-            ));
-        }
-        return response(decode_response(content_type, body));
-    }
-    let message = error_message(content_type, body);
     let name = format!("HTTP {status}");
+    if status.is_success() {
+        let response = match protocol {
+            // A server of gRPC's answers 200 to all, and tells in its own status that it takes none.
+            _ if headers.contains_key("grpc-status") => None,
+            Protocol::Grpc => None,
+            Protocol::HttpProtobuf | Protocol::HttpJson => body
+                .whole()
+                .and_then(|body| response::success(content_type, body)),
+        };
+        return match response {
+            Some(response) => success(response),
+            None => no_answer(
+                protocol,
+                &format!("{name} with {}", shown(content_type, body)),
+            ),
+        };
+    }
+    let bytes = body.whole().unwrap_or_default();
+    let words = response::refusal(content_type, bytes);
+    let in_otlp = words.is_some();
+    let message = clean(&words.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()));
     let text = format!("{name}: {message}");
     match status.as_u16() {
         408 | 425 | 429 | 502 | 503 | 504 => Answer::Retry {
@@ -233,13 +240,10 @@ pub(super) fn http(
             message,
             certain: true,
         },
-        // What Go's server says to plain HTTP on a TLS port: no record is to blame.
-        400 if message.contains("HTTP request to an HTTPS server") => {
-            Answer::blocked(format!("{text}; the endpoint's URL must be https://"))
-        }
         400 | 422 => Answer::Rejected {
             status: name,
             message,
+            in_otlp,
         },
         401 | 407 => Answer::blocked(format!("{text}; mend the credentials in export.headers")),
         402 | 403 => Answer::blocked(format!(
@@ -250,10 +254,7 @@ pub(super) fn http(
              it ends",
             location(headers)
         )),
-        404 | 405 | 410 | 501 => Answer::blocked(format!(
-            "{text}; nothing there takes OTLP over HTTP for this signal: mend the endpoint's URL \
-             (the path is usually /v1/logs or /v1/traces)"
-        )),
+        404 | 405 | 410 | 501 => no_answer(protocol, &text),
         406 | 411 | 415 | 426 | 431 | 505 => Answer::blocked(format!(
             "{text}; the receiver does not take requests of this form: mend the endpoint's \
              protocol, compression or headers"
@@ -263,6 +264,52 @@ pub(super) fn http(
             status: name,
             message,
         },
+    }
+}
+
+/// What answers there is no receiver of OTLP.
+fn no_answer(protocol: Protocol, what: &str) -> Answer {
+    let remedy = match protocol {
+        Protocol::Grpc => {
+            "nothing there takes OTLP over gRPC for this signal, or something between drops its \
+             trailers: mend the endpoint's URL or protocol (port 4317 is usually gRPC's, 4318 \
+             http/protobuf's)"
+        }
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
+            "nothing there takes OTLP over HTTP for this signal: mend the endpoint's URL (the path \
+             is usually /v1/logs or /v1/traces)"
+        }
+    };
+    Answer::blocked(format!("{what}; {remedy}"))
+}
+
+/// What a body is that is no answer of OTLP's, for one line of a log.
+fn shown(content_type: &str, body: &Body) -> String {
+    let of = match content_type {
+        "" => String::new(),
+        content_type => format!(" of {}", clean(content_type)),
+    };
+    match body {
+        Body::TooLong => {
+            format!("more than {ANSWER_BYTES} bytes{of}, which is no answer of OTLP's")
+        }
+        Body::NotGzip => format!("broken gzip{of}, which is no answer of OTLP's"),
+        Body::Whole(bytes) => {
+            let text: String = std::str::from_utf8(bytes)
+                .unwrap_or_default()
+                .trim()
+                .chars()
+                .take(EXCERPT_CHARS)
+                .collect();
+            let text = match text.is_empty() {
+                true => String::new(),
+                false => format!(" ({:?})", text),
+            };
+            format!(
+                "{} bytes{of}{text}, which is no answer of OTLP's",
+                bytes.len()
+            )
+        }
     }
 }
 
@@ -295,47 +342,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             .duration_since(now)
             .unwrap_or_default(),
     )
-}
-
-/// A successful answer; one that cannot be read counts as empty: the status already said yes.
-fn decode_response(content_type: &str, body: &[u8]) -> ExportResponse {
-    if !content_type.starts_with("application/json") {
-        return ExportResponse::decode(body).unwrap_or_default();
-    }
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let partial = &value["partialSuccess"];
-    // 64-bit integers are strings in protobuf's JSON; some servers write numbers.
-    let rejected = ["rejectedLogRecords", "rejectedSpans"]
-        .iter()
-        .find_map(|key| match &partial[key] {
-            serde_json::Value::String(text) => text.parse().ok(),
-            value => value.as_i64(),
-        });
-    ExportResponse {
-        partial_success: Some(PartialSuccess {
-            rejected: rejected.unwrap_or(0),
-            error_message: partial["errorMessage"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-        }),
-    }
-}
-
-/// The words of a failure: a `google.rpc.Status`, or the body as text.
-fn error_message(content_type: &str, body: &[u8]) -> String {
-    if content_type.starts_with("application/x-protobuf")
-        && let Ok(status) = RpcStatus::decode(body)
-    {
-        return clean(&status.message);
-    }
-    if content_type.starts_with("application/json")
-        && let Ok(value) = serde_json::from_slice::<serde_json::Value>(body)
-        && let Some(message) = value["message"].as_str()
-    {
-        return clean(message);
-    }
-    clean(&String::from_utf8_lossy(body))
 }
 
 /// Where a redirect points, without what may be secret in it.

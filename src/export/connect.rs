@@ -1,13 +1,10 @@
-//! Connections to a collector: direct or through a proxy, plain or TLS; and what their failures
-//! mean.
+//! Connections to a collector: direct or through a proxy, plain or TLS.
 //!
-//! `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured for `https` endpoints (by `CONNECT`, so
-//! that TLS is from end to end); a plain endpoint and one on this machine is always reached
-//! directly.
+//! `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured for `https` endpoints; a plain endpoint and
+//! one on this machine is always reached directly.
 
 use std::error::Error;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,21 +13,20 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt};
 
 use super::Endpoint;
-use super::classify::{Answer, clean};
+use super::proxy::Proxies;
+use super::resolve::Resolver;
 use super::tls::{self, Certificates};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// A connection to the collector or to the proxy.
-type Leg = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Leg = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Sent as `User-Agent` with each request.
 pub(super) const USER_AGENT: &str = concat!("qtrail/", env!("CARGO_PKG_VERSION"));
@@ -39,14 +35,14 @@ pub(super) const USER_AGENT: &str = concat!("qtrail/", env!("CARGO_PKG_VERSION")
 #[derive(Clone)]
 pub(super) struct Connector {
     certificates: Option<Arc<Certificates>>,
-    http: HttpConnector,
-    proxies: Arc<Matcher>,
+    http: HttpConnector<Resolver>,
+    proxies: Arc<Proxies>,
 }
 
 impl Connector {
     /// A connector that offers the application protocol `alpn` where it speaks TLS.
     pub(super) fn new(endpoint: &Endpoint, alpn: &'static [u8]) -> Result<Self, tls::Error> {
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(Resolver);
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(60)));
@@ -58,7 +54,7 @@ impl Connector {
         Ok(Connector {
             certificates,
             http,
-            proxies: Arc::new(Matcher::from_env()),
+            proxies: Arc::new(Proxies::from_env()),
         })
     }
 }
@@ -96,8 +92,8 @@ impl Service<Uri> for Connector {
 
 /// The way to an `https` endpoint, up to where its TLS starts.
 struct Route {
-    http: HttpConnector,
-    proxies: Arc<Matcher>,
+    http: HttpConnector<Resolver>,
+    proxies: Arc<Proxies>,
     config: Arc<ClientConfig>,
 }
 
@@ -112,253 +108,12 @@ impl Service<Uri> for Route {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let http = self.http.clone();
-        let proxy = (!is_local(&uri))
-            .then(|| self.proxies.intercept(&uri))
-            .flatten();
-        let Some(proxy) = proxy else {
+        let Some(proxy) = self.proxies.on_the_way_to(&uri).cloned() else {
             return Box::pin(async move { Ok(MaybeHttpsStream::Http(http.oneshot(uri).await?)) });
         };
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let to_proxy = HttpsConnector::from((http, config));
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
-        if let Some(credentials) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
-        }
-        let host = proxy.uri().host().unwrap_or_default().to_owned();
-        Box::pin(async move {
-            tunnel.oneshot(uri).await.map_err(|error| {
-                Box::new(ProxyError {
-                    host,
-                    source: Box::new(error),
-                }) as BoxError
-            })
-        })
-    }
-}
-
-/// A proxy that does not let us through.
-#[derive(Debug, thiserror::Error)]
-#[error("the proxy {host}")]
-struct ProxyError {
-    host: String,
-    source: BoxError,
-}
-
-fn is_local(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
-}
-
-/// What an error that came instead of an answer means.
-pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
-    let reason = chain(error);
-    let remedy = if let Some(tls) = find::<rustls::Error>(error) {
-        remedy_for_tls(tls)
-    } else if reason.contains("received fatal alert") {
-        // TLS 1.3 refuses a client after the handshake, where HTTP/2 keeps the words alone.
-        Some(REFUSED_BY_ALERT)
-    } else if reason.contains("dns error") && NO_SUCH_NAME.iter().any(|s| reason.contains(s)) {
-        Some("no host has this name: mend the endpoint's URL")
-    } else if reason.contains("proxy authorization required") {
-        Some("put the user and password into HTTPS_PROXY")
-    } else {
-        None
-    };
-    match remedy {
-        Some(remedy) => Answer::Blocked {
-            reason: format!("{reason}; {remedy}"),
-        },
-        None if NO_HTTP2.iter().any(|said| reason.contains(said)) => Answer::retry(format!(
-            "{reason}; should this last: does the port speak gRPC, without TLS? (4317 usually does; \
-             4318 speaks http/protobuf)"
-        )),
-        None => Answer::retry(reason),
-    }
-}
-
-/// What hyper says, by the order of events, when what listens there speaks no HTTP/2.
-const NO_HTTP2: [&str; 3] = [
-    "http2 error: connection error detected",
-    "connection was not ready",
-    "stream closed because of a broken pipe",
-];
-
-/// What resolvers say when a name does not exist (glibc, musl, macOS), rather than that they could
-/// not find out.
-const NO_SUCH_NAME: [&str; 4] = [
-    "Name or service not known",
-    "No address associated with hostname",
-    "Name does not resolve",
-    "nodename nor servname provided",
-];
-
-const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: mend export.tls.cert_file and \
-     export.tls.key_file, or its own set-up";
-
-/// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
-fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
-    use rustls::Error as Tls;
-    match error {
-        Tls::InvalidCertificate(_) => Some(
-            "the collector's certificate is not trusted: mend export.tls.ca_file, the certificate or the \
-             host name in the endpoint's URL",
-        ),
-        Tls::AlertReceived(_) => Some(REFUSED_BY_ALERT),
-        Tls::InvalidMessage(_) => Some("does the port speak TLS? If not, use http://"),
-        Tls::PeerIncompatible(_) | Tls::NoApplicationProtocol => {
-            Some("the collector speaks another TLS or application protocol: is it the right port?")
-        }
-        Tls::NoCertificatesPresented | Tls::UnsupportedNameType => {
-            Some("mend the collector's certificate or the endpoint's URL")
-        }
-        _ => None,
-    }
-}
-
-/// Finds an error of a type among the causes; an [`io::Error`] hides one that its `source` skips.
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(|e| e.get_ref()) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// An error with its causes, in one line, each thing said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        next = error.source();
-    }
-    clean(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nested(error: rustls::Error) -> io::Error {
-        io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error))
-    }
-
-    #[test]
-    fn a_certificate_that_is_not_trusted_is_the_set_ups_fault() {
-        let error = nested(rustls::CertificateError::UnknownIssuer.into());
-        assert!(matches!(failure(&error), Answer::Blocked { .. }));
-    }
-
-    #[test]
-    fn a_broken_connection_is_not() {
-        for error in [
-            io::Error::from(io::ErrorKind::ConnectionReset),
-            io::Error::from(io::ErrorKind::ConnectionRefused),
-            nested(rustls::Error::DecryptError),
-        ] {
-            assert!(matches!(failure(&error), Answer::Retry { .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_does_not_exist_is_told_from_a_resolver_that_fails() {
-        let answer = |text: &str| failure(&io::Error::other(format!("dns error: {text}")));
-        let missing = answer("failed to lookup address information: Name or service not known");
-        assert!(matches!(missing, Answer::Blocked { .. }), "{missing:?}");
-        let failing = answer("Temporary failure in name resolution");
-        assert!(matches!(failing, Answer::Retry { .. }), "{failing:?}");
-    }
-
-    /// A proxy that gives one answer, and says what it was asked.
-    async fn proxy(answer: &'static str) -> (Matcher, tokio::task::JoinHandle<String>) {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            String::from_utf8(request).unwrap()
-        });
-        let url = format!("http://user:pass@{address}");
-        let matcher = Matcher::builder().https(url).no("direct.example").build();
-        (matcher, asked)
-    }
-
-    fn route(proxies: Matcher) -> Route {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        Route {
-            http,
-            proxies: Arc::new(proxies),
-            config: Arc::new(config),
-        }
-    }
-
-    #[tokio::test]
-    async fn an_https_endpoint_is_reached_through_the_proxy() {
-        let (proxies, asked) = proxy("HTTP/1.1 200 OK\r\n\r\n").await;
-        let target = Uri::from_static("https://collector.example:4317");
-        route(proxies).oneshot(target).await.unwrap();
-        let asked = asked.await.unwrap();
-        assert!(
-            asked.starts_with("CONNECT collector.example:4317 HTTP/1.1\r\n"),
-            "{asked}"
-        );
-        assert!(
-            asked
-                .to_ascii_lowercase()
-                .contains("proxy-authorization: basic "),
-            "{asked}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_proxy_that_wants_a_password_is_the_set_ups_fault() {
-        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
-        let (proxies, _asked) = proxy(refusal).await;
-        let target = Uri::from_static("https://collector.example:4317");
-        let error = route(proxies).oneshot(target).await.unwrap_err();
-        let Answer::Blocked { reason } = failure(error.as_ref()) else {
-            panic!("{error}");
-        };
-        assert!(reason.contains("HTTPS_PROXY"), "{reason}");
-        assert!(!reason.contains("pass@"), "{reason}");
-    }
-
-    #[test]
-    fn this_machine_is_reached_without_a_proxy() {
-        for local in [
-            "https://localhost:1",
-            "https://127.0.0.1:1",
-            "https://[::1]:1",
-        ] {
-            assert!(is_local(&local.parse().unwrap()), "{local}");
-        }
-        assert!(!is_local(&"https://collector:1".parse().unwrap()));
+        Box::pin(async move { Ok(proxy.connect(to_proxy, uri).await?) })
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) others_accepted: bool,
     /// The set-up is known to work: something was accepted, not too many refusals ago.
     pub(super) trusted: bool,
+    /// An empty request was accepted since it, or what it was cut from, was first refused.
+    pub(super) vouched: bool,
 }
 
 /// What to do next.
@@ -44,7 +46,7 @@ pub(super) enum Step {
     Halve,
     /// Its one record is refused for good.
     Refuse { status: String, message: String },
-    /// Its one record is refused: see whether an empty request is, too.
+    /// It is refused: see whether an empty request is, too.
     Probe { status: String, message: String },
     /// Nothing more can be sent.
     Stop { reason: String },
@@ -87,9 +89,19 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
         },
         Answer::Blocked { reason } => wait_blocked(reason),
         Answer::Closed { reason } => Step::Stop { reason },
+        // Words that are not OTLP's may be those of something on the way, which knows no record.
+        Answer::Rejected {
+            status,
+            message,
+            in_otlp,
+        } if !facts.trusted || !(in_otlp || facts.vouched) => Step::Probe { status, message },
         Answer::Rejected { .. } | Answer::TooLarge { .. } if facts.records > 1 => Step::Halve,
-        Answer::Rejected { status, message } if facts.trusted => Step::Refuse { status, message },
-        Answer::Rejected { status, message } => Step::Probe { status, message },
+        Answer::TooLarge {
+            status, message, ..
+        } if !facts.trusted => Step::Probe { status, message },
+        Answer::Rejected {
+            status, message, ..
+        } => Step::Refuse { status, message },
         Answer::TooLarge {
             status,
             message,
@@ -134,6 +146,7 @@ mod tests {
         faults: 0,
         others_accepted: false,
         trusted: true,
+        vouched: false,
     };
     const MANY: Facts = Facts {
         records: 100,
@@ -142,9 +155,14 @@ mod tests {
     };
 
     fn rejected() -> Answer {
+        rejected_by(true)
+    }
+
+    fn rejected_by(in_otlp: bool) -> Answer {
         Answer::Rejected {
             status: "HTTP 400".to_owned(),
             message: "bad".to_owned(),
+            in_otlp,
         }
     }
 
@@ -183,6 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_is_not_otlps_blames_a_record_only_where_an_empty_request_passes() {
+        for facts in [ONE, MANY] {
+            let step = decide(rejected_by(false), facts);
+            assert!(matches!(step, Step::Probe { .. }), "{step:?}");
+        }
+        let vouched = |facts| Facts {
+            vouched: true,
+            ..facts
+        };
+        assert_eq!(decide(rejected_by(false), vouched(MANY)), Step::Halve);
+        assert!(refuses(&decide(rejected_by(false), vouched(ONE))));
+        let doubted = Facts {
+            trusted: false,
+            ..vouched(ONE)
+        };
+        assert!(matches!(
+            decide(rejected_by(false), doubted),
+            Step::Probe { .. }
+        ));
+    }
+
+    #[test]
     fn a_fault_is_retried_however_often_while_nothing_else_is_accepted() {
         for faults in 1..100 {
             let facts = Facts { faults, ..ONE };
@@ -206,6 +246,19 @@ mod tests {
         let facts = |faults| Facts { faults, ..MANY };
         assert!(matches!(decide(fault(), facts(1)), Step::Wait { .. }));
         assert_eq!(decide(fault(), facts(FAULTS)), Step::Halve);
+    }
+
+    #[test]
+    fn a_record_is_not_too_large_for_a_set_up_that_never_worked() {
+        let untrusted = |facts| Facts {
+            trusted: false,
+            ..facts
+        };
+        for certain in [true, false] {
+            let step = decide(too_large(certain), untrusted(ONE));
+            assert!(matches!(step, Step::Probe { .. }), "{step:?}");
+            assert_eq!(decide(too_large(certain), untrusted(MANY)), Step::Halve);
+        }
     }
 
     #[test]

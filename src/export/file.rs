@@ -2,10 +2,9 @@
 //!
 //! Enters: payloads. Leaves: one `{"resourceLogs":…}` or `{"resourceSpans":…}` a line, as the
 //! collector's file exporter writes them. What must hold: a line is on disk before its records count
-//! as accepted; the file never holds half a line. The file gets the mode that the umask gives.
+//! as accepted. The file gets the mode that the umask gives.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +13,16 @@ use bytes::Bytes;
 
 use super::classify::Answer;
 use super::transport::{Answering, Transport};
-use crate::ack::lines::cut_half_line;
+use crate::ack::line_file::{self, LineFile};
 use crate::otlp::Payload;
+
+/// What the file is.
+const KIND: line_file::Kind = line_file::Kind {
+    line_start: b"{\"resource",
+    mode: 0o666,
+    makes_folder: false,
+    rotation: None,
+};
 
 /// Carries nothing, successfully.
 #[derive(Debug)]
@@ -44,49 +51,36 @@ pub(super) struct Lines {
 
 #[derive(Debug)]
 enum Output {
-    /// A regular file, and where its last whole line ends.
-    Regular {
-        file: File,
-        end: u64,
-    },
-    /// A device or a pipe: neither synced nor cut back.
-    Stream(File),
+    File(LineFile),
     Stdout,
 }
 
 impl Lines {
-    /// Opens a file for appending, or creates it. Half a line at its end, which a crash left before
-    /// anything was acknowledged, is cut off.
+    /// Opens a file for appending, or creates it.
     ///
     /// # Errors
-    /// It cannot be opened, or ends with something that is no line of ours.
+    /// It cannot be opened, another process writes it, or it ends with something that is no line of
+    /// ours.
     pub(super) fn file(path: &Path) -> anyhow::Result<Self> {
-        let open = || -> anyhow::Result<Output> {
-            // Reading is needed to see how a regular file ends; a device or a pipe may refuse it.
-            let regular = path.metadata().map_or(true, |meta| meta.is_file());
-            let mut file = OpenOptions::new()
-                .read(regular)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)?;
-            if !regular {
-                return Ok(Output::Stream(file));
-            }
-            let end = cut_half_line(&mut file, b"{\"resource")?;
-            if let Some(folder) = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-            {
-                File::open(folder)?.sync_all()?;
-            }
-            Ok(Output::Regular { file, end })
-        };
-        let output = open().with_context(|| format!("cannot write to {}", path.display()))?;
+        let file = LineFile::open(path, KIND)
+            .with_context(|| format!("cannot write to {}", path.display()))?;
         Ok(Lines {
-            output: Arc::new(Mutex::new(output)),
+            output: Arc::new(Mutex::new(Output::File(file))),
             name: path.display().to_string(),
         })
+    }
+
+    /// Makes a file that holds nothing, unless it is a device or a pipe.
+    ///
+    /// # Errors
+    /// It cannot be made, or another process writes it.
+    pub(super) fn begin_anew(path: &Path) -> anyhow::Result<()> {
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Ok(());
+        }
+        LineFile::begin_anew(path, KIND)
+            .with_context(|| format!("cannot write to {}", path.display()))?;
+        Ok(())
     }
 
     /// Standard output.
@@ -132,27 +126,13 @@ impl Transport for Lines {
 }
 
 impl Output {
-    /// Appends whole lines; after an error, none of them is there.
+    /// Appends whole lines.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Output::Regular { file, end } => {
-                let written = file
-                    .seek(SeekFrom::Start(*end))
-                    .and_then(|_| file.write_all(lines))
-                    .and_then(|()| file.sync_data());
-                match written {
-                    Ok(()) => {
-                        *end += lines.len() as u64;
-                        Ok(())
-                    }
-                    Err(e) => {
-                        // If even this fails, the next try writes over the same place.
-                        let _ = file.set_len(*end);
-                        Err(e)
-                    }
-                }
+            Output::File(file) => {
+                let bytes = lines.len() as u64;
+                file.append(bytes, &|out| out.write_all(lines)).map(|_| ())
             }
-            Output::Stream(file) => file.write_all(lines),
             Output::Stdout => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(lines)?;
@@ -181,27 +161,6 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_left_by_a_crash_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.jsonl");
-        let long = format!("{{\"resourceLogs\":[\"{}", "x".repeat(200_000));
-        std::fs::write(&path, format!("{{\"resourceLogs\":[]}}\n{long}")).unwrap();
-        append(&Lines::file(&path).unwrap(), "{\"resourceSpans\":[]}\n").unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"resourceLogs\":[]}\n{\"resourceSpans\":[]}\n");
-    }
-
-    #[test]
-    fn a_file_of_something_else_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("letter.txt");
-        std::fs::write(&path, "Dear Sir,").unwrap();
-        let error = format!("{:#}", Lines::file(&path).unwrap_err());
-        assert!(error.contains("choose another file"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear Sir,");
-    }
-
-    #[test]
     fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
         let error = format!("{:#}", Lines::file(Path::new("/nowhere/out")).unwrap_err());
         assert!(
@@ -222,20 +181,5 @@ mod tests {
         let lines = Lines::file(Path::new("/dev/null")).unwrap();
         let answer = lines.send(Bytes::from_static(b"{}\n")).await;
         assert_eq!(answer, Answer::ACCEPTED);
-    }
-
-    #[test]
-    fn a_write_that_fails_leaves_no_half_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.jsonl");
-        std::fs::write(&path, "{\"resourceLogs\":[]}\n").unwrap();
-        let lines = Lines::file(&path).unwrap();
-        // A file opened for reading alone refuses the write, as a full disk would.
-        if let Output::Regular { file, .. } = &mut *lines.output.lock().unwrap() {
-            *file = File::open(&path).unwrap();
-        }
-        assert!(append(&lines, "{\"resourceSpans\":[]}\n").is_err());
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"resourceLogs\":[]}\n");
     }
 }

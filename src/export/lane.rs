@@ -79,6 +79,8 @@ struct Part {
     faults: u32,
     /// [`Lane::accepted`] at the first fault of it, or of what it was cut from.
     accepted_before: Option<u64>,
+    /// An empty request was accepted since this, or what it was cut from, was first refused.
+    vouched: bool,
 }
 
 /// The tries of one batch.
@@ -215,6 +217,7 @@ impl Tries<'_> {
                     body: None,
                     faults: 0,
                     accepted_before: None,
+                    vouched: false,
                 });
             }
         }
@@ -228,6 +231,7 @@ impl Tries<'_> {
             body,
             mut faults,
             mut accepted_before,
+            vouched,
         } = part;
         let body = match body {
             Some(body) => body,
@@ -255,6 +259,7 @@ impl Tries<'_> {
             others_accepted: accepted_before
                 .is_some_and(|before| lane.accepted.load(Relaxed) > before),
             trusted: lane.refusals.load(Relaxed) < TRUST,
+            vouched,
         };
         let step = decide(answer, facts);
         let again = Part {
@@ -262,11 +267,12 @@ impl Tries<'_> {
             body: Some(body),
             faults,
             accepted_before,
+            vouched,
         };
         self.take(step, again).await
     }
 
-    async fn take(&mut self, step: Step, part: Part) -> Result<(), Abandoned> {
+    async fn take(&mut self, step: Step, mut part: Part) -> Result<(), Abandoned> {
         let lane = self.lane;
         match step {
             Step::Settled { rejected, message } => self.settled(&part, rejected, message),
@@ -275,8 +281,9 @@ impl Tries<'_> {
             Step::Probe { status, message } => {
                 match lane.probe().await? {
                     Answer::Accepted { .. } | Answer::Partial { .. } => {
-                        // The set-up works, perhaps only by now: the record has one more try.
+                        // The set-up works, perhaps only by now: it has one more try.
                         lane.refusals.store(0, Relaxed);
+                        part.vouched = true;
                     }
                     probe => {
                         let (hint, trouble) = after_probe(probe, &status, &message);
@@ -355,6 +362,7 @@ impl Tries<'_> {
                 body: None,
                 faults,
                 accepted_before: part.accepted_before,
+                vouched: part.vouched,
             });
         }
     }

@@ -16,15 +16,20 @@
 //! `lane` wait; the transports do I/O and decide nothing.
 
 mod batch;
+mod body;
 mod classify;
 mod connect;
 mod decide;
+mod failure;
 mod file;
 mod health;
 mod lane;
 mod otlp_grpc;
 mod otlp_http;
+mod proxy;
 mod rate;
+mod resolve;
+mod response;
 pub(crate) mod retry;
 mod settle;
 mod tls;
@@ -40,7 +45,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::DeadLetters;
+use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::{Origin, Outcome};
 use crate::otlp::{Encoded, Signal};
 use crate::reject::{Position, Reason};
@@ -149,6 +154,8 @@ pub struct Chunk {
     pub encoded: Encoded,
     /// The original records, one an event, in order.
     pub originals: Originals,
+    /// What its unit may have of dead letters.
+    pub letters: UnitLetters,
     /// Holds the chunk's bytes in the budget until the chunk is dropped.
     pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
 }
@@ -273,6 +280,14 @@ impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exporter").finish_non_exhaustive()
     }
+}
+
+/// Makes a file for [`Destination::File`] that holds nothing, unless it is a device or a pipe.
+///
+/// # Errors
+/// It cannot be made, or another process writes it.
+pub(crate) fn begin_anew(path: &std::path::Path) -> anyhow::Result<()> {
+    file::Lines::begin_anew(path)
 }
 
 /// Sends one empty request of each signal, which every OTLP receiver takes, and says what came of

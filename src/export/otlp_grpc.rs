@@ -1,40 +1,48 @@
-//! OTLP over gRPC: tonic's client over a codec that passes encoded requests through.
+//! OTLP over gRPC: one request, one answer, over HTTP/2.
+//!
+//! What must hold: an answer counts only with gRPC's own status, read from its trailers or, where
+//! there is no body, from its headers; what the connection, a proxy or a web server says is told from
+//! what the collector says.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::error::Error;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, header};
-use hyper::body::Incoming;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
+use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use prost::Message;
 use tonic::Status;
-use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataKey, BinaryMetadataKey, BinaryMetadataValue, MetadataMap};
-use tower::Service;
 
-use super::Endpoint;
-use super::classify::{self, Answer, ExportResponse};
-use super::connect::{Connector, USER_AGENT, failure};
+use super::body::{self, Body};
+use super::classify::{self, Answer};
+use super::connect::{Connector, USER_AGENT};
+use super::failure::{failure, failure_over_tls};
+use super::otlp_http::deflate;
 use super::transport::{Answering, Transport};
-use crate::codec::PassThrough;
+use super::{Endpoint, Protocol};
 use crate::otlp::{Payload, Signal};
+
+type Http2 = Client<Connector, Full<Bytes>>;
+
+/// Before each message: whether it is compressed, and its length.
+const FRAME: usize = 5;
 
 /// Carries one signal by gRPC.
 pub(super) struct Grpc {
-    client: Mutex<tonic::client::Grpc<Channel>>,
+    client: Mutex<Http2>,
     connector: Connector,
     endpoint: Endpoint,
-    metadata: MetadataMap,
-    path: PathAndQuery,
+    url: Uri,
+    headers: HeaderMap,
+    /// There was an answer once: what listens there speaks HTTP/2.
+    answered: AtomicBool,
 }
 
 impl Grpc {
@@ -42,44 +50,94 @@ impl Grpc {
     /// A certificate or a header that cannot be used.
     pub(super) fn new(signal: Signal, endpoint: &Endpoint) -> anyhow::Result<Self> {
         let connector = Connector::new(endpoint, b"h2")?;
-        let path = PathAndQuery::from_static(match signal {
-            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-        });
         Ok(Grpc {
-            client: Mutex::new(client(endpoint, connector.clone())),
+            client: Mutex::new(client(connector.clone())),
             connector,
+            url: url(signal, endpoint)?,
+            headers: headers(endpoint)?,
+            answered: AtomicBool::new(false),
             endpoint: endpoint.clone(),
-            metadata: metadata(endpoint)?,
-            path,
         })
     }
 
     async fn call(&self, body: Bytes) -> Answer {
-        let mut client = {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = self.headers.clone();
+        let client = {
             let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
             client.clone()
         };
-        let mut request = tonic::Request::new(body);
-        *request.metadata_mut() = self.metadata.clone();
-        request.set_timeout(self.endpoint.timeout);
-        if let Err(error) = client.ready().await {
-            return failure(&error);
-        }
-        match client.unary(request, self.path.clone(), PassThrough).await {
-            Ok(response) => {
-                // An answer that cannot be read is still one of success.
-                let response = ExportResponse::decode(response.into_inner());
-                classify::response(response.unwrap_or_default())
+        let response = match client.request(request).await {
+            Ok(response) => response,
+            Err(error) => return self.unanswered(&error, error.is_connect()),
+        };
+        self.answered.store(true, Ordering::Relaxed);
+        let (head, body) = response.into_parts();
+        let (body, trailers) = match body::read(body).await {
+            Ok(read) => read,
+            Err(error) if head.status.is_success() => {
+                return self.unanswered(error.as_ref(), false);
             }
-            Err(status) => answer(&status),
+            // The status says enough.
+            Err(_) => (Body::Whole(Bytes::new()), None),
+        };
+        let status = trailers
+            .and_then(|trailers| Status::from_header_map(&trailers))
+            .or_else(|| Status::from_header_map(&head.headers));
+        match status {
+            Some(status) => {
+                let (words, details) = (status.message(), status.details());
+                classify::grpc(status.code(), words, details, message(body))
+            }
+            None => classify::http(
+                Protocol::Grpc,
+                head.status,
+                &head.headers,
+                &body,
+                SystemTime::now(),
+            ),
+        }
+    }
+
+    /// What it means that no answer came, or not all of it. `connecting`: there was no connection yet.
+    fn unanswered(&self, error: &(dyn Error + 'static), connecting: bool) -> Answer {
+        let answer = match self.url.scheme() == Some(&Scheme::HTTPS) {
+            true => failure_over_tls(error),
+            false => failure(error),
+        };
+        match answer {
+            // Connections were made, and not one led to an answer.
+            Answer::Retry { after, reason }
+                if !connecting && !self.answered.load(Ordering::Relaxed) =>
+            {
+                Answer::Retry {
+                    after,
+                    reason: format!(
+                        "{reason}; should this last: does the port speak gRPC, without TLS? (4317 \
+                         usually does; 4318 speaks http/protobuf)"
+                    ),
+                }
+            }
+            answer => answer,
         }
     }
 }
 
 impl Transport for Grpc {
     fn body(&self, payload: &Payload) -> Bytes {
-        payload.encode()
+        let mut message = payload.encode();
+        if self.endpoint.gzip {
+            message = deflate(&message);
+        }
+        let mut framed = BytesMut::with_capacity(FRAME + message.len());
+        framed.put_u8(u8::from(self.endpoint.gzip));
+        // A request is far smaller: export.batch.bytes and the limit on a record bound it.
+        framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        framed.put(message);
+        framed.freeze()
     }
 
     fn send(&self, body: Bytes) -> Answering<'_> {
@@ -90,7 +148,7 @@ impl Transport for Grpc {
                 Err(_) => {
                     // The connection may be dead without a sign of it: the next try makes its own.
                     let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-                    *slot = client(&self.endpoint, self.connector.clone());
+                    *slot = client(self.connector.clone());
                     Answer::retry(format!("no answer within {timeout:?}"))
                 }
             }
@@ -99,6 +157,29 @@ impl Transport for Grpc {
 
     fn peer(&self) -> String {
         peer(&self.endpoint)
+    }
+}
+
+/// The message in an answer's body, inflated; or why there is none.
+fn message(body: Body) -> Result<Bytes, &'static str> {
+    const TOO_LONG: &str = "with a message that is too long for an answer";
+    let Body::Whole(mut bytes) = body else {
+        return Err(TOO_LONG);
+    };
+    if bytes.is_empty() {
+        return Err("without a message");
+    }
+    let mut cut = || {
+        bytes.try_get_u8().ok()?;
+        let length = bytes.try_get_u32().ok()?;
+        let length = usize::try_from(length).ok()?;
+        (length <= bytes.len()).then(|| bytes.split_to(length))
+    };
+    let message = cut().ok_or("with a message that is cut off")?;
+    match body::inflated(Body::Whole(message)) {
+        Body::Whole(message) => Ok(message),
+        Body::TooLong => Err(TOO_LONG),
+        Body::NotGzip => Err("with a message of broken gzip"),
     }
 }
 
@@ -115,29 +196,45 @@ pub(super) fn peer(endpoint: &Endpoint) -> String {
     )
 }
 
-fn client(endpoint: &Endpoint, connector: Connector) -> tonic::client::Grpc<Channel> {
-    let http = Client::builder(TokioExecutor::new())
+fn client(connector: Connector) -> Http2 {
+    Client::builder(TokioExecutor::new())
         .http2_only(true)
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(90))
-        .build(connector);
-    let client = tonic::client::Grpc::with_origin(Channel { http }, endpoint.url.clone())
-        .accept_compressed(CompressionEncoding::Gzip);
-    if endpoint.gzip {
-        client.send_compressed(CompressionEncoding::Gzip)
-    } else {
-        client
-    }
+        .build(connector)
 }
 
-/// What a status means: the collector's own, or one that stands for a request without an answer.
-fn answer(status: &Status) -> Answer {
-    match std::error::Error::source(status) {
-        Some(cause) => failure(cause),
-        None => classify::grpc(status.code(), status.message(), status.details()),
-    }
+/// The signal's method, below the path of the endpoint.
+fn url(signal: Signal, endpoint: &Endpoint) -> anyhow::Result<Uri> {
+    let method = match signal {
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    };
+    let above = endpoint.url.path().trim_end_matches('/');
+    let mut parts = endpoint.url.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_str(&format!("{above}{method}"))?);
+    Ok(Uri::from_parts(parts)?)
 }
+
+fn headers(endpoint: &Endpoint) -> anyhow::Result<HeaderMap> {
+    let mut headers = metadata(endpoint)?.into_headers();
+    let mut set = |name: &'static str, value| headers.insert(name, value);
+    set("te", HeaderValue::from_static("trailers"));
+    let kind = HeaderValue::from_static("application/grpc");
+    set(header::CONTENT_TYPE.as_str(), kind);
+    set("grpc-accept-encoding", HeaderValue::from_static("gzip"));
+    if endpoint.gzip {
+        set("grpc-encoding", HeaderValue::from_static("gzip"));
+    }
+    set("user-agent", HeaderValue::from_static(USER_AGENT));
+    let timeout = endpoint.timeout.as_millis().min(LONGEST_TIMEOUT);
+    headers.insert("grpc-timeout", format!("{timeout}m").parse()?);
+    Ok(headers)
+}
+
+/// Milliseconds in `grpc-timeout`, which has eight digits.
+const LONGEST_TIMEOUT: u128 = 99_999_999;
 
 fn metadata(endpoint: &Endpoint) -> anyhow::Result<MetadataMap> {
     let mut metadata = MetadataMap::new();
@@ -158,26 +255,4 @@ fn metadata(endpoint: &Endpoint) -> anyhow::Result<MetadataMap> {
         metadata.insert(key, value);
     }
     Ok(metadata)
-}
-
-/// Our HTTP client as tonic wants it.
-#[derive(Clone)]
-struct Channel {
-    http: Client<Connector, Body>,
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper_util::client::legacy::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let agent = HeaderValue::from_static(USER_AGENT);
-        request.headers_mut().insert(header::USER_AGENT, agent);
-        Box::pin(self.http.request(request))
-    }
 }

@@ -1,27 +1,25 @@
 //! OTLP over HTTP: protobuf or JSON in a POST, the answer bounded.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::body::{self, Body};
 use super::classify::{self, Answer};
-use super::connect::{Connector, USER_AGENT, failure};
+use super::connect::{Connector, USER_AGENT};
+use super::failure::failure;
 use super::otlp_grpc::peer;
 use super::transport::{Answering, Transport};
 use super::{Endpoint, Protocol};
 use crate::otlp::Payload;
-
-/// Bytes read of an answer, compressed or not.
-const ANSWER_BYTES: usize = 256 << 10;
 
 /// Carries one signal by HTTP.
 pub(super) struct Http {
@@ -56,18 +54,19 @@ impl Http {
             Err(error) => return failure(&error),
         };
         let (head, body) = response.into_parts();
-        let body = match Limited::new(body, ANSWER_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error)
-                if head.status.is_success() && !error.is::<http_body_util::LengthLimitError>() =>
-            {
-                return failure(error.as_ref());
-            }
+        let body = match body::read(body).await {
+            Ok((body, _)) => body::inflated(body),
+            Err(error) if head.status.is_success() => return failure(error.as_ref()),
             // The status says enough.
-            Err(_) => Bytes::new(),
+            Err(_) => Body::Whole(Bytes::new()),
         };
-        let body = inflate(&head.headers, body);
-        classify::http(head.status, &head.headers, &body, SystemTime::now())
+        classify::http(
+            self.endpoint.protocol,
+            head.status,
+            &head.headers,
+            &body,
+            SystemTime::now(),
+        )
     }
 }
 
@@ -124,24 +123,10 @@ fn headers(endpoint: &Endpoint) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-fn deflate(body: &[u8]) -> Bytes {
+/// Compresses a body.
+pub(super) fn deflate(body: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     // Writing to memory does not fail.
     let _ = encoder.write_all(body);
     encoder.finish().unwrap_or_default().into()
-}
-
-/// An answer's body, inflated where it must be, cut where it is too long.
-fn inflate(headers: &HeaderMap, body: Bytes) -> Bytes {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding == "gzip" => {
-            let mut inflated = Vec::new();
-            // What was inflated before an error is as good as nothing: the status decides.
-            let _ = MultiGzDecoder::new(body.as_ref())
-                .take(ANSWER_BYTES as u64)
-                .read_to_end(&mut inflated);
-            inflated.into()
-        }
-        _ => body,
-    }
 }

@@ -17,10 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::convert::observed_time;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a request under way still waits once the collector is away.
@@ -109,6 +110,12 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// There is no room for the dead letters that it could become.
+    #[error("{reason}")]
+    LettersFull {
+        /// What to do.
+        reason: String,
+    },
     /// Too many bytes are in flight.
     #[error(
         "ingest.limits.in_flight_bytes ({limit}) are in flight already: send again after the delay"
@@ -122,6 +129,17 @@ pub enum Refusal {
     TooLarge {
         /// The limit.
         limit: usize,
+    },
+    /// The request cannot be read to its end, or nothing in it can; what came before was delivered.
+    #[error(
+        "record {index} cannot be read: {reason}. The request is not acknowledged, though what came \
+         before may be delivered: mend it, and send it again"
+    )]
+    Unreadable {
+        /// The record's number in the request.
+        index: u64,
+        /// What is wrong.
+        reason: Reason,
     },
     /// The request inflates to more than it may; what came before was delivered.
     #[error("inflates to more than {limit} bytes (ingest.limits.inflated_bytes raises it)")]
@@ -154,8 +172,11 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::Away { retry_after, .. } => Some(*retry_after),
-            Refusal::Busy { .. } | Refusal::Stopping => Some(RETRY_AFTER),
-            Refusal::TooLarge { .. }
+            Refusal::LettersFull { .. } | Refusal::Busy { .. } | Refusal::Stopping => {
+                Some(RETRY_AFTER)
+            }
+            Refusal::Unreadable { .. }
+            | Refusal::TooLarge { .. }
             | Refusal::InflatedTooLarge { .. }
             | Refusal::DecodedTooLarge { .. }
             | Refusal::TooSlow { .. } => None,
@@ -165,7 +186,26 @@ impl Refusal {
 
 /// Room for a request's bytes; given back when it is dropped.
 #[derive(Debug)]
-pub struct Reserved(OwnedSemaphorePermit);
+pub struct Reserved {
+    room: OwnedSemaphorePermit,
+    sender: Option<Arc<str>>,
+}
+
+impl Reserved {
+    /// The same, on the account of this sender.
+    pub fn sent_by(self, sender: Arc<str>) -> Self {
+        Reserved {
+            sender: Some(sender),
+            ..self
+        }
+    }
+}
+
+impl From<OwnedSemaphorePermit> for Reserved {
+    fn from(room: OwnedSemaphorePermit) -> Self {
+        Reserved { room, sender: None }
+    }
+}
 
 /// A sender's request.
 pub struct Request {
@@ -177,6 +217,8 @@ pub struct Request {
     pub source: Option<String>,
     /// Its bytes.
     pub content: Content,
+    /// What becomes of those that cannot be read.
+    pub on_damage: OnDamage,
     /// The room for them, held until they have settled.
     pub reserved: Reserved,
 }
@@ -186,6 +228,8 @@ pub struct Request {
 pub struct Ingest {
     pipeline: Pipeline,
     health: watch::Receiver<Health>,
+    /// Why dead letters cannot be written, while they cannot.
+    letters: watch::Receiver<Option<String>>,
     limits: Arc<Limits>,
     budget: Arc<Semaphore>,
     units: TaskTracker,
@@ -204,6 +248,7 @@ impl Ingest {
     ) -> Self {
         let budget = Arc::new(Semaphore::new(units(limits.in_flight_bytes) as usize));
         Ingest {
+            letters: pipeline.dead_letters().trouble(),
             pipeline,
             health,
             limits: Arc::new(limits),
@@ -227,7 +272,7 @@ impl Ingest {
     pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
         self.available()?;
         self.fits(bytes)?;
-        self.try_acquire(units(bytes)).map(Reserved)
+        self.try_acquire(units(bytes)).map(Reserved::from)
     }
 
     /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
@@ -241,7 +286,7 @@ impl Ingest {
         tokio::select! {
             biased;
             permit = Arc::clone(&self.budget).acquire_many_owned(units(bytes)) => {
-                permit.map(Reserved).map_err(|_| Refusal::Stopping)
+                permit.map(Reserved::from).map_err(|_| Refusal::Stopping)
             }
             () = self.stop.cancelled() => Err(Refusal::Stopping),
             refusal = self.sent_away() => Err(refusal),
@@ -255,14 +300,25 @@ impl Ingest {
     /// # Errors
     /// [`Refusal::Busy`].
     pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
-        let (held, needed) = (reserved.0.num_permits(), units(bytes) as usize);
+        let (held, needed) = (reserved.room.num_permits(), units(bytes) as usize);
         if let Some(spare) = held.checked_sub(needed) {
-            drop(reserved.0.split(spare));
+            drop(reserved.room.split(spare));
             return Ok(());
         }
         let missing = u32::try_from(needed - held).unwrap_or(u32::MAX);
-        reserved.0.merge(self.try_acquire(missing)?);
+        reserved.room.merge(self.try_acquire(missing)?);
         Ok(())
+    }
+
+    /// The same, but room that is there already is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+        match reserved.room.num_permits() < units(bytes) as usize {
+            true => self.resize(reserved, bytes),
+            false => Ok(()),
+        }
     }
 
     fn try_acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
@@ -283,29 +339,47 @@ impl Ingest {
     /// Whether events can be taken now.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::Stopping`].
+    /// [`Refusal::Away`], [`Refusal::LettersFull`], [`Refusal::Stopping`].
     pub fn available(&self) -> Result<(), Refusal> {
         if self.stop.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        match away(&self.health.borrow()) {
+        match self.away() {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
     }
 
+    fn away(&self) -> Option<Refusal> {
+        let stuck = |reason: &String| Refusal::LettersFull {
+            reason: reason.clone(),
+        };
+        away(&self.health.borrow()).or_else(|| self.letters.borrow().as_ref().map(stuck))
+    }
+
     /// Returns once events can be taken, or cannot, other than `now`; or when qtrail stops.
     pub async fn changed(&self, now: bool) {
-        let mut health = self.health.clone();
-        let turned = async {
-            let turned = health.wait_for(|health| away(health).is_none() != now);
-            if turned.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
-            () = turned => {}
+            () = self.turned(now) => {}
             () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Returns once events cannot be taken, if `away`; else once they can.
+    async fn turned(&self, away: bool) {
+        let (mut health, mut letters) = (self.health.clone(), self.letters.clone());
+        loop {
+            health.mark_unchanged();
+            letters.mark_unchanged();
+            if self.away().is_some() == away {
+                return;
+            }
+            // Where nothing tells any more, nothing changes.
+            tokio::select! {
+                Ok(()) = health.changed() => {}
+                Ok(()) = letters.changed() => {}
+                else => std::future::pending().await,
+            }
         }
     }
 
@@ -317,8 +391,8 @@ impl Ingest {
     /// Delivers a request's events; returns when each has settled.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::Stopping`], [`Refusal::InflatedTooLarge`]: nothing is
-    /// acknowledged.
+    /// [`Refusal::Away`], [`Refusal::LettersFull`], [`Refusal::Stopping`],
+    /// [`Refusal::InflatedTooLarge`], [`Refusal::Unreadable`]: nothing is acknowledged.
     pub async fn deliver(&self, request: Request) -> Result<Report, Refusal> {
         self.available()?;
         self.metrics.ingest_requests.add(1);
@@ -331,13 +405,18 @@ impl Ingest {
                 input: request.input,
                 name: request.source.unwrap_or(request.name).into(),
                 observed,
+                on_damage: request.on_damage,
             },
             content: request.content,
             base: 0,
             truncation: Truncation::Reject,
             inflated_bytes: Some(self.limits.inflated_bytes),
         };
-        let (pipeline, reserved) = (self.pipeline.clone(), request.reserved);
+        let reserved = request.reserved;
+        let sender = reserved.sender.clone();
+        let pipeline = self
+            .pipeline
+            .of_sender(sender.unwrap_or_else(|| request.input.into()));
         let unit = self.units.spawn(async move {
             let report = pipeline.deliver(unit).await;
             drop(reserved);
@@ -348,36 +427,30 @@ impl Ingest {
             refusal = self.sent_away() => return Err(refusal),
         };
         match report.outcome {
-            Outcome::Delivered if report.inflated_too_large => Err(Refusal::InflatedTooLarge {
-                limit: self.limits.inflated_bytes,
-            }),
-            Outcome::Delivered => Ok(report),
+            Outcome::Delivered => match report.unreadable {
+                None => Ok(report),
+                Some((_, Reason::InflatedTooLarge { .. })) => Err(Refusal::InflatedTooLarge {
+                    limit: self.limits.inflated_bytes,
+                }),
+                Some((index, reason)) => Err(Refusal::Unreadable { index, reason }),
+            },
             Outcome::Abandoned => Err(Refusal::Stopping),
             Outcome::Retry(after) => Err(Refusal::Away {
                 reason: report.read_error.unwrap_or_default(),
                 retry_after: after.unwrap_or(RETRY_AFTER),
             }),
-            Outcome::Blocked(reason) => Err(Refusal::Away {
-                reason,
-                retry_after: RETRY_AFTER,
-            }),
+            Outcome::Blocked(reason) => Err(Refusal::LettersFull { reason }),
         }
     }
 
-    /// Returns once the collector has been away for too long.
+    /// Returns once events could not be taken for too long.
     async fn sent_away(&self) -> Refusal {
-        let mut health = self.health.clone();
         loop {
-            if health
-                .wait_for(|health| away(health).is_some())
+            self.turned(true).await;
+            if tokio::time::timeout(PATIENCE, self.turned(false))
                 .await
                 .is_err()
-            {
-                return std::future::pending().await;
-            }
-            let back = health.wait_for(|health| away(health).is_none());
-            if tokio::time::timeout(PATIENCE, back).await.is_err()
-                && let Some(refusal) = away(&health.borrow())
+                && let Some(refusal) = self.away()
             {
                 return refusal;
             }
@@ -414,4 +487,4 @@ fn away(health: &Health) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ pub mod directory;
 pub mod event_history;
 pub mod grpc;
 pub mod http;
+mod inflate;
 pub mod ingest;
 pub mod listen;
 pub mod otlp;

@@ -25,6 +25,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 };
 
 use super::ingest::{Ingest, Refusal, Request, Reserved};
+use crate::ack::OnDamage;
 use crate::pipeline::{Content, Report, Text};
 use texts::Texts;
 
@@ -72,6 +73,7 @@ pub async fn export(
         name,
         source: None,
         content: Content::Texts(texts),
+        on_damage: OnDamage::KeepWhole,
         reserved,
     };
     let report = ingest.deliver(request).await?;

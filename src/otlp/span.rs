@@ -36,7 +36,7 @@ pub(super) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
     wire::bytes(out, NAME, head.name.as_bytes());
     out.extend_from_slice(&[KIND, head.kind as u8]);
     wire::fixed64(out, START_TIME, unix_nano(head.start));
-    wire::fixed64(out, END_TIME, unix_nano(head.time));
+    wire::fixed64(out, END_TIME, unix_nano(head.end));
     if let Some(span_link) = &head.link {
         link(out, span_link);
     }

@@ -234,6 +234,7 @@ fn plain_event() -> Event {
             time: 1_700_000_000_250_000_000,
             observed: 1_700_000_200_000_000_000,
             start: 1_700_000_000_000_000_000,
+            end: 1_700_000_000_250_000_000,
             name: "q.SendMessage".into(),
             severity: Severity::Warn,
             kind: Kind::Client,

@@ -1,36 +1,43 @@
 //! The blocking half of the pipeline: a unit's bytes become steps.
 //!
-//! Enters: a unit. Leaves: [`Step`]s over a channel, then a [`Tail`]. What must hold: a step is
-//! sent only while the budget has room for its bytes; each record of the unit is in exactly one
-//! step; no step reaches beyond a record that waits for its twin.
+//! Enters: a unit. Leaves: [`Step`]s over a channel, then a [`Tail`]. What must hold: what a step
+//! holds has room in the budget before it is held; a step is sent only while there is room for its
+//! dead letters; each record of the unit is in exactly one step; no step reaches beyond a record
+//! that waits for its twin.
 //!
 //! Of the same event in several units, or several times in one, one is delivered and the others
 //! wait for its outcome. That never ends in a circle: who waits has sent all that it has claimed.
 
 mod aside;
+mod damage;
 mod output;
+mod room;
+mod step;
 mod text;
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
 
-use bytes::Buf;
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
-use super::{BUDGET_UNIT, Content, Counts, Pipeline, Truncation, Unit};
+use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
-use crate::ack::dead_letter::Entry;
+use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::convert::{self, Attribute, Placement};
-use crate::envelope::{self, Item, Limits, Records, Skipped};
-use crate::export::{Chunk, Original, Originals};
+use crate::envelope::{self, Again, Item, Limits, Records, Skipped};
+use crate::export::{Original, Originals};
 use crate::otlp::Encoder;
-use crate::reject::{Evidence, Position, Reason, Reject};
-use crate::telemetry::metrics::Metrics;
+use crate::reject::{Position, Reason, Reject};
 use aside::Aside;
+use damage::Lost;
 use output::Output;
+pub(super) use step::Step;
 use text::Current;
 
 /// Events in a chunk at most.
@@ -45,24 +52,10 @@ const STEP_REJECT_BYTES: usize = 1 << 20;
 const LOGGED_REJECTS: u64 = 20;
 /// Bytes of a unit that takes no thread of its own.
 const SMALL: usize = 16 << 10;
+/// The same, inflated: those of the unit, and those of all texts inside it.
+const SMALL_INFLATED: u64 = 64 << 10;
 /// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
 const STEP_INFLATED: u64 = 32 << 20;
-
-/// What was read since the step before.
-pub(super) struct Step {
-    /// Offset in the unit (base included) up to which this and the earlier steps reach.
-    pub(super) offset: u64,
-    /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
-    pub(super) counts: Counts,
-    /// Refused records.
-    pub(super) rejects: Vec<Entry>,
-    /// Texts that are none of CloudTrail's: their numbers, and why.
-    pub(super) foreign: Vec<(u64, Reason)>,
-    /// Events to deliver.
-    pub(super) chunk: Option<Chunk>,
-    /// The claims on them.
-    pub(super) claims: Claims,
-}
 
 /// How the reading ended.
 #[derive(Default)]
@@ -70,6 +63,10 @@ pub(super) struct Tail {
     pub(super) truncated: Option<Reason>,
     pub(super) read_error: Option<String>,
     pub(super) abandoned: bool,
+    /// The unit is refused: the number of the record, and why.
+    pub(super) unreadable: Option<(u64, Reason)>,
+    /// Why it was abandoned, where there was no room for its dead letters.
+    pub(super) full: Option<Full>,
 }
 
 impl Tail {
@@ -86,54 +83,52 @@ impl Tail {
     }
 }
 
-impl Step {
-    /// Counts what was read.
-    pub(super) fn count(&self, metrics: &Metrics) {
-        let counts = &self.counts;
-        metrics.read.add(counts.read);
-        metrics.filtered.add(counts.filtered);
-        metrics.duplicate.add(counts.duplicate);
-        metrics
-            .in_flight
-            .add(counts.read - counts.filtered - counts.duplicate);
-        metrics.skipped.add(counts.foreign);
-        metrics.inflated_bytes.add(counts.bytes);
-    }
-}
-
 /// Reads the unit on a blocking thread. `reading` is held meanwhile.
 pub(super) fn spawn(
     pipeline: Pipeline,
     unit: Unit,
+    letters: UnitLetters,
     steps: mpsc::Sender<Step>,
     reading: OwnedSemaphorePermit,
 ) -> JoinHandle<Tail> {
     let output = Output::Steps(Handle::current(), steps);
     tokio::task::spawn_blocking(move || {
         let _reading = reading;
-        let mut reader = Reader::new(pipeline, unit.origin, unit.base, usize::MAX, output);
+        let mut reader = Reader::new(pipeline, &unit, letters, usize::MAX, output);
         let limits = reader.limits(unit.inflated_bytes);
-        match unit.content {
-            Content::Whole(content) => reader.whole(content, unit.truncation, &limits),
-            Content::Bytes(bytes) => reader.whole(bytes.reader(), unit.truncation, &limits),
+        let tail = match unit.content {
+            Content::Whole(content) => reader.whole(content, None, unit.truncation, &limits),
+            Content::Twice(content, again) => {
+                reader.whole(content, Some(again), unit.truncation, &limits)
+            }
+            Content::Bytes(bytes) => {
+                reader.content = Some(bytes.clone());
+                reader.bytes(bytes, unit.truncation, &limits)
+            }
             Content::Texts(texts) => reader.texts(texts, &limits),
+        };
+        Tail {
+            full: reader.full,
+            ..tail
         }
     })
 }
 
-/// Reads a small unit at once, on any thread: its only step. `None` where something would have to
-/// be waited for, or told; the unit is then as if it had not been read.
-pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
+/// Reads a unit that is small, inflated too, at once, on any thread: its only step. `None` where it is
+/// not, or something would have to be waited for, or told; the unit is then as if it had not been
+/// read.
+pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -> Option<Step> {
     let Content::Bytes(bytes) = &unit.content else {
         return None;
     };
-    if bytes.len() > SMALL {
+    if bytes.len() > SMALL || says_it_is_large(bytes) {
         return None;
     }
-    let (origin, output) = (unit.origin.clone(), Output::One(None));
-    let mut reader = Reader::new(pipeline.clone(), origin, unit.base, bytes.len(), output);
-    let limits = reader.limits(unit.inflated_bytes);
-    let tail = reader.whole(bytes.clone().reader(), unit.truncation, &limits);
+    let (letters, output) = (letters.clone(), Output::One(None));
+    let mut reader = Reader::new(pipeline.clone(), unit, letters, bytes.len(), output);
+    let mut limits = reader.limits(unit.inflated_bytes);
+    limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
+    let tail = reader.bytes(bytes.clone(), unit.truncation, &limits);
     if tail.abandoned || tail.truncated.is_some() || tail.read_error.is_some() {
         return None;
     }
@@ -141,6 +136,12 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit) -> Option<Step> {
         Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
         Output::Steps(..) => None,
     }
+}
+
+/// Whether gzip says at its end that it holds more. It need not be true.
+fn says_it_is_large(bytes: &[u8]) -> bool {
+    let inflated = bytes.last_chunk().map(|size| u32::from_le_bytes(*size));
+    bytes.starts_with(&[0x1f, 0x8b]) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
 }
 
 struct Reader {
@@ -159,18 +160,38 @@ struct Reader {
     /// Not counted as read yet.
     aside: Aside,
     rejects: Vec<Entry>,
+    /// What they take in memory.
     reject_bytes: usize,
+    /// What they take among the letters.
+    letter_bytes: u64,
     rejected: u64,
-    foreign: Vec<(u64, Reason)>,
+    suppressed: BTreeMap<&'static str, u64>,
+    told: Vec<(u64, Reason)>,
+    letters: UnitLetters,
+    /// Whose they are, in the account of the letters' room.
+    sender: Arc<str>,
+    /// There was no room for them.
+    full: Option<Full>,
+    /// Room in the budget for what the next step holds.
+    room: Option<OwnedSemaphorePermit>,
+    /// Room for a window that is not small, and how large it may be.
+    window: Option<OwnedSemaphorePermit>,
+    window_bytes: usize,
     /// The text that is read, where the unit holds texts.
     text: Option<Current>,
     counts: Counts,
     /// Inflated bytes of the texts before.
     inflated_before: u64,
-    /// The unit inflates to more than this.
+    /// The unit may inflate to no more than this.
     inflated_limit: u64,
-    /// It does.
-    too_large: bool,
+    /// All bytes of the unit, or of the text that is read, where they are in memory.
+    content: Option<Bytes>,
+    /// What was kept whole last.
+    kept: Option<u64>,
+    /// Something was read.
+    readable: bool,
+    /// The unit is refused: the number of the record, and why.
+    unreadable: Option<(u64, Reason)>,
     /// Inflated bytes up to the last step.
     sent_bytes: u64,
     /// The offset up to which the last step reached.
@@ -203,25 +224,43 @@ struct Abandoned;
 
 impl Reader {
     /// `bytes`: the unit's size, as far as it is known.
-    fn new(pipeline: Pipeline, origin: Origin, base: u64, bytes: usize, output: Output) -> Self {
+    fn new(
+        pipeline: Pipeline,
+        unit: &Unit,
+        letters: UnitLetters,
+        bytes: usize,
+        output: Output,
+    ) -> Self {
+        let origin = unit.origin.clone();
         Reader {
             organization: convert::organization(&origin.name),
+            sender: pipeline.account(&origin),
             origin,
-            base,
+            base: unit.base,
             bytes,
             encoder: Encoder::sized(&pipeline.conversion.options, bytes),
             counts: Counts::default(),
             rejects: Vec::new(),
             reject_bytes: 0,
+            letter_bytes: 0,
             rejected: 0,
-            foreign: Vec::new(),
+            suppressed: BTreeMap::new(),
+            told: Vec::new(),
+            letters,
+            full: None,
+            room: None,
+            window: None,
+            window_bytes: room::SMALL_WINDOW,
             text: None,
             originals: Originals::default(),
             claims: Claims::new(pipeline.window.clone()),
             aside: Aside::default(),
             inflated_before: 0,
             inflated_limit: 0,
-            too_large: false,
+            content: None,
+            kept: None,
+            readable: false,
+            unreadable: None,
             sent_bytes: 0,
             sent_offset: 0,
             output,
@@ -239,9 +278,22 @@ impl Reader {
         limits
     }
 
-    fn whole(&mut self, content: impl Read, truncation: Truncation, limits: &Limits) -> Tail {
+    fn bytes(&mut self, bytes: Bytes, truncation: Truncation, limits: &Limits) -> Tail {
+        let content = Cursor::new(bytes);
+        let again = Again::clones(content.clone());
+        self.whole(content, Some(again), truncation, limits)
+    }
+
+    /// `again`: how to have the bytes again.
+    fn whole(
+        &mut self,
+        content: impl Read,
+        again: Option<Again>,
+        truncation: Truncation,
+        limits: &Limits,
+    ) -> Tail {
         let mut tail = Tail::default();
-        match self.read(content, truncation, limits, &mut tail) {
+        match self.read(content, again, truncation, limits, &mut tail) {
             Ok(reached) => self.end(reached, tail),
             Err(Abandoned) => tail.abandoned(),
         }
@@ -251,44 +303,62 @@ impl Reader {
     fn read<R: Read>(
         &mut self,
         content: R,
+        again: Option<Again>,
         truncation: Truncation,
         limits: &Limits,
         tail: &mut Tail,
     ) -> Result<Reached, Abandoned> {
         let mut records = envelope::open_sized(content, self.bytes, limits);
+        records.allow_window(self.window_bytes);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Abandoned);
             }
+            let reached = Reached::of(&records);
             match records.next() {
                 // What is to be told is told where it can be waited for.
                 Ok(Some(Item::Reject(_) | Item::Skipped(_))) if self.output.is_one() => {
                     return Err(Abandoned);
                 }
                 Ok(Some(Item::Record { position, bytes })) => {
+                    self.has_read();
                     if let Some(text) = &mut self.text {
                         text.holds_a_record();
                     }
+                    self.make_room_for_record(reached, bytes.len())?;
                     self.record(bytes, self.place(position));
+                    self.spare_room();
                     if self.rejected > 0 && self.output.is_one() {
                         return Err(Abandoned);
                     }
                 }
                 Ok(Some(Item::Reject(reject))) => {
                     if truncation == Truncation::Defer
-                        && matches!(reject.reason, Reason::Truncated { .. })
+                        && (matches!(reject.reason, Reason::Truncated { .. }) || records.is_cut())
                     {
                         tail.truncated = Some(reject.reason);
                         break;
                     }
-                    self.reject(reject);
+                    let bytes = reject.evidence.kept_bytes().unwrap_or_default();
+                    let inner = records.inner_text().map_or(0, <[u8]>::len);
+                    self.make_room(reached, room::reject_bytes(bytes.max(inner)))?;
+                    self.reject(reject, Lost::of(&records));
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
-                Err(e) => {
-                    tail.read_error = Some(e.to_string());
-                    break;
-                }
+                Err(e) => match envelope::wants_window(&e) {
+                    Some(bytes) => self.make_window(&mut records, bytes)?,
+                    None => {
+                        tail.read_error = Some(e.to_string());
+                        break;
+                    }
+                },
+            }
+            if self.unreadable.is_some() {
+                break;
             }
             if self.aside.is_full() {
                 self.settle_aside(Reached::of(&records))?;
@@ -301,7 +371,9 @@ impl Reader {
     }
 
     /// Sends the rest.
-    fn end(&mut self, reached: Reached, tail: Tail) -> Tail {
+    fn end(&mut self, reached: Reached, mut tail: Tail) -> Tail {
+        self.refuse_unread(true);
+        tail.unreadable = self.unreadable.take();
         if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
             return tail.abandoned();
         }
@@ -342,11 +414,14 @@ impl Reader {
             self.aside.put(id, position, bytes);
             return;
         }
+        if let Verdict::Rejected(reject) = verdict {
+            return self.refuse(reject);
+        }
         self.counts.read += 1;
         match verdict {
             Verdict::Filtered => self.counts.filtered += 1,
             Verdict::Unplaced(_) => self.counts.duplicate += 1,
-            Verdict::Rejected(reject) => self.refuse(reject),
+            Verdict::Rejected(_) => {}
             Verdict::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
                 self.originals.records.push(Original {
@@ -359,40 +434,26 @@ impl Reader {
     }
 
     /// A reject of the envelope's.
-    fn reject(&mut self, mut reject: Reject) {
+    fn reject(&mut self, mut reject: Reject, lost: Lost<'_>) {
         if let Reason::InflatedTooLarge { limit } = &mut reject.reason {
             // A text was given what is left of it.
             *limit = self.inflated_limit;
-            self.too_large = true;
         }
         if let Some(text) = &self.text
-            && text.is_foreign(&reject.reason)
+            && text.is_foreign(&reject.reason, lost.is_inside())
         {
             return self.tell_foreign(reject.reason);
         }
-        self.counts.read += 1;
         reject.position = self.place(reject.position);
         reject.reason = at(reject.reason, self.base);
-        self.refuse(reject);
-    }
-
-    fn refuse(&mut self, reject: Reject) {
-        if let Evidence::Bytes(bytes) = &reject.evidence {
-            self.reject_bytes += bytes.len();
+        if self.keeps(&mut reject, lost) {
+            self.refuse(reject);
+            self.refuse_unread(false);
         }
-        let entry = Entry {
-            origin: self.origin.clone(),
-            event_id: None,
-            reject,
-        };
-        self.rejected += 1;
-        if self.rejected <= LOGGED_REJECTS && !self.output.is_one() {
-            entry.log();
-        }
-        self.rejects.push(entry);
     }
 
     fn skip(&mut self, skipped: Skipped) {
+        self.has_skipped(skipped);
         if skipped == Skipped::Empty && self.text.is_some() {
             let detail = "an empty text".to_owned();
             return self.tell_foreign(Reason::NotCloudTrail { detail });
@@ -419,58 +480,11 @@ impl Reader {
         self.originals.records.len() >= CHUNK_EVENTS as usize
             || self.originals.bytes.len() + self.encoder.encoded_len() >= CHUNK_BYTES
             || self.rejects.len() >= STEP_REJECTS
-            || self.foreign.len() >= STEP_REJECTS
+            || self.told.len() >= STEP_REJECTS
             || self.reject_bytes >= STEP_REJECT_BYTES
             || self.inflated_before + records.inflated_bytes() - self.sent_bytes >= STEP_INFLATED
     }
-
-    fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let mut counts = std::mem::take(&mut self.counts);
-        let inflated = self.inflated_before + reached.inflated;
-        counts.bytes = inflated - self.sent_bytes;
-        self.sent_bytes = inflated;
-        if self.aside.is_empty() {
-            self.sent_offset = reached.offset;
-        }
-        let chunk = self.take_chunk()?;
-        let step = Step {
-            offset: self.base + self.sent_offset,
-            counts,
-            rejects: std::mem::take(&mut self.rejects),
-            foreign: std::mem::take(&mut self.foreign),
-            chunk,
-            claims: self.claims.take(),
-        };
-        self.reject_bytes = 0;
-        self.output.send(step, &self.pipeline.metrics)
-    }
-
-    /// The chunk, once the budget has room for it. One that is larger than the whole budget waits
-    /// until nothing else is in flight.
-    fn take_chunk(&mut self) -> Result<Option<Chunk>, Abandoned> {
-        if self.originals.records.is_empty() {
-            return Ok(None);
-        }
-        let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
-        // While a request is under way, its bytes stand beside the records that they hold.
-        let bytes = originals.bytes.len() + 2 * self.encoder.encoded_len();
-        let encoded = self.encoder.take();
-        let wanted = bytes.div_ceil(BUDGET_UNIT).min(self.pipeline.budget_units) as u32;
-        let budget = std::sync::Arc::clone(&self.pipeline.budget);
-        let abort = self.pipeline.abort.clone();
-        let permit = self.output.wait(async {
-            tokio::select! {
-                permit = budget.acquire_many_owned(wanted) => permit.map_err(|_| Abandoned),
-                () = abort.cancelled() => Err(Abandoned),
-            }
-        })?;
-        self.pipeline.gauge_memory();
-        Ok(Some(Chunk {
-            origin: self.origin.clone(),
-            encoded,
-            originals,
-            permit: Some(permit),
-        }))
-    }
 }
+
+#[cfg(test)]
+mod tests;

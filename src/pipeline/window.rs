@@ -156,9 +156,9 @@ impl Window {
     }
 
     /// Which of these are not in flight, or no longer.
-    pub(super) fn not_in_flight(&self, ids: impl Iterator<Item = Id>) -> Vec<bool> {
+    pub(super) fn not_in_flight(&self, ids: impl Iterator<Item = Id>) -> HashSet<Id> {
         let state = self.0.lock();
-        ids.map(|id| !state.in_flight.contains(&id)).collect()
+        ids.filter(|id| !state.in_flight.contains(id)).collect()
     }
 }
 

@@ -163,6 +163,8 @@ pub mod ingest_service_client {
     /// RESOURCE_EXHAUSTED   With a delay: too many bytes are in flight; try again after it. Without:
     /// the request is larger than a limit, which the message names; do not send it
     /// again as it is.
+    /// INVALID_ARGUMENT     The events cannot be read to their end, or not at all: the message says where
+    /// and why. What came before may be delivered.
     /// UNAUTHENTICATED      No token, or a wrong one.
     /// DEADLINE_EXCEEDED    The message did not arrive in time.
     /// INTERNAL             The message broke off, is no protobuf, or no gzip where it says so.
@@ -354,6 +356,8 @@ pub mod ingest_service_server {
     /// RESOURCE_EXHAUSTED   With a delay: too many bytes are in flight; try again after it. Without:
     /// the request is larger than a limit, which the message names; do not send it
     /// again as it is.
+    /// INVALID_ARGUMENT     The events cannot be read to their end, or not at all: the message says where
+    /// and why. What came before may be delivered.
     /// UNAUTHENTICATED      No token, or a wrong one.
     /// DEADLINE_EXCEEDED    The message did not arrive in time.
     /// INTERNAL             The message broke off, is no protobuf, or no gzip where it says so.

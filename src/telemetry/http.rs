@@ -1,20 +1,19 @@
 //! `/metrics`, `/livez` and `/readyz`.
 //!
 //! Enters: an address, the metrics, the exporter's health and whether inputs run. Leaves: answers.
-//! What must hold: a port that is taken is told by the key that moves it.
+//! What must hold: a port that is taken is told by the key that moves it; whatever others do with
+//! their connections, they take few of the process's files, and a probe is answered.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,17 @@ use tokio_util::sync::CancellationToken;
 use super::health::not_ready;
 use super::metrics::Metrics;
 use super::prometheus;
+use crate::ack::dead_letter::DeadLetters;
 use crate::export::Health;
+use crate::input::ingest::Limits;
+use crate::input::listen::Listener;
+
+/// Connections at a time. Beyond it, the one that has been idle for longest is closed for a new one.
+const CONNECTIONS: usize = 64;
+/// Questions at a time on one connection.
+const STREAMS: u32 = 8;
+/// How long the headers of a request may take, and how long a connection is kept between requests.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the answers are made of.
 #[derive(Clone)]
@@ -30,6 +39,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     health: watch::Receiver<Health>,
     running: watch::Receiver<bool>,
+    letters: DeadLetters,
     down_since: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -42,7 +52,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer. `running` tells whether an input runs.
+    /// Starts to answer. `running` tells whether an input runs, `letters` whether dead letters can be
+    /// written.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -51,15 +62,21 @@ impl Server {
         metrics: Arc<Metrics>,
         health: watch::Receiver<Health>,
         running: watch::Receiver<bool>,
+        letters: DeadLetters,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("telemetry.http: cannot listen on {address} (set another port, or `none`)")
-        })?;
-        let address = listener.local_addr()?;
+        let limits = Limits {
+            connections: CONNECTIONS,
+            streams: STREAMS,
+            header_timeout: HEADER_TIMEOUT,
+            ..Limits::default()
+        };
+        let listener = Listener::bind_open("telemetry.http", address, limits).await?;
+        let address = listener.address().parse()?;
         let shared = Shared {
             metrics,
             health,
             running,
+            letters,
             down_since: Arc::default(),
         };
         let stop = CancellationToken::new();
@@ -85,17 +102,14 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Shared, stop: CancellationToken) {
+async fn serve(listener: Listener, shared: Shared, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(shared.clone());
-    let watched = stop.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(watched.cancelled_owned());
     tokio::select! {
-        // It is only waited for to be stopped: accepting goes on after any error.
-        _ = server.into_future() => {}
+        () = listener.serve(router, stop) => {}
         () = watch_health(shared) => {}
     }
 }
@@ -127,7 +141,8 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
     let down_for = lock(&shared.down_since).map_or(Duration::ZERO, |since| since.elapsed());
-    let reason = not_ready(&shared.health.borrow(), down_for, *shared.running.borrow());
+    let reason = not_ready(&shared.health.borrow(), down_for, *shared.running.borrow())
+        .or_else(|| shared.letters.stuck());
     match reason {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
@@ -141,7 +156,7 @@ fn lock(since: &Mutex<Option<Instant>>) -> std::sync::MutexGuard<'_, Option<Inst
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -164,7 +179,8 @@ mod tests {
         metrics.exported.add(7);
         let (health, health_seen) = watch::channel(Health::Up);
         let (running, running_seen) = watch::channel(false);
-        let server = Server::start(loopback(), metrics, health_seen, running_seen)
+        let letters = DeadLetters::none();
+        let server = Server::start(loopback(), metrics, health_seen, running_seen, letters)
             .await
             .unwrap();
         let text = get(server.address, "/metrics").await;
@@ -202,7 +218,8 @@ mod tests {
         let (_, health) = watch::channel(Health::Up);
         let (_, running) = watch::channel(true);
         let address = taken.local_addr().unwrap();
-        let error = Server::start(address, Arc::default(), health, running)
+        let letters = DeadLetters::none();
+        let error = Server::start(address, Arc::default(), health, running, letters)
             .await
             .err()
             .unwrap();

@@ -48,7 +48,10 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     let filter = filter(&settings.log_filter).map_err(anyhow::Error::msg)?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // A terminal that is gone must not end a task in the middle of its work, as a failed `eprintln!` would.
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let layer = if settings.log_json {
         lines.json().flatten_event(true).boxed()
     } else {

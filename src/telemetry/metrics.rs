@@ -67,6 +67,11 @@ pub struct Metrics {
     pub duplicates_ids: Number,
     pub duplicates_unwritten: Number,
     pub duplicates_crowded_out: Number,
+    /// What inputs that read once left undelivered: files, folders, messages, regions. It is the exit
+    /// code's, and not exported.
+    pub left: Number,
+    pub dead_letters_erased: Number,
+    pub dead_letters_waiting: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
     /// Dead letters by [`crate::reject::Reason::kind`].
@@ -116,7 +121,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 31] = [
+pub const ALL: [Description; 33] = [
     metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
     metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -147,6 +152,8 @@ pub const ALL: [Description; 31] = [
     metric("duplicates.ids", Kind::Gauge, "{event}", "Ids of delivered events that are known, so that a repeat is dropped; duplicates.max_ids bounds them.", |m| &m.duplicates_ids),
     metric("duplicates.unwritten", Kind::Gauge, "{event}", "Of these ids, those that are not on disk yet. They are written once a second; more and more: the disk refuses.", |m| &m.duplicates_unwritten),
     metric("duplicates.crowded_out", Kind::Counter, "{event}", "Ids that were forgotten before duplicates.max_age, for want of room: a larger duplicates.max_ids would keep them.", |m| &m.duplicates_crowded_out),
+    metric("dead_letters.erased", Kind::Counter, "{letter}", "Dead letters that were erased with the oldest file, to make room (dead_letters.when_full: rotate).", |m| &m.dead_letters_erased),
+    metric("dead_letters.waiting", Kind::Gauge, "{sender}", "Senders and inputs that are not read from because there is no room for their dead letters (dead_letters.when_full: wait).", |m| &m.dead_letters_waiting),
     metric("lag_seconds", Kind::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
 ];
 
@@ -205,11 +212,12 @@ pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
     /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
-    pub const KINDS: [&str; 18] = [
+    pub const KINDS: [&str; 21] = [
         "not_json",
         "not_cloudtrail",
         "event_too_large",
         "too_deep",
+        "bad_base64",
         "invalid_utf8",
         "bad_time",
         "truncated",
@@ -220,6 +228,8 @@ impl Reasons {
         "object_denied",
         "object_unreadable",
         "object_too_large",
+        "bucket_not_allowed",
+        "inline_events",
         "unknown_notice",
         "refused",
         "uncertain",

@@ -21,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use self::http::Server;
 use self::metrics::Metrics;
+use crate::ack::dead_letter::DeadLetters;
 use crate::export::{Endpoint, Health};
 
 /// How qtrail tells about itself.
@@ -69,7 +70,8 @@ impl Guard {
 }
 
 /// Serves metrics and health, once the exporter exists: over HTTP where [`Settings::http`] says so,
-/// and the metrics over OTLP where [`init`] started that. `running` tells whether an input runs.
+/// and the metrics over OTLP where [`init`] started that. `running` tells whether an input runs,
+/// `letters` whether dead letters can be written.
 ///
 /// # Errors
 /// The address cannot be listened on.
@@ -78,11 +80,12 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     health: watch::Receiver<Health>,
     running: watch::Receiver<bool>,
+    letters: DeadLetters,
 ) -> anyhow::Result<Option<Server>> {
     otlp::observe(&opentelemetry::global::meter("qtrail"), &metrics);
     match settings.http {
         Some(address) => Ok(Some(
-            Server::start(address, metrics, health, running).await?,
+            Server::start(address, metrics, health, running, letters).await?,
         )),
         None => Ok(None),
     }

@@ -255,6 +255,18 @@ impl Amazon {
 
     /// A command of qtrail's that sees these servers and nothing else of this machine.
     pub(crate) fn command(&self, place: &Place, collector: &Collector) -> Command {
+        let mut command = self.settings(place);
+        command
+            .env("QTRAIL_EXPORT_ENDPOINT", collector.url())
+            .env("QTRAIL_EXPORT_RETRY_INITIAL", "20ms")
+            .env("QTRAIL_EXPORT_RETRY_MAX", "200ms")
+            .env("QTRAIL_STATE", place.path("state"))
+            .env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0");
+        command
+    }
+
+    /// The same, without a collector and a state.
+    pub(crate) fn settings(&self, place: &Place) -> Command {
         let mut command = qtrail();
         command
             .env("AWS_ENDPOINT_URL", self.proxy.url())
@@ -264,12 +276,7 @@ impl Amazon {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_CONFIG_FILE", place.path("no-config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", place.path("no-credentials"))
-            .env("QTRAIL_AWS_PATH_STYLE", "true")
-            .env("QTRAIL_EXPORT_ENDPOINT", collector.url())
-            .env("QTRAIL_EXPORT_RETRY_INITIAL", "20ms")
-            .env("QTRAIL_EXPORT_RETRY_MAX", "200ms")
-            .env("QTRAIL_STATE", place.path("state"))
-            .env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0");
+            .env("QTRAIL_AWS_PATH_STYLE", "true");
         command
     }
 

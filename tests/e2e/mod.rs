@@ -6,13 +6,13 @@
 //! was skipped where it does not.
 
 #[cfg(feature = "aws")]
-mod amazon;
+pub(crate) mod amazon;
 mod chain;
 mod clients;
 mod records;
 #[cfg(feature = "aws")]
 mod s3;
-mod servers;
+pub(crate) mod servers;
 mod trail;
 
 use std::fs;

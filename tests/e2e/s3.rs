@@ -7,6 +7,7 @@ mod ends;
 mod faults;
 mod messages;
 mod replicas;
+mod trust;
 
 use std::collections::BTreeSet;
 

@@ -80,6 +80,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// SIGKILL: nothing is flushed.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -88,7 +92,7 @@ impl Process {
 
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        kill_process(self.pid(), Signal::TERM).unwrap();
         wait_for(&format!("the end of {}", self.name), || {
             self.child.try_wait().unwrap()
         })

@@ -292,12 +292,6 @@ async fn only_the_wanted_times_accounts_and_regions_are_read() {
             }
         }
     }
-    let digest = bucket
-        .path("bucket/AWSLogs")
-        .join(A)
-        .join("CloudTrail-Digest/x");
-    std::fs::create_dir_all(&digest).unwrap();
-    std::fs::write(digest.join("digest.json.gz"), gzip("{}")).unwrap();
     let mut seen = 0;
     for (arguments, expected) in [
         ("--from 2026-03-02 --to 2026-03-03", 8),
@@ -319,6 +313,100 @@ async fn only_the_wanted_times_accounts_and_regions_are_read() {
         seen += expected as usize;
         assert_eq!(collector.accepted(Signal::Logs).len(), seen);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_file_holds_events_its_content_decides_and_not_its_folder_or_name() {
+    let (bucket, collector) = (Bucket::new(), Collector::start().await);
+    let mut expected = BTreeSet::new();
+    let account = format!("bucket/p/AWSLogs/o-a1b2c3d4e5/{A}");
+    for (n, place) in [
+        format!("CloudTrail/us-east-1/2026/03/01/{A}_CloudTrail_us-east-1_20260301T0005Z_a.json.gz"),
+        format!("CloudTrail-NetworkActivity/us-east-1/2026/03/01/{A}_CloudTrail-NetworkActivity_us-east-1_20260301T0005Z_a.json.gz"),
+        "CloudTrail-Aggregated/us-east-1/2026/03/01/a.json.gz".to_owned(),
+        "CloudTrail-Insight/us-east-1/2026/03/01/a.json".to_owned(),
+        "Config/us-east-1/2026/3/1/a".to_owned(),
+        "CloudTrail/us-east-1/beside.log".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("e{n}");
+        let path = bucket.path(&account).join(&place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let file = log_file(&[event(&id)]);
+        std::fs::write(path, if place.ends_with(".gz") { gzip(file) } else { file }).unwrap();
+        expected.insert(id);
+    }
+    let digest = format!("{account}/CloudTrail-Digest/us-east-1/2026/03/01");
+    let digest = bucket.path(&digest);
+    std::fs::create_dir_all(&digest).unwrap();
+    let name = format!("{A}_CloudTrail-Digest_us-east-1_t_us-east-1_20260301T001000Z.json.gz");
+    let content = r#"{"awsAccountId":"111111111111","digestStartTime":"2026-02-28T23:10:00Z","digestEndTime":"2026-03-01T00:10:00Z","logFiles":[]}"#;
+    std::fs::write(digest.join(&name), gzip(content)).unwrap();
+    for (account, region, day) in [
+        (B, "us-east-1", "2026-03-01"),
+        (A, "eu-west-1", "2026-03-01"),
+        (A, "us-east-1", "2025-12-31"),
+        (A, "us-east-1", "2026-03-09"),
+    ] {
+        bucket.add_below(
+            "p/AWSLogs/o-a1b2c3d4e5",
+            account,
+            region,
+            day,
+            5,
+            &["other"],
+        );
+    }
+    std::fs::write(
+        bucket.path("bucket/untold.json"),
+        log_file(&[event("other")]),
+    )
+    .unwrap();
+    // The files without a time in name or folder were written now.
+    let wanted = ["--account", A, "--region", "us-east-1"];
+    let command = |to: &str| {
+        let mut command = bucket.backfill_from(&collector, "2026-01-01");
+        command.args(wanted).args(["--to", to]);
+        command
+    };
+    let now = jiff::Timestamp::now().to_string();
+    let (exit, told) = dry(&mut command(&now));
+    assert_eq!(exit, Some(0));
+    for line in [
+        "to read      8 files",
+        "left out     1 folder of another account than --account names, such as ",
+        "left out     1 folder of another region than --region names, such as ",
+        "left out     1 folder of another time than --from and --to name, such as ",
+        "left out     1 file whose path and name do not tell",
+    ] {
+        assert!(told.contains(line), "no {line:?} in\n{told}");
+    }
+    let (exit, summary, said) = run(&mut command(&now)).await;
+    assert_eq!(exit, Some(0), "{said}");
+    let counts = numbers(&summary, ["files", "skipped", "exported", "dead_lettered"]);
+    assert_eq!(counts, [8, 1, 7, 0], "{said}");
+    let mut accepted = BTreeSet::from_iter(collector.accepted(Signal::Logs));
+    assert!(accepted.remove("other"), "of the ninth of March");
+    assert_eq!(accepted, expected);
+    let left_out = &summary["left_out"];
+    assert_eq!(left_out["account"]["folders"], 1, "{summary}");
+    assert_eq!(left_out["region"]["folders"], 1, "{summary}");
+    assert_eq!(left_out["unknown"]["files"], 1, "{summary}");
+    let example = left_out["account"]["examples"][0].as_str().unwrap();
+    assert!(
+        example.ends_with(&format!("p/AWSLogs/o-a1b2c3d4e5/{B}/")),
+        "{example}"
+    );
+    assert!(
+        said.contains("left out: 1 file whose path and name do not tell"),
+        "{said}"
+    );
+    assert!(said.contains("bucket/untold.json"), "{said}");
+    let (_, told) = dry(command(&now).args(["--exclude", "**/Config/**"]));
+    let line = "left out     1 folder that --exclude names, such as ";
+    assert!(told.contains(line), "no {line:?} in\n{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::delivery::{Collector, Deliveries, Delivery};
+use crate::support::nest_too_deep;
 use crate::support::program::gzip;
 
 /// A directory to watch, and a state.
@@ -470,6 +471,149 @@ async fn truncation_rotation_and_replacement_of_lines_are_told_apart() {
     assert_eq!(room.ids().await, ["7", "x", "y", "z"]);
 }
 
+/// Rewrites a file in place, as a program does that keeps it open.
+fn rewrite(path: &Path, content: &str) {
+    let mut file = fs::File::options()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+}
+
+/// Lines, and what may stand in their place a moment later. What differs is named by its ids.
+fn rewritings() -> Vec<(&'static str, String, Vec<String>)> {
+    let text = |ids: &[String]| lines(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let named = |from: char, n: usize| -> Vec<String> {
+        (10..10 + n).map(|n| format!("{from}{n}")).collect()
+    };
+    // More than is looked at before the offset.
+    let old = named('a', 80);
+    assert!(text(&old).len() > 8192);
+    let all_but_first: Vec<_> = old[1..].to_vec();
+    let with = |before: &[String], after: &[String]| {
+        [before.to_vec(), all_but_first.clone(), after.to_vec()].concat()
+    };
+    let (one, more) = (named('b', 1), named('c', 20));
+    vec![
+        ("as before", text(&old), Vec::new()),
+        ("shorter", text(&named('d', 20)), named('d', 20)),
+        ("of the same size", text(&named('e', 80)), named('e', 80)),
+        ("longer", text(&named('f', 90)), named('f', 90)),
+        ("but for the end", text(&with(&one, &[])), one.clone()),
+        (
+            "but for what was the end",
+            text(&with(&one, &more)),
+            [one, more.clone()].concat(),
+        ),
+        ("appended", text(&[old, more.clone()].concat()), more),
+    ]
+}
+
+#[tokio::test]
+async fn lines_rewritten_in_place_are_read_whatever_was_delivered_at_that_moment() {
+    let old = rewritings().remove(0).1;
+    for (how, new, wanted) in rewritings() {
+        for moment in ["before it is read", "before it is answered", "after it"] {
+            let room = Room::new();
+            let path = room.path("a.jsonl");
+            room.write("a.jsonl", &old);
+            let (collector, deliveries) = Collector::new();
+            let (collector, mut hold) = collector.holding();
+            let mut run = room.start_with((collector, deliveries));
+            hold.arrived().await;
+            if moment == "before it is read" {
+                rewrite(&path, &new);
+            }
+            hold.read();
+            let mut read = ids(&run.deliveries.next().await);
+            if moment == "before it is answered" {
+                rewrite(&path, &new);
+            }
+            hold.let_go();
+            if moment == "after it" {
+                rewrite(&path, &new);
+            }
+            while !wanted.iter().all(|id| read.contains(id)) {
+                read.extend(ids(&run.deliveries.next().await));
+            }
+            // What was in flight may come once more.
+            run.stop().await;
+            room.ids().await;
+            assert_eq!(room.ids().await, [""; 0], "{how}, {moment}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_rewritten_in_place_between_two_runs_are_read() {
+    let old = rewritings().remove(0).1;
+    for (how, new, wanted) in rewritings() {
+        let room = Room::new();
+        room.write("a.jsonl", &old);
+        assert_eq!(room.ids().await.len(), 80);
+        rewrite(&room.path("a.jsonl"), &new);
+        let read = room.ids().await;
+        assert!(wanted.iter().all(|id| read.contains(id)), "{how}: {read:?}");
+        assert_eq!(room.ids().await, [""; 0], "{how}");
+    }
+}
+
+#[tokio::test]
+async fn lines_that_were_left_out_hide_no_others_in_their_place() {
+    let old = rewritings().remove(0).1;
+    for name in ["a.jsonl", "a.log"] {
+        for (how, new, wanted) in rewritings() {
+            let mut room = Room::new();
+            room.settings.start = Start::End;
+            room.write(name, &old);
+            assert_eq!(room.ids().await, [""; 0]);
+            rewrite(&room.path(name), &new);
+            let read = room.ids().await;
+            assert!(wanted.iter().all(|id| read.contains(id)), "{how}: {read:?}");
+            let appended = how == "appended" || how == "as before";
+            assert!(!appended || read == wanted, "{how}: {read:?}");
+        }
+    }
+    // A document, and a single line, make way for lines.
+    for before in [
+        file(&["1"]),
+        lines(&["1"]),
+        file(&["1"]) + "\n",
+        "{\n}\n".to_owned(),
+    ] {
+        let mut room = Room::new();
+        room.settings.start = Start::End;
+        room.write("a.log", &before);
+        assert_eq!(room.ids().await, [""; 0]);
+        rewrite(&room.path("a.log"), &lines(&["2", "3"]));
+        assert_eq!(room.ids().await, ["2", "3"], "after {before}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_rewritten_before_it_is_read_counts_as_what_was_read() {
+    let room = Room::new();
+    let large = |id| file(&[id]) + &" ".repeat(9 << 20);
+    room.write("large.json", large("1"));
+    let path = room.path("large.json");
+    make_older(&path);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let (collector, deliveries) = Collector::new();
+    let (collector, mut hold) = collector.holding();
+    let mut run = room.start_with((collector, deliveries));
+    hold.arrived().await;
+    rewrite(&path, &large("2"));
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(modified).unwrap();
+    hold.let_go();
+    while ids(&run.settled().await) != ["2"] {}
+    run.stop().await;
+    room.write("kept.json", large("1"));
+    let read = room.ids().await;
+    assert!(read.contains(&"1".to_owned()), "it was never delivered");
+}
+
 // Failure
 
 #[tokio::test]
@@ -634,20 +778,6 @@ async fn links_out_of_the_root_and_special_files_are_skipped() {
     assert_eq!(room.ids().await, ["1"]);
 }
 
-/// A chain of folders below `root` whose path is longer than the system takes in one piece.
-fn nest_too_deep(root: &Path) {
-    let name = "d".repeat(250);
-    let mode = rustix::fs::Mode::RWXU;
-    let mut folder = fs::File::open(root).unwrap();
-    for _ in 0..20 {
-        rustix::fs::mkdirat(&folder, &name, mode).unwrap();
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
-        folder = rustix::fs::openat(&folder, &name, flags, mode)
-            .unwrap()
-            .into();
-    }
-}
-
 #[tokio::test]
 async fn a_folder_that_cannot_be_listed_keeps_no_other_from_being_read() {
     let room = Room::new();
@@ -723,6 +853,186 @@ async fn delivered_files_may_be_moved_even_below_the_root() {
     assert_eq!(room.ids().await, ["2"]);
     assert!(room.path("done/a/b.json.1").exists());
     assert_eq!(room.once().await, []);
+}
+
+/// Waits until a file is no longer there.
+async fn until_gone(path: &Path) {
+    let gone = async {
+        while path.exists() {
+            // Nobody announces it.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(60), gone).await;
+    assert!(gone.is_ok(), "{} is still there", path.display());
+}
+
+/// A program that has a file open, appends what it is told, and closes it when it is dropped.
+struct Appender {
+    child: std::process::Child,
+    out: std::io::BufReader<std::process::ChildStdout>,
+}
+
+impl Appender {
+    fn open(path: &Path) -> Appender {
+        let mut child = std::process::Command::new("/bin/sh")
+            .args([
+                "-c",
+                "exec 3>>\"$0\"; while read -r f; do cat \"$f\" >&3; echo; done",
+            ])
+            .arg(path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        Appender { child, out }
+    }
+
+    fn append(&mut self, content: &[u8]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{}", file.path().display()).unwrap();
+        std::io::BufRead::read_line(&mut self.out, &mut String::new()).unwrap();
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_taken_from_its_writer() {
+    let line = |id: &str| lines(&[id]).into_bytes();
+    let before = |id: &str| format!("\n{}", event(id)).into_bytes();
+    let member = |id: &str| gzip(lines(&[id]));
+    let document = |id: &str| file(&[id]).into_bytes();
+    let object = |id: &str| gzip(file(&[id]));
+    type Make<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+    for (name, make, grows) in [
+        ("app.log", &line as Make<'_>, true),
+        ("before.log", &before, true),
+        ("app.log.gz", &member, true),
+        ("document.json", &document, false),
+        ("object.json.gz", &object, false),
+    ] {
+        for after in ["delete", "move"] {
+            let mut room = Room::new();
+            room.settings.after = match after {
+                "delete" => After::Delete,
+                _ => After::Move(room.path("done")),
+            };
+            let mut run = room.start();
+            // The watching has begun.
+            room.rename_in("first.json", file(&["first"]));
+            until_gone(&room.path("first.json")).await;
+            let mut appender = Appender::open(&room.path(name));
+            let mut read = Vec::new();
+            // A second document would make the file one that grows.
+            for id in ["1", "2", "3"].into_iter().take(if grows { 3 } else { 1 }) {
+                appender.append(&make(id));
+                while !read.contains(&id.to_owned()) {
+                    read.extend(ids(&run.deliveries.next().await));
+                }
+                still_there_after_others_went(&room, name, id).await;
+            }
+            drop(appender);
+            if grows {
+                // Another may open it by its name.
+                still_there_after_others_went(&room, name, "closed").await;
+                let rotated = room.path(&format!("{name}.1"));
+                fs::rename(room.path(name), &rotated).unwrap();
+                until_gone(&rotated).await;
+            } else {
+                until_gone(&room.path(name)).await;
+            }
+            run.stop().await;
+        }
+    }
+}
+
+/// What was complete after a file is put away before it.
+async fn still_there_after_others_went(room: &Room, name: &str, id: &str) {
+    let later = format!("later-{id}.json");
+    room.rename_in(&later, file(&[&later]));
+    until_gone(&room.path(&later)).await;
+    assert!(room.path(name).exists(), "{name} was taken");
+}
+
+#[tokio::test]
+async fn rotated_lines_go_once_their_writer_has_closed_them() {
+    let mut room = Room::new();
+    room.settings.after = After::Move(room.path("done"));
+    let mut run = room.start();
+    room.rename_in("first.json", file(&["first"]));
+    until_gone(&room.path("first.json")).await;
+    let mut appender = Appender::open(&room.path("a.jsonl"));
+    appender.append(lines(&["1", "2"]).as_bytes());
+    fs::rename(room.path("a.jsonl"), room.path("a.jsonl.1")).unwrap();
+    still_there_after_others_went(&room, "a.jsonl.1", "rotated").await;
+    appender.append(lines(&["3"]).as_bytes());
+    let mut read = Vec::new();
+    while !read.contains(&"3".to_owned()) {
+        read.extend(ids(&run.deliveries.next().await));
+    }
+    still_there_after_others_went(&room, "a.jsonl.1", "appended").await;
+    drop(appender);
+    until_gone(&room.path("a.jsonl.1")).await;
+    let moved = fs::read_to_string(room.path("done/a.jsonl.1")).unwrap();
+    assert_eq!(moved, lines(&["1", "2", "3"]));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn lines_with_dead_letters_or_without_an_end_stay() {
+    let mut room = Room::new();
+    room.settings.after = After::Delete;
+    room.write("broken.log", lines(&["1"]) + "{]\n" + &lines(&["2"]));
+    room.write("cut.log", lines(&["3", "4"]) + r#"{"eventVersion""#);
+    let mut read = room.ids().await;
+    read.sort();
+    assert_eq!(read, ["1", "2", "3", "4"]);
+    for _ in 0..2 {
+        assert!(room.path("broken.log").exists() && room.path("cut.log").exists());
+        assert_eq!(room.ids().await, [""; 0]);
+    }
+    // The dead letter is remembered when more comes.
+    room.append("broken.log", &lines(&["5"]));
+    assert_eq!(room.ids().await, ["5"]);
+    assert!(room.path("broken.log").exists());
+}
+
+#[tokio::test]
+async fn what_a_killed_process_was_putting_away_is_read_and_finished() {
+    for (after, name_is_taken) in [
+        (After::Keep, false),
+        (After::Delete, false),
+        (After::Keep, true),
+        (After::Delete, true),
+    ] {
+        let mut room = Room::new();
+        room.settings.after = after.clone();
+        room.write("a/.qtrail~0~f.json", file(&["1"]));
+        if name_is_taken {
+            room.write("a/f.json", file(&["2"]));
+        }
+        let mut read = room.ids().await;
+        read.sort();
+        let expected: &[&str] = if name_is_taken { &["1", "2"] } else { &["1"] };
+        assert_eq!(read, expected);
+        let left = fs::read_dir(room.path("a")).unwrap();
+        let left: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
+        match after {
+            After::Keep if !name_is_taken => assert_eq!(left, ["f.json"]),
+            After::Keep => assert_eq!(left.len(), 2),
+            _ => assert_eq!(left.len(), 0, "{left:?}"),
+        }
+        assert_eq!(room.ids().await, [""; 0]);
+    }
 }
 
 #[tokio::test]

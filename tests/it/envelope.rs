@@ -3,6 +3,7 @@
 mod bad_input;
 mod containers;
 mod following;
+mod hostile;
 mod properties;
 
 use std::io::{self, Read};

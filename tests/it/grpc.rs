@@ -1,9 +1,10 @@
 //! The gRPC services: what a sender is told, and that nothing else is true.
 
-mod bench;
+pub mod bench;
 mod limits;
 mod logs;
 mod services;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::support::collector::{Collector, Reply};
 use crate::support::program::{attribute, event, gzip, log_file};
 use bench::{Bench, PATIENCE};
 
-fn request(sequence: u64, events: impl Into<Vec<u8>>) -> IngestRequest {
+pub fn request(sequence: u64, events: impl Into<Vec<u8>>) -> IngestRequest {
     IngestRequest {
         sequence,
         events: events.into().into(),
@@ -34,7 +35,7 @@ fn request(sequence: u64, events: impl Into<Vec<u8>>) -> IngestRequest {
     }
 }
 
-fn message(sequence: u64, events: impl Into<Vec<u8>>) -> IngestStreamRequest {
+pub fn message(sequence: u64, events: impl Into<Vec<u8>>) -> IngestStreamRequest {
     IngestStreamRequest {
         sequence,
         events: events.into().into(),
@@ -43,13 +44,13 @@ fn message(sequence: u64, events: impl Into<Vec<u8>>) -> IngestStreamRequest {
 }
 
 /// A stream whose messages the test sends.
-struct Stream {
+pub struct Stream {
     messages: Option<UnboundedSender<IngestStreamRequest>>,
     answers: Streaming<IngestStreamResponse>,
 }
 
 impl Stream {
-    async fn open(bench: &Bench) -> Self {
+    pub async fn open(bench: &Bench) -> Self {
         let (messages, sent) = unbounded_channel();
         let sent = UnboundedReceiverStream::new(sent);
         let answers = bench.client().await.ingest_stream(sent).await.unwrap();
@@ -59,7 +60,7 @@ impl Stream {
         }
     }
 
-    fn send(&self, message: IngestStreamRequest) {
+    pub fn send(&self, message: IngestStreamRequest) {
         self.messages.as_ref().unwrap().send(message).unwrap();
     }
 
@@ -69,14 +70,14 @@ impl Stream {
     }
 
     /// The next answer; `None`: the end.
-    async fn next(&mut self) -> Result<Option<(u64, Answer)>, Status> {
+    pub async fn next(&mut self) -> Result<Option<(u64, Answer)>, Status> {
         let answer = tokio::time::timeout(PATIENCE, self.answers.message()).await;
         let answer = answer.expect("no answer came")?;
         Ok(answer.map(|answer| (answer.sequence, answer.result.unwrap())))
     }
 
     /// The number of the next answer, which is a good one.
-    async fn delivered(&mut self) -> u64 {
+    pub async fn delivered(&mut self) -> u64 {
         match self.next().await.unwrap() {
             Some((sequence, Answer::Delivered(_))) => sequence,
             other => panic!("{other:?}"),

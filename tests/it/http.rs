@@ -73,7 +73,8 @@ async fn dead_letters_tell_the_source_or_else_the_peer() {
     let receiver = Receiver::discarding().await;
     for query in ["?source=AWSLogs%2Fa+b.json.gz", ""] {
         let path = format!("{PATH}{query}");
-        let answer = receiver.post(&path, &[], "no event").await;
+        let bad = event("bad").replace("2024-04-10T14:07:55Z", "soon");
+        let answer = receiver.post(&path, &[], bad).await;
         assert_eq!(answer.count("dead_lettered"), 1);
     }
     let letters = receiver.dead_letters();

@@ -2,6 +2,7 @@
 
 mod floods;
 mod hostile;
+mod limits;
 mod raw;
 mod sockets;
 mod stop;
@@ -12,10 +13,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::extract::Request;
 use axum::routing::get;
 use axum::{Extension, Router};
 use qtrail::input::ingest::{Limits, Listen, Settings};
-use qtrail::input::listen::{Listener, Peer};
+use qtrail::input::listen::{Listener, Peer, busy};
 use qtrail::telemetry::metrics::Metrics;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,8 +65,24 @@ impl Served {
         Self::with(&loopback(), settings, Router::new()).await
     }
 
-    /// `/` tells the peer's address, `/wait` waits; other routes are the test's.
+    /// `/` tells the peer's address, `/wait` works for the peer; other routes are the test's.
     async fn with(listen: &Listen, settings: &Settings, router: Router) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let counted = Arc::clone(&metrics);
+        let bind = async {
+            Listener::bind(KEY, listen, settings, counted)
+                .await
+                .unwrap()
+        };
+        Self::on(bind, metrics, router).await
+    }
+
+    /// The same, on this listener.
+    async fn on(
+        listener: impl Future<Output = Listener>,
+        metrics: Arc<Metrics>,
+        router: Router,
+    ) -> Self {
         let log = Log::default();
         let subscriber = {
             let log = log.clone();
@@ -75,13 +93,11 @@ impl Served {
         };
         // The runtime of a test has one thread.
         let logging = tracing::subscriber::set_default(subscriber);
-        let metrics = Arc::new(Metrics::default());
-        let listener = Listener::bind(KEY, listen, settings, Arc::clone(&metrics))
-            .await
-            .unwrap();
+        let listener = listener.await;
         let (waiting, release) = (Arc::new(Notify::new()), CancellationToken::new());
         let (begun, released) = (Arc::clone(&waiting), release.clone());
-        let wait = async move || {
+        let wait = async move |request: Request| {
+            let _busy = busy(request.extensions());
             begun.notify_one();
             released.cancelled().await;
             "waited"

@@ -11,23 +11,36 @@ mod support;
 #[path = "../e2e/mod.rs"]
 mod e2e;
 
+#[path = "../soak/mod.rs"]
+mod soak;
+
+mod answers;
 mod backfill;
 mod bad_input;
 mod cli;
+mod corpus;
 mod crash;
+mod damage;
 mod directory;
 mod duplicates;
 mod envelope;
 mod event_history;
+mod exits;
 mod export;
+mod forgery;
 mod grpc;
 mod http;
 mod ingest;
+mod letters;
+mod line_files;
 mod listen;
+mod memory;
 mod oracle;
 mod organization;
 mod otlp_in;
+mod outcome;
 mod pipeline;
 mod properties;
 mod redaction;
+mod proxy;
 mod run;

@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read};
 
 use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::ack::{Origin, Outcome};
+use qtrail::ack::{OnDamage, Origin, Outcome};
 use qtrail::export::{Destination, Protocol};
 use qtrail::pipeline::{Content, Counts, Report, Text, Truncation, Unit};
 use qtrail::reject::Reason;
@@ -23,6 +23,7 @@ pub fn unit(content: impl Read + Send + 'static, truncation: Truncation) -> Unit
             input: "test",
             name: "unit".into(),
             observed: None,
+            on_damage: OnDamage::NamePlace,
         },
         content: Content::Whole(Box::new(content)),
         base: 1000,
@@ -38,11 +39,13 @@ pub fn texts(texts: impl IntoIterator<Item = Vec<u8>>) -> Unit {
         source: None,
         bytes: bytes.into(),
     };
-    Unit {
+    let mut unit = Unit {
         content: Content::Texts((100..).zip(texts).map(text).collect()),
         base: 0,
         ..unit(io::empty(), Truncation::Reject)
-    }
+    };
+    unit.origin.on_damage = OnDamage::KeepWhole;
+    unit
 }
 
 /// The refused records by number and kind of reason.
@@ -327,7 +330,7 @@ async fn texts_share_the_limit_on_inflated_bytes() {
             ..texts([bomb(), bomb(), bomb()])
         };
         let report = flow.pipeline.deliver(unit).await;
-        assert_eq!(report.inflated_too_large, too_large);
+        assert_eq!(report.unreadable, None);
         assert!(report.counts.exported >= 2);
         balanced(&flow, &report);
         let limit = report.refused.iter().map(|(_, reason)| reason.clone());
@@ -352,8 +355,9 @@ async fn inside_texts_what_inflates_is_counted_too() {
         ..texts([bomb(), bomb(), bomb(), bomb()])
     };
     let report = flow.pipeline.deliver(unit).await;
-    assert!(report.inflated_too_large);
-    assert_eq!(refused(&report), [(102, "inflated_too_large")]);
+    assert_eq!(report.unreadable, None);
+    let too_large = "inflated_too_large";
+    assert_eq!(refused(&report), [(102, too_large), (103, too_large)]);
     balanced(&flow, &report);
 }
 

@@ -3,6 +3,8 @@
 mod lost;
 mod redacted;
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -12,8 +14,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use prost::Message;
-use qtrail::convert::Options;
+use qtrail::convert::{Options, Placement, observed_time, organization};
 use qtrail::envelope::{self, Item, Limits};
+use qtrail::event::Event;
 use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::otlp::{Encoded, Encoder};
 use qtrail::pipeline::conversion::{Conversion, Verdict};
@@ -32,6 +35,16 @@ pub(super) fn conversion(select: Select, options: Options) -> Conversion {
         options,
     }
 }
+
+/// Names of units that hold the same events: of an account's trail, of organizations' trails, of
+/// other inputs. Each tells another delivery.
+const WAYS: [&str; 5] = [
+    "AWSLogs/123456789012/CloudTrail/us-east-1/2024/04/10/123456789012_CloudTrail_us-east-1_20240410T1410Z_Abcdefghijklmnop.json.gz",
+    "AWSLogs/o-exampleorgid/123456789012/CloudTrail/us-east-1/2024/04/10/123456789012_CloudTrail_us-east-1_20240410T1410Z_Qrstuvwxyzabcdef.json.gz",
+    "s3://bucket/AWSLogs/o-anotherone1/123456789012/CloudTrail/us-east-1/2024/04/10/123456789012_CloudTrail_us-east-1_20240410T1420Z_Abcdefghijklmnop.json.gz",
+    "/var/trail/123456789012_CloudTrail_us-east-1_20240410T1425Z_Abcdefghijklmnop.json",
+    "http/1",
+];
 
 /// What became of a unit.
 #[derive(Debug, Default)]
@@ -53,6 +66,14 @@ impl Run {
 }
 
 pub(super) fn run(unit: &[u8], conversion: &Conversion) -> Run {
+    run_from("events.json", Some(OBSERVED), unit, conversion)
+}
+
+/// What becomes of a unit of this name that was modified then.
+fn run_from(name: &str, modified: Option<i64>, unit: &[u8], conversion: &Conversion) -> Run {
+    let (organization, observed) = (organization(name), observed_time(name, modified));
+    let place =
+        |event: &Event<'_>| Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()));
     let mut run = Run::default();
     let mut encoder = Encoder::new(&conversion.options);
     let mut records = envelope::open(unit, &conversion.limits);
@@ -60,7 +81,7 @@ pub(super) fn run(unit: &[u8], conversion: &Conversion) -> Run {
         match item {
             Item::Record { position, bytes } => {
                 run.read += 1;
-                match conversion.record(bytes, position, Some(OBSERVED), &mut encoder) {
+                match conversion.place(bytes, position, observed, place, &mut encoder) {
                     Verdict::Converted { .. } => run.events.push(requests(encoder.take())),
                     Verdict::Filtered => run.filtered += 1,
                     Verdict::Rejected(reject) => run.rejects.push(reject),
@@ -208,7 +229,7 @@ proptest! {
             prop_assert_eq!(log.span_id.len(), 8);
             prop_assert!(log.trace_id.iter().any(|byte| *byte != 0));
             prop_assert_eq!((log.trace_id, log.span_id), (span.trace_id, span.span_id));
-            prop_assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
+            prop_assert!(span.start_time_unix_nano < span.end_time_unix_nano);
         }
     }
 
@@ -229,6 +250,22 @@ proptest! {
                 prop_assert_eq!((run.read, run.filtered), (expected.read, expected.filtered));
                 prop_assert_eq!(kept(&run), kept(&expected), "{:?}", container);
             }
+        }
+    }
+
+    #[test]
+    fn the_span_and_its_resource_are_the_events_alone(
+        records in trail(), container in select(&Container::ALL[..]), which in selects(),
+        modified in prop::option::of(1..i64::MAX),
+    ) {
+        let conversion = conversion(which, Options::default());
+        let unit = container.around(&records);
+        let [account, others @ ..] = WAYS.map(|name| run_from(name, modified, &unit, &conversion));
+        let spans = |run: &Run| run.events.iter().map(|(_, span)| span.clone()).collect::<Vec<_>>();
+        for (name, other) in WAYS[1..].iter().zip(&others) {
+            prop_assert_eq!(spans(other), spans(&account), "{}", name);
+            let differ = account.events.iter().zip(&other.events).all(|(one, two)| one.0 != two.0);
+            prop_assert!(differ, "the log record tells of its way: {}", name);
         }
     }
 

@@ -125,6 +125,59 @@ async fn sigterm_waits_for_a_slow_collector_and_commits() {
 }
 
 #[tokio::test]
+async fn every_signal_that_asks_for_an_end_drains() {
+    for signal in [Kill::TERM, Kill::INT, Kill::QUIT, Kill::HUP] {
+        let (place, collector) = (place(), Collector::start().await);
+        let answer = CancellationToken::new();
+        let late = answer.clone();
+        collector.reply_with(move |_| Reply::Late(late.clone()));
+        let sidecar = start(&place, &collector);
+        until_seen(&collector).await;
+        sidecar.signal(signal);
+        sidecar.until_said("stopping").await;
+        // A terminal that closes may send two.
+        sidecar.signal(Kill::HUP);
+        answer.cancel();
+        let (exit, said) = sidecar.exit().await;
+        assert_eq!(exit, Some(0), "{signal:?}: {said}");
+        assert_eq!(last_balance(&said), ALL_EXPORTED);
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_gone_costs_the_log_alone() {
+    let (place, collector) = (place(), Collector::start().await);
+    let mut command = place.run();
+    command.args(["--endpoint", &collector.url()]);
+    let mut child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    until_seen(&collector).await;
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Kill::HUP).unwrap();
+    let status = tokio::task::spawn_blocking(move || child.wait()).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
+    nothing_is_read_again(&place, &collector).await;
+}
+
+#[tokio::test]
+async fn under_nohup_a_closed_terminal_ends_nothing() {
+    let (place, collector) = (place(), Collector::start().await);
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .env_clear()
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(qtrail().get_program());
+    let sidecar = Sidecar::start(place.with(shell).args(["--endpoint", &collector.url()]));
+    assert_eq!(sidecar.settled(3).await, ALL_EXPORTED);
+    sidecar.signal(Kill::HUP);
+    place.add("b.json", &log_file(&[event("four")]));
+    assert_eq!(sidecar.settled(4).await.exported, 4);
+    assert_eq!(sidecar.stop().await.0, Some(0));
+}
+
+#[tokio::test]
 async fn what_the_collector_does_not_take_in_time_is_left_for_the_next_start() {
     let (place, collector) = (place(), Collector::start().await);
     collector.reply_with(|_| Reply::Hang);
@@ -179,6 +232,27 @@ async fn events_wait_for_a_collector_that_is_down_at_the_start() {
     sidecar.until_said("events are taken again").await;
     assert_eq!(sidecar.get("/readyz").await.0, 200);
     assert_eq!(sidecar.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn lines_rewritten_in_place_while_the_collector_is_away_all_arrive() {
+    let (place, mut collector) = (Place::new(), Collector::start().await);
+    collector.close();
+    let named = |from: char, n: usize| (0..n).map(move |n| format!("{from}{n}"));
+    let lines =
+        |ids: &mut dyn Iterator<Item = String>| ids.map(|id| event(&id) + "\n").collect::<String>();
+    place.add("app.jsonl", lines(&mut named('a', 20)).as_bytes());
+    let sidecar = start(&place, &collector);
+    sidecar.until_said("events wait").await;
+    // In place, as `> app.jsonl` and a copytruncate do.
+    fs::write(place.path("trail/app.jsonl"), lines(&mut named('b', 40))).unwrap();
+    collector.open().await;
+    for signal in [Signal::Logs, Signal::Traces] {
+        let all = |c: &Collector| named('b', 40).all(|id| c.accepted(signal).contains(&id));
+        collector.until("the new lines", all).await;
+    }
+    assert_eq!(sidecar.stop().await.0, Some(0));
+    nothing_is_read_again(&place, &collector).await;
 }
 
 #[tokio::test]

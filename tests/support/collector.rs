@@ -3,7 +3,7 @@
 //! await it.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -129,10 +129,24 @@ impl Collector {
 
     /// Listens again, on the same port as before.
     pub async fn open(&mut self) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        let listener = socket.listen(64).unwrap();
+        let listen = || {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(self.address)?;
+            socket.listen(64)
+        };
+        let listening = async {
+            // Who listened before gives the port back a moment after it was closed.
+            loop {
+                match listen() {
+                    Err(e) if e.kind() == ErrorKind::AddrInUse => {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    listener => return listener.unwrap(),
+                }
+            }
+        };
+        let listener = tokio::time::timeout(PATIENCE, listening).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let open = CancellationToken::new();
         self.open = Some(open.clone());
@@ -221,6 +235,21 @@ impl Collector {
     /// What was accepted of spans.
     pub fn traces(&self) -> Vec<ExportTraceServiceRequest> {
         self.state().traces.clone()
+    }
+
+    /// What was accepted since the last time. It is forgotten, so that a long run takes no memory.
+    pub fn take(
+        &self,
+    ) -> (
+        Vec<ExportLogsServiceRequest>,
+        Vec<ExportTraceServiceRequest>,
+    ) {
+        let mut state = self.state();
+        state.seen.clear();
+        (
+            std::mem::take(&mut state.logs),
+            std::mem::take(&mut state.traces),
+        )
     }
 
     /// Waits until something is so.

@@ -32,6 +32,40 @@ pub struct Collector {
     gate: Arc<Semaphore>,
     /// Records that hold this text are not wanted.
     unwanted: Option<&'static str>,
+    held: Option<Held>,
+}
+
+/// Units are held before they are read, and again before they are answered.
+#[derive(Clone)]
+struct Held {
+    arrived: mpsc::UnboundedSender<()>,
+    read: Arc<Semaphore>,
+}
+
+/// The other end of a collector that holds units.
+pub struct Hold {
+    arrived: mpsc::UnboundedReceiver<()>,
+    read: Arc<Semaphore>,
+    answer: Arc<Semaphore>,
+}
+
+impl Hold {
+    /// Waits for a unit that is not read yet.
+    pub async fn arrived(&mut self) {
+        let arrived = tokio::time::timeout(PATIENCE, self.arrived.recv()).await;
+        arrived.expect("no unit came").expect("the input ended");
+    }
+
+    /// Lets a unit be read.
+    pub fn read(&self) {
+        self.read.add_permits(1);
+    }
+
+    /// From now on, nothing is held.
+    pub fn let_go(&self) {
+        self.read.add_permits(1 << 20);
+        self.answer.add_permits(1 << 20);
+    }
 }
 
 /// What the collector heard.
@@ -45,6 +79,7 @@ impl Collector {
             script: Arc::default(),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             unwanted: None,
+            held: None,
         };
         (collector, Deliveries(heard))
     }
@@ -59,6 +94,23 @@ impl Collector {
     pub fn answering_only(mut self, units: usize) -> Self {
         self.gate = Arc::new(Semaphore::new(units));
         self
+    }
+
+    /// Each unit waits until it may be read, and then until it may be answered.
+    pub fn holding(mut self) -> (Self, Hold) {
+        let (arrived, heard) = mpsc::unbounded_channel();
+        let (read, answer) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        self.gate = Arc::clone(&answer);
+        self.held = Some(Held {
+            arrived,
+            read: Arc::clone(&read),
+        });
+        let hold = Hold {
+            arrived: heard,
+            read,
+            answer,
+        };
+        (self, hold)
     }
 
     pub fn without(mut self, text: &'static str) -> Self {
@@ -76,9 +128,13 @@ impl Deliver for Collector {
             truncation,
             ..
         } = unit;
-        let Content::Whole(content) = content else {
+        let (Content::Whole(content) | Content::Twice(content, _)) = content else {
             panic!("the directory has no texts");
         };
+        if let Some(held) = &self.held {
+            let _ = held.arrived.send(());
+            held.read.acquire().await.unwrap().forget();
+        }
         let unwanted = self.unwanted;
         let reading =
             tokio::task::spawn_blocking(move || read(content, base, truncation, unwanted));
@@ -122,13 +178,15 @@ fn read(
                 }
                 records.push(text);
             }
-            Some(Item::Reject(reject)) => match (reject.reason, truncation) {
-                (reason @ Reason::Truncated { .. }, Truncation::Defer) => truncated = Some(reason),
-                _ => {
+            Some(Item::Reject(reject)) => {
+                let cut = matches!(reject.reason, Reason::Truncated { .. }) || opened.is_cut();
+                if cut && truncation == Truncation::Defer {
+                    truncated = Some(reject.reason);
+                } else {
                     counts.read += 1;
                     counts.dead_lettered += 1;
                 }
-            },
+            }
             Some(Item::Skipped(_)) => counts.skipped += 1,
         }
     }
@@ -139,7 +197,7 @@ fn read(
         truncated,
         read_error: None,
         refused: Vec::new(),
-        inflated_too_large: false,
+        unreadable: None,
         uncertain: None,
     };
     (report, records)

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ pub mod flow;
 pub mod made;
 #[cfg(feature = "aws")]
 pub mod notice;
+pub mod odd_server;
 pub mod program;
 pub mod receiver;
 pub mod repeats;
@@ -33,5 +35,19 @@ pub fn free_address() -> SocketAddr {
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             return listener.local_addr().unwrap();
         }
+    }
+}
+
+/// A chain of folders below `root` whose path is longer than the system takes in one piece.
+pub fn nest_too_deep(root: &Path) {
+    let name = "d".repeat(250);
+    let mode = rustix::fs::Mode::RWXU;
+    let mut folder = std::fs::File::open(root).unwrap();
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&folder, &name, mode).unwrap();
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+        folder = rustix::fs::openat(&folder, &name, flags, mode)
+            .unwrap()
+            .into();
     }
 }

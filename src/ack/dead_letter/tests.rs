@@ -1,27 +1,33 @@
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::reject::{Position, Reason};
+use crate::ack::{OnDamage, Origin};
+use crate::reject::{Evidence, Position, Reason, Reject};
 
 fn entry(index: u64, evidence: Evidence) -> Entry {
+    let origin = Origin {
+        input: "directory",
+        name: "a/b.json.gz".into(),
+        observed: Some(7),
+        on_damage: OnDamage::NamePlace,
+    };
+    let reject = Reject {
+        position: Position {
+            index,
+            offset: 100 * index,
+            length: 10,
+        },
+        reason: Reason::BadTime {
+            value: Some("yesterday".into()),
+        },
+        evidence,
+    };
     Entry {
-        origin: Origin {
-            input: "directory",
-            name: "a/b.json.gz".into(),
-            observed: Some(7),
-        },
         event_id: Some(format!("event-{index}")),
-        reject: Reject {
-            position: Position {
-                index,
-                offset: 100 * index,
-                length: 10,
-            },
-            reason: Reason::BadTime {
-                value: Some("yesterday".into()),
-            },
-            evidence,
-        },
+        ..Entry::new(origin, reject)
     }
 }
 
@@ -53,7 +59,7 @@ async fn a_line_gives_the_record_back_whatever_its_bytes() {
             ("parse", "bad_time")
         );
         let letter = line.into_letters().remove(0);
-        assert_eq!(letter.bytes().unwrap().unwrap(), texts[i]);
+        assert_eq!(letter.clone().into_bytes().unwrap().unwrap(), texts[i]);
         assert_eq!(
             (letter.index, letter.offset, letter.observed_time_unix_nano),
             (i as u64, 100 * i as u64, Some(7))
@@ -105,42 +111,11 @@ async fn a_record_beyond_the_cap_is_kept_by_its_hash() {
         .await
         .unwrap();
     let letter = lines(&path).remove(0).into_letters().remove(0);
-    assert_eq!(letter.bytes().unwrap(), None);
     assert_eq!(
-        letter.record_sha256.unwrap(),
+        letter.record_sha256.clone().unwrap(),
         hex::encode(Sha256::digest(b"12345"))
     );
-}
-
-#[tokio::test]
-async fn files_rotate_at_their_size_and_the_oldest_goes() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("dead.jsonl");
-    let settings = Settings {
-        max_bytes: 1,
-        keep: 2,
-        ..Settings::new(path.clone())
-    };
-    let letters = DeadLetters::open(settings, CancellationToken::new()).unwrap();
-    for i in 0..4 {
-        letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
-    }
-    let index = |name: &str| {
-        lines(&folder.path().join(name))
-            .remove(0)
-            .into_letters()
-            .remove(0)
-            .index
-    };
-    assert_eq!(
-        (
-            index("dead.jsonl"),
-            index("dead.jsonl.1"),
-            index("dead.jsonl.2")
-        ),
-        (3, 2, 1)
-    );
-    assert!(!folder.path().join("dead.jsonl.3").exists());
+    assert_eq!(letter.into_bytes().unwrap(), None);
 }
 
 #[tokio::test]
@@ -151,24 +126,17 @@ async fn a_full_disk_is_waited_out() {
     let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new()).unwrap();
     let write = letters.write(vec![entry(0, Evidence::Unit)]);
     let mend = async {
-        // The first try has failed once the file is closed again.
-        while letters
-            .file
-            .as_ref()
-            .unwrap()
-            .lock()
-            .unwrap()
-            .file
-            .is_some()
-        {
-            tokio::task::yield_now().await;
-        }
+        let mut trouble = letters.trouble();
+        trouble.wait_for(Option::is_some).await.unwrap();
+        let reason = letters.stuck().unwrap();
+        assert!(reason.contains("dead.jsonl") && reason.contains("free some space"));
         std::fs::remove_file(&path).unwrap();
         symlink(&real, &path).unwrap();
     };
     let (written, ()) = tokio::join!(write, mend);
     assert_eq!(written, Ok(()));
     assert_eq!(lines(&real).len(), 1);
+    assert_eq!(letters.stuck(), None);
 }
 
 #[tokio::test]
@@ -185,46 +153,81 @@ async fn stopping_ends_the_wait_for_a_full_disk_without_success() {
     );
 }
 
-#[tokio::test]
-async fn half_a_line_left_by_a_crash_is_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("dead.jsonl");
-    for crashed in [false, true] {
-        if crashed {
-            let mut text = std::fs::read(&path).unwrap();
-            text.extend_from_within(..text.len() / 2);
-            std::fs::write(&path, text).unwrap();
-        }
-        let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new());
-        let letters = letters.unwrap();
-        letters.write(vec![entry(1, Evidence::Unit)]).await.unwrap();
-    }
-    assert_eq!(lines(&path).len(), 2);
-}
-
 #[test]
-fn a_file_of_something_else_is_left_alone() {
+fn a_second_process_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("letter.txt");
-    std::fs::write(&path, "Dear Sir,").unwrap();
-    let opened = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new());
-    let error = opened.unwrap_err().to_string();
-    assert!(error.contains("choose another file"), "{error}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear Sir,");
+    let settings = Settings::new(folder.path().join("dead.jsonl"));
+    let _first = DeadLetters::open(settings.clone(), CancellationToken::new()).unwrap();
+    let second = DeadLetters::open(settings, CancellationToken::new());
+    let error = second.unwrap_err().to_string();
+    assert!(error.contains("is held by another process (pid"), "{error}");
+}
+
+/// Letters that are full at `capacity` bytes, and the size of one line.
+fn small(folder: &Path, lines: u64, when_full: WhenFull) -> (DeadLetters, u64) {
+    let bytes = entry(1, Evidence::Unit).bytes();
+    let settings = Settings {
+        max_bytes: lines * bytes,
+        keep: 1,
+        when_full,
+        ..Settings::new(folder.join("dead.jsonl"))
+    };
+    let letters = DeadLetters::open(settings, CancellationToken::new()).unwrap();
+    (letters, bytes)
 }
 
 #[tokio::test]
-async fn a_file_that_was_moved_away_or_deleted_is_made_anew() {
+async fn what_is_erased_to_make_room_is_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("dead.jsonl");
-    let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new()).unwrap();
-    let write = |n| letters.write(vec![entry(n, Evidence::Unit)]);
-    write(1).await.unwrap();
-    let aside = folder.path().join("to-be-replayed");
-    std::fs::rename(&path, &aside).unwrap();
-    write(2).await.unwrap();
-    assert_eq!((lines(&aside).len(), lines(&path).len()), (1, 1));
-    std::fs::remove_file(&path).unwrap();
-    write(3).await.unwrap();
-    assert_eq!(lines(&path).len(), 1);
+    let (letters, _) = small(folder.path(), 2, WhenFull::Rotate);
+    let metrics = Arc::new(Metrics::default());
+    let letters = letters.counted_in(Arc::clone(&metrics));
+    for i in 1..=5 {
+        assert!(letters.room(&"a".into(), 1 << 20).is_ok());
+        letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
+    }
+    assert_eq!(metrics.dead_letters_erased.get(), 2);
+    assert_eq!(letters.stuck(), None);
 }
+
+#[tokio::test]
+async fn where_they_wait_nothing_is_erased_and_room_comes_back_with_files_that_are_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (letters, bytes) = small(folder.path(), 2, WhenFull::Wait);
+    let sender = "directory".into();
+    for i in 1..=2 {
+        let room = letters.room(&sender, bytes).unwrap();
+        letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
+        drop(room);
+    }
+    // Half of the four lines: as much is left to others.
+    let full = letters.room(&sender, bytes).unwrap_err().to_string();
+    for part in ["dead.jsonl", "are full", "directory", "when_full"] {
+        assert!(full.contains(part), "{part} is not in {full}");
+    }
+    assert_eq!(letters.metrics.dead_letters_waiting.get(), 1);
+    assert!(letters.stuck().unwrap().contains("move them away"));
+    // Another one goes on.
+    let other = letters.room(&"other".into(), bytes).unwrap();
+    assert_eq!(letters.stuck(), None);
+    drop(other);
+    std::fs::remove_file(folder.path().join("dead.jsonl")).unwrap();
+    assert_eq!(letters.stuck(), None);
+    assert_eq!(letters.metrics.dead_letters_waiting.get(), 0);
+    assert!(letters.room(&sender, bytes).is_ok());
+}
+
+#[tokio::test]
+async fn what_was_there_before_the_start_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    for at in 0..2 {
+        let (letters, bytes) = small(folder.path(), 1, WhenFull::Wait);
+        let room = letters.room(&"a".into(), bytes);
+        assert_eq!(room.is_ok(), at == 0, "{room:?}");
+        for i in 1..=2 {
+            letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
+        }
+    }
+}
+
+mod bounds;

@@ -94,35 +94,39 @@ fn the_region_is_taken_from_where_it_is_told() {
 }
 
 #[test]
-fn a_key_of_kms_is_told_by_code_or_words() {
-    let seen = Seen {
+fn codes_decide_and_no_words() {
+    let seen = |words| Seen {
         kind: Kind::Answer,
         status: Some(403),
         code: Some("AccessDenied"),
-        words: Some("User: x is not authorized to perform: kms:Decrypt on the resource"),
+        words,
         region: None,
     };
-    assert_eq!(judge(&seen), (Remedy::Denied, KEY));
-    let customer = "The object was stored using a form of Server Side Encryption. …";
-    let seen = Seen {
-        status: Some(400),
-        code: Some("InvalidRequest"),
-        words: Some(customer),
-        ..seen
-    };
-    assert_eq!(judge(&seen).0, Remedy::Denied);
-    let seen = Seen {
-        words: Some("something else"),
-        ..seen
-    };
-    assert_ne!(
-        judge(&seen).1,
-        judge(&Seen {
-            words: Some(customer),
-            ..seen
-        })
-        .1
-    );
+    let key = "User: x is not authorized to perform: kms:Decrypt on the resource";
+    for words in [None, Some(key), Some("Throttled: slow down, NoSuchKey")] {
+        assert_eq!(judge(&seen(words)), (Remedy::Denied, GRANT));
+    }
+    // It says what is to be granted, keys among it.
+    assert!(GRANT.contains("kms:Decrypt"));
+    assert_eq!(answer(403, "KMS.DisabledException").1, KEY);
+    assert_eq!(answer(400, "InvalidRequest").1, INVALID);
+}
+
+#[test]
+fn an_error_without_a_word_of_the_sdks_is_told_by_the_types_of_its_causes() {
+    use aws_smithy_types::retry::ErrorKind;
+    let other = |source: Box<dyn Error + Send + Sync>| ConnectorError::other(source, None);
+    // Words of credentials, endpoints and regions, in errors that have none of their types.
+    let words = "no credentials, no identity, no endpoint, no region";
+    let broken = io::Error::new(io::ErrorKind::ConnectionReset, words);
+    assert_eq!(behind(&other(Box::new(broken))), Kind::Connection);
+    let passing = ConnectorError::other(words.into(), Some(ErrorKind::TransientError));
+    assert_eq!(behind(&passing), Kind::Connection);
+    assert_eq!(behind(&other("a broken pipe".into())), Kind::Setup);
+    let none = CredentialsError::not_loaded("a connection that broke");
+    assert_eq!(behind(&other(none.into())), Kind::Credentials);
+    let late = CredentialsError::provider_timed_out(std::time::Duration::from_secs(1));
+    assert_eq!(behind(&other(late.into())), Kind::Timeout);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::{Fault, Remedy};
 use super::object::{Location, Object};
-use super::{Aws, Settings, clients};
+use super::{Aws, Settings, clients, route};
 use crate::pipeline::Content;
 use fake::{Fake, Mishap};
 
@@ -30,7 +30,7 @@ fn config(endpoint: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(endpoint)
-        .http_client(clients::http_client())
+        .http_client(route::http_client())
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(retries)
         .timeout_config(clients::timeouts())
@@ -39,6 +39,13 @@ fn config(endpoint: &str) -> SdkConfig {
 
 fn aws(fake: &Fake) -> Aws {
     Aws::with_config(config(&fake.endpoint), &Settings::default())
+}
+
+/// The same for an endpoint that may be behind a proxy.
+fn aws_behind(proxy: &Fake, endpoint: &str, no_proxy: &str) -> Aws {
+    let client = route::through(&proxy.endpoint, no_proxy);
+    let config = config(endpoint).into_builder().http_client(client).build();
+    Aws::with_config(config, &Settings::default())
 }
 
 fn location() -> Location {
@@ -61,7 +68,7 @@ async fn read(object: Object) -> Result<Vec<u8>, String> {
     let content = object.content(&CancellationToken::new()).await;
     match content.map_err(|fault| fault.message)? {
         Content::Bytes(bytes) => Ok(bytes.to_vec()),
-        Content::Whole(mut reader) => {
+        Content::Whole(mut reader) | Content::Twice(mut reader, _) => {
             let read = move || {
                 let mut out = Vec::new();
                 reader.read_to_end(&mut out).map(|_| out)
@@ -175,7 +182,7 @@ async fn stopping_ends_a_read_that_waits() {
     let fake = Fake::start(bytes(2 << 20), vec![Mishap::Hang(1000)]).await;
     let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
     let abort = CancellationToken::new();
-    let Ok(Content::Whole(mut reader)) = object.content(&abort).await else {
+    let Ok(Content::Twice(mut reader, _)) = object.content(&abort).await else {
         panic!("it is large");
     };
     let reading = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
@@ -220,6 +227,44 @@ async fn another_region_is_asked_and_remembered() {
             assert!(request.contains("/eu-west-1/s3/aws4_request"), "{request}");
         }
     }
+}
+
+#[tokio::test]
+async fn each_request_names_the_account_that_must_own_the_bucket_in_every_region() {
+    let moved = "<Error><Code>PermanentRedirect</Code></Error>";
+    let region = "x-amz-bucket-region: eu-west-1\r\n";
+    let mishaps = vec![
+        Mishap::Answer(301, "", moved),
+        Mishap::Answer(301, region, ""),
+        Mishap::Cut(3),
+    ];
+    let fake = Fake::start(bytes(10), mishaps).await;
+    let settings = Settings {
+        expected_bucket_owner: Some("111122223333".to_owned()),
+        ..Settings::default()
+    };
+    let aws = Aws::with_config(config(&fake.endpoint), &settings);
+    let object = aws.open(&location(), NO_LIMIT).await.unwrap();
+    assert_eq!(read(object).await.unwrap(), bytes(10));
+    let seen = fake.seen();
+    // Where it is asked first, where it is, the object there, and the rest of it.
+    assert_eq!(seen.len(), 4);
+    for request in &seen {
+        assert!(
+            request.contains("x-amz-expected-bucket-owner: 111122223333\r\n"),
+            "{request}"
+        );
+    }
+
+    let denied = Mishap::Answer(403, "", "<Error><Code>AccessDenied</Code></Error>");
+    let fake = Fake::start(bytes(10), vec![denied]).await;
+    let aws = Aws::with_config(config(&fake.endpoint), &settings);
+    let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+    assert_eq!(fault.remedy, Remedy::Denied);
+    assert!(
+        fault.message.contains("s3.expected_bucket_owner"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -505,5 +550,54 @@ async fn a_queue_is_asked_where_the_endpoint_is() {
             request.contains(&format!("/{region}/sqs/aws4_request")),
             "{request}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_no_proxy_names_is_reached_directly() {
+    let (proxy, s3) = (
+        Fake::start(bytes(9), vec![]).await,
+        Fake::start(bytes(9), vec![]).await,
+    );
+    // An address of this machine that is none of the loopback's.
+    let endpoint = s3.endpoint.replace("127.0.0.1", "0.0.0.0");
+    let port = endpoint.rsplit(':').next().unwrap();
+    for (no_proxy, endpoint, direct) in [
+        (String::new(), &endpoint, false),
+        ("*.example, 0.0.0.0:1".to_owned(), &endpoint, false),
+        (format!("*.example, 0.0.0.0:{port}"), &endpoint, true),
+        ("0.0.0.0/32".to_owned(), &endpoint, true),
+        (String::new(), &s3.endpoint, true),
+    ] {
+        let before = (proxy.seen().len(), s3.seen().len());
+        let aws = aws_behind(&proxy, endpoint, &no_proxy);
+        let object = aws.open(&location(), NO_LIMIT).await.unwrap();
+        assert_eq!(read(object).await.unwrap(), bytes(9));
+        let after = (proxy.seen().len(), s3.seen().len());
+        assert_eq!(
+            (after.0 > before.0, after.1 > before.1),
+            (!direct, direct),
+            "{no_proxy}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_lets_nothing_through_is_told_with_the_remedy() {
+    for (status, remedy, words) in [
+        (
+            407,
+            Remedy::Mend,
+            "put the user and password into HTTPS_PROXY",
+        ),
+        (502, Remedy::Retry, "NO_PROXY"),
+        (403, Remedy::Retry, "NO_PROXY"),
+    ] {
+        let refusals = (0..9).map(|_| Mishap::Answer(status, "", ""));
+        let proxy = Fake::start(vec![], refusals.collect()).await;
+        let aws = aws_behind(&proxy, "https://s3.example", "");
+        let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+        assert_eq!(fault.remedy, remedy, "{fault}");
+        assert!(fault.message.contains(words), "{fault}");
     }
 }

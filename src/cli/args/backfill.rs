@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
+use globset::{Glob, GlobBuilder};
 
-use super::{ExportArgs, SelectArgs, Summary};
+use super::{ExportArgs, SelectArgs, Summary, exit};
 use crate::backfill::Named;
 use crate::backfill::when::When;
 
@@ -20,7 +21,7 @@ use crate::backfill::when::When;
 /// from its first moment by --from, to its last by --to), a moment (2026-11-01T06:00:00Z), or how
 /// long ago (7d, 36h).
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(after_help = exit::help("backfill", "\
 Examples:
   qtrail backfill s3://my-trail --from 2026-11-01 --to 2026-11-07 --dry-run
   qtrail backfill s3://my-trail --from 2026-11-01 --to 2026-11-07 --endpoint http://localhost:4317
@@ -28,12 +29,12 @@ Examples:
   qtrail backfill /var/log/cloudtrail --from 36h --to 2h --signals logs --rate 500
 
 SOURCE may be anywhere in the layout [prefix/]AWSLogs/[o-<org>/]<account>/CloudTrail/<region>/Y/M/D/,
-above it, or a single file. Without AWSLogs in their path, all files below SOURCE are looked at.
+above it, or a single file. Paths tell time, account and region alone: whether a file holds events, its
+content decides. What is left out is counted and named.
 --from 7d is counted from the first start until all is done.
 
-SIGTERM or SIGINT stops reading, waits for the collector (shutdown.timeout, 15 s) and exits 1; a
-second one exits at once. Exit codes: 0 done; 1 error, or something is left; 2 usage or
-configuration; 3 done, but some records were dead letters.")]
+SIGTERM, SIGINT, SIGQUIT or SIGHUP stops reading, waits for the collector (shutdown.timeout, 15 s)
+and exits 1; a second one exits at once."))]
 pub struct BackfillArgs {
     /// A directory, a file, s3://BUCKET, s3://BUCKET/PREFIX or s3://BUCKET/KEY. S3 takes the `aws`
     /// feature.
@@ -55,6 +56,11 @@ pub struct BackfillArgs {
     /// Files of this region alone; may be given several times.
     #[arg(long = "region", value_name = "REGION", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which files")]
     pub regions: Vec<String>,
+
+    /// Leave out the folders and files that this glob matches, such as '**/vpcflowlogs/**': over the
+    /// key, or the path below SOURCE; may be given several times.
+    #[arg(long, value_name = "GLOB", value_parser = glob, help_heading = "Which files")]
+    pub exclude: Vec<Glob>,
 
     /// Read what was done before once more. After a stop, leave it away: the rest goes on.
     #[arg(long, help_heading = "Which files")]
@@ -97,9 +103,15 @@ pub struct BackfillArgs {
     pub dead_letters: Option<PathBuf>,
 
     /// The summary on standard error. With `json`, its last line is one JSON object: as for
-    /// `convert`, and skipped_done, gone, unread, left.
+    /// `convert`, and skipped_done, gone, unread, left, left_out (by reason).
     #[arg(long, value_enum, default_value_t, help_heading = "What is told")]
     pub summary: Summary,
+}
+
+/// As those of `s3.exclude`.
+fn glob(text: &str) -> Result<Glob, String> {
+    let glob = GlobBuilder::new(text).literal_separator(true).build();
+    glob.map_err(|error| error.to_string())
 }
 
 /// An account's id.

@@ -13,13 +13,15 @@ use crate::telemetry::printable::printable;
 /// Days, or accounts and regions, that are told one by one.
 const ROWS: usize = 40;
 
-/// Files that were not even considered.
+/// Files and folders that are left out, by reason.
 pub(super) fn left_out(listed: &Listed) {
-    if listed.unknown > 0 {
-        tracing::warn!(
-            "{} files were left out: nothing in their path or name tells their account, region or time",
-            listed.unknown
-        );
+    for (why, sum) in &listed.left_out.0 {
+        let told = why.told();
+        let (sum, examples) = (sum.shown(), sum.examples.join(", "));
+        match why.was_asked_for() {
+            true => tracing::info!("left out: {sum} {told}, such as {examples}"),
+            false => tracing::warn!("left out: {sum} {told}, such as {examples}"),
+        }
     }
 }
 
@@ -92,6 +94,11 @@ pub(super) fn dry_run(listed: &Listed) -> String {
     if listed.unlisted > 0 {
         line(format!("not listed   {} folders", listed.unlisted));
     }
+    for (why, sum) in &listed.left_out.0 {
+        let example = sum.examples.first().map_or("", String::as_str);
+        let (sum, told) = (sum.shown(), why.told());
+        line(format!("left out     {sum} {told}, such as {example}"));
+    }
     if !listed.days.is_empty() {
         line("\nby day (UTC)".to_owned());
         for (day, sum) in listed.days.iter().take(ROWS) {
@@ -142,6 +149,7 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backfill::left_out::{LeftOut, Sum, Why};
 
     #[test]
     fn a_dry_run_tells_sizes_times_days_and_owners() {
@@ -153,6 +161,17 @@ mod tests {
             newest: Some(1_712_758_260_000_000_000),
             days: [(jiff::civil::date(2024, 4, 10), tally(3, 2_500))].into(),
             owners: [(("1".repeat(12), "us-east-1".to_owned()), tally(3, 2_500))].into(),
+            left_out: LeftOut(
+                [(
+                    Why::Time,
+                    Sum {
+                        files: 1,
+                        folders: 2,
+                        examples: vec!["s3://b/2025/".to_owned()],
+                    },
+                )]
+                .into(),
+            ),
             ..Listed::default()
         };
         assert_eq!(
@@ -161,6 +180,7 @@ mod tests {
              done before  1 file, 12 bytes\n\
              oldest       2024-04-10T14:10:00Z\n\
              newest       2024-04-10T14:11:00Z\n\
+             left out     1 file, 2 folders of another time than --from and --to name, such as s3://b/2025/\n\
              \n\
              by day (UTC)\n  2024-04-10  3 files, 2.5 kB\n\
              \n\

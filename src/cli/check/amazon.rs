@@ -1,60 +1,77 @@
 //! Whether Amazon's services answer.
 //!
 //! Enters: the configuration. Leaves: a line for each queue, and for each region of the Event
-//! history. What must hold: no message is received, and nothing is changed.
+//! history; a warning for a queue whose messages may have any bucket read. What must hold: no message is received, and nothing is changed.
 
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 
-use super::Finding;
+use super::{Finding, Warning};
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
+use crate::aws::queue_policy;
 use crate::aws::redrive::max_receive_count;
 use crate::config::Config;
 use crate::input::{event_history, s3};
 
 /// Asks each service once.
-pub(super) async fn findings(config: &Config) -> Vec<Finding> {
+pub(super) async fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
+    let (mut findings, mut warnings) = (Vec::new(), Vec::new());
     if config.s3.is_none() && config.event_history.is_none() {
-        return Vec::new();
+        return (findings, warnings);
     }
     let aws = Aws::load(&config.aws).await;
-    let mut findings = Vec::new();
     if let Some(settings) = &config.s3 {
         for queue in &settings.queues {
+            let what = format!("queue {queue}");
+            let asked = ask_queue(&aws, queue).await;
+            if let Ok(attributes) = &asked
+                && let Err(text) = buckets(attributes, settings)
+            {
+                let what = what.clone();
+                warnings.push(Warning { what, text });
+            }
             findings.push(Finding {
-                what: format!("queue {queue}"),
-                result: ask_queue(&aws, queue, settings).await,
+                what,
+                result: asked.map(|attributes| told(&attributes, settings)),
             });
         }
     }
     if let Some(settings) = &config.event_history {
         findings.extend(history(&aws, settings).await);
     }
-    findings
+    (findings, warnings)
 }
 
-async fn ask_queue(aws: &Aws, queue: &str, settings: &s3::Settings) -> Result<String, String> {
-    let asked = [
-        Name::ApproximateNumberOfMessages,
-        Name::ApproximateNumberOfMessagesNotVisible,
-        Name::RedrivePolicy,
-    ];
+async fn ask_queue(aws: &Aws, queue: &str) -> Result<HashMap<Name, String>, String> {
     let answer = aws
         .sqs_for(queue)
         .get_queue_attributes()
         .queue_url(queue)
-        .set_attribute_names(Some(asked.to_vec()))
+        .attribute_names(Name::All)
         .send()
         .await
         .map_err(|error| Fault::of(&error).message)?;
-    let attributes = answer.attributes.unwrap_or_default();
-    Ok(told(&attributes, settings.max_receives))
+    Ok(answer.attributes.unwrap_or_default())
+}
+
+/// The buckets that a queue's messages may have read; or what is wrong if that is any.
+fn buckets(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> Result<String, String> {
+    if !settings.buckets.is_empty() {
+        return Ok(format!("{} (s3.buckets)", settings.buckets.shown()));
+    }
+    let policy = attributes.get(&Name::Policy).map(String::as_str);
+    let named = s3::Buckets::new(queue_policy::buckets(policy.unwrap_or_default()));
+    match named.names_none() {
+        true => Err(s3::OPEN.to_owned()),
+        false => Ok(format!("{} (the queue's policy)", named.shown())),
+    }
 }
 
 /// What a queue's attributes tell.
-fn told(attributes: &HashMap<Name, String>, max_receives: u32) -> String {
+fn told(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> String {
+    let max_receives = settings.max_receives;
     let count = |name| attributes.get(&name).map_or("?", String::as_str);
     let policy = attributes.get(&Name::RedrivePolicy);
     let receives = policy.and_then(|policy| max_receive_count(policy));
@@ -67,10 +84,12 @@ fn told(attributes: &HashMap<Name, String>, max_receives: u32) -> String {
              goes to qtrail's dead letters"
         ),
     };
+    let buckets = buckets(attributes, settings);
     format!(
-        "about {} messages wait, {} are worked on; {failing}",
+        "about {} messages wait, {} are worked on; {failing}; they may have read buckets: {}",
         count(Name::ApproximateNumberOfMessages),
         count(Name::ApproximateNumberOfMessagesNotVisible),
+        buckets.as_deref().unwrap_or("any"),
     )
 }
 
@@ -104,13 +123,22 @@ async fn history(aws: &Aws, settings: &event_history::Settings) -> Vec<Finding> 
 mod tests {
     use super::*;
 
+    fn settings(buckets: &str) -> s3::Settings {
+        let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/q";
+        let set = [("QTRAIL_S3_QUEUES", queue), ("QTRAIL_S3_BUCKETS", buckets)];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let set = set.into_iter().collect();
+        let loaded = crate::config::load(None, &set, crate::config::Flags::default());
+        loaded.unwrap().config.s3.unwrap()
+    }
+
     #[test]
     fn a_queue_tells_how_full_it_is_and_where_failures_go() {
         let mut attributes = HashMap::from([
             (Name::ApproximateNumberOfMessages, "7".to_owned()),
             (Name::ApproximateNumberOfMessagesNotVisible, "2".to_owned()),
         ]);
-        let text = told(&attributes, 5);
+        let text = told(&attributes, &settings(""));
         assert!(
             text.contains("about 7 messages wait, 2 are worked on"),
             "{text}"
@@ -121,10 +149,30 @@ mod tests {
         );
         for policy in [r#"{"maxReceiveCount":"9"}"#, r#"{"maxReceiveCount":9}"#] {
             attributes.insert(Name::RedrivePolicy, policy.to_owned());
-            let text = told(&attributes, 5);
+            let text = told(&attributes, &settings(""));
             assert!(text.contains("after 9 receives"), "{text}");
             assert!(!text.contains("s3.max_receives"), "{text}");
         }
-        assert!(told(&HashMap::new(), 5).contains("about ? messages"));
+        assert!(told(&HashMap::new(), &settings("")).contains("about ? messages"));
+    }
+
+    #[test]
+    fn a_queue_tells_which_buckets_its_messages_may_have_read_and_warns_where_that_is_any() {
+        let mut attributes = HashMap::new();
+        let open = buckets(&attributes, &settings("")).unwrap_err();
+        assert!(open.contains("s3.buckets"), "{open}");
+        let set = buckets(&attributes, &settings("trail, logs-*"));
+        assert_eq!(set.as_deref(), Ok("trail, logs-* (s3.buckets)"));
+        for (arn, expected) in [
+            ("arn:aws:s3:::trail", Some("trail (the queue's policy)")),
+            ("arn:aws:s3:::*", None),
+            ("arn:aws:sns:eu-central-1:1:topic", None),
+        ] {
+            let policy = serde_json::json!({"Statement": {"Effect": "Allow", "Action": "sqs:SendMessage",
+                "Condition": {"ArnLike": {"aws:SourceArn": arn}}}});
+            attributes.insert(Name::Policy, policy.to_string());
+            let found = buckets(&attributes, &settings(""));
+            assert_eq!(found.as_deref().ok(), expected, "{arn}");
+        }
     }
 }

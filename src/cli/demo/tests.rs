@@ -101,7 +101,9 @@ async fn stand_in(
 #[tokio::test]
 async fn the_trail_arrives_in_two_parts_and_the_collector_keeps_what_was_sent() {
     let place = Place::new(None).unwrap();
-    let facts = play(&config(), &place, stand_in).await.unwrap();
+    let facts = play(&config(), &place, &CancellationToken::new(), stand_in)
+        .await
+        .unwrap();
     assert_eq!(
         (facts.received.logs.len(), facts.received.traces.len()),
         (1, 1)
@@ -124,7 +126,10 @@ async fn nothing_of_the_demo_is_served_or_shared_with_another_run() {
         );
         bail!("seen")
     };
-    let error = play(&config(), &place, look).await.err().unwrap();
+    let error = play(&config(), &place, &CancellationToken::new(), look)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.to_string(), "seen");
     assert_ne!(place.dead_letters("shown"), place.dead_letters("sent"));
     assert_ne!(place.watched("shown").state, place.watched("sent").state);
@@ -139,7 +144,7 @@ async fn what_never_settles_is_an_error_that_says_how_far_it_came() {
         stop.cancelled().await;
         Ok(())
     };
-    let error = play(&config(), &place, stuck)
+    let error = play(&config(), &place, &CancellationToken::new(), stuck)
         .await
         .err()
         .unwrap()

@@ -146,6 +146,10 @@ impl Sink for Table {
                 time(head.start),
                 "eventTime less the event's own duration",
             );
+        } else {
+            let length = format!("{} ns", head.end - head.start);
+            let why = "a stand-in: the record tells no duration";
+            self.fact("span length", length, why);
         }
         let kind = format!("{:?}", head.kind).to_uppercase();
         self.fact("span kind", kind, "CLIENT for a call that Amazon Q made");

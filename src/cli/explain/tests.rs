@@ -6,7 +6,7 @@ fn explained(input: &str, which: Which) -> anyhow::Result<String> {
         ..Explain::default()
     };
     let mut out = Vec::new();
-    explain(input.as_bytes(), &options, &mut out)?;
+    explain(input.as_bytes(), None, &options, &mut out)?;
     Ok(String::from_utf8(out)?)
 }
 
@@ -94,5 +94,5 @@ fn a_reader_that_went_away_is_no_error() {
             Ok(())
         }
     }
-    assert!(explain(MESSAGE.as_bytes(), &Explain::default(), Gone).is_ok());
+    assert!(explain(MESSAGE.as_bytes(), None, &Explain::default(), Gone).is_ok());
 }

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::tests::{Heard, SAMPLES, heard, heard_from, heard_with, record};
 use super::*;
-use crate::convert::{FIELDS, Options};
+use crate::convert::{FIELDS, Options, Redaction};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 
 /// What is said of a record with these fields, under this name.
@@ -104,6 +104,103 @@ fn the_person_behind_the_call() {
 }
 
 #[test]
+fn a_person_is_named_by_whatever_names_one() {
+    for (fields, person) in [
+        (
+            json!({"userIdentity": {"type": "IdentityCenterUser", "accountId": "1", "userId": "u", "identityStoreArn": "a"}}),
+            json!("u"),
+        ),
+        (
+            json!({"userIdentity": {"type": "IdentityCenterUser", "userId": "u", "userName": "n", "onBehalfOf": {}}}),
+            json!("u"),
+        ),
+        (
+            json!({"userIdentity": {"type": "IdentityCenterUser", "userId": "u", "onBehalfOf": {"userId": "v"}}}),
+            json!("v"),
+        ),
+        (
+            json!({"userIdentity": {"type": "Unknown", "userId": "u"}}),
+            json!("u"),
+        ),
+        (
+            json!({"userIdentity": {"type": "SAMLUser", "principalId": "hash=:pat.lee", "userName": "pat@example.com"}}),
+            json!("pat@example.com"),
+        ),
+        (
+            json!({"userIdentity": {"type": "SAMLUser", "principalId": "hash=:pat.lee"}}),
+            json!("pat.lee"),
+        ),
+        (
+            json!({"userIdentity": {"type": "WebIdentityUser", "principalId": "accounts.google.com:app.example.com:1234", "identityProvider": "accounts.google.com"}}),
+            json!("1234"),
+        ),
+        (
+            json!({"userIdentity": {"type": "FederatedUser", "principalId": "123456789012:Alice"}}),
+            json!("Alice"),
+        ),
+        (
+            json!({"userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE:mary"}}),
+            json!("mary"),
+        ),
+        (
+            json!({"userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE"}}),
+            Json::Null,
+        ),
+        (
+            json!({"userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE:x"}}),
+            Json::Null,
+        ),
+        (
+            json!({"userIdentity": {"type": "Directory", "userName": "sam"}}),
+            json!("sam"),
+        ),
+        (
+            json!({
+                "userIdentity": {"type": "Unknown", "principalId": "111122223333", "arn": "", "accountId": "111122223333", "accessKeyId": ""},
+                "additionalEventData": {"AuthWorkflowID": "w", "UserName": "user1", "CredentialType": "PASSWORD"},
+            }),
+            json!("user1"),
+        ),
+        (
+            json!({"additionalEventData": {"UserName": "user1"}}),
+            json!("user1"),
+        ),
+        (
+            json!({"userIdentity": {"userName": "n"}, "additionalEventData": {"UserName": "user1"}}),
+            json!("n"),
+        ),
+        // A mask names nobody.
+        (
+            json!({"userIdentity": {"type": "IAMUser", "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"}}),
+            Json::Null,
+        ),
+        (
+            json!({"userIdentity": {"userName": "HIDDEN_DUE_TO_SECURITY_REASONS"}, "additionalEventData": {"UserName": "user1"}}),
+            json!("user1"),
+        ),
+        (
+            json!({"additionalEventData": {"UserName": "***"}}),
+            Json::Null,
+        ),
+        (json!({"additionalEventData": {"UserName": 7}}), Json::Null),
+    ] {
+        assert_eq!(said("enduser.id", fields.clone()), person, "{fields}");
+        let hidden = Options {
+            redaction: Redaction {
+                users: true,
+                ..Redaction::default()
+            },
+            ..Options::default()
+        };
+        let hidden = heard_with(&record(fields.clone()), &hidden).get("enduser.id");
+        assert!(
+            hidden.is_null() || hidden == "[REDACTED]",
+            "{fields}: {hidden}"
+        );
+    }
+}
+
+#[test]
 fn the_identities_file_names_the_person() {
     let options = Options {
         identities: [("u".to_owned(), "Mary Major".to_owned())].into(),
@@ -141,16 +238,53 @@ fn the_issuer_is_a_role_only_where_it_says_so() {
 
 #[test]
 fn an_address_is_a_clients_only_where_it_is_one() {
-    for (address, is_one) in [
-        ("203.0.113.7", true),
-        ("2001:db8::1", true),
-        ("q.amazonaws.com", false),
-        ("AWS Internal", false),
-        ("123.456.789.012", false),
+    for (address, client) in [
+        ("203.0.113.7", json!("203.0.113.7")),
+        ("2001:db8::1", json!("2001:db8::1")),
+        ("198.51.100.7, 192.168.10.10", json!("198.51.100.7")),
+        ("198.51.100.7,192.168.10.10", json!("198.51.100.7")),
+        ("2001:db8::1, 10.0.0.1, 10.0.0.2", json!("2001:db8::1")),
+        (" 198.51.100.7 ", json!("198.51.100.7")),
+        ("unknown, 198.51.100.7", json!("198.51.100.7")),
+        ("q.amazonaws.com", Json::Null),
+        ("AWS Internal", Json::Null),
+        ("123.456.789.012", Json::Null),
+        (", ,", Json::Null),
     ] {
         let heard = heard(&record(json!({"sourceIPAddress": address})));
         assert_eq!(heard.get("source.address"), address);
-        assert_eq!(!heard.get("client.address").is_null(), is_one, "{address}");
+        assert_eq!(heard.get("client.address"), client, "{address}");
+    }
+}
+
+#[test]
+fn a_code_is_said_as_text_and_is_a_type_of_error_only_where_it_is_one() {
+    for (fields, code, kind) in [
+        (
+            json!({"errorCode": "AccessDenied"}),
+            json!("AccessDenied"),
+            json!("AccessDenied"),
+        ),
+        (json!({"errorCode": 403}), json!("403"), json!("403")),
+        (json!({"errorCode": "200"}), json!("200"), Json::Null),
+        (json!({"errorCode": 200}), json!("200"), Json::Null),
+        (json!({"errorCode": "OK"}), json!("OK"), Json::Null),
+        (
+            json!({"errorCode": "Client.DryRunOperation"}),
+            json!("Client.DryRunOperation"),
+            Json::Null,
+        ),
+        (
+            json!({"errorCode": "None", "errorMessage": "m"}),
+            json!("None"),
+            Json::Null,
+        ),
+        (json!({"errorMessage": "m"}), Json::Null, Json::Null),
+    ] {
+        let heard = heard_with(&record(fields.clone()), &complete());
+        assert_eq!(heard.get("aws.error.code"), code, "{fields}");
+        assert_eq!(heard.get("error.type"), kind, "{fields}");
+        assert_eq!(heard.get("aws.cloudtrail.unmapped"), Json::Null);
     }
 }
 

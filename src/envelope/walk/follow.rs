@@ -7,13 +7,11 @@ use std::io::{self, Read};
 use super::{Found, Phase, Value, Walk, is_space, not_json};
 use crate::envelope::Skipped;
 use crate::envelope::keys::Keys;
-use crate::envelope::text::first_key;
+use crate::envelope::structure::Outline;
 use crate::reject::Reason;
 
 /// White space after a value that is looked through for what follows it.
 const LONGEST_GAP: usize = 4 << 10;
-/// The longest first key that is learned from a good record.
-const LONGEST_KEY: usize = 32;
 
 impl<R: Read> Walk<R> {
     /// A value ended at `at`: judges it by what follows.
@@ -21,7 +19,8 @@ impl<R: Read> Walk<R> {
         if let Some(gap) = self.misplaced()? {
             self.at += gap as u64;
             let at = self.at;
-            self.broken(not_json(at, "a record ends here, and yet it goes on"));
+            let reason = not_json(at, "a record ends here, and yet it goes on");
+            self.broken(reason, Outline::between());
             return Ok(None);
         }
         let (start, end) = (self.held.start(), self.at);
@@ -52,7 +51,6 @@ impl<R: Read> Walk<R> {
                 evidence,
             }));
         }
-        self.learn(start, end);
         Ok(Some(Found::Value(Value {
             start,
             end,
@@ -64,14 +62,14 @@ impl<R: Read> Walk<R> {
 
     /// Where, after the value that ended at `at`, something stands that cannot follow a value.
     fn misplaced(&mut self) -> io::Result<Option<usize>> {
-        let in_container = self.frame.is_some();
+        let ends_with_line = self.frame.is_none() && !self.is_spread();
         let (mut gap, mut comma) = (0, false);
         loop {
             let Some(byte) = self.peek(gap)? else {
                 return Ok(None);
             };
             match byte {
-                b'\n' if !in_container => return Ok(None),
+                b'\n' if ends_with_line => return Ok(None),
                 b',' if !comma => comma = true,
                 _ if is_space(byte) && gap < LONGEST_GAP => {}
                 b'"' => return Ok(Some(gap)),
@@ -80,6 +78,13 @@ impl<R: Read> Walk<R> {
             }
             gap += 1;
         }
+    }
+
+    /// Whether the value that ended is laid out over several lines.
+    fn is_spread(&self) -> bool {
+        let value = self.window.slice(self.held.first_held(), self.at);
+        matches!(value, [b'{' | b'[', b'\n' | b'\r', ..])
+            || self.held.start() < self.held.first_held()
     }
 
     /// Takes the end of the line, if it was read already, as part of the top-level value before it.
@@ -91,15 +96,6 @@ impl<R: Read> Walk<R> {
             .count();
         if rest.get(spaces) == Some(&b'\n') {
             self.at += spaces as u64 + 1;
-        }
-    }
-
-    fn learn(&mut self, start: u64, end: u64) {
-        if let Some(frame) = &mut self.frame
-            && frame.first_key.is_none()
-        {
-            let key = first_key(self.window.slice(start, end)).unwrap_or_default();
-            frame.first_key = (key.len() <= LONGEST_KEY).then(|| key.to_vec());
         }
     }
 }

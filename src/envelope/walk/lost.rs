@@ -5,94 +5,168 @@
 
 use std::io::{self, Read};
 
-use super::{Found, Phase, Walk, not_json};
-use crate::envelope::containers::Container;
+use super::{Found, Phase, Walk};
 use crate::envelope::gzip::Fault;
-use crate::envelope::resume::{Beginnings, Resume, find};
+use crate::envelope::records::GZIP_STREAM;
+use crate::envelope::resume::{Ends, Next, Search};
+use crate::envelope::structure::{Around, Outline};
 use crate::reject::{Evidence, Reason};
 
+/// What a top-level value stands in.
+const TOP: Around = Around {
+    brackets: &[],
+    opener: b'{',
+};
+/// What an array of events stands in.
+const OBJECT: Around = Around {
+    brackets: &[true],
+    opener: b'[',
+};
+
+/// Why all that follows a broken record is lost, too.
+const NOT_CLOSED: &str = "what follows does not close its container, so that nothing in it is known \
+    to be a record of its own";
+
+/// A broken value.
+#[derive(Debug)]
+pub(super) struct Broken {
+    reason: Reason,
+    search: Search,
+    /// Up to where the search has looked.
+    looked: u64,
+    /// It is an object whose array of events is yet to come.
+    awaits: bool,
+}
+
 impl<R: Read> Walk<R> {
-    /// An error at `at`: the value from where it began on is lost.
-    pub(super) fn broken(&mut self, reason: Reason) {
-        self.phase = Phase::Resume(reason);
-    }
-
-    pub(super) fn resume(&mut self) -> io::Result<Option<Found>> {
-        let mut last = false;
-        loop {
-            // One byte before the error tells whether a line begins there.
-            let from = self.held.first_held().max(self.at.saturating_sub(1));
-            let skip = (self.at - from) as usize;
-            let bytes = self.window.from(from);
-            let (next, line) = match find(bytes, skip, self.beginnings(), last) {
-                Resume::Record(next) => (next, false),
-                Resume::Line(next) => (next, true),
-                Resume::NotBefore(next) => {
-                    self.at = from + next as u64;
-                    self.held.bound(
-                        &mut self.window,
-                        self.at.saturating_sub(1),
-                        self.bounds.evidence_bytes,
-                    );
-                    if self.window.fill()? {
-                        continue;
-                    }
-                    if !last {
-                        last = true;
-                        continue;
-                    }
-                    self.at = self.window.end();
-                    return Ok(Some(self.lost(true)));
-                }
-            };
-            self.at = from + next as u64;
-            let found = self.lost(false);
-            if line {
-                self.adrift = self.frame.take().is_some();
-            } else if self.frame.is_none() {
-                self.adrift = true;
+    /// An error at `at`, where the value from where it began on is lost.
+    pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
+        let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
+        let read = self.window.slice(self.held.first_held(), self.at);
+        let wrong = self
+            .window
+            .from(self.at)
+            .first()
+            .copied()
+            .unwrap_or_default();
+        let proven = (self.at < self.proven).then_some(self.proven);
+        let (around, ends) = match &self.frame {
+            Some(frame) => {
+                let or_line = !frame.lines && proven.is_none();
+                (frame.container.around(), Ends::Brackets { or_line })
             }
-            self.phase = match self.frame {
-                Some(_) => Phase::Between,
-                None => Phase::Top,
-            };
-            return Ok(Some(found));
-        }
-    }
-
-    fn beginnings(&self) -> Beginnings<'_> {
-        match &self.frame {
-            Some(frame) => Beginnings {
-                known: frame.container.first_keys(),
-                learned: frame.first_key.as_deref(),
-                rows: frame.container == Container::Rows,
-            },
-            None => Beginnings {
-                known: &[b"messageType"],
-                learned: None,
-                rows: false,
-            },
-        }
-    }
-
-    /// The reject of what was lost up to `at`.
-    fn lost(&mut self, ended: bool) -> Found {
-        let phase = if ended { Phase::Fault } else { Phase::Top };
-        let reason = match std::mem::replace(&mut self.phase, phase) {
-            Phase::Resume(reason) => reason,
-            _ => not_json(self.at, "expected a value"),
+            None if awaits => (OBJECT, Ends::Brackets { or_line: true }),
+            None if self.held.has_lines(&self.window, self.at) => (TOP, Ends::Unit),
+            None => {
+                let over = ends_with_line(read);
+                (TOP, Ends::Line { over })
+            }
         };
-        if ended {
-            self.top = self.at;
+        let outline = if awaits { Outline::between() } else { outline };
+        self.broken = Some(Broken {
+            reason,
+            search: Search::new(outline, read, wrong, around, ends, proven),
+            looked: self.at,
+            awaits,
+        });
+        self.phase = Phase::Resume;
+    }
+
+    /// Looks for where reading goes on.
+    pub(super) fn resume(&mut self) -> io::Result<Option<Found>> {
+        let Some(broken) = &mut self.broken else {
+            self.phase = Phase::End;
+            return Ok(None);
+        };
+        let (search, looked) = (&mut broken.search, &mut broken.looked);
+        let most = self.bounds.evidence_bytes;
+        let next = loop {
+            // What is passed need not be looked at again, but for a byte before a line.
+            let passed = match search.is_proven() {
+                true => looked.saturating_sub(1),
+                false => self.at,
+            };
+            self.held.bound(&mut self.window, passed, most);
+            let hold = self.held.first_held() + self.bounds.value_bytes as u64;
+            match self.window.look(*looked, hold)? {
+                None => break Next::Nowhere { cut: true },
+                Some([]) => break search.end(*looked),
+                Some(bytes) => match search.feed(bytes, *looked) {
+                    Some(next) => break next,
+                    None => *looked += bytes.len() as u64,
+                },
+            }
+        };
+        let upto = match next {
+            Next::Inside { at, .. } | Next::Line { at, .. } => at,
+            Next::Nowhere { .. } => u64::MAX,
+        };
+        self.phase = Phase::Lost(upto, next);
+        Ok(None)
+    }
+
+    /// Passes what is lost, up to where reading goes on.
+    pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Found>> {
+        loop {
+            self.at = self.at.max(upto.min(self.window.end()));
+            self.held
+                .bound(&mut self.window, self.at, self.bounds.evidence_bytes);
+            if self.at == upto || !self.window.fill()? {
+                break;
+            }
         }
-        let evidence = self
-            .held
-            .evidence(&self.window, self.at, self.bounds.evidence_bytes);
-        Found::Reject {
-            start: self.held.start(),
-            end: self.at,
+        // Restarted after a reader's error, it is still broken.
+        let byte = self.peek(0)?;
+        let Some(broken) = self.broken.take() else {
+            self.phase = Phase::End;
+            return Ok(None);
+        };
+        let (start, end, most) = (self.held.start(), self.at, self.bounds.evidence_bytes);
+        let evidence = self.held.evidence(&self.window, end, most);
+        let reason = self.reason(broken.reason, next);
+        match next {
+            Next::Inside { proven, .. } | Next::Line { proven, .. } => {
+                self.proven = proven;
+                if let Next::Line { .. } = next {
+                    self.frame = None;
+                }
+                match &self.frame {
+                    Some(_) => self.phase = Phase::Between,
+                    None if broken.awaits && byte == Some(b'[') => self.enter_object(false),
+                    None => self.phase = Phase::Top,
+                }
+            }
+            Next::Nowhere { cut } => {
+                self.cut = cut;
+                if !cut {
+                    self.top = self.at;
+                }
+                self.phase = Phase::Fault;
+            }
+        }
+        Ok(Some(Found::Reject {
+            start,
+            end,
             reason,
             evidence,
+        }))
+    }
+
+    /// Why what was passed is lost.
+    fn reason(&mut self, broken: Reason, next: Next) -> Reason {
+        if next != (Next::Nowhere { cut: true }) {
+            return broken;
+        }
+        if self.window.is_cut() {
+            let fault = self.window.take_fault();
+            return fault.map_or(broken, |fault| self.faulty(fault));
+        }
+        match broken {
+            Reason::NotJson { at, detail } if self.frame.is_some() => Reason::NotJson {
+                at,
+                detail: format!("{detail}; {NOT_CLOSED}"),
+            },
+            reason => reason,
         }
     }
 
@@ -106,7 +180,7 @@ impl<R: Read> Walk<R> {
         let (reason, evidence) = match self.window.take_fault() {
             None => (Reason::Truncated { what, at: end }, evidence),
             Some(Fault::Truncated) => {
-                let what = "gzip stream";
+                let what = GZIP_STREAM;
                 (Reason::Truncated { what, at: end }, evidence)
             }
             Some(fault) => (self.faulty(fault), Evidence::Unit),
@@ -137,7 +211,7 @@ impl<R: Read> Walk<R> {
         let at = self.window.end();
         match fault {
             Fault::Truncated => Reason::Truncated {
-                what: "gzip stream",
+                what: GZIP_STREAM,
                 at,
             },
             Fault::Damaged(detail) => Reason::BadGzip { at, detail },
@@ -146,4 +220,10 @@ impl<R: Read> Walk<R> {
             },
         }
     }
+}
+
+/// Whether the white space at the end holds the end of a line.
+fn ends_with_line(read: &[u8]) -> bool {
+    let space = &read[read.trim_ascii_end().len()..];
+    memchr::memchr(b'\n', space).is_some()
 }

@@ -1,6 +1,18 @@
 use http::HeaderValue;
 
+use super::super::response::{Any, PartialSuccess};
 use super::*;
+
+const WEB: Protocol = Protocol::HttpProtobuf;
+
+fn grpc_error(code: Code, words: &str, details: &[u8]) -> Answer {
+    grpc(code, words, details, Err("without a message"))
+}
+
+fn http_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Answer {
+    let body = Body::Whole(Bytes::copy_from_slice(body));
+    http(WEB, status, headers, &body, now)
+}
 
 fn retry_info(seconds: i64) -> Vec<u8> {
     RpcStatus {
@@ -46,7 +58,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 
 fn plain_http(status: u16) -> Answer {
     let status = StatusCode::from_u16(status).unwrap();
-    http(status, &HeaderMap::new(), b"", SystemTime::UNIX_EPOCH)
+    http_answer(status, &HeaderMap::new(), b"", SystemTime::UNIX_EPOCH)
 }
 
 #[test]
@@ -63,7 +75,7 @@ fn every_grpc_code_has_its_meaning() {
         (Code::ResourceExhausted, "too large?"),
         (Code::FailedPrecondition, "fault"),
         (Code::Aborted, "retry"),
-        (Code::OutOfRange, "retry"),
+        (Code::OutOfRange, "fault"),
         (Code::Unimplemented, "blocked"),
         (Code::Internal, "fault"),
         (Code::Unavailable, "retry"),
@@ -71,13 +83,17 @@ fn every_grpc_code_has_its_meaning() {
         (Code::Unauthenticated, "blocked"),
     ];
     for (code, meaning) in table {
-        assert_eq!(kind(&grpc(code, "", &[])), meaning, "{code:?}");
+        assert_eq!(
+            kind(&grpc(code, "", &[], Ok(Bytes::new()))),
+            meaning,
+            "{code:?}"
+        );
     }
 }
 
 #[test]
 fn resource_exhausted_is_retried_when_the_server_says_when() {
-    let answer = grpc(Code::ResourceExhausted, "slow down", &retry_info(7));
+    let answer = grpc_error(Code::ResourceExhausted, "slow down", &retry_info(7));
     assert_eq!(
         answer,
         Answer::Retry {
@@ -88,17 +104,21 @@ fn resource_exhausted_is_retried_when_the_server_says_when() {
 }
 
 #[test]
-fn a_message_that_is_too_large_is_known_by_its_words() {
+fn the_servers_words_decide_nothing() {
     let go = "grpc: received message larger than max (5000000 vs. 4194304)";
-    assert_eq!(kind(&grpc(Code::ResourceExhausted, go, &[])), "too large");
+    let answer = grpc_error(Code::ResourceExhausted, go, &[]);
+    assert_eq!(kind(&answer), "too large?");
     let tonic = "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes";
-    assert_eq!(kind(&grpc(Code::OutOfRange, tonic, &[])), "too large");
+    assert_eq!(kind(&grpc_error(Code::OutOfRange, tonic, &[])), "fault");
+    let wait = retry_info(7);
+    assert_eq!(kind(&grpc_error(Code::OutOfRange, tonic, &wait)), "retry");
+    assert_eq!(kind(&grpc_error(Code::Unavailable, go, &[])), "retry");
 }
 
 #[test]
 fn details_that_are_no_status_are_ignored() {
     assert_eq!(
-        grpc(Code::Unavailable, "gone", &[0xff, 0xff, 1]),
+        grpc_error(Code::Unavailable, "gone", &[0xff, 0xff, 1]),
         Answer::retry("gRPC UNAVAILABLE: gone")
     );
 }
@@ -140,7 +160,8 @@ fn retry_after_is_read_as_seconds_and_as_a_date() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
     for value in ["7", "Sun, 06 Nov 1994 08:49:37 GMT"] {
         let headers = headers(&[("retry-after", value)]);
-        let Answer::Retry { after, .. } = http(StatusCode::TOO_MANY_REQUESTS, &headers, b"", now)
+        let Answer::Retry { after, .. } =
+            http_answer(StatusCode::TOO_MANY_REQUESTS, &headers, b"", now)
         else {
             panic!("{value}");
         };
@@ -173,13 +194,13 @@ fn partial_success_is_read_from_protobuf_and_json() {
     let json_type = headers(&[("content-type", "application/json; charset=utf-8")]);
     let ok = StatusCode::OK;
     let now = SystemTime::UNIX_EPOCH;
-    assert_eq!(http(ok, &protobuf_type, &protobuf, now), expected);
+    assert_eq!(http_answer(ok, &protobuf_type, &protobuf, now), expected);
     for body in [
         r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad times"}}"#,
         r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"bad times"}}"#,
     ] {
         assert_eq!(
-            http(ok, &json_type, body.as_bytes(), now),
+            http_answer(ok, &json_type, body.as_bytes(), now),
             expected,
             "{body}"
         );
@@ -189,7 +210,7 @@ fn partial_success_is_read_from_protobuf_and_json() {
 #[test]
 fn a_partial_success_that_rejects_nothing_is_success() {
     let answer = |rejected, error_message: &str| {
-        response(ExportResponse {
+        success(ExportResponse {
             partial_success: Some(PartialSuccess {
                 rejected,
                 error_message: error_message.to_owned(),
@@ -207,18 +228,88 @@ fn a_partial_success_that_rejects_nothing_is_success() {
 }
 
 #[test]
-fn a_web_page_is_no_acceptance() {
+fn only_an_answer_of_otlps_is_an_acceptance() {
     let html = headers(&[("content-type", "text/html; charset=utf-8")]);
-    let answer = http(StatusCode::OK, &html, b"<html>", SystemTime::UNIX_EPOCH);
-    assert_eq!(kind(&answer), "blocked");
+    let text = headers(&[("content-type", "text/plain")]);
+    let grpc_says_no = headers(&[("content-type", "application/grpc"), ("grpc-status", "12")]);
+    let none = HeaderMap::new();
+    let whole = |body: &'static str| Body::Whole(body.into());
+    let now = SystemTime::UNIX_EPOCH;
+    for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+        for status in [200, 202, 204, 206, 299] {
+            let status = StatusCode::from_u16(status).unwrap();
+            for (headers, body, meaning) in [
+                (&none, whole(""), "accepted"),
+                (&none, whole("{}"), "accepted"),
+                (&html, whole("<html>log in</html>"), "blocked"),
+                (&text, whole("OK"), "blocked"),
+                (&none, whole("OK"), "blocked"),
+                (&none, Body::TooLong, "blocked"),
+                (&none, Body::NotGzip, "blocked"),
+                (&grpc_says_no, whole(""), "blocked"),
+            ] {
+                let answer = http(protocol, status, headers, &body, now);
+                assert_eq!(kind(&answer), meaning, "{status} {headers:?} {body:?}");
+            }
+        }
+    }
+    let Answer::Blocked { reason } = http(WEB, StatusCode::OK, &text, &whole("OK"), now) else {
+        panic!("not blocked");
+    };
+    for part in [
+        "HTTP 200 OK",
+        "2 bytes of text/plain",
+        "\"OK\"",
+        "mend the endpoint's URL",
+    ] {
+        assert!(reason.contains(part), "no {part} in {reason}");
+    }
 }
 
 #[test]
-fn plain_http_on_a_tls_port_blames_the_url() {
-    let body = b"Client sent an HTTP request to an HTTPS server.\n";
+fn over_grpc_nothing_but_its_own_status_and_a_message_is_an_acceptance() {
+    let blocked = |answer: Answer| match answer {
+        Answer::Blocked { reason } => reason,
+        other => panic!("{other:?}"),
+    };
     let now = SystemTime::UNIX_EPOCH;
-    let answer = http(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, now);
-    assert_eq!(kind(&answer), "blocked");
+    for (status, kind_of) in [
+        (200, "blocked"),
+        (204, "blocked"),
+        (404, "blocked"),
+        (302, "blocked"),
+        (503, "retry"),
+        (500, "fault"),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = Body::Whole(Bytes::new());
+        let answer = http(Protocol::Grpc, status, &HeaderMap::new(), &body, now);
+        assert_eq!(kind(&answer), kind_of, "{status}");
+    }
+    let accepted = grpc(Code::Ok, "", &[], Ok(Bytes::new()));
+    assert_eq!(accepted, Answer::ACCEPTED);
+    let garbage = grpc(Code::Ok, "", &[], Ok("OK".into()));
+    assert!(blocked(garbage).contains("gRPC OK with a message of another kind"));
+    let missing = grpc(Code::Ok, "", &[], Err("without a message"));
+    assert!(blocked(missing).contains("mend the endpoint's URL"));
+}
+
+#[test]
+fn a_refusal_in_words_that_are_not_otlps_is_known_as_such() {
+    let in_otlp = |content_type: &'static str, body: &str| {
+        let headers = headers(&[("content-type", content_type)]);
+        let now = SystemTime::UNIX_EPOCH;
+        match http_answer(StatusCode::BAD_REQUEST, &headers, body.as_bytes(), now) {
+            Answer::Rejected { in_otlp, .. } => in_otlp,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(in_otlp("application/json", r#"{"code":3,"message":"bad"}"#));
+    // What servers made with Go, and nginx, say to plain HTTP on a port of TLS.
+    let go = "Client sent an HTTP request to an HTTPS server.\n";
+    let nginx = "<html><center>The plain HTTP request was sent to HTTPS port</center></html>";
+    assert!(!in_otlp("text/plain", go));
+    assert!(!in_otlp("text/html", nginx));
 }
 
 #[test]
@@ -234,7 +325,7 @@ fn the_words_of_a_failure_are_bounded_and_on_one_line() {
 fn a_redirect_names_its_target_without_the_query() {
     let headers = headers(&[("location", "https://other/v1/logs?token=secret")]);
     let now = SystemTime::UNIX_EPOCH;
-    let Answer::Blocked { reason } = http(StatusCode::FOUND, &headers, b"", now) else {
+    let Answer::Blocked { reason } = http_answer(StatusCode::FOUND, &headers, b"", now) else {
         panic!("not blocked");
     };
     assert!(reason.contains("https://other/v1/logs:"), "{reason}");

@@ -32,6 +32,8 @@ struct Model {
     requests_accepted: Mutex<Vec<Vec<u32>>>,
     requests: AtomicU32,
     broken_until: Option<Instant>,
+    /// Whether it refuses in OTLP's own terms.
+    in_otlp: bool,
 }
 
 impl Model {
@@ -43,6 +45,7 @@ impl Model {
             requests_accepted: Mutex::default(),
             requests: AtomicU32::new(0),
             broken_until: None,
+            in_otlp: true,
         })
     }
 
@@ -63,6 +66,7 @@ impl Model {
             return Answer::Rejected {
                 status: "HTTP 400".to_owned(),
                 message: String::new(),
+                in_otlp: self.in_otlp,
             };
         }
         if has(Nature::Poison) {
@@ -129,6 +133,7 @@ fn payload_at(times: &[i64]) -> Payload {
             time,
             observed: time,
             start: time,
+            end: time + 1,
             name: Cow::Owned(event.to_string()),
             severity: Severity::Info,
             kind: Kind::Server,
@@ -224,6 +229,29 @@ fn no_request_holds_events_that_lie_further_apart_than_allowed() {
 }
 
 #[test]
+fn something_on_the_way_that_refuses_all_at_once_costs_no_event() {
+    paused(async {
+        let refused = Answer::Rejected {
+            status: "HTTP 400".to_owned(),
+            message: "The plain HTTP request was sent to HTTPS port".to_owned(),
+            in_otlp: false,
+        };
+        let model = Model::new(vec![Nature::Good; 20], Vec::new());
+        let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+        // The set-up was right: what is refused in OTLP's own terms is the record's fault.
+        assert_eq!(
+            lane.deliver(payload(20)).await.unwrap(),
+            SignalReport::default()
+        );
+        model.moods.lock().unwrap().extend(vec![refused; 500]);
+        let report = lane.deliver(payload(20)).await.unwrap();
+        assert_eq!(report, SignalReport::default());
+        let accepted = model.accepted.lock().unwrap();
+        assert!(accepted.len() == 20 && accepted.values().all(|times| *times == 2));
+    });
+}
+
+#[test]
 fn a_stop_ends_a_wait() {
     paused(async {
         let model = Model::new(vec![Nature::Good], vec![Answer::retry("busy"); 1000]);
@@ -276,6 +304,7 @@ proptest! {
     fn good_records_arrive_once_and_only_bad_ones_are_refused(
         mut natures in vec(nature(), 1..60),
         moods in moods(),
+        in_otlp in any::<bool>(),
     ) {
         // A poisonous record is told from a broken server by a good one that passes after it: there
         // is always more traffic.
@@ -286,7 +315,10 @@ proptest! {
         let expected: Vec<u32> = (0..).zip(&natures).filter(|(_, n)| **n != Nature::Good).map(|(e, _)| e).collect();
         let good = natures.len() - expected.len();
         paused(async move {
-            let model = Model::new(natures.clone(), moods);
+            let model = Arc::new(Model {
+                in_otlp,
+                ..Arc::into_inner(Model::new(natures.clone(), moods)).unwrap()
+            });
             let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
             let traffic = async {
                 loop {

@@ -1,183 +1,292 @@
-//! What becomes of a file that was delivered: it is deleted, or moved away.
+//! A file that was delivered is taken out of the directory: deleted, or moved away.
 //!
 //! Enters: a file and how it looked when it was read. Leaves: a directory without it. What must
-//! hold: a file that changed since is left alone; nothing is ever overwritten.
+//! hold: what goes is the file that was read, unchanged, whatever is renamed or written meanwhile;
+//! nothing is ever overwritten; a process that is killed in between leaves the file, under its own
+//! name or under one that the next walk finds.
+//!
+//! So the file is first renamed, within its folder, to a name that nobody else writes to. What has
+//! that name then is looked at; it goes, or gets its old name back.
 
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::file_id::{self, Stat};
 
-/// Names that are tried for a moved file.
+/// What the names begin with under which files are put aside.
+const PREFIX: &[u8] = b".qtrail~";
+/// Names that are tried for a file.
 const NAMES: u32 = 10_000;
 
-/// Deletes a file.
-///
-/// # Errors
-/// [`io::ErrorKind::StaleNetworkFileHandle`] when it is no longer the file that was read.
-pub(super) fn delete(root: &Path, below: &Path, read: &Stat) -> io::Result<()> {
-    let path = root.join(below);
-    unchanged(&path, read)?;
-    fs::remove_file(path)
+/// The files that are put aside just now, by the paths that they have meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct PutAside(Mutex<HashSet<PathBuf>>);
+
+impl PutAside {
+    /// Gives a file back the name that it had before an earlier process was killed: its path then, or
+    /// `None` where it is put aside by this one just now.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when its name was taken meanwhile.
+    pub(super) fn recover(&self, root: &Path, aside: &Path) -> io::Result<Option<PathBuf>> {
+        let (Some(name), Some(aside_name)) = (original(aside), aside.file_name()) else {
+            return Ok(None);
+        };
+        if self.lock().contains(aside) {
+            return Ok(None);
+        }
+        let folder = folder_of(root, aside)?;
+        rename_new(&folder, aside_name, &folder, name)?;
+        Ok(Some(aside.with_file_name(name)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Moves a file below `target`, its path kept; a number is appended where the name is taken.
-/// Returns where it is.
+/// The name that a file had before it was put aside, if this is the path of one that was.
+pub(super) fn original(path: &Path) -> Option<&OsStr> {
+    let rest = path.file_name()?.as_bytes().strip_prefix(PREFIX)?;
+    let tilde = memchr::memchr(b'~', rest)?;
+    let number = rest[..tilde].iter().all(u8::is_ascii_digit) && tilde > 0;
+    let name = &rest[tilde + 1..];
+    (number && !name.is_empty()).then(|| OsStr::from_bytes(name))
+}
+
+fn aside_name(name: &OsStr, number: u32) -> OsString {
+    let mut aside = PREFIX.to_vec();
+    aside.extend_from_slice(format!("{number}~").as_bytes());
+    aside.extend_from_slice(name.as_bytes());
+    OsString::from_vec(aside)
+}
+
+/// A file that was put aside. Dropped, it stays where it is until the next walk.
+#[derive(Debug)]
+pub(super) struct Aside<'a> {
+    all: &'a PutAside,
+    folder: OwnedFd,
+    /// Its path below the root as it was.
+    path: &'a Path,
+    /// The name to give back.
+    name: &'a OsStr,
+    aside: PathBuf,
+    read: Stat,
+}
+
+/// Puts a file aside that looked like `read`.
 ///
 /// # Errors
-/// As [`delete`].
-pub(super) fn relocate(
+/// [`io::ErrorKind::StaleNetworkFileHandle`] when it no longer does; it keeps its name then.
+pub(super) fn put_aside<'a>(
+    all: &'a PutAside,
     root: &Path,
-    below: &Path,
+    path: &'a Path,
     read: &Stat,
-    target: &Path,
-) -> io::Result<PathBuf> {
-    let wanted = target.join(below);
-    if let Some(folder) = wanted.parent() {
-        fs::create_dir_all(folder)?;
+) -> io::Result<Aside<'a>> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = folder_of(root, path)?;
+    if look(&folder, name)? != *read {
+        return Err(io::ErrorKind::StaleNetworkFileHandle.into());
     }
     for number in 0..NAMES {
-        let to = numbered(&wanted, number);
-        let from = root.join(below);
-        unchanged(&from, read)?;
-        match rename(&from, &to) {
-            Ok(()) => return Ok(to),
+        let to = aside_name(original(path).unwrap_or(name), number);
+        let aside = path.with_file_name(&to);
+        if !all.lock().insert(aside.clone()) {
+            continue;
+        }
+        let taken = Aside {
+            all,
+            folder: folder.try_clone()?,
+            path,
+            name,
+            aside,
+            read: *read,
+        };
+        match rename_ours(&folder, name, &to) {
+            Ok(()) => return Ok(taken),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                match copy(root, below, &to) {
-                    Ok(()) => {
-                        delete(root, below, read)?;
-                        return Ok(to);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(error),
-                }
-            }
             Err(error) => return Err(error),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn unchanged(path: &Path, read: &Stat) -> io::Result<()> {
-    if Stat::of(&path.symlink_metadata()?) == *read {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::StaleNetworkFileHandle.into())
+impl Aside<'_> {
+    /// Whether it is the file that was read, with the same bytes. Its ctime is that of the renaming.
+    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+        let now = look(&self.folder, self.aside_name())?;
+        let same = |stat: &Stat| (stat.id, stat.size, stat.modified);
+        Ok(same(&now) == same(&self.read))
+    }
+
+    /// Gives it its name back.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when another file has it: it stays aside, and the next walk
+    /// finds it.
+    pub(super) fn give_back(self) -> io::Result<()> {
+        rename_new(&self.folder, self.aside_name(), &self.folder, self.name)
+    }
+
+    /// Deletes it.
+    pub(super) fn delete(self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(
+            &self.folder,
+            self.aside_name(),
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// Moves it below `target`, its path kept; a number is appended where the name is taken. Returns
+    /// where it is.
+    pub(super) fn relocate(self, target: &Path) -> io::Result<PathBuf> {
+        let name = original(self.path).unwrap_or(self.name);
+        let wanted = target.join(self.path.with_file_name(name));
+        if let Some(folder) = wanted.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let moved = first_free(&wanted, |to| {
+            rename_new(&self.folder, self.aside_name(), CWD, to.as_os_str())
+        });
+        match moved {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+            moved => return moved,
+        }
+        let copied = self.copy(&wanted)?;
+        let to = first_free(&wanted, |to| {
+            rename_new(CWD, copied.as_os_str(), CWD, to.as_os_str())
+        })?;
+        sync_folder(&to)?;
+        self.delete()?;
+        Ok(to)
+    }
+
+    /// Copies it beside `wanted`, on another file system; on disk when this returns. A copy that was
+    /// cut off never has the name of a whole one.
+    fn copy(&self, wanted: &Path) -> io::Result<PathBuf> {
+        let mut from = File::from(open(&self.folder, self.aside_name())?);
+        let name = wanted.file_name().unwrap_or_default();
+        let mut number = 0;
+        let (path, mut file) = loop {
+            let path = wanted.with_file_name(aside_name(name, number));
+            let mut options = OpenOptions::new();
+            match options.write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => break (path, file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {
+                    number += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let copied = io::copy(&mut from, &mut file)
+            .and_then(|_| file.set_permissions(from.metadata()?.permissions()))
+            .and_then(|()| file.sync_all());
+        match copied {
+            Ok(()) => Ok(path),
+            Err(error) => {
+                // The half copy is ours alone.
+                let _ = fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn aside_name(&self) -> &OsStr {
+        self.aside.file_name().unwrap_or_default()
     }
 }
 
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    if number == 0 {
-        return path.to_owned();
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.aside);
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
+}
+
+/// The first of the names `wanted`, `wanted.1`, … that `rename` finds free.
+fn first_free(wanted: &Path, rename: impl Fn(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
+    for number in 0..NAMES {
+        let mut to = wanted.as_os_str().to_owned();
+        if number > 0 {
+            to.push(format!(".{number}"));
+        }
+        match rename(Path::new(&to)) {
+            Ok(()) => return Ok(to.into()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The folder of a file below `root`, through no symbolic link.
+fn folder_of(root: &Path, below: &Path) -> io::Result<OwnedFd> {
+    let folder = below.parent().unwrap_or(Path::new(""));
+    file_id::open_folder(root, folder)
+}
+
+fn open(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, name, flags, Mode::empty())?)
+}
+
+fn look(folder: &OwnedFd, name: &OsStr) -> io::Result<Stat> {
+    Ok(Stat::of(&File::from(open(folder, name)?).metadata()?))
 }
 
 /// Renames, but never over another file.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
+fn rename_new(
+    from_folder: impl AsFd,
+    from: &OsStr,
+    to_folder: impl AsFd,
+    to: &OsStr,
+) -> io::Result<()> {
+    let (from_folder, to_folder) = (from_folder.as_fd(), to_folder.as_fd());
+    match rustix::fs::renameat_with(from_folder, from, to_folder, to, RenameFlags::NOREPLACE) {
         // File systems that cannot do it in one step: a link first, which never overwrites either.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
+        // `from` is a name of ours: nobody puts another file there meanwhile.
+        Err(error) if lacks_noreplace(error) => {
+            rustix::fs::linkat(from_folder, from, to_folder, to, AtFlags::empty())?;
+            Ok(rustix::fs::unlinkat(from_folder, from, AtFlags::empty())?)
         }
-        Err(error) => Err(error.into()),
+        renamed => Ok(renamed?),
     }
 }
 
-/// Copies to another file system; on disk when this returns.
-fn copy(root: &Path, below: &Path, to: &Path) -> io::Result<()> {
-    let mut from = file_id::open(root, below)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)?;
-    let copied = (|| {
-        io::copy(&mut from, &mut file)?;
-        file.set_permissions(from.metadata()?.permissions())?;
-        file.sync_all()?;
-        match to.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
+/// Renames to a name of ours: where that cannot be done in one step, nobody else takes it between two.
+fn rename_ours(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        Err(error) if lacks_noreplace(error) => {
+            match rustix::fs::statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => Ok(rustix::fs::renameat(folder, from, folder, to)?),
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(error) => Err(error.into()),
+            }
         }
-    })();
-    if copied.is_err() {
-        // The half copy is ours alone.
-        let _ = fs::remove_file(to);
+        renamed => Ok(renamed?),
     }
-    copied
+}
+
+fn lacks_noreplace(error: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&error)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Tree {
-        _folder: tempfile::TempDir,
-        root: PathBuf,
-        target: PathBuf,
-        below: &'static Path,
-    }
-
-    fn tree() -> Tree {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        fs::create_dir_all(root.join("a")).unwrap();
-        fs::write(root.join("a/f.json"), "one").unwrap();
-        Tree {
-            target: folder.path().join("done"),
-            root,
-            _folder: folder,
-            below: Path::new("a/f.json"),
-        }
-    }
-
-    fn stat(tree: &Tree) -> Stat {
-        Stat::of(&tree.root.join(tree.below).symlink_metadata().unwrap())
-    }
-
-    #[test]
-    fn a_file_that_changed_since_it_was_read_is_left_alone() {
-        let tree = tree();
-        let read = stat(&tree);
-        fs::write(tree.root.join(tree.below), "longer").unwrap();
-        assert!(delete(&tree.root, tree.below, &read).is_err());
-        assert!(relocate(&tree.root, tree.below, &read, &tree.target).is_err());
-        assert_eq!(fs::read(tree.root.join(tree.below)).unwrap(), b"longer");
-        delete(&tree.root, tree.below, &stat(&tree)).unwrap();
-        assert!(!tree.root.join(tree.below).exists());
-    }
-
-    #[test]
-    fn a_moved_file_overwrites_nothing() {
-        let tree = tree();
-        fs::create_dir_all(tree.target.join("a")).unwrap();
-        fs::write(tree.target.join("a/f.json"), "zero").unwrap();
-        fs::write(tree.target.join("a/f.json.1"), "zero").unwrap();
-        let to = relocate(&tree.root, tree.below, &stat(&tree), &tree.target).unwrap();
-        assert_eq!(to, tree.target.join("a/f.json.2"));
-        assert_eq!(fs::read(to).unwrap(), b"one");
-        assert_eq!(fs::read(tree.target.join("a/f.json")).unwrap(), b"zero");
-        assert!(!tree.root.join(tree.below).exists());
-    }
-
-    #[test]
-    fn a_copy_overwrites_nothing_either() {
-        let tree = tree();
-        let to = tree.root.join("copy");
-        copy(&tree.root, tree.below, &to).unwrap();
-        assert_eq!(fs::read(&to).unwrap(), b"one");
-        let error = copy(&tree.root, tree.below, &to).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-    }
-}
+mod tests;

@@ -41,8 +41,10 @@ impl Census {
         self.insert(&id.bytes());
         match entry.map(|entry| entry.held) {
             Some(Held::Whole(digest)) => self.insert(&digest),
-            Some(Held::Lines(first)) => self.insert(&lines_key(&first, id)),
-            Some(Held::LeftOut) | None => {}
+            Some(Held::Lines(first) | Held::LeftOut(Some(first))) => {
+                self.insert(&lines_key(&first, id));
+            }
+            Some(Held::LeftOut(None)) | None => {}
         }
     }
 
@@ -217,6 +219,7 @@ mod tests {
         let lines = LinesEntry {
             offset: 7,
             prefix: [0; 32],
+            clean: false,
         };
         let (here, gone) = (file(1, whole(1)), file(2, whole(2)));
         let (here_lines, gone_lines) =
@@ -264,7 +267,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let many = BATCH as u64 + 10;
         let ops: Vec<Op> = (0..many)
-            .map(|ino| Op::File(file(ino, Held::LeftOut)))
+            .map(|ino| Op::File(file(ino, Held::LeftOut(None))))
             .collect();
         store.apply(&ops).unwrap();
         let nothing = Census::new();

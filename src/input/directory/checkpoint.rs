@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | `files` | device, inode | size, mtime, ctime, what it held: a file that is unchanged is not opened |
 //! | `contents` | SHA-256 of a file's bytes | delivered, with or without dead letters |
-//! | `lines` | SHA-256 of the first line, device, inode | offset, SHA-256 of what is before it |
+//! | `lines` | SHA-256 of the first line, device, inode | offset, with a bit for what has no dead letters; SHA-256 of what is before it |
 //! | `meta` | `schema`, `start`, `since`, `at` | the first run and its choice |
 //!
 //! A value of the first three begins with the time since which what it is about has been absent
@@ -38,8 +38,9 @@ pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinitio
 /// What a settled file held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
-    /// It was there before the first run, which left it out.
-    LeftOut,
+    /// It was there before the first run, which left it out: the digest of its first line, or of its
+    /// beginning; none where an earlier version noted it.
+    LeftOut(Option<Digest>),
     /// A whole, by the digest of its bytes.
     Whole(Digest),
     /// Lines, by the digest of the first one.
@@ -64,6 +65,8 @@ pub(super) struct ContentEntry {
 pub(super) struct LinesEntry {
     pub(super) offset: u64,
     pub(super) prefix: Digest,
+    /// All before the offset was delivered, and none of it is in the dead letters.
+    pub(super) clean: bool,
 }
 
 /// The choice of the first run, which holds for ever.
@@ -270,8 +273,18 @@ mod tests {
         let lines = LinesEntry {
             offset: 1 << 40,
             prefix: [9; 32],
+            clean: true,
         };
-        let held = [Held::LeftOut, Held::Whole([1; 32]), Held::Lines([2; 32])];
+        let unclean = LinesEntry {
+            clean: false,
+            ..lines
+        };
+        let held = [
+            Held::LeftOut(None),
+            Held::LeftOut(Some([5; 32])),
+            Held::Whole([1; 32]),
+            Held::Lines([2; 32]),
+        ];
         {
             let store = Store::open(&state).unwrap();
             let mut ops: Vec<Op> = (0..)
@@ -280,19 +293,20 @@ mod tests {
                 .collect();
             ops.push(Op::Content([1; 32], content));
             ops.push(Op::Lines([2; 32], stat(2).id, lines));
-            ops.push(Op::Lines([3; 32], stat(9).id, lines));
+            ops.push(Op::Lines([3; 32], stat(9).id, unclean));
             store.apply(&ops).unwrap();
         }
         let store = Store::open(&state).unwrap();
-        let ids: Vec<_> = (0..4).map(|ino| stat(ino).id).collect();
+        let ids: Vec<_> = (0..5).map(|ino| stat(ino).id).collect();
         let found = store.files(&ids).unwrap();
         for (ino, held) in held.into_iter().enumerate() {
             assert_eq!(found[ino], Some(FileEntry::new(stat(ino as u64), held)));
         }
-        assert_eq!(found[3], None);
+        assert_eq!(found[4], None);
         assert_eq!(store.content(&[1; 32]).unwrap(), Some(content));
         assert_eq!(store.content(&[8; 32]).unwrap(), None);
         assert_eq!(store.lines(&[2; 32]).unwrap(), [(stat(2).id, lines)]);
+        assert_eq!(store.lines(&[3; 32]).unwrap(), [(stat(9).id, unclean)]);
     }
 
     #[test]
@@ -397,7 +411,7 @@ mod tests {
     fn it_can_be_opened_again_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let entry = FileEntry::new(stat(1), Held::LeftOut);
+        let entry = FileEntry::new(stat(1), Held::LeftOut(None));
         store.apply(&[Op::File(entry)]).unwrap();
         store.reopen().unwrap();
         assert_eq!(store.files(&[stat(1).id]).unwrap(), [Some(entry)]);

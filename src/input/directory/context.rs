@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::after::PutAside;
+use super::away::Remembered;
 use super::checkpoint::{FirstRun, Op, Store};
 use super::commits::Commits;
 use super::file_id::{Digest, shown};
 use super::filter::Filter;
-use super::lines::Followed;
+use super::followed::Followed;
 use super::schedule::Verdict;
 use super::walk::ObservedTime;
 use super::warned::Warned;
 use super::{Deliver, Settings};
-use crate::ack::Origin;
+use crate::ack::{OnDamage, Origin};
 use crate::pipeline::Report;
 use crate::telemetry::metrics::Metrics;
 
@@ -58,6 +60,10 @@ pub(super) struct Context<D> {
     pub(super) tuning: Tuning,
     pub(super) warned: Warned,
     pub(super) followed: Followed,
+    pub(super) put_aside: PutAside,
+    pub(super) settled: Remembered,
+    /// That a file is kept for want of knowledge was told.
+    pub(super) told_kept: AtomicBool,
     /// No new reading begins.
     pub(super) stop: CancellationToken,
     /// Nobody waits any more.
@@ -89,6 +95,7 @@ impl<D: Deliver> Context<D> {
             input: "directory",
             name: Arc::from(shown(&self.settings.root.join(path))),
             observed: (self.tuning.observed)(&name, modified),
+            on_damage: OnDamage::NamePlace,
         }
     }
 

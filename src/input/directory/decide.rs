@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Start;
 use super::checkpoint::{FileEntry, FirstRun};
 use super::file_id::Stat;
+use super::schedule::Heard;
 use crate::ack::Outcome;
 use crate::pipeline::Report;
 
@@ -87,6 +88,26 @@ pub(super) fn ended(report: &Report) -> Ended {
     }
 }
 
+/// What may be done with a file that is to be put away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Away {
+    /// It goes.
+    Now,
+    /// Its writer has not closed it: look again.
+    Wait,
+    /// It may have a writer, which nothing tells.
+    Keep,
+}
+
+/// Whether a file may go. `grows`: more may be appended to it.
+pub(super) fn away(grows: bool, heard: Heard) -> Away {
+    match heard {
+        Heard { written: true, .. } => Away::Wait,
+        Heard { renamed: false, .. } if grows => Away::Keep,
+        Heard { .. } => Away::Now,
+    }
+}
+
 /// The wait before try number `attempts` (from 1): 1 s, doubled each time, at most a minute.
 pub(super) fn backoff(attempts: u32, at_least: Option<Duration>) -> Duration {
     let doubled = Duration::from_secs(1 << attempts.saturating_sub(1).min(6));
@@ -152,12 +173,18 @@ mod tests {
             ),
             (
                 other_ctime,
-                Some(known(Held::LeftOut)),
+                Some(known(Held::LeftOut(None))),
                 s(9),
                 false,
                 Plan::Leave,
             ),
-            (other_size, Some(known(Held::LeftOut)), s(9), false, quiet),
+            (
+                other_size,
+                Some(known(Held::LeftOut(None))),
+                s(9),
+                false,
+                quiet,
+            ),
         ];
         for (i, (stat, entry, age, closed, expected)) in cases.into_iter().enumerate() {
             assert_eq!(
@@ -203,7 +230,7 @@ mod tests {
             }),
             read_error: read_error.then(|| "EIO".to_owned()),
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         };
         let wait = Some(Duration::from_secs(7));
@@ -222,6 +249,27 @@ mod tests {
             (report(Outcome::Abandoned, false, false), Ended::Again(None)),
         ] {
             assert_eq!(ended(&report), expected, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_can_grow_goes_after_rotation_and_none_before_its_writer_closed_it() {
+        let heard = |renamed, written| Heard {
+            renamed,
+            written,
+            ..Heard::default()
+        };
+        let cases = [
+            (false, heard(false, false), Away::Now),
+            (false, heard(true, false), Away::Now),
+            (false, heard(false, true), Away::Wait),
+            (true, heard(false, false), Away::Keep),
+            (true, heard(true, false), Away::Now),
+            (true, heard(true, true), Away::Wait),
+            (true, heard(false, true), Away::Wait),
+        ];
+        for (grows, heard, expected) in cases {
+            assert_eq!(away(grows, heard), expected, "{grows} {heard:?}");
         }
     }
 

@@ -4,7 +4,9 @@
 //! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
 //! the directory.
 
-use std::collections::{BTreeSet, HashMap};
+mod hear;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,21 +16,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
 use super::Deliver;
-use super::census::{self, Census};
+use super::census::Census;
 use super::context::Context;
 use super::decide;
-use super::file_id::{Stat, shown};
+use super::file_id::shown;
 use super::kind::named_lines;
 use super::lines;
 use super::reader::process;
-use super::schedule::{Schedule, Verdict};
-use super::walk::{Found, Place, Walk, Walked, place};
+use super::round::{Round, round, sweep};
+use super::schedule::{Heard, Schedule, Verdict};
+use super::walk::{Found, Place, Walked};
 use super::watch::{Signal, Watch};
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
 /// New folders that are remembered to be walked; of more, everything is.
 const FOLDERS: usize = 1024;
+/// Files that are remembered as written to; of more, it is not known.
+const WRITTEN: usize = 65_536;
 /// How often absent files are marked or forgotten.
 const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Walking takes at most one part in so many of the time.
@@ -48,12 +53,14 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         walking: None,
         sweeping: None,
         folders: BTreeSet::new(),
+        written: HashSet::new(),
         cursor: None,
         more: false,
         next_walk: Instant::now(),
         next_sweep: Instant::now(),
         missing: false,
         listed: false,
+        unlisted: false,
         ctx,
     };
     loop {
@@ -89,6 +96,8 @@ struct Engine<D> {
     sweeping: Option<JoinHandle<()>>,
     /// New folders, to be walked.
     folders: BTreeSet<PathBuf>,
+    /// Files that were written to, and that nobody has closed since.
+    written: HashSet<PathBuf>,
     /// Where the last walk had to stop.
     cursor: Option<Place>,
     /// There are files that had no room in the schedule.
@@ -99,6 +108,8 @@ struct Engine<D> {
     missing: bool,
     /// All of the root was walked at least once.
     listed: bool,
+    /// Not everything in it could be looked at.
+    unlisted: bool,
 }
 
 enum Woke {
@@ -108,14 +119,6 @@ enum Woke {
     Slot(OwnedSemaphorePermit),
     Ended(Result<(Id, Verdict), JoinError>),
     Walked(Round),
-}
-
-/// What a walk brought, and a new watch if one had to be set up before.
-struct Round {
-    whole: bool,
-    watch: Option<Watch>,
-    walked: Result<Walked, String>,
-    took: Duration,
 }
 
 impl<D: Deliver> Engine<D> {
@@ -155,44 +158,10 @@ impl<D: Deliver> Engine<D> {
         }
     }
 
-    fn hear(&mut self, signal: Signal) {
-        let now = Instant::now();
-        match signal {
-            Signal::Closed(path) => self.changed(&path, now, true),
-            Signal::Changed(path) => {
-                let follows =
-                    self.ctx.followed.has(&path) || path.file_name().is_some_and(named_lines);
-                let quiet = self.ctx.settings.settle;
-                let wait = if follows {
-                    lines::DELAY.min(quiet)
-                } else {
-                    quiet
-                };
-                self.changed(&path, now + wait, false);
-            }
-            Signal::Folder(path) if self.folders.len() < FOLDERS => {
-                if self.ctx.filter.enters(&path) {
-                    self.folders.insert(path);
-                }
-            }
-            Signal::Folder(_) | Signal::Walk => self.next_walk = now,
-            Signal::Failed => {
-                self.partly = true;
-                self.next_walk = now;
-            }
-        }
-    }
-
-    fn changed(&mut self, path: &Path, due: Instant, closed: bool) {
-        if self.ctx.filter.reads(path) {
-            let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
-            self.more |= !self.schedule.offer(path, order, due, closed);
-        }
-    }
-
     fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
-        if let Some(candidate) = self.schedule.next() {
+        if let Some(mut candidate) = self.schedule.next() {
             let path = Arc::clone(&candidate.path);
+            candidate.heard.written = self.written.contains(&*path);
             let reading = process(Arc::clone(&self.ctx), candidate, permit);
             let task = self.tasks.spawn(reading);
             self.paths.insert(task.id(), path);
@@ -278,10 +247,12 @@ impl<D: Deliver> Engine<D> {
                 settle
             };
             let age = decide::age(&stat, clock, None);
-            if !self
-                .schedule
-                .offer(path, order, now + wait.saturating_sub(age), false)
-            {
+            if !self.schedule.offer(
+                path,
+                order,
+                now + wait.saturating_sub(age),
+                Heard::default(),
+            ) {
                 more = true;
                 break;
             }
@@ -292,6 +263,7 @@ impl<D: Deliver> Engine<D> {
             return;
         }
         self.listed = true;
+        self.unlisted |= !walked.complete;
         self.more = more;
         self.cursor = if more {
             last.or(self.cursor.take())
@@ -307,16 +279,28 @@ impl<D: Deliver> Engine<D> {
 
     /// Whether all that is there was read, but for what fails.
     fn exhausted(&self) -> bool {
-        let done = self.listed
+        self.listed
             && !self.more
             && self.walking.is_none()
             && self.tasks.is_empty()
-            && self.schedule.workable() == 0;
-        if done && self.schedule.len() > 0 {
-            let left = self.schedule.len();
-            tracing::warn!("{left} files could not be delivered; the next run tries them again");
+            && self.schedule.workable() == 0
+    }
+
+    /// Tells what reading once has left undelivered.
+    fn tell_left(&self) {
+        let files = self.schedule.left();
+        if files > 0 {
+            tracing::warn!(
+                "{files} files could not be delivered or put away; the next run tries them again"
+            );
         }
-        done
+        let unlisted = self.unlisted || self.more || !self.listed;
+        if unlisted {
+            tracing::warn!(
+                "not all of the directory was listed: what is there may hold more files"
+            );
+        }
+        self.ctx.metrics.left.add(files + u64::from(unlisted));
     }
 
     /// Ends walks, waits for readings.
@@ -330,6 +314,9 @@ impl<D: Deliver> Engine<D> {
         }
         if let Some(sweeping) = self.sweeping.take() {
             let _ = sweeping.await;
+        }
+        if self.ctx.settings.once {
+            self.tell_left();
         }
     }
 }
@@ -361,60 +348,4 @@ async fn joined(walking: &mut Option<JoinHandle<Round>>) -> Round {
     });
     *walking = None;
     round
-}
-
-/// Watches the root, if it is not the one that is watched, then walks.
-fn round<D: Deliver>(
-    ctx: &Context<D>,
-    from: &Path,
-    watched: Option<super::file_id::FileId>,
-    after: Option<Place>,
-    census: Option<Census>,
-) -> Round {
-    let started = Instant::now();
-    let mut watch = None;
-    let walked = root(ctx).and_then(|id| {
-        if watched != Some(id) {
-            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
-            watch = Some(started.map_err(|error| error.to_string())?);
-        }
-        let walk = Walk {
-            root: &ctx.root,
-            filter: &ctx.filter,
-            store: &ctx.store,
-            first_run: ctx.first_run,
-            observed: ctx.tuning.observed,
-            warned: &ctx.warned,
-            cancel: &ctx.cancel,
-            keep: ctx.tuning.capacity,
-            after,
-            census,
-        };
-        let mut walked = walk.run(from);
-        // A root that went meanwhile looks like one without files.
-        walked.complete &= root(ctx)? == id;
-        Ok(walked)
-    });
-    Round {
-        whole: from.as_os_str().is_empty(),
-        watch,
-        walked,
-        took: started.elapsed(),
-    }
-}
-
-fn root<D: Deliver>(ctx: &Context<D>) -> Result<super::file_id::FileId, String> {
-    let metadata = ctx.root.metadata().map_err(|error| error.to_string())?;
-    match metadata.is_dir() {
-        true => Ok(Stat::of(&metadata).id),
-        false => Err("it is no directory".to_owned()),
-    }
-}
-
-fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {
-    match census::sweep(&ctx.store, census, (ctx.tuning.now)()) {
-        Ok(0) => {}
-        Ok(forgotten) => tracing::info!("forgot {forgotten} entries of files absent for 7 days"),
-        Err(error) => tracing::warn!(%error, "cannot sweep the state"),
-    }
 }

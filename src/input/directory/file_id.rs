@@ -6,6 +6,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::telemetry::printable::printable;
 pub(super) type Digest = [u8; 32];
 
 /// How much of a file is read at once.
-const BLOCK: usize = 128 * 1024;
+pub(super) const BLOCK: usize = 128 * 1024;
 
 /// A file's place: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,31 +65,47 @@ impl Stat {
 /// a pipe.
 pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(open_beneath(root, below, flags)?))
+}
+
+/// Opens a folder below `root`, likewise.
+pub(super) fn open_folder(root: &Path, below: &Path) -> io::Result<OwnedFd> {
+    let below = match below.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => below,
+    };
+    open_beneath(
+        root,
+        below,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+    )
+}
+
+fn open_beneath(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::ResolveFlags;
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match rustix::fs::openat2(File::open(root)?, below, flags, Mode::empty(), beneath) {
-            Ok(file) => return Ok(File::from(file)),
+            Ok(file) => return Ok(file),
             // Kernels before 5.6 and some sandboxes don't have it.
             Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let file = rustix::fs::open(root.join(below), flags, Mode::empty())?;
-    Ok(File::from(file))
+    Ok(rustix::fs::open(root.join(below), flags, Mode::empty())?)
 }
 
 /// Part of a file, read without moving a shared cursor.
-#[derive(Debug)]
-pub(super) struct Section {
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
     file: Arc<File>,
     at: u64,
     end: u64,
 }
 
 impl Section {
-    pub(super) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
+    pub(crate) fn new(file: Arc<File>, at: u64, end: u64) -> Section {
         Section { file, at, end }
     }
 }
@@ -101,22 +118,6 @@ impl Read for Section {
         self.at += read as u64;
         Ok(read)
     }
-}
-
-/// Feeds the bytes from `at` to `end` to a hash.
-///
-/// # Errors
-/// What reading answers; [`io::ErrorKind::UnexpectedEof`] when the file is shorter.
-pub(super) fn hash(file: &Arc<File>, at: u64, end: u64, hasher: &mut Sha256) -> io::Result<()> {
-    let mut section = Section::new(Arc::clone(file), at, end);
-    let mut buffer = vec![0; BLOCK];
-    while section.at < end {
-        match section.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    Ok(())
 }
 
 /// The digest of some bytes.

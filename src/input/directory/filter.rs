@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobSet;
 
-use super::{After, Error, Settings};
+use super::{After, Error, Settings, after};
 
 /// The user's patterns, and the folders that are ours.
 #[derive(Debug)]
@@ -43,8 +43,14 @@ impl Filter {
         })
     }
 
-    /// Whether a file is read.
+    /// Whether a file is read, as far as its path tells. One that is put aside has a path of its own:
+    /// see [`super::after`].
     pub(super) fn reads(&self, path: &Path) -> bool {
+        after::original(path).is_none() && self.wants(path)
+    }
+
+    /// The same, wherever it is put aside.
+    pub(super) fn wants(&self, path: &Path) -> bool {
         (self.include.is_empty() || self.include.is_match(path)) && self.enters(path)
     }
 
@@ -95,6 +101,7 @@ mod tests {
         assert!(filter.reads(Path::new("a/b.json")));
         assert!(filter.reads(Path::new(OsStr::from_bytes(b"\xff\n.json"))));
         assert!(!filter.reads(Path::new("b.tmp")));
+        assert!(!filter.reads(Path::new("a/.qtrail~0~b.json")));
         assert!(!filter.reads(Path::new("state/state.redb")));
         assert!(filter.reads(Path::new("state.json")));
         assert!(!filter.enters(Path::new("AWSLogs/CloudTrail-Digest")));

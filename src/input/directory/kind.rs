@@ -3,7 +3,10 @@
 //! Enters: a name and the first bytes. Leaves: a [`Kind`].
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+
+use flate2::read::GzDecoder;
 
 /// First bytes that are looked at: a first line longer than this does not tell.
 pub(super) const HEAD_BYTES: u64 = 64 * 1024;
@@ -19,7 +22,7 @@ pub(super) enum Kind {
 
 /// Decides by content (gzip; a JSON object on the first line and more after it), then by name.
 pub(super) fn of(name: &OsStr, head: &[u8]) -> Kind {
-    if head.starts_with(&[0x1f, 0x8b]) {
+    if is_gzip(head) {
         return Kind::Whole;
     }
     if named_lines(name) {
@@ -29,6 +32,11 @@ pub(super) fn of(name: &OsStr, head: &[u8]) -> Kind {
         Some(line) if !head[line.len()..].trim_ascii().is_empty() && is_object(line) => Kind::Lines,
         _ => Kind::Whole,
     }
+}
+
+/// Whether these bytes begin a gzip stream, to which further members may be appended.
+pub(super) fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
 }
 
 /// Whether the name promises lines: `x.ndjson`, `x.jsonl`, and what rotation makes of them
@@ -43,6 +51,49 @@ pub(super) fn named_lines(name: &OsStr) -> bool {
     })
 }
 
+/// What the JSON objects begin with that hold events, and to which nothing is appended.
+const DOCUMENTS: [&[u8]; 6] = [
+    b"Records",
+    b"records",
+    b"Events",
+    b"events",
+    b"QueryResultRows",
+    b"awsAccountId",
+];
+/// Inflated bytes in which a document's first key stands.
+const FIRST_KEY_BYTES: u64 = 1024;
+
+/// Whether more may be appended to a file that is read as a whole: further values, or members of gzip
+/// that hold such. `bytes`: all of it, unless it is large.
+pub(super) fn can_grow(head: &[u8], bytes: Option<&[u8]>) -> bool {
+    if is_gzip(head) {
+        let mut text = Vec::new();
+        // What cannot be inflated is a dead letter.
+        let _ = GzDecoder::new(head)
+            .take(FIRST_KEY_BYTES)
+            .read_to_end(&mut text);
+        return !begins_document(&text);
+    }
+    match bytes {
+        Some(bytes) => may_grow(bytes) || !is_document(bytes),
+        None => !begins_document(head),
+    }
+}
+
+/// Whether the bytes are one JSON value that holds events.
+fn is_document(bytes: &[u8]) -> bool {
+    begins_document(bytes) && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+fn begins_document(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let key = key.and_then(|key| key.strip_prefix(b"\""));
+    let is =
+        |key: &[u8], known: &[u8]| key.starts_with(known) && key.get(known.len()) == Some(&b'"');
+    text.starts_with(b"[") || key.is_some_and(|key| DOCUMENTS.iter().any(|known| is(key, known)))
+}
+
 /// The first line with its newline.
 pub(super) fn first_line(head: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b'\n', head).map(|at| &head[..=at])
@@ -54,6 +105,11 @@ pub(super) fn may_grow(head: &[u8]) -> bool {
     first_line(head).is_some_and(|line| line.len() == head.len() && is_object(line))
 }
 
+/// Whether a file is one of lines, or begins with a line that more may follow.
+pub(super) fn may_be_lines(name: &OsStr, head: &[u8]) -> bool {
+    of(name, head) == Kind::Lines || first_line(head).is_some_and(is_object)
+}
+
 fn is_object(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"{")
         && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
@@ -61,6 +117,11 @@ fn is_object(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     #[test]
@@ -84,6 +145,44 @@ mod tests {
         ];
         for (name, head, kind) in cases {
             assert_eq!(of(OsStr::new(name), head), *kind, "{name} {head:?}");
+        }
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn documents_do_not_grow_and_lines_do() {
+        let documents: [&[u8]; 4] = [
+            b"{\"Records\":[]}",
+            b"{\n \"Events\":[]\n}\n",
+            b" [{\"eventVersion\":\"1\"}]\n",
+            b"{\"awsAccountId\":\"1\",\"logFiles\":[]}",
+        ];
+        let lines: [&[u8]; 4] = [
+            b"{\"eventVersion\":\"1\"}",
+            b"{\n \"eventVersion\":\"1\"\n}\n",
+            b"{\"eventVersion\":\"1\"}\n{\"eventVersion\":\"1\"}\n",
+            b"2026-11-02T08:00:00.000Z {}",
+        ];
+        for (texts, grow) in [(documents, false), (lines, true)] {
+            for text in texts {
+                let shown = String::from_utf8_lossy(text);
+                assert_eq!(can_grow(text, Some(text)), grow, "{shown}");
+                let compressed = gzip(text);
+                assert_eq!(can_grow(&compressed, None), grow, "{shown}, compressed");
+                let large = can_grow(text, None);
+                assert_eq!(large, grow, "{shown}, large");
+            }
+        }
+        for text in [
+            &b"{\"Records\":[]}\n"[..],
+            b"{\"Records\":[]}{\"Records\":[]}",
+        ] {
+            assert!(can_grow(text, Some(text)));
         }
     }
 

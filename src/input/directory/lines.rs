@@ -1,113 +1,71 @@
 //! Following lines that are appended.
 //!
 //! Enters: a file and the offset up to which it was delivered. Leaves: units of whole lines, and
-//! offsets for the state. What must hold: an offset counts only for the very bytes before it,
-//! which are hashed again after a restart or under another inode; an unfinished line waits.
+//! offsets for the state. What must hold: an offset counts only for the very bytes that were
+//! delivered before it (see [`super::consumed`]). They are compared again after a restart, under another
+//! inode, and before a file counts as settled; while it grows, often enough: see [`PROOF_SHARE`]. An
+//! unfinished line waits.
 //!
 //! Rotation by renaming is followed to the end of the renamed file. With copying and truncating,
 //! what is written between the two is lost before anyone can read it; the copy itself is
-//! recognized. Followed files are never deleted nor moved.
+//! recognized.
 
-use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Deliver;
+use super::away::{Settled, Waits};
 use super::checkpoint::{FileEntry, Held, LinesEntry, Op};
+use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, Problem};
 use super::decide::{self, Ended};
-use super::file_id::{self, Digest, FileId, Section, Stat};
+use super::file_id::{self, Digest, Stat};
+use super::followed::Known;
 use super::kind;
-use super::reader::{Look, blocking};
+use super::reader::{self, Look, Opened, blocking};
 use super::schedule::Verdict;
-use crate::pipeline::{Content, Truncation, Unit};
+use crate::pipeline::{Truncation, Unit};
 
 /// Bytes of one unit: what a crash repeats at most, for each file.
 const UNIT_BYTES: u64 = 64 << 20;
 /// How soon a followed file is looked at again when it grows.
 pub(super) const DELAY: Duration = Duration::from_millis(200);
-/// Followed files of which the hash is kept, so that an append costs no hashing from the start.
-const FOLLOWED: usize = 1024;
-/// Bytes before the offset that must still be there.
-const TAIL_BYTES: u64 = 4096;
+/// Comparing all bytes before the offset takes at most one part in so many of the time.
+const PROOF_SHARE: u32 = 20;
 
 /// A file with lines to deliver.
 pub(super) struct Follow {
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
+    opened: Opened,
     /// The digest of the first line.
     first: Digest,
-    at: Reached,
+    at: Prefix,
+    /// All before the offset was delivered, and none of it is in the dead letters.
+    clean: bool,
+    proof: Proof,
     _claim: Claim,
 }
 
-/// How far a file was delivered.
-#[derive(Debug, Clone)]
-struct Reached {
-    offset: u64,
-    /// Has seen all bytes before `offset`.
-    hasher: Sha256,
-}
-
-/// The files that were followed lately.
-#[derive(Debug, Default)]
-pub(super) struct Followed(Mutex<Files>);
-
-#[derive(Debug, Default)]
-struct Files {
-    known: HashMap<FileId, Known>,
-    paths: HashSet<Arc<Path>>,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    reached: Reached,
-    tail: Digest,
-}
-
-impl Followed {
-    /// Whether a path was followed lately.
-    pub(super) fn has(&self, path: &Path) -> bool {
-        self.lock().paths.contains(path)
-    }
-
-    fn get(&self, id: FileId) -> Option<Known> {
-        self.lock().known.get(&id).cloned()
-    }
-
-    fn put(&self, id: FileId, path: &Arc<Path>, entry: Known) {
-        let mut files = self.lock();
-        if files.known.len() >= FOLLOWED || files.paths.len() >= FOLLOWED {
-            // The state knows them all.
-            *files = Files::default();
-        }
-        files.known.insert(id, entry);
-        files.paths.insert(Arc::clone(path));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Files> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// How well it is known that the file still holds what was delivered.
+#[derive(Debug, Clone, Copy)]
+struct Proof {
+    /// All bytes before the offset were compared by this look, not only the last ones.
+    whole: bool,
+    /// When they may be compared again.
+    due: Instant,
 }
 
 /// Finds where to go on.
 pub(super) fn look<D: Deliver>(
     ctx: &Context<D>,
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
+    opened: Opened,
     head: &[u8],
     entry: Option<FileEntry>,
 ) -> Result<Look, Problem> {
-    let settle = ctx.settings.settle;
+    let (stat, age, settle) = (opened.stat, opened.age, ctx.settings.settle);
     let whole_line = kind::first_line(head);
     if whole_line.is_none() && (head.len() as u64) < kind::HEAD_BYTES && age < settle {
         return Ok(Look::Verdict(Verdict::Later(settle - age, Some(stat))));
@@ -116,39 +74,48 @@ pub(super) fn look<D: Deliver>(
     let Some(claim) = ctx.claims.take(first) else {
         return Ok(Look::Verdict(Verdict::Later(DELAY, Some(stat))));
     };
-    let at = match followed(ctx, &file, &stat)? {
-        Some(reached) => reached,
-        None => resume(ctx, &file, &stat, first, entry)?,
+    let ((at, clean), proof) = match followed(ctx, &opened.file, &stat)? {
+        Some(known) => known,
+        None => compared(|| resume(ctx, &opened.file, &stat, first, entry))?,
     };
     Ok(Look::Lines(Follow {
-        path,
-        file,
-        stat,
-        age,
+        opened,
         first,
         at,
+        clean,
+        proof,
         _claim: claim,
     }))
 }
 
-/// Where this process left the file, if what is before that is still there.
+/// An offset, and whether all before it is [clean](LinesEntry::clean).
+type Reached = (Prefix, bool);
+
+/// Where this process left the file, if its last bytes are still there and it is too early to
+/// compare all of them.
 fn followed<D: Deliver>(
     ctx: &Context<D>,
     file: &Arc<File>,
     stat: &Stat,
-) -> Result<Option<Reached>, Problem> {
-    let Some(known) = ctx.followed.get(stat.id) else {
+) -> Result<Option<(Reached, Proof)>, Problem> {
+    let Some(Known { at, clean, due }) = ctx.followed.get(stat.id) else {
         return Ok(None);
     };
-    let same = known.reached.offset <= stat.size && tail(file, known.reached.offset)? == known.tail;
-    Ok(same.then_some(known.reached))
+    if Instant::now() >= due || at.offset() > stat.size || !at.ends_alike(file)? {
+        return Ok(None);
+    }
+    Ok(Some(((at, clean), Proof { whole: false, due })))
 }
 
-fn tail(file: &Arc<File>, offset: u64) -> std::io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let from = offset.saturating_sub(TAIL_BYTES);
-    file_id::hash(file, from, offset, &mut hasher)?;
-    Ok(hasher.finalize().into())
+/// Compares all bytes, and says when that may be done again.
+fn compared(
+    compare: impl FnOnce() -> Result<Reached, Problem>,
+) -> Result<(Reached, Proof), Problem> {
+    let begun = Instant::now();
+    let at = compare()?;
+    let took = begun.elapsed();
+    let due = begun + took * PROOF_SHARE;
+    Ok((at, Proof { whole: true, due }))
 }
 
 /// The furthest offset in the state before which the file holds the very same bytes.
@@ -160,7 +127,7 @@ fn resume<D: Deliver>(
     entry: Option<FileEntry>,
 ) -> Result<Reached, Problem> {
     let mut known: Vec<LinesEntry> = ctx.store.lines(&first)?.into_iter().map(|k| k.1).collect();
-    if let Some(Held::Lines(earlier)) = entry.map(|entry| entry.held)
+    if let Some(Held::Lines(earlier) | Held::LeftOut(Some(earlier))) = entry.map(|e| e.held)
         && earlier != first
     {
         // The first line was unfinished then.
@@ -170,31 +137,59 @@ fn resume<D: Deliver>(
     known.retain(|entry| entry.offset <= stat.size);
     known.sort_unstable_by_key(|entry| entry.offset);
 
-    let mut at = Reached {
-        offset: 0,
-        hasher: Sha256::new(),
-    };
+    let mut at = Prefix::default();
     let mut furthest = at.clone();
+    let mut clean = true;
     for entry in known {
-        file_id::hash(file, at.offset, entry.offset, &mut at.hasher)?;
-        at.offset = entry.offset;
-        if <[u8; 32]>::from(at.hasher.clone().finalize()) == entry.prefix {
+        at.extend(file, entry.offset)?;
+        if at.digest() == entry.prefix {
             furthest = at.clone();
+            clean = entry.clean;
         }
     }
-    match entry {
-        // What was there before the first run was left out; what was appended since was not.
-        Some(FileEntry {
-            stat: then,
-            held: Held::LeftOut,
-        }) if furthest.offset == 0 && then.size <= stat.size => {
-            let offset = file_id::after_last_newline(file, 0, then.size)?.unwrap_or(0);
-            file_id::hash(file, 0, offset, &mut furthest.hasher)?;
-            furthest.offset = offset;
-        }
-        _ => {}
+    if let Some(FileEntry { stat: then, held }) = entry
+        && held == Held::LeftOut(None)
+        && furthest.offset() == 0
+        && then.size <= stat.size
+    {
+        // Left out by a version that kept no hash: by its size then.
+        let offset = file_id::after_last_newline(file, 0, then.size)?.unwrap_or(0);
+        furthest.extend(file, offset)?;
+        clean = false;
     }
-    Ok(furthest)
+    Ok((furthest, clean))
+}
+
+/// What the state learns of a file that the first run leaves out: the bytes of its lines, so that only
+/// these are left out, and not others that take their place.
+pub(super) fn leave_out(name: &OsStr, file: &Arc<File>, stat: Stat) -> std::io::Result<Vec<Op>> {
+    let head = file_id::head(file, kind::HEAD_BYTES)?;
+    let first = file_id::digest(kind::first_line(&head).unwrap_or(&head));
+    let mut ops = vec![left_out(stat, first)];
+    if kind::may_be_lines(name, &head) {
+        let mut at = Prefix::default();
+        let end = file_id::after_last_newline(file, 0, stat.size)?;
+        at.extend(file, end.unwrap_or(0))?;
+        ops.push(Op::Lines(first, stat.id, entry(&at, false)));
+    }
+    Ok(ops)
+}
+
+/// The same for a file that is not looked into: whatever is in its place later is read.
+pub(super) fn leave_out_unseen(stat: Stat) -> Vec<Op> {
+    vec![left_out(stat, file_id::digest(b""))]
+}
+
+fn left_out(stat: Stat, first: Digest) -> Op {
+    Op::File(FileEntry::new(stat, Held::LeftOut(Some(first))))
+}
+
+fn entry(at: &Prefix, clean: bool) -> LinesEntry {
+    LinesEntry {
+        offset: at.offset(),
+        prefix: at.digest(),
+        clean,
+    }
 }
 
 /// Delivers what there is, unit by unit.
@@ -203,18 +198,20 @@ pub(super) async fn deliver<D: Deliver>(
     mut follow: Follow,
     permit: OwnedSemaphorePermit,
 ) -> Result<Verdict, Problem> {
-    let quiet = follow.age >= ctx.settings.settle;
+    let quiet = follow.opened.age >= ctx.settings.settle;
     let mut unit_bytes = UNIT_BYTES;
-    while follow.at.offset < follow.stat.size && !ctx.stop.is_cancelled() {
-        let (file, from, size) = (Arc::clone(&follow.file), follow.at.offset, follow.stat.size);
+    while follow.at.offset() < follow.opened.stat.size && !ctx.stop.is_cancelled() {
+        let file = Arc::clone(&follow.opened.file);
+        let (from, size) = (follow.at.offset(), follow.opened.stat.size);
         let Some(end) = blocking(move || Ok(cut(&file, from, size, unit_bytes, quiet)?)).await?
         else {
             break;
         };
-        let report = ctx.deliver.deliver(unit(ctx, &follow, end)).await;
+        let (unit, consumed) = unit(ctx, &follow, end);
+        let report = ctx.deliver.deliver(unit).await;
         if let Some(error) = &report.read_error {
             ctx.warn(
-                &follow.path,
+                &follow.opened.path,
                 &format!("cannot be read: {error}; it is tried again"),
             );
         }
@@ -230,7 +227,16 @@ pub(super) async fn deliver<D: Deliver>(
             break;
         } else {
             ctx.count(&report);
-            follow = advance(ctx, follow, to).await?;
+            let file = Arc::clone(&follow.opened.file);
+            let Some(at) = blocking(move || Ok(consumed.up_to(&file, to)?)).await? else {
+                // It was rewritten meanwhile: the next look finds where to go on.
+                return Ok(match ctx.commit(Vec::new()).await {
+                    true => Verdict::Later(DELAY, None),
+                    false => Verdict::Failed(None),
+                });
+            };
+            follow.clean &= !report.has_dead_letters();
+            advance(ctx, &mut follow, at);
         }
     }
     drop(permit);
@@ -258,47 +264,35 @@ fn cut(
     }
 }
 
-fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> Unit {
-    let content = Section::new(Arc::clone(&follow.file), follow.at.offset, end);
-    Unit {
+fn unit<D: Deliver>(ctx: &Context<D>, follow: &Follow, end: u64) -> (Unit, Consumed) {
+    let (content, consumed) = consumed::read(&follow.opened.file, &follow.at, end);
+    let unit = Unit {
         // The mtime of a growing file would give a repeat another time.
-        origin: ctx.origin(&follow.path, None),
-        content: Content::Whole(Box::new(content)),
-        base: follow.at.offset,
+        origin: ctx.origin(&follow.opened.path, None),
+        content,
+        base: follow.at.offset(),
         truncation: Truncation::Defer,
         inflated_bytes: None,
-    }
+    };
+    (unit, consumed)
 }
 
 /// Moves the offset, in memory and in the state.
-async fn advance<D: Deliver>(
-    ctx: &Arc<Context<D>>,
-    mut follow: Follow,
-    to: u64,
-) -> Result<Follow, Problem> {
-    let (follow, tail) = blocking(move || {
-        let at = &mut follow.at;
-        file_id::hash(&follow.file, at.offset, to, &mut at.hasher)?;
-        at.offset = to;
-        let tail = tail(&follow.file, to)?;
-        Ok((follow, tail))
-    })
-    .await?;
-    let entry = LinesEntry {
-        offset: to,
-        prefix: follow.at.hasher.clone().finalize().into(),
-    };
+fn advance<D: Deliver>(ctx: &Context<D>, follow: &mut Follow, at: Prefix) {
+    let Opened { path, stat, .. } = &follow.opened;
     // Commits are written in order; the last one is waited for.
-    drop(
-        ctx.commits
-            .write(vec![Op::Lines(follow.first, follow.stat.id, entry)]),
-    );
+    drop(ctx.commits.write(vec![Op::Lines(
+        follow.first,
+        stat.id,
+        entry(&at, follow.clean),
+    )]));
     let known = Known {
-        reached: follow.at.clone(),
-        tail,
+        at: at.clone(),
+        clean: follow.clean,
+        due: follow.proof.due,
     };
-    ctx.followed.put(follow.stat.id, &follow.path, known);
-    Ok(follow)
+    ctx.followed.put(stat.id, path, known);
+    follow.at = at;
 }
 
 async fn finish<D: Deliver>(
@@ -306,35 +300,44 @@ async fn finish<D: Deliver>(
     follow: Follow,
     quiet: bool,
 ) -> Result<Verdict, Problem> {
-    let file = Arc::clone(&follow.file);
+    let Opened {
+        path,
+        file,
+        stat,
+        age,
+        ..
+    } = &follow.opened;
+    let file = Arc::clone(file);
     let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
-    let mut ops = Vec::new();
-    let all = follow.at.offset == follow.stat.size;
-    let verdict = if ctx.settings.once && all && (!quiet || now != follow.stat) {
-        // What comes later is the next run's.
-        Verdict::Done
-    } else if now != follow.stat || ctx.stop.is_cancelled() {
-        Verdict::Later(DELAY, None)
-    } else if !quiet {
-        Verdict::Later(
-            ctx.settings.settle.saturating_sub(follow.age),
-            Some(follow.stat),
-        )
-    } else {
-        ops.push(Op::File(FileEntry::new(
-            follow.stat,
-            Held::Lines(follow.first),
-        )));
-        Verdict::Done
-    };
-    if verdict == Verdict::Done && !all {
-        let at = follow.at.offset;
-        let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
-        ctx.warn(&follow.path, &what);
+    if !ctx.commit(Vec::new()).await {
+        return Ok(Verdict::Failed(None));
     }
-    match ctx.commit(ops).await {
-        true => Ok(verdict),
-        false => Ok(Verdict::Failed(None)),
+    let at = follow.at.offset();
+    let all = at == stat.size;
+    if ctx.settings.once && all && (!quiet || now != *stat) {
+        // What comes later is the next run's.
+        Ok(Verdict::Done)
+    } else if now != *stat || ctx.stop.is_cancelled() {
+        Ok(Verdict::Later(DELAY, None))
+    } else if !quiet {
+        let wait = ctx.settings.settle.saturating_sub(*age);
+        Ok(Verdict::Later(wait, Some(*stat)))
+    } else if !follow.proof.whole {
+        // What is before the offset may have been rewritten, and its end not.
+        let wait = follow.proof.due.saturating_duration_since(Instant::now());
+        Ok(Verdict::Later(wait, Some(*stat)))
+    } else if !all {
+        let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
+        ctx.warn(path, &what);
+        ctx.settled.put(*stat, Waits::Unfinished);
+        Ok(Verdict::Left)
+    } else {
+        let settled = Settled {
+            held: Held::Lines(follow.first),
+            clean: follow.clean,
+            grows: true,
+        };
+        reader::away(ctx, follow.opened, settled).await
     }
 }
 

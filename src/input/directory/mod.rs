@@ -21,17 +21,21 @@
 //! with the same ids, so that the repeats can be told.
 
 mod after;
+mod away;
 mod census;
 mod checkpoint;
 mod commits;
+mod consumed;
 mod context;
 mod decide;
 mod engine;
 pub(crate) mod file_id;
 mod filter;
+mod followed;
 mod kind;
 mod lines;
 mod reader;
+mod round;
 mod rows;
 mod schedule;
 #[cfg(test)]
@@ -43,6 +47,7 @@ mod watch;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use globset::GlobSet;
@@ -51,11 +56,13 @@ use tokio_util::sync::CancellationToken;
 use crate::pipeline::{Pipeline, Report, Unit};
 use crate::telemetry::metrics::Metrics;
 
+use after::PutAside;
+use away::Remembered;
 use checkpoint::{FirstRun, Store};
 use commits::Commits;
 use context::{Claims, Context, Idle, Tuning};
 use filter::Filter;
-use lines::Followed;
+use followed::Followed;
 use warned::Warned;
 
 /// How a directory is read. Valid by construction.
@@ -102,8 +109,8 @@ pub enum Start {
     Since(i64),
 }
 
-/// What becomes of a file once all of it was delivered and it has been quiet for `settle`.
-/// Followed lines (`.ndjson`, `.jsonl`) always stay.
+/// What becomes of a file once all of it was delivered and it has been quiet for `settle`. One to which
+/// more may be appended (lines, compressed or not) is kept until it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum After {
     /// It stays.
@@ -268,6 +275,9 @@ fn open<D: Deliver>(
         tuning,
         warned: Warned::default(),
         followed: Followed::default(),
+        put_aside: PutAside::default(),
+        settled: Remembered::default(),
+        told_kept: AtomicBool::new(false),
         cancel: stop.child_token(),
         stop,
         claims: Claims::default(),

@@ -2,26 +2,28 @@
 //!
 //! Enters: a [`Candidate`]. Leaves: a [`Verdict`]; on the way a unit for the pipeline and changes of
 //! the state. What must hold: content that was delivered is not delivered again, whatever it is
-//! called; nothing is committed that was not delivered; a file is deleted or moved only after its
-//! commit is durable, and only if it is still the one that was read.
+//! called; nothing is committed that was not delivered; a file is put away only after its commit is
+//! durable.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
+use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::checkpoint::{ContentEntry, FileEntry, Held, LinesEntry, Op};
+use super::away::{Settled, Waits, put_away};
+use super::checkpoint::{ContentEntry, Held, LinesEntry, Op};
+use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, Problem};
 use super::decide::{self, Ended, Plan};
-use super::file_id::{self, Digest, Section, Stat, shown};
+use super::file_id::{self, Digest, Stat, shown};
 use super::kind::{self, Kind};
 use super::lines::{self, Follow};
-use super::schedule::{Candidate, Verdict};
-use super::{After, Deliver, after};
+use super::schedule::{Candidate, Heard, Verdict};
+use super::{After, Deliver};
 use crate::pipeline::{Content, Truncation, Unit};
 
 /// Files up to this size are read once, into memory; larger ones once for their digest and once
@@ -38,17 +40,25 @@ pub(super) enum Look {
     Lines(Follow),
 }
 
+/// A file that was opened, and how it looked then.
+pub(super) struct Opened {
+    pub(super) path: Arc<Path>,
+    pub(super) file: Arc<File>,
+    pub(super) stat: Stat,
+    pub(super) age: Duration,
+    pub(super) heard: Heard,
+}
+
 /// A file to be delivered as a whole.
 pub(super) struct Whole {
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
+    opened: Opened,
     digest: Digest,
     /// Its bytes, unless it is large.
     bytes: Option<Vec<u8>>,
-    /// The digest of its one line, if more may be appended to it.
-    one_line: Option<Digest>,
+    /// It is one line, and more may follow.
+    one_line: bool,
+    /// More may be appended to it, as lines or as members of gzip.
+    grows: bool,
     _claim: Claim,
 }
 
@@ -96,6 +106,16 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         return Ok(Look::Verdict(Verdict::Done));
     }
     let stat = Stat::of(&metadata);
+    let heard = candidate.heard;
+    match ctx.settled.get(&stat) {
+        Some(Waits::Unfinished) => return Ok(Look::Verdict(Verdict::Left)),
+        Some(Waits::Writer(settled)) => {
+            let (verdict, ops) = put_away(ctx, path, &stat, settled, heard)?;
+            drop(ctx.commits.write(ops));
+            return Ok(Look::Verdict(verdict));
+        }
+        None => {}
+    }
     let entry = ctx.store.files(&[stat.id])?.pop().flatten();
     let name = path.file_name().unwrap_or_default();
     let head = file_id::head(&file, kind::HEAD_BYTES)?;
@@ -104,72 +124,86 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         let named = name.to_string_lossy();
         let delivered = (ctx.tuning.observed)(&named, Some(stat.modified));
         if decide::left_out(&ctx.first_run, &stat, delivered) {
-            ctx.store
-                .apply(&[Op::File(FileEntry::new(stat, Held::LeftOut))])?;
+            ctx.store.apply(&lines::leave_out(name, &file, stat)?)?;
             return Ok(Look::Verdict(Verdict::Done));
         }
     }
     let settle = ctx.settings.settle;
     let seen_for = candidate.seen_for(&stat, Instant::now());
     let age = decide::age(&stat, (ctx.tuning.now)(), seen_for);
-    let early = candidate.closed || kind == Kind::Lines;
+    let early = heard.closed || kind == Kind::Lines;
     match decide::plan(&stat, entry.as_ref(), age, early, settle) {
         Plan::Leave => Ok(Look::Verdict(Verdict::Done)),
         Plan::Wait(time) => Ok(Look::Verdict(Verdict::Later(time, Some(stat)))),
-        Plan::Read { .. } if kind == Kind::Lines => {
-            lines::look(ctx, Arc::clone(path), file, stat, age, &head, entry)
+        Plan::Read { .. } => {
+            let opened = Opened {
+                path: Arc::clone(path),
+                file,
+                stat,
+                age,
+                heard,
+            };
+            match kind {
+                Kind::Lines => lines::look(ctx, opened, &head, entry),
+                Kind::Whole => look_whole(ctx, opened, &head),
+            }
         }
-        Plan::Read { .. } => look_whole(ctx, Arc::clone(path), file, stat, age),
     }
 }
 
-fn look_whole<D: Deliver>(
-    ctx: &Context<D>,
-    path: Arc<Path>,
-    file: Arc<File>,
-    stat: Stat,
-    age: Duration,
-) -> Result<Look, Problem> {
+fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Result<Look, Problem> {
+    let Opened {
+        path, file, stat, ..
+    } = &opened;
     let (digest, bytes) = if stat.size <= MEMORY_BYTES {
-        let bytes = file_id::head(&file, stat.size)?;
+        let bytes = file_id::head(file, stat.size)?;
         (file_id::digest(&bytes), Some(bytes))
     } else {
-        let mut hasher = Sha256::new();
-        file_id::hash(&file, 0, stat.size, &mut hasher)?;
-        (hasher.finalize().into(), None)
+        let mut all = Prefix::default();
+        all.extend(file, stat.size)?;
+        (all.digest(), None)
     };
-    if Stat::of(&file.metadata()?) != stat {
+    if Stat::of(&file.metadata()?) != *stat {
         return Ok(Look::Verdict(Verdict::Later(ctx.settings.settle, None)));
     }
     let Some(claim) = ctx.claims.take(digest) else {
-        return Ok(Look::Verdict(Verdict::Later(BUSY, Some(stat))));
+        return Ok(Look::Verdict(Verdict::Later(BUSY, Some(*stat))));
     };
+    let short = bytes
+        .as_deref()
+        .filter(|b| b.len() as u64 <= kind::HEAD_BYTES);
+    let one_line = short.is_some_and(kind::may_grow);
+    // A large part of it may be parsed for this.
+    let grows = ctx.settings.after != After::Keep && kind::can_grow(head, bytes.as_deref());
     if let Some(known) = ctx.store.content(&digest)? {
-        tracing::debug!("{} was delivered before", shown(&path));
-        let verdict = if age < ctx.settings.settle {
-            Verdict::Later(ctx.settings.settle - age, Some(stat))
+        tracing::debug!("{} was delivered before", shown(path));
+        let verdict = if opened.age < ctx.settings.settle {
+            Verdict::Later(ctx.settings.settle - opened.age, Some(*stat))
         } else {
-            let (verdict, ops) = put_away(ctx, &path, &stat, digest, known.dead_letters)?;
+            let settled = settled(digest, known.dead_letters, grows);
+            let (verdict, ops) = put_away(ctx, path, stat, settled, opened.heard)?;
             // Not waited for: the next look would only find the same again.
             drop(ctx.commits.write(ops));
             verdict
         };
         return Ok(Look::Verdict(verdict));
     }
-    let one_line = bytes
-        .as_deref()
-        .filter(|b| b.len() as u64 <= kind::HEAD_BYTES);
-    let one_line = one_line.filter(|b| kind::may_grow(b)).map(|_| digest);
     Ok(Look::Whole(Whole {
-        path,
-        file,
-        stat,
-        age,
+        opened,
         digest,
         bytes,
         one_line,
+        grows,
         _claim: claim,
     }))
+}
+
+fn settled(digest: Digest, dead_letters: bool, grows: bool) -> Settled {
+    Settled {
+        held: Held::Whole(digest),
+        clean: !dead_letters,
+        grows,
+    }
 }
 
 async fn deliver<D: Deliver>(
@@ -177,28 +211,29 @@ async fn deliver<D: Deliver>(
     mut whole: Whole,
     permit: OwnedSemaphorePermit,
 ) -> Result<Verdict, Problem> {
-    let quiet = whole.age >= ctx.settings.settle;
-    let report = ctx.deliver.deliver(unit(ctx, &mut whole, quiet)).await;
+    let quiet = whole.opened.age >= ctx.settings.settle;
+    let (unit, consumed) = unit(ctx, &mut whole, quiet);
+    let report = ctx.deliver.deliver(unit).await;
     drop(permit);
+    let Opened {
+        path, stat, age, ..
+    } = &whole.opened;
     if let Some(error) = &report.read_error {
-        ctx.warn(
-            &whole.path,
-            &format!("cannot be read: {error}; it is tried again"),
-        );
+        ctx.warn(path, &format!("cannot be read: {error}; it is tried again"));
     }
-    let until_quiet = ctx.settings.settle.saturating_sub(whole.age).max(BUSY);
+    let until_quiet = ctx.settings.settle.saturating_sub(*age).max(BUSY);
     match decide::ended(&report) {
         Ended::Again(after) => return Ok(Verdict::Failed(after)),
-        Ended::Unfinished => return Ok(Verdict::Later(until_quiet, Some(whole.stat))),
+        Ended::Unfinished => return Ok(Verdict::Later(until_quiet, Some(*stat))),
         Ended::Settled => {}
     }
     ctx.count(&report);
-    let dead_letters = report.counts.dead_lettered > 0 || report.uncertain.is_some();
-    if whole.stat.size > MEMORY_BYTES {
-        let file = Arc::clone(&whole.file);
-        let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
-        if !same_bytes(&now, &whole.stat) {
-            // What was delivered may not be what was hashed.
+    let dead_letters = report.has_dead_letters();
+    if let Some(consumed) = consumed {
+        let (file, size) = (Arc::clone(&whole.opened.file), stat.size);
+        let all = blocking(move || Ok(consumed.up_to(&file, size)?)).await?;
+        if all.is_none_or(|all| all.digest() != whole.digest) {
+            // What was delivered is not what was hashed: it was rewritten in between.
             return Ok(Verdict::Later(ctx.settings.settle, None));
         }
     }
@@ -206,14 +241,26 @@ async fn deliver<D: Deliver>(
         return Ok(Verdict::Failed(None));
     }
     if !quiet {
-        return Ok(Verdict::Later(until_quiet, Some(whole.stat)));
+        return Ok(Verdict::Later(until_quiet, Some(*stat)));
     }
+    let settled = settled(whole.digest, dead_letters, whole.grows);
+    // Content of this digest may be read under another name from here on.
+    let Whole { opened, .. } = whole;
+    away(ctx, opened, settled).await
+}
+
+/// Puts a file away, off the runtime's threads where that can block.
+pub(super) async fn away<D: Deliver>(
+    ctx: &Arc<Context<D>>,
+    opened: Opened,
+    settled: Settled,
+) -> Result<Verdict, Problem> {
     let shared = Arc::clone(ctx);
     let away = move || {
-        let Whole {
-            path, stat, digest, ..
-        } = &whole;
-        put_away(&shared, path, stat, *digest, dead_letters)
+        let Opened {
+            path, stat, heard, ..
+        } = &opened;
+        put_away(&shared, path, stat, settled, *heard)
     };
     let (verdict, ops) = match ctx.settings.after {
         // Nothing that blocks: a thread for each of many small files costs more than the rest.
@@ -225,14 +272,21 @@ async fn deliver<D: Deliver>(
     Ok(verdict)
 }
 
-fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
-    let content: Box<dyn Read + Send> = match whole.bytes.take() {
-        Some(bytes) => Box::new(Cursor::new(bytes)),
-        None => Box::new(Section::new(Arc::clone(&whole.file), 0, whole.stat.size)),
+/// The unit, and for a file that is not in memory, what the pipeline will have read of it.
+fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, Option<Consumed>) {
+    let Opened {
+        path, file, stat, ..
+    } = &whole.opened;
+    let (content, consumed) = match whole.bytes.take() {
+        Some(bytes) => (Content::twice(Cursor::new(Bytes::from(bytes))), None),
+        None => {
+            let (content, consumed) = consumed::read(file, &Prefix::default(), stat.size);
+            (content, Some(consumed))
+        }
     };
-    Unit {
-        origin: ctx.origin(&whole.path, Some(whole.stat.modified)),
-        content: Content::Whole(content),
+    let unit = Unit {
+        origin: ctx.origin(path, Some(stat.modified)),
+        content,
         base: 0,
         truncation: if quiet {
             Truncation::Reject
@@ -240,70 +294,21 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> Unit {
             Truncation::Defer
         },
         inflated_bytes: None,
-    }
-}
-
-fn same_bytes(now: &Stat, then: &Stat) -> bool {
-    (now.size, now.modified) == (then.size, then.modified)
+    };
+    (unit, consumed)
 }
 
 /// What the state learns when a whole was delivered.
 fn delivered(whole: &Whole, dead_letters: bool) -> Vec<Op> {
+    let stat = &whole.opened.stat;
     let mut ops = vec![Op::Content(whole.digest, ContentEntry { dead_letters })];
-    if let Some(prefix) = whole.one_line {
+    if whole.one_line {
         let entry = LinesEntry {
-            offset: whole.stat.size,
-            prefix,
+            offset: stat.size,
+            prefix: whole.digest,
+            clean: !dead_letters,
         };
-        ops.push(Op::Lines(prefix, whole.stat.id, entry));
+        ops.push(Op::Lines(whole.digest, stat.id, entry));
     }
     ops
-}
-
-/// Deletes, moves or keeps a file all of which was delivered, durably.
-fn put_away<D: Deliver>(
-    ctx: &Context<D>,
-    path: &Path,
-    stat: &Stat,
-    digest: Digest,
-    dead_letters: bool,
-) -> Result<(Verdict, Vec<Op>), Problem> {
-    let keep = || {
-        let entry = FileEntry::new(*stat, Held::Whole(digest));
-        Ok((Verdict::Done, vec![Op::File(entry)]))
-    };
-    let done = match &ctx.settings.after {
-        After::Keep => return keep(),
-        After::Delete | After::Move(_) if dead_letters => {
-            ctx.warn(
-                path,
-                "is kept where it is: some of its records are in the dead letters",
-            );
-            return keep();
-        }
-        After::Delete => after::delete(&ctx.root, path, stat),
-        After::Move(target) => after::relocate(&ctx.root, path, stat, target).map(|to| {
-            tracing::debug!("{} moved to {}", shown(path), shown(&to));
-        }),
-    };
-    match done {
-        Ok(()) => Ok((Verdict::Done, Vec::new())),
-        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
-            Ok((Verdict::Later(ctx.settings.settle, None), Vec::new()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path_exists(ctx, path) => {
-            Ok((Verdict::Done, Vec::new()))
-        }
-        Err(error) => {
-            ctx.warn(
-                path,
-                &format!("was delivered, but cannot be put away: {error}"),
-            );
-            Ok((Verdict::Failed(None), Vec::new()))
-        }
-    }
-}
-
-fn path_exists<D: Deliver>(ctx: &Context<D>, path: &Path) -> bool {
-    ctx.root.join(path).symlink_metadata().is_ok()
 }

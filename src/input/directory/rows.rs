@@ -37,16 +37,17 @@ impl FileEntry {
     pub(super) fn settles(&self, stat: &Stat) -> bool {
         match self.held {
             // Its bytes were never seen, so that its name or mode may change without a reading.
-            Held::LeftOut => self.stat.size == stat.size && self.stat.modified == stat.modified,
+            Held::LeftOut(_) => self.stat.size == stat.size && self.stat.modified == stat.modified,
             _ => self.stat == *stat,
         }
     }
 
     pub(super) fn bytes(&self) -> FileValue {
         let (kind, digest) = match self.held {
-            Held::LeftOut => (0, [0; 32]),
+            Held::LeftOut(None) => (0, [0; 32]),
             Held::Whole(digest) => (1, digest),
             Held::Lines(digest) => (2, digest),
+            Held::LeftOut(Some(digest)) => (3, digest),
         };
         let mut value = [0; 65];
         value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
@@ -69,7 +70,8 @@ impl FileEntry {
             held: match value[32] {
                 1 => Held::Whole(digest),
                 2 => Held::Lines(digest),
-                _ => Held::LeftOut,
+                3 => Held::LeftOut(Some(digest)),
+                _ => Held::LeftOut(None),
             },
         }
     }
@@ -89,18 +91,24 @@ impl ContentEntry {
     }
 }
 
+/// Of an offset: nothing before it is in the dead letters. Earlier versions did not say so.
+const CLEAN: u64 = 1 << 63;
+
 impl LinesEntry {
     pub(super) fn bytes(&self) -> LinesValue {
         let mut value = [0; 48];
-        value[8..16].copy_from_slice(&self.offset.to_be_bytes());
+        let offset = self.offset | if self.clean { CLEAN } else { 0 };
+        value[8..16].copy_from_slice(&offset.to_be_bytes());
         value[16..].copy_from_slice(&self.prefix);
         value
     }
 
     pub(super) fn read(value: &LinesValue) -> LinesEntry {
+        let offset = u64::from_be_bytes(part(value, 8));
         LinesEntry {
-            offset: u64::from_be_bytes(part(value, 8)),
+            offset: offset & !CLEAN,
             prefix: part(value, 16),
+            clean: offset & CLEAN != 0,
         }
     }
 }

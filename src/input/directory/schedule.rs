@@ -12,13 +12,24 @@ use std::time::{Duration, Instant};
 use super::decide::backoff;
 use super::file_id::Stat;
 
+/// What was heard of a file's writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Heard {
+    /// A writer closed it, or it was renamed.
+    pub(super) closed: bool,
+    /// It was renamed: who opens it anew does so by another name.
+    pub(super) renamed: bool,
+    /// It was written to, and nobody has closed it since.
+    pub(super) written: bool,
+}
+
 /// A file to look at.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     /// Its path below the root.
     pub(super) path: Arc<Path>,
-    /// Its writer closed it, or renamed it in.
-    pub(super) closed: bool,
+    /// What was heard of its writer.
+    pub(super) heard: Heard,
     /// How it looked, and since when.
     seen: Option<(Stat, Instant)>,
 }
@@ -36,6 +47,8 @@ impl Candidate {
 pub(super) enum Verdict {
     /// Nothing is left to do until it changes.
     Done,
+    /// The same, but not all of it was delivered.
+    Left,
     /// Look again after this time; this is how it looked.
     Later(Duration, Option<Stat>),
     /// It failed: look again with back-off, not before this time.
@@ -45,7 +58,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 struct Item {
     order: i64,
-    closed: bool,
+    heard: Heard,
     failures: u32,
     seen: Option<(Stat, Instant)>,
     slot: Slot,
@@ -67,6 +80,8 @@ pub(super) struct Schedule {
     ready: BTreeSet<(i64, Arc<Path>)>,
     waiting: BTreeSet<(Instant, Arc<Path>)>,
     failing: usize,
+    /// Files that were dropped with something undelivered.
+    left: u64,
 }
 
 impl Schedule {
@@ -77,6 +92,7 @@ impl Schedule {
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
             failing: 0,
+            left: 0,
         }
     }
 
@@ -87,6 +103,11 @@ impl Schedule {
     /// Files that can still be read; the others only wait for a next try.
     pub(super) fn workable(&self) -> usize {
         self.items.len() - self.failing
+    }
+
+    /// Files of which something is undelivered.
+    pub(super) fn left(&self) -> u64 {
+        self.items.len() as u64 + self.left
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -100,16 +121,17 @@ impl Schedule {
         path: Arc<Path>,
         order: i64,
         due: Instant,
-        closed: bool,
+        heard: Heard,
     ) -> bool {
         if let Some(item) = self.items.get_mut(&path) {
-            item.closed |= closed;
+            item.heard.closed |= heard.closed;
+            item.heard.renamed |= heard.renamed;
             match &mut item.slot {
                 Slot::Ready => {}
                 Slot::Active(again) => *again = Some(again.map_or(due, |again| again.min(due))),
                 Slot::Waiting(until) => {
                     // A walk finds what fails again and again: only its writer cuts its wait short.
-                    if due < *until && (item.failures == 0 || closed) {
+                    if due < *until && (item.failures == 0 || heard.closed) {
                         self.waiting.remove(&(*until, Arc::clone(&path)));
                         *until = due;
                         self.waiting.insert((due, path));
@@ -125,7 +147,7 @@ impl Schedule {
             Arc::clone(&path),
             Item {
                 order,
-                closed,
+                heard,
                 failures: 0,
                 seen: None,
                 slot: Slot::Waiting(due),
@@ -157,7 +179,7 @@ impl Schedule {
         let item = self.items.get_mut(&path)?;
         item.slot = Slot::Active(None);
         Some(Candidate {
-            closed: item.closed,
+            heard: item.heard,
             seen: item.seen,
             path,
         })
@@ -178,7 +200,7 @@ impl Schedule {
             _ => 0,
         };
         let due = match verdict {
-            Verdict::Done => again,
+            Verdict::Done | Verdict::Left => again,
             Verdict::Later(after, stat) => {
                 item.seen = stat.map(|stat| match item.seen {
                     Some((seen, since)) if seen == stat => (seen, since),
@@ -190,10 +212,14 @@ impl Schedule {
             Verdict::Failed(at_least) => Some(now + backoff(item.failures, at_least)),
         };
         self.failing -= usize::from(was_failing);
-        let Some(due) = due else { return };
+        let Some(due) = due else {
+            self.left += u64::from(verdict == Verdict::Left);
+            return;
+        };
         if item.failures > 0 {
             // Files that fail must not crowd out those that can be read; a walk finds them again.
             if self.failing >= self.capacity / 2 {
+                self.left += 1;
                 return;
             }
             self.failing += 1;
@@ -209,6 +235,12 @@ mod tests {
     use super::super::file_id::FileId;
     use super::*;
 
+    const CLOSED: Heard = Heard {
+        closed: true,
+        renamed: false,
+        written: false,
+    };
+
     fn path(name: &str) -> Arc<Path> {
         Arc::from(Path::new(name))
     }
@@ -223,10 +255,10 @@ mod tests {
         let mut schedule = Schedule::new(10);
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
-        schedule.offer(path("new"), 30, now, false);
-        schedule.offer(path("old"), 10, now, false);
-        schedule.offer(path("oldest, not due"), 1, later, false);
-        schedule.offer(path("middle"), 20, now, false);
+        schedule.offer(path("new"), 30, now, Heard::default());
+        schedule.offer(path("old"), 10, now, Heard::default());
+        schedule.offer(path("oldest, not due"), 1, later, Heard::default());
+        schedule.offer(path("middle"), 20, now, Heard::default());
         assert_eq!(schedule.wake(now), Some(later));
         assert_eq!(next(&mut schedule).as_deref(), Some("old"));
         assert_eq!(schedule.wake(later), None);
@@ -241,11 +273,11 @@ mod tests {
         let mut schedule = Schedule::new(1);
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
-        assert!(schedule.offer(path("a"), 1, later, false));
-        assert!(!schedule.offer(path("b"), 0, now, true));
-        assert!(schedule.offer(path("a"), 1, now, true), "brought forward");
+        assert!(schedule.offer(path("a"), 1, later, Heard::default()));
+        assert!(!schedule.offer(path("b"), 0, now, CLOSED));
+        assert!(schedule.offer(path("a"), 1, now, CLOSED), "brought forward");
         schedule.wake(now);
-        assert!(schedule.next().unwrap().closed);
+        assert!(schedule.next().unwrap().heard.closed);
     }
 
     #[test]
@@ -253,15 +285,15 @@ mod tests {
         let mut schedule = Schedule::new(10);
         let now = Instant::now();
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, now, false);
+        schedule.offer(Arc::clone(&a), 1, now, Heard::default());
         schedule.wake(now);
         assert!(schedule.next().is_some());
-        schedule.offer(Arc::clone(&a), 1, now, true);
+        schedule.offer(Arc::clone(&a), 1, now, CLOSED);
         schedule.wake(now);
         assert!(!schedule.has_ready(), "it is with a worker");
         schedule.finish(&a, Verdict::Done, now);
         schedule.wake(now);
-        assert!(schedule.next().unwrap().closed);
+        assert!(schedule.next().unwrap().heard.closed);
         schedule.finish(&a, Verdict::Done, now);
         assert_eq!(schedule.len(), 0);
     }
@@ -271,7 +303,7 @@ mod tests {
         let mut schedule = Schedule::new(4);
         let mut now = Instant::now();
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, now, false);
+        schedule.offer(Arc::clone(&a), 1, now, Heard::default());
         for seconds in [1, 2, 4] {
             schedule.wake(now);
             assert!(schedule.next().is_some());
@@ -281,7 +313,7 @@ mod tests {
             now = due;
         }
         for name in ["b", "c"] {
-            schedule.offer(path(name), 1, now, false);
+            schedule.offer(path(name), 1, now, Heard::default());
         }
         assert_eq!(schedule.workable(), 2);
         schedule.wake(now);
@@ -294,6 +326,7 @@ mod tests {
             "the third failing file is left to a walk"
         );
         assert_eq!(schedule.workable(), 0);
+        assert_eq!(schedule.left(), 3);
     }
 
     #[test]
@@ -309,7 +342,7 @@ mod tests {
         };
         let grown = Stat { size: 2, ..stat };
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, start, false);
+        schedule.offer(Arc::clone(&a), 1, start, Heard::default());
         let mut look = |n: u32, stat: Stat| {
             let now = start + second * n;
             schedule.wake(now);

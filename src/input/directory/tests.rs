@@ -1,6 +1,7 @@
 //! What needs a small schedule, another clock, or a state that cannot be written.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -17,7 +18,7 @@ struct Names(Arc<Mutex<Vec<String>>>);
 impl Deliver for Names {
     async fn deliver(&self, unit: Unit) -> Report {
         let mut text = String::new();
-        let Content::Whole(mut content) = unit.content else {
+        let Content::Twice(mut content, _) = unit.content else {
             panic!("the directory has no texts");
         };
         content.read_to_string(&mut text).unwrap();
@@ -30,7 +31,7 @@ impl Deliver for Names {
             truncated: None,
             read_error: None,
             refused: Vec::new(),
-            inflated_too_large: false,
+            unreadable: None,
             uncertain: None,
         }
     }
@@ -135,6 +136,119 @@ async fn nothing_is_forgotten_while_the_directory_is_missing() {
     }
     fs::rename(&away, &settings.root).unwrap();
     assert_eq!(once(&settings, 10, || now() + 30 * DAY).await.len(), 0);
+}
+
+const LINE: &str = "{\"eventVersion\":\"1.11\"}\n";
+/// Takes every unit, and keeps what it held.
+#[derive(Clone, Default)]
+struct Ids(Arc<Mutex<Vec<u8>>>);
+
+impl Deliver for Ids {
+    async fn deliver(&self, unit: Unit) -> Report {
+        let Content::Twice(mut content, _) = unit.content else {
+            panic!("the directory has files, which can be read again");
+        };
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).unwrap();
+        let report = Report {
+            outcome: Outcome::Delivered,
+            counts: Counts::default(),
+            settled_offset: unit.base + bytes.len() as u64,
+            truncated: None,
+            read_error: None,
+            refused: Vec::new(),
+            unreadable: None,
+            uncertain: None,
+        };
+        self.0.lock().unwrap().extend(bytes);
+        report
+    }
+}
+
+async fn read_once(settings: &Settings) {
+    let (metrics, stop) = (Arc::default(), CancellationToken::new());
+    run(settings.clone(), Ids::default(), metrics, stop)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_can_grow_is_kept_and_what_cannot_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.after = After::Delete;
+    fs::create_dir(&settings.root).unwrap();
+    let long_line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(100_000));
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (members, object) = (gzip(LINE), gzip(r#"{"Records":[]}"#));
+    let grow: [(&str, &[u8]); 4] = [
+        ("one.log", LINE.as_bytes()),
+        ("long.log", long_line.as_bytes()),
+        ("two.log", &[LINE.as_bytes(), LINE.as_bytes()].concat()),
+        ("members.json.gz", &members),
+    ];
+    let complete: [(&str, &[u8]); 2] = [
+        ("document.json", b"{\"Records\":[]}"),
+        ("object.json.gz", &object),
+    ];
+    for (name, bytes) in grow.iter().chain(&complete) {
+        fs::write(settings.root.join(name), bytes).unwrap();
+    }
+    for _ in 0..2 {
+        read_once(&settings).await;
+        for (name, _) in &grow {
+            assert!(settings.root.join(name).exists(), "{name} is gone");
+        }
+        for (name, _) in &complete {
+            assert!(!settings.root.join(name).exists(), "{name} was kept");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_go_once_they_are_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.after = After::Delete;
+    settings.once = false;
+    fs::create_dir(&settings.root).unwrap();
+    for name in ["app.log", "app.jsonl"] {
+        let (before, after) = (
+            settings.root.join(name),
+            settings.root.join(format!("{name}.1")),
+        );
+        fs::write(&before, LINE.repeat(2) + name + "\n").unwrap();
+        let (stop, ids) = (CancellationToken::new(), Ids::default());
+        let reading = run(settings.clone(), ids.clone(), Arc::default(), stop.clone());
+        let reading = tokio::spawn(reading);
+        until(|| {
+            ids.0
+                .lock()
+                .unwrap()
+                .ends_with(format!("{name}\n").as_bytes())
+        })
+        .await;
+        fs::rename(&before, &after).unwrap();
+        until(|| !after.exists()).await;
+        stop.cancel();
+        reading.await.unwrap().unwrap();
+    }
+}
+
+/// Waits for what nobody announces.
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .expect("it never held");
 }
 
 #[test]

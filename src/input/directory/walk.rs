@@ -3,22 +3,26 @@
 //! Enters: a folder, the filter, the state. Leaves: the oldest files that have to be looked at, at
 //! most as many as asked for. What must hold: a settled file costs a stat and a look-up, and no
 //! memory; links and special files are never opened; a folder that cannot be listed is said once,
-//! and the walk is then not complete.
+//! and the walk is then not complete. Files that the first run leaves out are opened once, unless
+//! they are compressed.
 
 use std::collections::BinaryHeap;
 use std::fs::{DirEntry, ReadDir};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::after::{self, PutAside};
 use super::census::Census;
-use super::checkpoint::{FileEntry, FirstRun, Held, Op, Store};
+use super::checkpoint::{FileEntry, FirstRun, Op, Store};
 use super::decide::left_out;
-use super::file_id::{Stat, shown};
+use super::file_id::{self, Stat, shown};
 use super::filter::Filter;
+use super::lines;
 use super::warned::Warned;
 
 /// Files that are looked up in the state at once.
@@ -40,6 +44,7 @@ pub(super) struct Walk<'a> {
     pub(super) first_run: FirstRun,
     pub(super) observed: ObservedTime,
     pub(super) warned: &'a Warned,
+    pub(super) put_aside: &'a PutAside,
     pub(super) cancel: &'a CancellationToken,
     /// Files to return.
     pub(super) keep: usize,
@@ -160,7 +165,10 @@ impl Walk<'_> {
                 false => Sorted::Nothing,
             };
         }
-        if !self.filter.reads(&path) {
+        if kind.is_file() && after::original(&path).is_some() {
+            return self.recover(path);
+        }
+        if !self.filter.wants(&path) {
             return Sorted::Nothing;
         }
         if kind.is_file() {
@@ -175,6 +183,29 @@ impl Walk<'_> {
             );
         }
         Sorted::Nothing
+    }
+
+    /// A file that was put aside by a process that was killed: it is read as it was called then, or
+    /// where it is, if its name was taken meanwhile.
+    fn recover(&self, aside: PathBuf) -> Sorted {
+        let (path, wanted) = match self.put_aside.recover(self.root, &aside) {
+            Ok(None) => return Sorted::Nothing,
+            Ok(Some(path)) => (path.clone(), path),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Sorted::Nothing,
+            Err(error) => {
+                let name = after::original(&aside).unwrap_or_default();
+                let what = format!(
+                    "was put aside, and does not get its name {} back: {error}; it is read where it is",
+                    shown(Path::new(name))
+                );
+                self.warn(&aside, &what);
+                (aside.clone(), aside.with_file_name(name))
+            }
+        };
+        match self.filter.wants(&wanted) {
+            true => Sorted::File(path),
+            false => Sorted::Nothing,
+        }
     }
 
     /// Whether a link's target is below the root: then it is read there, under its own name.
@@ -246,11 +277,22 @@ impl Walk<'_> {
         }
         let place = place(self.observed, path, stat.modified);
         if entry.is_none() && left_out(&self.first_run, &stat, Some(place.0)) {
-            marks.push(Op::File(FileEntry::new(stat, Held::LeftOut)));
+            marks.extend(self.leave_out(path, stat));
             return None;
         }
         let later = self.after.as_ref().is_none_or(|after| place > *after);
         later.then_some(Found { place, stat })
+    }
+
+    /// Compressed files are not looked into: no line is appended to one.
+    fn leave_out(&self, path: &Path, stat: Stat) -> Vec<Op> {
+        let name = path.file_name().unwrap_or_default();
+        if name.as_bytes().ends_with(b".gz") {
+            return lines::leave_out_unseen(stat);
+        }
+        file_id::open(self.root, path)
+            .and_then(|file| lines::leave_out(name, &Arc::new(file), stat))
+            .unwrap_or_else(|_| lines::leave_out_unseen(stat))
     }
 
     fn warn(&self, path: &Path, what: &str) {

@@ -21,9 +21,13 @@ const SIGNALS: usize = 65_536;
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// A file's writer closed it, or it was renamed in.
+    /// A file's writer closed it.
     Closed(PathBuf),
-    /// A file changed.
+    /// A file got its name: it was renamed in, or from another name below the root.
+    Renamed { from: Option<PathBuf>, to: PathBuf },
+    /// A file was written to.
+    Written(PathBuf),
+    /// A file changed otherwise, or is new.
     Changed(PathBuf),
     /// A folder appeared, perhaps with files in it.
     Folder(PathBuf),
@@ -67,6 +71,7 @@ impl Watch {
                 root: root.clone(),
                 sender,
                 lost: Arc::clone(&lost),
+                lost_name: None,
             };
             watcher(&root, handler)
         };
@@ -95,7 +100,7 @@ impl Watch {
     }
 }
 
-fn watcher(root: &Path, handler: Handler) -> Option<RecommendedWatcher> {
+fn watcher(root: &Path, mut handler: Handler) -> Option<RecommendedWatcher> {
     let config = notify::Config::default().with_follow_symlinks(false);
     let started = RecommendedWatcher::new(move |event| handler.hear(event), config).and_then(
         |mut watcher| {
@@ -133,19 +138,28 @@ struct Handler {
     root: PathBuf,
     sender: mpsc::Sender<Signal>,
     lost: Arc<AtomicBool>,
+    /// The name that a file has lost; the next notification may say which it got.
+    lost_name: LostName,
 }
 
+/// What belongs together has the same number.
+type LostName = Option<(Option<usize>, PathBuf)>;
+
 impl Handler {
-    fn hear(&self, event: notify::Result<notify::Event>) {
+    fn hear(&mut self, event: notify::Result<notify::Event>) {
         let signal = match event {
-            Ok(event) => signal(&self.root, &event),
+            Ok(event) => signal(&self.root, &event, &mut self.lost_name),
             Err(error) => {
                 warn(&error, &self.root);
                 Some(Signal::Failed)
             }
         };
         let signal = match signal {
-            Some(Signal::Closed(path)) if self.root.join(&path).is_dir() => Signal::Folder(path),
+            Some(Signal::Closed(path) | Signal::Renamed { to: path, .. })
+                if self.root.join(&path).is_dir() =>
+            {
+                Signal::Folder(path)
+            }
             Some(signal) => signal,
             None => return,
         };
@@ -156,21 +170,33 @@ impl Handler {
 }
 
 /// What a notification means.
-fn signal(root: &Path, event: &notify::Event) -> Option<Signal> {
+fn signal(root: &Path, event: &notify::Event, lost_name: &mut LostName) -> Option<Signal> {
     if event.need_rescan() {
         return Some(Signal::Walk);
     }
     let below = event.paths.last()?.strip_prefix(root).ok()?.to_owned();
     let is_root = below.as_os_str().is_empty();
     match event.kind {
-        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+        EventKind::Remove(_) => is_root.then_some(Signal::Walk),
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+            *lost_name = Some((event.tracker(), below));
             is_root.then_some(Signal::Walk)
         }
         _ if is_root => None,
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Signal::Closed(below)),
         EventKind::Access(_) => None,
         EventKind::Create(CreateKind::Folder) => Some(Signal::Folder(below)),
-        EventKind::Modify(ModifyKind::Name(_)) => Some(Signal::Closed(below)),
+        // The two before have told it.
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
+        EventKind::Modify(ModifyKind::Name(_)) => {
+            let from = lost_name.take();
+            let from = from.filter(|(number, _)| *number == event.tracker());
+            Some(Signal::Renamed {
+                from: from.map(|(_, from)| from),
+                to: below,
+            })
+        }
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => Some(Signal::Written(below)),
         EventKind::Create(_) | EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
             Some(Signal::Changed(below))
         }
@@ -179,13 +205,13 @@ fn signal(root: &Path, event: &notify::Event) -> Option<Signal> {
 
 /// The kind of a file system that does not notify of changes made elsewhere.
 #[cfg(target_os = "linux")]
-fn network(root: &Path) -> Option<&'static str> {
+pub(super) fn network(root: &Path) -> Option<&'static str> {
     let kind = rustix::fs::statfs(root).ok()?.f_type;
     network_kind(u32::try_from(i128::from(kind) & 0xffff_ffff).ok()?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn network(_root: &Path) -> Option<&'static str> {
+pub(super) fn network(_root: &Path) -> Option<&'static str> {
     None
 }
 
@@ -208,7 +234,7 @@ fn network_kind(magic: u32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{DataChange, Flag, RemoveKind};
+    use notify::event::{DataChange, Flag, MetadataKind, RemoveKind};
 
     use super::*;
 
@@ -226,7 +252,15 @@ mod tests {
                 "/r/a",
                 None,
             ),
-            (name(RenameMode::To), "/r/a", Some(Signal::Closed(a()))),
+            (
+                name(RenameMode::To),
+                "/r/a",
+                Some(Signal::Renamed {
+                    from: None,
+                    to: a(),
+                }),
+            ),
+            (name(RenameMode::Both), "/r/a", None),
             (name(RenameMode::From), "/r/a", None),
             (name(RenameMode::From), "/r", Some(Signal::Walk)),
             (
@@ -242,6 +276,11 @@ mod tests {
             (
                 EventKind::Modify(ModifyKind::Data(DataChange::Any)),
                 "/r/a",
+                Some(Signal::Written(a())),
+            ),
+            (
+                EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+                "/r/a",
                 Some(Signal::Changed(a())),
             ),
             (EventKind::Remove(RemoveKind::File), "/r/a", None),
@@ -255,20 +294,42 @@ mod tests {
         ];
         for (kind, path, expected) in cases {
             let event = notify::Event::new(kind).add_path(PathBuf::from(path));
-            assert_eq!(signal(root, &event), expected, "{event:?}");
+            assert_eq!(signal(root, &event, &mut None), expected, "{event:?}");
         }
         let lost = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(signal(root, &lost), Some(Signal::Walk));
+        assert_eq!(signal(root, &lost, &mut None), Some(Signal::Walk));
+    }
+
+    #[test]
+    fn a_name_that_was_got_is_told_with_the_one_that_was_lost() {
+        let mut lost_name = None;
+        let mut hear = |mode, path: &str, number| {
+            let event = notify::Event::new(EventKind::Modify(ModifyKind::Name(mode)));
+            let event = event.add_path(PathBuf::from(path)).set_tracker(number);
+            signal(Path::new("/r"), &event, &mut lost_name)
+        };
+        let renamed = |from: Option<&str>, to: &str| {
+            Some(Signal::Renamed {
+                from: from.map(PathBuf::from),
+                to: PathBuf::from(to),
+            })
+        };
+        assert_eq!(hear(RenameMode::From, "/r/a", 1), None);
+        assert_eq!(hear(RenameMode::To, "/r/b", 1), renamed(Some("a"), "b"));
+        assert_eq!(hear(RenameMode::From, "/r/c", 2), None, "moved out");
+        assert_eq!(hear(RenameMode::To, "/r/d", 3), renamed(None, "d"));
+        assert_eq!(hear(RenameMode::To, "/r/e", 4), renamed(None, "e"));
     }
 
     #[tokio::test]
     async fn more_notifications_than_can_wait_lead_to_a_walk() {
         let (sender, signals) = mpsc::channel(1);
         let lost = Arc::new(AtomicBool::new(false));
-        let handler = Handler {
+        let mut handler = Handler {
             root: PathBuf::from("/r"),
             sender,
             lost: Arc::clone(&lost),
+            lost_name: None,
         };
         for name in ["/r/a", "/r/b"] {
             let event = notify::Event::new(EventKind::Any).add_path(PathBuf::from(name));

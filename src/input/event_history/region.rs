@@ -1,6 +1,6 @@
 //! One region's history, read for ever.
 //!
-//! Enters: pages. Leaves: units for the pipeline, and the end of each slice that has settled, in the
+//! Enters: pages. Leaves: a unit for the pipeline for each event, and the end of each slice that has settled, in the
 //! state. What must hold: a slice is noted once all its pages were delivered; while the collector is
 //! away nothing is asked for; no fault ends it.
 
@@ -19,7 +19,7 @@ use super::lookup::{Lookup, PAGE, Page, Question, Trouble};
 use super::pace::{PAUSE, Pace};
 use super::slices::{Slice, slices};
 use super::state::State;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
@@ -94,6 +94,7 @@ impl<L: Lookup> Region<L> {
             let begun = Instant::now();
             for source in &sources {
                 if self.catch_up(source.clone()).await.is_err() {
+                    self.shared.metrics.left.add(u64::from(settings.once));
                     return;
                 }
             }
@@ -170,6 +171,10 @@ impl<L: Lookup> Region<L> {
                 Ok(Err(Trouble::Fault(fault))) => {
                     self.pace.failed(fastrand::f64());
                     self.tell(&fault);
+                    // A run that reads once does not wait until a set-up is mended.
+                    if self.shared.settings.once && fault.remedy != Remedy::Retry {
+                        return Asked::Stopped;
+                    }
                     continue;
                 }
                 Err(Stopped) => return Asked::Stopped,
@@ -178,17 +183,20 @@ impl<L: Lookup> Region<L> {
             number += 1;
             self.tell_if_too_many(question.slice, number);
             token = page.next;
-            let (ids, events) = self.not_refused(page.events);
-            if !events.is_empty() {
+            let permit = Arc::new(permit);
+            for (id, event) in self.not_refused(page.events) {
                 let pipeline = self.shared.pipeline.clone();
-                let unit = self.unit(question, &events, number);
+                // Each is a unit of its own, so that what is refused is known by its id.
+                let unit = self.unit(question, &id, &event, number);
                 let (refused, to) = (Arc::clone(&self.refused), question.slice.to);
+                let permit = Arc::clone(&permit);
                 units.spawn(async move {
                     let report = pipeline.deliver(unit).await;
                     drop(permit);
-                    let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
-                    let ids = |(index, _): &(u64, _)| ids.get(*index as usize).cloned();
-                    refused.extend(report.refused.iter().filter_map(ids).map(|id| (id, to)));
+                    if !report.refused.is_empty() && !id.is_empty() {
+                        let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                        refused.insert(id, to);
+                    }
                     report.outcome == Outcome::Delivered
                 });
             }
@@ -226,26 +234,31 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// A page's events without those that are in the dead letters already; their ids, in order.
-    fn not_refused(&self, events: Vec<(String, Value)>) -> (Vec<String>, Vec<Value>) {
+    /// A page's events without those that are in the dead letters already.
+    fn not_refused(&self, events: Vec<(String, Value)>) -> Vec<(String, Value)> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |(id, _): &(String, Value)| id.is_empty() || !refused.contains_key(id);
-        events.into_iter().filter(fresh).unzip()
+        events.into_iter().filter(fresh).collect()
     }
 
-    fn unit(&self, question: &Question, events: &[Value], number: u64) -> Unit {
+    /// An event of a page, named by its id, or by the page where it has none.
+    fn unit(&self, question: &Question, id: &str, event: &Value, page: u64) -> Unit {
         let mut name = format!("event-history/{}/", self.name);
         if let Some(source) = &question.source {
             name += &format!("{source}/");
         }
-        name += &format!("{}#{number}", question.slice);
+        name += &match id {
+            "" => format!("{}#{page}", question.slice),
+            id => format!("{}#{id}", question.slice),
+        };
         Unit {
             origin: Origin {
                 input: "event_history",
                 name: name.into(),
                 observed: None,
+                on_damage: OnDamage::NamePlace,
             },
-            content: Content::Bytes(json!({ "Events": events }).to_string().into()),
+            content: Content::Bytes(json!({ "Events": [event] }).to_string().into()),
             base: 0,
             truncation: Truncation::Reject,
             inflated_bytes: None,
@@ -297,10 +310,11 @@ impl<L: Lookup> Region<L> {
         };
         if let Some(left_out) = self.said.due(kind) {
             let region = &*self.name;
-            warn!(
-                region,
-                left_out, "event history: {fault}; {remedy}it is tried again"
-            );
+            let again = match self.shared.settings.once && fault.remedy != Remedy::Retry {
+                true => "the next run tries it again",
+                false => "it is tried again",
+            };
+            warn!(region, left_out, "event history: {fault}; {remedy}{again}");
         }
     }
 

@@ -20,18 +20,22 @@ use tonic::Status;
 use super::guard::Call;
 use super::sender::Sender;
 use super::status;
+use crate::input::inflate::{self, Bounds};
 use crate::input::ingest::{Refusal, Reserved};
+use crate::input::listen::Busy;
 
 /// Bytes before each message: whether it is compressed, then its length.
 const PREFIX_BYTES: usize = 5;
-/// A compressed message gets room for so many times its bytes, within what a message may have, until
-/// it is inflated and its size is known. Trails shrink to a seventh or a ninth.
+/// A compressed message gets room for so many times its bytes, within what a message may have, before
+/// it is read. Trails shrink to a seventh or a ninth.
 const INFLATION: usize = 16;
 
 /// A guarded body.
 pub(super) struct Guarded {
     body: Body,
     call: Call,
+    /// Compressed messages are inflated here.
+    inflates: bool,
     sender: Sender,
     at: At,
     /// What came of a prefix.
@@ -44,6 +48,8 @@ pub(super) struct Guarded {
     due: Option<Instant>,
     /// Rings then.
     clock: Option<Pin<Box<Sleep>>>,
+    /// Held while a message of a stream arrives.
+    busy: Option<Busy>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -55,7 +61,15 @@ enum At {
     Room(Reserving, Instant),
     /// In a message, of which so many bytes are to come.
     Message(usize),
+    /// The same, of one that is to be inflated, and what has come of it.
+    Compressed(BytesMut, usize),
+    /// Behind such a message.
+    Inflating(Inflating),
+    /// The same, once it is inflated.
+    Inflated(Bytes),
 }
+
+type Inflating = Pin<Box<dyn Future<Output = Result<(Bytes, Reserved), inflate::Error>> + Send>>;
 
 type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, Refusal>> + Send>>;
 
@@ -66,6 +80,7 @@ impl Guarded {
         Guarded {
             body,
             call,
+            inflates: false,
             sender,
             at: At::Prefix,
             prefix: BytesMut::new(),
@@ -73,8 +88,16 @@ impl Guarded {
             complete: false,
             due: Some(due).filter(|_| !call.is_stream()),
             clock: None,
+            busy: None,
             stop,
         }
+    }
+
+    /// The same; compressed messages are inflated on a thread that may be busy for long, if `gzip` is
+    /// what compresses them and the call brings events.
+    pub(super) fn inflating(self, gzip: bool) -> Self {
+        let inflates = gzip && matches!(self.call, Call::Unary | Call::Stream);
+        Guarded { inflates, ..self }
     }
 
     /// Gathers a prefix. `None`: the body ends here.
@@ -95,6 +118,7 @@ impl Guarded {
                 ))));
             }
             if self.prefix.is_empty() && self.call.is_stream() {
+                self.busy = self.sender.busy();
                 self.wait_until(Some(
                     Instant::now() + self.sender.ingest.limits().body_timeout,
                 ));
@@ -115,11 +139,11 @@ impl Guarded {
             false => length,
         };
         self.at = match self.call {
-            Call::Health | Call::Reflection => At::Message(length),
+            Call::Check | Call::Watch | Call::Reflection => At::Message(length),
             Call::Unary => {
                 let reserved = self.sender.ingest.try_reserve(bytes);
                 self.keep(reserved)?;
-                At::Message(length)
+                self.message()
             }
             Call::Stream => {
                 let ingest = self.sender.ingest.clone();
@@ -128,6 +152,44 @@ impl Guarded {
             }
         };
         Ok(())
+    }
+
+    /// The message behind the prefix, for which there is room now.
+    fn message(&mut self) -> At {
+        let length = self.length();
+        match self.inflates && self.prefix[0] != 0 && length > 0 {
+            true => {
+                self.prefix.clear();
+                At::Compressed(BytesMut::with_capacity(length), length)
+            }
+            false => At::Message(length),
+        }
+    }
+
+    /// Begins to inflate a message that has come in whole.
+    fn inflate(&self, compressed: Bytes) -> Result<Inflating, BoxError> {
+        let ingest = self.sender.ingest.clone();
+        let Some(reserved) = self.sender.take_room() else {
+            return Err(Box::new(Status::internal("a message without room")));
+        };
+        let limit = ingest.limits().request_bytes;
+        Ok(Box::pin(async move {
+            let bounds = Bounds {
+                limit,
+                too_large: Refusal::TooLarge { limit },
+                // What it is compressed to goes at once; a message may be as large as all may be.
+                beside: 0,
+            };
+            inflate::inflate(&ingest, compressed, reserved, bounds).await
+        }))
+    }
+
+    /// The end of a call one of whose messages could not be inflated.
+    fn not_inflated(&self, error: &inflate::Error) -> BoxError {
+        Box::new(match error {
+            inflate::Error::Refused(refusal) => self.sender.refuse(refusal),
+            inflate::Error::Damaged(_) => Status::internal(error.to_string()),
+        })
     }
 
     fn keep(&self, reserved: Result<Reserved, Refusal>) -> Result<(), BoxError> {
@@ -145,6 +207,7 @@ impl Guarded {
     fn finish(&mut self) {
         self.at = At::Prefix;
         if self.call.is_stream() {
+            self.busy = None;
             self.wait_until(None);
         } else {
             // The end of the call is waited for no longer than that.
@@ -219,7 +282,7 @@ impl HttpBody for Guarded {
                     let waited = since.elapsed();
                     this.keep(reserved)?;
                     this.wait_until(this.due.map(|due| due + waited));
-                    this.at = At::Message(this.length());
+                    this.at = this.message();
                 }
                 At::Message(_) if !this.prefix.is_empty() => {
                     if this.length() == 0 {
@@ -238,6 +301,42 @@ impl HttpBody for Guarded {
                         left => this.at = At::Message(left),
                     }
                     return frame(part);
+                }
+                At::Compressed(..) => {
+                    if !ready!(this.poll_rest(cx))? {
+                        return Poll::Ready(Some(Err(cut_off())));
+                    }
+                    let At::Compressed(gathered, left) = &mut this.at else {
+                        continue;
+                    };
+                    let part = this.rest.split_to((*left).min(this.rest.len()));
+                    *left -= part.len();
+                    gathered.put(part);
+                    if *left == 0 {
+                        let compressed = std::mem::take(gathered).freeze();
+                        this.at = At::Inflating(this.inflate(compressed)?);
+                    }
+                }
+                At::Inflating(inflating) => match ready!(inflating.as_mut().poll(cx)) {
+                    Ok((bytes, reserved)) => {
+                        this.sender.keep(reserved);
+                        // It is not compressed any more.
+                        this.prefix.put_u8(0);
+                        this.prefix.put_u32(bytes.len() as u32);
+                        this.at = At::Inflated(bytes);
+                    }
+                    Err(error) => return Poll::Ready(Some(Err(this.not_inflated(&error)))),
+                },
+                At::Inflated(bytes) => {
+                    let bytes = bytes.clone();
+                    if !this.prefix.is_empty() {
+                        if bytes.is_empty() {
+                            this.finish();
+                        }
+                        return frame(this.prefix.split().freeze());
+                    }
+                    this.finish();
+                    return frame(bytes);
                 }
             }
         }

@@ -8,41 +8,63 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use tonic::{Code, Status};
+use tonic::Status;
 
+use super::aside::Places;
 use super::body::Guarded;
 use super::sender::Sender;
 use crate::input::ingest::Ingest;
-use crate::input::listen::audit;
 use crate::input::listen::auth::Auth;
+use crate::input::listen::{audit, busy};
+
+/// How a call's messages are compressed.
+const ENCODING: &str = "grpc-encoding";
+
+/// What is needed to let a call pass, or not.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) ingest: Ingest,
+    pub(super) auth: Auth,
+    pub(super) places: Places,
+}
 
 /// Lets a call pass to its service.
-pub(super) async fn guard(
-    State((ingest, auth)): State<(Ingest, Auth)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     if !is_grpc(&request) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let call = Call::of(request.uri().path());
-    if call != Call::Health
-        && let Err(error) = audit::admit(&auth, request.headers(), request.extensions())
-    {
-        return Status::unauthenticated(error.to_string()).into_http();
-    }
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let (known, token) = match call {
+        Call::Check | Call::Watch => {
+            let known = audit::recognizes(&gate.auth, headers, extensions);
+            (known, None)
+        }
+        _ => match audit::admit(&gate.auth, headers, extensions) {
+            Ok(token) => (true, token),
+            Err(error) => return Status::unauthenticated(error.to_string()).into_http(),
+        },
+    };
+    // A stream keeps its connection only while it brings a message or waits for an answer.
+    let _busy = busy(extensions).filter(|_| call == Call::Unary);
+    let place = match call {
+        Call::Watch | Call::Reflection => match gate.places.take(known) {
+            Ok(place) => Some(place),
+            Err(status) => return status.into_http(),
+        },
+        _ => None,
+    };
     if call == Call::Stream {
         // An answer on the stream is a few bytes, which grow when they are compressed.
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let sender = Sender::new(ingest, request.extensions().clone());
+    let sender = Sender::new(gate.ingest, request.extensions().clone(), token);
     request.extensions_mut().insert(sender.clone());
-    let guarded = |body| Body::new(Guarded::new(body, call, sender.clone()));
+    let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
+    let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));
     let response = next.run(request.map(guarded)).await;
-    let code = response.headers().get(Status::GRPC_STATUS);
-    let code = code.map(|code| Code::from_bytes(code.as_bytes()));
-    match code.and_then(|code| sender.outgrown(code)) {
-        Some(status) => status.into_http(),
+    match place {
+        Some(place) => response.map(|body| place.bound(body)),
         None => response,
     }
 }
@@ -57,7 +79,9 @@ fn is_grpc(request: &Request) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     /// Asks how the services are. Everybody may.
-    Health,
+    Check,
+    /// Asks to be told of each change. Everybody may.
+    Watch,
     /// Asks, on a stream, what the services are.
     Reflection,
     /// Brings one message of events.
@@ -70,7 +94,8 @@ impl Call {
     fn of(path: &str) -> Self {
         match path {
             "/qtrail.v1.IngestService/IngestStream" => Call::Stream,
-            _ if path.starts_with("/grpc.health.") => Call::Health,
+            "/grpc.health.v1.Health/Watch" => Call::Watch,
+            _ if path.starts_with("/grpc.health.") => Call::Check,
             _ if path.starts_with("/grpc.reflection.") => Call::Reflection,
             _ => Call::Unary,
         }

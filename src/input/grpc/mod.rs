@@ -9,6 +9,7 @@
 //!                                                            └─▶ logs ─────────────────────────┘
 //! ```
 
+mod aside;
 mod body;
 mod guard;
 mod health;
@@ -27,7 +28,8 @@ use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::pb;
 use tonic_reflection::server::Builder as Reflection;
 
-use self::guard::guard;
+use self::aside::Places;
+use self::guard::{Gate, guard};
 use self::health::Health;
 use self::logs::Logs;
 use self::service::Service;
@@ -43,6 +45,11 @@ const QUESTION_BYTES: usize = 64 << 10;
 pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
     // A message is bounded as it arrives, by the guard, and once more after it was inflated.
     let limit = ingest.limits().request_bytes;
+    let gate = Gate {
+        ingest: ingest.clone(),
+        auth: auth.clone(),
+        places: Places::new(ingest.limits().connections),
+    };
     let events = IngestServiceServer::new(Service)
         .accept_compressed(Gzip)
         .send_compressed(Gzip)
@@ -65,7 +72,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .add_service(v1.max_decoding_message_size(QUESTION_BYTES))
         .add_service(v1alpha.max_decoding_message_size(QUESTION_BYTES))
         .into_axum_router()
-        .layer(from_fn_with_state((ingest.clone(), auth.clone()), guard))
+        .layer(from_fn_with_state(gate, guard))
 }
 
 /// What is served, described.

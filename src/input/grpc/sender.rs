@@ -7,11 +7,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Extensions;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use super::status;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
-use crate::input::listen::{Peer, audit};
+use crate::input::listen::{self, Busy, NOBODY, Peer, audit};
 use crate::proto::v1::Failure;
 
 /// One call's sender: an extension of its request.
@@ -23,12 +23,17 @@ pub(super) struct Sender {
     room: Arc<Mutex<Option<Reserved>>>,
     /// What the listener knows of it.
     known: Arc<Extensions>,
+    /// Whose account its messages are on.
+    account: Arc<str>,
 }
 
 impl Sender {
-    pub(super) fn new(ingest: Ingest, known: Extensions) -> Self {
+    /// `token`: the name of the token that was shown.
+    pub(super) fn new(ingest: Ingest, known: Extensions, token: Option<Arc<str>>) -> Self {
+        let peer = known.get::<Peer>();
         Sender {
             ingest,
+            account: peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref())),
             room: Arc::default(),
             known: Arc::new(known),
         }
@@ -48,9 +53,19 @@ impl Sender {
         peer.map_or("unknown", |peer| &peer.address)
     }
 
+    /// Keeps its connection, as long as this is held.
+    pub(super) fn busy(&self) -> Option<Busy> {
+        listen::busy(&self.known)
+    }
+
     /// Keeps room for the message that comes now.
     pub(super) fn keep(&self, reserved: Reserved) {
         *self.slot() = Some(reserved);
+    }
+
+    /// Takes the room of the message that is read.
+    pub(super) fn take_room(&self) -> Option<Reserved> {
+        self.slot().take()
     }
 
     /// The room of the message that was read last, which has so many bytes now.
@@ -58,22 +73,15 @@ impl Sender {
     /// # Errors
     /// It grew when it was inflated, and there is no room for that.
     pub(super) fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        let kept = self.slot().take();
-        match kept {
+        let kept = self.take_room();
+        let reserved = match kept {
             Some(mut reserved) => {
                 self.ingest.resize(&mut reserved, bytes)?;
-                Ok(reserved)
+                reserved
             }
-            None => self.ingest.try_reserve(bytes),
-        }
-    }
-
-    /// tonic's own refusal of a message, if it is one, in our words: a message for which there was
-    /// room as it arrived is larger than a message may be once it is inflated.
-    pub(super) fn outgrown(&self, code: Code) -> Option<Status> {
-        let unread = code == Code::ResourceExhausted && self.slot().is_some();
-        let limit = self.ingest.limits().request_bytes;
-        unread.then(|| self.refuse(&Refusal::TooLarge { limit }))
+            None => self.ingest.try_reserve(bytes)?,
+        };
+        Ok(reserved.sent_by(Arc::clone(&self.account)))
     }
 
     /// The end of a call that is refused.

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::sender::Sender;
 use super::status::cut;
 use super::stream::Answers;
+use crate::ack::OnDamage;
 use crate::input::ingest::{self, Refusal};
 use crate::pipeline::{self, Content, Report};
 use crate::proto::v1::ingest_service_server::IngestService;
@@ -74,6 +75,7 @@ pub(super) fn deliver(
             name,
             source: Some(request.source).filter(|source| !source.is_empty()),
             content: Content::Bytes(request.events),
+            on_damage: OnDamage::Refuse,
             reserved,
         });
         Ok(delivered(report.await?))

@@ -40,11 +40,13 @@ pub(super) fn cut(text: String) -> String {
 
 fn code(refusal: &Refusal) -> Code {
     match refusal {
-        Refusal::Away { .. } | Refusal::Stopping => Code::Unavailable,
+        Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => Code::Unavailable,
         Refusal::Busy { .. }
         | Refusal::TooLarge { .. }
         | Refusal::InflatedTooLarge { .. }
         | Refusal::DecodedTooLarge { .. } => Code::ResourceExhausted,
+        Refusal::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
+        Refusal::Unreadable { .. } => Code::InvalidArgument,
         Refusal::TooSlow { .. } => Code::DeadlineExceeded,
     }
 }

@@ -53,7 +53,9 @@ impl Answers {
         };
         let sender = self.sender.clone();
         let delivery = deliver(&sender, request);
+        let busy = sender.busy();
         self.under_way.spawn(async move {
+            let _busy = busy;
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
                 Err(refusal) => Answer::Failure(sender.fail(&refusal)),
@@ -95,8 +97,7 @@ impl Stream for Answers {
             match ready!(Pin::new(requests).poll_next(cx)) {
                 Some(Ok(request)) => self.deliver(request),
                 Some(Err(fault)) => {
-                    let outgrown = self.sender.outgrown(fault.code());
-                    self.fault = Some(outgrown.unwrap_or(fault));
+                    self.fault = Some(fault);
                     self.requests = None;
                 }
                 None => self.requests = None,

@@ -43,11 +43,17 @@ impl Problem {
             Problem::Wrong(status, _) => *status,
             Problem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Problem::Refused(refusal) => match refusal {
-                Refusal::Away { .. } | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::TooLarge { .. }
                 | Refusal::InflatedTooLarge { .. }
                 | Refusal::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::Unreadable { reason, .. } if reason.is_limit() => {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                }
+                Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
                 Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             },
         }

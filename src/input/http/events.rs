@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::{self, Problem};
 use super::{Service, body, name, tell};
+use crate::ack::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::{Content, Report};
 
@@ -29,7 +30,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
-        self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -38,7 +39,8 @@ impl Service {
             name: name(head),
             source: source(head.uri.query().unwrap_or_default()),
             content: Content::Bytes(bytes),
-            reserved,
+            on_damage: OnDamage::Refuse,
+            reserved: reserved.sent_by(sender),
         };
         Ok(self.ingest.deliver(request).await?)
     }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::answer::{self, Problem, respond, to_json};
 use super::{Service, body, tell};
+use crate::ack::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::Content;
 
@@ -27,7 +28,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-amz-firehose-protocol-ver
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-firehose-request-id");
 /// Characters of an error message at most.
 const MESSAGE_CHARS: usize = 8192;
-/// Bytes of a body in which its request id is looked for.
+/// Bytes of a body, compressed and inflated, in which its request id is looked for.
 const BEGINNING: usize = 1024;
 
 #[derive(Serialize)]
@@ -63,7 +64,7 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
 
 impl Service {
     async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
@@ -78,7 +79,8 @@ impl Service {
             name: id.to_owned(),
             source: None,
             content: Content::Bytes(bytes),
-            reserved,
+            on_damage: OnDamage::KeepElements,
+            reserved: reserved.sent_by(sender),
         };
         self.ingest.deliver(request).await?;
         Ok(())
@@ -104,6 +106,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// A body's first bytes, inflated.
 fn beginning(body: &[u8], gzip: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
+    let body = &body[..body.len().min(BEGINNING)];
     let limit = BEGINNING as u64;
     // What cannot be read is the pipeline's to tell.
     let _ = match gzip {

@@ -5,15 +5,12 @@
 //! and 504 alone, and drop what was answered otherwise; so what may succeed later is answered with
 //! one of these.
 
-use std::io::Read;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use serde_json::json;
@@ -21,12 +18,9 @@ use tonic::Code;
 
 use super::answer::{self, Problem, respond, to_json};
 use super::{Service, body, name, tell};
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::inflate::{self, Bounds, inflate};
+use crate::input::ingest::{Limits, Refusal};
 use crate::input::otlp::{self, Form};
-
-/// A compressed body gets room for so many times its bytes at first, and at least for so many.
-const INFLATION: usize = 8;
-const FIRST_BYTES: usize = 4 << 10;
 
 /// Answers a request.
 pub(super) async fn export(State(service): State<Service>, request: Request) -> Response {
@@ -51,7 +45,7 @@ impl Service {
         form: Option<Form>,
         body: Body,
     ) -> Result<ExportLogsServiceResponse, Problem> {
-        self.admit(head)?;
+        let (sender, _busy) = self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
             Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
@@ -59,12 +53,40 @@ impl Service {
         let gzip = body::is_gzip(&head.headers)?;
         let (mut bytes, mut reserved) = body::read(&self.ingest, body).await?;
         if gzip {
-            let ingest = self.ingest.clone();
-            let inflating = tokio::task::spawn_blocking(move || inflate(&ingest, &bytes, reserved));
-            (bytes, reserved) = inflating.await.map_err(|_| Refusal::Stopping)??;
+            let bounds = bounds(self.ingest.limits(), bytes.len());
+            (bytes, reserved) = inflate(&self.ingest, bytes, reserved, bounds).await?;
         }
+        let reserved = reserved.sent_by(sender);
         let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
         Ok(answer.await?)
+    }
+}
+
+/// What a request of so many compressed bytes may become.
+fn bounds(limits: &Limits, compressed: usize) -> Bounds {
+    let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
+    let in_flight = limits.in_flight_bytes.saturating_sub(compressed);
+    let too_large = match inflated <= in_flight {
+        true => Refusal::InflatedTooLarge {
+            limit: limits.inflated_bytes,
+        },
+        false => Refusal::DecodedTooLarge {
+            limit: limits.in_flight_bytes,
+        },
+    };
+    Bounds {
+        limit: inflated.min(in_flight),
+        too_large,
+        beside: compressed,
+    }
+}
+
+impl From<inflate::Error> for Problem {
+    fn from(error: inflate::Error) -> Self {
+        match error {
+            inflate::Error::Refused(refusal) => refusal.into(),
+            inflate::Error::Damaged(_) => Problem::bad_request(error.to_string()),
+        }
     }
 }
 
@@ -73,45 +95,6 @@ impl From<otlp::Error> for Problem {
         match error {
             otlp::Error::Refused(refusal) => refusal.into(),
             otlp::Error::Malformed(_) => Problem::bad_request(error.to_string()),
-        }
-    }
-}
-
-/// A compressed body, inflated, and the room for it.
-fn inflate(
-    ingest: &Ingest,
-    body: &[u8],
-    mut reserved: Reserved,
-) -> Result<(Bytes, Reserved), Problem> {
-    let limits = ingest.limits();
-    let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
-    let limit = inflated.min(limits.in_flight_bytes.saturating_sub(body.len()));
-    let damaged = |e: std::io::Error| Problem::bad_request(format!("damaged gzip data: {e}"));
-    let mut reader = MultiGzDecoder::new(body);
-    let mut bytes = Vec::new();
-    loop {
-        let room = (2 * bytes.len())
-            .max(INFLATION * body.len())
-            .max(FIRST_BYTES);
-        let step = room.min(limit) - bytes.len();
-        ingest.resize(&mut reserved, body.len() + bytes.len() + step)?;
-        bytes.reserve_exact(step);
-        let part = reader.by_ref().take(step as u64).read_to_end(&mut bytes);
-        let ended = part.map_err(damaged)? < step
-            || bytes.len() == limit && reader.read(&mut [0]).map_err(damaged)? == 0;
-        if ended {
-            ingest.resize(&mut reserved, bytes.capacity())?;
-            return Ok((bytes.into(), reserved));
-        }
-        if bytes.len() == limit {
-            return Err(Problem::from(match limit == inflated {
-                true => Refusal::InflatedTooLarge {
-                    limit: limits.inflated_bytes,
-                },
-                false => Refusal::DecodedTooLarge {
-                    limit: limits.in_flight_bytes,
-                },
-            }));
         }
     }
 }

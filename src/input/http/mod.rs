@@ -16,6 +16,8 @@ mod events;
 mod firehose;
 mod logs;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
@@ -25,7 +27,7 @@ use axum::routing::post;
 
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
-use super::listen::{Peer, audit};
+use super::listen::{self, Busy, NOBODY, Peer, audit};
 use answer::Problem;
 
 /// What every endpoint needs.
@@ -63,15 +65,18 @@ async fn nothing(uri: Uri) -> Response {
 }
 
 impl Service {
-    /// Lets a sender in, or not, and has it logged.
-    fn admit(&self, head: &Parts) -> Result<(), Problem> {
+    /// Lets a sender in, or not, and has it logged; whose account its requests are on. Its connection
+    /// does not give way to another one as long as the second is held.
+    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<Busy>), Problem> {
         // A browser lets any page on the web send to a loopback address, and says which page it was.
         if head.headers.contains_key(ORIGIN) {
             let message = "web pages may not send events (the request has an Origin header)";
             return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
         }
-        audit::admit(&self.auth, &head.headers, &head.extensions)?;
-        Ok(())
+        let token = audit::admit(&self.auth, &head.headers, &head.extensions)?;
+        let peer = head.extensions.get::<Peer>();
+        let account = peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref()));
+        Ok((account, listen::busy(&head.extensions)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter};
 use crate::pipeline::conversion::Conversion;
 
-pub(in crate::input) const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
+pub(crate) const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
 
 pub(in crate::input) struct Bench {
     pub(in crate::input) ingest: Ingest,
@@ -22,6 +22,17 @@ pub(in crate::input) struct Bench {
 pub(in crate::input) fn bench(limits: Limits) -> Bench {
     let metrics = Arc::new(Metrics::default());
     let stop = CancellationToken::new();
+    let pipeline = pipeline(Arc::clone(&metrics), stop.clone());
+    let (health, seen) = watch::channel(Health::Up);
+    Bench {
+        ingest: Ingest::new(pipeline, seen, limits, metrics, stop.clone()),
+        health,
+        stop,
+    }
+}
+
+/// A pipeline whose events all go nowhere at once.
+pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeline {
     let settings = export::Settings {
         destination: Destination::Discard,
         batch_events: 100,
@@ -32,26 +43,20 @@ pub(in crate::input) fn bench(limits: Limits) -> Bench {
         batch_spread: None,
         rate_limit: None,
     };
-    let exporter = Exporter::start(settings, Arc::clone(&metrics), None, stop.clone()).unwrap();
+    let exporter = Exporter::start(settings, Arc::clone(&metrics), None, stop).unwrap();
     let conversion = Conversion {
         limits: envelope::Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: convert::Options::default(),
     };
-    let pipeline = Pipeline::new(
+    Pipeline::new(
         conversion,
         exporter,
         DeadLetters::none(),
-        Arc::clone(&metrics),
+        metrics,
         1 << 20,
         CancellationToken::new(),
-    );
-    let (health, seen) = watch::channel(Health::Up);
-    Bench {
-        ingest: Ingest::new(pipeline, seen, limits, metrics, stop.clone()),
-        health,
-        stop,
-    }
+    )
 }
 
 fn request(reserved: Reserved, content: impl Read + Send + 'static) -> Request {
@@ -60,6 +65,7 @@ fn request(reserved: Reserved, content: impl Read + Send + 'static) -> Request {
         name: "request".to_owned(),
         source: None,
         content: Content::Whole(Box::new(content)),
+        on_damage: OnDamage::Refuse,
         reserved,
     }
 }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Peer;
 use super::auth::{Auth, Unauthenticated};
+use super::slots::Slot;
 use crate::input::ingest::Refusal;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
@@ -19,7 +20,7 @@ use crate::telemetry::seldom::Seldom;
 const TARGET: &str = "qtrail::audit";
 
 /// Checks a request's token, and says who sends: at a connection's first request, and where it is
-/// turned away. `extensions` are those of the request.
+/// turned away. From then on its peer is known to the listener. `extensions` are those of the request.
 ///
 /// # Errors
 /// No token, or a wrong one.
@@ -35,7 +36,25 @@ pub fn admit(
             Err(refused) => audit.listener.refused("token", peer, refused),
         }
     }
+    if checked.is_ok() {
+        known(extensions);
+    }
     checked
+}
+
+/// Whether the peer of a request that anyone may make is known.
+pub fn recognizes(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    let checked = auth.check(headers);
+    if let Ok(Some(_)) = checked {
+        known(extensions);
+    }
+    checked.is_ok()
+}
+
+fn known(extensions: &Extensions) {
+    if let Some(slot) = extensions.get::<Arc<Slot>>() {
+        slot.known();
+    }
 }
 
 /// Says and counts that a request was turned away.
@@ -43,7 +62,9 @@ pub fn refused(extensions: &Extensions, refusal: &Refusal) {
     if let Some((peer, audit)) = parties(extensions) {
         let kind = match refusal {
             Refusal::Away { .. } => "away",
+            Refusal::LettersFull { .. } => "letters_full",
             Refusal::Busy { .. } => "busy",
+            Refusal::Unreadable { .. } => "unreadable",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::InflatedTooLarge { .. } => "inflated_too_large",
             Refusal::DecodedTooLarge { .. } => "decoded_too_large",
@@ -61,6 +82,8 @@ fn parties(extensions: &Extensions) -> Option<(&Peer, &Connection)> {
 /// What is told of a listener's peers.
 pub(super) struct Audit {
     listener: &'static str,
+    /// The group of the keys that bound it; `None`: nobody sends there.
+    pub(super) keys: Option<&'static str>,
     metrics: Arc<Metrics>,
     seldom: Seldom,
 }
@@ -73,9 +96,14 @@ pub(super) struct Connection {
 }
 
 impl Audit {
-    pub(super) fn new(listener: &'static str, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(super) fn new(
+        listener: &'static str,
+        keys: Option<&'static str>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Audit {
             listener,
+            keys,
             metrics,
             seldom: Seldom::default(),
         })
@@ -86,6 +114,14 @@ impl Audit {
         Connection {
             listener: Arc::clone(self),
             known: Arc::default(),
+        }
+    }
+
+    /// Where a limit can be set, in words.
+    pub(super) fn key(&self, limit: &str) -> String {
+        match self.keys {
+            Some(keys) => format!(" ({keys}.{limit})"),
+            None => String::new(),
         }
     }
 

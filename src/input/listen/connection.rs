@@ -109,6 +109,9 @@ impl Protocol {
         match encrypted {
             Ok(Ok(stream)) => {
                 peer.certificate = tls::name(&stream);
+                if tls.names_clients() {
+                    slot.known();
+                }
                 self.converse(stream, peer, slot, stop).await;
             }
             Ok(Err(failure)) => match failure.kind() {
@@ -161,7 +164,9 @@ impl Protocol {
                 let detail = error.source().map(|source| format!(": {source}"));
                 let detail = detail.unwrap_or_default();
                 let guess = match (&self.tls, error.is_parse()) {
-                    (None, true) => "; is it TLS, where there is no ingest.tls?",
+                    (None, true) if self.audit.keys.is_some() => {
+                        "; is it TLS, where there is no ingest.tls?"
+                    }
                     _ => "",
                 };
                 let why = format!("it is no good HTTP: {error}{detail}{guess}");
@@ -173,8 +178,9 @@ impl Protocol {
 
     fn slow(&self, what: &str, peer: &Peer) {
         let why = format!(
-            "no {what} came within {} s (ingest.limits.header_timeout)",
-            self.header_timeout.as_secs_f64()
+            "no {what} came within {} s{}",
+            self.header_timeout.as_secs_f64(),
+            self.audit.key("header_timeout")
         );
         self.audit.refused("slow", peer, &why);
     }
@@ -191,6 +197,7 @@ fn call(
     let under_way = slot.begin();
     request.extensions_mut().insert(peer.clone());
     request.extensions_mut().insert(told.clone());
+    request.extensions_mut().insert(Arc::clone(slot));
     let answer = router.clone().oneshot(request);
     async move {
         let answer = answer.await?;

@@ -12,6 +12,7 @@ mod slots;
 mod socket;
 mod tls;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use self::audit::Audit;
 use self::auth::Auth;
 use self::connection::Protocol;
+pub use self::slots::{Busy, busy};
 use self::slots::{Place, Slot, Slots};
 use self::socket::{Io, Socket};
 use self::tls::Certificates;
@@ -36,8 +38,10 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// The same, when an idle connection is about to give one back.
 const BRIEFLY: Duration = Duration::from_millis(5);
 
-/// File descriptors for everything but connections.
+/// File descriptors for everything but senders' connections.
 const DESCRIPTORS: u64 = 256;
+/// One in so many of the files that may be opened may be a connection of an open listener.
+const OPEN_SHARE: u64 = 8;
 
 /// Who sent a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,29 @@ pub struct Peer {
     pub address: Arc<str>,
     /// The name in its client certificate.
     pub certificate: Option<Arc<str>>,
+}
+
+impl Peer {
+    /// What tells a sender from the others: the name of its token or of its certificate, else where
+    /// it is, without the port, which is another at each connection.
+    pub fn account(&self, token: Option<&str>) -> Arc<str> {
+        match (token, &self.certificate) {
+            (Some(token), _) => format!("token {token}").into(),
+            (None, Some(certificate)) => format!("certificate {certificate}").into(),
+            (None, None) => match self.address.parse().map(|address: SocketAddr| address.ip()) {
+                Ok(IpAddr::V4(ip)) => ip.to_string().into(),
+                // One machine can have any address of its network.
+                Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+                    Some(ip) => ip.to_string().into(),
+                    None => {
+                        let [a, b, c, d, ..] = ip.segments();
+                        format!("{a:x}:{b:x}:{c:x}:{d:x}::/64").into()
+                    }
+                },
+                Err(_) => Arc::clone(&self.address),
+            },
+        }
+    }
 }
 
 /// A bound address.
@@ -57,16 +84,21 @@ pub struct Listener {
     audit: Arc<Audit>,
 }
 
-/// Whether the certificates and the tokens can be used. Listens nowhere.
+/// Whether the certificates and the tokens can be used. Listens nowhere. Says who may send where.
 ///
 /// # Errors
 /// A file that cannot be read, or does not hold what it should.
-pub fn check(settings: &Settings) -> anyhow::Result<()> {
+pub fn check(settings: &Settings) -> anyhow::Result<String> {
     Auth::open(&settings.token_files)?;
     if let Some(tls) = &settings.tls {
         Certificates::load(tls)?;
     }
-    Ok(())
+    let listeners = [("grpc", &settings.grpc), ("http", &settings.http)];
+    let told = listeners.into_iter().filter_map(|(name, listen)| {
+        let listen = listen.as_ref()?;
+        Some(format!("{name} {}", guards(listen, settings)))
+    });
+    Ok(told.collect::<Vec<_>>().join("; "))
 }
 
 impl Listener {
@@ -89,16 +121,41 @@ impl Listener {
         limits.connections = affordable(limits.connections);
         let socket = Socket::bind(key, listen).await?;
         let name = key.split('.').nth(1).unwrap_or(key);
-        info!(
-            "{}, {name} is served at {socket}",
-            guards(tls.is_some(), settings)
-        );
+        let guards = guards(listen, settings);
+        match is_open(listen, settings) {
+            true => warn!("{guards}, {name} is served at {socket}"),
+            false => info!("{guards}, {name} is served at {socket}"),
+        }
         Ok(Listener {
             socket,
             tls,
             slots: Slots::new(limits.connections, Arc::clone(&metrics)),
             limits,
-            audit: Audit::new(name, metrics),
+            audit: Audit::new(name, Some("ingest.limits"), metrics),
+        })
+    }
+
+    /// Listens where questions are answered, in plain text, to anyone. Its connections are no
+    /// sender's, and not counted.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn bind_open(
+        key: &'static str,
+        address: SocketAddr,
+        mut limits: Limits,
+    ) -> anyhow::Result<Self> {
+        if let Some(files) = getrlimit(Resource::Nofile).current {
+            let share = (files / OPEN_SHARE).max(1);
+            limits.connections = limits.connections.min(share as usize);
+        }
+        let uncounted = Arc::new(Metrics::default());
+        Ok(Listener {
+            socket: Socket::bind(key, &Listen::Tcp(address)).await?,
+            tls: None,
+            slots: Slots::new(limits.connections, Arc::clone(&uncounted)),
+            limits,
+            audit: Audit::new(key, None, uncounted),
         })
     }
 
@@ -136,21 +193,20 @@ impl Listener {
                 certificate: None,
             };
             let all = self.limits.connections;
+            let key = self.audit.key("connections");
             match self.slots.take().await {
                 Place::Free(slot) => return (stream, peer, slot),
                 Place::Vacated(slot) => {
                     let why = format!(
-                        "there are {all} connections (ingest.limits.connections); the one that was \
-                         idle for longest was closed for this one"
+                        "there are {all} connections{key}; the one that was idle for longest was \
+                         closed for this one"
                     );
                     self.audit.refused("idle", &peer, &why);
                     return (stream, peer, slot);
                 }
                 Place::Full => {
-                    let why = format!(
-                        "there are {all} connections (ingest.limits.connections), each with a \
-                         request under way"
-                    );
+                    let why =
+                        format!("there are {all} connections{key}, each with a request under way");
                     self.audit.refused("connections", &peer, &why);
                 }
             }
@@ -169,22 +225,37 @@ impl Listener {
 }
 
 /// What stands between the address and the events, in words.
-fn guards(tls: bool, settings: &Settings) -> String {
-    let clients = settings
+fn guards(listen: &Listen, settings: &Settings) -> String {
+    let tls = settings
         .tls
         .as_ref()
-        .and_then(|tls| tls.client_ca_file.as_ref());
-    let channel = match (tls, clients) {
-        (false, _) => "in plain text",
-        (true, None) => "with TLS",
-        (true, Some(_)) => "with TLS and client certificates",
+        .filter(|_| matches!(listen, Listen::Tcp(_)));
+    let channel = match tls.map(|tls| tls.client_ca_file.is_some()) {
+        None => "in plain text",
+        Some(false) => "with TLS",
+        Some(true) => "with TLS and client certificates",
     };
     match settings.token_files.len() {
+        0 if is_open(listen, settings) => {
+            format!("{channel}, open to anyone who reaches it (ingest.anonymous)")
+        }
         0 => format!("{channel}, without tokens"),
         1 => format!("{channel}, with tokens from 1 file"),
         files => format!("{channel}, with tokens from {files} files"),
     }
 }
+
+/// Whether other hosts can send without showing who they are.
+fn is_open(listen: &Listen, settings: &Settings) -> bool {
+    let certified = settings
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca_file.is_some());
+    let beyond = matches!(listen, Listen::Tcp(address) if !address.ip().is_loopback());
+    beyond && !certified && settings.token_files.is_empty()
+}
+/// Where a request came from that no listener took.
+pub(super) const NOBODY: &str = "an unknown sender";
 
 /// So many connections, or as many as the process may open files for; there are two listeners. Its
 /// limit is raised, as far as it may be.
@@ -213,4 +284,28 @@ fn affordable(connections: usize) -> usize {
          `LimitNOFILE=`), or lower the key"
     );
     fewer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_known_by_its_name_or_its_place_whatever_its_port() {
+        let peer = |address: &str, certificate: Option<&str>| Peer {
+            address: address.into(),
+            certificate: certificate.map(Into::into),
+        };
+        for (address, certificate, token, account) in [
+            ("192.0.2.1:50000", None, None, "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:50000", None, None, "192.0.2.1"),
+            ("[2001:db8:1:2:3::4]:50000", None, None, "2001:db8:1:2::/64"),
+            ("[2001:db8:1:2:5::6]:1", None, None, "2001:db8:1:2::/64"),
+            ("unix:/run/q of uid 0", None, None, "unix:/run/q of uid 0"),
+            ("192.0.2.1:1", Some("app"), None, "certificate app"),
+            ("192.0.2.1:1", Some("app"), Some("team"), "token team"),
+        ] {
+            assert_eq!(&*peer(address, certificate).account(token), account);
+        }
+    }
 }

@@ -1,14 +1,15 @@
-//! Who may stay: the connections of one listener, bounded.
+//! Which connections may stay: those of one listener, bounded.
 //!
-//! Enters: each new connection, and when its requests begin and end. Leaves: a [`Slot`], or none.
-//! What must hold: there are never more connections than slots; a connection without a request
-//! under way gives way to a new one, the longest idle first, so that idle connections, however
-//! many, keep no sender out.
+//! Enters: each new connection, who its peer turns out to be, and when it works for it. Leaves: a
+//! [`Slot`], or none. What must hold: there are never more connections than slots; a connection that
+//! is not worked for gives way to a new one, those of strangers first, so that idle connections and
+//! what anyone may ask, however many, keep no sender out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::Extensions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,32 +22,43 @@ pub(super) struct Slots {
     metrics: Arc<Metrics>,
 }
 
-/// The connections without a request under way, by the order in which they became so.
+/// Whether the peer is known, then the order in which its connection became idle.
+type Rank = (bool, u64);
+
+/// The connections that are not worked for; the first gives way first.
 #[derive(Default)]
 struct Idle {
     next: u64,
-    wanted: BTreeMap<u64, CancellationToken>,
+    wanted: BTreeMap<Rank, CancellationToken>,
 }
 
-/// A connection's place. Given back when it is dropped.
+/// A connection's place: an extension of its requests. Given back when it is dropped.
 pub(super) struct Slot {
     slots: Arc<Slots>,
-    calls: watch::Sender<Calls>,
+    state: watch::Sender<State>,
     wanted: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
-/// The requests of a connection.
 #[derive(Default)]
-struct Calls {
+struct State {
+    /// Requests without a complete answer.
     under_way: usize,
+    /// There was a request.
     begun: bool,
-    /// Its key in [`Idle`], while none is under way.
-    idle: Option<u64>,
+    /// The peer has shown who it is, where that is asked for.
+    known: bool,
+    /// Things that are done for the peer.
+    busy: usize,
+    /// Its key in [`Idle`], while there are none.
+    rank: Option<Rank>,
 }
 
 /// A request under way, until it is dropped.
 pub(super) struct Call(Arc<Slot>);
+
+/// As long as it is held, its connection does not give way.
+pub struct Busy(Arc<Slot>);
 
 /// What came of asking for a slot.
 pub(super) enum Place {
@@ -54,7 +66,7 @@ pub(super) enum Place {
     Free(Arc<Slot>),
     /// An idle connection was closed for it.
     Vacated(Arc<Slot>),
-    /// Each connection has a request under way.
+    /// Each connection is worked for.
     Full,
 }
 
@@ -81,27 +93,23 @@ impl Slots {
         }
     }
 
-    /// Closes the connection that has been idle for longest; whether there was one.
+    /// Closes the first of the idle connections; whether there was one.
     pub(super) fn vacate(&self) -> bool {
-        match self.idle().wanted.pop_first() {
-            Some((_, wanted)) => {
-                wanted.cancel();
-                true
-            }
-            None => false,
-        }
+        // Under the lock, so that one that goes does not come back.
+        let mut idle = self.idle();
+        let first = idle.wanted.pop_first();
+        first.map(|(_, wanted)| wanted.cancel()).is_some()
     }
 
     fn slot(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Arc<Slot> {
         self.metrics.ingest_connections.add(1);
         let slot = Slot {
             slots: Arc::clone(self),
-            calls: watch::Sender::default(),
+            state: watch::Sender::default(),
             wanted: CancellationToken::new(),
             _permit: permit,
         };
-        slot.calls
-            .send_modify(|calls| calls.idle = Some(slot.rest()));
+        slot.state.send_modify(|state| slot.rest(state));
         Arc::new(slot)
     }
 
@@ -110,22 +118,44 @@ impl Slots {
     }
 }
 
+/// Keeps the connection of a request, whose extensions these are, from giving way to another one.
+pub fn busy(extensions: &Extensions) -> Option<Busy> {
+    extensions.get::<Arc<Slot>>().map(Slot::busy)
+}
+
 impl Slot {
     /// Notes that a request has begun.
     pub(super) fn begin(self: &Arc<Self>) -> Call {
-        self.calls.send_modify(|calls| {
-            calls.under_way += 1;
-            calls.begun = true;
-            if let Some(key) = calls.idle.take() {
-                self.slots.idle().wanted.remove(&key);
-            }
+        self.state.send_modify(|state| {
+            state.under_way += 1;
+            state.begun = true;
         });
         Call(Arc::clone(self))
     }
 
+    /// Notes that the peer has shown who it is, where that is asked for.
+    pub(super) fn known(&self) {
+        self.state.send_if_modified(|state| {
+            if !std::mem::replace(&mut state.known, true) && state.rank.is_some() {
+                self.rise(state);
+                self.rest(state);
+            }
+            false
+        });
+    }
+
+    fn busy(self: &Arc<Self>) -> Busy {
+        self.state.send_if_modified(|state| {
+            state.busy += 1;
+            self.rise(state);
+            false
+        });
+        Busy(Arc::clone(self))
+    }
+
     /// Whether a request has ever begun.
     pub(super) fn begun(&self) -> bool {
-        self.calls.borrow().begun
+        self.state.borrow().begun
     }
 
     /// Returns once another connection wants the slot.
@@ -135,8 +165,8 @@ impl Slot {
 
     /// Returns if no request has begun within this time.
     pub(super) async fn silent(&self, limit: Duration) {
-        let mut calls = self.calls.subscribe();
-        if tokio::time::timeout(limit, calls.wait_for(|calls| calls.begun))
+        let mut state = self.state.subscribe();
+        if tokio::time::timeout(limit, state.wait_for(|state| state.begun))
             .await
             .is_ok()
         {
@@ -146,31 +176,41 @@ impl Slot {
 
     /// Returns once no request has been under way for this time.
     pub(super) async fn idle_for(&self, time: Duration) {
-        let mut calls = self.calls.subscribe();
+        let mut state = self.state.subscribe();
         loop {
             // Neither fails: the sender is in `self`.
-            let _ = calls.wait_for(|calls| calls.under_way == 0).await;
-            let busy = calls.wait_for(|calls| calls.under_way > 0);
+            let _ = state.wait_for(|state| state.under_way == 0).await;
+            let busy = state.wait_for(|state| state.under_way > 0);
             if tokio::time::timeout(time, busy).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Takes its place at the end of the idle ones.
-    fn rest(&self) -> u64 {
+    /// Takes its place at the end of the idle ones of its kind.
+    fn rest(&self, state: &mut State) {
         let mut idle = self.slots.idle();
-        let key = idle.next;
+        if self.wanted.is_cancelled() {
+            return;
+        }
+        let rank = (state.known, idle.next);
         idle.next += 1;
-        idle.wanted.insert(key, self.wanted.clone());
-        key
+        idle.wanted.insert(rank, self.wanted.clone());
+        state.rank = Some(rank);
+    }
+
+    /// Is not idle any more.
+    fn rise(&self, state: &mut State) {
+        if let Some(rank) = state.rank.take() {
+            self.slots.idle().wanted.remove(&rank);
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(key) = self.calls.borrow().idle {
-            self.slots.idle().wanted.remove(&key);
+        if let Some(rank) = self.state.borrow().rank {
+            self.slots.idle().wanted.remove(&rank);
         }
         self.slots.metrics.ingest_connections.sub(1);
     }
@@ -178,11 +218,18 @@ impl Drop for Slot {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.calls.send_modify(|calls| {
-            calls.under_way -= 1;
-            if calls.under_way == 0 {
-                calls.idle = Some(self.0.rest());
+        self.0.state.send_modify(|state| state.under_way -= 1);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.state.send_if_modified(|state| {
+            state.busy -= 1;
+            if state.busy == 0 {
+                self.0.rest(state);
             }
+            false
         });
     }
 }
@@ -206,27 +253,49 @@ mod tests {
         let second = free(slots.take().await);
         let third = free(slots.take().await);
         assert_eq!(metrics.ingest_connections.get(), 3);
-        // Who just had a request is at the end of the row, and who has one is not in it.
-        drop(first.begin());
-        let call = second.begin();
+        // One that was worked for is at the end of the row, and one that is, is not in it. A request
+        // alone changes nothing.
+        drop(first.busy());
+        let (work, call) = (second.busy(), third.begin());
         let fourth = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { slots.take().await }
         });
         third.wanted().await;
         assert!(!fourth.is_finished());
-        drop(third);
+        drop((third, call));
         let Place::Vacated(fourth) = fourth.await.unwrap() else {
             panic!("it was not vacated");
         };
         assert!(!first.wanted.is_cancelled() && !second.wanted.is_cancelled());
-        let calls = [first.begin(), call, fourth.begin()];
+        let work = [first.busy(), work, fourth.busy()];
         assert!(matches!(slots.take().await, Place::Full));
         drop((first, second, fourth));
         assert_eq!(metrics.ingest_connections.get(), 3);
-        drop(calls);
+        drop(work);
         assert_eq!(metrics.ingest_connections.get(), 0);
         free(slots.take().await);
+    }
+
+    #[tokio::test]
+    async fn strangers_give_way_before_known_peers() {
+        let slots = Slots::new(3, Arc::default());
+        let known = free(slots.take().await);
+        let strangers = [free(slots.take().await), free(slots.take().await)];
+        known.known();
+        // Asking does not make a stranger known, nor does it bring its turn later.
+        drop(strangers[0].begin());
+        for stranger in &strangers {
+            assert!(slots.vacate());
+            assert!(stranger.wanted.is_cancelled() && !known.wanted.is_cancelled());
+        }
+        let work = known.busy();
+        assert!(!slots.vacate());
+        drop(work);
+        assert!(slots.vacate() && known.wanted.is_cancelled());
+        assert!(!slots.vacate());
+        drop((known, strangers));
+        assert!(slots.idle().wanted.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

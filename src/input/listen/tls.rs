@@ -71,6 +71,11 @@ impl Certificates {
         })
     }
 
+    /// Whether every client shows a certificate.
+    pub(super) fn names_clients(&self) -> bool {
+        self.tls.client_ca_file.is_some()
+    }
+
     /// Encrypts a stream, with the certificates as they are now.
     pub(super) async fn accept(
         &self,

@@ -4,8 +4,8 @@
 //! of messages is held; nothing is received while the collector is away; at `stop` a call that waits
 //! for messages is given up, and what was begun is awaited.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,7 +15,8 @@ use tracing::{error, info, warn};
 
 use super::context::{Context, Fetch, Flow};
 use super::held::Keeper;
-use super::queue::{BATCH, Message, Queue, Redrive};
+use super::known::Known;
+use super::queue::{BATCH, Message, Queue};
 use super::{Error, waits};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
@@ -29,9 +30,6 @@ const WAIT_ONCE: Duration = Duration::from_secs(2);
 const RECEIVERS: usize = 4;
 /// How long room for a whole batch is waited for: calls cost, but so does waiting.
 const FULL_BATCH: Duration = Duration::from_secs(1);
-/// How often the redrive policy is asked for.
-const REDRIVE_EVERY: Duration = Duration::from_secs(300);
-
 /// Reads one queue.
 pub(super) struct Consumer<Q: Queue, F, P> {
     pub(super) context: Arc<Context<F, P>>,
@@ -39,11 +37,9 @@ pub(super) struct Consumer<Q: Queue, F, P> {
     keeper: Arc<Keeper<Q>>,
     /// Room among the messages that may be held.
     room: Arc<Semaphore>,
-    redrive: Mutex<Redrive>,
+    pub(super) known: Known,
     /// The queue has answered once.
     exists: AtomicBool,
-    /// It was told that the redrive policy cannot be asked for.
-    told: AtomicBool,
     seldom: Seldom,
 }
 
@@ -68,24 +64,23 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
     let consumer = Arc::new(Consumer {
         keeper: Keeper::new(Arc::clone(&queue), settings.visibility, metrics),
         room: Arc::new(Semaphore::new(room)),
-        redrive: Mutex::new(Redrive::Unknown),
+        known: Known::default(),
         exists: AtomicBool::new(false),
-        told: AtomicBool::new(false),
         seldom: Seldom::default(),
         queue,
         context,
     });
-    consumer.learn_redrive().await;
+    consumer.learn().await;
     info!(
         queue = consumer.queue.url(),
         fetchers = consumer.context.settings.fetchers,
-        redrive = ?consumer.redrive(),
+        redrive = ?consumer.known.redrive(),
         "reading objects that a queue announces"
     );
     let work = async {
         let result = tokio::select! {
             result = receive_all(&consumer, receivers) => result,
-            () = consumer.relearn_redrive() => Ok(()),
+            () = consumer.learn_again() => Ok(()),
         };
         consumer.keeper.close();
         result
@@ -121,7 +116,12 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
             biased;
-            () = self.context.stop.cancelled() => Ok(()),
+            () = self.context.stop.cancelled() => {
+                // It is not known whether the queue is empty.
+                let once = self.context.settings.once;
+                self.context.metrics.left.add(u64::from(once));
+                Ok(())
+            }
             result = self.receive_into(&mut tasks) => result,
         };
         if result.is_err() {
@@ -236,43 +236,6 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn redrive(&self) -> Redrive {
-        *self.redrive.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn relearn_redrive(&self) {
-        loop {
-            sleep(match self.redrive() {
-                Redrive::Unknown => REDRIVE_EVERY / 5,
-                Redrive::After(_) | Redrive::Never => REDRIVE_EVERY,
-            })
-            .await;
-            self.learn_redrive().await;
-        }
-    }
-
-    /// Once it was known, it stays so until the queue says otherwise.
-    async fn learn_redrive(&self) {
-        let asked = tokio::select! {
-            asked = self.queue.redrive() => asked,
-            () = self.context.stop.cancelled() => return,
-        };
-        let fault = match asked {
-            Ok(redrive) => {
-                *self.redrive.lock().unwrap_or_else(PoisonError::into_inner) = redrive;
-                return;
-            }
-            Err(fault) => fault,
-        };
-        let of_interest = self.redrive() == Redrive::Unknown && fault.remedy != Remedy::Gone;
-        if of_interest && !self.told.swap(true, Ordering::Relaxed) {
-            warn!(
-                queue = self.queue.url(),
-                "cannot ask for the queue's redrive policy, and act as if it had none: a message that fails goes to the dead letters here ({fault}; sqs:GetQueueAttributes allows it)"
-            );
-        }
     }
 }
 

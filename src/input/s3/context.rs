@@ -143,6 +143,15 @@ impl<F, P> Context<F, P> {
         }
     }
 
+    /// Tells what reading once has left undelivered.
+    pub(super) fn tell_left(&self) {
+        let left = self.past.unfinished();
+        if self.settings.once && left > 0 {
+            tracing::warn!("{left} messages could not be finished, and were left to their queue");
+            self.metrics.left.add(left as u64);
+        }
+    }
+
     /// Whether an object is to be read.
     pub(super) fn reads(&self, location: &Location) -> bool {
         let Settings {

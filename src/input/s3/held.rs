@@ -8,23 +8,21 @@
 //! A message that the queue will not hide any longer (12 hours are the most) is told of once, and
 //! worked on: whoever receives it again delivers what can be told as a repeat.
 
+mod deleting;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::queue::{BATCH, Message, Queue, Refused};
-use super::waits;
+use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
 use crate::aws::fault::{Fault, Remedy};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
-
-/// How long a delete waits for others to go with it.
-const LINGER: Duration = Duration::from_millis(100);
 
 /// Keeps messages of one queue hidden.
 pub(super) struct Keeper<Q> {
@@ -47,7 +45,7 @@ pub(super) struct Keeper<Q> {
 struct State {
     last: u64,
     held: HashMap<u64, Held>,
-    given_back: Vec<(Held, Duration)>,
+    given_back: Vec<(u64, Held, Duration)>,
     /// When all that was given back is shown again.
     shown: Option<Instant>,
     done: Vec<u64>,
@@ -61,6 +59,15 @@ struct Held {
     due: Option<Instant>,
     /// Its room among the messages that may be held.
     _room: OwnedSemaphorePermit,
+}
+
+impl Held {
+    fn entry(&self, number: u64) -> Entry {
+        Entry {
+            number,
+            receipt: Arc::clone(&self.receipt),
+        }
+    }
 }
 
 /// A message that is held. Dropped, it is simply not extended any more.
@@ -83,7 +90,7 @@ impl<Q: Queue> Ticket<Q> {
         if let Some(number) = self.number.take() {
             let mut state = self.keeper.state();
             if let Some(held) = state.held.remove(&number) {
-                state.given_back.push((held, after));
+                state.given_back.push((number, held, after));
             }
             drop(state);
             self.keeper.hide.notify_one();
@@ -224,17 +231,17 @@ impl<Q: Queue> Keeper<Q> {
         state.closed && *self.left.borrow() == 0
     }
 
-    fn take_given_back(&self) -> Vec<(Held, Duration)> {
+    fn take_given_back(&self) -> Vec<(u64, Held, Duration)> {
         let mut state = self.state();
         let count = state.given_back.len().min(BATCH);
         state.given_back.drain(..count).collect()
     }
 
-    async fn show(&self, given_back: Vec<(Held, Duration)>) {
-        let longest = given_back.iter().map(|(_, after)| *after).max();
+    async fn show(&self, given_back: Vec<(u64, Held, Duration)>) {
+        let longest = given_back.iter().map(|(_, _, after)| *after).max();
         let entries: Vec<_> = given_back
             .iter()
-            .map(|(held, after)| (Arc::clone(&held.receipt), *after))
+            .map(|(number, held, after)| (held.entry(*number), *after))
             .collect();
         let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
         if !matches!(answer, Ok(Ok(_))) {
@@ -269,17 +276,14 @@ impl<Q: Queue> Keeper<Q> {
         (due.map(|(_, number)| *number).collect(), next)
     }
 
-    async fn extend(&self, mut numbers: Vec<u64>) {
-        let mut entries = Vec::new();
-        {
-            let state = self.state();
-            numbers.retain(|number| match state.held.get(number) {
-                Some(held) => {
-                    entries.push((Arc::clone(&held.receipt), self.visibility));
-                    true
-                }
-                None => false,
-            });
+    async fn extend(&self, numbers: Vec<u64>) {
+        let entries = self.entries(&numbers);
+        let entries: Vec<_> = entries
+            .into_iter()
+            .map(|entry| (entry, self.visibility))
+            .collect();
+        if entries.is_empty() {
+            return;
         }
         let next = self.next_due();
         let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
@@ -288,14 +292,15 @@ impl<Q: Queue> Keeper<Q> {
         let again = Instant::now() + self.visibility / 12;
         match answer {
             Ok(answers) => {
-                for (number, answer) in numbers.into_iter().zip(answers) {
-                    self.extended(number, answer, next, again);
+                for (entry, _) in entries {
+                    let answer = answer_to(&answers, entry.number);
+                    self.extended(entry.number, answer, next, again);
                 }
             }
             Err(fault) => {
                 self.tell("extend", &fault);
-                for number in numbers {
-                    self.set_due(number, Some(again));
+                for (entry, _) in entries {
+                    self.set_due(entry.number, Some(again));
                 }
             }
         }
@@ -333,100 +338,11 @@ impl<Q: Queue> Keeper<Q> {
         Some(Arc::clone(&held.id))
     }
 
-    async fn delete_all(&self) {
-        let mut failures = 0;
-        while let Some(batch) = self.gather().await {
-            match self.delete_some(batch).await {
-                true => failures = 0,
-                false => {
-                    failures += 1;
-                    sleep(waits(failures)).await;
-                }
-            }
-        }
-    }
-
-    /// What is to be deleted next, once there is something; `None` once there will be nothing more.
-    async fn gather(&self) -> Option<Vec<u64>> {
-        let _gathering = self.gathering.lock().await;
-        loop {
-            let (waiting, closed) = {
-                let state = self.state();
-                (state.done.len(), state.closed)
-            };
-            if waiting > 0 {
-                if waiting < BATCH && !closed {
-                    self.linger().await;
-                }
-                let mut state = self.state();
-                let count = state.done.len().min(BATCH);
-                return Some(state.done.drain(..count).collect());
-            }
-            if self.is_over() {
-                return None;
-            }
-            self.delete.notified().await;
-        }
-    }
-
-    /// Waits for a full batch, for a short time.
-    async fn linger(&self) {
-        let full = async {
-            loop {
-                self.delete.notified().await;
-                let state = self.state();
-                if state.closed || state.done.len() >= BATCH {
-                    return;
-                }
-            }
-        };
-        let _ = timeout(LINGER, full).await;
-    }
-
-    /// Deletes a batch; whether the queue answered for each message.
-    async fn delete_some(&self, numbers: Vec<u64>) -> bool {
-        let receipts: Vec<_> = {
-            let state = self.state();
-            let receipt = |number| Some(Arc::clone(&state.held.get(number)?.receipt));
-            numbers.iter().filter_map(receipt).collect()
-        };
-        let answer = timeout(self.visibility, self.queue.delete(&receipts)).await;
-        let answers = match answer.unwrap_or_else(|_| Err(slow())) {
-            Ok(answers) => answers,
-            Err(fault) if fault.remedy == Remedy::Gone => {
-                self.tell("delete", &fault);
-                numbers.iter().for_each(|number| self.end(*number));
-                return true;
-            }
-            Err(fault) => {
-                self.tell("delete", &fault);
-                self.state().done.extend(numbers);
-                return false;
-            }
-        };
-        let mut all = true;
-        for (number, answer) in numbers.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => {
-                    self.metrics.s3_messages_deleted.add(1);
-                    self.end(number);
-                }
-                Err(refused) if refused.for_good => {
-                    warn!(
-                        queue = self.queue.url(),
-                        "a message was not deleted, and may be received once more: {}",
-                        refused.message
-                    );
-                    self.end(number);
-                }
-                Err(refused) => {
-                    debug!(queue = self.queue.url(), "not deleted: {}", refused.message);
-                    self.state().done.push(number);
-                    all = false;
-                }
-            }
-        }
-        all
+    /// Those of these messages that are held.
+    fn entries(&self, numbers: &[u64]) -> Vec<Entry> {
+        let state = self.state();
+        let entry = |number: &u64| Some(state.held.get(number)?.entry(*number));
+        numbers.iter().filter_map(entry).collect()
     }
 
     fn end(&self, number: u64) {
@@ -442,6 +358,16 @@ impl<Q: Queue> Keeper<Q> {
             );
         }
     }
+}
+
+/// What the queue said of a message.
+fn answer_to(answers: &Answers, number: u64) -> Result<(), Refused> {
+    answers.get(&number).cloned().unwrap_or_else(|| {
+        Err(Refused {
+            for_good: false,
+            message: "no answer".to_owned(),
+        })
+    })
 }
 
 fn slow() -> Fault {

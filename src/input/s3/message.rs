@@ -12,11 +12,12 @@ use tracing::{debug, info, warn};
 use super::consume::Consumer;
 use super::context::{Fetch, Flow};
 use super::held::Ticket;
+use super::known::Access;
 use super::notice::{self, Notice};
 use super::object::{End, unit};
 use super::queue::{Message, Queue, Redrive};
 use super::waits_up_to;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::object::Location;
 use crate::pipeline::{Content, Text};
 use crate::reject::{Evidence, Reason};
@@ -72,7 +73,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
         match notice::read(&message.body) {
             Notice::Objects(objects) => self.objects(message, &objects).await,
-            Notice::Events => self.events(message).await,
+            Notice::Events if self.context.settings.inline_events => self.events(message).await,
+            Notice::Events => self.refuse_message(message, Reason::InlineEvents).await,
             Notice::Unknown(detail) => Verdict::Failed(Fault::Unknown(detail)),
             Notice::Nothing(what) => {
                 self.context.metrics.skipped.add(1);
@@ -92,7 +94,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// One after the other: other messages go on meanwhile.
     async fn objects(&self, message: &Message, objects: &[Location]) -> Verdict {
         let context = &self.context;
-        let mut failed = Vec::new();
+        let (mut failed, mut refused) = (Vec::new(), Vec::new());
         for location in objects {
             if context.past.has_settled(&message.id, location) {
                 continue;
@@ -103,15 +105,58 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 self.remember(message, location, objects.len());
                 continue;
             }
+            match self.access(&location.bucket).await {
+                Access::Allowed => {}
+                Access::Refused => {
+                    refused.push(location);
+                    continue;
+                }
+                Access::Unknown => return Verdict::GivenUp,
+            }
             match context.object(location).await {
                 End::Settled => self.remember(message, location, objects.len()),
                 End::Failed(reason) => failed.push((location.clone(), reason)),
                 End::GivenUp => return Verdict::GivenUp,
             }
         }
+        if self.refuse_objects(message, &refused).await != End::Settled {
+            return Verdict::GivenUp;
+        }
+        for location in refused {
+            self.remember(message, location, objects.len());
+        }
         match failed.is_empty() {
             true => Verdict::Done,
             false => Verdict::Failed(Fault::Objects(failed)),
+        }
+    }
+
+    /// Puts objects of other buckets into the dead letters, without asking S3 for them: one by its name,
+    /// several as the message, since a short one can name thousands.
+    async fn refuse_objects(&self, message: &Message, objects: &[&Location]) -> End {
+        let Some((first, others)) = objects.split_first() else {
+            return End::Settled;
+        };
+        let reason = Reason::BucketNotAllowed {
+            bucket: first.bucket.clone(),
+            others: others.len(),
+        };
+        if others.is_empty() {
+            return self.context.refuse_object(first, reason).await;
+        }
+        match self.refuse_message(message, reason).await {
+            Verdict::Done => End::Settled,
+            _ => End::GivenUp,
+        }
+    }
+
+    /// Puts a message as it is into the dead letters.
+    async fn refuse_message(&self, message: &Message, reason: Reason) -> Verdict {
+        let body = Evidence::Bytes(message.body.clone().into_bytes());
+        let kept = self.context.flow.refuse(self.origin(message), reason, body);
+        match kept.await {
+            Outcome::Delivered => Verdict::Done,
+            _ => Verdict::GivenUp,
         }
     }
 
@@ -151,6 +196,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             input: "sqs",
             name: format!("{} message {}", self.queue.url(), message.id).into(),
             observed: None,
+            on_damage: OnDamage::KeepWhole,
         }
     }
 
@@ -158,7 +204,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let context = &self.context;
         context.metrics.s3_messages_failed.add(1);
         let failures = context.past.failed(&message.id);
-        let redrive = self.redrive();
+        let redrive = self.known.redrive();
         let left_to_queue = matches!(redrive, Redrive::After(_));
         if let Some(left_out) = context.seldom.due(fault.kind()) {
             warn!(
@@ -198,10 +244,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let objects = match fault {
             Fault::Unknown(detail) => {
                 let detail = detail.clone();
-                let body = Evidence::Bytes(message.body.clone().into_bytes());
-                let reason = Reason::UnknownNotice { detail };
-                let kept = self.context.flow.refuse(self.origin(message), reason, body);
-                return kept.await == Outcome::Delivered;
+                let kept = self.refuse_message(message, Reason::UnknownNotice { detail });
+                return matches!(kept.await, Verdict::Done);
             }
             Fault::Objects(objects) => objects,
         };

@@ -6,6 +6,7 @@
 //! collector is away nothing is received; a body that nothing understands is never deleted in
 //! silence.
 
+mod buckets;
 #[cfg(feature = "aws")]
 mod consume;
 #[cfg(feature = "aws")]
@@ -13,9 +14,12 @@ mod context;
 #[cfg(feature = "aws")]
 mod held;
 #[cfg(feature = "aws")]
+mod known;
+#[cfg(feature = "aws")]
 mod message;
 #[cfg(feature = "aws")]
-mod notice;
+#[doc(hidden)]
+pub mod notice;
 #[cfg(feature = "aws")]
 mod object;
 #[cfg(feature = "aws")]
@@ -32,6 +36,10 @@ use std::time::Duration;
 
 use globset::GlobSet;
 
+pub use buckets::{Buckets, is_pattern};
+#[cfg(feature = "aws")]
+pub(crate) use known::OPEN;
+
 /// How long an object, or a queue, is waited for before the next try.
 #[cfg(feature = "aws")]
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -41,6 +49,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct Settings {
     /// URLs of the queues.
     pub queues: Vec<String>,
+    /// Buckets that messages may have read; empty means those that the queue's own policy names.
+    pub buckets: Buckets,
+    /// Whether events in the messages themselves are read.
+    pub inline_events: bool,
     /// Objects to read, by key; empty means all.
     pub include: GlobSet,
     /// Objects to leave alone.
@@ -113,6 +125,7 @@ pub async fn run(
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
     }
+    context.tell_left();
     result
 }
 

@@ -13,9 +13,12 @@ use serde_json::{Map, Value};
 
 use crate::aws::object::{Location, decoded};
 use crate::envelope::{self, Item, Limits, Skipped};
+use crate::reject::Reason;
 
 /// Notices inside notices: SNS, EventBridge by SNS, a body that was written as JSON once more.
 const DEEPEST: usize = 4;
+/// Bytes that a body is inflated by at most, to see what it is.
+const INSIDE: u64 = 64 << 10;
 /// Bytes of a bucket's name, the oldest rules included.
 const LONGEST_BUCKET: usize = 255;
 /// Bytes of a region's name.
@@ -25,7 +28,7 @@ const VALIDATION: &str = "CloudTrail validation message";
 
 /// What a body is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Notice {
+pub enum Notice {
     /// New objects, each once.
     Objects(Vec<Location>),
     /// Well known, and neither an object nor an event: what it is.
@@ -37,7 +40,7 @@ pub(super) enum Notice {
 }
 
 /// Reads a body.
-pub(super) fn read(body: &str) -> Notice {
+pub fn read(body: &str) -> Notice {
     // What cannot be trusted to be whole is no notice.
     inner(body, body, 0).unwrap_or_else(Notice::Unknown)
 }
@@ -197,12 +200,20 @@ fn add(
 
 /// Whether the body holds events, as the pipeline will see it.
 fn events(body: &str) -> Read {
-    let mut records = envelope::open_sized(body.as_bytes(), body.len(), &Limits::default());
+    let limits = Limits {
+        inflated_bytes: body.len() as u64 + INSIDE,
+        ..Limits::default()
+    };
+    let mut records = envelope::open_sized(body.as_bytes(), body.len(), &limits);
     let mut skipped = None;
     let mut refused = None;
     while let Ok(Some(item)) = records.next() {
         match item {
             Item::Record { .. } => return Ok(Notice::Events),
+            // Too much to look into here; it is what events come in.
+            Item::Reject(reject) if matches!(reject.reason, Reason::InflatedTooLarge { .. }) => {
+                return Ok(Notice::Events);
+            }
             Item::Reject(reject) => {
                 refused.get_or_insert(reject.reason);
             }

@@ -11,7 +11,7 @@ use tracing::{debug, error, warn};
 
 use super::context::{Context, Fetch, Flow, Opened};
 use super::waits;
-use crate::ack::{Origin, Outcome};
+use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::Location;
 use crate::convert::observed_time;
@@ -192,5 +192,6 @@ fn origin(location: &Location, modified: Option<i64>) -> Origin {
         input: "s3",
         name: location.to_string().into(),
         observed: observed_time(&location.key, modified),
+        on_damage: OnDamage::NamePlace,
     }
 }

@@ -64,6 +64,11 @@ impl Past {
         known.is_some_and(|known| known.settled.contains(object))
     }
 
+    /// Messages that were begun here and have not ended well.
+    pub(super) fn unfinished(&self) -> usize {
+        self.state().messages.len()
+    }
+
     /// The message will not come again.
     pub(super) fn forget(&self, id: &str) {
         self.state().forget(id);
@@ -124,7 +129,9 @@ mod tests {
         assert_eq!((past.failed(&id), past.failed(&id)), (1, 2));
         past.settled(&id, &object(1));
         assert!(past.has_settled("m", &object(1)) && !past.has_settled("m", &object(2)));
+        assert_eq!(past.unfinished(), 1);
         past.forget("m");
+        assert_eq!(past.unfinished(), 0);
         assert!(!past.has_settled("m", &object(1)));
         assert_eq!(past.failed(&id), 1);
     }

@@ -1,12 +1,14 @@
 //! A queue, as the consumer sees it.
 //!
-//! Enters: what to receive, extend, delete. Leaves: messages, and an answer for each entry. What must
-//! hold: see [`Queue`].
+//! Enters: what to receive, extend, delete. Leaves: messages, and answers by the number of the entry.
+//! What must hold: see [`Queue`].
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::buckets::Buckets;
 use crate::aws::fault::Fault;
 
 /// Messages in one call of any kind at most.
@@ -25,6 +27,15 @@ pub(super) struct Message {
     pub(super) receives: u32,
 }
 
+/// A message in a call.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Its number among those that are held: answers go by it.
+    pub(super) number: u64,
+    /// Its receipt.
+    pub(super) receipt: Arc<str>,
+}
+
 /// Why one entry of a call was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
@@ -35,8 +46,9 @@ pub(super) struct Refused {
     pub(super) message: String,
 }
 
-/// Of each entry of a call, in order, what became of it.
-pub(super) type Answers = Vec<Result<(), Refused>>;
+/// What became of the entries of a call, by their numbers. One that is not there may have been done or
+/// not.
+pub(super) type Answers = HashMap<u64, Result<(), Refused>>;
 
 /// What the queue does with a message that is received again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +59,14 @@ pub(super) enum Redrive {
     Never,
     /// It does not say.
     Unknown,
+}
+
+/// What a queue says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Attributes {
+    pub(super) redrive: Redrive,
+    /// The buckets that its policy lets announce objects.
+    pub(super) buckets: Buckets,
 }
 
 /// A queue with visibility timeouts. Its contract:
@@ -68,15 +88,15 @@ pub(super) trait Queue: Send + Sync + 'static {
         visibility: Duration,
     ) -> impl Future<Output = Result<Vec<Message>, Fault>> + Send;
 
-    /// Hides up to [`BATCH`] messages, each by its receipt, for so long from now; zero shows it.
+    /// Hides up to [`BATCH`] messages, each for so long from now; zero shows it.
     fn hide(
         &self,
-        entries: &[(Arc<str>, Duration)],
+        entries: &[(Entry, Duration)],
     ) -> impl Future<Output = Result<Answers, Fault>> + Send;
 
-    /// Deletes up to [`BATCH`] messages by their receipts.
-    fn delete(&self, entries: &[Arc<str>]) -> impl Future<Output = Result<Answers, Fault>> + Send;
+    /// Deletes up to [`BATCH`] messages.
+    fn delete(&self, entries: &[Entry]) -> impl Future<Output = Result<Answers, Fault>> + Send;
 
-    /// What the queue does with a message that is received again and again.
-    fn redrive(&self) -> impl Future<Output = Result<Redrive, Fault>> + Send;
+    /// What the queue says of itself.
+    fn attributes(&self) -> impl Future<Output = Result<Attributes, Fault>> + Send;
 }

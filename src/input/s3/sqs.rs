@@ -1,5 +1,6 @@
 //! SQS as a [`Queue`]. Decides nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
 };
 
-use super::queue::{Answers, BATCH, Message, Queue, Redrive, Refused};
+use super::buckets::Buckets;
+use super::queue::{Answers, Attributes, BATCH, Entry, Message, Queue, Redrive, Refused};
 use crate::aws::fault::{Fault, Remedy};
+use crate::aws::queue_policy;
 use crate::aws::redrive::max_receive_count;
 use crate::telemetry::metrics::Metrics;
 
@@ -58,12 +61,12 @@ impl Queue for Sqs {
         Ok(messages.into_iter().filter_map(message).collect())
     }
 
-    async fn hide(&self, entries: &[(Arc<str>, Duration)]) -> Result<Answers, Fault> {
+    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, Fault> {
         self.metrics.sqs_requests.add(1);
-        let batch = entries.iter().enumerate().map(|(n, (receipt, time))| {
+        let batch = entries.iter().map(|(entry, time)| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(n.to_string())
-                .receipt_handle(&**receipt)
+                .id(entry.number.to_string())
+                .receipt_handle(&*entry.receipt)
                 .visibility_timeout(seconds(*time))
                 .build()
                 .map_err(impossible)
@@ -77,16 +80,16 @@ impl Queue for Sqs {
             .await
             .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
-        let receipts: Vec<_> = entries.iter().map(|(receipt, _)| &**receipt).collect();
-        Ok(answers(&receipts, done, &answer.failed))
+        let entries = entries.iter().map(|(entry, _)| entry);
+        Ok(answers(entries, done, &answer.failed))
     }
 
-    async fn delete(&self, entries: &[Arc<str>]) -> Result<Answers, Fault> {
+    async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
         self.metrics.sqs_requests.add(1);
-        let batch = entries.iter().enumerate().map(|(n, receipt)| {
+        let batch = entries.iter().map(|entry| {
             DeleteMessageBatchRequestEntry::builder()
-                .id(n.to_string())
-                .receipt_handle(&**receipt)
+                .id(entry.number.to_string())
+                .receipt_handle(&*entry.receipt)
                 .build()
                 .map_err(impossible)
         });
@@ -99,27 +102,32 @@ impl Queue for Sqs {
             .await
             .map_err(|e| Fault::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
-        let receipts: Vec<_> = entries.iter().map(|receipt| &**receipt).collect();
-        Ok(answers(&receipts, done, &answer.failed))
+        Ok(answers(entries, done, &answer.failed))
     }
 
-    async fn redrive(&self) -> Result<Redrive, Fault> {
+    async fn attributes(&self) -> Result<Attributes, Fault> {
         self.metrics.sqs_requests.add(1);
         let answer = self
             .client
             .get_queue_attributes()
             .queue_url(&self.url)
-            .attribute_names(QueueAttributeName::RedrivePolicy)
+            // Servers of others refuse the names of attributes that they do not have.
+            .attribute_names(QueueAttributeName::All)
             .send()
             .await
             .map_err(|e| Fault::of(&e))?;
         let attributes = answer.attributes.unwrap_or_default();
-        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
-        Ok(policy.map_or(Redrive::Never, |policy| policy_of(policy)))
+        let redrive = attributes.get(&QueueAttributeName::RedrivePolicy);
+        let policy = attributes.get(&QueueAttributeName::Policy);
+        let named = policy.map(|policy| queue_policy::buckets(policy));
+        Ok(Attributes {
+            redrive: redrive.map_or(Redrive::Never, |policy| redrive_of(policy)),
+            buckets: Buckets::new(named.unwrap_or_default()),
+        })
     }
 }
 
-fn policy_of(policy: &str) -> Redrive {
+fn redrive_of(policy: &str) -> Redrive {
     max_receive_count(policy).map_or(Redrive::Never, Redrive::After)
 }
 
@@ -138,33 +146,34 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     })
 }
 
-/// An entry that is in neither list may have been done or not.
+/// What became of the entries, by what SQS says of each by its id.
 fn answers<'a>(
-    receipts: &[&str],
+    entries: impl IntoIterator<Item = &'a Entry>,
     done: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
 ) -> Answers {
-    let unheard = || Refused {
-        for_good: false,
-        message: "no answer".to_owned(),
-    };
-    let mut answers: Answers = receipts.iter().map(|_| Err(unheard())).collect();
-    for id in done {
-        if let Some(answer) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
-            *answer = Ok(());
-        }
-    }
-    for entry in failed {
-        let number = entry.id.parse().unwrap_or(usize::MAX);
-        if let (Some(answer), Some(receipt)) = (answers.get_mut(number), receipts.get(number)) {
-            let message = entry.message.as_deref().unwrap_or_default();
-            *answer = Err(Refused {
-                for_good: entry.sender_fault,
+    let number = |id: &str| id.parse::<u64>().ok();
+    let mut answers: Answers = done.filter_map(number).map(|n| (n, Ok(()))).collect();
+    let entries: HashMap<u64, &Entry> = entries
+        .into_iter()
+        .map(|entry| (entry.number, entry))
+        .collect();
+    for failure in failed {
+        if let Some(entry) = number(&failure.id).and_then(|number| entries.get(&number)) {
+            let message = failure.message.as_deref().unwrap_or_default();
+            let refused = Refused {
+                for_good: failure.sender_fault,
                 // SQS repeats a receipt that it refuses.
-                message: format!("{}: {}", entry.code, message.replace(receipt, "…")),
-            });
+                message: format!(
+                    "{}: {}",
+                    failure.code,
+                    message.replace(&*entry.receipt, "…")
+                ),
+            };
+            answers.insert(entry.number, Err(refused));
         }
     }
+    answers.retain(|number, _| entries.contains_key(number));
     answers
 }
 
@@ -198,28 +207,38 @@ mod tests {
             ("{}", Redrive::Never),
             ("", Redrive::Never),
         ] {
-            assert_eq!(policy_of(policy), expected, "{policy}");
+            assert_eq!(redrive_of(policy), expected, "{policy}");
         }
     }
 
     #[test]
     fn an_entry_without_an_answer_is_not_taken_for_done() {
+        let entry = |number, receipt: &str| Entry {
+            number,
+            receipt: receipt.into(),
+        };
+        let entries = [entry(40, "a"), entry(7, "b"), entry(12, "c+/=")];
         let failed = BatchResultErrorEntry::builder()
-            .id("2")
+            .id("12")
             .sender_fault(true)
             .code("InvalidParameterValue")
             .message("Value c+/= for parameter ReceiptHandle is invalid. Reason: the message is not hidden")
             .build()
             .unwrap();
-        let answers = answers(&["a", "b", "c+/="], ["0", "17", "x"].into_iter(), &[failed]);
-        assert_eq!(answers[0], Ok(()));
-        assert!(matches!(&answers[1], Err(refused) if !refused.for_good));
-        assert!(matches!(&answers[2], Err(refused) if refused.for_good));
-        let words = &answers[2].as_ref().unwrap_err().message;
+        // One more, that was not asked for, and what is no number.
+        let answers = answers(&entries, ["40", "0", "x"].into_iter(), &[failed]);
+        assert_eq!(answers.get(&40), Some(&Ok(())));
+        assert_eq!(answers.get(&7), None);
+        let Some(Err(refused)) = answers.get(&12) else {
+            panic!("{answers:?}");
+        };
+        assert!(refused.for_good);
+        let words = &refused.message;
         assert!(
             words.contains("not hidden") && !words.contains("c+/="),
             "{words}"
         );
+        assert_eq!(answers.len(), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod ends;
+mod trust;
 mod twin;
 
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use globset::{Glob, GlobSet};
 
 use super::Error;
 use super::queue::Redrive;
-use crate::ack::Outcome;
 use crate::ack::dead_letter::DeadLetters;
+use crate::ack::{OnDamage, Outcome};
 use crate::aws::fault::Remedy;
 use crate::convert;
 use crate::envelope;
@@ -169,6 +170,8 @@ async fn without_a_redrive_policy_a_poison_message_goes_to_the_dead_letters() {
         assert_eq!(bench.refused(), [(name, "unknown_notice")]);
         let (origin, _, evidence) = bench.sink.refused.lock().unwrap().pop().unwrap();
         assert_eq!(origin.input, "sqs");
+        // Nobody else has the message once it is deleted.
+        assert_eq!(origin.on_damage, OnDamage::KeepWhole);
         assert_eq!(evidence, Evidence::Bytes(b"hello".to_vec()));
         assert_eq!(bench.queue.state().received, 3, "max_receives");
     }
@@ -427,7 +430,8 @@ fn pipeline(bench: &Bench) -> Pipeline {
 #[tokio::test(start_paused = true)]
 async fn events_in_the_body_are_delivered_and_what_is_none_is_no_event() {
     let event = std::str::from_utf8(EVENT).unwrap();
-    let bench = Bench::default();
+    let mut bench = Bench::default();
+    bench.settings.inline_events = true;
     let sns = serde_json::json!({"Type": "Notification", "Message": event});
     bench.queue.send("plain", event);
     bench.queue.send("sns", sns.to_string());

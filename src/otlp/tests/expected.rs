@@ -125,7 +125,7 @@ pub(super) fn expected_span(event: &Event) -> Span {
             Kind::Client => 3,
         },
         start_time_unix_nano: head.start as u64,
-        end_time_unix_nano: head.time as u64,
+        end_time_unix_nano: head.end as u64,
         attributes: expected_attributes(event, [On::Both, On::Span]),
         links: head
             .link

@@ -129,7 +129,7 @@ pub(super) fn head() -> impl Strategy<Value = Head<'static>> {
         prop::option::of(0_u8..2),
         prop::option::of(0_u8..2),
     );
-    let times = (1..i64::MAX, 1..i64::MAX, 1..i64::MAX);
+    let times = (1..i64::MAX, 1..i64::MAX, 1..i64::MAX, 1..i64::MAX);
     let ids = (
         proptest::prelude::any::<([u8; 16], [u8; 8])>(),
         proptest::prelude::any::<Option<[u8; 8]>>(),
@@ -163,6 +163,7 @@ pub(super) fn head() -> impl Strategy<Value = Head<'static>> {
                 time: times.0,
                 observed: times.1,
                 start: times.2,
+                end: times.3,
                 name: name.into(),
                 severity,
                 kind,

@@ -4,6 +4,8 @@
 //! what waits is bounded; who waits has sent all that it has claimed, so that waiting never goes in a
 //! circle, and stops waiting when the work is aborted.
 
+use std::collections::HashSet;
+
 use super::{Abandoned, Reached, Reader};
 use crate::pipeline::window::{Id, Window};
 use crate::reject::Position;
@@ -69,14 +71,13 @@ impl Reader {
             return Ok(());
         };
         while !self.aside.is_empty() {
-            // Others may wait for what is claimed here.
-            if !self.originals.records.is_empty() {
-                self.send(reached)?;
-            }
+            // Others may wait for what is claimed here, or for its room.
+            self.hold_nothing(reached)?;
             let settled = self.twins_settled(&window)?;
+            self.make_room_for_record(reached, self.aside.bytes.len())?;
             let aside = std::mem::take(&mut self.aside);
-            for ((id, position, bytes), settled) in aside.iter().zip(settled) {
-                match settled {
+            for (id, position, bytes) in aside.iter() {
+                match settled.contains(&id) {
                     true => self.record(bytes, position),
                     false => self.aside.put(id, position, bytes),
                 }
@@ -85,13 +86,13 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits until a twin of what was put aside has settled; which have.
-    fn twins_settled(&self, window: &Window) -> Result<Vec<bool>, Abandoned> {
+    /// Waits until a twin of what was put aside has settled; the ids of those that have.
+    fn twins_settled(&self, window: &Window) -> Result<HashSet<Id>, Abandoned> {
         let mut changes = window.settled();
         loop {
             changes.mark_unchanged();
             let settled = window.not_in_flight(self.aside.ids());
-            if settled.contains(&true) {
+            if !settled.is_empty() {
                 return Ok(settled);
             }
             self.output.wait(async {

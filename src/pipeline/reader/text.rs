@@ -4,13 +4,14 @@
 //! something else. What must hold: what may be an event of CloudTrail's, broken or not, is never
 //! taken for something else, since that is kept nowhere.
 
-use bytes::Buf;
+use std::io::Cursor;
+
 use memchr::memmem;
 
 use super::{Abandoned, Reached, Reader, Tail};
 use crate::ack::Origin;
 use crate::convert::{observed_time, organization};
-use crate::envelope::Limits;
+use crate::envelope::{Again, Limits};
 use crate::pipeline::{Text, Truncation};
 use crate::reject::Reason;
 
@@ -33,15 +34,15 @@ impl Reader {
                 source = text.source;
             }
             self.text = Some(Current::new(text.number, &text.bytes));
-            match self.read(text.bytes.reader(), Truncation::Reject, &left, &mut tail) {
+            self.content = Some(text.bytes.clone());
+            let bytes = Cursor::new(text.bytes);
+            let again = Some(Again::clones(bytes.clone()));
+            match self.read(bytes, again, Truncation::Reject, &left, &mut tail) {
                 Ok(reached) => {
                     self.inflated_before += reached.inflated;
                     left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);
                 }
                 Err(Abandoned) => return tail.abandoned(),
-            }
-            if self.too_large {
-                break;
             }
         }
         self.end(Reached::default(), tail)
@@ -51,10 +52,15 @@ impl Reader {
     pub(super) fn tell_foreign(&mut self, reason: Reason) {
         if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
             self.counts.foreign += 1;
-            self.foreign.push((number, reason));
+            self.told.push((number, reason));
         }
     }
 }
+
+/// What compressed bytes begin with.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// The same in base64.
+const GZIP_IN_BASE64: &[u8] = b"H4sI";
 
 /// What is known of the text that is read.
 pub(super) struct Current {
@@ -66,13 +72,13 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// Every event says its version, also where it stands in a text of its own; and who sends
-    /// compressed bytes sends a file.
+    /// Every event says its version, also where it stands in a text of its own; and compressed bytes,
+    /// in base64 or not, are a file's or a delivery's.
     pub(super) fn new(number: u64, text: &[u8]) -> Self {
-        let versioned = memmem::find(text, b"eventVersion").is_some();
+        let holds = |part: &[u8]| memmem::find(text, part).is_some();
         Current {
             number,
-            ours: versioned || text.starts_with(&[0x1f, 0x8b]),
+            ours: holds(b"eventVersion") || holds(GZIP_IN_BASE64) || text.starts_with(GZIP),
             foreign: false,
         }
     }
@@ -85,8 +91,9 @@ impl Current {
         self.ours = true;
     }
 
-    /// Whether it is none of CloudTrail's, when something in it is refused so.
-    pub(super) fn is_foreign(&self, reason: &Reason) -> bool {
+    /// Whether it is none of CloudTrail's, when something in it is refused so. `inside`: in a text that
+    /// it carries as CloudTrail's are carried.
+    pub(super) fn is_foreign(&self, reason: &Reason, inside: bool) -> bool {
         let of_content = matches!(
             reason,
             Reason::NotCloudTrail { .. }
@@ -95,7 +102,7 @@ impl Current {
                 | Reason::EventTooLarge { .. }
                 | Reason::TooDeep { .. }
         );
-        of_content && !self.ours
+        of_content && !self.ours && !inside
     }
 
     /// It is none; its number, the first time.
@@ -113,6 +120,7 @@ fn origin(unit: &Origin, source: Option<&str>) -> Origin {
             input: unit.input,
             name: source.into(),
             observed: observed_time(source, None),
+            on_damage: unit.on_damage,
         },
     }
 }

@@ -139,13 +139,13 @@ async fn who_waits_is_woken_by_success_and_by_failure() {
         assert_eq!(first.claim(0, Some(ONE)), Ok(()));
         let mut changes = window.settled();
         let id = ids::of_event(ONE);
-        assert_eq!(window.not_in_flight([id].into_iter()), [false]);
+        assert!(window.not_in_flight([id].into_iter()).is_empty());
         match succeeds {
             false => first.delivered(&[0]),
             true => drop(first),
         }
         changes.changed().await.unwrap();
-        assert_eq!(window.not_in_flight([id].into_iter()), [true]);
+        assert!(window.not_in_flight([id].into_iter()).contains(&id));
     }
 }
 
@@ -334,7 +334,7 @@ fn deliver_all(window: &Window, delivered: &[AtomicU32], mut rng: Rng) {
                 loop {
                     changes.mark_unchanged();
                     let settled = window.not_in_flight(aside.iter().map(|(_, id)| *id));
-                    if settled.contains(&true) {
+                    if !settled.is_empty() {
                         break;
                     }
                     runtime.block_on(changes.changed()).unwrap();

@@ -230,7 +230,7 @@ pub(super) async fn ends_well(sidecar: Sidecar) {
     assert_eq!(exit, Some(0), "{said}");
 }
 
-fn dead_letters(place: &Place) -> Vec<serde_json::Value> {
+pub(super) fn dead_letters(place: &Place) -> Vec<serde_json::Value> {
     let bytes = std::fs::read(place.dead_letters()).unwrap_or_default();
     json_lines(&bytes)
 }

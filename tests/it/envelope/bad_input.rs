@@ -273,7 +273,7 @@ fn depth_counts_from_the_record() {
         ),
         (
             format!(
-                r#"{{"detail-type":"via CloudTrail","detail":{three}}}{{"detail-type":"via CloudTrail","detail":{four}}}"#
+                r#"{{"source":"aws.q","detail-type":"via CloudTrail","detail":{three}}}{{"source":"aws.q","detail-type":"via CloudTrail","detail":{four}}}"#
             ),
             ["+?", "too_deep"],
         ),

@@ -167,7 +167,7 @@ fn a_firehose_record_without_data_is_no_prompt_log() {
     let unit = unit
         .to_string()
         .replace("\"records\"", "\"requestId\":\"r\",\"records\"");
-    assert_eq!(words(unit), ["not_cloudtrail", "+A", "not_cloudtrail"]);
+    assert_eq!(words(unit), ["not_cloudtrail", "+A", "bad_base64"]);
 }
 
 #[test]
@@ -199,4 +199,105 @@ fn envelopes_nest_only_so_deep() {
         text = json!({"Type": "Notification", "Message": text}).to_string();
     }
     assert_eq!(words(text), ["not_cloudtrail"]);
+}
+
+/// A text in everything that carries texts with events.
+fn carried(text: &str) -> Vec<Vec<u8>> {
+    let encoded = base64(text);
+    let body = json!({"Type": "Notification", "Message": text}).to_string();
+    vec![
+        text.into(),
+        gzip(text),
+        format!("[{text}]").into(),
+        format!("{text}\n{text}\n").into(),
+        format!("{{\"Records\":[{text}]}}").into(),
+        json!(text).to_string().into(),
+        body.clone().into(),
+        json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": text}]})
+            .to_string()
+            .into(),
+        json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": body}]})
+            .to_string()
+            .into(),
+        json!({"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": text}]})
+            .to_string()
+            .into(),
+        json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": text}}]})
+            .to_string()
+            .into(),
+        json!({"Records": [{"kinesis": {"data": encoded}}]})
+            .to_string()
+            .into(),
+        json!({"requestId": "r", "records": [{"data": encoded}]})
+            .to_string()
+            .into(),
+        json!({"requestId": "r", "records": [{"data": base64(gzip(text))}]})
+            .to_string()
+            .into(),
+        subscription(&[text]).to_string().into(),
+        json!({"Events": [{"EventId": "1", "CloudTrailEvent": text}]})
+            .to_string()
+            .into(),
+    ]
+}
+
+#[test]
+fn an_event_of_eventbridge_counts_only_from_a_source_of_awss_own() {
+    let kind = r#""detail-type":"AWS API Call via CloudTrail""#;
+    let detail = format!(r#""detail":{}"#, event("A"));
+    for source in [
+        r#""source":"aws.q""#,
+        r#""source":"\u0061ws.q""#,
+        r#""\u0073ource":"aws.q""#,
+        r#""source":"com.attacker.app","source":"aws.q""#,
+    ] {
+        for unit in [
+            format!("{{{source},{kind},{detail}}}"),
+            format!("{{{detail},{kind},{source}}}"),
+            format!("{{{kind},{source},{detail}}}").replace("detail-type", r"detail\u002dtype"),
+        ] {
+            for unit in carried(&unit) {
+                let words = words(&unit);
+                assert!(
+                    !words.is_empty() && words.iter().all(|word| word == "+A"),
+                    "{words:?}"
+                );
+            }
+        }
+    }
+    for source in [
+        r#""source":"com.attacker.app""#,
+        r#""source":"aws""#,
+        r#""source":"AWS.q""#,
+        r#""source":" aws.q""#,
+        r#""source":"xaws.q""#,
+        r#""source":"aws.partner/example.com/x""#,
+        r#""source":"\u0062ws.q""#,
+        r#""source":["aws.q"]"#,
+        r#""source":{"aws.":1}"#,
+        r#""source":null"#,
+        r#""Source":"aws.q""#,
+        r#""x":{"source":"aws.q"}"#,
+        r#""source":"aws.q","source":"com.attacker.app""#,
+        r#""source":"aws.q","\u0073ource":1"#,
+    ] {
+        for unit in [
+            format!("{{{source},{kind},{detail}}}"),
+            format!("{{{detail},{kind},{source}}}"),
+            format!("{{{kind},{source},{detail}}}").replace("detail-type", r"detail\u002dtype"),
+        ] {
+            for unit in carried(&unit) {
+                let seen = read(&unit);
+                let rejects = rejects(&seen);
+                assert!(
+                    !rejects.is_empty() && rejects.len() == seen.len(),
+                    "{seen:?}"
+                );
+                for reject in rejects {
+                    let reason = reject.reason.to_string();
+                    assert!(reason.contains("no source of AWS's own"), "{reason}");
+                }
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::{GET, Served, ask, limited, raw, rest, until, within};
 use crate::support::collector::Collector;
-use crate::support::program::QTRAIL;
+use crate::support::program::{QTRAIL, event, log_file};
 use crate::support::sidecar::{Place, Sidecar};
 
 /// A header timeout that a test can wait for.
@@ -334,6 +334,42 @@ async fn where_few_files_can_be_opened_fewer_connections_are_kept() {
         "{}",
         sidecar.said()
     );
+}
+
+#[tokio::test]
+async fn connections_to_the_telemetry_port_take_few_files_and_probes_are_answered() {
+    let collector = Collector::start().await;
+    let place = Place::new();
+    let mut few = Command::new("sh");
+    few.env_clear()
+        .args(["-c", "ulimit -n 256; exec \"$0\" \"$@\"", QTRAIL]);
+    let sidecar = Sidecar::start(place.with(few).args(["--endpoint", &collector.url()]));
+    let address = sidecar.address().await;
+    let mut idle = Vec::new();
+    for n in 0..300 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        match n % 4 {
+            0 => {}
+            1 => stream
+                .write_all(b"GET /livez HTTP/1.1\r\nhos")
+                .await
+                .unwrap(),
+            2 => stream.write_all(raw::PREFACE).await.unwrap(),
+            _ => stream.write_all(KEPT_OPEN).await.unwrap(),
+        }
+        idle.push(stream);
+        if n % 50 == 49 {
+            for path in ["/livez", "/readyz", "/metrics"] {
+                let (status, _) = within(sidecar.get(path)).await;
+                assert_eq!(status, 200, "{path}");
+            }
+        }
+    }
+    // There are files left for what it is there for.
+    place.add("one.json", &log_file(&[event("one")]));
+    within(sidecar.settled(1)).await;
+    let files = std::fs::read_dir(format!("/proc/{}/fd", sidecar.pid()));
+    assert!(files.unwrap().count() < 128);
 }
 
 /// Whether the program answers; the connection.

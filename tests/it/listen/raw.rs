@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::within;
 
@@ -45,11 +44,11 @@ pub struct Frame {
 }
 
 /// The next frame; `None` once the peer has hung up.
-pub async fn next(stream: &mut TcpStream) -> Option<Frame> {
+pub async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     within(read(stream)).await.ok()
 }
 
-async fn read(stream: &mut TcpStream) -> io::Result<Frame> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -64,7 +63,7 @@ async fn read(stream: &mut TcpStream) -> io::Result<Frame> {
 }
 
 /// The next frame of this kind that is no acknowledgement.
-pub async fn next_of(stream: &mut TcpStream, kind: u8) -> Option<Frame> {
+pub async fn next_of(stream: &mut (impl AsyncRead + Unpin), kind: u8) -> Option<Frame> {
     loop {
         let frame = next(stream).await?;
         if frame.kind == kind && (kind == HEADERS || frame.flags & ACK == 0) {
@@ -74,12 +73,12 @@ pub async fn next_of(stream: &mut TcpStream, kind: u8) -> Option<Frame> {
 }
 
 /// Opens the conversation, with these settings.
-pub async fn greet(stream: &mut TcpStream, settings: &[u8]) {
+pub async fn greet(stream: &mut (impl AsyncWrite + Unpin), settings: &[u8]) {
     stream.write_all(PREFACE).await.unwrap();
     send(stream, frame(SETTINGS, 0, 0, settings)).await.unwrap();
 }
 
-pub async fn send(stream: &mut TcpStream, frame: Vec<u8>) -> io::Result<()> {
+pub async fn send(stream: &mut (impl AsyncWrite + Unpin), frame: Vec<u8>) -> io::Result<()> {
     stream.write_all(&frame).await
 }
 

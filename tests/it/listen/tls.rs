@@ -25,12 +25,12 @@ use tokio_rustls::client::TlsStream;
 
 use super::{GET, KEY, Served, ask, loopback, rest};
 use crate::support::collector::Collector;
-use crate::support::program::event;
+use crate::support::program::{event, qtrail};
 use crate::support::sidecar::{Place, Sidecar};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
 /// A client's certificate and its key.
-type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -61,14 +61,14 @@ fn identity(
 }
 
 /// A server's files.
-struct Files {
+pub struct Files {
     folder: TempDir,
-    server: Authority,
+    pub server: Authority,
     clients: Authority,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let files = Files {
             folder: tempfile::tempdir().unwrap(),
             server: authority(),
@@ -90,7 +90,7 @@ impl Files {
         replace(&self.path("server.key"), &key.serialize_pem());
     }
 
-    fn settings(&self, mutual: bool) -> Settings {
+    pub fn settings(&self, mutual: bool) -> Settings {
         Settings {
             tls: Some(ServerTls {
                 cert_file: self.path("server.pem"),
@@ -127,7 +127,7 @@ async fn connect(
     connector.connect(name, served.connect().await).await
 }
 
-fn connector(trusted: &Authority, client: Option<&Identity>) -> TlsConnector {
+pub fn connector(trusted: &Authority, client: Option<&Identity>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -412,4 +412,72 @@ async fn certificates_that_cannot_be_used_are_an_error_at_start() {
     let error = Listener::bind(KEY, &loopback(), &settings, Arc::default()).await;
     let text = format!("{:#}", error.err().unwrap());
     assert!(text.contains("clients.pem"), "{text}");
+}
+
+/// TLS alone does not say who sends.
+#[tokio::test]
+async fn beyond_loopback_the_program_starts_only_with_a_word_for_each_guard_that_is_missing() {
+    let files = Files::new();
+    let tokens = files.path("team.token");
+    std::fs::write(&tokens, "tango").unwrap();
+    let path = |name: &str| files.path(name).display().to_string();
+    let tls = [
+        ("QTRAIL_INGEST_TLS_CERT_FILE", path("server.pem")),
+        ("QTRAIL_INGEST_TLS_KEY_FILE", path("server.key")),
+    ];
+    let clients = [("QTRAIL_INGEST_TLS_CLIENT_CA_FILE", path("clients.pem"))];
+    let tokens = [("QTRAIL_INGEST_TOKEN_FILES", tokens.display().to_string())];
+    let insecure = [("QTRAIL_INGEST_INSECURE", "true".to_owned())];
+    let anonymous = [("QTRAIL_INGEST_ANONYMOUS", "true".to_owned())];
+    // Only what is refused is run: nothing in a test listens beyond loopback.
+    let check = async |command: &str, set: &[&[(&str, String)]]| {
+        let mut check = qtrail();
+        check
+            .arg(command)
+            .env("QTRAIL_INGEST_GRPC_LISTEN", "0.0.0.0:0")
+            .env("QTRAIL_EXPORT_FILE", files.path("out.jsonl"))
+            .env("QTRAIL_STATE", files.folder.path())
+            .envs(set.concat());
+        let output = tokio::task::spawn_blocking(move || check.output()).await;
+        let output = output.unwrap().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.code(), said)
+    };
+    for set in [
+        &[&tls[..]][..],
+        &[&insecure],
+        &[&tokens],
+        &[&anonymous],
+        &[],
+    ] {
+        for command in ["run", "check"] {
+            let (code, said) = check(command, set).await;
+            assert_eq!(code, Some(2), "{command} {set:?}: {said}");
+            assert!(
+                said.contains("ingest.grpc.listen: other hosts reach"),
+                "{said}"
+            );
+            let encrypted = set.iter().any(|set| set[0].0.contains("TLS"));
+            let word = set.contains(&&insecure[..]);
+            assert_eq!(said.contains("ingest.insecure: true"), !encrypted && !word);
+            let named = set.contains(&&tokens[..]) || set.contains(&&anonymous[..]);
+            assert_eq!(said.contains("ingest.token_files"), !named, "{said}");
+            assert_eq!(said.contains("ingest.anonymous: true"), !named, "{said}");
+        }
+    }
+    for (set, guards) in [
+        (
+            &[&tls[..], &tokens][..],
+            "with TLS, with tokens from 1 file",
+        ),
+        (&[&tls, &clients], "with TLS and client certificates"),
+        (&[&tls, &anonymous], "with TLS, open to anyone"),
+        (&[&insecure, &tokens], "in plain text, with tokens"),
+        (&[&insecure, &anonymous], "in plain text, open to anyone"),
+    ] {
+        let (code, said) = check("check", set).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("usable: grpc {guards}")), "{said}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The naive converter: every byte is inflated, every record parsed.
 
 use std::io::Read;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 /// A record that is no JSON.
-pub(super) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
+pub(crate) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
 
 const SERVICES: [&str; 8] = [
     "q.amazonaws.com",
@@ -28,29 +29,33 @@ const OWN: &str = "own";
 
 /// Some of the mapped fields of an event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Central {
-    pub(super) time: u64,
-    pub(super) trace_id: String,
-    pub(super) span_id: String,
-    pub(super) severity: String,
-    pub(super) class: Option<String>,
-    pub(super) invoked_by: Option<String>,
-    pub(super) conversation: Option<String>,
-    pub(super) account: Option<String>,
-    pub(super) region: Option<String>,
+pub(crate) struct Central {
+    pub(crate) time: u64,
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) severity: String,
+    pub(crate) class: Option<String>,
+    pub(crate) invoked_by: Option<String>,
+    pub(crate) conversation: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Converted {
-    pub(super) exported: Vec<Central>,
+pub(crate) struct Converted {
+    pub(crate) exported: Vec<Central>,
     /// The texts of refused records.
-    pub(super) refused: Vec<String>,
-    pub(super) read: u64,
-    pub(super) filtered: u64,
+    pub(crate) refused: Vec<String>,
+    /// The texts of refused records, and of those that were passed over with them.
+    pub(crate) lost: Vec<String>,
+    /// How many were passed over.
+    pub(crate) passed_over: usize,
+    pub(crate) read: u64,
+    pub(crate) filtered: u64,
 }
 
 /// A class of the product's, as it is told apart here.
-pub(super) fn coarse(class: &str) -> String {
+pub(crate) fn coarse(class: &str) -> String {
     match class {
         "conversation" | "code" | "telemetry" | "administration" => OWN.to_owned(),
         other => other.to_owned(),
@@ -59,15 +64,34 @@ pub(super) fn coarse(class: &str) -> String {
 
 /// The text of refused records, without what separates them, or begins or ends a container: what of
 /// that belongs to a broken record, nobody knows.
-pub(super) fn joined(refused: &[String]) -> String {
+pub(crate) fn joined(refused: &[String]) -> String {
     let separators = [' ', '\n', '\r', '\t', ',', '[', ']', '}'];
     refused.concat().replace(separators, "")
 }
 
+/// What is known of a unit beside its bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Where its records begin, if it was damaged: that is where reading goes on after an error.
+    pub(crate) starts: Vec<usize>,
+    /// Pieces that were given up as a whole: what begins inside one is passed over.
+    pub(crate) given_up: Vec<Range<usize>>,
+    /// Its records before they were damaged: damage can leave one whole behind a few bytes.
+    pub(crate) whole: Vec<Vec<u8>>,
+}
+
 /// Converts a unit.
-pub(super) fn convert(unit: &[u8], all: bool) -> Converted {
+pub(crate) fn convert(unit: &[u8], all: bool, known: &Known) -> Converted {
     let mut converted = Converted::default();
-    for record in records(unit) {
+    for (at, record) in records(unit, &known.starts) {
+        let is_inside = |range: &Range<usize>| range.start < at && at < range.end;
+        if known.given_up.iter().any(is_inside) {
+            converted.passed_over += 1;
+            converted
+                .lost
+                .push(String::from_utf8_lossy(&record).into_owned());
+            continue;
+        }
         converted.read += 1;
         match event(&record) {
             Some(event) if all || is_amazon_q(&event) => match central(&event, &record) {
@@ -82,15 +106,38 @@ pub(super) fn convert(unit: &[u8], all: bool) -> Converted {
     converted
 }
 
+/// The events that begin at the known starts, and those that were there before the damage.
+pub(crate) fn at(unit: &[u8], all: bool, known: &Known) -> Vec<Central> {
+    let unit = inflate(unit);
+    let at_start = |start: &usize| {
+        let rest = unit.get(*start..)?;
+        rest.get(..whole_value(rest, true).ok()?)
+    };
+    let converted = |record: &[u8]| {
+        let event = event(record)?;
+        let is_wanted = all || is_amazon_q(&event);
+        is_wanted.then(|| central(&event, record)).flatten()
+    };
+    let starting = known.starts.iter().filter_map(at_start);
+    let whole = known.whole.iter().map(Vec::as_slice);
+    starting.chain(whole).filter_map(converted).collect()
+}
+
+/// Where events begin whose first key is their version.
+pub(crate) fn starts(unit: &[u8]) -> Vec<usize> {
+    memchr::memmem::find_iter(&inflate(unit), b"{\"eventVersion\"").collect()
+}
+
 impl Converted {
     fn refuse(&mut self, record: &[u8]) {
-        self.refused
-            .push(String::from_utf8_lossy(record).into_owned());
+        let text = String::from_utf8_lossy(record).into_owned();
+        self.lost.push(text.clone());
+        self.refused.push(text);
     }
 }
 
 /// Whether a record is an event of Amazon Q's or, where it is broken, could be one.
-pub(super) fn is_wanted(record: &[u8], all: bool) -> bool {
+pub(crate) fn is_wanted(record: &[u8], all: bool) -> bool {
     if let Some(event) = event(record) {
         // Its names may be escaped.
         return all || is_amazon_q(&event);
@@ -109,12 +156,12 @@ fn inflate(unit: &[u8]) -> Vec<u8> {
     inflated
 }
 
-/// The texts of all records, broken ones too.
-fn records(unit: &[u8]) -> Vec<Vec<u8>> {
+/// The texts of all records, broken ones too, and where they begin, as far as that is known.
+fn records(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let unit = inflate(unit);
     match serde_json::from_slice::<&RawValue>(&unit) {
-        Ok(value) => contained(value),
-        Err(_) => lines_or_pieces(&unit),
+        Ok(value) => contained(value).into_iter().map(|text| (0, text)).collect(),
+        Err(_) => lines_or_pieces(&unit, starts),
     }
 }
 
@@ -166,7 +213,7 @@ fn contained(value: &RawValue) -> Vec<Vec<u8>> {
 }
 
 /// The records of something that is no single value: lines, or a container with broken records.
-fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
+fn lines_or_pieces(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let mut head: &[u8] = [&b"{\"Records\":["[..], b"["]
         .into_iter()
         .find(|head| unit.starts_with(head))
@@ -186,18 +233,23 @@ fn lines_or_pieces(unit: &[u8]) -> Vec<Vec<u8>> {
             head = b"";
             continue;
         }
+        let begins = unit.len() - rest.len();
         let length = match whole_value(rest, !head.is_empty()) {
             Ok(length) => {
                 let value: Result<&RawValue, _> = serde_json::from_slice(&rest[..length]);
                 match value {
-                    Ok(value) if head.is_empty() => found.extend(contained(value)),
-                    _ => found.push(rest[..length].to_vec()),
+                    Ok(value) if head.is_empty() => {
+                        found.extend(contained(value).into_iter().map(|text| (begins, text)));
+                    }
+                    _ => found.push((begins, rest[..length].to_vec())),
                 }
                 length
             }
             Err(at) => {
-                let next = next_record(rest, at.max(1));
-                found.push(rest[..next].to_vec());
+                let at = begins + at.max(1);
+                let next = starts.iter().copied().find(|start| *start >= at);
+                let next = next.unwrap_or(unit.len()) - begins;
+                found.push((begins, rest[..next].to_vec()));
                 next
             }
         };
@@ -243,20 +295,6 @@ fn whole_value(bytes: &[u8], contained: bool) -> Result<usize, usize> {
         }
         None => Err(0),
     }
-}
-
-/// Where the next record begins.
-fn next_record(bytes: &[u8], from: usize) -> usize {
-    let from = from.min(bytes.len());
-    let begins = |at: usize| {
-        let text = &bytes[at..];
-        let key = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
-        key.is_some_and(|key| key.starts_with(b"\"eventVersion\""))
-            || text[0] == b'{' && at > 0 && bytes[at - 1] == b'\n'
-    };
-    (from..bytes.len())
-        .find(|at| begins(*at))
-        .unwrap_or(bytes.len())
 }
 
 /// A record as a value; lone surrogates, which it cannot hold, are replaced.
@@ -307,6 +345,9 @@ fn class(event: &Value) -> &'static str {
 }
 
 fn conversation(event: &Value) -> Option<&str> {
+    if !is_own(event) {
+        return None;
+    }
     let of_telemetry = || {
         let kinds = event
             .pointer("/requestParameters/telemetryEvent")?
@@ -322,23 +363,52 @@ fn conversation(event: &Value) -> Option<&str> {
         .or_else(|| text_at(event, "/responseElements/conversationId"))
 }
 
+/// The table of "Outcome" in docs/mapping.md.
 fn severity(event: &Value) -> &'static str {
-    match text_at(event, "/errorCode") {
-        None => "INFO",
-        Some(code) if code.ends_with("DryRunOperation") => "INFO",
-        Some(code)
-            if [
-                "AccessDenied",
-                "UnauthorizedOperation",
-                "NotAuthorized",
-                "Forbidden",
-            ]
-            .iter()
-            .any(|denied| code.contains(denied)) =>
-        {
-            "WARN"
-        }
-        Some(_) => "ERROR",
+    let said = |text: &str| !["", "none", "null"].contains(&text.trim().to_lowercase().as_str());
+    let plain = |text: &str| {
+        let letters = text.to_lowercase();
+        letters.replace(|c: char| !c.is_ascii_alphanumeric(), "")
+    };
+    let success = |text: &str| {
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let status = first.parse::<f64>().unwrap_or_default();
+        (status.fract() == 0.0 && (200.0..=299.0).contains(&status))
+            || ["ok", "success", "successful", "succeeded"].contains(&plain(text).as_str())
+    };
+    let code = match &event["errorCode"] {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if said(text) => Some(text.clone()),
+        _ => None,
+    };
+    let denials =
+        "accessdenied unauthorized notauthorized authorizationerror authfailure forbidden";
+    match &code {
+        Some(code) if success(code) => {}
+        Some(code) if plain(code).contains("dryrunoperation") => return "INFO",
+        Some(code) if denials.split(' ').any(|part| plain(code).contains(part)) => return "WARN",
+        Some(code) if ["401", "403"].contains(&code.as_str()) => return "WARN",
+        Some(_) => return "ERROR",
+        None => {}
+    }
+    let message = text_at(event, "/errorMessage").filter(|text| said(text) && !success(text));
+    if code.is_none() && message.is_some() {
+        return "ERROR";
+    }
+    let source = text_at(event, "/eventSource").unwrap_or_default();
+    let sign_in = source.starts_with("signin.")
+        || source.starts_with("sso.")
+        || event["eventType"] == "AwsConsoleSignIn";
+    let name = text_at(event, "/eventName").unwrap_or_default();
+    let failed = |(key, value): (&String, &Value)| {
+        let word = value.as_str().unwrap_or_default().trim().to_lowercase();
+        (sign_in || key.to_lowercase() == name.to_lowercase())
+            && ["failure", "failed"].contains(&word.as_str())
+    };
+    let results = ["responseElements", "serviceEventDetails"].map(|place| event[place].as_object());
+    match results.into_iter().flatten().flatten().any(failed) {
+        true => "ERROR",
+        false => "INFO",
     }
 }
 
@@ -354,8 +424,11 @@ fn hash(text: &str, bytes: usize) -> String {
 
 fn trace_of(prefix: &str, id: &str) -> String {
     let digits = id.replace('-', "").to_lowercase();
-    let is_uuid = id.len() == 36 && digits.len() == 32 && hex::decode(&digits).is_ok();
-    if is_uuid {
+    let dashed = [8, 13, 18, 23]
+        .iter()
+        .all(|at| id.as_bytes().get(*at) == Some(&b'-'));
+    let is_uuid = dashed && id.len() == 36 && digits.len() == 32 && hex::decode(&digits).is_ok();
+    if is_uuid && digits.contains(|digit| digit != '0') {
         digits
     } else {
         hash(&format!("{prefix}:{id}"), 16)

@@ -166,7 +166,7 @@ fn value(bytes: &[u8], after: usize, name: &[u8], separator: u8, quoted: bool) -
         _ => {}
     }
     let header = |line: &&str| name.eq_ignore_ascii_case(line.as_bytes());
-    let end = if separator == b':' && HEADERS.iter().any(|line| header(line)) {
+    let end = if separator == b':' && HEADERS.iter().any(header) {
         run_end(bytes, start, |byte| {
             !matches!(byte, b'\n' | b'\r' | b'"' | b'\'' | b'\\')
         })

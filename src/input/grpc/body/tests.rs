@@ -1,6 +1,9 @@
 use std::convert::Infallible;
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::Extensions;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::mpsc;
@@ -28,7 +31,7 @@ impl Sending {
         let (bytes, came) = mpsc::unbounded_channel();
         let frames =
             UnboundedReceiverStream::new(came).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
-        let sender = Sender::new(ingest.clone(), Extensions::new());
+        let sender = Sender::new(ingest.clone(), Extensions::new(), None);
         let body = Body::new(StreamBody::new(frames));
         Sending {
             bytes,
@@ -143,7 +146,7 @@ async fn a_streams_message_waits_for_room_and_a_calls_is_refused() {
 async fn what_asks_needs_no_room() {
     let Bench { ingest, .. } = bench(small());
     let _held = ingest.try_reserve(8 * UNIT).unwrap();
-    for call in [Call::Health, Call::Reflection] {
+    for call in [Call::Check, Call::Reflection] {
         let mut sending = Sending::new(call, &ingest);
         sending.send([prefix(1), b"a".to_vec()].concat());
         assert_eq!(sending.given().await, prefix(1));
@@ -309,7 +312,74 @@ async fn at_stop_a_stream_takes_no_more_and_a_question_is_answered() {
     let mut call = Sending::new(Call::Unary, &ingest);
     call.send(message.clone());
     assert_eq!(call.fault().await.code(), Code::Unavailable);
-    let mut health = Sending::new(Call::Health, &ingest);
+    let mut health = Sending::new(Call::Check, &ingest);
     health.send(message);
     assert_eq!(health.given().await, prefix(1));
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A call whose compressed messages are inflated.
+fn inflating(call: Call, ingest: &Ingest) -> Sending {
+    let sending = Sending::new(call, ingest);
+    Sending {
+        body: sending.body.inflating(true),
+        ..sending
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_message_is_inflated_before_it_is_given_on() {
+    let Bench { ingest, .. } = bench(small());
+    for call in [Call::Unary, Call::Stream] {
+        let mut sending = inflating(call, &ingest);
+        let most = vec![b'a'; 8 * UNIT];
+        let one = gzip(&most);
+        sending.send(compressed(one.len()));
+        let (half, rest) = one.split_at(one.len() / 2);
+        sending.send(half);
+        sending.holds().await;
+        sending.send(rest);
+        assert_eq!(sending.given().await, prefix(most.len()));
+        assert_eq!(sending.given().await, most);
+        // It has the room that its bytes take, and no more.
+        drop(sending.sender.room(UNIT).unwrap());
+        assert!(ingest.try_reserve(8 * UNIT).is_ok());
+        if call == Call::Stream {
+            for content in [&b""[..], b"b"] {
+                let next = gzip(content);
+                sending.send([compressed(next.len()), next].concat());
+                assert_eq!(sending.given().await, prefix(content.len()));
+                if !content.is_empty() {
+                    assert_eq!(sending.given().await, content);
+                }
+                drop(sending.sender.room(UNIT).unwrap());
+            }
+            sending.send([prefix(1), b"c".to_vec()].concat());
+            assert_eq!(sending.given().await, prefix(1));
+            assert_eq!(sending.given().await, b"c");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_message_that_cannot_be_inflated_ends_the_call_and_takes_no_room() {
+    let Bench { ingest, .. } = bench(small());
+    let whole = gzip(b"whole");
+    for (bytes, code) in [
+        (whole[..whole.len() - 1].to_vec(), Code::Internal),
+        (b"no gzip".to_vec(), Code::Internal),
+        (gzip(&[b'a'; 8 * UNIT + 1]), Code::ResourceExhausted),
+    ] {
+        for call in [Call::Unary, Call::Stream] {
+            let mut sending = inflating(call, &ingest);
+            sending.send([compressed(bytes.len()), bytes.clone()].concat());
+            assert_eq!(sending.fault().await.code(), code);
+            assert!(ingest.try_reserve(8 * UNIT).is_ok());
+        }
+    }
 }

@@ -49,7 +49,7 @@ async fn unanswered_messages_are_bounded_and_each_is_answered() {
         count.fetch_add(1, Ordering::Relaxed);
         Ok::<_, Infallible>(Frame::data(message))
     });
-    let sender = Sender::new(ingest.clone(), Extensions::new());
+    let sender = Sender::new(ingest.clone(), Extensions::new(), None);
     let body = Body::new(StreamBody::new(frames));
     let guarded = Guarded::new(body, Call::Stream, sender.clone());
     let decoder = ProstCodec::<(), IngestStreamRequest>::default().decoder();

@@ -1,5 +1,10 @@
+use std::io::Write;
 use std::slice::from_ref;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -246,4 +251,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_inflates_too_far_to_be_looked_into_is_the_pipelines_to_read() {
+    for text in [
+        " ".repeat(4 << 20),
+        format!("{}no event", " ".repeat(4 << 20)),
+        format!("{}{EVENT}", " ".repeat(4 << 20)),
+    ] {
+        let data = STANDARD.encode(gzip(&text));
+        assert!(data.len() < 64 << 10);
+        for body in [
+            data.clone(),
+            json!({"awslogs": {"data": data}}).to_string(),
+            sns(&data),
+        ] {
+            assert_eq!(read(&body), Notice::Events);
+        }
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }

@@ -19,7 +19,7 @@ use crate::aws::object::Location;
 use crate::export::Health;
 use crate::input::s3::consume::consume;
 use crate::input::s3::context::{Context, Fetch, Flow, Opened};
-use crate::input::s3::{Error, Settings};
+use crate::input::s3::{Buckets, Error, Settings};
 use crate::pipeline::{Content, Counts, Report, Unit};
 use crate::reject::{Evidence, Reason};
 use crate::telemetry::metrics::Metrics;
@@ -39,7 +39,7 @@ pub(super) fn report(outcome: Outcome) -> Report {
         truncated: None,
         read_error: None,
         refused: Vec::new(),
-        inflated_too_large: false,
+        unreadable: None,
         uncertain: None,
     }
 }
@@ -148,6 +148,8 @@ impl Default for Bench {
             abort: CancellationToken::new(),
             settings: Settings {
                 queues: Vec::new(),
+                buckets: Buckets::default(),
+                inline_events: false,
                 include: GlobSet::empty(),
                 exclude: GlobSet::empty(),
                 fetchers: 4,
@@ -168,15 +170,19 @@ impl Bench {
     }
 
     pub(super) fn start_into<P: Flow>(&self, flow: P) -> JoinHandle<Result<(), Error>> {
-        let context = Context::new(
+        let context = self.context(flow);
+        tokio::spawn(consume(context, self.queue.clone()))
+    }
+
+    pub(super) fn context<P: Flow>(&self, flow: P) -> Arc<Context<Arc<Bucket>, P>> {
+        Arc::new(Context::new(
             self.settings.clone(),
             Arc::clone(&self.bucket),
             flow,
             self.health.subscribe(),
             Arc::clone(&self.metrics),
             (self.stop.clone(), self.abort.clone()),
-        );
-        tokio::spawn(consume(Arc::new(context), self.queue.clone()))
+        ))
     }
 
     pub(super) fn fail(&self, key: &str, faults: impl IntoIterator<Item = Remedy>) {

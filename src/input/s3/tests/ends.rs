@@ -1,5 +1,6 @@
 //! How reading ends: killed, stopped, aborted, or because the queue is empty.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use super::bench::{Bench, notice, pass, until};
 use super::{HOUR, MINUTE, down};
 use crate::aws::fault::Remedy;
 use crate::export::Health;
+use crate::input::s3::consume::consume;
+use crate::input::s3::queue::Redrive;
 
 #[tokio::test(start_paused = true)]
 async fn who_is_killed_gives_its_messages_back_and_another_finishes() {
@@ -109,6 +112,32 @@ async fn reading_once_waits_for_what_was_given_back() {
     assert!(bench.queue.is_empty());
     assert_eq!(bench.refused().len(), 1);
     assert_eq!(bench.delivered(), ["s3://b/k"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_counts_what_it_leaves_to_the_queue_and_not_what_was_mended() {
+    for (faults, redrive, left) in [(8, Redrive::After(3), 1), (1, Redrive::Never, 0)] {
+        let mut bench = Bench::default();
+        bench.settings.once = true;
+        bench.queue.state().redrive = Some(Ok(redrive));
+        bench.queue.send("denied", notice(&["k"]));
+        bench.queue.send("good", notice(&["l"]));
+        bench.fail("k", vec![Remedy::Denied; faults]);
+        let context = bench.context(Arc::clone(&bench.sink));
+        let reading = consume(Arc::clone(&context), bench.queue.clone());
+        timeout(HOUR, reading).await.unwrap().unwrap();
+        context.tell_left();
+        assert_eq!(bench.metrics.left.get(), left);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_that_is_stopped_is_not_known_to_have_read_all() {
+    let mut bench = Bench::default();
+    bench.settings.once = true;
+    bench.stop.cancel();
+    bench.start().await.unwrap().unwrap();
+    assert_eq!(bench.metrics.left.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

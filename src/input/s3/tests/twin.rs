@@ -8,7 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::aws::fault::Fault;
-use crate::input::s3::queue::{Answers, BATCH, Message, Queue, Redrive, Refused};
+use crate::aws::queue_policy;
+use crate::input::s3::Buckets;
+use crate::input::s3::queue::{
+    Answers, Attributes, BATCH, Entry, Message, Queue, Redrive, Refused,
+};
 
 /// SQS hides no message for longer, from its receipt on.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
@@ -28,6 +32,12 @@ pub(super) struct State {
     /// Ids of what was received too often.
     pub(super) dead: Vec<String>,
     pub(super) redrive: Option<Result<Redrive, Fault>>,
+    /// The queue's own policy.
+    pub(super) policy: String,
+    /// How often it was asked for its attributes.
+    pub(super) asked: u64,
+    /// What goes wrong with the next questions for its attributes.
+    pub(super) fail_attributes: VecDeque<Fault>,
     pub(super) received: u64,
     /// Each call's entries: how long they are to be hidden.
     pub(super) hidden: Vec<Vec<Duration>>,
@@ -146,30 +156,33 @@ impl Queue for Twin {
         }
     }
 
-    async fn hide(&self, entries: &[(Arc<str>, Duration)]) -> Result<Answers, Fault> {
+    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, Fault> {
         assert!((1..=BATCH).contains(&entries.len()));
         let mut state = self.state();
         let times = entries.iter().map(|(_, time)| *time).collect();
         state.hidden.push(times);
         let now = Instant::now();
-        let answers = entries.iter().map(|(receipt, time)| {
-            let is_it = |m: &&mut Stored| *m.receipt == **receipt && m.visible > now;
+        let mut hide = |receipt: &str, time: Duration| {
+            let is_it = |m: &&mut Stored| m.receipt == receipt && m.visible > now;
             let stored = state.messages.iter_mut().find(is_it).ok_or_else(stale)?;
-            if now + *time > stored.received + LONGEST {
+            if now + time > stored.received + LONGEST {
                 return Err(Refused {
                     for_good: true,
                     message: "InvalidParameterValue: beyond the limit".to_owned(),
                 });
             }
-            stored.visible = now + *time;
+            stored.visible = now + time;
             Ok(())
-        });
-        let answers = answers.collect();
+        };
+        let answers = entries.iter();
+        let answers = answers
+            .map(|(entry, time)| (entry.number, hide(&entry.receipt, *time)))
+            .collect();
         self.0.changed.notify_waiters();
         Ok(answers)
     }
 
-    async fn delete(&self, entries: &[Arc<str>]) -> Result<Answers, Fault> {
+    async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
         assert!((1..=BATCH).contains(&entries.len()));
         let mut state = self.state();
         state.deletes.push(entries.len());
@@ -178,7 +191,7 @@ impl Queue for Twin {
             Some(None) => true,
             None => false,
         };
-        let answers = entries.iter().map(|receipt| {
+        let mut delete = |receipt: &str| {
             if per_entry {
                 return Err(Refused {
                     for_good: false,
@@ -186,16 +199,27 @@ impl Queue for Twin {
                 });
             }
             let before = state.messages.len();
-            state.messages.retain(|m| *m.receipt != **receipt);
+            state.messages.retain(|m| m.receipt != receipt);
             match state.messages.len() < before {
                 true => Ok(()),
                 false => Err(stale()),
             }
-        });
-        Ok(answers.collect())
+        };
+        let answers = entries.iter();
+        Ok(answers
+            .map(|entry| (entry.number, delete(&entry.receipt)))
+            .collect())
     }
 
-    async fn redrive(&self) -> Result<Redrive, Fault> {
-        self.state().redrive.clone().unwrap_or(Ok(Redrive::Never))
+    async fn attributes(&self) -> Result<Attributes, Fault> {
+        let mut state = self.state();
+        state.asked += 1;
+        if let Some(fault) = state.fail_attributes.pop_front() {
+            return Err(fault);
+        }
+        Ok(Attributes {
+            redrive: state.redrive.clone().unwrap_or(Ok(Redrive::Never))?,
+            buckets: Buckets::new(queue_policy::buckets(&state.policy)),
+        })
     }
 }

@@ -1,0 +1,68 @@
+//! A record is parsed as another parser would, and the quick look at its bytes misses nothing.
+
+use qtrail::event::Event;
+use qtrail::event::amazon_q::{Class, Lists, Select, Selector};
+use qtrail::reject::Reason;
+use serde_json::Value;
+
+use super::{DEPTH, depth, is_json};
+
+/// Parses a record in each way.
+pub fn check(data: &[u8]) -> usize {
+    let parsed = Event::parse(data, DEPTH);
+    let text = std::str::from_utf8(data);
+    match &parsed {
+        Ok(event) => {
+            let text = text.expect("an event is UTF-8");
+            assert!(is_json(text), "no JSON");
+            assert_eq!(event.text(), text);
+            fields_hold(event, text);
+        }
+        Err(Reason::InvalidUtf8 { at }) => {
+            let error = text.expect_err("it is UTF-8");
+            assert_eq!(error.valid_up_to() as u64, *at);
+        }
+        Err(Reason::NotJson { at, .. }) => {
+            assert!(*at <= data.len() as u64);
+            assert!(!is_json(text.expect("it was UTF-8")), "it is JSON");
+        }
+        Err(Reason::TooDeep { limit }) => {
+            assert_eq!(*limit, DEPTH);
+            assert!(depth(data) > DEPTH as usize);
+        }
+        Err(Reason::BadTime { .. } | Reason::NotCloudTrail { .. }) => {
+            assert!(is_json(text.expect("it was UTF-8")), "no JSON");
+        }
+        Err(reason) => panic!("not a parser's reason: {reason:?}"),
+    }
+    selectors_agree(data, parsed.as_ref().ok().map(Event::class));
+    usize::from(parsed.is_ok())
+}
+
+/// What the event says of itself, against another parser's reading.
+fn fields_hold(event: &Event<'_>, text: &str) {
+    assert!(event.time() >= 0);
+    // A lone surrogate, a number beyond a double's range: JSON that `serde_json` does not hold.
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
+    let id = value["eventID"].as_str().filter(|id| !id.is_empty());
+    assert_eq!(event.id().as_deref(), id);
+}
+
+/// Whether a record is wanted does not depend on the way in which that is found out.
+fn selectors_agree(data: &[u8], class: Option<Class>) {
+    let selector = |select| Selector::new(select, &Lists::default());
+    let all = selector(Select::All).select(data, DEPTH);
+    let all = all.map(|event| event.map(|event| event.class()));
+    assert_eq!(all.as_ref().ok().copied().flatten(), class);
+    let wanted = selector(Select::AmazonQ).select(data, DEPTH);
+    match wanted.map(|event| event.map(|event| event.class())) {
+        Ok(Some(found)) => assert_eq!(Some(found), class),
+        Ok(None) => assert!(
+            class.is_none_or(|class| class == Class::Other),
+            "{class:?} was not wanted"
+        ),
+        Err(reason) => assert_eq!(Err(reason), all),
+    }
+}

@@ -1,0 +1,328 @@
+//! What a dead letter holds, and the line that it is.
+//!
+//! Enters: refused records. Leaves: JSON lines; and, read again, what they hold. What must hold: a
+//! record is written straight from its bytes, with no copy of it in between.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use tracing::warn;
+
+use crate::ack::Origin;
+use crate::reject::{Evidence, Position, Reason, Reject};
+
+/// How each line starts.
+pub(super) const LINE_START: &[u8] = b"{\"stage\":";
+
+/// One refused record with its source.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Who sent it, where it was sent.
+    pub sender: Option<Arc<str>>,
+    /// `eventID`, where it is known.
+    pub event_id: Option<String>,
+    /// Where it stood in its unit.
+    pub position: Position,
+    /// Why it was refused.
+    pub reason: Reason,
+    /// What is kept of it.
+    pub record: Record,
+}
+
+/// What is kept of a refused record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// The same, or those of the request that held it, however many they are: nobody else has them.
+    Whole(Bytes),
+    /// Its SHA-256 and length.
+    Digest {
+        /// SHA-256 of its bytes.
+        sha256: [u8; 32],
+        /// How many bytes it has.
+        length: u64,
+    },
+    /// Nothing: its unit as a whole is the evidence.
+    Unit,
+}
+
+impl Record {
+    /// The hash instead of the bytes.
+    pub(super) fn shorten(&mut self) {
+        if let Record::Bytes(bytes) | Record::Whole(bytes) = self {
+            *self = Record::Digest {
+                sha256: Sha256::digest(&bytes).into(),
+                length: bytes.len() as u64,
+            };
+        }
+    }
+
+    /// Bytes that are kept.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Record::Bytes(bytes) | Record::Whole(bytes) => bytes.len(),
+            Record::Digest { .. } | Record::Unit => 0,
+        }
+    }
+}
+
+impl Entry {
+    /// A reject of this origin.
+    pub fn new(origin: Origin, reject: Reject) -> Self {
+        Entry {
+            origin,
+            sender: None,
+            event_id: None,
+            position: reject.position,
+            reason: reject.reason,
+            record: match reject.evidence {
+                Evidence::Bytes(bytes) => Record::Bytes(bytes.into()),
+                Evidence::Whole(bytes) => Record::Whole(bytes),
+                Evidence::Digest { sha256, length } => Record::Digest { sha256, length },
+                Evidence::Unit => Record::Unit,
+            },
+        }
+    }
+
+    /// Tells of the entry in the log.
+    pub fn log(&self) {
+        warn!(
+            input = self.origin.input,
+            source = &*self.origin.name,
+            record = self.position.index,
+            byte = self.position.offset,
+            reason = self.reason.kind(),
+            "record refused: {}",
+            self.reason
+        );
+    }
+
+    fn letter(&self) -> Written<'_> {
+        let (record, record_base64, sha256) = match &self.record {
+            Record::Bytes(bytes) | Record::Whole(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => (Some(text), None, None),
+                Err(_) => (None, Some(Base64(bytes)), None),
+            },
+            Record::Digest { sha256, .. } => (None, None, Some(hex::encode(sha256))),
+            Record::Unit => (None, None, None),
+        };
+        Written {
+            input: self.origin.input,
+            source: &self.origin.name,
+            sender: self.sender.as_deref(),
+            index: self.position.index,
+            offset: self.position.offset,
+            length: match self.record {
+                Record::Digest { length, .. } => length,
+                _ => self.position.length,
+            },
+            observed_time_unix_nano: self.origin.observed,
+            event_id: self.event_id.as_deref(),
+            record,
+            record_base64,
+            record_sha256: sha256,
+        }
+    }
+}
+
+/// Writes a line for each entry.
+pub(super) fn write_each(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
+    for entry in entries {
+        let suppressed = match entry.reason {
+            Reason::Suppressed { count, .. } => count,
+            _ => 0,
+        };
+        write_line(
+            &WrittenLine {
+                suppressed,
+                letter: Some(entry.letter()),
+                ..WrittenLine::because(&entry.reason)
+            },
+            out,
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes one line for all entries, some of which were rejected, nobody knows which.
+pub(super) fn write_uncertain(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = entries.first() else {
+        return Ok(());
+    };
+    write_line(
+        &WrittenLine {
+            uncertain: true,
+            records: Letters(entries),
+            ..WrittenLine::because(&first.reason)
+        },
+        out,
+    )
+}
+
+fn write_line(line: &WrittenLine<'_>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// A [`Line`] as it is written.
+#[derive(Serialize)]
+struct WrittenLine<'a> {
+    stage: &'static str,
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncertain: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    suppressed: u64,
+    #[serde(flatten)]
+    letter: Option<Written<'a>>,
+    #[serde(skip_serializing_if = "Letters::is_empty")]
+    records: Letters<'a>,
+}
+
+impl WrittenLine<'_> {
+    fn because(reason: &Reason) -> Self {
+        WrittenLine {
+            stage: reason.stage().as_str(),
+            reason: reason.kind(),
+            message: reason.to_string(),
+            uncertain: false,
+            suppressed: 0,
+            letter: None,
+            records: Letters(&[]),
+        }
+    }
+}
+
+/// A [`Letter`] as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    input: &'static str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<&'a str>,
+    index: u64,
+    offset: u64,
+    length: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed_time_unix_nano: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_base64: Option<Base64<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_sha256: Option<String>,
+}
+
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+struct Letters<'a>(&'a [Entry]);
+
+impl Letters<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Letters<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Entry::letter))
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Line {
+    /// One of `input`, `open`, `parse`, `export`.
+    pub stage: String,
+    /// A short, stable word.
+    pub reason: String,
+    /// The reason in full.
+    pub message: String,
+    /// Whether only some of the records were rejected, and nobody knows which.
+    #[serde(default)]
+    pub uncertain: bool,
+    /// How many refused records of the unit have no line of their own: this one stands for them.
+    #[serde(default)]
+    pub suppressed: u64,
+    /// The refused record, or all records of an uncertain partial success.
+    #[serde(flatten)]
+    letter: Option<Letter>,
+    #[serde(default, rename = "records")]
+    letters: Vec<Letter>,
+}
+
+/// One record of a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Letter {
+    /// The input that it came in by.
+    pub input: String,
+    /// The unit that held it: a file, a request, an object.
+    pub source: String,
+    /// Who sent it: the name of its token or certificate, or its address.
+    #[serde(default)]
+    pub sender: Option<String>,
+    /// Its number in the unit, from 0.
+    pub index: u64,
+    /// Its first byte in the inflated unit.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u64,
+    /// When the unit was delivered, in nanoseconds since 1970.
+    #[serde(default)]
+    pub observed_time_unix_nano: Option<i64>,
+    /// `eventID`, where it is known.
+    #[serde(default)]
+    pub event_id: Option<String>,
+    /// The record's text.
+    #[serde(default)]
+    pub record: Option<String>,
+    /// The record's bytes, where they are no UTF-8.
+    #[serde(default)]
+    pub record_base64: Option<String>,
+    /// SHA-256 of a record that is not kept.
+    #[serde(default)]
+    pub record_sha256: Option<String>,
+}
+
+impl Line {
+    /// The records of the line.
+    pub fn into_letters(self) -> Vec<Letter> {
+        self.letter.into_iter().chain(self.letters).collect()
+    }
+}
+
+impl Letter {
+    /// The record's bytes, if they were kept.
+    ///
+    /// # Errors
+    /// `record_base64` is no base64.
+    pub fn into_bytes(self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
+        match (self.record, self.record_base64) {
+            (Some(text), _) => Ok(Some(text.into_bytes())),
+            (None, Some(text)) => STANDARD.decode(text).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}

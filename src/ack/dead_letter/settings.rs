@@ -1,0 +1,68 @@
+//! Where dead letters go, and how much of them is kept.
+
+use std::path::PathBuf;
+
+use super::letter::LINE_START;
+use crate::ack::line_file::{self, Rotation};
+
+/// Where dead letters go, and how much of them is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file; rotated ones get `.1`, `.2`, … appended. A character device is written as it is.
+    pub path: PathBuf,
+    /// Bytes of one file before it is rotated. Default 64 MiB.
+    pub max_bytes: u64,
+    /// Rotated files kept. Default 10.
+    pub keep: u32,
+    /// What happens when all of them are full.
+    pub when_full: WhenFull,
+    /// Bytes of a record that are kept; of a larger one that can be read again, its place and
+    /// SHA-256. Default 2 MiB.
+    pub max_record_bytes: usize,
+    /// Letters of one unit; what is refused beyond is counted in one more. Default 1,000.
+    pub unit_letters: u64,
+    /// Bytes of one unit's records that are kept; of those beyond, place and SHA-256. Default 16 MiB.
+    pub unit_bytes: u64,
+}
+
+/// What happens when the files are full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Nothing more is delivered until somebody makes room.
+    Wait,
+    /// The oldest file is erased, which is told and counted.
+    Rotate,
+}
+
+impl Settings {
+    /// The defaults for a file, which is rotated.
+    pub fn new(path: PathBuf) -> Self {
+        Settings {
+            path,
+            max_bytes: 64 << 20,
+            keep: 10,
+            when_full: WhenFull::Rotate,
+            max_record_bytes: 2 << 20,
+            unit_letters: 1000,
+            unit_bytes: 16 << 20,
+        }
+    }
+
+    /// Bytes of all files together.
+    pub(super) fn capacity(&self) -> u64 {
+        self.max_bytes.saturating_mul(u64::from(self.keep) + 1)
+    }
+
+    pub(super) fn kind(&self) -> line_file::Kind {
+        line_file::Kind {
+            line_start: LINE_START,
+            mode: 0o600,
+            makes_folder: true,
+            rotation: Some(Rotation {
+                max_bytes: self.max_bytes,
+                keep: self.keep,
+                erases: self.when_full == WhenFull::Rotate,
+            }),
+        }
+    }
+}

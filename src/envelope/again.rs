@@ -1,0 +1,173 @@
+//! A unit's bytes a second time.
+//!
+//! Enters: the way to have them. Leaves: bytes beyond the window, without moving it. What must hold:
+//! a healthy unit is read once; a damaged one at most once more, and in no more memory.
+
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use super::gzip::{Delivered, Inflate};
+
+/// Bytes that are looked at in one piece.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A place for bytes that were read ahead, such as a temporary file.
+pub trait Store: Read + Write + Seek + Send {}
+
+impl<S: Read + Write + Seek + Send> Store for S {}
+
+/// How a unit's bytes can be had a second time. That takes nothing as long as a unit is not damaged.
+pub enum Again {
+    /// From another reader, which begins at the unit's first byte, too.
+    Reader(Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>),
+    /// From where they are kept when they are read ahead: the unit can be read only once.
+    Store(Box<dyn FnMut() -> io::Result<Box<dyn Store>> + Send>),
+}
+
+impl Again {
+    /// From clones of a reader that nothing was read from.
+    pub fn clones(reader: impl Read + Clone + Send + 'static) -> Self {
+        Again::Reader(Box::new(move || Ok(Box::new(reader.clone()))))
+    }
+}
+
+impl fmt::Debug for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Again::Reader(_) => "Reader",
+            Again::Store(_) => "Store",
+        })
+    }
+}
+
+/// Looks at bytes that are not read yet.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    again: Again,
+    /// Inflated bytes of the unit, at most.
+    limit: u64,
+    seen: Seen,
+    buffer: Vec<u8>,
+}
+
+/// What was looked at.
+enum Seen {
+    Nothing,
+    /// Up to the end of the buffer, the first byte of which is at `start`.
+    ByReader {
+        reader: Inflate<Box<dyn Read + Send>>,
+        start: u64,
+        length: usize,
+    },
+    /// From `start` up to `end`; all of it is stored.
+    Stored {
+        store: Box<dyn Store>,
+        start: u64,
+        end: u64,
+    },
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seen")
+    }
+}
+
+impl Ahead {
+    pub(super) fn new(again: Again, limit: u64) -> Self {
+        Ahead {
+            again,
+            limit,
+            seen: Seen::Nothing,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The bytes at `at`; none at the unit's end. `source` has been read up to `read`.
+    pub(super) fn look<R: Read>(
+        &mut self,
+        at: u64,
+        source: &mut Inflate<R>,
+        read: u64,
+    ) -> io::Result<&[u8]> {
+        self.buffer.resize(PIECE_BYTES, 0);
+        self.begin(at, read)?;
+        match &mut self.seen {
+            Seen::Nothing => Ok(&[]),
+            Seen::ByReader {
+                reader,
+                start,
+                length,
+            } => {
+                while at >= *start + *length as u64 {
+                    let next = reader.read(&mut self.buffer)?;
+                    *start += *length as u64;
+                    *length = 0;
+                    let Delivered::Bytes(count) = next else {
+                        return Ok(&[]);
+                    };
+                    *length = count;
+                }
+                Ok(&self.buffer[(at - *start) as usize..*length])
+            }
+            Seen::Stored { store, start, end } => {
+                store.seek(SeekFrom::Start(at - *start))?;
+                if at < *end {
+                    let length = (*end - at).min(PIECE_BYTES as u64) as usize;
+                    store.read_exact(&mut self.buffer[..length])?;
+                    return Ok(&self.buffer[..length]);
+                }
+                let Delivered::Bytes(count) = source.read(&mut self.buffer)? else {
+                    return Ok(&[]);
+                };
+                store.write_all(&self.buffer[..count])?;
+                *end += count as u64;
+                Ok(&self.buffer[..count])
+            }
+        }
+    }
+
+    fn begin(&mut self, at: u64, read: u64) -> io::Result<()> {
+        let goes_on = match &self.seen {
+            Seen::Nothing => false,
+            Seen::ByReader { start, .. } => *start <= at,
+            Seen::Stored { .. } => true,
+        };
+        if goes_on {
+            return Ok(());
+        }
+        self.seen = match &mut self.again {
+            Again::Reader(open) => Seen::ByReader {
+                reader: Inflate::new(open()?, PIECE_BYTES, self.limit),
+                start: 0,
+                length: 0,
+            },
+            Again::Store(open) => Seen::Stored {
+                store: open()?,
+                start: read,
+                end: read,
+            },
+        };
+        Ok(())
+    }
+
+    /// Reads what was taken from the source ahead of `read`; `None` if nothing was.
+    pub(super) fn read(&mut self, read: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let Seen::Stored { store, start, end } = &mut self.seen else {
+            return Ok(None);
+        };
+        if read == *end {
+            self.seen = Seen::Nothing;
+            return Ok(None);
+        }
+        let length = (*end - read).min(buffer.len() as u64) as usize;
+        store.seek(SeekFrom::Start(read - *start))?;
+        store.read_exact(&mut buffer[..length])?;
+        Ok(Some(length))
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}

@@ -1,0 +1,326 @@
+//! What strings and brackets alone tell of a text that is no JSON.
+//!
+//! Enters: bytes from an error on. Leaves: where the records behind it begin, once the brackets from
+//! there on close the container exactly. What must hold: nothing else about the bytes counts, so that
+//! a later record that is broken costs itself; what is followed takes no more memory than brackets
+//! that are open; an object inside a record never passes for a record behind it.
+
+use super::scan::DEEPEST;
+
+/// Where a byte stands with respect to strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    Outside,
+    Inside,
+    /// Inside, after a backslash.
+    Escaped,
+}
+
+/// Where a byte stands: what is known of a text up to there.
+#[derive(Debug, Clone)]
+pub(super) struct Outline {
+    /// The brackets that are open in the value; `true` for objects.
+    pub open: Vec<bool>,
+    pub text: Text,
+    /// The last byte that is no white space, outside strings; 0 if none is known.
+    pub before: u8,
+}
+
+impl Outline {
+    /// Between two values.
+    pub(super) fn between() -> Self {
+        Outline {
+            open: Vec::new(),
+            text: Text::Outside,
+            before: 0,
+        }
+    }
+
+    /// The same, if a quote is missing or one too many is there. `read`: what was read of the value;
+    /// `wrong`: the byte that is wrong.
+    pub(super) fn inside_out(&self, read: &[u8], wrong: u8) -> Self {
+        let mut open = self.open.clone();
+        let text = match self.text {
+            Text::Outside => Text::Inside,
+            Text::Inside | Text::Escaped => Text::Outside,
+        };
+        // Behind the missing quote, brackets were taken for text, up to the next quote.
+        if let (Text::Inside, Some(read)) = (text, read.strip_suffix(b"\""))
+            && wrong != b'"'
+        {
+            let is_text = |byte: &u8| !b"{}[],: \t\n\r".contains(byte);
+            let from = read.iter().rposition(is_text).map_or(0, |at| at + 1);
+            for byte in &read[from..] {
+                match byte {
+                    b'{' | b'[' => open.push(*byte == b'{'),
+                    b'}' | b']' => drop(open.pop()),
+                    _ => {}
+                }
+            }
+        }
+        Outline {
+            open,
+            text,
+            before: 0,
+        }
+    }
+}
+
+/// What a container is to be closed by, and what its records begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    /// The open brackets around its records, the innermost first; `true` for objects.
+    pub brackets: &'static [bool],
+    pub opener: u8,
+}
+
+/// How far the brackets add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the broken record.
+    Broken,
+    /// Behind it, in its container.
+    Behind,
+    /// Nobody knows: they did not.
+    Lost,
+    /// In the records that begin at this byte, or in what follows them in their container.
+    Records(u64),
+    /// The container is closed, and so may it be, if nothing more follows. `true`: in its line.
+    Closed(u64, bool),
+}
+
+/// What one more byte tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Nothing,
+    /// The container ends before this byte, records begin at `at`. `line`: a line's end is between.
+    Exact {
+        at: u64,
+        line: bool,
+    },
+    /// It cannot be text of this kind.
+    Impossible,
+}
+
+/// One way to read the bytes: as these stand inside and outside strings.
+#[derive(Debug)]
+pub(super) struct Track {
+    around: Around,
+    place: Place,
+    open: Vec<bool>,
+    /// How many of the brackets around it are closed.
+    closed: usize,
+    text: Text,
+    before: u8,
+    /// A key stood where none can be: the broken record began before.
+    keyed: bool,
+    /// Once its brackets have not added up, it looks for another record to follow.
+    seeks: bool,
+}
+
+impl Track {
+    /// Follows a broken record on.
+    pub(super) fn of(outline: Outline, around: Around) -> Self {
+        let broken = !outline.open.is_empty() || outline.text != Text::Outside;
+        Track {
+            place: match broken {
+                true => Place::Broken,
+                false => Place::Behind,
+            },
+            open: outline.open,
+            text: outline.text,
+            before: outline.before,
+            ..Track::lost(around, 0)
+        }
+    }
+
+    /// Looks for a record from anywhere outside strings, behind a byte that is no white space.
+    pub(super) fn lost(around: Around, before: u8) -> Self {
+        Track {
+            around,
+            place: Place::Lost,
+            open: Vec::new(),
+            closed: 0,
+            text: Text::Outside,
+            before,
+            keyed: false,
+            seeks: true,
+        }
+    }
+
+    /// Follows a record that begins at this byte.
+    pub(super) fn record(at: u64, around: Around) -> Self {
+        Track {
+            place: Place::Records(at),
+            ..Track::lost(around, 0)
+        }
+    }
+
+    pub(super) fn text(&self) -> Text {
+        self.text
+    }
+
+    /// Looks for no other record to follow.
+    pub(super) fn seek_no_more(&mut self) {
+        self.seeks = false;
+    }
+
+    /// Whether the broken record has ended, and nothing is open.
+    pub(super) fn is_behind(&self) -> bool {
+        self.place == Place::Behind && self.is_even() && !self.keyed
+    }
+
+    /// The first record behind the broken one, or the end of its container.
+    pub(super) fn next(&self) -> Option<u64> {
+        match self.place {
+            Place::Records(at) | Place::Closed(at, _) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Where records begin, if they end here, and nothing is open.
+    pub(super) fn exact(&self) -> Option<u64> {
+        match self.place {
+            Place::Closed(at, _) => Some(at),
+            Place::Records(at) if self.around.brackets.is_empty() && self.is_even() => Some(at),
+            _ => None,
+        }
+    }
+
+    fn is_even(&self) -> bool {
+        self.open.is_empty() && self.text == Text::Outside
+    }
+
+    /// Takes the byte that is wrong. It may have been another one, or none. Where a bracket too many or
+    /// too few was counted, the broken record's end tells; where it were two, nothing might.
+    pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Told {
+        let in_object = self.innermost() == Some(true);
+        let separated = !self.around.brackets.is_empty();
+        let before = self.before;
+        let counts = self.text != Text::Outside
+            || match byte {
+                b'"' => true,
+                b'}' | b']' => before != b':',
+                // A record behind one that is not closed, or a value behind a key.
+                b'{' if in_object && separated == (before == b',') => true,
+                b'{' | b'[' => before == b'"',
+                _ => false,
+            };
+        if !counts {
+            return Told::Nothing;
+        }
+        let told = self.step(byte, at);
+        if before == b'"' && self.text == Text::Outside {
+            // The colon is yet to come.
+            self.before = before;
+        }
+        told
+    }
+
+    /// Whether the bracket that is open around the next byte is an object's.
+    fn innermost(&self) -> Option<bool> {
+        let around = self.around.brackets.get(self.closed);
+        self.open.last().or(around).copied()
+    }
+
+    /// Takes the byte at `at`.
+    pub(super) fn step(&mut self, byte: u8, at: u64) -> Told {
+        match (self.text, byte) {
+            (Text::Escaped, _) => self.text = Text::Inside,
+            (Text::Inside, b'\\') => self.text = Text::Escaped,
+            (Text::Inside, b'"') => {
+                // A text between two values is one.
+                if self.place == Place::Broken && self.open.is_empty() {
+                    self.place = Place::Behind;
+                }
+                self.text = Text::Outside;
+            }
+            (Text::Inside, _) => {}
+            (Text::Outside, b' ' | b'\t' | b'\r') => {}
+            (Text::Outside, b'\n') => {
+                if let Place::Closed(_, line) = &mut self.place {
+                    *line = true;
+                }
+            }
+            (Text::Outside, b'\\') => return Told::Impossible,
+            (Text::Outside, _) => return self.outside(byte, at),
+        }
+        Told::Nothing
+    }
+
+    fn outside(&mut self, byte: u8, at: u64) -> Told {
+        if let Place::Closed(records, line) = self.place {
+            if matches!(byte, b'{' | b'[' | b'"') {
+                return Told::Exact { at: records, line };
+            }
+            self.lose();
+        }
+        match byte {
+            b'"' => self.text = Text::Inside,
+            b'{' | b'[' => self.opened(byte, at),
+            b'}' | b']' => self.closed(byte == b'}', at),
+            b':' => self.keyed |= self.open.is_empty(),
+            _ => {}
+        }
+        self.before = byte;
+        Told::Nothing
+    }
+
+    fn opened(&mut self, byte: u8, at: u64) {
+        // No value stands where a key is expected: what is open there should be closed. So should a
+        // record that is an array, of objects, before another one.
+        let misplaced = match self.innermost() {
+            Some(true) => matches!(self.before, b',' | b'}' | b']'),
+            _ => byte == b'[' && self.around.opener == b'[' && self.open == [false],
+        };
+        if misplaced || self.open.len() == DEEPEST {
+            self.lose();
+        }
+        self.place = match self.place {
+            Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
+                return;
+            }
+            Place::Behind if self.before == b':' => Place::Broken,
+            Place::Behind | Place::Lost => Place::Records(at),
+            place => place,
+        };
+        self.open.push(byte == b'{');
+    }
+
+    fn closed(&mut self, object: bool, at: u64) {
+        match (self.open.pop(), self.place) {
+            // The broken record may lack a bracket: that is seen behind it.
+            (Some(_), Place::Broken) => {
+                if self.open.is_empty() {
+                    self.place = Place::Behind;
+                }
+            }
+            (Some(opened), _) => {
+                if opened != object {
+                    self.lose();
+                }
+            }
+            (None, Place::Behind | Place::Records(_)) => self.closed_around(object, at),
+            (None, _) => {}
+        }
+    }
+
+    fn closed_around(&mut self, object: bool, at: u64) {
+        let brackets = self.around.brackets;
+        if brackets.get(self.closed) != Some(&object) {
+            return self.lose();
+        }
+        self.closed += 1;
+        let records = self.next().unwrap_or(at);
+        self.place = match self.closed == brackets.len() {
+            true => Place::Closed(records, false),
+            false => Place::Records(records),
+        };
+    }
+
+    fn lose(&mut self) {
+        self.open.clear();
+        self.closed = 0;
+        self.place = Place::Lost;
+    }
+}

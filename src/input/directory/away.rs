@@ -1,0 +1,154 @@
+//! What becomes of a file once all of it was delivered: it is kept, deleted or moved away.
+//!
+//! Enters: a file that has settled, durably, and what was heard of its writer. Leaves: a verdict, and
+//! what the state learns. What must hold: a file is not taken from a program that may still write to
+//! it; one that can grow is kept until it is rotated, since nothing tells that nobody has it open. See
+//! ADR 0010.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::checkpoint::{FileEntry, Held, Op};
+use super::context::{Context, Problem};
+use super::decide::{self, Away};
+use super::file_id::{FileId, Stat, shown};
+use super::schedule::{Heard, Verdict};
+use super::{After, Deliver, after};
+
+/// Files that are remembered while they wait.
+const REMEMBERED: usize = 1024;
+
+/// A file all of whose bytes were dealt with, as far as they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) held: Held,
+    /// All was delivered, and none of it is in the dead letters.
+    pub(super) clean: bool,
+    /// More may be appended.
+    pub(super) grows: bool,
+}
+
+/// What is known of a file that has settled, but waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// For the rest of its last line.
+    Unfinished,
+    /// For its writer to close it.
+    Writer(Settled),
+}
+
+/// Files that wait, so that a next look need not read them again.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<HashMap<FileId, (Stat, Waits)>>);
+
+impl Remembered {
+    /// What was remembered of a file that still looks like this.
+    pub(super) fn get(&self, stat: &Stat) -> Option<Waits> {
+        let files = self.lock();
+        let (then, waits) = files.get(&stat.id)?;
+        (then == stat).then_some(*waits)
+    }
+
+    pub(super) fn put(&self, stat: Stat, waits: Waits) {
+        let mut files = self.lock();
+        if files.len() >= REMEMBERED {
+            // What is forgotten is read once more.
+            files.clear();
+        }
+        files.insert(stat.id, (stat, waits));
+    }
+
+    fn forget(&self, id: FileId) {
+        self.lock().remove(&id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FileId, (Stat, Waits)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps, deletes or moves a file. Blocks, unless it is kept in any case.
+pub(super) fn put_away<D: Deliver>(
+    ctx: &Context<D>,
+    path: &Path,
+    stat: &Stat,
+    settled: Settled,
+    heard: Heard,
+) -> Result<(Verdict, Vec<Op>), Problem> {
+    let keep = || {
+        ctx.settled.forget(stat.id);
+        let entry = FileEntry::new(*stat, settled.held);
+        Ok((Verdict::Done, vec![Op::File(entry)]))
+    };
+    if ctx.settings.after == After::Keep {
+        return keep();
+    }
+    if !settled.clean {
+        let what =
+            "is kept where it is: some of its records are in the dead letters, or were left out";
+        ctx.warn(path, what);
+        return keep();
+    }
+    match decide::away(settled.grows, heard) {
+        Away::Keep => {
+            if !ctx.told_kept.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "{} was delivered and is kept, as is every file that can still grow: nothing tells \
+                     whether a program has it open for writing. It goes once it is rotated (renamed while qtrail runs)",
+                    shown(&ctx.root.join(path))
+                );
+            }
+            return keep();
+        }
+        Away::Wait => {
+            ctx.settled.put(*stat, Waits::Writer(settled));
+            return Ok((Verdict::Later(ctx.settings.settle, Some(*stat)), Vec::new()));
+        }
+        Away::Now => {}
+    }
+    let done = take(ctx, path, stat);
+    ctx.settled.forget(stat.id);
+    let verdict = match done {
+        Ok(()) => Verdict::Done,
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
+            Verdict::Later(ctx.settings.settle, None)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path_exists(ctx, path) => {
+            Verdict::Done
+        }
+        Err(error) => {
+            ctx.warn(
+                path,
+                &format!("was delivered, but cannot be put away: {error}"),
+            );
+            Verdict::Failed(None)
+        }
+    };
+    Ok((verdict, Vec::new()))
+}
+
+/// Puts the file aside, looks whether it is still the one that was read, and deletes or moves it; or gives
+/// it back.
+fn take<D: Deliver>(ctx: &Context<D>, path: &Path, stat: &Stat) -> io::Result<()> {
+    let aside = after::put_aside(&ctx.put_aside, &ctx.root, path, stat)?;
+    if !aside.is_unchanged()? {
+        aside.give_back()?;
+        return Err(io::ErrorKind::StaleNetworkFileHandle.into());
+    }
+    match &ctx.settings.after {
+        After::Keep => aside.give_back(),
+        After::Delete => aside.delete(),
+        After::Move(target) => {
+            let to = aside.relocate(target)?;
+            tracing::debug!("{} moved to {}", shown(path), shown(&to));
+            Ok(())
+        }
+    }
+}
+
+fn path_exists<D: Deliver>(ctx: &Context<D>, path: &Path) -> bool {
+    ctx.root.join(path).symlink_metadata().is_ok()
+}

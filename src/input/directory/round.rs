@@ -1,0 +1,80 @@
+//! One round: the root is watched, where it is not yet, and walked; and what follows from a complete
+//! walk.
+//!
+//! Enters: what is watched, where the last walk had to stop. Leaves: a [`Round`]. What must hold: a root that
+//! went meanwhile is never taken for one without files.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Deliver;
+use super::census::{self, Census};
+use super::context::Context;
+use super::file_id::{FileId, Stat};
+use super::walk::{Place, Walk, Walked};
+use super::watch::Watch;
+
+/// What a walk brought, and a new watch if one had to be set up before.
+pub(super) struct Round {
+    pub(super) whole: bool,
+    pub(super) watch: Option<Watch>,
+    pub(super) walked: Result<Walked, String>,
+    pub(super) took: Duration,
+}
+
+/// Watches the root, if it is not the one that is watched, then walks.
+pub(super) fn round<D: Deliver>(
+    ctx: &Context<D>,
+    from: &Path,
+    watched: Option<FileId>,
+    after: Option<Place>,
+    census: Option<Census>,
+) -> Round {
+    let started = Instant::now();
+    let mut watch = None;
+    let walked = root(ctx).and_then(|id| {
+        if watched != Some(id) {
+            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
+            watch = Some(started.map_err(|error| error.to_string())?);
+        }
+        let walk = Walk {
+            root: &ctx.root,
+            filter: &ctx.filter,
+            store: &ctx.store,
+            first_run: ctx.first_run,
+            observed: ctx.tuning.observed,
+            warned: &ctx.warned,
+            put_aside: &ctx.put_aside,
+            cancel: &ctx.cancel,
+            keep: ctx.tuning.capacity,
+            after,
+            census,
+        };
+        let mut walked = walk.run(from);
+        // A root that went meanwhile looks like one without files.
+        walked.complete &= root(ctx)? == id;
+        Ok(walked)
+    });
+    Round {
+        whole: from.as_os_str().is_empty(),
+        watch,
+        walked,
+        took: started.elapsed(),
+    }
+}
+
+fn root<D: Deliver>(ctx: &Context<D>) -> Result<FileId, String> {
+    let metadata = ctx.root.metadata().map_err(|error| error.to_string())?;
+    match metadata.is_dir() {
+        true => Ok(Stat::of(&metadata).id),
+        false => Err("it is no directory".to_owned()),
+    }
+}
+
+pub(super) fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {
+    match census::sweep(&ctx.store, census, (ctx.tuning.now)()) {
+        Ok(0) => {}
+        Ok(forgotten) => tracing::info!("forgot {forgotten} entries of files absent for 7 days"),
+        Err(error) => tracing::warn!(%error, "cannot sweep the state"),
+    }
+}

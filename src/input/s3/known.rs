@@ -1,0 +1,160 @@
+//! What a queue says of itself: what it does with messages that fail, and which buckets it announces.
+//!
+//! Enters: the queue's attributes, asked for now and then. Leaves: the redrive policy, and whether a
+//! bucket may be read. What must hold: while the queue was not asked, no bucket may; what was known
+//! stays so until the queue says otherwise.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use super::buckets::Buckets;
+use super::consume::Consumer;
+use super::context::{Fetch, Flow};
+use super::queue::{Queue, Redrive};
+use crate::aws::fault::Remedy;
+
+/// How often the queue is asked.
+const EVERY: Duration = Duration::from_secs(300);
+/// How often, while it does not say.
+const EVERY_UNKNOWN: Duration = Duration::from_secs(60);
+/// How often a bucket that is not named may have the queue asked again: its policy may be new.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// Whether a bucket may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Allowed,
+    /// Others are named, and not this one.
+    Refused,
+    /// The queue could not be asked yet.
+    Unknown,
+}
+
+/// What is known of a queue.
+#[derive(Default)]
+pub(super) struct Known(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    redrive: Option<Redrive>,
+    /// The buckets that its policy names; none where it may not be asked.
+    buckets: Option<Buckets>,
+    asked: Option<Instant>,
+    /// It was told that the queue may not be asked, or that nothing names the buckets.
+    told_denied: bool,
+    told_open: bool,
+}
+
+impl Known {
+    pub(super) fn redrive(&self) -> Redrive {
+        self.state().redrive.unwrap_or(Redrive::Unknown)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
+    /// Whether a message of this queue may have a bucket read. A queue whose policy was changed a
+    /// moment ago is asked again.
+    pub(super) async fn access(&self, bucket: &str) -> Access {
+        let set = &self.context.settings.buckets;
+        if !set.is_empty() {
+            return match set.contains(bucket) {
+                true => Access::Allowed,
+                false => Access::Refused,
+            };
+        }
+        let before = self.access_by_policy(bucket);
+        if before == Access::Allowed || !self.may_ask_again() {
+            return before;
+        }
+        self.learn().await;
+        self.access_by_policy(bucket)
+    }
+
+    fn access_by_policy(&self, bucket: &str) -> Access {
+        match &self.known.state().buckets {
+            None => Access::Unknown,
+            Some(buckets) if buckets.names_none() || buckets.contains(bucket) => Access::Allowed,
+            Some(_) => Access::Refused,
+        }
+    }
+
+    fn may_ask_again(&self) -> bool {
+        let asked = self.known.state().asked;
+        asked.is_none_or(|asked| asked.elapsed() >= AGAIN)
+    }
+
+    /// Asks again and again.
+    pub(super) async fn learn_again(&self) {
+        loop {
+            sleep(match self.known.redrive() {
+                Redrive::Unknown => EVERY_UNKNOWN,
+                Redrive::After(_) | Redrive::Never => EVERY,
+            })
+            .await;
+            self.learn().await;
+        }
+    }
+
+    /// Asks what the queue says of itself.
+    pub(super) async fn learn(&self) {
+        self.known.state().asked = Some(Instant::now());
+        let asked = tokio::select! {
+            asked = self.queue.attributes() => asked,
+            () = self.context.stop.cancelled() => return,
+        };
+        match asked {
+            Ok(attributes) => {
+                let mut state = self.known.state();
+                state.redrive = Some(attributes.redrive);
+                state.buckets = Some(attributes.buckets);
+            }
+            // Who receives says so.
+            Err(fault) if fault.remedy == Remedy::Gone => {}
+            Err(fault) if fault.remedy == Remedy::Denied => {
+                let mut state = self.known.state();
+                // Nothing will be known as long as that is so.
+                state.buckets.get_or_insert_default();
+                let is_news = state.redrive.is_none();
+                if is_news && !std::mem::replace(&mut state.told_denied, true) {
+                    warn!(
+                        queue = self.queue.url(),
+                        "cannot ask for the queue's policies, and act as if it had none: a message that fails goes to the dead letters here ({fault}; sqs:GetQueueAttributes allows it)"
+                    );
+                }
+            }
+            Err(fault) => {
+                if let Some(left_out) = self.context.seldom.due("attributes") {
+                    warn!(
+                        queue = self.queue.url(),
+                        left_out, "cannot ask for the queue's policies, trying again: {fault}"
+                    );
+                }
+            }
+        }
+        self.tell_open();
+    }
+
+    /// Says once that nothing names the buckets.
+    fn tell_open(&self) {
+        if !self.context.settings.buckets.is_empty() {
+            return;
+        }
+        let mut state = self.known.state();
+        let open = state.buckets.as_ref().is_some_and(Buckets::names_none);
+        if open && !std::mem::replace(&mut state.told_open, true) {
+            warn!(queue = self.queue.url(), "{OPEN}");
+        }
+    }
+}
+
+/// What is wrong with a queue whose messages may have any bucket read.
+pub(crate) const OPEN: &str = "nothing names the buckets that its messages may have read: whoever may send \
+     to the queue can have any object read that qtrail's role may read; name them in s3.buckets, or in \
+     the queue's policy by aws:SourceArn";

@@ -1,0 +1,69 @@
+//! Dead letters beside the flow of records: whose they are, and those of a unit as a whole.
+
+use std::sync::Arc;
+
+use super::{Pipeline, Report};
+use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::{Origin, Outcome};
+use crate::reject::{Evidence, Position, Reason, Reject};
+
+impl Pipeline {
+    /// The same, for units that nobody can read again: `sender` brings them, and what is refused of
+    /// them is on its account.
+    pub fn of_sender(&self, sender: Arc<str>) -> Self {
+        Pipeline {
+            sender: Some(sender),
+            ..self.clone()
+        }
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    /// Whose account its dead letters are on.
+    pub(super) fn account(&self, origin: &Origin) -> Arc<str> {
+        match &self.sender {
+            Some(sender) => Arc::clone(sender),
+            None => origin.input.into(),
+        }
+    }
+
+    /// Puts something into the dead letters that could not be read at all, counted as one record;
+    /// returns once it is durable.
+    pub async fn refuse(&self, origin: Origin, reason: Reason, evidence: Evidence) -> Outcome {
+        let kind = reason.kind();
+        let reject = Reject {
+            position: Position::default(),
+            reason,
+            evidence: origin.keep(evidence),
+        };
+        let entry = Entry::new(origin, reject);
+        let _room = match self.dead_letters.room_for(&entry) {
+            Ok(room) => room,
+            Err(full) => return Outcome::Blocked(full.0),
+        };
+        entry.log();
+        if self.dead_letters.write(vec![entry]).await.is_err() {
+            return Outcome::Abandoned;
+        }
+        self.metrics.read.add(1);
+        self.metrics.dead_lettered.add(1);
+        self.metrics.dead_letter_reasons.add(kind, 1);
+        Outcome::Delivered
+    }
+
+    /// Writes the letter that stands for those beyond the unit's bound, before the unit counts as
+    /// delivered.
+    pub(super) async fn summarize(&self, mut report: Report, summary: Option<Entry>) -> Report {
+        let is_kept = report.unreadable.is_none() || report.counts.dead_lettered > 0;
+        if let Some(entry) = summary.filter(|_| is_kept && report.outcome == Outcome::Delivered) {
+            entry.log();
+            if self.dead_letters.write(vec![entry]).await.is_err() {
+                report.outcome = Outcome::Abandoned;
+            }
+        }
+        report
+    }
+}

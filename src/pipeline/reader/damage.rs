@@ -1,0 +1,131 @@
+//! What cannot be read of a unit, and what becomes of it.
+//!
+//! Enters: rejects of the envelope's, and how much is lost with each. Leaves: dead letters, or why
+//! the unit is refused. What must hold: of a unit that nobody can read again, each byte is delivered,
+//! or kept in a dead letter, or the unit is refused; one that is refused because nothing in it can be
+//! read leaves no letter.
+
+use std::io::Read;
+
+use bytes::Bytes;
+
+use super::{Reader, STEP_REJECT_BYTES, STEP_REJECTS};
+use crate::ack::OnDamage;
+use crate::envelope::{Records, Skipped};
+use crate::reject::{Evidence, Reason, Reject};
+
+/// What a reject costs beyond its own bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Lost<'r> {
+    /// The text that it stands in was not read to its end.
+    broke_off: bool,
+    /// The outermost text inside the unit that it stands in, as it came.
+    inner: Option<&'r [u8]>,
+    /// The unit holds something that is known for what it is.
+    knows: bool,
+}
+
+impl<'r> Lost<'r> {
+    /// With the last reject.
+    pub(super) fn of<R: Read>(records: &'r Records<R>) -> Self {
+        Lost {
+            broke_off: records.broke_off(),
+            inner: records.inner_text(),
+            knows: records.knows(),
+        }
+    }
+
+    /// Whether it stands in a text inside.
+    pub(super) fn is_inside(self) -> bool {
+        self.inner.is_some()
+    }
+}
+
+impl Reader {
+    /// Whether a reject becomes a letter, with all that has to be kept for it. If not, its bytes are
+    /// in an earlier letter, or the unit is refused.
+    pub(super) fn keeps(&mut self, reject: &mut Reject, lost: Lost<'_>) -> bool {
+        // What is well-formed and none of CloudTrail's was read, where it is an element's.
+        let is_element = lost.is_inside() && self.origin.on_damage == OnDamage::KeepElements;
+        let is_stranger = matches!(reject.reason, Reason::NotCloudTrail { .. });
+        if lost.knows || is_element && is_stranger {
+            self.has_read();
+        }
+        let more_is_lost = lost.broke_off || reject.evidence.kept_bytes().is_none();
+        let ends_early = more_is_lost || matches!(reject.reason, Reason::Truncated { .. });
+        let is_damage = match self.origin.on_damage {
+            OnDamage::NamePlace => false,
+            OnDamage::Refuse => ends_early || matches!(reject.reason, Reason::BadBase64 { .. }),
+            OnDamage::KeepElements => ends_early,
+            OnDamage::KeepWhole => more_is_lost,
+        };
+        if !is_damage {
+            return true;
+        }
+        let Some((place, whole)) = self.damaged(reject.position.offset, lost) else {
+            self.unreadable = Some((reject.position.index, reject.reason.clone()));
+            return false;
+        };
+        if self.kept == Some(place) {
+            return false;
+        }
+        self.kept = Some(place);
+        if self.origin.on_damage == OnDamage::KeepWhole {
+            reject.position.offset = self.base;
+        }
+        reject.position.length = whole.len() as u64;
+        reject.evidence = Evidence::Whole(whole);
+        true
+    }
+
+    /// What is kept of something damaged, and what tells it from others; `None`: nothing is.
+    fn damaged(&self, offset: u64, lost: Lost<'_>) -> Option<(u64, Bytes)> {
+        match self.origin.on_damage {
+            OnDamage::NamePlace | OnDamage::Refuse => None,
+            OnDamage::KeepElements if self.kept == Some(offset) => Some((offset, Bytes::new())),
+            OnDamage::KeepElements => Some((offset, Bytes::copy_from_slice(lost.inner?))),
+            OnDamage::KeepWhole => {
+                let text = self.text.as_ref().map(|text| text.number());
+                Some((text.unwrap_or_default(), self.content.clone()?))
+            }
+        }
+    }
+
+    /// Something was read.
+    pub(super) fn has_read(&mut self) {
+        self.readable = true;
+    }
+
+    /// Something well known was found, without events.
+    pub(super) fn has_skipped(&mut self, skipped: Skipped) {
+        if skipped == Skipped::PromptLog && self.origin.on_damage == OnDamage::KeepElements {
+            let detail = "a record without data".to_owned();
+            self.unreadable = Some((0, Reason::NotCloudTrail { detail }));
+        }
+        self.has_read();
+    }
+
+    /// Whether rejects may become letters now: where nothing was read, the unit may be refused yet.
+    pub(super) fn letters_may_leave(&self) -> bool {
+        self.readable
+            || matches!(
+                self.origin.on_damage,
+                OnDamage::NamePlace | OnDamage::KeepWhole
+            )
+    }
+
+    /// Refuses the unit where it has had so many rejects, or has `ended`, and nothing was read.
+    pub(super) fn refuse_unread(&mut self, ended: bool) {
+        let many = self.rejects.len() >= STEP_REJECTS || self.reject_bytes >= STEP_REJECT_BYTES;
+        if self.letters_may_leave() || !(ended || many) {
+            return;
+        }
+        let rejects = std::mem::take(&mut self.rejects);
+        if let (None, Some(first)) = (&self.unreadable, rejects.into_iter().next()) {
+            self.unreadable = Some((first.position.index, first.reason));
+        }
+        (self.reject_bytes, self.letter_bytes) = (0, 0);
+        self.suppressed.clear();
+        self.told.clear();
+    }
+}

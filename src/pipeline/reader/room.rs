@@ -1,0 +1,185 @@
+//! Room in the budget for what a reader holds.
+//!
+//! Enters: bytes that are about to be held. Leaves: permits, which go on with the step that holds
+//! them. What must hold: a reader that waits for room holds nothing that is not sent, so that
+//! whatever could make room never waits for it; one that waits for room for its window has none for
+//! a window either.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Abandoned, Reached, Reader};
+use crate::ack::dead_letter::Entry;
+use crate::envelope::Records;
+use crate::export::Original;
+use crate::pipeline::{BUDGET_UNIT, Pipeline};
+
+/// A record takes up to so many times its bytes, once it is encoded for both signals and while they
+/// are sent, and so many bytes beside.
+const RECORD_FACTOR: usize = 8;
+const RECORD_BYTES: usize = 4 << 10;
+/// Bytes that are asked for at once, so that it is done seldom; less where the budget is small.
+const GRAIN: usize = 256 << 10;
+const GRAINS: usize = 8;
+
+/// The window that every reader may have.
+pub(super) const SMALL_WINDOW: usize = 256 << 10;
+/// One that takes [`MEDIUM_BYTES`] of the windows' room, with what is made of its values.
+const MEDIUM_WINDOW: usize = 1 << 20;
+const MEDIUM_BYTES: usize = 4 << 20;
+/// A window without a bound takes so many times the bytes of the largest event.
+const LARGE_FACTOR: usize = 16;
+
+impl Reader {
+    /// Room for `more` bytes beside what is held. Where there is none, what is held is sent first.
+    pub(super) fn make_room(&mut self, reached: Reached, more: usize) -> Result<(), Abandoned> {
+        let held = self.room.as_ref().map_or(0, |room| room.num_permits());
+        let wanted = units(self.held_bytes() + more);
+        if wanted <= held {
+            return Ok(());
+        }
+        let (missing, grain) = (wanted - held, self.grain());
+        for units in [missing.max(grain), missing] {
+            if let Some(room) = try_acquire(&self.pipeline.budget, units) {
+                match &mut self.room {
+                    Some(held) => held.merge(room),
+                    none => *none = Some(room),
+                }
+                return Ok(());
+            }
+        }
+        self.hold_nothing(reached)?;
+        let wanted = units(more).max(grain).min(self.pipeline.budget_units);
+        let budget = Arc::clone(&self.pipeline.budget);
+        self.room = Some(self.wait_for(budget, wanted)?);
+        Ok(())
+    }
+
+    /// Room for a record, of whatever it becomes.
+    pub(super) fn make_room_for_record(
+        &mut self,
+        reached: Reached,
+        bytes: usize,
+    ) -> Result<(), Abandoned> {
+        self.make_room(reached, RECORD_FACTOR * bytes + RECORD_BYTES)
+    }
+
+    /// Gives back most of the room that a large record did not take after all.
+    pub(super) fn spare_room(&mut self) {
+        let needed = units(self.held_bytes()) + self.grain();
+        if let Some(room) = &mut self.room
+            && room.num_permits() > 2 * needed
+        {
+            drop(room.split(room.num_permits() - needed));
+        }
+    }
+
+    /// Units that are asked for at once.
+    fn grain(&self) -> usize {
+        (GRAIN / BUDGET_UNIT)
+            .min(self.pipeline.budget_units / GRAINS)
+            .max(1)
+    }
+
+    /// Room for a larger window. It is held until the unit ends.
+    pub(super) fn make_window<R: Read>(
+        &mut self,
+        records: &mut Records<R>,
+        wanted: usize,
+    ) -> Result<(), Abandoned> {
+        let large = LARGE_FACTOR.saturating_mul(self.pipeline.conversion.limits.event_bytes);
+        let (bytes, window) = match wanted <= MEDIUM_WINDOW {
+            true => (MEDIUM_BYTES.min(large), MEDIUM_WINDOW),
+            false => (large, usize::MAX),
+        };
+        self.hold_nothing(Reached::of(records))?;
+        self.window = None;
+        let wanted = units(bytes).min(self.pipeline.window_units);
+        let windows = Arc::clone(&self.pipeline.windows);
+        self.window = Some(self.wait_for(windows, wanted)?);
+        self.window_bytes = window;
+        records.allow_window(window);
+        Ok(())
+    }
+
+    /// Sends what is held, and gives back the room that is left. Rejects that may not leave yet stay,
+    /// beside the request that they are a part of; [`super::STEP_REJECT_BYTES`] bounds them.
+    pub(super) fn hold_nothing(&mut self, reached: Reached) -> Result<(), Abandoned> {
+        if !self.originals.records.is_empty() || !self.rejects.is_empty() {
+            self.send(reached)?;
+        }
+        self.room = None;
+        Ok(())
+    }
+
+    fn wait_for(
+        &self,
+        budget: Arc<Semaphore>,
+        units: usize,
+    ) -> Result<OwnedSemaphorePermit, Abandoned> {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        self.output.wait(async {
+            tokio::select! {
+                permit = budget.acquire_many_owned(units) => permit.map_err(|_| Abandoned),
+                () = self.pipeline.abort.cancelled() => Err(Abandoned),
+                () = self.output.closed() => Err(Abandoned),
+            }
+        })
+    }
+
+    /// The room that what is held takes: of the events, and of the rejects, where they leave. The rest is
+    /// given back.
+    pub(super) fn take_room(
+        &mut self,
+        rejects_leave: bool,
+    ) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+        let mut room = self.room.take();
+        let mut take = |bytes| {
+            let room = room.as_mut()?;
+            room.split(units(bytes).min(room.num_permits()))
+        };
+        let events = take(self.event_bytes());
+        let rejects = take(self.reject_bytes);
+        if rejects_leave {
+            return (events, rejects);
+        }
+        self.room = rejects;
+        (events, None)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.event_bytes() + self.reject_bytes
+    }
+
+    /// While a request is under way, its bytes stand beside the records that they hold.
+    fn event_bytes(&self) -> usize {
+        let records = self.originals.records.len() * size_of::<Original>();
+        self.originals.bytes.len() + records + 2 * self.encoder.encoded_len()
+    }
+}
+
+/// Bytes that a reject takes whose record has so many.
+pub(super) fn reject_bytes(record: usize) -> usize {
+    record + size_of::<Entry>()
+}
+
+fn try_acquire(budget: &Arc<Semaphore>, units: usize) -> Option<OwnedSemaphorePermit> {
+    let units = u32::try_from(units).ok()?;
+    Arc::clone(budget).try_acquire_many_owned(units).ok()
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(BUDGET_UNIT)
+}
+
+impl Pipeline {
+    /// How the memory is shared out: what is in flight, and large windows, in units.
+    pub(in crate::pipeline) fn shares(memory_bytes: usize) -> (usize, usize) {
+        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
+        let windows = memory_bytes / 4;
+        let units = |bytes: usize| (bytes / BUDGET_UNIT).clamp(1, most);
+        (units(memory_bytes - windows), units(windows))
+    }
+}
