@@ -41,6 +41,6 @@ mod otlp_in;
 mod outcome;
 mod pipeline;
 mod properties;
-mod redaction;
 mod proxy;
+mod redaction;
 mod run;
