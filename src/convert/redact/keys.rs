@@ -350,7 +350,7 @@ pub(super) fn is_value(key: &[u8]) -> bool {
 
 /// Whether a text can be the name of a header or option whose value follows.
 pub(super) fn is_header(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     text.bytes().all(is_letter)
 }
 

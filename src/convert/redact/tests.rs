@@ -135,6 +135,7 @@ const PLACES: &[&str] = &[
     r#"{"environment":{"variables":{"DB_PASSWORD":"{}","STAGE":"prod"}}}"#,
     r#"{"env":["STAGE=prod","DB_PASSWORD={}"]}"#,
     r#"{"header":["Authorization","{}"]}"#,
+    r#"{"properties":[["spring.datasource.password","{}"]]}"#,
     r#"{"command":["mysql","--password","{}","--verbose"]}"#,
     r#"{"command":"mysql --password {} --verbose"}"#,
     r#"{"X-Amz-Security-Token":["{}"],"X-Amz-Expires":["60"]}"#,

@@ -124,6 +124,10 @@ fn secrets_are_found_where_they_stand() {
             "postgres://bob:…@db/x y@z",
         ),
         ("https://0123456789abcdef@host/", "https://…@host/"),
+        (
+            "https://0123456789abcdef:x-oauth-basic@host/",
+            "https://…@host/",
+        ),
         // Tokens by their marks.
         ("Bearer 0123456789abcdef", "Bearer …"),
         ("bearer abcDEFgh!", "bearer …!"),

@@ -51,6 +51,8 @@ fn user(before: &[u8]) -> Option<usize> {
         .iter()
         .position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     match (memchr(b':', user), path) {
+        // A token with a word for the password: `https://TOKEN:x-oauth-basic@host`.
+        (Some(colon), None) if is_token(&user[..colon]) => Some(start),
         (Some(colon), None) => Some(start + colon + 1),
         // A slash in the password, unless what stands before it is a port.
         (Some(colon), Some(path)) if colon < path => {
@@ -60,6 +62,11 @@ fn user(before: &[u8]) -> Option<usize> {
         (None, None) => (user.len() >= TOKEN_BYTES).then_some(start),
         _ => None,
     }
+}
+
+/// Whether a user's name may be a token.
+fn is_token(name: &[u8]) -> bool {
+    name.len() >= TOKEN_BYTES && name.iter().any(u8::is_ascii_digit)
 }
 
 /// Whether a URL ends before this byte.
