@@ -180,7 +180,7 @@ pub const KEYS: &[Key] = &[
     key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "What becomes `gen_ai.provider.name`."),
     key("identities", Kind::Path, "", "A CSV file of `id,name` lines: names of people by `enduser.id`."),
 
-    key("redact.keys", Kind::List, "", "Names of keys to mask wherever they stand, beside the secrets that always are; compared without case."),
+    key("redact.keys", Kind::List, "", "Names of keys to mask wherever they stand, beside the secrets that always are; compared without case, `_` and `-`."),
     key("redact.pointers", Kind::List, "", "JSON pointers to mask, such as `/requestParameters/bucketName`."),
     key("redact.access_key_id", Kind::Choice(&KEEP_DROP), "keep", "`accessKeyId`."),
     key("redact.source_ip", Kind::Choice(&KEEP_DROP), "keep", "`sourceIPAddress`."),

@@ -92,7 +92,7 @@ pub enum ServiceName {
 /// What is masked beyond what always is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Redaction {
-    /// Key names to mask wherever they occur, compared without case.
+    /// Key names to mask wherever they occur, compared without case, `_` and `-`.
     pub keys: Vec<String>,
     /// JSON pointers to mask.
     pub pointers: Vec<String>,

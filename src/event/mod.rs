@@ -31,6 +31,8 @@ pub struct Event<'a> {
 
 /// How much of a text that is no time is quoted.
 const QUOTED: usize = 64;
+/// A longer word is not: it may be a token, and what is quoted ends in logs.
+const QUOTED_WORD: usize = 16;
 
 impl<'a> Event<'a> {
     /// Parses a record, whatever it is about; a [`Selector`](amazon_q::Selector) parses those that
@@ -156,10 +158,28 @@ impl<'a> Event<'a> {
             .ok_or(Reason::BadTime { value: None })?;
         let text = node.as_str().unwrap_or(Cow::Borrowed(node.raw()));
         self.time = time::parse(&text).ok_or_else(|| Reason::BadTime {
-            value: Some(text.chars().take(QUOTED).collect()),
+            value: Some(quoted(&text)),
         })?;
         Ok(())
     }
+}
+
+/// The beginning of a text that is no time, with `…` for long words.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+        if word.chars().nth(QUOTED_WORD).is_some() {
+            quoted.push('…');
+            quoted.push_str(&part[word.len()..]);
+        } else {
+            quoted.push_str(part);
+        }
+        if quoted.len() >= QUOTED {
+            break;
+        }
+    }
+    quoted.chars().take(QUOTED).collect()
 }
 
 #[cfg(test)]

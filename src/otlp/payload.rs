@@ -1,6 +1,6 @@
 //! Encoded records, grouped by resource, with their boundaries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
@@ -20,11 +20,18 @@ const IN_SCOPE: u8 = 0x0a;
 // All four
 const SCHEMA: u8 = 0x1a;
 
+/// So many resources are compared one by one.
+const FEW: usize = 16;
+
 /// Encoded records of one signal.
 #[derive(Debug, Clone)]
 pub struct Payload {
     signal: Signal,
     groups: Vec<Group>,
+    /// What the groups take in a request.
+    encoded: usize,
+    /// The groups by their resource, once they are more than [`FEW`].
+    by_resource: HashMap<Bytes, usize>,
 }
 
 /// Records of one resource.
@@ -53,7 +60,12 @@ impl Payload {
     }
 
     pub(super) fn of(signal: Signal, groups: Vec<Group>) -> Self {
-        Payload { signal, groups }
+        Payload {
+            signal,
+            encoded: groups.iter().map(Group::encoded_len).sum(),
+            groups,
+            by_resource: HashMap::new(),
+        }
     }
 
     /// The signal.
@@ -73,10 +85,7 @@ impl Payload {
 
     /// The size of [`Payload::encode`]'s result, in bytes.
     pub fn encoded_len(&self) -> usize {
-        self.groups
-            .iter()
-            .map(|group| wire::bytes_len(group.len()))
-            .sum()
+        self.encoded
     }
 
     /// The event number of each record, in the order in which they are encoded. No event has two.
@@ -98,17 +107,41 @@ impl Payload {
             for bound in &mut group.bounds {
                 bound.event += base;
             }
-            // Payloads in a row have mostly the same resources in the same order.
-            let same = |own: &Group| own.resource == group.resource;
-            let at = match self.groups.get(hint) {
-                Some(own) if same(own) => Some(hint),
-                _ => self.groups.iter().position(same),
-            };
-            match at {
-                Some(at) => self.groups[at].append(&group),
-                None => self.groups.push(group),
+            match self.find(hint, &group.resource) {
+                Some(at) => {
+                    let own = &mut self.groups[at];
+                    self.encoded -= own.encoded_len();
+                    own.append(&group);
+                    self.encoded += own.encoded_len();
+                }
+                None => {
+                    self.encoded += group.encoded_len();
+                    if !self.by_resource.is_empty() {
+                        let resource = group.resource.clone();
+                        self.by_resource.insert(resource, self.groups.len());
+                    }
+                    self.groups.push(group);
+                }
             }
         }
+    }
+
+    /// The group with a resource, which is likely to be at `hint`.
+    fn find(&mut self, hint: usize, resource: &Bytes) -> Option<usize> {
+        let same = |own: &Group| own.resource == *resource;
+        // Payloads in a row have mostly the same resources in the same order.
+        if self.groups.get(hint).is_some_and(same) {
+            return Some(hint);
+        }
+        if self.groups.len() <= FEW {
+            return self.groups.iter().position(same);
+        }
+        if self.by_resource.is_empty() {
+            let groups = self.groups.iter().enumerate();
+            let by_resource = groups.map(|(at, group)| (group.resource.clone(), at));
+            self.by_resource = by_resource.collect();
+        }
+        self.by_resource.get(resource).copied()
     }
 
     /// Cuts at a record boundary into two halves of about equal size; event numbers stay. A single
@@ -154,7 +187,7 @@ impl Payload {
         if starts.len() <= 1 {
             return vec![self];
         }
-        let mut parts = vec![Payload::empty(self.signal); starts.len()];
+        let mut parts: Vec<Vec<Group>> = vec![Vec::new(); starts.len()];
         for group in &self.groups {
             let mut begin = 0;
             let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
@@ -172,10 +205,13 @@ impl Payload {
                 begin = bound.end;
             }
             for (part, own) in groups {
-                parts[part].groups.push(own);
+                parts[part].push(own);
             }
         }
+        let parts = parts.into_iter();
         parts
+            .map(|groups| Payload::of(self.signal, groups))
+            .collect()
     }
 
     /// The bytes of an `ExportLogsServiceRequest` or `ExportTraceServiceRequest`. The same payload
@@ -235,6 +271,11 @@ impl Group {
     }
 
     /// The size of a `ScopeLogs` or `ScopeSpans`.
+    /// What it takes in a request.
+    fn encoded_len(&self) -> usize {
+        wire::bytes_len(self.len())
+    }
+
     fn scope_len(&self) -> usize {
         wire::bytes_len(SCOPE.len()) + self.records.len() + wire::bytes_len(SCHEMA_URL.len())
     }

@@ -129,6 +129,29 @@ proptest! {
     }
 
     #[test]
+    fn payloads_of_many_resources_are_one_group_each(event in events(1..2), accounts in prop::collection::vec(0_u32..60, 1..120)) {
+        let said: Vec<Event> = accounts
+            .iter()
+            .map(|account| {
+                let mut event = event[0].clone();
+                event.head.resource.account_id = Some(account.to_string().into());
+                event
+            })
+            .collect();
+        let whole = encode(&said);
+        let (mut logs, mut spans) = (Payload::empty(Signal::Logs), Payload::empty(Signal::Traces));
+        for (number, event) in said.iter().enumerate() {
+            let one = encode(std::slice::from_ref(event));
+            logs.append(one.logs, number as u32);
+            spans.append(one.spans, number as u32);
+        }
+        for (appended, whole) in [(logs, whole.logs), (spans, whole.spans)] {
+            prop_assert_eq!(appended.encoded_len(), appended.encode().len());
+            prop_assert_eq!(appended.encode(), whole.encode());
+        }
+    }
+
+    #[test]
     fn halves_hold_every_record_once_under_its_own_resource(events in events(0..10)) {
         for whole in [encode(&events).logs, encode(&events).spans] {
             let expected = numbered(&whole);

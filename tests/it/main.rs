@@ -42,4 +42,5 @@ mod outcome;
 mod pipeline;
 mod properties;
 mod proxy;
+mod redaction;
 mod run;

@@ -181,19 +181,18 @@ impl Copies {
         self.search(text, SECRET_CHARS, |_, _| Shown::Whole) == Shown::Whole
     }
 
-    /// Whether a key shows one. Where the search would be too large, any key may that is no plain
-    /// word.
+    /// Whether a key shows one. A key of letters alone is AWS's own word, which a caller may choose
+    /// as a value too.
     pub(super) fn are_in_key(&self, key: &str) -> bool {
-        if self.search.is_none() {
-            return !key.bytes().all(|byte| byte.is_ascii_alphabetic());
-        }
-        self.search(key, LONG_BYTES, |needle, _| {
-            if needle.bytes >= LONG_BYTES {
-                Shown::Whole
-            } else {
-                Shown::Places
-            }
-        }) == Shown::Whole
+        let is_word = key.bytes().all(|byte| byte.is_ascii_alphabetic());
+        !is_word
+            && self.search(key, LONG_BYTES, |needle, _| {
+                if needle.bytes >= LONG_BYTES {
+                    Shown::Whole
+                } else {
+                    Shown::Places
+                }
+            }) == Shown::Whole
     }
 
     /// Says the longest needle that ends at each place, until `found` has seen enough.

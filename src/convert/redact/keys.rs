@@ -139,13 +139,20 @@ const SPARED: &[&str] = &[
 
 /// What may follow the name of a secret and tells its form: `secretString`, `privateKeyBase64`.
 const FORMS: &[&str] = &[
+    "b64",
     "base64",
     "binary",
+    "bytes",
+    "confirm",
+    "confirmation",
+    "content",
+    "current",
     "data",
-    "der",
     "encoded",
     "hash",
     "material",
+    "new",
+    "old",
     "pem",
     "plaintext",
     "raw",
@@ -293,27 +300,57 @@ pub(super) fn is_label(key: &[u8]) -> bool {
 
 /// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
 pub(super) fn names(key: &[u8]) -> bool {
-    const NAMES: &[&[u8]] = &[b"key", b"name", b"header", b"field", b"variable"];
-    let ends = |end: &&[u8]| {
+    const NAMES: &[&str] = &[
+        "attribute",
+        "field",
+        "header",
+        "key",
+        "label",
+        "name",
+        "option",
+        "parameter",
+        "property",
+        "setting",
+        "variable",
+    ];
+    if let [.., a, b, c] = key
+        && let last = [a | 0x20, b | 0x20, c | 0x20]
+        && !matches!(
+            &last,
+            b"ute"
+                | b"eld"
+                | b"der"
+                | b"key"
+                | b"bel"
+                | b"ame"
+                | b"ion"
+                | b"ter"
+                | b"rty"
+                | b"ing"
+                | b"ble"
+        )
+    {
+        return false;
+    }
+    let ends = |end: &&str| {
         let start = key.len().checked_sub(end.len());
-        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end))
+        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
     };
-    let may_be = |last: u8| matches!(last | 0x20, b'y' | b'e' | b'r' | b'd' | b'k' | b'n');
-    key.last().is_some_and(|last| may_be(*last))
-        && (NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N"))
+    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
 }
 
-/// Whether an entry's key says that its value is what the name beside it names.
+/// Whether an entry's key says that its value is what the name beside it names, or what the key
+/// around it does: `{"apiKey":{"S":"…"}}`.
 pub(super) fn is_value(key: &[u8]) -> bool {
     const VALUES: &[&str] = &["content", "default", "text", "value", "values", "valueset"];
     let mut buffer = [0; NAME_BYTES];
     let (whole, plain) = plain(key, &mut buffer);
-    ends(plain, VALUES) || whole && plain == "v"
+    ends(plain, VALUES) || whole && matches!(plain, "v" | "s" | "b" | "ss" | "string")
 }
 
 /// Whether a text can be the name of a header or option whose value follows.
 pub(super) fn is_header(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     text.bytes().all(is_letter)
 }
 
@@ -463,6 +500,7 @@ mod tests {
         credentials credential basicAuthCredentials accessKey accountKey SharedAccessKey
         SharedAccessSignature signature sig auth jwt psk PreSharedKey sharedSecret RadiusSharedSecret
         SSECustomerKey copySourceSSECustomerKey x-amz-server-side-encryption-customer-key
+        password_confirmation passwordConfirm passwordNew secret_b64 privateKeyBytes
         userData UserData user_data codeVerifier code_verifier authCode authorizationCode
         activationCode confirmationCode verificationCode otp pin twoFactorPin streamKey hostKey
         HostKeyBody licenseKey AWSAccessKeyId code Code";

@@ -10,10 +10,8 @@ mod tokens;
 mod urls;
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// A shorter text shows no secret without a sign.
 pub(super) const UNMARKED: usize = keys::LENGTH;
@@ -25,8 +23,8 @@ pub(super) struct Signs {
     pub(super) equals: bool,
     /// `@`.
     pub(super) at: bool,
-    /// `--`.
-    pub(super) dashes: bool,
+    /// What begins an option: `-` before a letter, but not after one.
+    pub(super) option: bool,
     /// `\`.
     pub(super) backslash: bool,
     /// `%`.
@@ -40,13 +38,12 @@ pub(super) struct Signs {
 impl Signs {
     /// The signs in a text, or in JSON without a backslash and all its texts.
     pub(super) fn of(text: &str) -> Self {
-        static DASHES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("--"));
         let bytes = text.as_bytes();
         let has = |byte: u8| memchr(byte, bytes).is_some();
         Signs {
             equals: memchr2(b'=', b'>', bytes).is_some(),
             at: has(b'@'),
-            dashes: DASHES.find(bytes).is_some(),
+            option: memchr_iter(b'-', bytes).any(|at| assignments::begins_option(bytes, at)),
             backslash: has(b'\\'),
             percent: has(b'%'),
             plus: has(b'+'),
@@ -56,7 +53,7 @@ impl Signs {
 
     /// Whether there is none of them.
     pub(super) fn is_none(self) -> bool {
-        !(self.equals || self.at || self.dashes || self.backslash || self.percent || self.token)
+        !(self.equals || self.at || self.option || self.backslash || self.percent || self.token)
     }
 }
 
@@ -67,7 +64,7 @@ pub(super) fn find(text: &str, signs: Signs, guess: bool, mut found: impl FnMut(
     if signs.at {
         urls::find(text, &mut found);
     }
-    if signs.dashes {
+    if signs.option {
         assignments::find_options(text, &mut found);
     }
     if signs.token {
@@ -81,12 +78,19 @@ pub(super) fn find(text: &str, signs: Signs, guess: bool, mut found: impl FnMut(
 /// The end of the run of such bytes that starts at a place.
 fn run_end(bytes: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    start
-        + rest
-            .iter()
-            .position(|&byte| !is(byte))
-            .unwrap_or(rest.len())
+    let run = rest.iter().position(|&byte| !is(byte));
+    let run = run.unwrap_or(rest.len());
+    looked_at(run);
+    start + run
 }
+
+/// Counts bytes that were looked at beyond the one search for each shape's beginning, for the test
+/// that holds the work in proportion to the text.
+#[cfg(not(test))]
+fn looked_at(_: usize) {}
+
+#[cfg(test)]
+use tests::looked_at;
 
 /// A letter, a digit or `_`.
 fn is_word(byte: u8) -> bool {

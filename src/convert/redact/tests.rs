@@ -78,6 +78,11 @@ fn what_stands_below_a_secret_key_is_masked_but_for_labels() {
             json!({"password": expected})
         );
     }
+    // An item of DynamoDB.
+    assert_eq!(
+        shown(&json!({"apiKey": {"S": "hunter2"}, "accessKey": {"value": "hunter2"}})),
+        json!({"apiKey": {"S": REDACTED}, "accessKey": {"value": REDACTED}})
+    );
     // Objects under these keys have keys of their own; counts are no tokens.
     for kept in [
         json!({"credentials": {"accessKeyId": "ASIA", "expiration": "2026-01-01"}}),
@@ -130,6 +135,7 @@ const PLACES: &[&str] = &[
     r#"{"environment":{"variables":{"DB_PASSWORD":"{}","STAGE":"prod"}}}"#,
     r#"{"env":["STAGE=prod","DB_PASSWORD={}"]}"#,
     r#"{"header":["Authorization","{}"]}"#,
+    r#"{"properties":[["spring.datasource.password","{}"]]}"#,
     r#"{"command":["mysql","--password","{}","--verbose"]}"#,
     r#"{"command":"mysql --password {} --verbose"}"#,
     r#"{"X-Amz-Security-Token":["{}"],"X-Amz-Expires":["60"]}"#,
@@ -391,6 +397,12 @@ fn a_value_that_aws_shows_is_masked_where_it_stands_alone() {
 
 #[test]
 fn names_in_requests_and_answers_are_masked_for_no_copy() {
+    // Nor are the keys.
+    let keys =
+        json!({"requestParameters": {"tagging": {"password": "bucketName"}, "bucketName": "b"}});
+    let masked =
+        json!({"requestParameters": {"tagging": {"password": REDACTED}, "bucketName": "b"}});
+    assert_eq!(shown(&keys), masked);
     let record = json!({
         "requestParameters": {
             "tagging": {"password": "the-bucket-1"}, "bucketName": "the-bucket-1", "instanceIds": ["the-bucket-1"],

@@ -284,7 +284,7 @@ fn is_base64(byte: u8) -> bool {
 }
 
 /// The text of which this is the base64, in either alphabet, padded or not.
-fn base64_decoded(text: &str) -> Option<String> {
+pub(super) fn base64_decoded(text: &str) -> Option<String> {
     const ENGINE: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()

@@ -201,6 +201,13 @@ impl<'w> Walk<'w> {
                 visit.named.extend(items);
                 None
             }
+            (Type::Object, Secret::Scalar | Secret::Random) => {
+                let children = node.children();
+                let values = children.filter(|child| child.raw_key().is_some_and(keys::is_value));
+                let values = values.map(|value| Reverse((value.id(), secret)));
+                visit.named.extend(values);
+                None
+            }
             (Type::Array | Type::Object, Secret::All | Secret::Counted) => {
                 if node.id() < visit.secret.0 {
                     return None;

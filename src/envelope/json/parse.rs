@@ -270,13 +270,15 @@ impl Parser<'_> {
 
 /// An object with more entries is searched for equal keys with a hash map.
 const FEW: usize = 64;
+/// So is one with more keys whose quick hash is that of a key before.
+const FEW_ALIKE: usize = 4;
 
 /// Marks each entry of an object that a later one with an equal key hides. `below` holds the slots
 /// of all that is in the object, the first of which has the number `base`.
 fn shadow(text: &str, below: &mut [Slot], base: u32) {
     // A set of hashes that tells, for nearly every key, that none before it is equal.
     let mut seen = [0_u64; 16];
-    let mut count = 0;
+    let (mut count, mut alike) = (0, 0);
     let mut index = 0;
     while let Some(slot) = below.get(index) {
         count += 1;
@@ -287,6 +289,10 @@ fn shadow(text: &str, below: &mut [Slot], base: u32) {
         let (word, bit) = (hash as usize / 64 % seen.len(), 1 << (hash % 64));
         let next = (slot.next - base) as usize;
         if seen[word] & bit != 0 {
+            alike += 1;
+            if alike > FEW_ALIKE {
+                return shadow_many(text, below, base);
+            }
             shadow_earlier(text, below, index, base);
         }
         seen[word] |= bit;

@@ -63,17 +63,20 @@ static OF_FORMS: Letters = Letters::of(&[super::FORMS]);
 static OF_ALL: Letters =
     Letters::of(&[ALL, COUNTED, SCALAR, WHOLE, &["code", "pass"], super::FORMS]);
 
-/// Whole names, by their length and last letters.
-const WHOLE_NAMES: [(usize, u64); WHOLE.len()] = {
-    let mut names = [(0, 0); WHOLE.len()];
+/// Names by their length and last letters.
+const fn told<const N: usize>(list: &[&str]) -> [(usize, u64); N] {
+    let mut names = [(0, 0); N];
     let mut at = 0;
-    while at < names.len() {
-        let name = WHOLE[at].as_bytes();
+    while at < N {
+        let name = list[at].as_bytes();
         names[at] = (name.len(), last_bytes(name));
         at += 1;
     }
     names
-};
+}
+
+const WHOLE_NAMES: [(usize, u64); WHOLE.len()] = told(WHOLE);
+const FORM_NAMES: [(usize, u64); super::FORMS.len()] = told(super::FORMS);
 
 /// A bit for the last three letters of each ending, and one for the last six of each long one.
 struct Letters {
@@ -186,12 +189,16 @@ fn may_well_be_secret(mut name: &[u8]) -> bool {
         if !OF_FORMS.may_well_end(last, name.len()) {
             return false;
         }
-        let form = super::FORMS.iter().find(|form| {
-            let start = name.len().checked_sub(form.len());
-            start.is_some_and(|start| name[start..].eq_ignore_ascii_case(form.as_bytes()))
-        });
+        let ends = |(form, (length, letters)): &(&&str, &(usize, u64))| {
+            let seen = u64::MAX >> (64 - 8 * (*length).min(8));
+            name.len() >= *length
+                && (last ^ letters) & seen == 0
+                && (*length <= 8
+                    || name[name.len() - length..].eq_ignore_ascii_case(form.as_bytes()))
+        };
+        let form = super::FORMS.iter().zip(&FORM_NAMES).find(ends);
         match form {
-            Some(form) => name = &name[..name.len() - form.len()],
+            Some((form, _)) => name = &name[..name.len() - form.len()],
             None => return false,
         }
     }

@@ -2,13 +2,11 @@
 //! name that [`keys`] knows, and a value after it.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memchr3_iter};
 
-use super::{is_word, run_end};
-use crate::convert::redact::keys;
+use super::{is_word, looked_at, run_end};
+use crate::convert::redact::keys::{self, Secret};
 
 /// Bytes of a name that are looked at.
 const NAME_BYTES: usize = 64;
@@ -31,32 +29,31 @@ pub(super) fn find(text: &str, equals: bool, found: &mut impl FnMut(Range<usize>
     let mut covered = 0;
     let mut look = |at: usize| {
         if at >= covered
-            && let Some(value) = assigned(text, at)
+            && let Some((value, is_secret)) = assigned(text, at)
         {
             covered = value.end;
-            found(value);
+            if is_secret {
+                found(value);
+            }
         }
     };
     if equals {
         memchr3_iter(b'=', b':', b'>', bytes).for_each(&mut look);
-    } else {
-        let first = memchr(b':', bytes);
-        if let Some(first) = first {
-            look(first);
-            let rest = first + 1;
-            memchr_iter(b':', &bytes[rest..]).for_each(|at| look(rest + at));
-        }
+    } else if let Some(first) = memchr(b':', bytes) {
+        look(first);
+        let rest = first + 1;
+        memchr_iter(b':', &bytes[rest..]).for_each(|at| look(rest + at));
     }
 }
 
-/// The same of options of a command line, `--password hunter2`.
+/// The same of options of a command line: `--password hunter2`, `-Password hunter2`.
 pub(super) fn find_options(text: &str, found: &mut impl FnMut(Range<usize>)) {
-    static DASHES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("--"));
     let bytes = text.as_bytes();
     let mut covered = 0;
-    for at in DASHES.find_iter(bytes) {
+    for at in memchr_iter(b'-', bytes) {
         if at >= covered
-            && let Some(value) = argument(text, at)
+            && begins_option(bytes, at)
+            && let Some(value) = argument(text, at + 1)
         {
             covered = value.end;
             found(value);
@@ -64,8 +61,16 @@ pub(super) fn find_options(text: &str, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// The secret value after the separator at a place, if the name before it is that of a secret.
-fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
+/// Whether the name of an option follows the dash at a place.
+pub(super) fn begins_option(bytes: &[u8], dash: usize) -> bool {
+    let before = bytes[..dash].last();
+    let after = bytes.get(dash + 1);
+    before.is_none_or(|&byte| !is_word(byte)) && after.is_some_and(u8::is_ascii_alphabetic)
+}
+
+/// The value after the separator at a place, if the name before it is that of a secret, and whether
+/// the value is one.
+fn assigned(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
     let (name, quoted) = name_before(bytes, at);
     let secret = keys::secret(&bytes[name.clone()])?;
@@ -73,28 +78,40 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
         b'>' if is_tag(bytes, name.start) => at + 1..run_end(bytes, at + 1, |byte| byte != b'<'),
         b'>' => return None,
         b':' if !quoted && is_path(bytes, name.start, at) => return None,
+        // A code may stand in a URL that has more.
+        _ if secret == Secret::Random => at + 1..run_end(bytes, at + 1, is_code),
         separator => value(bytes, at + 1, &bytes[name], separator, quoted),
     };
-    keys::is_secret_text(secret, text.get(range.clone())?).then_some(range)
+    let is_secret = keys::is_secret_text(secret, text.get(range.clone())?);
+    Some((range, is_secret))
 }
 
-/// The secret value of an option of a command line, `--password hunter2`.
-fn argument(text: &str, at: usize) -> Option<Range<usize>> {
+fn is_code(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'-' | b'.' | b'~' | b'%' | b'/' | b'+')
+}
+
+/// The secret value of an option whose name starts at a place.
+fn argument(text: &str, start: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let start = at + 2;
-    let end = run_end(bytes, start, |byte| is_word(byte) || byte == b'-').min(start + NAME_BYTES);
-    let value_start = end + leading(&bytes[end..], BLANKS, |byte| byte == b' ');
-    if value_start == end || bytes.get(value_start) == Some(&b'-') {
+    let is_name = |byte: u8| is_word(byte) || byte == b'-';
+    let end = start + leading(&bytes[start..], NAME_BYTES, is_name);
+    let blanks = leading(&bytes[end..], BLANKS, |byte| byte == b' ');
+    if blanks == 0 || bytes.get(end + blanks) == Some(&b'-') {
         return None;
     }
     let name = &bytes[start..end];
-    let range = value(bytes, value_start, name, b' ', false);
-    let value = text.get(range.clone())?;
-    if matches!(name, b"user" | b"proxy-user") {
-        let password = range.start + memchr(b':', value.as_bytes())? + 1;
-        return Some(password..range.end);
+    let login = matches!(name, b"u" | b"user" | b"proxy-user");
+    let secret = keys::secret(name);
+    if !login && secret.is_none() {
+        return None;
     }
-    keys::is_secret_text(keys::secret(name)?, value).then_some(range)
+    let range = value(bytes, end + blanks, name, b' ', false);
+    let value = text.get(range.clone())?;
+    if login {
+        let password = range.start + memchr(b':', value.as_bytes())? + 1;
+        return (password < range.end).then_some(password..range.end);
+    }
+    keys::is_secret_text(secret?, value).then_some(range)
 }
 
 /// Where the name before a separator stands, and whether it is in quotes.
@@ -166,9 +183,11 @@ fn closing(bytes: &[u8], start: usize, quote: u8, backslashes: usize) -> usize {
         let at = start + at;
         let escaped = trailing(&bytes[start..at], backslashes + 1, |byte| byte == b'\\');
         if escaped <= backslashes {
+            looked_at(at - start);
             return at - escaped;
         }
     }
+    looked_at(bytes.len() - start);
     bytes.len()
 }
 
@@ -190,17 +209,19 @@ fn bare_end(bytes: &[u8], start: usize) -> usize {
         }
         end += 1;
     }
+    looked_at(end - start);
     end
 }
 
 /// How many of the first bytes, so many at most, are of a kind.
 fn leading(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
-    let first = bytes.iter().take(most);
-    first.take_while(|byte| is(**byte)).count()
+    run_end(&bytes[..bytes.len().min(most)], 0, is)
 }
 
 /// The same of the last ones.
 fn trailing(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
     let last = bytes.iter().rev().take(most);
-    last.take_while(|byte| is(**byte)).count()
+    let count = last.take_while(|byte| is(**byte)).count();
+    looked_at(count);
+    count
 }

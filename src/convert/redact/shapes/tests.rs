@@ -1,4 +1,14 @@
+use std::cell::Cell;
+
 use super::*;
+
+thread_local! {
+    static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn looked_at(bytes: usize) {
+    LOOKED_AT.with(|looked| looked.set(looked.get() + bytes));
+}
 
 /// The text with `…` in the place of what was found.
 fn masked(text: &str) -> String {
@@ -114,6 +124,10 @@ fn secrets_are_found_where_they_stand() {
             "postgres://bob:…@db/x y@z",
         ),
         ("https://0123456789abcdef@host/", "https://…@host/"),
+        (
+            "https://0123456789abcdef:x-oauth-basic@host/",
+            "https://…@host/",
+        ),
         // Tokens by their marks.
         ("Bearer 0123456789abcdef", "Bearer …"),
         ("bearer abcDEFgh!", "bearer …!"),
@@ -164,6 +178,8 @@ fn what_only_looks_like_a_secret_is_shown() {
         "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
         "https://host:8443/path@x",
         "git@github.com:org/repo.git",
+        "https://user:@host/",
+        "a - b -x --flag --other 1",
         "Basic authentication",
         "Bearer token",
         "risk-assessment-2024-for-department",
@@ -177,5 +193,107 @@ fn what_only_looks_like_a_secret_is_shown() {
         "2024-04-10T14:07:55Z",
     ] {
         assert_eq!(masked(text), text);
+    }
+}
+
+/// What makes a search that starts anew at each place take the square of the text.
+const REPEATED: &[&str] = &[
+    "=",
+    ":",
+    ">",
+    "@",
+    "-",
+    "--",
+    "-----",
+    "\"",
+    "'",
+    "\\",
+    "{",
+    "[",
+    " ",
+    ".",
+    "/",
+    "<",
+    "%41",
+    "+",
+    "://",
+    "token=",
+    "token:",
+    "token: ",
+    "token=\"",
+    "token='",
+    "token=\\\"",
+    "\"token\":\"",
+    "<token>",
+    "<a:token>",
+    "token>",
+    "--token ",
+    "--token=",
+    "--token",
+    "--user ",
+    "--user a",
+    "code=",
+    "code:",
+    "code=1a",
+    "token=arn:a:a:a:a:",
+    "token=true",
+    "token=***",
+    "Authorization: ",
+    "Cookie:",
+    "password",
+    "a.b-c_d",
+    "http://",
+    "://@",
+    "://a:@",
+    "://a:b@",
+    "eyJ",
+    "eyJ.",
+    "eyJ-",
+    "eyJ/",
+    "eyJhbGciOiJI.",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END ",
+    "-----BEGIN PRIVATE KEY-----x-----END -----",
+    "PuTTY-User-Key-File-",
+    "Bearer ",
+    "Bearer a",
+    "Basic ",
+    "Basic dXNlcjpw",
+    " -u ",
+    " -u a",
+    " -u a:b",
+    "ghp_",
+    "xoxb-",
+    "sk-",
+    "IQoJb3JpZ2lu",
+    "AKIA",
+    "aB1",
+    "aB1/",
+];
+
+#[test]
+fn the_work_is_in_proportion_to_the_text() {
+    const BYTES: usize = 8_000;
+    let work = |pattern: &str, bytes: usize| {
+        let text = pattern.repeat(bytes / pattern.len());
+        LOOKED_AT.with(|looked| looked.set(0));
+        find(&text, Signs::of(&text), true, |_| {});
+        LOOKED_AT.with(Cell::get)
+    };
+    for first in REPEATED {
+        for second in ["", "a", " ", "=", "token=", "\""] {
+            let pattern = format!("{first}{second}");
+            let (once, twice) = (work(&pattern, BYTES), work(&pattern, 2 * BYTES));
+            // A name is looked at for each separator, and has a bound.
+            assert!(
+                once <= 64 * BYTES,
+                "{pattern:?}: {once} bytes were looked at"
+            );
+            assert!(
+                twice <= 2 * once + 1_000,
+                "{pattern:?}: {once}, then {twice}"
+            );
+        }
     }
 }

@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind, packed};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
-use super::{is_word, run_end};
+use super::{is_word, looked_at, run_end};
+use crate::convert::redact::text::base64_decoded;
 use Body::{Base64, Dashed, Dotted, Path, Word};
 
 /// What a token consists of.
@@ -87,7 +86,6 @@ const OTHERS: &[&str] = &[
     "ASIC ",
     "-----BEGIN ",
     "PuTTY-User-Key-File-",
-    " -u ",
 ];
 
 /// Parts that many marks have in common.
@@ -145,7 +143,6 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
                 b"eyJ" => json_web_token(bytes, mark.start()),
                 b"-----BEGIN " => private_key(bytes, mark.start()),
                 b"PuTTY-User-Key-File-" => Looked::secret(mark.start()..bytes.len()),
-                b" -u " => login(bytes, mark.end()),
                 scheme => credential(text, mark.start(), mark.end(), scheme),
             },
         };
@@ -177,6 +174,13 @@ impl Looked {
 }
 
 fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Looked {
+    // Inside a longer word it is no mark.
+    if bytes[..mark.start]
+        .last()
+        .is_some_and(|&byte| is_word(byte))
+    {
+        return Looked::nothing(mark.end);
+    }
     let dashed = |byte: u8| is_word(byte) || byte == b'-';
     let end = run_end(bytes, mark.end, |byte| match body {
         Word => is_word(byte),
@@ -185,28 +189,34 @@ fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Looked {
         Base64 => dashed(byte) || matches!(byte, b'+' | b'/' | b'='),
         Path => dashed(byte) || byte == b'/',
     });
-    // Inside a longer word it is no mark, and before a word without digits it is a name.
-    let inside = bytes[..mark.start]
-        .last()
-        .is_some_and(|&byte| is_word(byte));
-    let random = matches!(body, Path) || bytes[mark.end..end].iter().any(u8::is_ascii_digit);
-    if inside || !random || end - mark.end < least {
-        return Looked::nothing(end);
+    if end - mark.end < least {
+        return Looked::nothing(mark.end);
     }
-    Looked::secret(mark.start..end)
+    // Before words without digits it is a name.
+    let random = matches!(body, Path) || bytes[mark.end..end].iter().any(u8::is_ascii_digit);
+    if random {
+        Looked::secret(mark.start..end)
+    } else {
+        Looked::nothing(end)
+    }
 }
 
 /// `eyJ….eyJ….…`: a header, claims, and (where it is signed or encrypted) more.
 fn json_web_token(bytes: &[u8], start: usize) -> Looked {
+    const PART_BYTES: usize = 10;
     let is_part = |byte: u8| is_word(byte) || byte == b'-';
-    let end = run_end(bytes, start, |byte| is_part(byte) || byte == b'.');
-    let inside = bytes[..start].last().is_some_and(|&byte| is_part(byte));
-    let mut parts = bytes[start..end].split(|byte| *byte == b'.');
-    let long = |part: Option<&[u8]>| part.is_some_and(|part| part.len() >= 10);
-    if inside || !long(parts.next()) || !long(parts.next()) {
-        return Looked::nothing(end);
+    if bytes[..start].last().is_some_and(|&byte| is_part(byte)) {
+        return Looked::nothing(start + 1);
     }
-    Looked::secret(start..end)
+    let header = run_end(bytes, start, is_part);
+    if header - start < PART_BYTES || bytes.get(header) != Some(&b'.') {
+        return Looked::nothing(header);
+    }
+    let claims = run_end(bytes, header + 1, is_part);
+    if claims - header <= PART_BYTES {
+        return Looked::nothing(claims);
+    }
+    Looked::secret(start..run_end(bytes, claims, |byte| is_part(byte) || byte == b'.'))
 }
 
 /// A private key in PEM, to its last line, or to the end where it is cut off.
@@ -223,16 +233,8 @@ fn private_key(bytes: &[u8], start: usize) -> Looked {
             memmem::find(&bytes[at..], b"-----").map_or(bytes.len(), |rest| at + rest + 5)
         }
     };
+    looked_at(end - start);
     Looked::secret(start..end)
-}
-
-/// `-u user:password`, of curl.
-fn login(bytes: &[u8], start: usize) -> Looked {
-    let end = run_end(bytes, start, |byte| !byte.is_ascii_whitespace());
-    match memchr(b':', &bytes[start..end]) {
-        Some(colon) if start + colon + 1 < end => Looked::secret(start + colon + 1..end),
-        _ => Looked::nothing(end),
-    }
 }
 
 /// What stands after `Bearer` or `Basic`; `start` is that of the word's second letter.
@@ -246,14 +248,13 @@ fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
     let token = &text[value..end];
     let secret = initial.eq_ignore_ascii_case(&b'b')
         && if basic {
-            let decoded = STANDARD.decode(token).unwrap_or_default();
-            memchr(b':', &decoded).is_some()
+            base64_decoded(token).is_some_and(|decoded| decoded.contains(':'))
         } else {
             token.len() >= BEARER_BYTES && !token.bytes().all(|byte| byte.is_ascii_lowercase())
         };
     if secret {
         Looked::secret(value..end)
     } else {
-        Looked::nothing(end)
+        Looked::nothing(value)
     }
 }

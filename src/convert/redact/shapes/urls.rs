@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use super::looked_at;
 use crate::event::mask::is_mask;
 
 /// Bytes of a user's name and password that are looked at.
@@ -19,6 +20,7 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     for at in memchr_iter(b'@', bytes) {
         let from = start.max(at.saturating_sub(USER_BYTES));
         let between = &bytes[from..at];
+        looked_at(between.len());
         // An `@` of the password's own: the host comes after the last one.
         let more = secret.take().filter(|range| {
             range.end + 1 == from && !between.iter().any(|&byte| is_outside(byte) || byte == b'/')
@@ -29,7 +31,9 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
         };
         start = at + 1;
         if let Some(range) = &secret
-            && text.get(range.clone()).is_some_and(|text| !is_mask(text))
+            && text
+                .get(range.clone())
+                .is_some_and(|text| !text.is_empty() && !is_mask(text))
         {
             found(range.clone());
         }
@@ -47,6 +51,8 @@ fn user(before: &[u8]) -> Option<usize> {
         .iter()
         .position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     match (memchr(b':', user), path) {
+        // A token with a word for the password: `https://TOKEN:x-oauth-basic@host`.
+        (Some(colon), None) if is_token(&user[..colon]) => Some(start),
         (Some(colon), None) => Some(start + colon + 1),
         // A slash in the password, unless what stands before it is a port.
         (Some(colon), Some(path)) if colon < path => {
@@ -56,6 +62,11 @@ fn user(before: &[u8]) -> Option<usize> {
         (None, None) => (user.len() >= TOKEN_BYTES).then_some(start),
         _ => None,
     }
+}
+
+/// Whether a user's name may be a token.
+fn is_token(name: &[u8]) -> bool {
+    name.len() >= TOKEN_BYTES && name.iter().any(u8::is_ascii_digit)
 }
 
 /// Whether a URL ends before this byte.
