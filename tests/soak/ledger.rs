@@ -185,7 +185,7 @@ impl Ledger {
                     let place = (
                         span.trace_id.clone(),
                         span.span_id.clone(),
-                        span.end_time_unix_nano,
+                        span.start_time_unix_nano,
                     );
                     let hash = hash(&around, &span.encode_to_vec());
                     state.came(Signal::Traces, span_id(span), &place, hash);
