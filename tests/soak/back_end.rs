@@ -72,13 +72,14 @@ pub(super) struct BackEnd {
 
 impl BackEnd {
     pub(super) async fn start(ledger: &Arc<Ledger>, rng: Rng) -> Arc<tokio::sync::Mutex<Self>> {
-        let back_end = BackEnd {
+        let mut back_end = BackEnd {
             collector: Collector::start().await,
             ledger: Arc::clone(ledger),
             rng,
             end: CancellationToken::new(),
             stop: CancellationToken::new(),
         };
+        back_end.turn(Mood::Well).await;
         let stop = back_end.stop.clone();
         let back_end = Arc::new(tokio::sync::Mutex::new(back_end));
         let draining = Arc::clone(&back_end);
