@@ -270,12 +270,12 @@ impl Group {
         }
     }
 
-    /// The size of a `ScopeLogs` or `ScopeSpans`.
     /// What it takes in a request.
     fn encoded_len(&self) -> usize {
         wire::bytes_len(self.len())
     }
 
+    /// The size of a `ScopeLogs` or `ScopeSpans`.
     fn scope_len(&self) -> usize {
         wire::bytes_len(SCOPE.len()) + self.records.len() + wire::bytes_len(SCHEMA_URL.len())
     }
