@@ -194,7 +194,7 @@ impl Collector {
             protocol,
             headers: Default::default(),
             gzip: false,
-            timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(600),
             tls: Tls::default(),
         }
     }

@@ -71,6 +71,8 @@ impl Place {
             .arg(self.path("state"))
             .env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0")
             .env("QTRAIL_DIRECTORY_SETTLE", "1s")
+            // A test that holds an answer back decides for how long, on a busy machine too.
+            .env("QTRAIL_EXPORT_TIMEOUT", "10m")
             .env("QTRAIL_EXPORT_RETRY_INITIAL", "20ms")
             .env("QTRAIL_EXPORT_RETRY_MAX", "200ms")
             .envs(self.env.iter().cloned());
