@@ -963,6 +963,35 @@ async fn still_there_after_others_went(room: &Room, name: &str, id: &str) {
     assert!(room.path(name).exists(), "{name} was taken");
 }
 
+/// A log's name is that of another file after each rotation, and what is renamed in or made empty may be a
+/// log that a program is about to write to.
+#[tokio::test]
+async fn a_log_is_not_taken_for_the_one_that_had_its_name_before() {
+    for first in ["rotated", "renamed in", "empty"] {
+        let mut room = Room::new();
+        room.settings.after = After::Delete;
+        let mut run = room.start();
+        room.rename_in("first.json", file(&["first"]));
+        until_gone(&room.path("first.json")).await;
+        let content = lines(&["1", "2"]);
+        room.rename_in("app.log", if first == "empty" { "" } else { &content });
+        if first == "rotated" {
+            fs::rename(room.path("app.log"), room.path("app.log.1")).unwrap();
+        }
+        let mut appender = Appender::open(&room.path("app.log"));
+        appender.append(b"");
+        still_there_after_others_went(&room, "app.log", first).await;
+        appender.append(lines(&["3"]).as_bytes());
+        let mut read = Vec::new();
+        while !read.contains(&"3".to_owned()) {
+            read.extend(ids(&run.deliveries.next().await));
+        }
+        still_there_after_others_went(&room, "app.log", "written").await;
+        drop(appender);
+        run.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn rotated_lines_go_once_their_writer_has_closed_them() {
     let mut room = Room::new();

@@ -84,7 +84,8 @@ pub(super) struct Aside<'a> {
     read: Stat,
 }
 
-/// Puts a file aside that looked like `read`.
+/// Puts a file aside that looked like `read`. `around` is given each path below the root that it is about to
+/// have, and calls the renaming.
 ///
 /// # Errors
 /// [`io::ErrorKind::StaleNetworkFileHandle`] when it no longer does; it keeps its name then.
@@ -93,6 +94,7 @@ pub(super) fn put_aside<'a>(
     root: &Path,
     path: &'a Path,
     read: &Stat,
+    mut around: impl FnMut(&Path, &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<Aside<'a>> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let folder = folder_of(root, path)?;
@@ -113,7 +115,7 @@ pub(super) fn put_aside<'a>(
             aside,
             read: *read,
         };
-        match rename_ours(&folder, name, &to) {
+        match around(&taken.aside, &mut || rename_ours(&folder, name, &to)) {
             Ok(()) => return Ok(taken),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

@@ -1,9 +1,9 @@
 //! What becomes of a file once all of it was delivered: it is kept, deleted or moved away.
 //!
-//! Enters: a file that has settled, durably, and what was heard of its writer. Leaves: a verdict, and
+//! Enters: a file that has settled, durably, and what is known of its writers. Leaves: a verdict, and
 //! what the state learns. What must hold: a file is not taken from a program that may still write to
-//! it; one that can grow is kept until it is rotated, since nothing tells that nobody has it open. See
-//! ADR 0010.
+//! it; one that can grow is kept until it was rotated and closed, since nothing else tells that nobody has it
+//! open. See ADR 0010.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,8 @@ use super::checkpoint::{FileEntry, Held, Op};
 use super::context::{Context, Problem};
 use super::decide::{self, Away};
 use super::file_id::{FileId, Stat, shown};
-use super::schedule::{Heard, Verdict};
+use super::schedule::Verdict;
+use super::writers::History;
 use super::{After, Deliver, after};
 
 /// Files that are remembered while they wait.
@@ -76,7 +77,6 @@ pub(super) fn put_away<D: Deliver>(
     path: &Path,
     stat: &Stat,
     settled: Settled,
-    heard: Heard,
 ) -> Result<(Verdict, Vec<Op>), Problem> {
     let keep = || {
         ctx.settled.forget(stat.id);
@@ -92,12 +92,17 @@ pub(super) fn put_away<D: Deliver>(
         ctx.warn(path, what);
         return keep();
     }
-    match decide::away(settled.grows, heard) {
+    if stat.size == 0 {
+        // A program made it to write to it.
+        return keep();
+    }
+    match decide::away(settled.grows, path, &ctx.writers.history(path)) {
         Away::Keep => {
             if !ctx.told_kept.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     "{} was delivered and is kept, as is every file that can still grow: nothing tells \
-                     whether a program has it open for writing. It goes once it is rotated (renamed while qtrail runs)",
+                     whether a program has it open for writing. It goes once it was renamed within the directory and \
+                     its writer closed it, while qtrail runs",
                     shown(&ctx.root.join(path))
                 );
             }
@@ -109,7 +114,7 @@ pub(super) fn put_away<D: Deliver>(
         }
         Away::Now => {}
     }
-    let done = take(ctx, path, stat);
+    let done = take(ctx, path, stat, settled.grows);
     ctx.settled.forget(stat.id);
     let verdict = match done {
         Ok(()) => Verdict::Done,
@@ -130,11 +135,21 @@ pub(super) fn put_away<D: Deliver>(
     Ok((verdict, Vec::new()))
 }
 
-/// Puts the file aside, looks whether it is still the one that was read, and deletes or moves it; or gives
-/// it back.
-fn take<D: Deliver>(ctx: &Context<D>, path: &Path, stat: &Stat) -> io::Result<()> {
-    let aside = after::put_aside(&ctx.put_aside, &ctx.root, path, stat)?;
-    if !aside.is_unchanged()? {
+/// Puts the file aside, looks whether it is still the one that was read and nobody writes to it, and deletes or
+/// moves it; or gives it back.
+fn take<D: Deliver>(ctx: &Context<D>, path: &Path, stat: &Stat, grows: bool) -> io::Result<()> {
+    let mut history = History::default();
+    let aside = after::put_aside(&ctx.put_aside, &ctx.root, path, stat, |aside, rename| {
+        if !grows {
+            return rename();
+        }
+        let expected = ctx.writers.expect(aside);
+        rename()?;
+        history = expected.history();
+        Ok(())
+    })?;
+    let goes = !grows || decide::away(grows, path, &history) == Away::Now;
+    if !goes || !aside.is_unchanged()? {
         aside.give_back()?;
         return Err(io::ErrorKind::StaleNetworkFileHandle.into());
     }

@@ -17,6 +17,7 @@ use super::followed::Followed;
 use super::schedule::Verdict;
 use super::walk::ObservedTime;
 use super::warned::Warned;
+use super::writers::Writers;
 use super::{Deliver, Settings};
 use crate::ack::{OnDamage, Origin};
 use crate::pipeline::Report;
@@ -62,6 +63,7 @@ pub(super) struct Context<D> {
     pub(super) followed: Followed,
     pub(super) put_aside: PutAside,
     pub(super) settled: Remembered,
+    pub(super) writers: Arc<Writers>,
     /// That a file is kept for want of knowledge was told.
     pub(super) told_kept: AtomicBool,
     /// No new reading begins.

@@ -3,12 +3,13 @@
 //! Enters: what the file system says of a file, what the state remembers, how a delivery ended.
 //! Leaves: what to do.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Start;
 use super::checkpoint::{FileEntry, FirstRun};
 use super::file_id::Stat;
-use super::schedule::Heard;
+use super::writers::History;
 use crate::ack::Outcome;
 use crate::pipeline::Report;
 
@@ -99,12 +100,15 @@ pub(super) enum Away {
     Keep,
 }
 
-/// Whether a file may go. `grows`: more may be appended to it.
-pub(super) fn away(grows: bool, heard: Heard) -> Away {
-    match heard {
-        Heard { written: true, .. } => Away::Wait,
-        Heard { renamed: false, .. } if grows => Away::Keep,
-        Heard { .. } => Away::Now,
+/// Whether a file may go. `grows`: more may be appended to it, at `path`. One that grows goes once it was
+/// rotated and its writer closed it; neither is known of a file that was not notified of.
+pub(super) fn away(grows: bool, path: &Path, history: &History) -> Away {
+    match history {
+        history if history.is_open() => Away::Wait,
+        _ if !grows => Away::Now,
+        history if !history.is_rotated(path) => Away::Keep,
+        history if !history.is_closed() => Away::Wait,
+        _ => Away::Now,
     }
 }
 
@@ -254,22 +258,25 @@ mod tests {
 
     #[test]
     fn a_file_that_can_grow_goes_after_rotation_and_none_before_its_writer_closed_it() {
-        let heard = |renamed, written| Heard {
-            renamed,
-            written,
-            ..Heard::default()
-        };
-        let cases = [
-            (false, heard(false, false), Away::Now),
-            (false, heard(true, false), Away::Now),
-            (false, heard(false, true), Away::Wait),
-            (true, heard(false, false), Away::Keep),
-            (true, heard(true, false), Away::Now),
-            (true, heard(true, true), Away::Wait),
-            (true, heard(false, true), Away::Wait),
+        let (open, closed, unknown) = (Some(false), Some(true), None);
+        let cases: [(bool, &[&str], Option<bool>, Away); 11] = [
+            (false, &[], unknown, Away::Now),
+            (false, &["b"], unknown, Away::Now),
+            (false, &[], closed, Away::Now),
+            (false, &[], open, Away::Wait),
+            (true, &[], unknown, Away::Keep),
+            (true, &[], closed, Away::Keep),
+            (true, &[], open, Away::Wait),
+            (true, &["b"], open, Away::Wait),
+            (true, &["b"], unknown, Away::Wait),
+            (true, &["b"], closed, Away::Now),
+            // It has its old name back.
+            (true, &["a", "b"], closed, Away::Keep),
         ];
-        for (grows, heard, expected) in cases {
-            assert_eq!(away(grows, heard), expected, "{grows} {heard:?}");
+        for (grows, names, closed, expected) in cases {
+            let history = History::of(names, closed);
+            let decided = away(grows, Path::new("a"), &history);
+            assert_eq!(decided, expected, "{grows} {history:?}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 mod hear;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::kind::named_lines;
 use super::lines;
 use super::reader::process;
 use super::round::{Round, round, sweep};
-use super::schedule::{Heard, Schedule, Verdict};
+use super::schedule::{Schedule, Verdict};
 use super::walk::{Found, Place, Walked};
 use super::watch::{Signal, Watch};
 
@@ -32,8 +32,6 @@ use super::watch::{Signal, Watch};
 const UNDER_WAY: usize = 1024;
 /// New folders that are remembered to be walked; of more, everything is.
 const FOLDERS: usize = 1024;
-/// Files that are remembered as written to; of more, it is not known.
-const WRITTEN: usize = 65_536;
 /// How often absent files are marked or forgotten.
 const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Walking takes at most one part in so many of the time.
@@ -53,7 +51,6 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         walking: None,
         sweeping: None,
         folders: BTreeSet::new(),
-        written: HashSet::new(),
         cursor: None,
         more: false,
         next_walk: Instant::now(),
@@ -96,8 +93,6 @@ struct Engine<D> {
     sweeping: Option<JoinHandle<()>>,
     /// New folders, to be walked.
     folders: BTreeSet<PathBuf>,
-    /// Files that were written to, and that nobody has closed since.
-    written: HashSet<PathBuf>,
     /// Where the last walk had to stop.
     cursor: Option<Place>,
     /// There are files that had no room in the schedule.
@@ -159,9 +154,8 @@ impl<D: Deliver> Engine<D> {
     }
 
     fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
-        if let Some(mut candidate) = self.schedule.next() {
+        if let Some(candidate) = self.schedule.next() {
             let path = Arc::clone(&candidate.path);
-            candidate.heard.written = self.written.contains(&*path);
             let reading = process(Arc::clone(&self.ctx), candidate, permit);
             let task = self.tasks.spawn(reading);
             self.paths.insert(task.id(), path);
@@ -247,12 +241,10 @@ impl<D: Deliver> Engine<D> {
                 settle
             };
             let age = decide::age(&stat, clock, None);
-            if !self.schedule.offer(
-                path,
-                order,
-                now + wait.saturating_sub(age),
-                Heard::default(),
-            ) {
+            if !self
+                .schedule
+                .offer(path, order, now + wait.saturating_sub(age), false)
+            {
                 more = true;
                 break;
             }

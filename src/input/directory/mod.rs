@@ -43,6 +43,7 @@ mod tests;
 mod walk;
 mod warned;
 mod watch;
+mod writers;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -277,6 +278,7 @@ fn open<D: Deliver>(
         followed: Followed::default(),
         put_aside: PutAside::default(),
         settled: Remembered::default(),
+        writers: Arc::default(),
         told_kept: AtomicBool::new(false),
         cancel: stop.child_token(),
         stop,

@@ -22,7 +22,7 @@ use super::decide::{self, Ended, Plan};
 use super::file_id::{self, Digest, Stat, shown};
 use super::kind::{self, Kind};
 use super::lines::{self, Follow};
-use super::schedule::{Candidate, Heard, Verdict};
+use super::schedule::{Candidate, Verdict};
 use super::{After, Deliver};
 use crate::pipeline::{Content, Truncation, Unit};
 
@@ -46,7 +46,6 @@ pub(super) struct Opened {
     pub(super) file: Arc<File>,
     pub(super) stat: Stat,
     pub(super) age: Duration,
-    pub(super) heard: Heard,
 }
 
 /// A file to be delivered as a whole.
@@ -106,11 +105,10 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         return Ok(Look::Verdict(Verdict::Done));
     }
     let stat = Stat::of(&metadata);
-    let heard = candidate.heard;
     match ctx.settled.get(&stat) {
         Some(Waits::Unfinished) => return Ok(Look::Verdict(Verdict::Left)),
         Some(Waits::Writer(settled)) => {
-            let (verdict, ops) = put_away(ctx, path, &stat, settled, heard)?;
+            let (verdict, ops) = put_away(ctx, path, &stat, settled)?;
             drop(ctx.commits.write(ops));
             return Ok(Look::Verdict(verdict));
         }
@@ -131,7 +129,7 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
     let settle = ctx.settings.settle;
     let seen_for = candidate.seen_for(&stat, Instant::now());
     let age = decide::age(&stat, (ctx.tuning.now)(), seen_for);
-    let early = heard.closed || kind == Kind::Lines;
+    let early = candidate.closed || kind == Kind::Lines;
     match decide::plan(&stat, entry.as_ref(), age, early, settle) {
         Plan::Leave => Ok(Look::Verdict(Verdict::Done)),
         Plan::Wait(time) => Ok(Look::Verdict(Verdict::Later(time, Some(stat)))),
@@ -141,7 +139,6 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
                 file,
                 stat,
                 age,
-                heard,
             };
             match kind {
                 Kind::Lines => lines::look(ctx, opened, &head, entry),
@@ -181,7 +178,7 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
             Verdict::Later(ctx.settings.settle - opened.age, Some(*stat))
         } else {
             let settled = settled(digest, known.dead_letters, grows);
-            let (verdict, ops) = put_away(ctx, path, stat, settled, opened.heard)?;
+            let (verdict, ops) = put_away(ctx, path, stat, settled)?;
             // Not waited for: the next look would only find the same again.
             drop(ctx.commits.write(ops));
             verdict
@@ -256,12 +253,7 @@ pub(super) async fn away<D: Deliver>(
     settled: Settled,
 ) -> Result<Verdict, Problem> {
     let shared = Arc::clone(ctx);
-    let away = move || {
-        let Opened {
-            path, stat, heard, ..
-        } = &opened;
-        put_away(&shared, path, stat, settled, *heard)
-    };
+    let away = move || put_away(&shared, &opened.path, &opened.stat, settled);
     let (verdict, ops) = match ctx.settings.after {
         // Nothing that blocks: a thread for each of many small files costs more than the rest.
         After::Keep => away()?,

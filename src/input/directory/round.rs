@@ -5,14 +5,15 @@
 //! went meanwhile is never taken for one without files.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Deliver;
 use super::census::{self, Census};
 use super::context::Context;
 use super::file_id::{FileId, Stat};
 use super::walk::{Place, Walk, Walked};
 use super::watch::Watch;
+use super::{After, Deliver};
 
 /// What a walk brought, and a new watch if one had to be set up before.
 pub(super) struct Round {
@@ -34,7 +35,9 @@ pub(super) fn round<D: Deliver>(
     let mut watch = None;
     let walked = root(ctx).and_then(|id| {
         if watched != Some(id) {
-            let started = Watch::start(&ctx.root, ctx.settings.poll || ctx.settings.once);
+            let writers = (ctx.settings.after != After::Keep).then(|| Arc::clone(&ctx.writers));
+            let poll = ctx.settings.poll || ctx.settings.once;
+            let started = Watch::start(&ctx.root, poll, writers);
             watch = Some(started.map_err(|error| error.to_string())?);
         }
         let walk = Walk {

@@ -12,24 +12,13 @@ use std::time::{Duration, Instant};
 use super::decide::backoff;
 use super::file_id::Stat;
 
-/// What was heard of a file's writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Heard {
-    /// A writer closed it, or it was renamed.
-    pub(super) closed: bool,
-    /// It was renamed: who opens it anew does so by another name.
-    pub(super) renamed: bool,
-    /// It was written to, and nobody has closed it since.
-    pub(super) written: bool,
-}
-
 /// A file to look at.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     /// Its path below the root.
     pub(super) path: Arc<Path>,
-    /// What was heard of its writer.
-    pub(super) heard: Heard,
+    /// A writer closed it, or it was renamed.
+    pub(super) closed: bool,
     /// How it looked, and since when.
     seen: Option<(Stat, Instant)>,
 }
@@ -58,7 +47,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 struct Item {
     order: i64,
-    heard: Heard,
+    closed: bool,
     failures: u32,
     seen: Option<(Stat, Instant)>,
     slot: Slot,
@@ -121,17 +110,16 @@ impl Schedule {
         path: Arc<Path>,
         order: i64,
         due: Instant,
-        heard: Heard,
+        closed: bool,
     ) -> bool {
         if let Some(item) = self.items.get_mut(&path) {
-            item.heard.closed |= heard.closed;
-            item.heard.renamed |= heard.renamed;
+            item.closed |= closed;
             match &mut item.slot {
                 Slot::Ready => {}
                 Slot::Active(again) => *again = Some(again.map_or(due, |again| again.min(due))),
                 Slot::Waiting(until) => {
                     // A walk finds what fails again and again: only its writer cuts its wait short.
-                    if due < *until && (item.failures == 0 || heard.closed) {
+                    if due < *until && (item.failures == 0 || closed) {
                         self.waiting.remove(&(*until, Arc::clone(&path)));
                         *until = due;
                         self.waiting.insert((due, path));
@@ -147,7 +135,7 @@ impl Schedule {
             Arc::clone(&path),
             Item {
                 order,
-                heard,
+                closed,
                 failures: 0,
                 seen: None,
                 slot: Slot::Waiting(due),
@@ -179,7 +167,7 @@ impl Schedule {
         let item = self.items.get_mut(&path)?;
         item.slot = Slot::Active(None);
         Some(Candidate {
-            heard: item.heard,
+            closed: item.closed,
             seen: item.seen,
             path,
         })
@@ -235,12 +223,6 @@ mod tests {
     use super::super::file_id::FileId;
     use super::*;
 
-    const CLOSED: Heard = Heard {
-        closed: true,
-        renamed: false,
-        written: false,
-    };
-
     fn path(name: &str) -> Arc<Path> {
         Arc::from(Path::new(name))
     }
@@ -255,10 +237,10 @@ mod tests {
         let mut schedule = Schedule::new(10);
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
-        schedule.offer(path("new"), 30, now, Heard::default());
-        schedule.offer(path("old"), 10, now, Heard::default());
-        schedule.offer(path("oldest, not due"), 1, later, Heard::default());
-        schedule.offer(path("middle"), 20, now, Heard::default());
+        schedule.offer(path("new"), 30, now, false);
+        schedule.offer(path("old"), 10, now, false);
+        schedule.offer(path("oldest, not due"), 1, later, false);
+        schedule.offer(path("middle"), 20, now, false);
         assert_eq!(schedule.wake(now), Some(later));
         assert_eq!(next(&mut schedule).as_deref(), Some("old"));
         assert_eq!(schedule.wake(later), None);
@@ -273,11 +255,11 @@ mod tests {
         let mut schedule = Schedule::new(1);
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
-        assert!(schedule.offer(path("a"), 1, later, Heard::default()));
-        assert!(!schedule.offer(path("b"), 0, now, CLOSED));
-        assert!(schedule.offer(path("a"), 1, now, CLOSED), "brought forward");
+        assert!(schedule.offer(path("a"), 1, later, false));
+        assert!(!schedule.offer(path("b"), 0, now, true));
+        assert!(schedule.offer(path("a"), 1, now, true), "brought forward");
         schedule.wake(now);
-        assert!(schedule.next().unwrap().heard.closed);
+        assert!(schedule.next().unwrap().closed);
     }
 
     #[test]
@@ -285,15 +267,15 @@ mod tests {
         let mut schedule = Schedule::new(10);
         let now = Instant::now();
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, now, Heard::default());
+        schedule.offer(Arc::clone(&a), 1, now, false);
         schedule.wake(now);
         assert!(schedule.next().is_some());
-        schedule.offer(Arc::clone(&a), 1, now, CLOSED);
+        schedule.offer(Arc::clone(&a), 1, now, true);
         schedule.wake(now);
         assert!(!schedule.has_ready(), "it is with a worker");
         schedule.finish(&a, Verdict::Done, now);
         schedule.wake(now);
-        assert!(schedule.next().unwrap().heard.closed);
+        assert!(schedule.next().unwrap().closed);
         schedule.finish(&a, Verdict::Done, now);
         assert_eq!(schedule.len(), 0);
     }
@@ -303,7 +285,7 @@ mod tests {
         let mut schedule = Schedule::new(4);
         let mut now = Instant::now();
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, now, Heard::default());
+        schedule.offer(Arc::clone(&a), 1, now, false);
         for seconds in [1, 2, 4] {
             schedule.wake(now);
             assert!(schedule.next().is_some());
@@ -313,7 +295,7 @@ mod tests {
             now = due;
         }
         for name in ["b", "c"] {
-            schedule.offer(path(name), 1, now, Heard::default());
+            schedule.offer(path(name), 1, now, false);
         }
         assert_eq!(schedule.workable(), 2);
         schedule.wake(now);
@@ -342,7 +324,7 @@ mod tests {
         };
         let grown = Stat { size: 2, ..stat };
         let a = path("a");
-        schedule.offer(Arc::clone(&a), 1, start, Heard::default());
+        schedule.offer(Arc::clone(&a), 1, start, false);
         let mut look = |n: u32, stat: Stat| {
             let now = start + second * n;
             schedule.wake(now);

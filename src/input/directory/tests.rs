@@ -1,6 +1,6 @@
 //! What needs a small schedule, another clock, or a state that cannot be written.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
@@ -233,6 +233,8 @@ async fn lines_go_once_they_are_rotated() {
         })
         .await;
         fs::rename(&before, &after).unwrap();
+        // Nobody wrote to it since the start; now its writer closes it.
+        drop(File::options().append(true).open(&after).unwrap());
         until(|| !after.exists()).await;
         stop.cancel();
         reading.await.unwrap().unwrap();

@@ -14,6 +14,7 @@ use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::file_id::{FileId, Stat, shown};
+use super::writers::Writers;
 
 /// Signals that wait to be heard; of more, only that they came is remembered.
 const SIGNALS: usize = 65_536;
@@ -27,7 +28,9 @@ pub(super) enum Signal {
     Renamed { from: Option<PathBuf>, to: PathBuf },
     /// A file was written to.
     Written(PathBuf),
-    /// A file changed otherwise, or is new.
+    /// A file is new.
+    Created(PathBuf),
+    /// A file changed otherwise.
     Changed(PathBuf),
     /// A folder appeared, perhaps with files in it.
     Folder(PathBuf),
@@ -48,11 +51,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch `root` and all below it. Takes as long as listing the folders.
+    /// Starts to watch `root` and all below it, and tells `writers` of each file, if that is asked for. Takes
+    /// as long as listing the folders.
     ///
     /// # Errors
     /// The root cannot be looked at.
-    pub(super) fn start(root: &Path, poll: bool) -> io::Result<Watch> {
+    pub(super) fn start(
+        root: &Path,
+        poll: bool,
+        writers: Option<Arc<Writers>>,
+    ) -> io::Result<Watch> {
+        if let Some(writers) = &writers {
+            writers.lost();
+        }
         let id = Stat::of(&root.metadata()?).id;
         let (sender, signals) = mpsc::channel(SIGNALS);
         let lost = Arc::new(AtomicBool::new(false));
@@ -72,6 +83,7 @@ impl Watch {
                 sender,
                 lost: Arc::clone(&lost),
                 lost_name: None,
+                writers,
             };
             watcher(&root, handler)
         };
@@ -140,6 +152,7 @@ struct Handler {
     lost: Arc<AtomicBool>,
     /// The name that a file has lost; the next notification may say which it got.
     lost_name: LostName,
+    writers: Option<Arc<Writers>>,
 }
 
 /// What belongs together has the same number.
@@ -163,9 +176,25 @@ impl Handler {
             Some(signal) => signal,
             None => return,
         };
+        if let Some(writers) = &self.writers {
+            tell(writers, &signal);
+        }
         if self.sender.try_send(signal).is_err() {
             self.lost.store(true, Ordering::Release);
         }
+    }
+}
+
+/// On the watcher's thread, where nothing is left out between two notifications.
+fn tell(writers: &Writers, signal: &Signal) {
+    match signal {
+        Signal::Closed(path) => writers.closed(path),
+        Signal::Renamed { from, to } => writers.renamed(from.as_deref(), to),
+        Signal::Written(path) => writers.written(path),
+        Signal::Created(path) => writers.created(path),
+        Signal::Folder(path) => writers.folder(path),
+        Signal::Changed(_) => {}
+        Signal::Walk | Signal::Failed => writers.lost(),
     }
 }
 
@@ -197,9 +226,8 @@ fn signal(root: &Path, event: &notify::Event, lost_name: &mut LostName) -> Optio
             })
         }
         EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => Some(Signal::Written(below)),
-        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
-            Some(Signal::Changed(below))
-        }
+        EventKind::Create(_) => Some(Signal::Created(below)),
+        EventKind::Modify(_) | EventKind::Any | EventKind::Other => Some(Signal::Changed(below)),
     }
 }
 
@@ -266,7 +294,7 @@ mod tests {
             (
                 EventKind::Create(CreateKind::File),
                 "/r/a",
-                Some(Signal::Changed(a())),
+                Some(Signal::Created(a())),
             ),
             (
                 EventKind::Create(CreateKind::Folder),
@@ -330,6 +358,7 @@ mod tests {
             sender,
             lost: Arc::clone(&lost),
             lost_name: None,
+            writers: None,
         };
         for name in ["/r/a", "/r/b"] {
             let event = notify::Event::new(EventKind::Any).add_path(PathBuf::from(name));

@@ -28,7 +28,9 @@ impl Tree {
     }
 
     fn put_aside(&self, read: &Stat) -> io::Result<Aside<'_>> {
-        put_aside(&self.all, &self.root, Path::new(FILE), read)
+        put_aside(&self.all, &self.root, Path::new(FILE), read, |_, rename| {
+            rename()
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -112,7 +114,7 @@ fn what_a_killed_process_left_aside_is_recovered_and_what_is_under_way_is_not() 
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     // Then it is put away from where it is.
     let read = Stat::of(&tree.root.join(left).symlink_metadata().unwrap());
-    let aside = put_aside(&tree.all, &tree.root, left, &read).unwrap();
+    let aside = put_aside(&tree.all, &tree.root, left, &read, |_, rename| rename()).unwrap();
     let to = aside.relocate(&tree.target).unwrap();
     assert_eq!(to, tree.target.join(FILE));
 }

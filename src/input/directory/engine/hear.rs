@@ -1,72 +1,36 @@
 //! What a signal of the watch leads to.
 //!
-//! Enters: signals. Leaves: files in the schedule, folders to walk, and which files were written to and not
-//! closed since.
+//! Enters: signals. Leaves: files in the schedule, and folders to walk.
 
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Engine, FOLDERS, WRITTEN};
+use super::{Engine, FOLDERS};
 use crate::input::directory::kind::named_lines;
-use crate::input::directory::schedule::Heard;
 use crate::input::directory::walk::place;
 use crate::input::directory::watch::Signal;
-use crate::input::directory::{After, Deliver, after, lines};
+use crate::input::directory::{Deliver, lines};
 
 impl<D: Deliver> Engine<D> {
     pub(super) fn hear(&mut self, signal: Signal) {
         let now = Instant::now();
-        let closed = Heard {
-            closed: true,
-            ..Heard::default()
-        };
         match signal {
-            Signal::Closed(path) => {
-                self.written.remove(&path);
-                self.changed(&path, now, closed);
+            Signal::Closed(path) | Signal::Renamed { to: path, .. } => {
+                self.changed(&path, now, true);
             }
-            Signal::Renamed { from, to } => {
-                let written = from.as_ref().is_some_and(|from| self.written.remove(from));
-                self.wrote(&to, written);
-                // Giving a file its name back is no rotation.
-                let ours = from.is_some_and(|from| after::original(&from).is_some());
-                let heard = Heard {
-                    renamed: !ours,
-                    ..closed
-                };
-                self.changed(&to, now, heard);
-            }
-            Signal::Written(path) => {
-                self.wrote(&path, true);
+            Signal::Written(path) | Signal::Created(path) | Signal::Changed(path) => {
                 self.touched(&path, now);
             }
-            Signal::Changed(path) => self.touched(&path, now),
             Signal::Folder(path) if self.folders.len() < FOLDERS => {
                 if self.ctx.filter.enters(&path) {
                     self.folders.insert(path);
                 }
             }
-            Signal::Folder(_) | Signal::Walk => {
-                // What was not heard may have closed them.
-                self.written.clear();
-                self.next_walk = now;
-            }
+            Signal::Folder(_) | Signal::Walk => self.next_walk = now,
             Signal::Failed => {
                 self.partly = true;
                 self.next_walk = now;
             }
-        }
-    }
-
-    /// Remembers whether a file was written to and not closed, where that makes a difference.
-    fn wrote(&mut self, path: &Path, written: bool) {
-        if !written {
-            self.written.remove(path);
-        } else if self.ctx.settings.after != After::Keep {
-            if self.written.len() >= WRITTEN {
-                self.written.clear();
-            }
-            self.written.insert(path.to_owned());
         }
     }
 
@@ -78,13 +42,13 @@ impl<D: Deliver> Engine<D> {
             true => lines::DELAY.min(quiet),
             false => quiet,
         };
-        self.changed(path, now + wait, Heard::default());
+        self.changed(path, now + wait, false);
     }
 
-    fn changed(&mut self, path: &Path, due: Instant, heard: Heard) {
+    fn changed(&mut self, path: &Path, due: Instant, closed: bool) {
         if self.ctx.filter.reads(path) {
             let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
-            self.more |= !self.schedule.offer(path, order, due, heard);
+            self.more |= !self.schedule.offer(path, order, due, closed);
         }
     }
 }
