@@ -324,7 +324,7 @@ impl Settings {
                 initial: self.retry_initial,
                 max: self.retry_max,
             },
-            board: health::Board::new(),
+            board: health::Board::new(Arc::clone(&metrics)),
             metrics,
             stop: stop.child_token(),
             closed: Arc::default(),

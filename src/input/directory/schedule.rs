@@ -30,6 +30,8 @@ pub(super) struct Candidate {
     pub(super) path: Arc<Path>,
     /// What was heard of its writer.
     pub(super) heard: Heard,
+    /// How often it failed in a row.
+    pub(super) failures: u32,
     /// How it looked, and since when.
     seen: Option<(Stat, Instant)>,
 }
@@ -103,6 +105,11 @@ impl Schedule {
     /// Files that can still be read; the others only wait for a next try.
     pub(super) fn workable(&self) -> usize {
         self.items.len() - self.failing
+    }
+
+    /// Files that failed, and wait for a next try.
+    pub(super) fn failing(&self) -> usize {
+        self.failing
     }
 
     /// Files of which something is undelivered.
@@ -180,6 +187,7 @@ impl Schedule {
         item.slot = Slot::Active(None);
         Some(Candidate {
             heard: item.heard,
+            failures: item.failures,
             seen: item.seen,
             path,
         })

@@ -117,7 +117,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let regions = settings.regions(aws)?;
     let shared = region::Shared {
-        state: std::sync::Arc::new(state::State::open(&settings.state)?),
+        state: std::sync::Arc::new(
+            state::State::open(&settings.state)?.told_in(std::sync::Arc::clone(&sidecar.metrics)),
+        ),
         settings: std::sync::Arc::new(settings),
         pipeline: sidecar.pipeline.clone(),
         metrics: std::sync::Arc::clone(&sidecar.metrics),

@@ -323,9 +323,6 @@ impl<L: Lookup> Region<L> {
         if let Some(left_out) = self.said.due("state") {
             warn!(left_out, "cannot use {path}: {error}; it is tried again");
         }
-        if let Err(error) = self.shared.state.reopen() {
-            debug!(%error, "cannot open the state again");
-        }
     }
 
     /// Two pages a second are all there is.
