@@ -61,7 +61,7 @@ pub async fn watch(
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     if let Some(directory) = &config.directory {
         // Told before anybody can ask; the input tells it from its first walk on.
-        directory::tell_root(directory, &metrics);
+        directory::announce(directory, &metrics);
     }
     let server = telemetry::serve(
         &config.telemetry,

@@ -97,6 +97,11 @@ impl Stalls {
         self.put(cause, of, Some(since), reason);
     }
 
+    /// The same, from a fault that either `passes` or has to be mended.
+    pub fn set_fault(&self, cause: Cause, of: &str, passes: bool, reason: String) {
+        self.put(cause, of, passes.then(Instant::now), reason);
+    }
+
     fn put(&self, cause: Cause, of: &str, since: Option<Instant>, reason: String) {
         let mut stalls = self.lock();
         let before = stalls.get(&(cause, of.to_owned()));

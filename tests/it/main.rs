@@ -42,5 +42,6 @@ mod outcome;
 mod pipeline;
 mod properties;
 mod proxy;
+mod readiness;
 mod redaction;
 mod run;

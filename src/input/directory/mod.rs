@@ -293,7 +293,7 @@ fn open<D: Deliver>(
 }
 
 /// Tells in `metrics` that the directory cannot be listed, if it cannot.
-pub fn tell_root(settings: &Settings, metrics: &Metrics) {
+pub fn announce(settings: &Settings, metrics: &Metrics) {
     if let Err(error) = settings.root.read_dir() {
         unlisted(&settings.root, &error, metrics);
     }
@@ -303,10 +303,11 @@ fn unlisted(root: &Path, error: &dyn std::fmt::Display, metrics: &Metrics) {
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let root = file_id::shown(&root);
     let reason = format!(
-        "the directory {root} cannot be read: {error}: make or mount it, let qtrail's user list it, or name another"
+        "the directory {root} cannot be read: {error} (make or mount it, let qtrail's user list it, or name another)"
     );
-    let stalls = &metrics.stalls;
-    stalls.set(Cause::DirectoryUnreadable, &root, reason);
+    metrics
+        .stalls
+        .set(Cause::DirectoryUnreadable, &root, reason);
 }
 
 /// Whether a run could start: the directory can be listed, the state opened, and no other process
