@@ -133,7 +133,7 @@ impl DeadLetters {
         match result {
             Ok(()) => Ok(Taken(Some((Arc::clone(shared), Arc::clone(sender), bytes)))),
             Err(full) => {
-                let full = Full(shared.remedy(&full.to_string()));
+                let full = Full(shared.settings.remedy(&full.to_string()));
                 if let Some(left_out) = shared.said.due("full") {
                     error!(left_out, "nothing more is taken from {sender}: {full}");
                 }
@@ -168,7 +168,9 @@ impl DeadLetters {
         let (cause, path) = (Cause::DeadLettersFull, shared.path());
         if room.stands_still(Instant::now()) {
             let (held, capacity) = room.filling();
-            let full = shared.remedy(&format!("they hold {held} of {capacity} bytes"));
+            let full = shared
+                .settings
+                .remedy(&format!("they hold {held} of {capacity} bytes"));
             self.metrics.stalls.set(cause, &path, full);
         } else {
             self.metrics.stalls.clear(cause, &path);
@@ -273,13 +275,6 @@ impl Shared {
 
     fn bytes_on_disk(&self) -> u64 {
         bytes_on_disk(&self.settings.path, self.settings.keep)
-    }
-
-    fn remedy(&self, full: &str) -> String {
-        let path = self.settings.path.display();
-        format!(
-            "the dead letters {path} are full: {full}; replay {path}.1 and the others and move them away, raise dead_letters.keep, or set dead_letters.when_full: rotate"
-        )
     }
 
     /// They are on disk.

@@ -101,6 +101,34 @@ pub struct ExportArgs {
     pub signals: Vec<String>,
 }
 
+/// What is read: shared by `run` and `check`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct InputArgs {
+    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+
+    /// Read the S3 objects that this SQS queue announces; may be given several times. Takes the
+    /// `aws` feature [env: QTRAIL_S3_QUEUES]
+    #[arg(long = "sqs", value_name = "URL", value_hint = ValueHint::Url, help_heading = "Where events come from")]
+    pub queues: Vec<String>,
+
+    /// Read CloudTrail's Event history, for an account without a trail. Takes the `aws` feature
+    /// [env: QTRAIL_EVENT_HISTORY_ENABLED]
+    #[arg(long, help_heading = "Where events come from")]
+    pub event_history: bool,
+
+    /// Take events over gRPC (the ingest service and OTLP): HOST, HOST:PORT or unix:PATH [default
+    /// port: 4319] [env: QTRAIL_INGEST_GRPC_LISTEN]
+    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
+    pub grpc: Option<String>,
+
+    /// Take events over HTTP (/v1/events, /v1/firehose, OTLP's /v1/logs), likewise [default port:
+    /// 4320] [env: QTRAIL_INGEST_HTTP_LISTEN]
+    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
+    pub http: Option<String>,
+}
+
 /// Which events are kept: shared by all commands that read records.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Which events")]
@@ -131,29 +159,9 @@ Examples:
 Without --endpoint, the OTEL_EXPORTER_OTLP_* variables decide, else http://localhost:4317.
 Every configuration key can be set by a variable: export.endpoint by QTRAIL_EXPORT_ENDPOINT."))]
 pub struct RunArgs {
-    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-
-    /// Read the S3 objects that this SQS queue announces; may be given several times. Takes the
-    /// `aws` feature [env: QTRAIL_S3_QUEUES]
-    #[arg(long = "sqs", value_name = "URL", value_hint = ValueHint::Url, help_heading = "Where events come from")]
-    pub queues: Vec<String>,
-
-    /// Read CloudTrail's Event history, for an account without a trail. Takes the `aws` feature
-    /// [env: QTRAIL_EVENT_HISTORY_ENABLED]
-    #[arg(long, help_heading = "Where events come from")]
-    pub event_history: bool,
-
-    /// Take events over gRPC (the ingest service and OTLP): HOST, HOST:PORT or unix:PATH [default
-    /// port: 4319] [env: QTRAIL_INGEST_GRPC_LISTEN]
-    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
-    pub grpc: Option<String>,
-
-    /// Take events over HTTP (/v1/events, /v1/firehose, OTLP's /v1/logs), likewise [default port:
-    /// 4320] [env: QTRAIL_INGEST_HTTP_LISTEN]
-    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
-    pub http: Option<String>,
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: InputArgs,
 
     /// Where events go.
     #[command(flatten)]
@@ -283,24 +291,36 @@ pub struct ExplainArgs {
     pub select: SelectArgs,
 }
 
-/// Check the configuration, the directories and the collector, and say what to mend.
+/// Check all that `run` needs with the same arguments, and say what to mend.
+///
+/// Changes nothing, and sends the collector an empty request of each signal.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = exit::help("check", "\
 Examples:
   qtrail check --config /etc/qtrail/config.yaml
-  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary"))]
+  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary
+  qtrail check --grpc 127.0.0.1 --http unix:/run/qtrail/http.sock"))]
 pub struct CheckArgs {
-    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: InputArgs,
 
     /// Where events go.
     #[command(flatten)]
     pub export: ExportArgs,
 
+    /// Append OTLP JSON lines to this file instead of sending (`-`: standard output)
+    #[arg(long, value_name = "FILE", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Where events go")]
+    pub output: Option<PathBuf>,
+
     /// Where qtrail remembers what was delivered [env: QTRAIL_STATE]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
     pub state: Option<PathBuf>,
+
+    /// Where records go that cannot be delivered [default: dead-letters.jsonl in the state
+    /// directory] [env: QTRAIL_DEAD_LETTERS_PATH]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub dead_letters: Option<PathBuf>,
 
     /// Send one log record and one span, marked `qtrail.canary` = true, and wait for the answer.
     #[arg(long, help_heading = "What is done")]

@@ -83,6 +83,14 @@ impl Lines {
         Ok(())
     }
 
+    /// Whether lines could be appended to a file, found out without leaving a trace.
+    ///
+    /// # Errors
+    /// As [`Lines::file`].
+    pub(super) fn check(path: &Path) -> io::Result<&'static str> {
+        line_file::check(path, &KIND)
+    }
+
     /// Standard output.
     pub(super) fn stdout() -> Self {
         Lines {

@@ -8,6 +8,7 @@
 //! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
 //! that the sender was asked for meets the window of duplicates.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,29 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether not both can be listened on.
+    pub(crate) fn clashes_with(&self, other: &Listen) -> bool {
+        match (self, other) {
+            (Listen::Tcp(one), Listen::Tcp(other)) => {
+                let all = |address: &SocketAddr| address.ip().is_unspecified();
+                let same = one.ip() == other.ip() || all(one) || all(other);
+                one.port() == other.port() && one.port() != 0 && same
+            }
+            (one, other) => one == other,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => write!(f, "{address}"),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// PEM files, read again when they change.

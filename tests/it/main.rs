@@ -17,6 +17,7 @@ mod soak;
 mod answers;
 mod backfill;
 mod bad_input;
+mod check;
 mod cli;
 mod corpus;
 mod crash;

@@ -34,6 +34,7 @@ mod filter;
 mod followed;
 mod kind;
 mod lines;
+mod look;
 mod reader;
 mod round;
 mod rows;
@@ -67,6 +68,8 @@ use filter::Filter;
 use followed::Followed;
 use unread::Unread;
 use warned::Warned;
+
+pub use look::{Found, look};
 
 /// How a directory is read. Valid by construction.
 #[derive(Debug, Clone)]

@@ -27,6 +27,11 @@ const STATE: Kind = Kind {
 pub(super) struct State(Store);
 
 impl State {
+    /// Whether `folder` holds one.
+    pub(super) fn is_there(folder: &Path) -> bool {
+        folder.join(STATE.file).exists()
+    }
+
     /// Opens or creates it in `folder`.
     pub(super) fn open(folder: &Path) -> Result<State, Error> {
         Ok(State(Store::open(folder, STATE)?))
