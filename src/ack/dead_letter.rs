@@ -151,30 +151,32 @@ impl DeadLetters {
     }
 
     /// Looks again whether they are full, where that was so: somebody may have taken files away. Tells it in
-    /// the metrics.
-    pub fn look(&self) {
+    /// the metrics; whether nobody gets any room.
+    pub fn look(&self) -> bool {
         let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
-        if let Some((shared, mut room)) = rooms
-            && room.waiting() > 0
-        {
+        let Some((shared, mut room)) = rooms else {
+            return false;
+        };
+        if room.waiting() > 0 {
             room.measured(shared.bytes_on_disk());
-            self.tell_room(shared, &room);
         }
+        self.tell_room(shared, &room)
     }
 
     /// Tells how many wait for room, and whether nobody gets any.
-    fn tell_room(&self, shared: &Shared, room: &Room) {
+    fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
         self.metrics.dead_letters_waiting.set(room.waiting());
         let (cause, path) = (Cause::DeadLettersFull, shared.path());
-        if room.stands_still(Instant::now()) {
+        let is_full = room.stands_still(Instant::now());
+        if is_full {
             let (held, capacity) = room.filling();
-            let full = shared
-                .settings
-                .remedy(&format!("they hold {held} of {capacity} bytes"));
+            let full = format!("they hold {held} of {capacity} bytes");
+            let full = shared.settings.remedy(&full);
             self.metrics.stalls.set(cause, &path, full);
         } else {
             self.metrics.stalls.clear(cause, &path);
         }
+        is_full
     }
 
     /// Why the file cannot be written, as it changes.

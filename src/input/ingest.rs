@@ -374,6 +374,12 @@ impl Ingest {
         }
     }
 
+    /// Whether any sender's events can be taken now: as [`Ingest::available`], and the dead letters are not full
+    /// for everyone.
+    pub fn serves(&self) -> bool {
+        self.available().is_ok() && !self.pipeline.dead_letters().look()
+    }
+
     fn away(&self) -> Option<Refusal> {
         let stuck = |reason: &String| Refusal::LettersFull {
             reason: reason.clone(),

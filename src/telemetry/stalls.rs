@@ -177,6 +177,18 @@ mod tests {
     }
 
     #[test]
+    fn each_cause_is_documented() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for word in Cause::ALL.map(Cause::word) {
+            assert!(
+                text.contains(&format!("| `{word}` |")),
+                "{word} is not in it"
+            );
+        }
+    }
+
+    #[test]
     fn each_cause_is_counted_by_what_it_holds_up() {
         let stalls = Stalls::default();
         for region in ["eu-west-1", "us-east-1", "eu-west-1"] {

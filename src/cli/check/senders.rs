@@ -37,9 +37,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_told_by_its_key_and_one_that_is_free_stays_so() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = taken.local_addr().unwrap().to_string();
-        // The listener is gone, the port is free.
+        let free_port = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().to_string()
+        };
+        let taken = free_port();
         let free = config(&[("telemetry.http", &taken)]);
         let findings_of_free = findings(&free).await;
         assert!(
