@@ -6,9 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What is written for a try.
-const BYTES: usize = 64 << 10;
-const REMEDY: &str = "let qtrail's user write there, or name another place";
+/// What is written for a try: more than the state and the window take when they are made.
+const BYTES: usize = 256 << 10;
+const REMEDY: &str = "free some space, let qtrail's user write there, or name another place";
 
 /// Tries to make the folder, if it is missing, and to write a file without a name in it; `then` is tried while it
 /// is there. What was made is taken away again.
