@@ -169,6 +169,10 @@ async fn nothing_to_read_is_told_as_run_tells_it() {
         .env("QTRAIL_STATE", scene.path("state"))
         // Misspelt, as it may be anywhere.
         .env("QTRAIL_DIRECTORY_PAHT", scene.path("trail"))
+        .env("QTRAIL_GRPC", "127.0.0.1")
+        .env("QTRAIL_EVENT_HISTORY", "true")
+        // Kubernetes gives it to each pod, where a service is called `qtrail`.
+        .env("QTRAIL_SERVICE_PORT", "9465")
         .env("QTRAIL_TELEMETRY_HTTP", "none");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = output.await.unwrap();
@@ -179,10 +183,15 @@ async fn nothing_to_read_is_told_as_run_tells_it() {
         "{told}"
     );
     let warned = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        warned.contains("did you mean QTRAIL_DIRECTORY_PATH"),
-        "{warned}"
-    );
+    for name in [
+        "DIRECTORY_PATH",
+        "INGEST_GRPC_LISTEN",
+        "EVENT_HISTORY_ENABLED",
+    ] {
+        let meant = format!("did you mean QTRAIL_{name}?");
+        assert!(warned.contains(&meant), "{meant}: {warned}");
+    }
+    assert!(!warned.contains("QTRAIL_SERVICE_PORT"), "{warned}");
 }
 
 #[tokio::test]
