@@ -9,9 +9,13 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Builder, Database, ReadableTable, TableDefinition, WriteTransaction};
+
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::Cause;
 
 /// Facts about the database itself: `schema`, and what its owner adds.
 pub(crate) const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
@@ -47,8 +51,14 @@ pub(crate) enum Error {
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// `None` only while it is opened again after a failed write.
+    /// `None` only while it cannot be opened again.
     database: RwLock<Option<Database>>,
+    /// Something failed: it is opened again before its next use.
+    failed: AtomicBool,
+    /// The last write failed.
+    unwritten: AtomicBool,
+    /// Where it is told that it cannot be used, if anywhere.
+    told: Option<Arc<Metrics>>,
     kind: Kind,
     path: PathBuf,
     pid: PathBuf,
@@ -77,33 +87,91 @@ impl Store {
         }
         Ok(Store {
             database: RwLock::new(Some(database)),
+            failed: AtomicBool::new(false),
+            unwritten: AtomicBool::new(false),
+            told: None,
             kind,
             path,
             pid,
         })
     }
 
-    /// Runs something on the open database.
-    pub(crate) fn with<T>(
+    /// The same, but events stand still while it cannot be used, and `/readyz` says so.
+    pub(crate) fn told_in(mut self, metrics: Arc<Metrics>) -> Self {
+        self.told = Some(metrics);
+        self
+    }
+
+    /// Runs something that changes nothing on the open database.
+    pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        match guard.as_ref() {
-            Some(database) => sound(|| f(database)),
-            None => Err(redb::Error::DatabaseClosed),
+        let result = self.with(f);
+        // What can be read may still not be written.
+        if result.is_err() || !self.unwritten.load(Ordering::Relaxed) {
+            self.tell(result.as_ref().err());
         }
+        result
     }
 
-    /// After a failed write the database refuses all others until it is opened again.
-    pub(crate) fn reopen(&self) -> Result<(), Error> {
+    /// Runs something that changes it on the open database.
+    pub(crate) fn write<T>(
+        &self,
+        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let result = self.with(f);
+        self.unwritten.store(result.is_err(), Ordering::Relaxed);
+        self.tell(result.as_ref().err());
+        result
+    }
+
+    fn with<T>(
+        &self,
+        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        // After an error the database refuses everything until it is opened again.
+        if self.failed.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.reopen()
+        {
+            self.failed.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let result = match guard.as_ref() {
+            Some(database) => sound(|| f(database)),
+            None => Err(redb::Error::DatabaseClosed),
+        };
+        if result.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn reopen(&self) -> Result<(), redb::Error> {
         let mut guard = self
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *guard = None;
-        *guard = Some(open(&self.path, &self.pid, &self.kind)?);
+        *guard = Some(sound(|| open_file(&self.path, &self.kind))?);
         Ok(())
+    }
+
+    fn tell(&self, error: Option<&redb::Error>) {
+        let Some(metrics) = &self.told else {
+            return;
+        };
+        let path = self.path.display().to_string();
+        match error {
+            None => metrics.stalls.clear(Cause::StateUnusable, &path),
+            Some(error) => {
+                let reason = format!(
+                    "the state {path} cannot be used: {error}: free some space or mend its permissions; nothing is acknowledged until then"
+                );
+                metrics.stalls.set(Cause::StateUnusable, &path, reason);
+            }
+        }
     }
 
     /// The file, for messages.
@@ -175,14 +243,17 @@ fn remove_unfinished(folder: &Path, kind: &Kind) {
 }
 
 fn open(path: &Path, pid: &Path, kind: &Kind) -> Result<Database, Error> {
-    let open = || Ok(Builder::new().set_cache_size(kind.cache_bytes).open(path)?);
-    sound(open).map_err(|error| match error {
+    sound(|| open_file(path, kind)).map_err(|error| match error {
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Held {
             path: path.to_owned(),
             pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
         },
         other => unusable(path, other),
     })
+}
+
+fn open_file(path: &Path, kind: &Kind) -> Result<Database, redb::Error> {
+    Ok(Builder::new().set_cache_size(kind.cache_bytes).open(path)?)
 }
 
 /// On some damaged files, redb panics.

@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use super::line_file::{LineFile, bytes_on_disk};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
+use crate::telemetry::stalls::Cause;
 pub use letter::{Entry, Letter, Line, Record};
 use room::Room;
 pub use settings::{Settings, WhenFull};
@@ -127,12 +128,12 @@ impl DeadLetters {
             room.measured(shared.bytes_on_disk());
             result = room.take(sender, bytes, now);
         }
-        self.metrics.dead_letters_waiting.set(room.waiting());
+        self.tell_room(shared, &room);
         drop(room);
         match result {
             Ok(()) => Ok(Taken(Some((Arc::clone(shared), Arc::clone(sender), bytes)))),
             Err(full) => {
-                let full = Full(shared.remedy(&full.to_string()));
+                let full = Full(shared.settings.remedy(&full.to_string()));
                 if let Some(left_out) = shared.said.due("full") {
                     error!(left_out, "nothing more is taken from {sender}: {full}");
                 }
@@ -149,20 +150,33 @@ impl DeadLetters {
         self.room(&entry.sender(), entry.bytes())
     }
 
-    /// Why nothing more can be delivered, while that is so: the disk refuses, or the files are full.
-    pub fn stuck(&self) -> Option<String> {
-        let shared = self.shared.as_ref()?;
-        if let Some(trouble) = shared.trouble.borrow().clone() {
-            return Some(trouble);
-        }
-        let mut room = shared.room()?;
+    /// Looks again whether they are full, where that was so: somebody may have taken files away. Tells it in
+    /// the metrics; whether nobody gets any room.
+    pub fn look(&self) -> bool {
+        let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
+        let Some((shared, mut room)) = rooms else {
+            return false;
+        };
         if room.waiting() > 0 {
             room.measured(shared.bytes_on_disk());
-            self.metrics.dead_letters_waiting.set(room.waiting());
         }
-        let (held, capacity) = room.filling();
-        let still = room.stands_still(Instant::now());
-        still.then(|| shared.remedy(&format!("they hold {held} of {capacity} bytes")))
+        self.tell_room(shared, &room)
+    }
+
+    /// Tells how many wait for room, and whether nobody gets any.
+    fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
+        self.metrics.dead_letters_waiting.set(room.waiting());
+        let (cause, path) = (Cause::DeadLettersFull, shared.path());
+        let is_full = room.stands_still(Instant::now());
+        if is_full {
+            let (held, capacity) = room.filling();
+            let full = format!("they hold {held} of {capacity} bytes");
+            let full = shared.settings.remedy(&full);
+            self.metrics.stalls.set(cause, &path, full);
+        } else {
+            self.metrics.stalls.clear(cause, &path);
+        }
+        is_full
     }
 
     /// Why the file cannot be written, as it changes.
@@ -216,10 +230,15 @@ impl DeadLetters {
             match written.await {
                 Ok(Ok(erased)) => {
                     shared.wrote(&entries);
+                    let stalls = &self.metrics.stalls;
+                    stalls.clear(Cause::DeadLettersUnwritable, &shared.path());
                     self.tell_erased(shared, erased);
                     return Ok(());
                 }
-                Ok(Err(e)) => shared.refused(&e),
+                Ok(Err(e)) => {
+                    let (cause, reason) = (Cause::DeadLettersUnwritable, shared.refused(&e));
+                    self.metrics.stalls.set(cause, &shared.path(), reason);
+                }
                 Err(_) => return Err(Stopped),
             }
             let wait = BACKOFF[attempt.min(BACKOFF.len() - 1)];
@@ -252,15 +271,12 @@ impl Shared {
         Some(room.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn bytes_on_disk(&self) -> u64 {
-        bytes_on_disk(&self.settings.path, self.settings.keep)
+    fn path(&self) -> String {
+        self.settings.path.display().to_string()
     }
 
-    fn remedy(&self, full: &str) -> String {
-        let path = self.settings.path.display();
-        format!(
-            "the dead letters {path} are full: {full}; replay {path}.1 and the others and move them away, raise dead_letters.keep, or set dead_letters.when_full: rotate"
-        )
+    fn bytes_on_disk(&self) -> u64 {
+        bytes_on_disk(&self.settings.path, self.settings.keep)
     }
 
     /// They are on disk.
@@ -275,15 +291,18 @@ impl Shared {
         }
     }
 
-    fn refused(&self, error: &io::Error) {
+    /// What to mend.
+    fn refused(&self, error: &io::Error) -> String {
         let path = self.settings.path.display();
         error!(
             path = %path, error = %error,
             "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or mend its permissions"
         );
-        self.trouble.send_replace(Some(format!(
+        let reason = format!(
             "dead letters cannot be written to {path}: {error}: free some space or mend its permissions"
-        )));
+        );
+        self.trouble.send_replace(Some(reason.clone()));
+        reason
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! A device, a pipe or a socket is written as it is: not locked, not synced, not cut back.
 
+mod check;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+pub(crate) use check::check;
 pub(crate) use rotation::{Rotation, bytes_on_disk};
 
 /// Bytes that are gathered for one write.
@@ -331,10 +333,19 @@ fn buffered(out: &mut dyn Write, lines: Lines<'_>) -> io::Result<()> {
 
 /// Cuts off half a line at the end of a file whose lines start with `ours`; the length that is left.
 fn cut_half_line(file: &mut File, ours: &[u8]) -> io::Result<u64> {
+    let (end, length) = last_line(file, ours)?;
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(end)
+}
+
+/// Where the last whole line ends, and the file.
+fn last_line(file: &mut File, ours: &[u8]) -> io::Result<(u64, u64)> {
     let length = file.seek(SeekFrom::End(0))?;
     let end = whole_lines(file, length)?;
     if end == length {
-        return Ok(end);
+        return Ok((end, length));
     }
     let mut head = Vec::new();
     file.seek(SeekFrom::Start(end))?;
@@ -344,8 +355,7 @@ fn cut_half_line(file: &mut File, ours: &[u8]) -> io::Result<u64> {
             "its last line does not end, and is none of ours: choose another file",
         ));
     }
-    file.set_len(end)?;
-    Ok(end)
+    Ok((end, length))
 }
 
 /// Where the last whole line ends.

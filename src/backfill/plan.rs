@@ -269,7 +269,7 @@ impl Plan {
 
     /// These files were delivered: durable when this returns.
     pub(crate) fn done(&self, delivered: &[Entry]) -> Result<(), Error> {
-        let written = self.with(|database| {
+        self.with(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             {
@@ -282,16 +282,11 @@ impl Plan {
             }
             write.commit()?;
             Ok(())
-        });
-        if written.is_err() {
-            // Its error comes back from the next write.
-            let _ = self.0.reopen();
-        }
-        written
+        })
     }
 
     fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
-        self.0.with(f).map_err(|error| Error::Unusable {
+        self.0.write(f).map_err(|error| Error::Unusable {
             path: self.0.path().to_owned(),
             detail: error.to_string(),
         })

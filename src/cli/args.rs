@@ -5,16 +5,20 @@
 //! text here; its value is checked where all sources of that key are (see `config`).
 
 mod backfill;
+mod check;
+mod shared;
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::exit;
 use crate::config::{keys, value};
 
 pub use backfill::BackfillArgs;
+pub use check::CheckArgs;
+pub use shared::{ExportArgs, InputArgs, SelectArgs};
 
 const EXAMPLES: &str = "\
 Try it without a server or an account:
@@ -79,37 +83,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Where events are sent: shared by all commands that export.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Where events go")]
-pub struct ExportArgs {
-    /// The collector, such as http://localhost:4317 (gRPC) or https://host:4318 (HTTP).
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
-    pub endpoint: Option<String>,
-
-    /// How events are carried to the collector [default: grpc]
-    #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(keys::PROTOCOLS))]
-    pub protocol: Option<String>,
-
-    /// A header for every request; may be given several times. The value may be ${env:NAME} or
-    /// ${file:PATH}, which keeps a token out of the list of processes.
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = NonEmptyStringValueParser::new())]
-    pub headers: Vec<String>,
-
-    /// What is sent, separated by commas [default: logs,traces]
-    #[arg(long, value_name = "SIGNALS", value_delimiter = ',', value_parser = PossibleValuesParser::new(keys::SIGNALS))]
-    pub signals: Vec<String>,
-}
-
-/// Which events are kept: shared by all commands that read records.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Which events")]
-pub struct SelectArgs {
-    /// What Amazon Q did, or every record [default: amazon-q]
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(keys::SELECTS))]
-    pub select: Option<String>,
-}
-
 /// Watch a directory, listen to senders, and deliver every Amazon Q event to a collector, at least once.
 ///
 /// Reads what is there (oldest first), then what comes. A file counts as done only once the
@@ -131,29 +104,9 @@ Examples:
 Without --endpoint, the OTEL_EXPORTER_OTLP_* variables decide, else http://localhost:4317.
 Every configuration key can be set by a variable: export.endpoint by QTRAIL_EXPORT_ENDPOINT."))]
 pub struct RunArgs {
-    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-
-    /// Read the S3 objects that this SQS queue announces; may be given several times. Takes the
-    /// `aws` feature [env: QTRAIL_S3_QUEUES]
-    #[arg(long = "sqs", value_name = "URL", value_hint = ValueHint::Url, help_heading = "Where events come from")]
-    pub queues: Vec<String>,
-
-    /// Read CloudTrail's Event history, for an account without a trail. Takes the `aws` feature
-    /// [env: QTRAIL_EVENT_HISTORY_ENABLED]
-    #[arg(long, help_heading = "Where events come from")]
-    pub event_history: bool,
-
-    /// Take events over gRPC (the ingest service and OTLP): HOST, HOST:PORT or unix:PATH [default
-    /// port: 4319] [env: QTRAIL_INGEST_GRPC_LISTEN]
-    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
-    pub grpc: Option<String>,
-
-    /// Take events over HTTP (/v1/events, /v1/firehose, OTLP's /v1/logs), likewise [default port:
-    /// 4320] [env: QTRAIL_INGEST_HTTP_LISTEN]
-    #[arg(long, value_name = "ADDR", help_heading = "Where events come from")]
-    pub http: Option<String>,
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: InputArgs,
 
     /// Where events go.
     #[command(flatten)]
@@ -281,30 +234,6 @@ pub struct ExplainArgs {
     /// Which events are kept.
     #[command(flatten)]
     pub select: SelectArgs,
-}
-
-/// Check the configuration, the directories and the collector, and say what to mend.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = exit::help("check", "\
-Examples:
-  qtrail check --config /etc/qtrail/config.yaml
-  qtrail check /var/log/cloudtrail --endpoint http://localhost:4317 --canary"))]
-pub struct CheckArgs {
-    /// The directory to watch [env: QTRAIL_DIRECTORY_PATH]
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-
-    /// Where events go.
-    #[command(flatten)]
-    pub export: ExportArgs,
-
-    /// Where qtrail remembers what was delivered [env: QTRAIL_STATE]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
-    pub state: Option<PathBuf>,
-
-    /// Send one log record and one span, marked `qtrail.canary` = true, and wait for the answer.
-    #[arg(long, help_heading = "What is done")]
-    pub canary: bool,
 }
 
 /// Send dead letters again, after what was wrong has been mended.

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use super::args::{
-    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, Globals, ReplayArgs,
-    RunArgs, SelectArgs,
+    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, Globals, InputArgs,
+    ReplayArgs, RunArgs, SelectArgs,
 };
 use crate::config::Flags;
 
@@ -54,6 +54,20 @@ impl SelectArgs {
     }
 }
 
+impl InputArgs {
+    fn set(&self, flags: &mut Flags) {
+        set_path(flags, "directory.path", "DIR", self.dir.as_ref());
+        for queue in &self.queues {
+            flags.set("s3.queues", "--sqs", queue);
+        }
+        if self.event_history {
+            flags.set("event_history.enabled", "--event-history", "true");
+        }
+        set(flags, "ingest.grpc.listen", "--grpc", self.grpc.as_ref());
+        set(flags, "ingest.http.listen", "--http", self.http.as_ref());
+    }
+}
+
 impl RunArgs {
     /// What the command line sets.
     pub fn flags(&self, globals: &Globals) -> Flags {
@@ -61,25 +75,7 @@ impl RunArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.select.set(&mut flags);
-        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
-        for queue in &self.queues {
-            flags.set("s3.queues", "--sqs", queue);
-        }
-        if self.event_history {
-            flags.set("event_history.enabled", "--event-history", "true");
-        }
-        set(
-            &mut flags,
-            "ingest.grpc.listen",
-            "--grpc",
-            self.grpc.as_ref(),
-        );
-        set(
-            &mut flags,
-            "ingest.http.listen",
-            "--http",
-            self.http.as_ref(),
-        );
+        self.inputs.set(&mut flags);
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
         set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
@@ -140,8 +136,10 @@ impl CheckArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
-        set_path(&mut flags, "directory.path", "DIR", self.dir.as_ref());
+        self.inputs.set(&mut flags);
+        set_path(&mut flags, "export.file", "--output", self.output.as_ref());
         set_path(&mut flags, "state", "--state", self.state.as_ref());
+        set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
     }
 }

@@ -59,13 +59,15 @@ pub async fn watch(
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
     let duplicates = sidecar.drop_duplicates(&config)?;
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
-    let (running, runs) = tokio::sync::watch::channel(true);
+    if let Some(directory) = &config.directory {
+        // Told before anybody can ask; the input tells it from its first walk on.
+        directory::announce(directory, &metrics);
+    }
     let server = telemetry::serve(
         &config.telemetry,
         Arc::clone(&metrics),
-        sidecar.exporter.health(),
-        runs,
         sidecar.pipeline.dead_letters().clone(),
+        stop.clone(),
     )
     .await?;
     let failed = CancellationToken::new();
@@ -87,7 +89,6 @@ pub async fn watch(
             tracing::warn!("the inputs did not stop in time");
         }
     }
-    drop(running);
     if let Some(server) = server {
         server.shutdown().await;
     }

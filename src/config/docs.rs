@@ -90,9 +90,8 @@ by the same `NO_PROXY`, and by these proxies as the AWS SDK reads them (and `HTT
 
 ## Metrics and health
 
-`telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503, with the
-reason, while the set-up is wrong (a token that is refused, say), while the collector has been away for
-60 s, while dead letters are full or cannot be written, and while no input runs.
+`telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503 with the
+reason and the remedy while events do not move: [operations.md](operations.md#health-and-metrics) has each reason.
 
 ## Exit codes
 

@@ -56,9 +56,11 @@ fn value(kind: Kind, text: &str, env: &Environment) -> Result<Value, String> {
 fn misspelt(env: &Environment) -> Vec<String> {
     let known: Vec<_> = keys::names().map(|name| keys::variable(&name)).collect();
     let near = |name: &str| {
-        known.iter().find(|k| {
-            k.ends_with(&name["QTRAIL".len()..]) || strsim::damerau_levenshtein(k, name) <= 2
-        })
+        let words = &name["QTRAIL".len()..];
+        let is_near = |k: &&String| k.ends_with(words) || strsim::damerau_levenshtein(k, name) <= 2;
+        let found = known.iter().find(is_near);
+        // `QTRAIL_GRPC`, as the flag is called.
+        found.or_else(|| known.iter().find(|k| k.contains(words)))
     };
     env.names()
         .filter(|name| name.starts_with("QTRAIL_") && *name != "QTRAIL_CONFIG")

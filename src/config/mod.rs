@@ -83,7 +83,8 @@ pub struct Config {
 }
 
 impl Config {
-    fn has_input(&self) -> bool {
+    /// Whether there is something to read.
+    pub(crate) fn has_input(&self) -> bool {
         self.directory.is_some()
             || self.s3.is_some()
             || self.event_history.is_some()
@@ -92,6 +93,8 @@ impl Config {
     }
 }
 
+/// Why a run without an input cannot be.
+pub(crate) const NOTHING_TO_READ: &str = "nothing to read: name a directory (`qtrail run DIR`), a queue that announces S3 objects (--sqs URL), --event-history, or where to listen (--grpc ADDR, --http ADDR)";
 /// The settings that take the `aws` feature.
 pub(crate) const AWS_INPUTS: &str = "s3.queues, event_history.enabled";
 
@@ -127,10 +130,7 @@ impl Loaded {
     /// No input is configured.
     pub fn for_run(mut self) -> Result<Self, Error> {
         if !self.config.has_input() {
-            return Err(Error(vec![
-                "nothing to read: name a directory (`qtrail run DIR`), a queue that announces S3 objects (--sqs URL), --event-history, or where to listen (--grpc ADDR, --http ADDR)"
-                    .to_owned(),
-            ]));
+            return Err(Error(vec![NOTHING_TO_READ.to_owned()]));
         }
         if self.config.s3.is_some() || self.config.event_history.is_some() {
             takes_aws(AWS_INPUTS)?;

@@ -68,7 +68,7 @@ impl Answer {
         }
     }
 
-    fn blocked(reason: impl Into<String>) -> Self {
+    pub(super) fn blocked(reason: impl Into<String>) -> Self {
         Answer::Blocked {
             reason: reason.into(),
         }

@@ -83,6 +83,14 @@ impl Lines {
         Ok(())
     }
 
+    /// Whether lines could be appended to a file, found out without leaving a trace.
+    ///
+    /// # Errors
+    /// As [`Lines::file`].
+    pub(super) fn check(path: &Path) -> io::Result<&'static str> {
+        line_file::check(path, &KIND)
+    }
+
     /// Standard output.
     pub(super) fn stdout() -> Self {
         Lines {
@@ -114,7 +122,9 @@ impl Transport for Lines {
                 Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Answer::Closed {
                     reason: format!("nobody reads {} any more", self.name),
                 },
-                Ok(Err(e)) => Answer::retry(format!("writing failed: {e}")),
+                Ok(Err(e)) => Answer::blocked(format!(
+                    "writing failed: {e}; free some space or mend its permissions"
+                )),
                 Err(e) => Answer::retry(format!("writing failed: {e}")),
             }
         })
@@ -173,7 +183,7 @@ mod tests {
     async fn a_full_disk_is_waited_out() {
         let lines = Lines::file(Path::new("/dev/full")).unwrap();
         let answer = lines.send(Bytes::from_static(b"{}\n")).await;
-        assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
+        assert!(matches!(answer, Answer::Blocked { .. }), "{answer:?}");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! How the collector is doing, gathered from all requests that are under way.
 //!
-//! Enters: the trouble that a delivery has, while it has it. Leaves: a [`Health`] to watch, and one
-//! log line for each change. What must hold: the collector is up when no delivery is in trouble.
+//! Enters: the trouble that a delivery has, while it has it. Leaves: a [`Health`] to watch, what `/readyz`
+//! says of it, and one log line for each change. What must hold: the collector is up when no delivery is in trouble.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +12,15 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Health;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::Cause;
 
 /// Where deliveries report trouble.
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
     shown: watch::Sender<Health>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -36,10 +39,11 @@ pub(super) struct Ticket {
 }
 
 impl Board {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Board {
             state: Mutex::default(),
             shown: watch::Sender::new(Health::Up),
+            metrics,
         })
     }
 
@@ -84,15 +88,35 @@ impl Board {
         if !changed {
             return;
         }
-        let down_for = match &now {
-            Health::Up => state.since.take().map(|since| since.elapsed()),
-            _ => {
-                state.since.get_or_insert_with(Instant::now);
-                None
-            }
-        };
+        let since = *state.since.get_or_insert_with(Instant::now);
+        self.tell_readiness(&now, since);
+        let down_for = (now == Health::Up).then(|| since.elapsed());
+        if now == Health::Up {
+            state.since = None;
+        }
         if told && is_news(&before, &now) {
             log(&now, down_for);
+        }
+    }
+
+    fn tell_readiness(&self, now: &Health, since: Instant) {
+        let stalls = &self.metrics.stalls;
+        if !matches!(now, Health::Blocked { .. }) {
+            stalls.clear(Cause::CollectorBlocked, "");
+        }
+        if !matches!(now, Health::Down { .. }) {
+            stalls.clear(Cause::CollectorAway, "");
+        }
+        match now {
+            Health::Up => {}
+            Health::Down { reason, .. } => {
+                let reason = format!("the collector is away: {reason}");
+                stalls.set_passing(Cause::CollectorAway, "", since, reason);
+            }
+            Health::Blocked { reason } => {
+                let reason = format!("the set-up is wrong: {reason}");
+                stalls.set(Cause::CollectorBlocked, "", reason);
+            }
         }
     }
 }
@@ -158,16 +182,23 @@ mod tests {
 
     #[test]
     fn the_worst_trouble_shows_until_it_is_over() {
-        let board = Board::new();
+        let metrics = Arc::<Metrics>::default();
+        let board = Board::new(Arc::clone(&metrics));
         let health = board.watch();
         let (one, two) = (board.ticket(), board.ticket());
         one.show(down(1));
         two.show(blocked("mend the token"));
         assert_eq!(*health.borrow(), blocked("mend the token"));
+        let told = "the set-up is wrong: mend the token";
+        assert_eq!(metrics.stalls.not_ready().as_deref(), Some(told));
         two.show(Health::Up);
         assert_eq!(*health.borrow(), down(1));
+        assert_eq!(metrics.stalls.not_ready(), None, "it may pass");
+        let count = |cause| metrics.stalls.counts().contains(&(cause, 1));
+        assert!(count(Cause::CollectorAway) && !count(Cause::CollectorBlocked));
         drop(one);
         assert_eq!(*health.borrow(), Health::Up);
+        assert!(!count(Cause::CollectorAway));
     }
 
     #[test]

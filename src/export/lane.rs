@@ -18,6 +18,7 @@ use super::Health;
 use super::classify::Answer;
 use super::decide::{FAULTS, Facts, Step, Trouble, decide};
 use super::health::{Board, Ticket};
+use super::reached::reached;
 use super::retry::Schedule;
 use super::settle::{Doubt, SignalReport};
 use super::transport::Transport;
@@ -127,12 +128,11 @@ impl Lane {
         Ok(tries.report)
     }
 
-    /// Sends an empty request, once: whether it was accepted, or why not.
-    pub(super) async fn check(&self) -> Result<(), String> {
+    /// Sends an empty request, once: whether a receiver of OTLP is there, or why not.
+    pub(super) async fn check(&self) -> Result<String, String> {
         match self.probe().await {
-            Ok(Answer::Accepted { .. } | Answer::Partial { .. }) => Ok(()),
-            Ok(answer) => Err(format!("{}: {answer}", self.peer)),
-            Err(Abandoned) => Err(format!("{}: no answer", self.peer)),
+            Ok(answer) => reached(answer),
+            Err(Abandoned) => Err("no answer".to_owned()),
         }
     }
 

@@ -28,6 +28,7 @@ mod otlp_grpc;
 mod otlp_http;
 mod proxy;
 mod rate;
+mod reached;
 mod resolve;
 mod response;
 pub(crate) mod retry;
@@ -290,22 +291,38 @@ pub(crate) fn begin_anew(path: &std::path::Path) -> anyhow::Result<()> {
     file::Lines::begin_anew(path)
 }
 
-/// Sends one empty request of each signal, which every OTLP receiver takes, and says what came of
+/// Whether a file for [`Destination::File`] could be appended to, found out without leaving a trace.
+///
+/// # Errors
+/// As [`Exporter::start`].
+pub(crate) fn check_file(path: &std::path::Path) -> std::io::Result<&'static str> {
+    file::Lines::check(path)
+}
+
+/// Sends one empty request of each of these signals, which every OTLP receiver takes, and says what came of
 /// it: whether the destination can be reached and the credentials are good.
 ///
 /// # Errors
 /// As [`Exporter::start`].
-pub async fn probe(settings: &Settings) -> anyhow::Result<Vec<(Signal, Result<(), String>)>> {
+pub async fn probe(
+    settings: &Settings,
+    signals: &[Signal],
+) -> anyhow::Result<Vec<(Signal, Result<String, String>)>> {
     let transports = transport::Transports::open(&settings.destination)?;
     let stop = CancellationToken::new();
     let shared = settings.shared(Arc::default(), &stop);
+    let mut asked = Vec::new();
+    for signal in signals.iter().copied() {
+        let transport = match signal {
+            Signal::Logs => &transports.logs,
+            Signal::Traces => &transports.traces,
+        };
+        let lane = lane::Lane::new(signal, Arc::clone(transport), shared.clone());
+        asked.push(tokio::spawn(async move { (signal, lane.check().await) }));
+    }
     let mut results = Vec::new();
-    for (signal, transport) in [
-        (Signal::Logs, transports.logs),
-        (Signal::Traces, transports.traces),
-    ] {
-        let lane = lane::Lane::new(signal, transport, shared.clone());
-        results.push((signal, lane.check().await));
+    for answer in asked {
+        results.push(answer.await?);
     }
     Ok(results)
 }
@@ -324,7 +341,7 @@ impl Settings {
                 initial: self.retry_initial,
                 max: self.retry_max,
             },
-            board: health::Board::new(),
+            board: health::Board::new(Arc::clone(&metrics)),
             metrics,
             stop: stop.child_token(),
             closed: Arc::default(),

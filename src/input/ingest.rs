@@ -8,8 +8,9 @@
 //! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
 //! that the sender was asked for meets the window of duplicates.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod refusal;
+mod settings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
 use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
+pub use refusal::Refusal;
+pub use settings::{Limits, Listen, ServerTls, Settings};
 
 /// How long a request under way still waits once the collector is away.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,159 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The budget counts in units of this many bytes, so that many tiny requests are bounded too.
 const BUDGET_UNIT: usize = 4096;
-
-/// Where senders are listened to, and what they may do.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Where gRPC is served, if anywhere.
-    pub grpc: Option<Listen>,
-    /// Where HTTP is served, if anywhere.
-    pub http: Option<Listen>,
-    /// Certificates; without them, plain text.
-    pub tls: Option<ServerTls>,
-    /// Files of bearer tokens, one a line. None: no token is asked for.
-    pub token_files: Vec<PathBuf>,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-/// An address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// An IP address and a port.
-    Tcp(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-/// PEM files, read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerTls {
-    /// The server's certificate chain.
-    pub cert_file: PathBuf,
-    /// Its private key.
-    pub key_file: PathBuf,
-    /// Authorities of client certificates. With it, a client must have one.
-    pub client_ca_file: Option<PathBuf>,
-}
-
-/// Bounds on what senders may cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of one request or message as it arrives. Default 16 MiB.
-    pub request_bytes: usize,
-    /// Inflated bytes of one request. Default 256 MiB.
-    pub inflated_bytes: u64,
-    /// Bytes of all requests in flight. Default 64 MiB.
-    pub in_flight_bytes: usize,
-    /// Connections to each listener. Default 512.
-    pub connections: usize,
-    /// Calls under way on one HTTP/2 connection. Default 100.
-    pub streams: u32,
-    /// How long a request's headers, and a TLS handshake, may take. Default 10 s.
-    pub header_timeout: Duration,
-    /// How long a request's body, or a message of a stream, may take. Default 30 s.
-    pub body_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            request_bytes: 16 << 20,
-            inflated_bytes: 256 << 20,
-            in_flight_bytes: 64 << 20,
-            connections: 512,
-            streams: 100,
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Why a request was not acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The collector cannot take events now.
-    #[error("the collector cannot take events now: {reason}")]
-    Away {
-        /// The exporter's words.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// There is no room for the dead letters that it could become.
-    #[error("{reason}")]
-    LettersFull {
-        /// What to do.
-        reason: String,
-    },
-    /// Too many bytes are in flight.
-    #[error(
-        "ingest.limits.in_flight_bytes ({limit}) are in flight already: send again after the delay"
-    )]
-    Busy {
-        /// The limit.
-        limit: usize,
-    },
-    /// The request is larger than one may be.
-    #[error("larger than a request may be ({limit} bytes; ingest.limits.request_bytes raises it)")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
-    /// The request cannot be read to its end, or nothing in it can; what came before was delivered.
-    #[error(
-        "record {index} cannot be read: {reason}. The request is not acknowledged, though what came \
-         before may be delivered: mend it, and send it again"
-    )]
-    Unreadable {
-        /// The record's number in the request.
-        index: u64,
-        /// What is wrong.
-        reason: Reason,
-    },
-    /// The request inflates to more than it may; what came before was delivered.
-    #[error("inflates to more than {limit} bytes (ingest.limits.inflated_bytes raises it)")]
-    InflatedTooLarge {
-        /// The limit.
-        limit: u64,
-    },
-    /// The request takes more memory, decoded, than all requests may together.
-    #[error(
-        "takes more than {limit} bytes of memory, decoded (ingest.limits.in_flight_bytes raises \
-         it): send less at once"
-    )]
-    DecodedTooLarge {
-        /// The limit.
-        limit: usize,
-    },
-    /// The request did not arrive in time.
-    #[error("did not arrive within {} s (ingest.limits.body_timeout)", .limit.as_secs_f64())]
-    TooSlow {
-        /// The limit.
-        limit: Duration,
-    },
-    /// qtrail is stopping.
-    #[error("qtrail is stopping: send again")]
-    Stopping,
-}
-
-impl Refusal {
-    /// How long to wait before sending the same again; `None`: it would be refused again.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Refusal::Away { retry_after, .. } => Some(*retry_after),
-            Refusal::LettersFull { .. } | Refusal::Busy { .. } | Refusal::Stopping => {
-                Some(RETRY_AFTER)
-            }
-            Refusal::Unreadable { .. }
-            | Refusal::TooLarge { .. }
-            | Refusal::InflatedTooLarge { .. }
-            | Refusal::DecodedTooLarge { .. }
-            | Refusal::TooSlow { .. } => None,
-        }
-    }
-}
 
 /// Room for a request's bytes; given back when it is dropped.
 #[derive(Debug)]
@@ -348,6 +198,12 @@ impl Ingest {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
+    }
+
+    /// Whether any sender's events can be taken now: as [`Ingest::available`], and the dead letters are not full
+    /// for everyone.
+    pub fn serves(&self) -> bool {
+        self.available().is_ok() && !self.pipeline.dead_letters().look()
     }
 
     fn away(&self) -> Option<Refusal> {

@@ -1,12 +1,12 @@
 //! `/metrics`, `/livez` and `/readyz`.
 //!
-//! Enters: an address, the metrics, the exporter's health and whether inputs run. Leaves: answers.
+//! Enters: an address, the metrics, with what keeps events from moving. Leaves: answers.
 //! What must hold: a port that is taken is told by the key that moves it; whatever others do with
 //! their connections, they take few of the process's files, and a probe is answered.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,15 +14,12 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::health::not_ready;
 use super::metrics::Metrics;
 use super::prometheus;
 use crate::ack::dead_letter::DeadLetters;
-use crate::export::Health;
 use crate::input::ingest::Limits;
 use crate::input::listen::Listener;
 
@@ -37,10 +34,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Shared {
     metrics: Arc<Metrics>,
-    health: watch::Receiver<Health>,
-    running: watch::Receiver<bool>,
     letters: DeadLetters,
-    down_since: Arc<Mutex<Option<Instant>>>,
+    stopping: CancellationToken,
 }
 
 /// The running server.
@@ -52,17 +47,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer. `running` tells whether an input runs, `letters` whether dead letters can be
-    /// written.
+    /// Starts to answer. After `stopping`, qtrail is not ready, but answers go on; `letters` tell whether they are
+    /// full.
     ///
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(
         address: SocketAddr,
         metrics: Arc<Metrics>,
-        health: watch::Receiver<Health>,
-        running: watch::Receiver<bool>,
         letters: DeadLetters,
+        stopping: CancellationToken,
     ) -> anyhow::Result<Self> {
         let limits = Limits {
             connections: CONNECTIONS,
@@ -74,10 +68,8 @@ impl Server {
         let address = listener.address().parse()?;
         let shared = Shared {
             metrics,
-            health,
-            running,
             letters,
-            down_since: Arc::default(),
+            stopping,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(listener, shared, stop.clone()));
@@ -107,32 +99,12 @@ async fn serve(listener: Listener, shared: Shared, stop: CancellationToken) {
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .with_state(shared.clone());
-    tokio::select! {
-        () = listener.serve(router, stop) => {}
-        () = watch_health(shared) => {}
-    }
-}
-
-/// Notes since when the collector has been away. Ends never.
-async fn watch_health(mut shared: Shared) {
-    loop {
-        let up = *shared.health.borrow_and_update() == Health::Up;
-        {
-            let mut since = lock(&shared.down_since);
-            *since = if up {
-                None
-            } else {
-                since.or_else(|| Some(Instant::now()))
-            };
-        }
-        if shared.health.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
+        .with_state(shared);
+    listener.serve(router, stop).await;
 }
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+    shared.letters.look();
     (
         [(CONTENT_TYPE, prometheus::CONTENT_TYPE)],
         prometheus::render(&shared.metrics),
@@ -140,17 +112,15 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    let down_for = lock(&shared.down_since).map_or(Duration::ZERO, |since| since.elapsed());
-    let reason = not_ready(&shared.health.borrow(), down_for, *shared.running.borrow())
-        .or_else(|| shared.letters.stuck());
+    shared.letters.look();
+    let reason = match shared.stopping.is_cancelled() {
+        true => Some("qtrail is stopping: nothing new is read".to_owned()),
+        false => shared.metrics.stalls.not_ready(),
+    };
     match reason {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
-}
-
-fn lock(since: &Mutex<Option<Instant>>) -> std::sync::MutexGuard<'_, Option<Instant>> {
-    since.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -159,6 +129,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::telemetry::stalls::Cause;
 
     async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -177,37 +148,31 @@ mod tests {
     async fn metrics_and_health_are_answered() {
         let metrics = Arc::new(Metrics::default());
         metrics.exported.add(7);
-        let (health, health_seen) = watch::channel(Health::Up);
-        let (running, running_seen) = watch::channel(false);
-        let letters = DeadLetters::none();
-        let server = Server::start(loopback(), metrics, health_seen, running_seen, letters)
+        let (letters, stopping) = (DeadLetters::none(), CancellationToken::new());
+        let server = Server::start(loopback(), metrics.clone(), letters, stopping.clone())
             .await
             .unwrap();
-        let text = get(server.address, "/metrics").await;
+        let address = server.address;
+        let text = get(address, "/metrics").await;
         assert!(text.contains("qtrail_events_exported_total 7"), "{text}");
         assert!(
             text.to_lowercase().contains("text/plain; version=0.0.4"),
             "{text}"
         );
-        assert!(
-            get(server.address, "/livez")
-                .await
-                .starts_with("HTTP/1.1 200")
-        );
-        let before = get(server.address, "/readyz").await;
-        assert!(before.starts_with("HTTP/1.1 503") && before.contains("no input runs"));
-        running.send_replace(true);
-        assert!(
-            get(server.address, "/readyz")
-                .await
-                .starts_with("HTTP/1.1 200")
-        );
-        health.send_replace(Health::Blocked {
-            reason: "the token is wrong".to_owned(),
-        });
-        let blocked = get(server.address, "/readyz").await;
-        assert!(blocked.starts_with("HTTP/1.1 503") && blocked.contains("the token is wrong"));
-        let address = server.address;
+        assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let cause = Cause::CollectorBlocked;
+        metrics.stalls.set(cause, "", "mend the token".to_owned());
+        let blocked = get(address, "/readyz").await;
+        assert!(blocked.starts_with("HTTP/1.1 503") && blocked.contains("mend the token"));
+        let text = get(address, "/metrics").await;
+        let series = "qtrail_stalled{reason=\"collector_blocked\"} 1";
+        assert!(text.contains(series), "{text}");
+        metrics.stalls.clear(cause, "");
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        stopping.cancel();
+        let stops = get(address, "/readyz").await;
+        assert!(stops.starts_with("HTTP/1.1 503") && stops.contains("stopping"));
         server.shutdown().await;
         assert!(TcpStream::connect(address).await.is_err());
     }
@@ -215,11 +180,9 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_told_by_its_key() {
         let taken = TcpListener::bind(loopback()).await.unwrap();
-        let (_, health) = watch::channel(Health::Up);
-        let (_, running) = watch::channel(true);
         let address = taken.local_addr().unwrap();
-        let letters = DeadLetters::none();
-        let error = Server::start(address, Arc::default(), health, running, letters)
+        let (letters, stopping) = (DeadLetters::none(), CancellationToken::new());
+        let error = Server::start(address, Arc::default(), letters, stopping)
             .await
             .err()
             .unwrap();

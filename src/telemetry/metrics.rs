@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::stalls::Stalls;
+
 /// A number that grows, or a level that is set.
 #[derive(Debug, Default)]
 pub struct Number(AtomicU64);
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub export_retries: Number,
     pub export_bytes: Number,
     pub files_pending: Number,
+    pub files_failing: Number,
+    pub folders_unlisted: Number,
     pub files_without_events: Number,
     pub ingest_requests: Number,
     pub ingest_refused: Number,
@@ -78,6 +82,8 @@ pub struct Metrics {
     pub dead_letter_reasons: Reasons,
     /// How long export requests took, to their answer.
     pub export_duration: Histogram,
+    /// What keeps events from moving now.
+    pub stalls: Stalls,
 }
 
 /// Whether a metric only grows.
@@ -121,7 +127,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 33] = [
+pub const ALL: [Description; 35] = [
     metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
     metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -136,6 +142,8 @@ pub const ALL: [Description; 33] = [
     metric("export.retries", Kind::Counter, "{request}", "Requests that had to be sent again.", |m| &m.export_retries),
     metric("export.bytes", Kind::Counter, "By", "Encoded bytes that the collector accepted, before compression.", |m| &m.export_bytes),
     metric("files.pending", Kind::Gauge, "{file}", "Files found and not yet delivered.", |m| &m.files_pending),
+    metric("files.failing", Kind::Gauge, "{file}", "Of these, files that cannot be read, delivered or put away; they are tried again.", |m| &m.files_failing),
+    metric("folders.unlisted", Kind::Gauge, "{folder}", "Folders of the directory that the last walk could not list.", |m| &m.folders_unlisted),
     metric("files.without_events", Kind::Counter, "{file}", "Files that held no selected event.", |m| &m.files_without_events),
     metric("ingest.requests", Kind::Counter, "{request}", "Requests that senders handed over, each message of a stream counted.", |m| &m.ingest_requests),
     metric("ingest.refused", Kind::Counter, "{request}", "Requests and connections that were turned away: no token, a limit, a collector that is away.", |m| &m.ingest_refused),

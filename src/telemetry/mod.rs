@@ -1,10 +1,8 @@
 //! qtrail's own logs, metrics and health.
 //!
-//! Enters: [`Settings`], then, once the exporter exists, the metrics and its health. Leaves: log
-//! lines on standard error, `/metrics` and `/readyz`, and OTLP where it is asked for. What must
-//! hold: qtrail's own telemetry never mixes with the events, and never delays them.
+//! Enters: [`Settings`], then the metrics, with what keeps events from moving. Leaves: log lines on
+//! standard error, `/metrics` and `/readyz`, and OTLP where it is asked for. What must hold: qtrail's own telemetry never mixes with the events, and never delays them.
 
-mod health;
 pub mod http;
 pub mod logging;
 pub mod metrics;
@@ -12,17 +10,18 @@ mod otlp;
 pub(crate) mod printable;
 mod prometheus;
 pub mod seldom;
+pub mod stalls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
 use self::http::Server;
 use self::metrics::Metrics;
 use crate::ack::dead_letter::DeadLetters;
-use crate::export::{Endpoint, Health};
+use crate::export::Endpoint;
 
 /// How qtrail tells about itself.
 #[derive(Debug, Clone)]
@@ -69,24 +68,20 @@ impl Guard {
     }
 }
 
-/// Serves metrics and health, once the exporter exists: over HTTP where [`Settings::http`] says so,
-/// and the metrics over OTLP where [`init`] started that. `running` tells whether an input runs,
-/// `letters` whether dead letters can be written.
+/// Serves metrics and health: over HTTP where [`Settings::http`] says so, and the metrics over OTLP
+/// where [`init`] started that. After `stop`, qtrail is not ready; `letters` tell whether they are full.
 ///
 /// # Errors
 /// The address cannot be listened on.
 pub async fn serve(
     settings: &Settings,
     metrics: Arc<Metrics>,
-    health: watch::Receiver<Health>,
-    running: watch::Receiver<bool>,
     letters: DeadLetters,
+    stop: CancellationToken,
 ) -> anyhow::Result<Option<Server>> {
     otlp::observe(&opentelemetry::global::meter("qtrail"), &metrics);
     match settings.http {
-        Some(address) => Ok(Some(
-            Server::start(address, metrics, health, running, letters).await?,
-        )),
+        Some(address) => Ok(Some(Server::start(address, metrics, letters, stop).await?)),
         None => Ok(None),
     }
 }

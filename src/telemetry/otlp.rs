@@ -28,6 +28,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::metrics::{ALL, Kind, Metrics};
+use super::stalls::STALLED;
 use crate::export::Endpoint;
 
 /// The bound on sending what is left at the end.
@@ -137,7 +138,7 @@ pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
             }
         }
     }
-    let metrics = Arc::clone(metrics);
+    let (metrics, stalled) = (Arc::clone(metrics), Arc::clone(metrics));
     let _ = meter
         .u64_observable_counter("qtrail.dead_letters")
         .with_unit("{event}")
@@ -145,6 +146,16 @@ pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
         .with_callback(move |observer| {
             for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
                 observer.observe(count, &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+    let _ = meter
+        .u64_observable_gauge("qtrail.stalled")
+        .with_unit("{thing}")
+        .with_description(STALLED)
+        .with_callback(move |observer| {
+            for (cause, count) in stalled.stalls.counts() {
+                observer.observe(count, &[KeyValue::new("reason", cause.word())]);
             }
         })
         .build();

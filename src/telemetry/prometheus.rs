@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::metrics::{ALL, Histogram, Kind, Metrics};
+use super::stalls::STALLED;
 
 /// The media type of [`render`]'s result.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,6 +26,12 @@ pub(super) fn render(metrics: &Metrics) -> String {
     let name = "qtrail_dead_letters_total";
     head(&mut out, name, "counter", "Dead letters by reason.");
     for (reason, count) in metrics.dead_letter_reasons.iter() {
+        line(&mut out, name, &format!("{{reason=\"{reason}\"}}"), count);
+    }
+    let name = "qtrail_stalled";
+    head(&mut out, name, "gauge", STALLED);
+    for (cause, count) in metrics.stalls.counts() {
+        let reason = cause.word();
         line(&mut out, name, &format!("{{reason=\"{reason}\"}}"), count);
     }
     histogram(

@@ -1,6 +1,5 @@
 //! The command line as a person or a script meets it: the real binary, its output, its exit code.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -98,46 +97,6 @@ fn the_printed_configuration_shows_sources_and_no_secrets() {
     ] {
         assert!(out.lines().any(|l| l == line), "{line} is not in\n{out}");
     }
-}
-
-#[test]
-fn check_reaches_the_collector_or_says_what_to_mend() {
-    let dir = tempfile::tempdir().unwrap();
-    let (input, state) = (dir.path().join("trail"), dir.path().join("state"));
-    std::fs::create_dir(&input).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let check = |input: &Path| {
-        run(&mut qtrail(&[
-            "check",
-            &input.display().to_string(),
-            "--endpoint",
-            &url,
-            "--state",
-            &state.display().to_string(),
-        ]))
-    };
-    let (code, out, err) = check(&input);
-    assert_eq!(code, Some(0), "{out}{err}");
-    assert_eq!(
-        out.lines().filter(|l| l.starts_with("ok    ")).count(),
-        7,
-        "{out}"
-    );
-    let (code, out, _) = check(&dir.path().join("absent"));
-    assert_eq!(code, Some(1));
-    assert!(
-        out.contains("FAIL  directory") && out.contains("absent: cannot be read"),
-        "{out}"
-    );
-    drop(listener);
-    let (code, out, _) = check(&input);
-    assert_eq!(code, Some(1));
-    assert!(
-        out.contains("FAIL  collector for logs") && out.contains("export.endpoint"),
-        "{out}"
-    );
-    assert!(!state.exists(), "a check changes nothing");
 }
 
 #[test]

@@ -706,10 +706,12 @@ async fn a_probe_says_whether_the_collector_can_be_reached() {
     for protocol in PROTOCOLS {
         let mut collector = Collector::start().await;
         let settings = settings(collector.destination(protocol, |_| ()));
-        let results = qtrail::export::probe(&settings).await.unwrap();
-        assert_eq!(results, [(Signal::Logs, Ok(())), (Signal::Traces, Ok(()))]);
+        let signals = [Signal::Logs, Signal::Traces];
+        let results = qtrail::export::probe(&settings, &signals).await.unwrap();
+        let takes = || Ok("takes OTLP".to_owned());
+        assert_eq!(results, signals.map(|signal| (signal, takes())));
         collector.close();
-        let results = qtrail::export::probe(&settings).await.unwrap();
+        let results = qtrail::export::probe(&settings, &signals).await.unwrap();
         assert!(
             results.iter().all(|(_, result)| result.is_err()),
             "{results:?}"

@@ -3,7 +3,7 @@
 pub mod bench;
 mod limits;
 mod logs;
-mod services;
+pub mod services;
 mod strangers;
 
 use std::collections::BTreeSet;

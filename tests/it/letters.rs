@@ -8,7 +8,11 @@ use qtrail::proto::v1::IngestRequest;
 use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
 use serde_json::Value;
 use tonic::Code;
+use tonic::transport::Channel;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::grpc::services::serving;
 use crate::support::collector::Collector;
 use crate::support::program::{event, gzip, json_lines, log_file, qtrail};
 use crate::support::receiver::{Answer, post};
@@ -142,6 +146,15 @@ async fn what_is_left_out_of_a_file_is_counted_and_hashed() {
     );
 }
 
+/// What gRPC's health service tells, from now on.
+async fn watch(sidecar: &Sidecar) -> tonic::Streaming<HealthCheckResponse> {
+    let address = sidecar.listens("grpc").await;
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+    let watched = client.watch(HealthCheckRequest::default()).await;
+    watched.unwrap().into_inner()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_whose_letters_are_full_waits_and_no_other() {
     let (place, collector) = (Place::new(), Collector::start().await);
@@ -180,6 +193,10 @@ async fn a_sender_whose_letters_are_full_waits_and_no_other() {
     );
     let metrics = sidecar.get("/metrics").await.1;
     assert_eq!(value(&metrics, "qtrail_dead_letters_waiting"), 1);
+    let full = "qtrail_stalled{reason=\"dead_letters_full\"}";
+    assert_eq!(value(&metrics, full), 1);
+    let mut health = watch(&sidecar).await;
+    assert!(!serving(&mut health).await, "nor over gRPC");
     let (balance, read) = (balance(&metrics), sent as u64 + 1);
     assert!(balance.holds() && balance.in_flight == 0, "{balance}");
     assert_eq!(
@@ -195,6 +212,9 @@ async fn a_sender_whose_letters_are_full_waits_and_no_other() {
     assert!(is_kept(&place, "b-bad"));
     let (status, body) = sidecar.get("/readyz").await;
     assert_eq!(status, 200, "{body}");
+    assert!(serving(&mut health).await);
+    let metrics = sidecar.get("/metrics").await.1;
+    assert_eq!(value(&metrics, full), 0);
 
     // Over gRPC, the same sender is told the same.
     let address = sidecar.listens("grpc").await;

@@ -80,17 +80,16 @@ async fn check(
     variables: &[(&str, &str)],
 ) -> Output {
     let url = format!("https://{HOST}:{}", collector.address.port());
+    let folder = ca_file.parent().unwrap();
+    std::fs::create_dir_all(folder.join("trail")).unwrap();
     let mut command = qtrail();
     command
-        .args([
-            "check",
-            "--canary",
-            "--endpoint",
-            &url,
-            "--protocol",
-            protocol,
-        ])
+        .arg("check")
+        .arg(folder.join("trail"))
+        .args(["--canary", "--endpoint", &url, "--protocol", protocol])
         .env("OTEL_EXPORTER_OTLP_CERTIFICATE", ca_file)
+        .env("QTRAIL_STATE", folder.join("state"))
+        .env("QTRAIL_TELEMETRY_HTTP", "none")
         .envs(variables.iter().copied());
     tokio::task::spawn_blocking(move || command.output().unwrap())
         .await

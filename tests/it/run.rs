@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use qtrail::otlp::Signal;
 use qtrail::telemetry::metrics::Balance;
-use rustix::process::{Resource, Rlimit, Signal as Kill, prlimit};
+use rustix::process::Signal as Kill;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -429,26 +429,6 @@ async fn nothing_is_acknowledged_while_dead_letters_find_no_room() {
     nothing_is_read_again(&place, &collector).await;
 }
 
-/// `qtrail run` to which a limit on the size of files is what a full disk is: a write answers an
-/// error, and no signal ends the process.
-fn on_a_small_disk(place: &Place) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .env_clear()
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(qtrail().get_program());
-    place.with(shell)
-}
-
-/// Files can be so large from now on; `None`: as large as they like.
-fn room(sidecar: &Sidecar, bytes: Option<u64>) {
-    let limit = Rlimit {
-        current: bytes,
-        maximum: None,
-    };
-    prlimit(Some(sidecar.pid()), Resource::Fsize, limit).unwrap();
-}
-
 #[tokio::test]
 async fn an_output_file_on_a_full_disk_is_waited_for() {
     const USED: u64 = 256 << 20;
@@ -457,15 +437,15 @@ async fn an_output_file_on_a_full_disk_is_waited_for() {
     // Large, so that the limit hits no other file; it takes no room on the disk.
     let file = File::create(&output).unwrap();
     file.write_all_at(b"\n", USED - 1).unwrap();
-    let sidecar = Sidecar::start(on_a_small_disk(&place).arg("--output").arg(&output));
+    let sidecar = Sidecar::start(place.run_on_a_small_disk().arg("--output").arg(&output));
     sidecar.address().await;
-    room(&sidecar, Some(USED + 100));
+    sidecar.room(Some(USED + 100));
     place.add("a.json", &log_file(&IDS.map(event)));
     sidecar.until_said("events wait").await;
     let metrics = sidecar.get("/metrics").await.1;
     assert_eq!(balance(&metrics), ALL_IN_FLIGHT);
     assert_eq!(file.metadata().unwrap().len(), USED, "half a line");
-    room(&sidecar, None);
+    sidecar.room(None);
     assert_eq!(sidecar.settled(3).await, ALL_EXPORTED);
     assert_eq!(sidecar.stop().await.0, Some(0));
     let mut written = vec![0; (file.metadata().unwrap().len() - USED) as usize];
@@ -481,15 +461,15 @@ async fn an_output_file_on_a_full_disk_is_waited_for() {
 async fn a_state_on_a_full_disk_is_waited_for() {
     let (place, collector) = (place(), Collector::start().await);
     let url = collector.url();
-    let sidecar = Sidecar::start(on_a_small_disk(&place).args(["--endpoint", &url]));
+    let sidecar = Sidecar::start(place.run_on_a_small_disk().args(["--endpoint", &url]));
     assert_eq!(sidecar.settled(3).await, ALL_EXPORTED);
-    room(&sidecar, Some(4096));
+    sidecar.room(Some(4096));
     place.add("b.json", &log_file(&[event("four")]));
     sidecar.until_said("nothing is acknowledged").await;
     // The window of duplicates costs no event and stops nothing.
     sidecar.until_said("a restart may repeat events").await;
     assert_eq!(balance(&sidecar.get("/metrics").await.1).exported, 4);
-    room(&sidecar, None);
+    sidecar.room(None);
     sidecar.until_said("the state can be written again").await;
     sidecar
         .until_said("the window of duplicates can be written again")

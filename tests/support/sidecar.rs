@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use qtrail::telemetry::metrics::Balance;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -60,6 +60,17 @@ impl Place {
     /// `qtrail run` in these folders, with short waits, its port chosen by the system.
     pub fn run(&self) -> Command {
         self.with(qtrail())
+    }
+
+    /// The same, to which a limit on the size of files is what a full disk is: a write answers an error, and
+    /// no signal ends the process.
+    pub fn run_on_a_small_disk(&self) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .env_clear()
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(qtrail().get_program());
+        self.with(shell)
     }
 
     /// The same, started by another program.
@@ -206,6 +217,15 @@ impl Sidecar {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Its files can be so large from now on; `None`: as large as they like.
+    pub fn room(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
     }
 
     /// SIGKILL: nothing is flushed.

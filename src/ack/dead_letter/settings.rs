@@ -1,9 +1,10 @@
 //! Where dead letters go, and how much of them is kept.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::letter::LINE_START;
-use crate::ack::line_file::{self, Rotation};
+use crate::ack::line_file::{self, Rotation, bytes_on_disk};
 
 /// Where dead letters go, and how much of them is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,27 @@ impl Settings {
     /// Bytes of all files together.
     pub(super) fn capacity(&self) -> u64 {
         self.max_bytes.saturating_mul(u64::from(self.keep) + 1)
+    }
+
+    /// Whether letters could be written, found out without leaving a trace. The folder has to be there.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or all files are full and none may be erased.
+    pub fn check(&self) -> io::Result<&'static str> {
+        let (held, capacity) = (bytes_on_disk(&self.path, self.keep), self.capacity());
+        if self.when_full == WhenFull::Wait && held >= capacity {
+            let full = format!("they hold {held} of {capacity} bytes");
+            return Err(io::Error::other(self.remedy(&full)));
+        }
+        line_file::check(&self.path, &self.kind())
+    }
+
+    /// What to do where they are full.
+    pub(super) fn remedy(&self, full: &str) -> String {
+        let path = self.path.display();
+        format!(
+            "the dead letters {path} are full: {full}; replay {path}.1 and the others and move them away, raise dead_letters.keep, or set dead_letters.when_full: rotate"
+        )
     }
 
     pub(super) fn kind(&self) -> line_file::Kind {

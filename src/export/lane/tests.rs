@@ -163,7 +163,7 @@ fn lane(transport: Arc<dyn Transport>) -> Lane {
             initial: Duration::from_secs(1),
             max: Duration::from_secs(30),
         },
-        board: Board::new(),
+        board: Board::new(Arc::default()),
         metrics: Arc::default(),
         stop: CancellationToken::new(),
         closed: Arc::default(),

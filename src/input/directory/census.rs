@@ -110,7 +110,7 @@ fn sweep_table<const K: usize, const V: usize>(
     loop {
         let mut changes = Vec::new();
         let mut last = None;
-        store.with(|database| {
+        store.read(|database| {
             let rows = database.begin_read()?.open_table(table)?;
             for row in rows.range::<&[u8; K]>(&from..)? {
                 let (key, value) = row?;
@@ -144,7 +144,7 @@ fn apply<const K: usize, const V: usize>(
     if changes.is_empty() {
         return Ok(0);
     }
-    store.with(|database| {
+    store.write(|database| {
         let mut forgotten = 0;
         let mut write = database.begin_write()?;
         write.set_quick_repair(true);

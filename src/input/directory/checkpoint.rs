@@ -15,6 +15,7 @@
 //! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::census`].
 
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -22,6 +23,7 @@ use super::file_id::{Digest, FileId, Stat};
 use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
 use super::{Error, Start};
 use crate::database::{self, Kind, META};
+use crate::telemetry::metrics::Metrics;
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
@@ -113,9 +115,14 @@ impl Store {
         Ok(Store(database::Store::open(folder, STATE)?))
     }
 
+    /// The same, but `/readyz` says while it cannot be used.
+    pub(super) fn told_in(self, metrics: Arc<Metrics>) -> Store {
+        Store(self.0.told_in(metrics))
+    }
+
     /// The first run's choice; `choice` becomes it if there was none before.
     pub(super) fn first_run(&self, choice: FirstRun) -> Result<FirstRun, redb::Error> {
-        self.with(|database| {
+        self.write(|database| {
             let write = database.begin_write()?;
             let run = {
                 let mut meta = write.open_table(META)?;
@@ -150,7 +157,7 @@ impl Store {
 
     /// What is known of files by their place, in one look.
     pub(super) fn files(&self, ids: &[FileId]) -> Result<Vec<Option<FileEntry>>, redb::Error> {
-        self.with(|database| {
+        self.read(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
             ids.iter()
                 .map(|id| {
@@ -164,7 +171,7 @@ impl Store {
 
     /// What is known of content.
     pub(super) fn content(&self, digest: &Digest) -> Result<Option<ContentEntry>, redb::Error> {
-        self.with(|database| {
+        self.read(|database| {
             let contents = database.begin_read()?.open_table(CONTENTS)?;
             Ok(contents.get(digest)?.map(|v| ContentEntry::read(v.value())))
         })
@@ -172,7 +179,7 @@ impl Store {
 
     /// What is known of lines that begin with this one, in any file.
     pub(super) fn lines(&self, first: &Digest) -> Result<Vec<(FileId, LinesEntry)>, redb::Error> {
-        self.with(|database| {
+        self.read(|database| {
             let lines = database.begin_read()?.open_table(LINES)?;
             let low = lines_key(first, FileId { dev: 0, ino: 0 });
             let high = lines_key(
@@ -195,7 +202,7 @@ impl Store {
 
     /// Applies changes, all or none; durable when this returns.
     pub(super) fn apply(&self, ops: &[Op]) -> Result<(), redb::Error> {
-        self.with(|database| {
+        self.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             {
@@ -221,17 +228,20 @@ impl Store {
         })
     }
 
-    /// Runs something on the open database.
-    pub(super) fn with<T>(
+    /// Runs something that changes nothing on the open database.
+    pub(super) fn read<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
-        self.0.with(f)
+        self.0.read(f)
     }
 
-    /// After a failed write the database refuses all others until it is opened again.
-    pub(super) fn reopen(&self) -> Result<(), Error> {
-        Ok(self.0.reopen()?)
+    /// Runs something that changes it on the open database.
+    pub(super) fn write<T>(
+        &self,
+        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        self.0.write(f)
     }
 
     /// The file, for messages.
@@ -405,15 +415,5 @@ mod tests {
                 .unwrap(),
             first
         );
-    }
-
-    #[test]
-    fn it_can_be_opened_again_in_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let entry = FileEntry::new(stat(1), Held::LeftOut(None));
-        store.apply(&[Op::File(entry)]).unwrap();
-        store.reopen().unwrap();
-        assert_eq!(store.files(&[stat(1).id]).unwrap(), [Some(entry)]);
     }
 }

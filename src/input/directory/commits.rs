@@ -109,8 +109,6 @@ fn write(store: &Store, ops: &[Op], abandoned: &AtomicBool) -> bool {
                 }
                 failed = true;
                 thread::sleep(RETRY);
-                // Its error comes back from the next write.
-                let _ = store.reopen();
             }
         }
     }

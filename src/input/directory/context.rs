@@ -14,7 +14,8 @@ use super::commits::Commits;
 use super::file_id::{Digest, shown};
 use super::filter::Filter;
 use super::followed::Followed;
-use super::schedule::Verdict;
+use super::schedule::{Candidate, Verdict};
+use super::unread::Unread;
 use super::walk::ObservedTime;
 use super::warned::Warned;
 use super::writers::Writers;
@@ -72,6 +73,7 @@ pub(super) struct Context<D> {
     pub(super) cancel: CancellationToken,
     pub(super) claims: Claims,
     pub(super) idle: Idle,
+    pub(super) unread: Unread,
 }
 
 /// Why a reading failed.
@@ -115,11 +117,14 @@ impl<D: Deliver> Context<D> {
     }
 
     /// What a failed reading leads to.
-    pub(super) fn failed(&self, path: &Path, problem: &Problem) -> Verdict {
+    pub(super) fn failed(&self, candidate: &Candidate, problem: &Problem) -> Verdict {
         use std::io::ErrorKind;
+        let path = &candidate.path;
+        let gone = || self.unread.gone(&self.metrics, &self.root, path);
         match problem {
             Problem::Io(error) if error.kind() == ErrorKind::NotFound => {
                 tracing::debug!("{} vanished", shown(path));
+                gone();
                 Verdict::Done
             }
             // What openat2(2) answers for a way out of the root, or through a link.
@@ -128,6 +133,7 @@ impl<D: Deliver> Context<D> {
                     || error.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) =>
             {
                 self.warn(path, "leads through a symbolic link; skipped");
+                gone();
                 Verdict::Done
             }
             _ => {
@@ -135,6 +141,11 @@ impl<D: Deliver> Context<D> {
                     path,
                     &format!("cannot be read: {problem}; it is tried again"),
                 );
+                // The state tells for itself.
+                if let (Problem::Io(error), true) = (problem, candidate.failures == 0) {
+                    let (metrics, error) = (&self.metrics, error.to_string());
+                    self.unread.failed(metrics, &self.root, path, &error);
+                }
                 Verdict::Failed(None)
             }
         }

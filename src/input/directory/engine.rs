@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::Deliver;
 use super::census::Census;
 use super::context::Context;
 use super::decide;
@@ -27,6 +26,8 @@ use super::round::{Round, round, sweep};
 use super::schedule::{Schedule, Verdict};
 use super::walk::{Found, Place, Walked};
 use super::watch::{Signal, Watch};
+use super::{Deliver, unlisted};
+use crate::telemetry::stalls::Cause;
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
@@ -71,7 +72,9 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
             Woke::Walked(round) => engine.walked(round),
         }
         let pending = engine.schedule.len() as u64;
+        let failing = engine.schedule.failing() as u64;
         engine.ctx.metrics.files_pending.set(pending);
+        engine.ctx.metrics.files_failing.set(failing);
         if engine.ctx.settings.once && engine.exhausted() {
             break;
         }
@@ -210,6 +213,7 @@ impl<D: Deliver> Engine<D> {
                     tracing::info!("{} is there again", shown(&self.ctx.root));
                     self.missing = false;
                 }
+                self.tell_readiness(&walked, round.whole);
                 self.take(walked, round.whole, now);
             }
             Err(error) => {
@@ -219,12 +223,30 @@ impl<D: Deliver> Engine<D> {
                         "{root} cannot be read ({error}); waiting for it, nothing is forgotten"
                     );
                 }
+                unlisted(&self.ctx.root, &error, &self.ctx.metrics);
                 self.missing = true;
                 self.more = false;
                 self.watch = None;
                 self.next_walk = now + settings.settle;
             }
         }
+    }
+
+    /// The root is there. All with files in it may still not be.
+    fn tell_readiness(&self, walked: &Walked, whole: bool) {
+        if !whole {
+            return;
+        }
+        let (metrics, root) = (&self.ctx.metrics, shown(&self.ctx.root));
+        let cause = Cause::DirectoryUnreadable;
+        match &walked.last_unlisted {
+            Some(folder) if walked.files == 0 => {
+                let reason = format!("no file is found, and {folder}: let qtrail's user list it");
+                metrics.stalls.set(cause, &root, reason);
+            }
+            _ => metrics.stalls.clear(cause, &root),
+        }
+        metrics.folders_unlisted.set(walked.unlisted);
     }
 
     fn take(&mut self, walked: Walked, whole: bool, now: Instant) {

@@ -12,6 +12,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -209,11 +210,8 @@ pub(super) async fn deliver<D: Deliver>(
         };
         let (unit, consumed) = unit(ctx, &follow, end);
         let report = ctx.deliver.deliver(unit).await;
-        if let Some(error) = &report.read_error {
-            ctx.warn(
-                &follow.opened.path,
-                &format!("cannot be read: {error}; it is tried again"),
-            );
+        if let Some(error) = report.read_error {
+            return Err(io::Error::other(error).into());
         }
         let to = match decide::ended(&report) {
             Ended::Again(after) => return Ok(Verdict::Failed(after)),

@@ -34,19 +34,21 @@ mod filter;
 mod followed;
 mod kind;
 mod lines;
+mod look;
 mod reader;
 mod round;
 mod rows;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod walk;
 mod warned;
 mod watch;
 mod writers;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -56,6 +58,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::{Pipeline, Report, Unit};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::Cause;
 
 use after::PutAside;
 use away::Remembered;
@@ -64,7 +67,10 @@ use commits::Commits;
 use context::{Claims, Context, Idle, Tuning};
 use filter::Filter;
 use followed::Followed;
+use unread::Unread;
 use warned::Warned;
+
+pub use look::{Found, look};
 
 /// How a directory is read. Valid by construction.
 #[derive(Debug, Clone)]
@@ -247,7 +253,8 @@ fn open<D: Deliver>(
         list(&settings)?;
     }
     let filter = Filter::new(&settings)?;
-    let store = Arc::new(Store::open(&settings.state)?);
+    let store = Store::open(&settings.state)?.told_in(Arc::clone(&metrics));
+    let store = Arc::new(store);
     let failed = |detail: String| Error::State {
         path: store.path().to_owned(),
         detail,
@@ -284,9 +291,28 @@ fn open<D: Deliver>(
         stop,
         claims: Claims::default(),
         idle: Idle::default(),
+        unread: Unread::default(),
         settings,
     };
     Ok((context, writer))
+}
+
+/// Tells in `metrics` that the directory cannot be listed, if it cannot.
+pub fn announce(settings: &Settings, metrics: &Metrics) {
+    if let Err(error) = settings.root.read_dir() {
+        unlisted(&settings.root, &error, metrics);
+    }
+}
+
+fn unlisted(root: &Path, error: &dyn std::fmt::Display, metrics: &Metrics) {
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    let root = file_id::shown(&root);
+    let reason = format!(
+        "the directory {root} cannot be read: {error} (make or mount it, let qtrail's user list it, or name another)"
+    );
+    metrics
+        .stalls
+        .set(Cause::DirectoryUnreadable, &root, reason);
 }
 
 /// Whether a run could start: the directory can be listed, the state opened, and no other process

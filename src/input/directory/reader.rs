@@ -68,9 +68,8 @@ pub(super) async fn process<D: Deliver>(
     candidate: Candidate,
     permit: OwnedSemaphorePermit,
 ) -> Verdict {
-    let path = Arc::clone(&candidate.path);
-    let shared = Arc::clone(&ctx);
-    let looked = blocking(move || look(&shared, &candidate)).await;
+    let (shared, looked_at) = (Arc::clone(&ctx), candidate.clone());
+    let looked = blocking(move || look(&shared, &looked_at)).await;
     let verdict = match looked {
         Ok(Look::Verdict(verdict)) => Ok(verdict),
         Ok(Look::Whole(whole)) => deliver(&ctx, whole, permit).await,
@@ -78,8 +77,13 @@ pub(super) async fn process<D: Deliver>(
         Err(problem) => Err(problem),
     };
     match verdict {
-        Ok(verdict) => verdict,
-        Err(problem) => ctx.failed(&path, &problem),
+        // It was read, and not taken.
+        Ok(Verdict::Failed(after)) => Verdict::Failed(after),
+        Ok(verdict) => {
+            ctx.unread.read(&ctx.metrics, &ctx.root);
+            verdict
+        }
+        Err(problem) => ctx.failed(&candidate, &problem),
     }
 }
 
@@ -212,11 +216,9 @@ async fn deliver<D: Deliver>(
     let (unit, consumed) = unit(ctx, &mut whole, quiet);
     let report = ctx.deliver.deliver(unit).await;
     drop(permit);
-    let Opened {
-        path, stat, age, ..
-    } = &whole.opened;
-    if let Some(error) = &report.read_error {
-        ctx.warn(path, &format!("cannot be read: {error}; it is tried again"));
+    let Opened { stat, age, .. } = &whole.opened;
+    if let Some(error) = report.read_error {
+        return Err(io::Error::other(error).into());
     }
     let until_quiet = ctx.settings.settle.saturating_sub(*age).max(BUSY);
     match decide::ended(&report) {

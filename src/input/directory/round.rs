@@ -68,10 +68,11 @@ pub(super) fn round<D: Deliver>(
 
 fn root<D: Deliver>(ctx: &Context<D>) -> Result<FileId, String> {
     let metadata = ctx.root.metadata().map_err(|error| error.to_string())?;
-    match metadata.is_dir() {
-        true => Ok(Stat::of(&metadata).id),
-        false => Err("it is no directory".to_owned()),
+    if !metadata.is_dir() {
+        return Err("it is no directory".to_owned());
     }
+    ctx.root.read_dir().map_err(|error| error.to_string())?;
+    Ok(Stat::of(&metadata).id)
 }
 
 pub(super) fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {

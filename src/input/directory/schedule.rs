@@ -19,6 +19,8 @@ pub(super) struct Candidate {
     pub(super) path: Arc<Path>,
     /// A writer closed it, or it was renamed.
     pub(super) closed: bool,
+    /// How often it failed in a row.
+    pub(super) failures: u32,
     /// How it looked, and since when.
     seen: Option<(Stat, Instant)>,
 }
@@ -92,6 +94,11 @@ impl Schedule {
     /// Files that can still be read; the others only wait for a next try.
     pub(super) fn workable(&self) -> usize {
         self.items.len() - self.failing
+    }
+
+    /// Files that failed, and wait for a next try.
+    pub(super) fn failing(&self) -> usize {
+        self.failing
     }
 
     /// Files of which something is undelivered.
@@ -168,6 +175,7 @@ impl Schedule {
         item.slot = Slot::Active(None);
         Some(Candidate {
             closed: item.closed,
+            failures: item.failures,
             seen: item.seen,
             path,
         })

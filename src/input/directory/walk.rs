@@ -63,6 +63,12 @@ pub(super) struct Walked {
     pub(super) more: bool,
     /// Every folder could be listed, every file looked up.
     pub(super) complete: bool,
+    /// Folders that could not be listed.
+    pub(super) unlisted: u64,
+    /// The last of them, and why.
+    pub(super) last_unlisted: Option<String>,
+    /// Files that are read, done or not.
+    pub(super) files: u64,
     pub(super) census: Option<Census>,
 }
 
@@ -113,8 +119,7 @@ impl Walk<'_> {
                     folders.pop();
                 }
                 Some(Err(error)) => {
-                    walked.complete = false;
-                    self.warn(folder, &format!("cannot be listed: {error}"));
+                    self.unlisted(folder, &format!("cannot be listed: {error}"), &mut walked);
                     folders.pop();
                 }
                 Some(Ok(entry)) => {
@@ -138,8 +143,7 @@ impl Walk<'_> {
 
     fn enter(&self, path: PathBuf, folders: &mut Vec<(PathBuf, ReadDir)>, walked: &mut Walked) {
         if folders.len() >= DEPTH {
-            walked.complete = false;
-            self.warn(&path, "is deeper than 128 folders; skipped");
+            self.unlisted(&path, "is deeper than 128 folders; skipped", walked);
             return;
         }
         match self.root.join(&path).read_dir() {
@@ -149,10 +153,16 @@ impl Walk<'_> {
                 walked.complete &= !folders.is_empty();
             }
             Err(error) => {
-                walked.complete = false;
-                self.warn(&path, &format!("cannot be listed: {error}"));
+                self.unlisted(&path, &format!("cannot be listed: {error}"), walked);
             }
         }
+    }
+
+    fn unlisted(&self, path: &Path, what: &str, walked: &mut Walked) {
+        walked.complete = false;
+        walked.unlisted += 1;
+        walked.last_unlisted = Some(format!("{} {what}", shown(&self.root.join(path))));
+        self.warn(path, what);
     }
 
     fn sort(&self, entry: &DirEntry, path: PathBuf) -> Sorted {
@@ -223,6 +233,7 @@ impl Walk<'_> {
     ) {
         // By inode: neighbours on disk, and in the state.
         batch.sort_unstable();
+        walked.files += batch.len() as u64;
         let mut files = Vec::with_capacity(batch.len());
         for (_, path) in batch.drain(..) {
             match self.root.join(&path).symlink_metadata() {

@@ -100,6 +100,18 @@ impl Settings {
     }
 }
 
+/// Whether the state could be opened. One that is not there yet is not made.
+///
+/// # Errors
+/// As [`run`].
+#[cfg(feature = "aws")]
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    match state::State::is_there(&settings.state) {
+        true => state::State::open(&settings.state).map(drop),
+        false => Ok(()),
+    }
+}
+
 /// Pages in memory at once, over all regions: 50 events each, of 256 KiB at most.
 #[cfg(feature = "aws")]
 const PAGES: usize = 8;
@@ -117,7 +129,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let regions = settings.regions(aws)?;
     let shared = region::Shared {
-        state: std::sync::Arc::new(state::State::open(&settings.state)?),
+        state: std::sync::Arc::new(
+            state::State::open(&settings.state)?.told_in(std::sync::Arc::clone(&sidecar.metrics)),
+        ),
         settings: std::sync::Arc::new(settings),
         pipeline: sidecar.pipeline.clone(),
         metrics: std::sync::Arc::clone(&sidecar.metrics),

@@ -25,6 +25,7 @@ use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
+use crate::telemetry::stalls::Cause;
 
 /// What all regions share.
 #[derive(Clone)]
@@ -180,6 +181,8 @@ impl<L: Lookup> Region<L> {
                 Err(Stopped) => return Asked::Stopped,
             };
             self.pace.answered();
+            let stalls = &self.shared.metrics.stalls;
+            stalls.clear(Cause::EventHistoryUnreadable, &self.name);
             number += 1;
             self.tell_if_too_many(question.slice, number);
             token = page.next;
@@ -308,8 +311,11 @@ impl<L: Lookup> Region<L> {
             Remedy::Denied => ("denied", "it takes cloudtrail:LookupEvents; "),
             _ => ("mend", ""),
         };
+        let (region, passes) = (&*self.name, fault.remedy == Remedy::Retry);
+        let reason = format!("the event history of {region} cannot be read: {remedy}{fault}");
+        let stalls = &self.shared.metrics.stalls;
+        stalls.set_fault(Cause::EventHistoryUnreadable, region, passes, reason);
         if let Some(left_out) = self.said.due(kind) {
-            let region = &*self.name;
             let again = match self.shared.settings.once && fault.remedy != Remedy::Retry {
                 true => "the next run tries it again",
                 false => "it is tried again",
@@ -322,9 +328,6 @@ impl<L: Lookup> Region<L> {
         let path = self.shared.state.path().display();
         if let Some(left_out) = self.said.due("state") {
             warn!(left_out, "cannot use {path}: {error}; it is tried again");
-        }
-        if let Err(error) = self.shared.state.reopen() {
-            debug!(%error, "cannot open the state again");
         }
     }
 

@@ -4,11 +4,13 @@
 //! after a restart. What must hold: what it says was delivered was.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{ReadableDatabase, TableDefinition};
 
 use super::Error;
 use crate::database::{self, Kind, Store};
+use crate::telemetry::metrics::Metrics;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
@@ -25,14 +27,24 @@ const STATE: Kind = Kind {
 pub(super) struct State(Store);
 
 impl State {
+    /// Whether `folder` holds one.
+    pub(super) fn is_there(folder: &Path) -> bool {
+        folder.join(STATE.file).exists()
+    }
+
     /// Opens or creates it in `folder`.
     pub(super) fn open(folder: &Path) -> Result<State, Error> {
         Ok(State(Store::open(folder, STATE)?))
     }
 
+    /// The same, but `/readyz` says while it cannot be used.
+    pub(super) fn told_in(self, metrics: Arc<Metrics>) -> State {
+        State(self.0.told_in(metrics))
+    }
+
     /// Up to which second all was delivered, if anything was.
     pub(super) fn delivered(&self, region: &str, source: &str) -> Result<Option<i64>, redb::Error> {
-        self.0.with(|database| {
+        self.0.read(|database| {
             let table = database.begin_read()?.open_table(DELIVERED)?;
             Ok(table.get((region, source))?.map(|value| value.value()))
         })
@@ -40,7 +52,7 @@ impl State {
 
     /// Notes that all up to `second` was delivered; durable when it returns.
     pub(super) fn set(&self, region: &str, source: &str, second: i64) -> Result<(), redb::Error> {
-        self.0.with(|database| {
+        self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             write
@@ -49,11 +61,6 @@ impl State {
             write.commit()?;
             Ok(())
         })
-    }
-
-    /// After a failed write.
-    pub(super) fn reopen(&self) -> Result<(), Error> {
-        Ok(self.0.reopen()?)
     }
 
     /// The file, for messages.

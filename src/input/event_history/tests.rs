@@ -445,7 +445,11 @@ async fn rights_that_come_late_end_nothing() {
     history.fails((0..20).map(|_| fault(Remedy::Denied, denied)));
     history.fails([fault(Remedy::Mend, "UnrecognizedClientException")]);
     let reading = bench.start(&history);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told = bench.metrics.stalls.not_ready().unwrap();
+    assert!(told.contains("takes cloudtrail:LookupEvents"), "{told}");
     tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(bench.metrics.stalls.not_ready(), None);
     bench.stop.cancel();
     reading.await.unwrap();
     bench.assert_exactly_once(&history);

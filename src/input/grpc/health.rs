@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server;
 use tonic::codegen::tokio_stream::Stream;
@@ -21,7 +22,11 @@ const SERVICES: [&str; 3] = [
     logs_service_server::SERVICE_NAME,
 ];
 
-/// SERVING while events can be taken; NOT_SERVING while the collector is away, or qtrail stops.
+/// How often dead letters are looked at that may be full.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// SERVING while events can be taken; NOT_SERVING while the collector is away, the dead letters take nothing,
+/// or qtrail stops.
 pub(super) struct Health {
     ingest: Ingest,
 }
@@ -39,7 +44,7 @@ impl health_server::Health for Health {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         known(request.get_ref())?;
-        Ok(Response::new(response(self.ingest.available().is_ok())))
+        Ok(Response::new(response(self.ingest.serves())))
     }
 
     type WatchStream = Watch;
@@ -70,14 +75,18 @@ impl Stream for Watch {
         loop {
             ready!(self.changed.as_mut().poll(cx));
             let available = self.ingest.available();
-            let serving = available.is_ok();
+            let serving = self.ingest.serves();
             if self.told == Some(serving)
                 && let Err(Refusal::Stopping) = &available
             {
                 return Poll::Ready(Some(Err(status::of(&Refusal::Stopping))));
             }
             let ingest = self.ingest.clone();
-            self.changed = Box::pin(async move { ingest.changed(serving).await });
+            let now = available.is_ok();
+            self.changed = Box::pin(async move {
+                // Nothing tells that full dead letters were taken away.
+                let _ = tokio::time::timeout(LOOK, ingest.changed(now)).await;
+            });
             if self.told.replace(serving) != Some(serving) {
                 return Poll::Ready(Some(Ok(response(serving))));
             }

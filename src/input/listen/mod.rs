@@ -101,6 +101,26 @@ pub fn check(settings: &Settings) -> anyhow::Result<String> {
     Ok(told.collect::<Vec<_>>().join("; "))
 }
 
+/// Whether each of these addresses, by their config keys, could be listened on beside those before it. Nobody can
+/// connect meanwhile.
+pub async fn check_addresses(
+    addresses: &[(&'static str, Listen)],
+) -> Vec<Result<(), anyhow::Error>> {
+    let mut results = Vec::new();
+    for (number, (key, listen)) in addresses.iter().enumerate() {
+        let same = addresses[..number]
+            .iter()
+            .find(|(_, other)| listen.clashes_with(other));
+        results.push(match same {
+            Some((other, _)) => Err(anyhow::anyhow!(
+                "{key}: the address is {other}'s (set another address or port)"
+            )),
+            None => Socket::check(key, listen).await,
+        });
+    }
+    results
+}
+
 impl Listener {
     /// Listens on the address that the config key `key` (such as `ingest.grpc.listen`) names.
     ///

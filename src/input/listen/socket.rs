@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
 use crate::input::ingest::Listen;
 
@@ -40,17 +41,23 @@ impl Drop for File {
 impl Socket {
     /// Listens on the address that the config key `key` names.
     pub(super) async fn bind(key: &str, listen: &Listen) -> anyhow::Result<Self> {
-        match listen {
+        let bound = match listen {
             Listen::Tcp(address) => TcpListener::bind(address)
                 .await
                 .map(Socket::Tcp)
-                .with_context(|| {
-                    format!("{key}: cannot listen on {address} (set another address or port)")
-                }),
-            Listen::Unix(path) => unix(path)
-                .await
-                .with_context(|| format!("{key}: cannot listen on unix:{}", path.display())),
-        }
+                .map_err(Into::into),
+            Listen::Unix(path) => unix(path).await,
+        };
+        bound.with_context(|| cannot(key, listen))
+    }
+
+    /// Whether it could be listened on. Nobody can connect meanwhile, and no file is left.
+    pub(super) async fn check(key: &str, listen: &Listen) -> anyhow::Result<()> {
+        let bound = match listen {
+            Listen::Tcp(address) => bind_only(*address).map_err(Into::into),
+            Listen::Unix(path) => check_unix(path).await,
+        };
+        bound.with_context(|| cannot(key, listen))
     }
 
     /// The next connection, and its peer's name.
@@ -84,19 +91,56 @@ impl fmt::Display for Socket {
     }
 }
 
-async fn unix(path: &Path) -> anyhow::Result<Socket> {
+fn cannot(key: &str, listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => {
+            format!("{key}: cannot listen on {address} (set another address or port)")
+        }
+        Listen::Unix(path) => format!("{key}: cannot listen on unix:{}", path.display()),
+    }
+}
+
+/// Binds as a listener does, and lets go again.
+fn bind_only(address: SocketAddr) -> io::Result<()> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)
+}
+
+async fn check_unix(path: &Path) -> anyhow::Result<()> {
+    is_stale(path).await?;
+    // The system's bound on its length.
+    std::os::unix::net::SocketAddr::from_pathname(path)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder)
+        .with_context(|| format!("{} cannot be written to", folder.display()))?;
+    Ok(())
+}
+
+/// Whether a socket is there that nobody listens on.
+async fn is_stale(path: &Path) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             bail!("there is a file that is no socket: remove it, or set another path")
         }
         Ok(_) => match UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path).context("nobody listens on the socket that is there")?;
-            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
             Ok(_) => bail!("another process listens there: stop it, or set another path"),
-            Err(error) => return Err(error).context("is the socket that is there in use?"),
+            Err(error) => Err(error).context("is the socket that is there in use?"),
         },
-        Err(_) => {}
+        Err(_) => Ok(false),
+    }
+}
+
+async fn unix(path: &Path) -> anyhow::Result<Socket> {
+    if is_stale(path).await? {
+        std::fs::remove_file(path).context("nobody listens on the socket that is there")?;
     }
     let listener = UnixListener::bind(path)?;
     let file = File(path.to_owned());

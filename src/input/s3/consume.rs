@@ -21,6 +21,7 @@ use super::{Error, waits};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
 use crate::telemetry::seldom::Seldom;
+use crate::telemetry::stalls::Cause;
 
 /// How long a call waits for messages; SQS' most.
 const WAIT: Duration = Duration::from_secs(20);
@@ -151,6 +152,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 Ok(messages) => {
                     failures = 0;
                     self.exists.store(true, Ordering::Relaxed);
+                    let stalls = &self.context.metrics.stalls;
+                    stalls.clear(Cause::QueueUnreadable, self.queue.url());
                     let none = messages.is_empty();
                     self.begin(messages, room, tasks);
                     // What is given back comes again.
@@ -219,12 +222,21 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 message: format!("{fault}: {}", hint(&fault.remedy)),
             });
         }
+        let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
+        let reason = match passes {
+            true => format!("cannot receive from {queue}: {fault}"),
+            false => format!(
+                "cannot receive from {queue}: {fault}: {}",
+                hint(&fault.remedy)
+            ),
+        };
+        let stalls = &self.context.metrics.stalls;
+        stalls.set_fault(Cause::QueueUnreadable, queue, passes, reason);
         let kind = match fault.remedy {
             Remedy::Retry => "receive",
             _ => "receive: mend",
         };
         if let Some(left_out) = self.seldom.due(kind) {
-            let queue = self.queue.url();
             match fault.remedy {
                 Remedy::Retry => warn!(queue, left_out, "cannot receive, trying again: {fault}"),
                 _ => error!(

@@ -15,6 +15,7 @@ use super::consume::Consumer;
 use super::context::{Fetch, Flow};
 use super::queue::{Queue, Redrive};
 use crate::aws::fault::Remedy;
+use crate::telemetry::stalls::Cause;
 
 /// How often the queue is asked.
 const EVERY: Duration = Duration::from_secs(300);
@@ -109,6 +110,14 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             asked = self.queue.attributes() => asked,
             () = self.context.stop.cancelled() => return,
         };
+        // Without an answer it is not known which buckets may be read, and nothing is.
+        let (stalls, of) = (
+            &self.context.metrics.stalls,
+            format!("{} (policies)", self.queue.url()),
+        );
+        if asked.is_ok() {
+            stalls.clear(Cause::QueueUnreadable, &of);
+        }
         match asked {
             Ok(attributes) => {
                 let mut state = self.known.state();
@@ -118,6 +127,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             // Who receives says so.
             Err(fault) if fault.remedy == Remedy::Gone => {}
             Err(fault) if fault.remedy == Remedy::Denied => {
+                stalls.clear(Cause::QueueUnreadable, &of);
                 let mut state = self.known.state();
                 // Nothing will be known as long as that is so.
                 state.buckets.get_or_insert_default();
@@ -130,6 +140,14 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 }
             }
             Err(fault) => {
+                if self.known.state().buckets.is_none() {
+                    let reason = format!(
+                        "cannot ask for the policies of {}: {fault}",
+                        self.queue.url()
+                    );
+                    let passes = fault.remedy == Remedy::Retry;
+                    stalls.set_fault(Cause::QueueUnreadable, &of, passes, reason);
+                }
                 if let Some(left_out) = self.context.seldom.due("attributes") {
                     warn!(
                         queue = self.queue.url(),

@@ -17,6 +17,7 @@ use crate::aws::object::Location;
 use crate::convert::observed_time;
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::reject::{Evidence, Reason};
+use crate::telemetry::stalls::Cause;
 
 /// Failures of an object while S3 answers well, before they count as its own.
 const TRIES: u32 = 8;
@@ -84,6 +85,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         if !matches!(&opened, Err(fault) if passes(fault)) {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
+        self.tell_readiness(location, opened.as_ref().err());
         match opened {
             Ok(opened) => self.deliver(location, opened).await,
             Err(fault) => self.judge(location, fault).await,
@@ -136,9 +138,33 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     pub(super) async fn refuse_object(&self, location: &Location, reason: Reason) -> End {
         let origin = origin(location, None);
         match self.flow.refuse(origin, reason, Evidence::Unit).await {
-            Outcome::Delivered => End::Settled,
+            Outcome::Delivered => {
+                // It holds up nothing any more.
+                self.tell_readiness(location, None);
+                End::Settled
+            }
             _ => End::GivenUp,
         }
+    }
+
+    /// The newest object decides, until another can be had.
+    fn tell_readiness(&self, location: &Location, fault: Option<&Fault>) {
+        let stalls = &self.metrics.stalls;
+        let Some(fault) = fault else {
+            return stalls.clear(Cause::ObjectsUnreadable, "");
+        };
+        let remedy = match fault.remedy {
+            // It goes to the dead letters.
+            Remedy::Gone | Remedy::TooLarge => return,
+            Remedy::Retry => "",
+            Remedy::Denied => ": the role needs s3:GetObject on it, and kms:Decrypt on its key",
+            Remedy::Mend | Remedy::Region(_) => ": mend the credentials, the region or the clock",
+        };
+        let reason = format!(
+            "{location} cannot be read, and no object could be read since: {fault}{remedy}"
+        );
+        let passes = fault.remedy == Remedy::Retry;
+        stalls.set_fault(Cause::ObjectsUnreadable, "", passes, reason);
     }
 
     fn tell_again(&self, location: &Location, fault: &Fault) {

@@ -222,9 +222,15 @@ async fn what_may_pass_is_waited_out_with_the_message_held_and_others_go_on() {
     bench.queue.send("m", notice(&["k"]));
     bench.start();
     until(|| bench.opened().len() > 3).await;
+    let told = bench.metrics.stalls.not_ready().unwrap();
+    assert!(
+        told.contains("s3://b/k") && told.contains("credentials"),
+        "{told}"
+    );
     bench.queue.send("other", notice(&["other"]));
     until(|| bench.delivered() == ["s3://b/other"]).await;
     until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.metrics.stalls.not_ready(), None);
     assert_eq!(bench.opened().len(), 202);
     assert_eq!(bench.queue.state().received, 2);
     assert_eq!(bench.metrics.s3_messages_failed.get(), 0);
@@ -391,7 +397,14 @@ async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
         .into();
     bench.queue.send("m", notice(&["k"]));
     bench.start();
+    until(|| bench.metrics.stalls.not_ready().is_some()).await;
+    let told = bench.metrics.stalls.not_ready().unwrap();
+    assert!(
+        told.contains("http://queue/1/trail") && told.contains("sqs:"),
+        "{told}"
+    );
     until(|| bench.queue.is_empty()).await;
+    assert_eq!(bench.metrics.stalls.not_ready(), None);
     bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
     pass(MINUTE).await;
     bench.queue.send("m", notice(&["l"]));

@@ -47,7 +47,7 @@ impl Journal {
     /// What it holds. A row of the future is one of a clock that was wrong.
     pub(super) fn load(&self, now: i64) -> Result<Known, Error> {
         let mut known = Known::default();
-        let loaded = self.0.with(|database| {
+        let loaded = self.0.read(|database| {
             for row in database.begin_read()?.open_table(ROWS)?.iter()? {
                 let (number, row) = row?;
                 let (second, ids) = row.value();
@@ -70,7 +70,7 @@ impl Journal {
     }
 
     fn write(&self, change: &Change) -> Result<(), redb::Error> {
-        self.0.with(|database| {
+        self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             {
@@ -108,8 +108,6 @@ pub(super) fn keep(journal: &Journal, shared: &Shared) {
             journal.tell(&written, failed);
             failed = written.is_err();
             if failed {
-                // Its error comes back from the next write.
-                let _ = journal.0.reopen();
                 break;
             }
             shared.changed(&change);

@@ -12,6 +12,7 @@ use super::{Keeper, answer_to, slow};
 use crate::aws::fault::Remedy;
 use crate::input::s3::queue::{BATCH, Entry, Queue};
 use crate::input::s3::waits;
+use crate::telemetry::stalls::Cause;
 
 /// How long a delete waits for others to go with it.
 const LINGER: Duration = Duration::from_millis(100);
@@ -67,6 +68,11 @@ impl<Q: Queue> Keeper<Q> {
         let _ = timeout(LINGER, full).await;
     }
 
+    /// What stands still while nothing can be deleted.
+    fn deletes(&self) -> String {
+        format!("{} (deletes)", self.queue.url())
+    }
+
     /// Deletes a batch; whether the queue answered for each message.
     async fn delete_some(&self, numbers: Vec<u64>) -> bool {
         // One that is not held any more has ended.
@@ -76,7 +82,12 @@ impl<Q: Queue> Keeper<Q> {
         }
         let answer = timeout(self.visibility, self.queue.delete(&entries)).await;
         let answers = match answer.unwrap_or_else(|_| Err(slow())) {
-            Ok(answers) => answers,
+            Ok(answers) => {
+                self.metrics
+                    .stalls
+                    .clear(Cause::QueueUnreadable, &self.deletes());
+                answers
+            }
             Err(fault) if fault.remedy == Remedy::Gone => {
                 self.tell("delete", &fault);
                 entries.iter().for_each(|entry| self.end(entry.number));
@@ -84,6 +95,10 @@ impl<Q: Queue> Keeper<Q> {
             }
             Err(fault) => {
                 self.tell("delete", &fault);
+                let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
+                let reason = format!("cannot delete messages of {queue}: {fault}");
+                let stalls = &self.metrics.stalls;
+                stalls.set_fault(Cause::QueueUnreadable, &self.deletes(), passes, reason);
                 let numbers = entries.iter().map(|entry| entry.number);
                 self.state().done.extend(numbers);
                 return false;

@@ -1,0 +1,154 @@
+//! The directory, and all files that a run writes.
+
+use std::path::Path;
+
+use super::folder::writable;
+use super::{Finding, Warning};
+use crate::config::Config;
+use crate::export::{self, Destination};
+use crate::input::directory::{self, After, Error, Settings};
+use crate::pipeline::window;
+
+pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
+    let (mut findings, mut warnings) = (Vec::new(), Vec::new());
+    if let Some(directory) = &config.directory {
+        look(directory, &mut findings, &mut warnings);
+        if let After::Move(target) = &directory.after {
+            let what = format!("directory.after, move to {}", target.display());
+            findings.push(Finding::new(what, writable(target, || ok("writable"))));
+        }
+        let what = format!("state {}", directory.state.display());
+        let usable = || match directory::check(directory) {
+            // That has a line of its own.
+            Ok(()) | Err(Error::Root { .. }) => ok("writable"),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::new(what, writable(&directory.state, usable)));
+    }
+    #[cfg(feature = "aws")]
+    if let Some(history) = &config.event_history {
+        let what = format!("state of the Event history in {}", history.state.display());
+        let usable = || match crate::input::event_history::check(history) {
+            Ok(()) => ok("writable"),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::new(what, writable(&history.state, usable)));
+    }
+    if let Some(duplicates) = &config.duplicates {
+        let what = format!("window of duplicates in {}", duplicates.folder.display());
+        let usable = || match window::check(duplicates) {
+            Ok(()) => ok("writable"),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::new(what, writable(&duplicates.folder, usable)));
+    }
+    let letters = &config.dead_letters;
+    let what = format!("dead letters {}", letters.path.display());
+    let usable = || {
+        told(
+            letters.check(),
+            "choose another file with dead_letters.path",
+        )
+    };
+    findings.push(Finding::new(what, in_folder(&letters.path, usable)));
+    if let Destination::File(path) = &config.export.destination {
+        let what = format!("export.file {}", path.display());
+        let usable = || told(export::check_file(path), "choose another file");
+        let folder = folder(path);
+        let result = match folder.is_dir() {
+            true => in_folder(path, usable),
+            // A run waits for none, and makes none.
+            false => Err(format!("{} is no directory: make it", folder.display())),
+        };
+        findings.push(Finding::new(what, result));
+    }
+    (findings, warnings)
+}
+
+fn ok(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn told(result: std::io::Result<&str>, remedy: &str) -> Result<String, String> {
+    result.map(str::to_owned).map_err(|error| {
+        // Our own words name a remedy.
+        match error.raw_os_error() {
+            Some(_) => format!("cannot be written: {error} ({remedy}, or mend this one)"),
+            None => format!("cannot be written: {error}"),
+        }
+    })
+}
+
+/// Tries a file, and its folder, where more files may have to be made; not that of a device.
+fn in_folder(
+    path: &Path,
+    usable: impl FnOnce() -> Result<String, String>,
+) -> Result<String, String> {
+    match path.metadata() {
+        Ok(there) if !there.is_file() => usable(),
+        _ => writable(folder(path), usable),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<Warning>) {
+    let what = || format!("directory {}", settings.root.display());
+    let found = match directory::look(settings) {
+        Ok(found) => found,
+        Err(Error::Root { source, .. }) => {
+            let text =
+                format!("cannot be read: {source} (let qtrail's user read it, or name another)");
+            return findings.push(Finding::new(what(), Err::<String, _>(text)));
+        }
+        Err(error) => return findings.push(Finding::new(what(), Err::<String, _>(error))),
+    };
+    findings.push(Finding::new(
+        what(),
+        Ok::<_, String>(match (found.files, found.more) {
+            (0, false) => "readable, empty".to_owned(),
+            (files, false) => format!("readable, {files} found"),
+            (files, true) => format!("readable, {files} found or more"),
+        }),
+    ));
+    if found.files == 0 && found.left_out > 0 && !found.more {
+        warnings.push(Warning {
+            what: what(),
+            text: format!(
+                "none of the {} files there is read: directory.include or directory.exclude leaves all of them out",
+                found.left_out
+            ),
+        });
+    }
+    let user = "let qtrail's user";
+    for (told, remedy) in [
+        (
+            found
+                .unreadable
+                .map(|(n, one)| format!("{n} files cannot be read, such as {one}")),
+            format!("{user} read them, or name them in directory.exclude"),
+        ),
+        (
+            found
+                .unlisted
+                .map(|(n, one)| format!("{n} folders cannot be listed, such as {one}")),
+            format!("{user} list them, or name them in directory.exclude"),
+        ),
+        (
+            found
+                .kept
+                .map(|(n, one)| format!("files cannot be taken from {n} folders, such as {one}")),
+            format!("{user} write there, or set directory.after: keep"),
+        ),
+    ] {
+        if let Some(told) = told {
+            let text = format!("{told} ({remedy})");
+            findings.push(Finding::new(what(), Err::<String, _>(text)));
+        }
+    }
+}
