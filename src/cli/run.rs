@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
+use super::{Exit, Unread};
 use super::args::RunArgs;
 use crate::config::Config;
+use crate::export::End;
 use crate::input::ingest::{self, Ingest};
 use crate::input::listen::Listener;
 use crate::input::listen::auth::Auth;
@@ -19,7 +20,12 @@ use crate::telemetry::metrics::Metrics;
 /// Runs until a signal comes, or with `--once` until all has settled.
 pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
+    shutdown::on_signals(stop.clone(), |signal| {
+        tracing::info!(
+            signal,
+            "stopping: delivering what was read; a second signal ends at once"
+        );
+    })?;
     if let Some(directory) = &mut config.directory {
         directory.once |= args.once;
     }
@@ -73,11 +79,16 @@ pub async fn watch(
         let inputs = read(&config, &sidecar, &stop, &failed);
         tokio::join!(inputs, senders.serve(stop.clone())).0
     };
-    let drained = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
+    let drained = sidecar.drain(work, &stop, config.shutdown).await;
     if let Some(writer) = duplicates {
         writer.close().await;
     }
-    match drained {
+    match drained.end {
+        Some(End::Unread) => return Err(Unread.into()),
+        Some(End::Failed(reason)) => anyhow::bail!(reason),
+        None => {}
+    }
+    match drained.output {
         Some(result) => result?,
         None if failed.is_cancelled() => {
             anyhow::bail!("an input failed (the log says why), and the others did not stop in time")

@@ -20,6 +20,7 @@ mod body;
 mod classify;
 mod connect;
 mod decide;
+mod end;
 mod failure;
 mod file;
 mod health;
@@ -38,7 +39,7 @@ mod transport;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -50,6 +51,10 @@ use crate::ack::{Origin, Outcome};
 use crate::otlp::{Encoded, Signal};
 use crate::reject::{Position, Reason};
 use crate::telemetry::metrics::Metrics;
+
+pub use end::End;
+pub(crate) use end::unread;
+use end::Ending;
 
 /// Where events go, and how.
 #[derive(Debug, Clone)]
@@ -70,6 +75,11 @@ pub struct Settings {
     pub retry_max: Duration,
     /// Events a second at most. Default none.
     pub rate_limit: Option<u32>,
+    /// How long nothing may be accepted, while events wait, before the exporter ends. Default: for ever.
+    pub give_up_after: Option<Duration>,
+    /// Whether a file or standard output that cannot be written ends it at once. Default: it is waited
+    /// for.
+    pub write_errors_end: bool,
 }
 
 /// The receiver of events.
@@ -207,7 +217,7 @@ const WAITING: usize = 1024;
 pub struct Exporter {
     submissions: mpsc::Sender<batch::Submission>,
     board: Arc<health::Board>,
-    closed: Arc<OnceLock<String>>,
+    ending: Arc<Ending>,
 }
 
 impl Exporter {
@@ -228,10 +238,10 @@ impl Exporter {
         dead_letters: impl Into<Option<DeadLetters>>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let transports = transport::Transports::open(&settings.destination)?;
+        let transports = settings.transports()?;
         let shared = settings.shared(metrics, &stop);
         let board = Arc::clone(&shared.board);
-        let closed = Arc::clone(&shared.closed);
+        let ending = Arc::clone(&shared.ending);
         let route = batch::Route {
             limits: shared.limits,
             stop: shared.stop.clone(),
@@ -244,11 +254,19 @@ impl Exporter {
         };
         let (submissions, waiting) = mpsc::channel(WAITING);
         let slots = settings.concurrency.max(1);
-        tokio::spawn(batch::run(Arc::new(route), waiting, slots));
+        let batches = batch::run(Arc::new(route), waiting, slots);
+        let ends = settings.ends(Arc::clone(&board));
+        let begun = Arc::clone(&ending);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = batches => {}
+                end = ends => begun.begin(end),
+            }
+        });
         Ok(Exporter {
             submissions,
             board,
-            closed,
+            ending,
         })
     }
 
@@ -268,11 +286,15 @@ impl Exporter {
         self.board.watch()
     }
 
-    /// Why nothing more can be written, once that is so: nobody reads standard output any more
-    /// (`qtrail convert … | head`). Every chunk is then answered with [`Outcome::Abandoned`], and
-    /// the program should end as if all were well.
-    pub fn closed(&self) -> Option<&str> {
-        self.closed.get().map(String::as_str)
+    /// Why it has ended by itself, if it has. Every chunk is then answered with
+    /// [`Outcome::Abandoned`].
+    pub fn end(&self) -> Option<End> {
+        self.ending.now()
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&self) -> End {
+        self.ending.wait().await
     }
 }
 
@@ -296,7 +318,7 @@ pub(crate) fn begin_anew(path: &std::path::Path) -> anyhow::Result<()> {
 /// # Errors
 /// As [`Exporter::start`].
 pub async fn probe(settings: &Settings) -> anyhow::Result<Vec<(Signal, Result<(), String>)>> {
-    let transports = transport::Transports::open(&settings.destination)?;
+    let transports = settings.transports()?;
     let stop = CancellationToken::new();
     let shared = settings.shared(Arc::default(), &stop);
     let mut results = Vec::new();
@@ -311,8 +333,37 @@ pub async fn probe(settings: &Settings) -> anyhow::Result<Vec<(Signal, Result<()
 }
 
 impl Settings {
+    fn transports(&self) -> anyhow::Result<transport::Transports> {
+        transport::Transports::open(&self.destination, self.write_errors_end)
+    }
+
+    /// What ends the exporter beside an answer.
+    async fn ends(self, board: Arc<health::Board>) -> End {
+        let unread = async {
+            match self.destination {
+                Destination::Stdout => unread(std::io::stdout()).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let dead_end = async {
+            match self.give_up_after {
+                Some(after) => (board.dead_end(after).await, after),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = unread => End::Unread,
+            (reason, after) = dead_end => End::Failed(format!(
+                "nothing was accepted for {} s (export.give_up_after): {reason}",
+                after.as_secs_f64()
+            )),
+        }
+    }
+
     fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
+        let stop = stop.child_token();
         lane::Shared {
+            ending: Arc::new(Ending::new(stop.clone())),
             limits: lane::Limits {
                 events: self.batch_events.max(1),
                 bytes: self.batch_bytes.max(1),
@@ -326,8 +377,7 @@ impl Settings {
             },
             board: health::Board::new(),
             metrics,
-            stop: stop.child_token(),
-            closed: Arc::default(),
+            stop,
         }
     }
 }

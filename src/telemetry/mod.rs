@@ -12,6 +12,7 @@ mod otlp;
 pub(crate) mod printable;
 mod prometheus;
 pub mod seldom;
+pub(crate) mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

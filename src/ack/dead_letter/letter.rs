@@ -12,13 +12,19 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::error;
 
 use crate::ack::Origin;
+use crate::event::event_id;
 use crate::reject::{Evidence, Position, Reason, Reject};
 
 /// How each line starts.
 pub(super) const LINE_START: &[u8] = b"{\"stage\":";
+
+/// Whether half a line may be one of ours.
+pub fn begins_as_a_letter(line: &[u8]) -> bool {
+    line.starts_with(LINE_START) || LINE_START.starts_with(line)
+}
 
 /// One refused record with its source.
 #[derive(Debug, Clone)]
@@ -35,6 +41,8 @@ pub struct Entry {
     pub reason: Reason,
     /// What is kept of it.
     pub record: Record,
+    /// Of a record that was replayed: what its letter said.
+    pub before: Option<Arc<Before>>,
 }
 
 /// What is kept of a refused record.
@@ -78,10 +86,16 @@ impl Record {
 impl Entry {
     /// A reject of this origin.
     pub fn new(origin: Origin, reject: Reject) -> Self {
+        let event_id = match &reject.evidence {
+            Evidence::Bytes(bytes) => event_id(bytes),
+            Evidence::Whole(bytes) => event_id(bytes),
+            Evidence::Digest { .. } | Evidence::Unit => None,
+        };
         Entry {
             origin,
             sender: None,
-            event_id: None,
+            before: None,
+            event_id,
             position: reject.position,
             reason: reject.reason,
             record: match reject.evidence {
@@ -95,18 +109,22 @@ impl Entry {
 
     /// Tells of the entry in the log.
     pub fn log(&self) {
-        warn!(
+        error!(
             input = self.origin.input,
             source = &*self.origin.name,
-            record = self.position.index,
+            record = self.position.index + self.before.as_ref().map_or(0, |before| before.index),
             byte = self.position.offset,
+            event_id = self.event_id,
             reason = self.reason.kind(),
             "record refused: {}",
             self.reason
         );
     }
 
-    fn letter(&self) -> Written<'_> {
+    /// `why`: whether the reason that an earlier letter gave is a part of it.
+    fn letter(&self, why: bool) -> Written<'_> {
+        let before = self.before.as_deref();
+        let first = before.and_then(|before| before.why.as_ref()).filter(|_| why);
         let (record, record_base64, sha256) = match &self.record {
             Record::Bytes(bytes) | Record::Whole(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => (Some(text), None, None),
@@ -116,17 +134,18 @@ impl Entry {
             Record::Unit => (None, None, None),
         };
         Written {
-            input: self.origin.input,
+            first,
+            input: before.map_or(self.origin.input, |before| &before.input),
             source: &self.origin.name,
-            sender: self.sender.as_deref(),
-            index: self.position.index,
+            sender: (self.sender.as_deref()).or_else(|| before?.sender.as_deref()),
+            index: self.position.index + before.map_or(0, |before| before.index),
             offset: self.position.offset,
             length: match self.record {
                 Record::Digest { length, .. } => length,
                 _ => self.position.length,
             },
             observed_time_unix_nano: self.origin.observed,
-            event_id: self.event_id.as_deref(),
+            event_id: (self.event_id.as_deref()).or_else(|| before?.event_id.as_deref()),
             record,
             record_base64,
             record_sha256: sha256,
@@ -141,11 +160,18 @@ pub(super) fn write_each(entries: &[Entry], out: &mut dyn Write) -> io::Result<(
             Reason::Suppressed { count, .. } => count,
             _ => 0,
         };
+        let now = Why::of(&entry.reason);
+        let first = entry.before.as_ref().and_then(|before| before.why.clone());
+        let (why, again) = match first {
+            Some(first) => (first, Some(now)),
+            None => (now, None),
+        };
         write_line(
             &WrittenLine {
                 suppressed,
-                letter: Some(entry.letter()),
-                ..WrittenLine::because(&entry.reason)
+                again,
+                letter: Some(entry.letter(false)),
+                ..WrittenLine::because(why)
             },
             out,
         )?;
@@ -162,7 +188,7 @@ pub(super) fn write_uncertain(entries: &[Entry], out: &mut dyn Write) -> io::Res
         &WrittenLine {
             uncertain: true,
             records: Letters(entries),
-            ..WrittenLine::because(&first.reason)
+            ..WrittenLine::because(Why::of(&first.reason))
         },
         out,
     )
@@ -176,9 +202,10 @@ fn write_line(line: &WrittenLine<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// A [`Line`] as it is written.
 #[derive(Serialize)]
 struct WrittenLine<'a> {
-    stage: &'static str,
-    reason: &'static str,
-    message: String,
+    #[serde(flatten)]
+    why: Why,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Why>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     uncertain: bool,
     #[serde(skip_serializing_if = "is_zero")]
@@ -190,11 +217,10 @@ struct WrittenLine<'a> {
 }
 
 impl WrittenLine<'_> {
-    fn because(reason: &Reason) -> Self {
+    fn because(why: Why) -> Self {
         WrittenLine {
-            stage: reason.stage().as_str(),
-            reason: reason.kind(),
-            message: reason.to_string(),
+            why,
+            again: None,
             uncertain: false,
             suppressed: 0,
             letter: None,
@@ -206,7 +232,9 @@ impl WrittenLine<'_> {
 /// A [`Letter`] as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
-    input: &'static str,
+    #[serde(flatten)]
+    first: Option<&'a Why>,
+    input: &'a str,
     source: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sender: Option<&'a str>,
@@ -243,12 +271,44 @@ impl Letters<'_> {
 
 impl Serialize for Letters<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Entry::letter))
+        serializer.collect_seq(self.0.iter().map(|entry| entry.letter(true)))
     }
 }
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// Why a record was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Why {
+    /// One of `input`, `open`, `parse`, `export`.
+    pub stage: String,
+    /// A short, stable word.
+    pub reason: String,
+    /// The reason in full.
+    pub message: String,
+}
+
+impl Why {
+    fn of(reason: &Reason) -> Self {
+        Why {
+            stage: reason.stage().as_str().to_owned(),
+            reason: reason.kind().to_owned(),
+            message: reason.to_string(),
+        }
+    }
+}
+
+/// What a letter said of a record that is replayed, for the letter that it may become again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Why it was refused first; `None` where the letter stands for several records.
+    why: Option<Why>,
+    input: String,
+    sender: Option<String>,
+    index: u64,
+    event_id: Option<String>,
 }
 
 /// One line of the file.
@@ -276,6 +336,15 @@ pub struct Line {
 /// One record of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Letter {
+    /// Why it was refused first, where its line does not say that.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// The same, as a word.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// The same, in full.
+    #[serde(default)]
+    pub message: Option<String>,
     /// The input that it came in by.
     pub input: String,
     /// The unit that held it: a file, a request, an object.
@@ -307,13 +376,39 @@ pub struct Letter {
 }
 
 impl Line {
-    /// The records of the line.
+    /// The records of the line, each with its reason, unless it stands for several.
     pub fn into_letters(self) -> Vec<Letter> {
-        self.letter.into_iter().chain(self.letters).collect()
+        let mut letters: Vec<_> = self.letter.into_iter().chain(self.letters).collect();
+        for letter in &mut letters {
+            if self.suppressed == 0 && letter.reason.is_none() {
+                letter.stage = Some(self.stage.clone());
+                letter.reason = Some(self.reason.clone());
+                letter.message = Some(self.message.clone());
+            }
+        }
+        letters
     }
 }
 
 impl Letter {
+    /// What it says of its record, for the letter that this may become again.
+    pub fn before(&self) -> Before {
+        let why = || {
+            Some(Why {
+                stage: self.stage.clone()?,
+                reason: self.reason.clone()?,
+                message: self.message.clone()?,
+            })
+        };
+        Before {
+            why: why(),
+            input: self.input.clone(),
+            sender: self.sender.clone(),
+            index: self.index,
+            event_id: self.event_id.clone(),
+        }
+    }
+
     /// The record's bytes, if they were kept.
     ///
     /// # Errors
