@@ -94,7 +94,8 @@ impl Sidecar {
             () = ends => None,
         };
         // It may have come with the last of the work.
-        let end = end.or_else(|| self.exporter.end());
+        let failure = || self.pipeline.dead_letters().failure().map(End::Failed);
+        let end = end.or_else(|| self.exporter.end()).or_else(failure);
         if end.is_some() {
             stop.cancel();
         }

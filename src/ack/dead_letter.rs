@@ -175,11 +175,24 @@ impl DeadLetters {
         }
     }
 
+    /// Why the file cannot be written, where that is not waited out.
+    pub fn failure(&self) -> Option<String> {
+        let shared = self
+            .shared
+            .as_ref()
+            .filter(|shared| !shared.settings.waits)?;
+        shared.trouble.borrow().clone()
+    }
+
     /// Waits until the file cannot be written, where that is not waited out; why.
     pub async fn failed(&self) -> String {
         let mut trouble = self.trouble();
         let patient = self.settings().is_none_or(|settings| settings.waits);
-        match trouble.wait_for(|trouble| !patient && trouble.is_some()).await.as_deref() {
+        match trouble
+            .wait_for(|trouble| !patient && trouble.is_some())
+            .await
+            .as_deref()
+        {
             Ok(Some(trouble)) => trouble.clone(),
             _ => std::future::pending().await,
         }

@@ -15,10 +15,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Unread};
 use super::args::DemoArgs;
 use super::run::watch;
 use super::summary::counted as counts;
+use super::{Exit, Unread};
 use crate::ack::dead_letter;
 use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};

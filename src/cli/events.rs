@@ -9,8 +9,8 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::ConvertArgs;
 use super::Unread;
+use super::args::ConvertArgs;
 use super::done::Done;
 use super::files::{Source, Sources};
 use super::progress::Progress;
@@ -255,10 +255,12 @@ impl Writer {
     fn keep(&self, entry: Entry) -> anyhow::Result<()> {
         let _room = self.dead_letters.room_for(&entry)?;
         let written = self.handle.block_on(self.dead_letters.write(vec![entry]));
-        written.map_err(|stopped| match self.dead_letters.trouble().borrow().clone() {
-            Some(trouble) => anyhow::Error::msg(trouble),
-            None => stopped.into(),
-        })
+        written.map_err(
+            |stopped| match self.dead_letters.trouble().borrow().clone() {
+                Some(trouble) => anyhow::Error::msg(trouble),
+                None => stopped.into(),
+            },
+        )
     }
 
     /// Writes what is encoded.

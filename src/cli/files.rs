@@ -45,7 +45,8 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn is(&self, file: FileId) -> bool {
-        let is_there = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == file);
+        let is_there =
+            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == file);
         self.open == Some(file) || self.paths.iter().any(is_there)
     }
 }
@@ -299,7 +300,9 @@ mod tests {
         std::fs::write(&output, "").unwrap();
         let listed: Vec<_> = listed.map(Result::unwrap).collect();
         assert_eq!(listed, [Source::File(input)]);
-        let error = sources(std::slice::from_ref(&output), written()).err().unwrap();
+        let error = sources(std::slice::from_ref(&output), written())
+            .err()
+            .unwrap();
         assert!(
             error.to_string().contains("choose another output"),
             "{error:#}"

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use super::args::{
-    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals, ReplayArgs,
-    RunArgs, SelectArgs,
+    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
+    ReplayArgs, RunArgs, SelectArgs,
 };
 use crate::config::Flags;
 

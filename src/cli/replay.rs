@@ -15,10 +15,11 @@ use super::args::ReplayArgs;
 use super::done::Done;
 use super::files::{self, Written};
 use super::progress::Progress;
-use super::{Exit, stop_on_signals, summary};
+use super::{Exit, Unread, stop_on_signals, summary};
 use crate::ack::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
 use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
+use crate::export::{Destination, unread};
 use crate::pipeline::{Content, Report, Truncation, Unit};
 use crate::sidecar::Sidecar;
 
@@ -50,7 +51,17 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
         ..Done::default()
     };
     // Nothing is made, and nothing sent, before it is known to be a file of dead letters.
-    let first = match letters.recv().await {
+    let unread = async {
+        match config.export.destination {
+            Destination::Stdout => unread(io::stdout()).await,
+            _ => std::future::pending().await,
+        }
+    };
+    let first = tokio::select! {
+        first = letters.recv() => first,
+        () = unread => return Err(Unread.into()),
+    };
+    let first = match first {
         Some(Err(_)) if stop.is_cancelled() => None,
         first => first.transpose().with_context(file)?,
     };

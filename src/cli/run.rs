@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Unread};
 use super::args::RunArgs;
+use super::{Exit, Unread};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::ingest::{self, Ingest};

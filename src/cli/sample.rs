@@ -10,8 +10,8 @@ use std::path::Path;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Unread};
 use super::args::{SampleArgs, SampleFormat};
+use super::{Exit, Unread};
 use crate::sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
@@ -19,7 +19,10 @@ use crate::sample::{self, Amount, Format, Spec, Summary};
 pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
     let spec = spec(&args);
     let (summary, place) = match (&args.dir, &args.output) {
-        (Some(dir), _) => (into_directory(&spec, dir, quiet)?, dir.display().to_string()),
+        (Some(dir), _) => (
+            into_directory(&spec, dir, quiet)?,
+            dir.display().to_string(),
+        ),
         (None, Some(file)) if file.as_os_str() != "-" => {
             let written = File::create(file).and_then(|out| sample::write_one(&spec, out));
             let summary = written.with_context(|| format!("cannot write {}", file.display()))?;

@@ -135,7 +135,11 @@ fn text(done: &Done, elapsed: Duration) -> String {
         0 => String::new(),
         n => format!(" + {n} not delivered"),
     };
-    let interrupted = if done.interrupted { "interrupted: " } else { "" };
+    let interrupted = if done.interrupted {
+        "interrupted: "
+    } else {
+        ""
+    };
     let files = count(done.files, "file");
     let read = count(counts.read, "record");
     format!(

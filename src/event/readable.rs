@@ -132,11 +132,22 @@ mod tests {
             r#"{"EventName":"x","CloudTrailEvent":"{\"eventID\":\"one\",\"eventTime\":1}"}"#,
             r#""{\"eventID\":\"one\"}""#,
         ] {
-            assert_eq!(event_id(record.as_bytes()).as_deref(), Some("one"), "{record}");
+            assert_eq!(
+                event_id(record.as_bytes()).as_deref(),
+                Some("one"),
+                "{record}"
+            );
         }
-        let deep = format!(r#"{{"deep":{}{},"eventID":"one"}}"#, "[".repeat(9_000), "]".repeat(9_000));
+        let deep = format!(
+            r#"{{"deep":{}{},"eventID":"one"}}"#,
+            "[".repeat(9_000),
+            "]".repeat(9_000)
+        );
         assert_eq!(event_id(deep.as_bytes()).as_deref(), Some("one"));
-        assert_eq!(event_id(b"{\"a\":\"\xff\",\"eventID\":\"one\"}").as_deref(), Some("one"));
+        assert_eq!(
+            event_id(b"{\"a\":\"\xff\",\"eventID\":\"one\"}").as_deref(),
+            Some("one")
+        );
     }
 
     #[test]

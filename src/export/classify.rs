@@ -13,9 +13,9 @@ use http::{HeaderMap, StatusCode, header};
 use prost::Message;
 use tonic::Code;
 
-use super::{End, Protocol};
 use super::body::{ANSWER_BYTES, Body};
 use super::response::{self, ExportResponse, RpcStatus};
+use super::{End, Protocol};
 
 /// Characters kept of a collector's own words.
 const MESSAGE_CHARS: usize = 300;

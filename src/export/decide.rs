@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::Health;
 use super::End;
+use super::Health;
 use super::classify::Answer;
 
 /// Faults of one request before it is suspected, rather than the server.

@@ -84,7 +84,11 @@ fn watch(output: &OwnedFd) -> bool {
         match poll(&mut watched, None) {
             Err(Errno::INTR) => {}
             Err(_) => return false,
-            Ok(_) => return watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+            Ok(_) => {
+                return watched[0]
+                    .revents()
+                    .intersects(PollFlags::ERR | PollFlags::HUP);
+            }
         }
     }
 }

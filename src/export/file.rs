@@ -160,15 +160,26 @@ mod tests {
     fn lines_are_appended_to_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
-        append(&Lines::file(&path, false).unwrap(), "{\"resourceLogs\":[]}\n").unwrap();
-        append(&Lines::file(&path, false).unwrap(), "{\"resourceSpans\":[]}\n").unwrap();
+        append(
+            &Lines::file(&path, false).unwrap(),
+            "{\"resourceLogs\":[]}\n",
+        )
+        .unwrap();
+        append(
+            &Lines::file(&path, false).unwrap(),
+            "{\"resourceSpans\":[]}\n",
+        )
+        .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"resourceLogs\":[]}\n{\"resourceSpans\":[]}\n");
     }
 
     #[test]
     fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
-        let error = format!("{:#}", Lines::file(Path::new("/nowhere/out"), false).unwrap_err());
+        let error = format!(
+            "{:#}",
+            Lines::file(Path::new("/nowhere/out"), false).unwrap_err()
+        );
         assert!(
             error.starts_with("cannot write to /nowhere/out: "),
             "{error}"

@@ -53,8 +53,8 @@ use crate::reject::{Position, Reason};
 use crate::telemetry::metrics::Metrics;
 
 pub use end::End;
-pub(crate) use end::unread;
 use end::Ending;
+pub(crate) use end::unread;
 
 /// Where events go, and how.
 #[derive(Debug, Clone)]

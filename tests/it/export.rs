@@ -11,8 +11,8 @@ use qtrail::ack::{OnDamage, Origin, Outcome};
 use qtrail::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
 };
-use qtrail::export::{End, 
-    Chunk, Delivery, Destination, Endpoint, Exporter, Health, Original, Originals, Protocol,
+use qtrail::export::{
+    Chunk, Delivery, Destination, End, Endpoint, Exporter, Health, Original, Originals, Protocol,
     Settings,
 };
 use qtrail::otlp::{Encoder, Signal};

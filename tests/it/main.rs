@@ -43,4 +43,5 @@ mod pipeline;
 mod properties;
 mod proxy;
 mod redaction;
+mod replay;
 mod run;

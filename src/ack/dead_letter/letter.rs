@@ -124,7 +124,9 @@ impl Entry {
     /// `why`: whether the reason that an earlier letter gave is a part of it.
     fn letter(&self, why: bool) -> Written<'_> {
         let before = self.before.as_deref();
-        let first = before.and_then(|before| before.why.as_ref()).filter(|_| why);
+        let first = before
+            .and_then(|before| before.why.as_ref())
+            .filter(|_| why);
         let (record, record_base64, sha256) = match &self.record {
             Record::Bytes(bytes) | Record::Whole(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => (Some(text), None, None),
