@@ -37,7 +37,7 @@ pub async fn drain<F: Future>(
         () = tokio::time::sleep(deadline) => {
             tracing::warn!(
                 seconds = deadline.as_secs_f64(),
-                "not everything that was read was delivered in time"
+                "not everything was delivered in time"
             );
             abort.cancel();
         }

@@ -6,6 +6,7 @@
 //! by its owner alone.
 
 mod letter;
+mod line;
 mod room;
 mod settings;
 #[cfg(test)]
@@ -24,7 +25,8 @@ use tracing::{error, info, warn};
 use super::line_file::{LineFile, bytes_on_disk};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
-pub use letter::{Before, Entry, Letter, Line, Record, Why, begins_as_a_letter};
+pub use letter::{Entry, Record};
+pub use line::{Before, Letter, Line, Why, begins_as_a_letter};
 use room::Room;
 pub use settings::{Begin, Settings, WhenFull};
 pub use unit::UnitLetters;

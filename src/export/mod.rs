@@ -32,6 +32,7 @@ mod rate;
 mod resolve;
 mod response;
 pub(crate) mod retry;
+mod settings;
 mod settle;
 mod tls;
 mod transport;
@@ -330,56 +331,6 @@ pub async fn probe(settings: &Settings) -> anyhow::Result<Vec<(Signal, Result<()
         results.push((signal, lane.check().await));
     }
     Ok(results)
-}
-
-impl Settings {
-    fn transports(&self) -> anyhow::Result<transport::Transports> {
-        transport::Transports::open(&self.destination, self.write_errors_end)
-    }
-
-    /// What ends the exporter beside an answer.
-    async fn ends(self, board: Arc<health::Board>) -> End {
-        let unread = async {
-            match self.destination {
-                Destination::Stdout => unread(std::io::stdout()).await,
-                _ => std::future::pending().await,
-            }
-        };
-        let dead_end = async {
-            match self.give_up_after {
-                Some(after) => (board.dead_end(after).await, after),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = unread => End::Unread,
-            (reason, after) = dead_end => End::Failed(format!(
-                "nothing was accepted for {} s (export.give_up_after): {reason}",
-                after.as_secs_f64()
-            )),
-        }
-    }
-
-    fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
-        let stop = stop.child_token();
-        lane::Shared {
-            ending: Arc::new(Ending::new(stop.clone())),
-            limits: lane::Limits {
-                events: self.batch_events.max(1),
-                bytes: self.batch_bytes.max(1),
-                spread: self
-                    .batch_spread
-                    .map(|spread| i64::try_from(spread.as_nanos()).unwrap_or(i64::MAX)),
-            },
-            schedule: retry::Schedule {
-                initial: self.retry_initial,
-                max: self.retry_max,
-            },
-            board: health::Board::new(),
-            metrics,
-            stop,
-        }
-    }
 }
 
 impl Delivery {

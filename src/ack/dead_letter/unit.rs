@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::letter::{Before, Entry, Record};
+use super::letter::{Entry, Record};
+use super::line::Before;
 use super::{DeadLetters, Settings};
 use crate::ack::Origin;
 use crate::reject::{Position, Reason};
