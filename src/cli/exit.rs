@@ -52,7 +52,7 @@ pub(super) const CODES: [Codes; 12] = [
     Codes {
         command: "run",
         done: "stopped by a signal: what had not settled is read again at the next start",
-        failed: "it could not start, or an input could not go on",
+        failed: "it could not start, an input could not go on, or nothing was accepted for --give-up-after, where that is set",
         dead_letters: None,
     },
     Codes {

@@ -1,6 +1,7 @@
 //! `qtrail run`: the sidecar.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,10 @@ use crate::telemetry::metrics::Metrics;
 /// Runs until a signal comes, or with `--once` until all has settled.
 pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone(), |signal| {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&interrupted);
+    shutdown::on_signals(stop.clone(), move |signal| {
+        noted.store(true, Ordering::Relaxed);
         tracing::info!(
             signal,
             "stopping: delivering what was read; a second signal ends at once"
@@ -46,6 +50,11 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
         in_flight = metrics.in_flight.get(),
         "stopped"
     );
+    if args.once && interrupted.load(Ordering::Relaxed) {
+        tracing::error!(
+            "interrupted before all was read and delivered: the next run goes on with the rest"
+        );
+    }
     Ok(match args.once {
         true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),
         false => Exit::Done,

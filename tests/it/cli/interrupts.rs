@@ -8,7 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::exits::until_it_catches;
+use crate::support::collector::Collector;
 use crate::support::program::{event, qtrail};
+use crate::support::sidecar::Sidecar;
 
 /// Starts a command whose input stays open after these bytes.
 fn started(arguments: &[&str], input: &str) -> (Child, std::io::PipeWriter, BufReader<impl Read>) {
@@ -85,4 +87,33 @@ async fn an_interrupted_replay_says_so_and_makes_nothing() {
     assert!(said.contains("interrupted: 1 file, 0 records"), "{said}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     drop(input);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_that_would_end_by_itself_says_so() {
+    let mut collector = Collector::start().await;
+    collector.close();
+    for line in ["run trail --once -q", "backfill trail --from 2020-01-01 -q"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("trail")).unwrap();
+        fs::write(folder.path().join("trail/a.json"), event("a")).unwrap();
+        let mut command = qtrail();
+        command
+            .current_dir(folder.path())
+            .args(line.split(' '))
+            .args(["--endpoint", &collector.url()])
+            .env("QTRAIL_STATE", "state")
+            .env("QTRAIL_TELEMETRY_HTTP", "none")
+            .env("QTRAIL_SHUTDOWN_TIMEOUT", "100ms");
+        let sidecar = Sidecar::start(&mut command);
+        let process = sidecar.pid().as_raw_nonzero().get();
+        until_it_catches(u32::try_from(process).unwrap(), Signal::INT).await;
+        let (exit, said) = sidecar.stop().await;
+        assert_eq!(exit, Some(1), "{line}: {said}");
+        assert!(said.contains("interrupted"), "{line}: {said}");
+        assert!(
+            said.contains("the rest") || said.contains("again"),
+            "{line}: {said}"
+        );
+    }
 }
