@@ -27,7 +27,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, UnitLetters};
+use crate::ack::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::envelope::Again;
@@ -182,6 +182,8 @@ pub struct Pipeline {
     readers: Arc<Semaphore>,
     /// Who sends the units, where they are sent.
     sender: Option<Arc<str>>,
+    /// What the letters of the units say, where they are replayed.
+    before: Option<Arc<Before>>,
     window: Option<Window>,
     abort: CancellationToken,
 }
@@ -212,6 +214,7 @@ impl Pipeline {
             window_units,
             readers: Arc::new(Semaphore::new(READERS)),
             sender: None,
+            before: None,
             window: None,
             abort,
         }
@@ -233,8 +236,10 @@ impl Pipeline {
             OnDamage::NamePlace => None,
             _ => unit.content.in_memory(),
         };
-        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone(), request);
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone(), request)
+            .replaying(self.before.clone());
         let report = self.deliver_all(unit, &letters).await;
+        letters.tell_rest(&origin);
         let report = self.summarize(report, letters.summary(&origin)).await;
         self.ended(report)
     }
@@ -254,13 +259,15 @@ impl Pipeline {
 
         let settle_all = async {
             let mut number = 0;
-            while let Some(step) = steps.recv().await {
+            while let Some(mut step) = steps.recv().await {
+                // Letters are written in the order of the records, whichever step settles first.
+                let buried = self.bury(number, &mut step).await;
                 let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                     break;
                 };
                 let (this, settled) = (self.clone(), settled_in.clone());
                 tokio::spawn(async move {
-                    let result = this.settle(number, step).await;
+                    let result = this.settle(buried, step).await;
                     // Nobody listens when the unit was abandoned.
                     let _ = settled.send(result).await;
                     drop(slot);
@@ -295,7 +302,12 @@ impl Pipeline {
     async fn deliver_step(&self, base: u64, step: Step) -> Report {
         let this = self.clone();
         // A task of its own goes on to its end, and counts, when nobody waits any more.
-        let settled = tokio::spawn(async move { this.settle(0, step).await }).await;
+        let settled = tokio::spawn(async move {
+            let mut step = step;
+            let buried = this.bury(0, &mut step).await;
+            this.settle(buried, step).await
+        })
+        .await;
         let mut report = Report::new(base);
         let unheard = u64::from(settled.is_err());
         if let Ok(settled) = settled {
@@ -315,8 +327,8 @@ impl Pipeline {
         report
     }
 
-    /// Brings one step to its end: its rejects into the dead letters, its chunk to the collector.
-    async fn settle(&self, number: u64, step: Step) -> Settled {
+    /// Brings a step's rejects into the dead letters.
+    async fn bury(&self, number: u64, step: &mut Step) -> Settled {
         let mut settled = Settled {
             number,
             offset: step.offset,
@@ -329,20 +341,26 @@ impl Pipeline {
                 .collect(),
             uncertain: None,
         };
-        settled.refused.extend(step.told);
+        settled.refused.append(&mut step.told);
         let rejects = step.rejects.len() as u64;
-        if self.dead_letters.write(step.rejects).await.is_ok() {
+        let letters = std::mem::take(&mut step.rejects);
+        if self.dead_letters.write(letters).await.is_ok() {
             settled.counts.dead_lettered += rejects + step.suppressed.values().sum::<u64>();
             for (_, reason) in &settled.refused[..rejects as usize] {
                 self.metrics.dead_letter_reasons.add(reason.kind(), 1);
             }
-            for (kind, count) in step.suppressed {
-                self.metrics.dead_letter_reasons.add(kind, count);
+            for (kind, count) in &step.suppressed {
+                self.metrics.dead_letter_reasons.add(kind, *count);
             }
         } else {
             settled.outcome = Outcome::Abandoned;
         }
-        drop(step.reject_room);
+        drop(std::mem::take(&mut step.reject_room));
+        settled
+    }
+
+    /// Brings the rest of a step to its end: its chunk to the collector.
+    async fn settle(&self, mut settled: Settled, step: Step) -> Settled {
         if let Some(chunk) = step.chunk {
             let newest = chunk.encoded.newest();
             let delivery = self.exporter.submit(chunk).await;

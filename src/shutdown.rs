@@ -11,13 +11,15 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry;
+
 /// The exit code of a second signal.
 const SECOND_SIGNAL: i32 = 130;
 /// How long the work may take to give up once it was aborted.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Runs `work` to its end; after `stop`, for at most `deadline`, then aborted. `None` when it did
-/// not even give up in time.
+/// Runs `work` to its end; after `stop`, for at most `deadline`, then aborted. What else cancels
+/// `abort` cuts that short. `None` when it did not even give up in time.
 pub async fn drain<F: Future>(
     work: F,
     stop: &CancellationToken,
@@ -29,24 +31,31 @@ pub async fn drain<F: Future>(
         output = &mut work => return Some(output),
         () = stop.cancelled() => {}
     }
-    if let Ok(output) = tokio::time::timeout(deadline, &mut work).await {
-        return Some(output);
+    tokio::select! {
+        output = &mut work => return Some(output),
+        () = abort.cancelled() => {}
+        () = tokio::time::sleep(deadline) => {
+            tracing::warn!(
+                seconds = deadline.as_secs_f64(),
+                "not everything was delivered in time"
+            );
+            abort.cancel();
+        }
     }
-    tracing::warn!(
-        seconds = deadline.as_secs_f64(),
-        "not everything was delivered in time: the rest is left for the next run"
-    );
-    abort.cancel();
     tokio::time::timeout(GRACE, &mut work).await.ok()
 }
 
 /// Cancels `stop` at the first SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second one ends the process with
 /// exit code 130. A second SIGHUP does not: a terminal that closes may send two. SIGHUP is left
-/// ignored where it was ignored at the start, as `nohup` does.
+/// ignored where it was ignored at the start, as `nohup` does. `say` tells what the first one, by its
+/// name, does.
 ///
 /// # Errors
 /// The signals cannot be listened to.
-pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
+pub fn on_signals(
+    stop: CancellationToken,
+    say: impl FnOnce(&str) + Send + 'static,
+) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
@@ -55,7 +64,7 @@ pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
         false => Some(signal(SignalKind::hangup())?),
     };
     tokio::spawn(async move {
-        let mut asked = false;
+        let mut say = Some(say);
         loop {
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
@@ -63,14 +72,11 @@ pub fn on_signals(stop: CancellationToken) -> std::io::Result<()> {
                 _ = quit.recv() => "SIGQUIT",
                 () = received(&mut hangup) => "SIGHUP",
             };
-            if !asked {
-                tracing::info!(
-                    signal = name,
-                    "stopping: delivering what was read; a second signal ends at once"
-                );
+            if let Some(say) = say.take() {
+                say(name);
                 stop.cancel();
-                asked = true;
             } else if name != "SIGHUP" {
+                telemetry::terminal::clear();
                 std::process::exit(SECOND_SIGNAL);
             }
         }

@@ -1,6 +1,7 @@
 //! All rooms put together: what `run`, `convert`, `replay` and `demo` have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -8,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use crate::ack::dead_letter::DeadLetters;
 use crate::config::Config;
 use crate::event::amazon_q::Selector;
-use crate::export::Exporter;
+use crate::export::{End, Exporter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::conversion::Conversion;
 use crate::pipeline::window::{Window, Writer};
+use crate::shutdown;
 use crate::telemetry::metrics::Metrics;
 
 /// The flow from a unit to the collector, ready for inputs.
@@ -24,6 +26,15 @@ pub struct Sidecar {
     pub metrics: Arc<Metrics>,
     /// Makes everything give up what is in flight.
     pub abort: CancellationToken,
+}
+
+/// How work ended.
+#[derive(Debug)]
+pub struct Drained<T> {
+    /// What the work gave, unless it did not even give up in time.
+    pub output: Option<T>,
+    /// Why nothing more could be delivered, if that was so.
+    pub end: Option<End>,
 }
 
 impl Sidecar {
@@ -60,6 +71,42 @@ impl Sidecar {
             metrics,
             abort,
         })
+    }
+
+    /// Runs `work` to its end; after `stop`, for at most `deadline`. Once nothing more can be delivered,
+    /// it stops and gives up at once. `None` when it did not even give up in time.
+    pub async fn drain<F: Future>(
+        &self,
+        work: F,
+        stop: &CancellationToken,
+        deadline: Duration,
+    ) -> Drained<F::Output> {
+        let mut end = None;
+        let ends = async {
+            end = Some(self.ends().await);
+            stop.cancel();
+            self.abort.cancel();
+            std::future::pending::<()>().await;
+        };
+        let output = tokio::select! {
+            biased;
+            output = shutdown::drain(work, stop, &self.abort, deadline) => output,
+            () = ends => None,
+        };
+        // It may have come with the last of the work.
+        let failure = || self.pipeline.dead_letters().failure().map(End::Failed);
+        let end = end.or_else(|| self.exporter.end()).or_else(failure);
+        if end.is_some() {
+            stop.cancel();
+        }
+        Drained { output, end }
+    }
+
+    async fn ends(&self) -> End {
+        tokio::select! {
+            end = self.exporter.ended() => end,
+            reason = self.pipeline.dead_letters().failed() => End::Failed(reason),
+        }
     }
 
     /// From here on, events that were delivered before are dropped, unless the configuration wants

@@ -6,6 +6,7 @@
 //! by its owner alone.
 
 mod letter;
+mod line;
 mod room;
 mod settings;
 #[cfg(test)]
@@ -25,9 +26,10 @@ use super::line_file::{LineFile, bytes_on_disk};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
 use crate::telemetry::stalls::Cause;
-pub use letter::{Entry, Letter, Line, Record};
+pub use letter::{Entry, Record};
+pub use line::{Before, Letter, Line, Why, begins_as_a_letter};
 use room::Room;
-pub use settings::{Settings, WhenFull};
+pub use settings::{Begin, Settings, WhenFull};
 pub use unit::UnitLetters;
 
 /// Waits between two tries to write to a disk that refuses.
@@ -75,7 +77,7 @@ impl DeadLetters {
     /// # Errors
     /// The file cannot be opened for appending; another process writes it.
     pub fn open(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
-        let file = LineFile::open(&settings.path, settings.kind())?;
+        let (file, erased) = settings.open()?;
         let room = (settings.when_full == WhenFull::Wait).then(|| {
             let written = bytes_on_disk(&settings.path, settings.keep);
             Mutex::new(Room::new(settings.capacity(), written))
@@ -88,10 +90,12 @@ impl DeadLetters {
             said: Seldom::default(),
             stop,
         };
-        Ok(DeadLetters {
+        let letters = DeadLetters {
             shared: Some(Arc::new(shared)),
             metrics: Arc::default(),
-        })
+        };
+        letters.tell_erased(erased);
+        Ok(letters)
     }
 
     /// Keeps nothing: for commands that only tell of refused records.
@@ -187,11 +191,35 @@ impl DeadLetters {
         }
     }
 
+    /// Why the file cannot be written, where that is not waited out.
+    pub fn failure(&self) -> Option<String> {
+        let shared = self
+            .shared
+            .as_ref()
+            .filter(|shared| !shared.settings.waits)?;
+        shared.trouble.borrow().clone()
+    }
+
+    /// Waits until the file cannot be written, where that is not waited out; why.
+    pub async fn failed(&self) -> String {
+        let mut trouble = self.trouble();
+        let patient = self.settings().is_none_or(|settings| settings.waits);
+        match trouble
+            .wait_for(|trouble| !patient && trouble.is_some())
+            .await
+            .as_deref()
+        {
+            Ok(Some(trouble)) => trouble.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Appends entries, each a line of its own; returns when they are on disk. A disk that refuses
-    /// is waited out, with back-off and a log line.
+    /// is waited out, with back-off and a log line, unless the settings say otherwise.
     ///
     /// # Errors
-    /// [`Stopped`] when the process stops first; nothing may be acknowledged then.
+    /// [`Stopped`] when the process stops first, or the disk refuses and is not waited for; nothing may
+    /// be acknowledged then.
     pub async fn write(&self, entries: Vec<Entry>) -> Result<(), Stopped> {
         self.append(entries, letter::write_each).await
     }
@@ -232,11 +260,14 @@ impl DeadLetters {
                     shared.wrote(&entries);
                     let stalls = &self.metrics.stalls;
                     stalls.clear(Cause::DeadLettersUnwritable, &shared.path());
-                    self.tell_erased(shared, erased);
+                    self.tell_erased(erased);
                     return Ok(());
                 }
                 Ok(Err(e)) => {
                     let (cause, reason) = (Cause::DeadLettersUnwritable, shared.refused(&e));
+                    if !shared.settings.waits {
+                        return Err(Stopped);
+                    }
                     self.metrics.stalls.set(cause, &shared.path(), reason);
                 }
                 Err(_) => return Err(Stopped),
@@ -250,8 +281,8 @@ impl DeadLetters {
         Err(Stopped)
     }
 
-    fn tell_erased(&self, shared: &Shared, erased: u64) {
-        if erased > 0 {
+    fn tell_erased(&self, erased: u64) {
+        if let (Some(shared), 1..) = (&self.shared, erased) {
             self.metrics.dead_letters_erased.add(erased);
             warn!(
                 path = %shared.settings.path.display(),
@@ -294,10 +325,12 @@ impl Shared {
     /// What to mend.
     fn refused(&self, error: &io::Error) -> String {
         let path = self.settings.path.display();
-        error!(
-            path = %path, error = %error,
-            "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or mend its permissions"
-        );
+        if self.settings.waits {
+            error!(
+                path = %path, error = %error,
+                "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or mend its permissions"
+            );
+        }
         let reason = format!(
             "dead letters cannot be written to {path}: {error}: free some space or mend its permissions"
         );

@@ -81,6 +81,15 @@ impl LineFile {
         Ok(file)
     }
 
+    /// The same, but it is opened, or created, with the first lines.
+    pub(crate) fn later(path: &Path, kind: Kind) -> Self {
+        LineFile {
+            path: path.to_owned(),
+            kind,
+            open: None,
+        }
+    }
+
     /// The same, but of a regular file nothing is kept.
     ///
     /// # Errors

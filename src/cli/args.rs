@@ -18,7 +18,7 @@ use crate::config::{keys, value};
 
 pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
-pub use shared::{ExportArgs, InputArgs, SelectArgs};
+pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
 
 const EXAMPLES: &str = "\
 Try it without a server or an account:
@@ -62,7 +62,7 @@ pub struct Globals {
     #[arg(short, long, global = true, conflicts_with_all = ["log_level", "quiet"])]
     pub verbose: bool,
 
-    /// Log errors only, and draw no progress bars.
+    /// Log errors and refused records only, and draw no progress bars.
     #[arg(short, long, global = true, conflicts_with = "log_level")]
     pub quiet: bool,
 }
@@ -112,6 +112,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub export: ExportArgs,
 
+    /// When it gives up.
+    #[command(flatten)]
+    pub give_up: GiveUpArgs,
+
     /// Append OTLP JSON lines to this file instead of sending (`-`: standard output)
     #[arg(long, value_name = "FILE", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Where events go")]
     pub output: Option<PathBuf>,
@@ -143,6 +147,10 @@ pub struct RunArgs {
 ///
 /// Reads CloudTrail in any of its containers (log files, NDJSON, LookupEvents, EventBridge,
 /// CloudWatch Logs, …), gzip or not, recognized by content. Keeps no state.
+///
+/// A file or standard output that cannot be written ends it, and so does a reader that goes (`| head`). SIGTERM,
+/// SIGINT (Ctrl-C), SIGQUIT or SIGHUP stops reading, delivers what was read (for at most shutdown.timeout, 15 s) and
+/// exits 1: nothing is kept of how far it came. A second one exits at once.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = exit::help("convert", "\
 Examples:
@@ -164,6 +172,10 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub export: ExportArgs,
 
+    /// When it gives up.
+    #[command(flatten)]
+    pub give_up: GiveUpArgs,
+
     /// How the output looks. With `events`, one flat JSON object an event.
     #[arg(
         long,
@@ -178,13 +190,14 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Where records go that cannot be converted or that the collector refuses. Without it, they
-    /// are told on standard error.
+    /// Where records go that cannot be converted or that the collector refuses. The file begins
+    /// anew; letters that it holds are put aside as FILE.1. Without it, refused records are told on
+    /// standard error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
     pub dead_letters: Option<PathBuf>,
 
     /// The summary on standard error. With `json`, its last line is one JSON object: files, read,
-    /// exported, filtered, duplicate, dead_lettered, bytes, seconds.
+    /// exported, filtered, duplicate, dead_lettered, skipped, bytes, seconds, interrupted.
     #[arg(long, value_enum, default_value_t, help_heading = "What is told")]
     pub summary: Summary,
 }
@@ -238,7 +251,11 @@ pub struct ExplainArgs {
 
 /// Send dead letters again, after what was wrong has been mended.
 ///
-/// Records that are refused again go to new dead letters. The file itself is left as it is.
+/// Records that are refused again go to new dead letters, with the reason that they had first. The file itself is
+/// left as it is. What is no file of dead letters is refused before anything is made or sent.
+///
+/// SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGHUP stops as for `convert`: nothing is kept of how far it came, and the
+/// same command sends all of them again.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = exit::help("replay", "\
 Examples:
@@ -253,11 +270,16 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub export: ExportArgs,
 
+    /// When it gives up.
+    #[command(flatten)]
+    pub give_up: GiveUpArgs,
+
     /// Which events are kept.
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Where records go that are refused again [default: FILE with `.replay` appended]
+    /// Where records go that are refused again [default: FILE with `.replay` appended]. The file
+    /// begins anew, as for `convert`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Files")]
     pub dead_letters: Option<PathBuf>,
 

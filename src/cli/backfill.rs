@@ -12,9 +12,10 @@ use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::BackfillArgs;
+use super::done::Done;
 use super::progress::Progress;
 use super::summary::{self, Files};
-use super::{Exit, print};
+use super::{Exit, Unread, print};
 use crate::backfill::folder::Folder;
 use crate::backfill::layout::Wanted;
 use crate::backfill::plan::Plan;
@@ -22,7 +23,7 @@ use crate::backfill::source::Source;
 use crate::backfill::when::{When, shown};
 use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::config::Config;
-use crate::export::Destination;
+use crate::export::{Destination, End, unread};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
@@ -40,7 +41,12 @@ pub async fn run(
     quiet: bool,
 ) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
+    shutdown::on_signals(stop.clone(), |signal| {
+        tracing::warn!(
+            signal,
+            "stopping: what was read is delivered; a second signal ends at once. What is done is remembered"
+        );
+    })?;
     let folder = folder(&args, &config);
     if !dead_letters_are_named {
         config.dead_letters.path = folder.join("dead-letters.jsonl");
@@ -139,11 +145,17 @@ impl Command {
             plan.release(&self.start_name())?;
         }
         told::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
+        let done = Done {
+            files: files.files,
+            counts: delivered.counts,
+            failed: files.left > 0,
+            interrupted: self.stop.is_cancelled(),
+        };
         summary::tell_backfill(
             self.args.summary,
             &files,
             &listed.left_out,
-            &delivered.counts,
+            &done,
             begun.elapsed(),
         );
         Ok(exit(&listed, &files, &delivered))
@@ -218,7 +230,18 @@ impl Command {
             format!("listing: {found} files found by {requests} requests")
         };
         let work = backfill.list(wanted);
-        let listed = self.telling(work, &told, || progress.at(0, told())).await;
+        let work = self.telling(work, &told, || progress.at(0, told()));
+        let gone = async {
+            match self.args.dry_run {
+                true => unread(std::io::stdout()).await,
+                false => std::future::pending().await,
+            }
+        };
+        let listed = tokio::select! {
+            biased;
+            listed = work => listed,
+            () = gone => return Err(Unread.into()),
+        };
         progress.finish();
         Ok(listed?)
     }
@@ -226,6 +249,9 @@ impl Command {
     fn dry_run(&self, listed: &Listed) -> anyhow::Result<Exit> {
         told::left_out(listed);
         told::old(listed, &self.config);
+        if listed.stopped {
+            tracing::error!("interrupted while listing: what follows is not all");
+        }
         let told = print(&told::dry_run(listed))?;
         Ok(match listed.stopped || listed.unlisted > 0 {
             true => Exit::Failed,
@@ -254,12 +280,17 @@ impl Command {
         let work = self.telling(work, &told, || {
             progress.at(status.bytes.load(Ordering::Relaxed), told());
         });
-        let drained = shutdown::drain(work, &self.stop, &sidecar.abort, self.config.shutdown).await;
+        let drained = sidecar.drain(work, &self.stop, self.config.shutdown).await;
         progress.finish();
         if let Some(writer) = duplicates {
             writer.close().await;
         }
-        match drained {
+        match drained.end {
+            Some(End::Unread) => return Err(Unread.into()),
+            Some(End::Failed(reason)) => tracing::error!("given up: {reason}"),
+            None => {}
+        }
+        match drained.output {
             Some(delivered) => Ok(delivered?),
             None => anyhow::bail!(
                 "what was under way did not stop in time; the same command goes on with what is left"

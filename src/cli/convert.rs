@@ -1,82 +1,73 @@
 //! `qtrail convert`: files once, without state.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, Stat, fstat, stat};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ConvertArgs, Format};
-use super::files::{FileId, Source, Sources, sources};
+use super::done::Done;
+use super::files::{Source, Sources, Written, sources};
 use super::progress::Progress;
-use super::{Exit, events, summary};
-use crate::ack::Outcome;
+use super::{Exit, events, stop_on_signals, summary};
+use crate::ack::dead_letter::Begin;
 use crate::config::Config;
 use crate::export::{self, Destination};
-use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
-use crate::shutdown;
+use crate::pipeline::{Content, Truncation, Unit};
 use crate::sidecar::Sidecar;
 
 /// Converts what is named, then tells a summary. `quiet`: no progress bars.
 pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
     let begun = Instant::now();
-    let written = (args.export.endpoint.is_none())
-        .then(|| output_file(&args.output))
-        .flatten();
-    let listed = sources(&args.paths, written)?;
+    let to_stdout = args.export.endpoint.is_none() && is_stdout(&args.output);
+    let listed = sources(&args.paths, written(&args, to_stdout))?;
+    anyhow::ensure!(
+        args.dead_letters.as_ref() != Some(&args.output),
+        "{} cannot hold the events and the dead letters: choose another file",
+        args.output.display()
+    );
     let total = total_bytes(&args.paths);
-    let progress = Progress::new(total, quiet);
+    // On a terminal, the bar would stand between the events.
+    let progress = Progress::new(total, quiet || to_stdout && io::stdout().is_terminal());
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
+    stop_on_signals(&stop, &config)?;
+    config.dead_letters.begin = Begin::Anew;
 
     let done = if args.format == Format::Events {
-        events::write(listed, &args, &config, &progress, &stop).await?
+        events::write(listed, &args, to_stdout, &config, &progress, &stop).await
     } else {
         if args.export.endpoint.is_none() {
-            config.export.destination = destination(&args.output)?;
+            config.export.destination = match to_stdout {
+                true => Destination::Stdout,
+                false => destination(&args.output)?,
+            };
         }
-        deliver(listed, &args, &config, &progress, &stop).await?
+        deliver(listed, &args, &config, &progress, &stop).await
     };
     progress.finish();
-    summary::tell(args.summary, done.files, &done.counts, begun.elapsed());
+    let done = done?;
+    summary::tell(args.summary, &done, begun.elapsed());
     Ok(done.exit())
 }
 
-/// What was done.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    pub(super) files: u64,
-    pub(super) counts: Counts,
-    /// Something could not be read or delivered, and was told.
-    pub(super) failed: bool,
-}
-
-impl Done {
-    pub(super) fn exit(&self) -> Exit {
-        Exit::of(self.failed, self.counts.dead_lettered)
-    }
-
-    pub(super) fn take(&mut self, name: &str, report: &Report) {
-        self.files += 1;
-        self.counts.add(&report.counts);
-        if let Some(error) = &report.read_error {
-            tracing::error!(source = name, "reading failed: {error}");
-        }
-        if let Outcome::Blocked(reason) = &report.outcome {
-            tracing::error!(source = name, "not delivered: {reason}");
-        }
-        if report.outcome != Outcome::Delivered {
-            self.failed = true;
-        }
-    }
+/// Whether this is standard output, also by the name that the system has for it: to open a pipe once
+/// more would wait for a reader.
+fn is_stdout(output: &Path) -> bool {
+    let is_ours = |there: Stat| {
+        let is_file = FileType::from_raw_mode(there.st_mode).is_file();
+        let same = |ours: Stat| (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino);
+        !is_file && fstat(io::stdout()).is_ok_and(same)
+    };
+    output.as_os_str() == "-" || stat(output).is_ok_and(is_ours)
 }
 
 /// Where OTLP JSON lines go. A file begins anew, as one does that is written by `>`.
 fn destination(output: &Path) -> anyhow::Result<Destination> {
     Ok(match output.to_str() {
-        Some("-") => Destination::Stdout,
         Some("discard") => Destination::Discard,
         _ => {
             export::begin_anew(output)?;
@@ -85,16 +76,21 @@ fn destination(output: &Path) -> anyhow::Result<Destination> {
     })
 }
 
-/// The regular file that is written to, if it is there already: it must not be read too.
-fn output_file(output: &Path) -> Option<FileId> {
-    let status = match output.to_str() {
-        Some("-") => rustix::fs::fstat(io::stdout()),
-        Some("discard") => return None,
-        _ => rustix::fs::stat(output),
-    };
-    let status = status.ok()?;
-    let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
-    is_file.then_some((status.st_dev, status.st_ino))
+/// What is written, and so must not be read too.
+fn written(args: &ConvertArgs, to_stdout: bool) -> Written {
+    let mut written = Written::default();
+    written.paths.extend(args.dead_letters.clone());
+    match args.export.endpoint {
+        None if to_stdout => {
+            let ours = fstat(io::stdout()).ok();
+            let is_file = |ours: &Stat| FileType::from_raw_mode(ours.st_mode).is_file();
+            let file = ours.filter(is_file);
+            written.open = file.map(|ours| (ours.st_dev, ours.st_ino));
+        }
+        None if args.output.as_os_str() != "discard" => written.paths.push(args.output.clone()),
+        _ => {}
+    }
+    written
 }
 
 async fn deliver(
@@ -117,17 +113,12 @@ async fn deliver(
         false => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
-    let work = each(listed, workers, &sidecar, progress, stop);
-    let done = shutdown::drain(work, stop, &sidecar.abort, config.shutdown).await;
-    let mut done = done.unwrap_or_else(|| Done {
-        failed: true,
-        ..Done::default()
-    });
-    done.failed |= stop.is_cancelled();
-    if sidecar.exporter.closed().is_some() {
-        // Nobody reads the output any more, as in `qtrail convert … | head`.
-        done.failed = false;
-    }
+    let mut done = Done::default();
+    let work = each(listed, workers, &sidecar, progress, stop, &mut done);
+    let drained = sidecar.drain(work, stop, config.shutdown).await;
+    let unfinished = drained.output.is_none().then_some(&*sidecar.metrics);
+    progress.finish();
+    done.end(drained.end, stop, unfinished)?;
     Ok(done)
 }
 
@@ -138,8 +129,8 @@ async fn each(
     sidecar: &Sidecar,
     progress: &Progress,
     stop: &CancellationToken,
-) -> Done {
-    let mut done = Done::default();
+    done: &mut Done,
+) {
     let mut under_way = JoinSet::new();
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let mut listed = listed.fuse();
@@ -147,7 +138,7 @@ async fn each(
         while under_way.len() < workers && !stop.is_cancelled() {
             match listed
                 .next()
-                .map(|source| source.and_then(|s| open(s, progress)))
+                .map(|source| source.and_then(|s| open(s, progress, stop)))
             {
                 None => break,
                 Some(Err(e)) => {
@@ -163,8 +154,8 @@ async fn each(
         }
         tokio::select! {
             joined = under_way.join_next() => match joined {
-                None => return done,
-                Some(Ok((name, report))) => done.take(&name, &report),
+                None => return,
+                Some(Ok((name, report))) => done.take(&name, &report, stop),
                 Some(Err(e)) => {
                     tracing::error!("a worker ended: {e}");
                     done.failed = true;
@@ -175,8 +166,8 @@ async fn each(
     }
 }
 
-fn open(source: Source, progress: &Progress) -> anyhow::Result<Unit> {
-    let (origin, content, again) = source.open(|content| progress.wrap(content))?;
+fn open(source: Source, progress: &Progress, stop: &CancellationToken) -> anyhow::Result<Unit> {
+    let (origin, content, again) = source.open(stop, |content| progress.wrap(content))?;
     Ok(Unit {
         origin,
         content: Content::Twice(content, again),

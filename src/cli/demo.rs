@@ -15,12 +15,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
 use super::args::DemoArgs;
 use super::run::watch;
+use super::summary::counted as counts;
+use super::{Exit, Unread};
 use crate::ack::dead_letter;
 use crate::config::Config;
-use crate::export::{Destination, Endpoint, Protocol, Tls};
+use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
 use crate::pipeline::Counts;
 use crate::sample;
 use crate::shutdown;
@@ -47,17 +48,32 @@ Next
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
 pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
+    shutdown::on_signals(stop.clone(), |signal| {
+        tracing::warn!(signal, "stopping; a second signal ends at once");
+    })?;
     let place = Place::new(args.dir.as_deref())?;
-    let facts = play(&config, &place, &stop, watch).await?;
+    tokio::select! {
+        biased;
+        shown = show(&args, &config, &place, &stop) => shown,
+        () = unread(stdout()) => Err(Unread.into()),
+    }
+}
+
+async fn show(
+    args: &DemoArgs,
+    config: &Config,
+    place: &Place,
+    stop: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let facts = play(config, place, stop, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
-            &config,
+            config,
             config.export.destination.clone(),
-            &place,
+            place,
             "sent",
-            &stop,
+            stop,
             watch,
         )
         .await
@@ -194,19 +210,6 @@ async fn until(mut holds: impl FnMut() -> bool) {
 
 fn settled(counts: &Counts) -> u64 {
     counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered
-}
-
-fn counts(metrics: &Metrics) -> Counts {
-    Counts {
-        read: metrics.read.get(),
-        exported: metrics.exported.get(),
-        filtered: metrics.filtered.get(),
-        duplicate: metrics.duplicate.get(),
-        dead_lettered: metrics.dead_lettered.get(),
-        skipped: metrics.skipped.get(),
-        foreign: 0,
-        bytes: metrics.inflated_bytes.get(),
-    }
 }
 
 #[cfg(test)]

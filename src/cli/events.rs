@@ -2,14 +2,16 @@
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::Unread;
 use super::args::ConvertArgs;
-use super::convert::Done;
+use super::done::Done;
 use super::files::{Source, Sources};
 use super::progress::Progress;
 use crate::ack::Origin;
@@ -19,8 +21,8 @@ use crate::config::Config;
 use crate::convert::{self, Placement};
 use crate::envelope::{self, Again, Item};
 use crate::event::Event;
+use crate::export::{End, unread};
 use crate::otlp::Flat;
-use crate::pipeline::Counts;
 use crate::pipeline::conversion::{Conversion, Verdict};
 use crate::reject::Reject;
 use crate::sidecar;
@@ -41,47 +43,69 @@ const EVENTS: line_file::Kind = line_file::Kind {
 /// Writes the events of all sources to the output.
 ///
 /// # Errors
-/// An output or a dead-letter file that cannot be opened or written.
+/// An output or a dead-letter file that cannot be opened or written; nobody reads it.
 pub(super) async fn write(
     listed: Sources,
     args: &ConvertArgs,
+    to_stdout: bool,
     config: &Config,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<Done> {
     let output = match args.output.to_str() {
-        Some("-") => Output::Stream(Box::new(io::stdout())),
+        _ if to_stdout => Output::Stream(Box::new(io::stdout())),
         Some("discard") => Output::Stream(Box::new(io::sink())),
         _ => Output::File(
             LineFile::begin_anew(&args.output, EVENTS)
                 .with_context(|| format!("cannot write {}", args.output.display()))?,
         ),
     };
+    // A disk that refuses is not waited for, and so nothing has to be aborted.
+    let never = CancellationToken::new();
+    let dead_letters = sidecar::dead_letters(config, args.dead_letters.is_some(), &never)?;
+    let done = Arc::new(Mutex::default());
     let mut writer = Writer {
         conversion: sidecar::conversion(config),
         flat: Flat::new(&config.convert),
         output,
-        dead_letters: sidecar::dead_letters(config, args.dead_letters.is_some(), stop)?,
+        name: match to_stdout {
+            true => "standard output".to_owned(),
+            false => args.output.display().to_string(),
+        },
+        dead_letters,
         handle: Handle::current(),
         stop: stop.clone(),
-        unread: false,
         done: Done::default(),
+        told: Arc::clone(&done),
     };
-    let progress = progress.clone();
-    let work =
-        tokio::task::spawn_blocking(move || writer.all(listed, &progress).map(|()| writer.done));
-    // It looks at `stop` between two records, but a read of standard input cannot be interrupted.
+    let bar = progress.clone();
+    let work = tokio::task::spawn_blocking(move || writer.all(listed, &bar));
+    // It looks at `stop` wherever it reads, but its reader may let it wait.
     let given_up = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        done = work => done?,
-        () = given_up => Ok(Done {
-            failed: true,
-            ..Done::default()
-        }),
-    }
+    let unread = async {
+        match to_stdout {
+            true => unread(io::stdout()).await,
+            false => std::future::pending().await,
+        }
+    };
+    let written = tokio::select! {
+        biased;
+        written = work => written?,
+        () = unread => Err(Unread.into()),
+        () = given_up => Ok(()),
+    };
+    progress.finish();
+    let end = match written {
+        Err(error) if error.is::<Unread>() => Some(End::Unread),
+        Err(error) => Some(End::Failed(format!("{error:#}"))),
+        Ok(()) => None,
+    };
+    let mut done = *lock(&done);
+    done.end(end, stop, None)?;
+    Ok(done)
 }
 
 enum Output {
@@ -117,21 +141,28 @@ struct Writer {
     conversion: Conversion,
     flat: Flat,
     output: Output,
+    /// What the output is called.
+    name: String,
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
-    /// Nobody reads the output any more.
-    unread: bool,
     done: Done,
+    /// The same, as of what was written last.
+    told: Arc<Mutex<Done>>,
+}
+
+fn lock(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+    done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Writer {
     fn all(&mut self, listed: Sources, progress: &Progress) -> anyhow::Result<()> {
         for source in listed {
-            if self.is_over() {
+            if self.stop.is_cancelled() {
                 break;
             }
-            match source.and_then(|s: Source| s.open(|content| progress.wrap(content))) {
+            let stop = self.stop.clone();
+            match source.and_then(|s: Source| s.open(&stop, |content| progress.wrap(content))) {
                 Ok((origin, content, again)) => self.unit(origin, content, again)?,
                 Err(e) => {
                     tracing::error!("{e:#}");
@@ -139,13 +170,7 @@ impl Writer {
                 }
             }
         }
-        self.flush()?;
-        self.done.failed = !self.unread && (self.done.failed || self.stop.is_cancelled());
-        Ok(())
-    }
-
-    fn is_over(&self) -> bool {
-        self.unread || self.stop.is_cancelled()
+        self.flush()
     }
 
     fn unit(
@@ -154,7 +179,6 @@ impl Writer {
         content: Box<dyn Read + Send>,
         again: Again,
     ) -> anyhow::Result<()> {
-        let mut counts = Counts::default();
         let letters = UnitLetters::new(&self.dead_letters, None, None);
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits).again(again);
@@ -162,11 +186,13 @@ impl Writer {
         let place = |event: &Event<'_>| {
             Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))
         };
-        while !self.is_over() {
+        let bytes = self.done.counts.bytes;
+        self.done.files += 1;
+        while !self.stop.is_cancelled() {
             let reject = match records.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Record { position, bytes })) => {
-                    counts.read += 1;
+                    self.done.counts.read += 1;
                     match self.conversion.place(
                         bytes,
                         position,
@@ -175,24 +201,25 @@ impl Writer {
                         &mut self.flat,
                     ) {
                         Verdict::Converted { .. } => {
-                            counts.exported += 1;
+                            self.done.counts.exported += 1;
                             None
                         }
                         Verdict::Filtered => {
-                            counts.filtered += 1;
+                            self.done.counts.filtered += 1;
                             None
                         }
                         Verdict::Rejected(reject) => Some(reject),
                     }
                 }
                 Ok(Some(Item::Reject(reject))) => {
-                    counts.read += 1;
+                    self.done.counts.read += 1;
                     Some(reject)
                 }
                 Ok(Some(Item::Skipped(_))) => {
-                    counts.skipped += 1;
+                    self.done.counts.skipped += 1;
                     None
                 }
+                Err(_) if self.stop.is_cancelled() => break,
                 Err(e) => {
                     tracing::error!(source = %origin.name, "reading failed: {e}");
                     self.done.failed = true;
@@ -200,48 +227,50 @@ impl Writer {
                 }
             };
             if let Some(reject) = reject {
-                counts.dead_lettered += 1;
+                self.done.counts.dead_lettered += 1;
                 self.refuse(reject, &origin, &letters)?;
             }
+            self.done.counts.bytes = bytes + records.inflated_bytes();
             if self.flat.encoded_len() >= self.output.block() {
                 self.flush()?;
             }
         }
+        letters.tell_rest(&origin);
         if let Some(summary) = letters.summary(&origin) {
             summary.log();
             self.keep(summary)?;
         }
-        counts.bytes = records.inflated_bytes();
-        self.done.files += 1;
-        self.done.counts.add(&counts);
+        self.done.counts.bytes = bytes + records.inflated_bytes();
         Ok(())
     }
 
     fn refuse(&self, reject: Reject, origin: &Origin, letters: &UnitLetters) -> anyhow::Result<()> {
         let entry = Entry::new(origin.clone(), reject);
         match letters.admit(entry) {
-            Some(entry) => {
-                entry.log();
-                self.keep(entry)
-            }
+            Some(entry) => self.keep(entry),
             None => Ok(()),
         }
     }
 
     fn keep(&self, entry: Entry) -> anyhow::Result<()> {
         let _room = self.dead_letters.room_for(&entry)?;
-        Ok(self.handle.block_on(self.dead_letters.write(vec![entry]))?)
+        let written = self.handle.block_on(self.dead_letters.write(vec![entry]));
+        written.map_err(
+            |stopped| match self.dead_letters.trouble().borrow().clone() {
+                Some(trouble) => anyhow::Error::msg(trouble),
+                None => stopped.into(),
+            },
+        )
     }
 
-    /// Writes what is encoded. A reader that has gone (`| head`) is no error, but the end.
+    /// Writes what is encoded.
     fn flush(&mut self) -> anyhow::Result<()> {
         let lines = self.flat.take();
         match self.output.write(&lines) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.unread = true;
-                Ok(())
-            }
-            written => written.context("cannot write the events"),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
+            written => written.with_context(|| format!("cannot write to {}", self.name))?,
         }
+        *lock(&self.told) = self.done;
+        Ok(())
     }
 }

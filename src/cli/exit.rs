@@ -52,25 +52,25 @@ pub(super) const CODES: [Codes; 12] = [
     Codes {
         command: "run",
         done: "stopped by a signal: what had not settled is read again at the next start",
-        failed: "it could not start, or an input could not go on",
+        failed: "it could not start, an input could not go on, or nothing was accepted for --give-up-after, where that is set",
         dead_letters: None,
     },
     Codes {
         command: "run --once",
         done: "all that is there was delivered, or is skipped on purpose",
-        failed: "an error, or something is left: a file or folder that cannot be read, a last line without its end, a message that was given back, or a signal came first",
+        failed: "an error, or something is left: a file or folder that cannot be read, a last line without its end, a message that was given back, a collector that accepts nothing (--give-up-after), or a signal came first",
         dead_letters: Some("all was delivered, but some records are dead letters"),
     },
     Codes {
         command: "convert",
-        done: "all was converted, or nobody reads the output any more",
-        failed: "an error, or something is left: a file that cannot be read, or a signal came first",
+        done: "all was converted",
+        failed: "an error, or something is left: a file that cannot be read, an output that cannot be written, a collector that accepts nothing (--give-up-after), or a signal came first",
         dead_letters: Some("all was converted, but some records are dead letters"),
     },
     Codes {
         command: "backfill",
         done: "all is done",
-        failed: "an error, or something is left: a file or folder that cannot be read, or a signal came first",
+        failed: "an error, or something is left: a file or folder that cannot be read, a collector that accepts nothing (--give-up-after), or a signal came first",
         dead_letters: Some("all is done, but some records are dead letters"),
     },
     Codes {
@@ -82,7 +82,7 @@ pub(super) const CODES: [Codes; 12] = [
     Codes {
         command: "replay",
         done: "all were accepted",
-        failed: "an error, a line that is no dead letter, or a signal came first",
+        failed: "an error, a line that is no dead letter, a collector that accepts nothing (--give-up-after), or a signal came first",
         dead_letters: Some("some were refused again, or hold no record"),
     },
     Codes {
@@ -126,7 +126,7 @@ pub(super) const CODES: [Codes; 12] = [
 /// What `qtrail --help` says of them.
 pub(super) const SUMMARY: &str = "\
 Exit codes:
-  0    done; `run`: stopped by a signal
+  0    done; `run`: stopped by a signal; any command: nobody reads its output any more (`| head`)
   1    an error, or something is left undelivered; told on standard error
   2    wrong usage or configuration
   3    all was delivered, but some records went to the dead letters (convert, backfill, replay,
@@ -146,7 +146,7 @@ pub(super) fn help(command: &str, examples: &str) -> String {
         // Writing to a text cannot fail.
         let _ = write!(
             text,
-            "\n\nExit codes{of}:\n  0    {}\n  1    {}",
+            "\n\nExit codes{of}:\n  0    {}; or nobody reads its output any more\n  1    {}",
             codes.done, codes.failed
         );
         text.push_str("\n  2    wrong usage or configuration");

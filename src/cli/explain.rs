@@ -13,13 +13,15 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
 use super::args::ExplainArgs;
-use super::{Exit, files};
+use super::{Exit, Unread, files};
 use crate::config::Config;
 use crate::convert::{self, Attribute, Placement, observed_time, organization};
 use crate::envelope::{self, Again, Item, Limits};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
+use crate::export::unread;
 use crate::reject::{Position, Reason};
 use crate::telemetry::printable::printable;
 use table::Table;
@@ -59,7 +61,18 @@ pub struct Explain {
 ///
 /// # Errors
 /// A file that cannot be read; no record that is asked for in it.
-pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
+pub async fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
+    // Its input may be silent while its reader goes.
+    let work = tokio::task::spawn_blocking(move || explain_file(&args, config));
+    tokio::select! {
+        biased;
+        done = work => done?,
+        () = unread(io::stdout()) => Err(Unread.into()),
+    }
+}
+
+fn explain_file(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
+    let never = CancellationToken::new();
     let mut options = Explain {
         which: match args.index {
             Some(index) => Which::Index(index),
@@ -73,9 +86,9 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         observed: None,
         organization: None,
     };
-    let out = BufWriter::new(io::stdout().lock());
+    let out = BufWriter::new(Stdout(io::stdout().lock()));
     if args.file == Path::new("-") {
-        let (input, again) = files::stdin()?;
+        let (input, again) = files::stdin(&never)?;
         explain(input, Some(again), &options, out)?;
     } else {
         let path = args.file.display();
@@ -86,10 +99,26 @@ pub fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         );
         options.organization = organization(&args.file.to_string_lossy());
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
-        let (input, again) = files::read(file)?;
+        let (input, again) = files::read(file, &never)?;
         explain(input, Some(again), &options, out).with_context(|| format!("in {path}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Standard output, which its errors name: they stand among those of the input.
+struct Stdout(io::StdoutLock<'static>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let named = |e: io::Error| {
+            io::Error::new(e.kind(), format!("cannot write to standard output: {e}"))
+        };
+        self.0.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn modified(file: &File) -> Option<i64> {

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
+use super::stoppable::Stoppable;
 use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
 use crate::envelope::{Again, Store};
@@ -32,11 +34,28 @@ pub(super) enum Source {
 /// Device and inode.
 pub(super) type FileId = (u64, u64);
 
+/// What a command writes while it reads.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Files by their paths, which may not be there yet.
+    pub(super) paths: Vec<PathBuf>,
+    /// A file that was open already: standard output.
+    pub(super) open: Option<FileId>,
+}
+
+impl Written {
+    pub(super) fn is(&self, file: FileId) -> bool {
+        let is_there =
+            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == file);
+        self.open == Some(file) || self.paths.iter().any(is_there)
+    }
+}
+
 /// Lists what `paths` name, as it is asked for.
 pub(super) struct Sources {
     paths: VecDeque<PathBuf>,
     /// What is written while the rest is read.
-    written: Option<FileId>,
+    written: Written,
     /// The rest of each directory that is open, innermost last; names in reverse order.
     open: Vec<Vec<PathBuf>>,
 }
@@ -45,11 +64,11 @@ pub(super) struct Sources {
 ///
 /// # Errors
 /// A path that does not exist or that is `written`, before anything is read.
-pub(super) fn sources(paths: &[PathBuf], written: Option<FileId>) -> anyhow::Result<Sources> {
+pub(super) fn sources(paths: &[PathBuf], written: Written) -> anyhow::Result<Sources> {
     for path in paths.iter().filter(|p| p.as_os_str() != "-") {
         let metadata =
             std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if written == Some(id(&metadata)) {
+        if metadata.is_file() && written.is(id(&metadata)) {
             anyhow::bail!(
                 "{} would be read and written at once: choose another output",
                 path.display()
@@ -90,7 +109,7 @@ impl Iterator for Sources {
                 }
             };
             let below = !self.open.is_empty();
-            match kind(&path, below, self.written) {
+            match kind(&path, below, &self.written) {
                 Ok(Kind::Directory(names)) => self.open.push(names),
                 Ok(Kind::File) => return Some(Ok(Source::File(path))),
                 Ok(Kind::Written) => {
@@ -114,13 +133,13 @@ enum Kind {
     Other,
 }
 
-fn id(metadata: &Metadata) -> FileId {
+pub(super) fn id(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
 /// What a path is. Links are followed where they were named, not inside a directory, where they
 /// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
-fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
+fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
     let metadata = if below {
         std::fs::symlink_metadata(path)?
     } else {
@@ -132,7 +151,7 @@ fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
             .collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Kind::Directory(names))
-    } else if below && written == Some(id(&metadata)) {
+    } else if below && written.is(id(&metadata)) {
         Ok(Kind::Written)
     } else if metadata.is_file() || !below {
         Ok(Kind::File)
@@ -142,17 +161,18 @@ fn kind(path: &Path, below: bool, written: Option<FileId>) -> io::Result<Kind> {
 }
 
 impl Source {
-    /// Opens the source: where it comes from, its bytes, and how to have them again. `wrap` sees every
-    /// byte read, for a progress bar.
+    /// Opens the source: where it comes from, its bytes until `stop`, and how to have them again. `wrap`
+    /// sees every byte read, for a progress bar.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn open(
         &self,
+        stop: &CancellationToken,
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
     ) -> anyhow::Result<(Origin, Box<dyn Read + Send>, Again)> {
         let (name, observed, (content, again)) = match self {
-            Source::Stdin => ("-".into(), None, stdin()?),
+            Source::Stdin => ("-".into(), None, stdin(stop)?),
             Source::File(path) => {
                 let cannot = || format!("cannot read {}", path.display());
                 let file = File::open(path).with_context(cannot)?;
@@ -162,7 +182,7 @@ impl Source {
                 (
                     name.into_owned(),
                     observed,
-                    read(file).with_context(cannot)?,
+                    read(file, stop).with_context(cannot)?,
                 )
             }
         };
@@ -176,23 +196,28 @@ impl Source {
     }
 }
 
-/// The bytes of standard input, and how to have them again.
-pub(super) fn stdin() -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
+/// The bytes of standard input until `stop`, and how to have them again.
+pub(super) fn stdin(stop: &CancellationToken) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
     let input = io::stdin().as_fd().try_clone_to_owned();
     input
-        .and_then(|input| read(input.into()))
+        .and_then(|input| read(input.into(), stop))
         .context("cannot read standard input")
 }
 
-/// The bytes of a file, and how to have them again: those of a pipe are kept in a temporary file as far
+/// The bytes of a file until `stop`, and how to have them again: those of a pipe are kept in a temporary file as far
 /// as they are read ahead.
-pub(super) fn read(mut file: File) -> io::Result<(Box<dyn Read + Send>, Again)> {
+pub(super) fn read(
+    mut file: File,
+    stop: &CancellationToken,
+) -> io::Result<(Box<dyn Read + Send>, Again)> {
     if !file.metadata()?.is_file() {
-        return Ok((Box::new(file), Again::Store(Box::new(temporary))));
+        let pipe = Stoppable::pipe(file, stop.clone())?;
+        return Ok((Box::new(pipe), Again::Store(Box::new(temporary))));
     }
     let from = file.stream_position()?;
     let section = Section::new(Arc::new(file), from, u64::MAX);
-    Ok((Box::new(section.clone()), Again::clones(section)))
+    let content = Stoppable::new(section.clone(), stop.clone());
+    Ok((Box::new(content), Again::clones(section)))
 }
 
 fn temporary() -> io::Result<Box<dyn Store>> {
@@ -230,7 +255,7 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(root.path(), root.path().join("circle")).unwrap();
-        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], None)
+        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], Written::default())
             .unwrap()
             .map(|s| match s.unwrap() {
                 Source::File(path) => path
@@ -255,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
-        let error = sources(&["-".into(), "/nowhere/at.all".into()], None)
+        let error = sources(&["-".into(), "/nowhere/at.all".into()], Written::default())
             .err()
             .unwrap();
         assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
@@ -266,14 +291,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (input, output) = (root.path().join("in"), root.path().join("out"));
         std::fs::write(&input, "{}").unwrap();
+        let written = || Written {
+            paths: vec![output.clone()],
+            open: None,
+        };
+        let listed = sources(&[root.path().to_path_buf()], written()).unwrap();
+        // It is made once the others are known.
         std::fs::write(&output, "").unwrap();
-        let written = Some(id(&std::fs::metadata(&output).unwrap()));
-        let listed: Vec<_> = sources(&[root.path().to_path_buf()], written)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let listed: Vec<_> = listed.map(Result::unwrap).collect();
         assert_eq!(listed, [Source::File(input)]);
-        let error = sources(&[output], written).err().unwrap();
+        let error = sources(std::slice::from_ref(&output), written())
+            .err()
+            .unwrap();
         assert!(
             error.to_string().contains("choose another output"),
             "{error:#}"

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use super::args::{
-    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, Globals, InputArgs,
-    ReplayArgs, RunArgs, SelectArgs,
+    BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
+    InputArgs, ReplayArgs, RunArgs, SelectArgs,
 };
 use crate::config::Flags;
 
@@ -48,6 +48,13 @@ impl ExportArgs {
     }
 }
 
+impl GiveUpArgs {
+    fn set(&self, flags: &mut Flags) {
+        let text = self.give_up_after.as_ref();
+        set(flags, "export.give_up_after", "--give-up-after", text);
+    }
+}
+
 impl SelectArgs {
     fn set(&self, flags: &mut Flags) {
         set(flags, "select", "--select", self.select.as_ref());
@@ -74,6 +81,7 @@ impl RunArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
+        self.give_up.set(&mut flags);
         self.select.set(&mut flags);
         self.inputs.set(&mut flags);
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
@@ -89,6 +97,7 @@ impl ConvertArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
+        self.give_up.set(&mut flags);
         self.select.set(&mut flags);
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
@@ -101,6 +110,7 @@ impl BackfillArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
+        self.give_up.set(&mut flags);
         self.select.set(&mut flags);
         set(
             &mut flags,
@@ -150,6 +160,7 @@ impl ReplayArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
+        self.give_up.set(&mut flags);
         self.select.set(&mut flags);
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
@@ -162,7 +173,7 @@ impl DemoArgs {
         let mut flags = Flags::default();
         if globals.log_level.is_none() && !globals.verbose {
             // The report itself tells of the record that is refused.
-            flags.set("log.level", "demo", "error");
+            flags.set("log.level", "demo", "error,qtrail::ack::dead_letter=off");
         }
         globals.set(&mut flags);
         set(

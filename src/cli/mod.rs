@@ -10,6 +10,7 @@ pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
+mod done;
 mod events;
 mod exit;
 pub mod explain;
@@ -20,6 +21,7 @@ mod progress;
 pub mod replay;
 pub mod run;
 pub mod sample;
+mod stoppable;
 mod summary;
 
 use std::io::Write;
@@ -27,16 +29,21 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
-use crate::telemetry;
+use crate::shutdown;
+use crate::telemetry::{self, terminal};
 
 pub use self::exit::Exit;
 
 /// The program: arguments → logging → command → exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return answered(&answer),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(&anyhow::Error::new(error).context("cannot start threads")),
@@ -44,9 +51,20 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(dispatch(cli, &Environment::of_process()));
     // A read of standard input cannot be cancelled, and must not keep the process.
     runtime.shutdown_background();
+    terminal::clear();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => report(&error),
+    }
+}
+
+/// Prints help, a version, or what is wrong with the arguments.
+fn answered(answer: &clap::Error) -> ExitCode {
+    // What is wrong goes to standard error, where nobody may be.
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    match written(printed) {
+        Err(error) if !answer.use_stderr() => report(&error),
+        _ => ExitCode::from(answer.exit_code() as u8),
     }
 }
 
@@ -57,15 +75,16 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         Command::Run(args) => {
             let loaded = load(args.flags(&globals))?;
             if args.print_config {
-                return print(&loaded.to_string());
+                return print_config(loaded).await;
             }
-            observed(loaded.for_run()?, async |config| {
-                run::run(args, config).await
-            })
-            .await
+            let mut loaded = loaded.for_run()?;
+            if args.once {
+                loaded = loaded.ending();
+            }
+            observed(loaded, async |config| run::run(args, config).await).await
         }
         Command::Convert(args) => {
-            let mut loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter().ending();
             if args.paths.iter().any(|path| files::is_read_once(path)) {
                 loaded = loaded.keeping_all_letters();
             }
@@ -77,7 +96,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Backfill(args) => {
             let loaded = load(args.flags(&globals))?;
-            let loaded = loaded.for_backfill(&args.source, args.dry_run)?;
+            let loaded = loaded.for_backfill(&args.source, args.dry_run)?.ending();
             let quiet = globals.quiet;
             let dead_letters_are_named = !loaded.is_default("dead_letters.path");
             observed(loaded, async |config| {
@@ -87,14 +106,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Explain(args) => {
             let loaded = load(args.flags(&globals))?.quieter();
-            observed(loaded, async |config| explain::run(args, config)).await
+            observed(loaded, async |config| explain::run(args, config).await).await
         }
         Command::Check(args) => {
             let loaded = load(args.flags(&globals))?.quieter();
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
-            let mut loaded = load(args.flags(&globals))?.quieter();
+            let mut loaded = load(args.flags(&globals))?.quieter().ending();
             if files::is_read_once(&args.file) {
                 loaded = loaded.keeping_all_letters();
             }
@@ -112,10 +131,19 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             })
             .await
         }
-        Command::Sample(args) => sample::run(args),
+        Command::Sample(args) => sample::run(args, globals.quiet),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
+}
+
+/// Prints the configuration, after what is odd about it.
+async fn print_config(loaded: Loaded) -> anyhow::Result<Exit> {
+    let text = loaded.to_string();
+    let mut loaded = loaded.noting_for_run().quieter();
+    // Nothing but the log: it is only looked at.
+    loaded.config.telemetry.endpoint = None;
+    observed(loaded, async |_| print(&text)).await
 }
 
 /// Runs a command between the start and the flush of qtrail's own telemetry.
@@ -132,12 +160,25 @@ async fn observed(
     result
 }
 
-/// Writes to standard output. A reader that has gone (`| head`) ends the command quietly.
+/// Nobody reads standard output any more (`| head`): the command ends at once, and says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub(crate) struct Unread;
+
+/// Writes to standard output.
+///
+/// # Errors
+/// [`Unread`]; an output that cannot be written.
 pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        written => written
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output.
+fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        result => result
             .map(|()| Exit::Done)
             .context("cannot write to standard output"),
     }
@@ -145,11 +186,25 @@ pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
 
 /// Writes to standard error. Nobody may be there any more: that changes no exit code.
 fn tell(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = terminal::Stderr.write_all(text.as_bytes());
+}
+
+/// Stops a command that keeps nothing at the first signal, and says what that does.
+fn stop_on_signals(stop: &CancellationToken, config: &Config) -> std::io::Result<()> {
+    let seconds = config.shutdown.as_secs_f64();
+    shutdown::on_signals(stop.clone(), move |signal| {
+        tracing::warn!(
+            signal,
+            "stopping: nothing more is read, and what was read is delivered, for at most {seconds} s (shutdown.timeout); a second signal ends at once. Nothing is kept of how far it came"
+        );
+    })
 }
 
 /// Tells an error with its causes, and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Unread>() {
+        return Exit::Done.into();
+    }
     tell(&format!("qtrail: {error:#}\n"));
     match error.downcast_ref::<config::Error>() {
         Some(_) => Exit::Usage.into(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::terminal;
 
 /// A bar, shown from the first second on. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ impl Progress {
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 if !shown.is_finished() {
+                    terminal::share(&shown);
                     shown.set_draw_target(ProgressDrawTarget::stderr());
                 }
             });
@@ -80,6 +82,7 @@ impl Progress {
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
+        terminal::clear();
     }
 }
 

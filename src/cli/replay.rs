@@ -1,64 +1,110 @@
 //! `qtrail replay`: dead letters once more.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ReplayArgs;
-use super::convert::Done;
+use super::done::Done;
+use super::files::{self, Written};
 use super::progress::Progress;
-use super::{Exit, summary};
-use crate::ack::dead_letter::{Letter, Line};
+use super::{Exit, Unread, stop_on_signals, summary};
+use crate::ack::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
 use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
-use crate::pipeline::{Content, Counts, Report, Truncation, Unit};
-use crate::shutdown;
+use crate::export::{Destination, unread};
+use crate::pipeline::{Content, Report, Truncation, Unit};
 use crate::sidecar::Sidecar;
 
 /// Records on their way to the collector at a time, and their bytes, unless one alone has more.
 const UNDER_WAY: usize = 256;
 const BYTES_UNDER_WAY: usize = 16 << 20;
 
+/// Letters that are read ahead.
+const AHEAD: usize = 8;
+
 /// Sends dead letters again. `quiet`: no progress bars.
 pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
     let begun = Instant::now();
+    config.dead_letters.begin = match args.dead_letters {
+        Some(_) => Begin::Anew,
+        None => Begin::AnewWithFirst,
+    };
     if args.dead_letters.is_none() {
         config.dead_letters.path = refused_again(&args.file);
     }
-    let from_stdin = args.file.as_os_str() == "-";
-    let (content, total): (Box<dyn Read + Send>, _) = if from_stdin {
-        (Box::new(std::io::stdin()), None)
-    } else {
-        let file = File::open(&args.file)
-            .with_context(|| format!("cannot read {}", args.file.display()))?;
-        let total = file.metadata()?.len();
-        (Box::new(file), Some(total))
-    };
-    let progress = Progress::new(total, quiet);
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
-    let sidecar = Sidecar::start(&config, Arc::default(), true)?;
-    let letters = letters(BufReader::new(progress.wrap(content)));
-    let work = each(letters, &sidecar, &stop);
-    let done = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
-    progress.finish();
-    let mut done = done
-        .unwrap_or_else(|| {
-            Ok(Done {
-                failed: true,
-                ..Done::default()
-            })
-        })
-        .with_context(|| format!("in {}", args.file.display()))?;
-    done.failed |= stop.is_cancelled();
-    summary::tell(args.summary, 1, &done.counts, begun.elapsed());
+    stop_on_signals(&stop, &config)?;
+    let (content, total) = open(&args.file, &config.dead_letters.path, &stop)?;
+    let progress = Progress::new(total, quiet);
+    let mut letters = read(BufReader::new(progress.wrap(content)));
+    let file = || format!("in {}", args.file.display());
+    let mut done = Done {
+        files: 1,
+        ..Done::default()
+    };
+    // Nothing is made, and nothing sent, before it is known to be a file of dead letters.
+    let unread = async {
+        match config.export.destination {
+            Destination::Stdout => unread(io::stdout()).await,
+            _ => std::future::pending().await,
+        }
+    };
+    let first = tokio::select! {
+        first = letters.recv() => first,
+        () = unread => return Err(Unread.into()),
+    };
+    let first = match first {
+        Some(Err(_)) if stop.is_cancelled() => None,
+        first => first.transpose().with_context(file)?,
+    };
+    if let Some(first) = first {
+        let sidecar = Sidecar::start(&config, Arc::default(), true)?;
+        let work = each(first, letters, &sidecar, &stop, &mut done);
+        let drained = sidecar.drain(work, &stop, config.shutdown).await;
+        let unfinished = drained.output.is_none().then_some(&*sidecar.metrics);
+        progress.finish();
+        done.end(drained.end, &stop, unfinished)?;
+        drained.output.unwrap_or(Ok(())).with_context(file)?;
+    } else {
+        progress.finish();
+        done.end(None, &stop, None)?;
+    }
+    summary::tell(args.summary, &done, begun.elapsed());
     Ok(done.exit())
+}
+
+/// The bytes of a file until `stop`, and how many it has. `written`: what is refused again goes there.
+fn open(
+    file: &Path,
+    written: &Path,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
+    if file.as_os_str() == "-" {
+        return Ok((files::stdin(stop)?.0, None));
+    }
+    let cannot = || format!("cannot read {}", file.display());
+    let content = File::open(file).with_context(cannot)?;
+    let there = content.metadata().with_context(cannot)?;
+    let written = Written {
+        paths: vec![written.to_owned()],
+        open: None,
+    };
+    anyhow::ensure!(
+        !written.is(files::id(&there)),
+        "{} would be read and written at once: choose other --dead-letters",
+        file.display()
+    );
+    let total = there.is_file().then_some(there.len());
+    let (content, _) = files::read(content, stop).with_context(cannot)?;
+    Ok((content, total))
 }
 
 fn refused_again(file: &Path) -> std::path::PathBuf {
@@ -70,32 +116,61 @@ fn refused_again(file: &Path) -> std::path::PathBuf {
     path.into()
 }
 
-/// The letters of a dead-letter file, each with the number of its line, from 1.
-fn letters(mut lines: impl BufRead) -> impl Iterator<Item = anyhow::Result<(usize, Letter)>> {
-    let lines = std::iter::from_fn(move || {
-        let mut line = Vec::new();
-        match lines.read_until(b'\n', &mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(line)),
-            Err(error) => Some(Err(error)),
+/// A letter with the number of its line, from 1.
+type Numbered = anyhow::Result<(usize, Letter)>;
+
+/// Reads letters on a thread of its own, since a pipe may be silent.
+fn read(lines: impl BufRead + Send + 'static) -> mpsc::Receiver<Numbered> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for letter in letters(lines) {
+            if sender.blocking_send(letter).is_err() {
+                break;
+            }
         }
     });
+    receiver
+}
+
+/// The letters of a dead-letter file.
+fn letters(mut lines: impl BufRead) -> impl Iterator<Item = Numbered> {
+    let lines = std::iter::from_fn(move || match line(&mut lines) {
+        Ok(line) if line.is_empty() => None,
+        line => Some(line),
+    });
     lines.zip(1..).flat_map(|(line, number)| {
-        let parsed = line
-            .map_err(anyhow::Error::from)
-            .and_then(|line| parse(&line));
-        match parsed.with_context(|| format!("line {number} is no dead letter")) {
+        let letters = line
+            .with_context(|| format!("cannot read line {number}"))
+            .and_then(|line| parse(&line).with_context(|| format!("line {number} is no dead letter (a file of dead letters has one JSON object a line; `qtrail convert` reads CloudTrail's own files)")));
+        match letters {
             Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
             Err(e) => vec![Err(e)],
         }
     })
 }
 
+/// The next line; nothing at the end. Of what begins otherwise than a letter it is the first byte: there
+/// may be no line's end at all.
+fn line(lines: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    match lines.fill_buf()?.first() {
+        Some(&first) if first != b'{' && !first.is_ascii_whitespace() => {
+            lines.consume(1);
+            line.push(first);
+        }
+        _ => drop(lines.read_until(b'\n', &mut line)?),
+    };
+    Ok(line)
+}
+
 fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
     match serde_json::from_slice::<Line>(line) {
         _ if line.trim_ascii().is_empty() => Ok(Vec::new()),
-        Ok(line) => Ok(line.into_letters()),
-        Err(error) if error.is_eof() && !line.ends_with(b"\n") => {
+        Ok(line) => match line.into_letters() {
+            letters if letters.is_empty() => anyhow::bail!("it names no record"),
+            letters => Ok(letters),
+        },
+        Err(error) if error.is_eof() && !line.ends_with(b"\n") && begins_as_a_letter(line) => {
             tracing::warn!(
                 "the last line is not finished, and left out: it is being written, or a crash left it before its record was acknowledged"
             );
@@ -106,60 +181,61 @@ fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
 }
 
 async fn each(
-    letters: impl Iterator<Item = anyhow::Result<(usize, Letter)>>,
+    first: (usize, Letter),
+    mut letters: mpsc::Receiver<Numbered>,
     sidecar: &Sidecar,
     stop: &CancellationToken,
-) -> anyhow::Result<Done> {
-    let mut done = Done::default();
+    done: &mut Done,
+) -> anyhow::Result<()> {
     let mut under_way = UnderWay::default();
-    let mut spoilt = None;
-    for letter in letters {
+    let mut next = Some(Ok(first));
+    let mut spoilt = Ok(());
+    while let Some(letter) = next.take() {
         if stop.is_cancelled() {
             break;
         }
+        let before = letter.as_ref().ok().map(|(_, letter)| letter.before());
         let read = letter.and_then(|(number, letter)| {
             let (source, sha256) = (letter.source.clone(), letter.record_sha256.clone());
             let unit = unit(letter).with_context(|| format!("line {number}"))?;
             Ok((number, source, sha256, unit))
         });
-        let (number, source, sha256, unit) = match read {
-            Ok(read) => read,
+        match read {
             Err(error) => {
-                spoilt = Some(error);
+                spoilt = Err(error);
                 break;
             }
-        };
-        let Some((unit, bytes)) = unit else {
-            tracing::error!(
-                line = number,
-                source,
-                sha256,
-                "this line does not hold the record: mend its source, then `qtrail convert` that"
-            );
-            done.counts.add(&Counts {
-                read: 1,
-                dead_lettered: 1,
-                ..Counts::default()
-            });
-            continue;
-        };
-        while under_way.is_full(bytes) {
-            under_way.join(&mut done).await;
+            Ok((number, source, sha256, None)) => {
+                tracing::error!(
+                    line = number,
+                    source,
+                    sha256,
+                    "this line does not hold the record: mend its source, then `qtrail convert` that"
+                );
+                done.counts.read += 1;
+                done.counts.dead_lettered += 1;
+            }
+            Ok((_, _, _, Some((unit, bytes)))) => {
+                while under_way.is_full(bytes) {
+                    under_way.join(done, stop).await;
+                }
+                let pipeline = match before {
+                    Some(before) => sidecar.pipeline.replaying(before),
+                    None => sidecar.pipeline.clone(),
+                };
+                under_way.bytes += bytes;
+                under_way.units.spawn(async move {
+                    let name = Arc::clone(&unit.origin.name);
+                    (name, bytes, pipeline.deliver(unit).await)
+                });
+            }
         }
-        let pipeline = sidecar.pipeline.clone();
-        under_way.bytes += bytes;
-        under_way.units.spawn(async move {
-            let name = Arc::clone(&unit.origin.name);
-            (name, bytes, pipeline.deliver(unit).await)
-        });
+        next = letters.recv().await;
     }
     while !under_way.units.is_empty() {
-        under_way.join(&mut done).await;
+        under_way.join(done, stop).await;
     }
-    match spoilt {
-        Some(error) => Err(error),
-        None => Ok(done),
-    }
+    spoilt
 }
 
 /// What is on its way.
@@ -175,11 +251,14 @@ impl UnderWay {
         self.units.len() >= UNDER_WAY || beyond && !self.units.is_empty()
     }
 
-    async fn join(&mut self, done: &mut Done) {
+    async fn join(&mut self, done: &mut Done, stop: &CancellationToken) {
         match self.units.join_next().await {
             Some(Ok((name, bytes, report))) => {
                 self.bytes -= bytes;
-                done.take(&name, &report);
+                // The file is the letters', not their records'.
+                let files = done.files;
+                done.take(&name, &report, stop);
+                done.files = files;
             }
             Some(Err(_)) => done.failed = true,
             None => {}

@@ -1,12 +1,14 @@
 //! `qtrail run`: the sidecar.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
 use super::args::RunArgs;
+use super::{Exit, Unread};
 use crate::config::Config;
+use crate::export::End;
 use crate::input::ingest::{self, Ingest};
 use crate::input::listen::Listener;
 use crate::input::listen::auth::Auth;
@@ -19,7 +21,15 @@ use crate::telemetry::metrics::Metrics;
 /// Runs until a signal comes, or with `--once` until all has settled.
 pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone())?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&interrupted);
+    shutdown::on_signals(stop.clone(), move |signal| {
+        noted.store(true, Ordering::Relaxed);
+        tracing::info!(
+            signal,
+            "stopping: delivering what was read; a second signal ends at once"
+        );
+    })?;
     if let Some(directory) = &mut config.directory {
         directory.once |= args.once;
     }
@@ -40,6 +50,11 @@ pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
         in_flight = metrics.in_flight.get(),
         "stopped"
     );
+    if args.once && interrupted.load(Ordering::Relaxed) {
+        tracing::error!(
+            "interrupted before all was read and delivered: the next run goes on with the rest"
+        );
+    }
     Ok(match args.once {
         true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),
         false => Exit::Done,
@@ -75,11 +90,16 @@ pub async fn watch(
         let inputs = read(&config, &sidecar, &stop, &failed);
         tokio::join!(inputs, senders.serve(stop.clone())).0
     };
-    let drained = shutdown::drain(work, &stop, &sidecar.abort, config.shutdown).await;
+    let drained = sidecar.drain(work, &stop, config.shutdown).await;
     if let Some(writer) = duplicates {
         writer.close().await;
     }
-    match drained {
+    match drained.end {
+        Some(End::Unread) => return Err(Unread.into()),
+        Some(End::Failed(reason)) => anyhow::bail!(reason),
+        None => {}
+    }
+    match drained.output {
         Some(result) => result?,
         None if failed.is_cancelled() => {
             anyhow::bail!("an input failed (the log says why), and the others did not stop in time")

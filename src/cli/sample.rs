@@ -10,23 +10,26 @@ use std::path::Path;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Exit;
 use super::args::{SampleArgs, SampleFormat};
+use super::{Exit, Unread};
 use crate::sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
-pub fn run(args: SampleArgs) -> anyhow::Result<Exit> {
+/// `quiet`: no progress bar.
+pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
     let spec = spec(&args);
     let (summary, place) = match (&args.dir, &args.output) {
-        (Some(dir), _) => (into_directory(&spec, dir)?, dir.display().to_string()),
+        (Some(dir), _) => (
+            into_directory(&spec, dir, quiet)?,
+            dir.display().to_string(),
+        ),
         (None, Some(file)) if file.as_os_str() != "-" => {
             let written = File::create(file).and_then(|out| sample::write_one(&spec, out));
             let summary = written.with_context(|| format!("cannot write {}", file.display()))?;
             (summary, file.display().to_string())
         }
         _ => match sample::write_one(&spec, io::stdout().lock()) {
-            // A reader that has gone (`| head`) has had enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
             written => (
                 written.context("cannot write to standard output")?,
                 "standard output".to_owned(),
@@ -52,13 +55,16 @@ fn spec(args: &SampleArgs) -> Spec {
     }
 }
 
-fn into_directory(spec: &Spec, directory: &Path) -> Result<Summary, sample::Error> {
+fn into_directory(spec: &Spec, directory: &Path, quiet: bool) -> Result<Summary, sample::Error> {
     let (total, template) = match spec.amount {
         Amount::Events(n) => (n, "{wide_bar} {human_pos}/{human_len} events {eta}"),
         Amount::Bytes(n) => (n, "{wide_bar} {bytes}/{total_bytes} {eta}"),
     };
     // Drawn on standard error, and only where that is a terminal.
-    let bar = ProgressBar::new(total);
+    let bar = match quiet {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(total),
+    };
     bar.set_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );

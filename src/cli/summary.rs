@@ -6,15 +6,17 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::Summary;
+use super::done::Done;
 use crate::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
+use crate::telemetry::metrics::Metrics;
 
 /// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
-pub(super) fn tell(how: Summary, files: u64, counts: &Counts, elapsed: Duration) {
+pub(super) fn tell(how: Summary, done: &Done, elapsed: Duration) {
     match how {
         Summary::None => {}
-        Summary::Text => line(&text(files, counts, elapsed)),
-        Summary::Json => line(&json(files, counts, elapsed)),
+        Summary::Text => line(&text(done, elapsed)),
+        Summary::Json => line(&json(done, elapsed)),
     }
 }
 
@@ -23,15 +25,13 @@ pub(super) fn tell_backfill(
     how: Summary,
     files: &Files,
     left_out: &LeftOut,
-    counts: &Counts,
+    done: &Done,
     elapsed: Duration,
 ) {
     match how {
         Summary::None => {}
-        Summary::Text => {
-            line(&(text(files.files, counts, elapsed) + &files.rest() + &left_out_text(left_out)))
-        }
-        Summary::Json => line(&backfill_json(files, left_out, counts, elapsed)),
+        Summary::Text => line(&(text(done, elapsed) + &files.rest() + &left_out_text(left_out))),
+        Summary::Json => line(&backfill_json(files, left_out, done, elapsed)),
     }
 }
 
@@ -96,8 +96,8 @@ fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     serde_json::Value::Object(each.collect())
 }
 
-fn backfill_json(files: &Files, left_out: &LeftOut, counts: &Counts, elapsed: Duration) -> String {
-    let line = serde_json::from_str(&self::json(files.files, counts, elapsed));
+fn backfill_json(files: &Files, left_out: &LeftOut, done: &Done, elapsed: Duration) -> String {
+    let line = serde_json::from_str(&self::json(done, elapsed));
     let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
         (line, serde_json::to_value(files))
     else {
@@ -108,22 +108,42 @@ fn backfill_json(files: &Files, left_out: &LeftOut, counts: &Counts, elapsed: Du
     serde_json::Value::Object(line).to_string()
 }
 
-fn text(files: u64, counts: &Counts, elapsed: Duration) -> String {
+/// What a sidecar has counted.
+pub(super) fn counted(metrics: &Metrics) -> Counts {
+    Counts {
+        read: metrics.read.get(),
+        exported: metrics.exported.get(),
+        filtered: metrics.filtered.get(),
+        duplicate: metrics.duplicate.get(),
+        dead_lettered: metrics.dead_lettered.get(),
+        skipped: metrics.skipped.get(),
+        foreign: 0,
+        bytes: metrics.inflated_bytes.get(),
+    }
+}
+
+fn text(done: &Done, elapsed: Duration) -> String {
+    let counts = &done.counts;
     let seconds = elapsed.as_secs_f64();
     let skipped = match counts.skipped {
         0 => String::new(),
         n => format!("; {n} skipped that hold no CloudTrail events"),
     };
-    // What an end before the end left: an interrupt, or a reader that went away.
+    // What an end before the end left.
     let settled = counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered;
     let in_flight = match counts.read.saturating_sub(settled) {
         0 => String::new(),
-        n => format!(" + {n} in flight"),
+        n => format!(" + {n} not delivered"),
     };
-    let files = count(files, "file");
+    let interrupted = if done.interrupted {
+        "interrupted: "
+    } else {
+        ""
+    };
+    let files = count(done.files, "file");
     let read = count(counts.read, "record");
     format!(
-        "{files}, {read} read = {} exported + {} filtered + {} duplicate + {} dead-lettered{in_flight}{skipped}; {:.1} MB in {seconds:.2} s",
+        "{interrupted}{files}, {read} read = {} exported + {} filtered + {} duplicate + {} dead-lettered{in_flight}{skipped}; {:.1} MB in {seconds:.2} s",
         counts.exported,
         counts.filtered,
         counts.duplicate,
@@ -139,7 +159,7 @@ fn count(n: u64, what: &str) -> String {
     }
 }
 
-fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
+fn json(done: &Done, elapsed: Duration) -> String {
     #[derive(Serialize)]
     struct Line {
         files: u64,
@@ -151,9 +171,11 @@ fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
         skipped: u64,
         bytes: u64,
         seconds: f64,
+        interrupted: bool,
     }
+    let counts = &done.counts;
     let line = Line {
-        files,
+        files: done.files,
         read: counts.read,
         exported: counts.exported,
         filtered: counts.filtered,
@@ -162,6 +184,7 @@ fn json(files: u64, counts: &Counts, elapsed: Duration) -> String {
         skipped: counts.skipped,
         bytes: counts.bytes,
         seconds: elapsed.as_secs_f64(),
+        interrupted: done.interrupted,
     };
     // Numbers alone always serialize.
     serde_json::to_string(&line).unwrap_or_default()
@@ -182,12 +205,18 @@ mod tests {
             bytes: 99,
             ..Counts::default()
         };
+        let done = Done {
+            files: 2,
+            counts,
+            interrupted: true,
+            ..Done::default()
+        };
         let value: serde_json::Value =
-            serde_json::from_str(&super::json(2, &counts, Duration::from_millis(1500))).unwrap();
+            serde_json::from_str(&super::json(&done, Duration::from_millis(1500))).unwrap();
         assert_eq!(
             value,
             serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
-                "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5})
+                "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5, "interrupted": true})
         );
     }
 
@@ -200,7 +229,10 @@ mod tests {
             unread: 0,
             left: 4,
         };
-        let (counts, second) = (Counts::default(), Duration::from_secs(1));
+        let done = Done {
+            files: 3,
+            ..Done::default()
+        };
         let sum = Sum {
             files: 3,
             folders: 1,
@@ -208,7 +240,7 @@ mod tests {
         };
         let left_out = LeftOut([(Why::Account, sum)].into());
         let value: serde_json::Value =
-            serde_json::from_str(&backfill_json(&files, &left_out, &counts, second)).unwrap();
+            serde_json::from_str(&backfill_json(&files, &left_out, &done, Duration::ZERO)).unwrap();
         for (name, n) in [
             ("files", 3),
             ("skipped_done", 2),
@@ -240,10 +272,16 @@ mod tests {
             skipped: 1,
             ..Counts::default()
         };
-        let text = text(1, &counts, Duration::from_secs(1));
+        let done = Done {
+            files: 1,
+            counts,
+            interrupted: true,
+            ..Done::default()
+        };
+        let text = text(&done, Duration::from_secs(1));
         assert!(
             text.contains(
-                "1 file, 4 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered + 1 in flight"
+                "interrupted: 1 file, 4 records read = 2 exported + 0 filtered + 0 duplicate + 1 dead-lettered + 1 not delivered"
             ),
             "{text}"
         );

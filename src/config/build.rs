@@ -11,7 +11,7 @@ use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
 use super::{Config, Environment, Flags, Problems, aws, export, ingest, value};
-use crate::ack::dead_letter::{self, WhenFull};
+use crate::ack::dead_letter::{self, Begin, WhenFull};
 use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
 use crate::event::amazon_q::{Class, Lists, Select};
@@ -188,6 +188,8 @@ fn dead_letters(
         max_record_bytes: b.size("dead_letters.max_record_bytes"),
         unit_letters: b.number("dead_letters.unit_letters"),
         unit_bytes: b.size("dead_letters.unit_bytes"),
+        begin: Begin::Append,
+        waits: true,
     }
 }
 

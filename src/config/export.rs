@@ -29,6 +29,11 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         concurrency: b.number("export.concurrency"),
         retry_initial: b.span("export.retry.initial"),
         retry_max: b.span("export.retry.max"),
+        give_up_after: b
+            .setting("export.give_up_after")
+            .map(|_| b.duration("export.give_up_after"))
+            .filter(|time| !time.is_zero()),
+        write_errors_end: false,
         batch_spread: b
             .setting("export.batch.spread")
             .map(|_| b.span("export.batch.spread")),

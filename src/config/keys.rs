@@ -199,8 +199,9 @@ pub const KEYS: &[Key] = &[
     key("export.batch.bytes", Kind::Size, "2MiB", "Bytes of one request before compression, at most. Collectors take 4 MiB over gRPC unless told otherwise."),
     key("export.batch.spread", Kind::Duration, "", "Time between the oldest and the newest event of one request, at most: some back ends refuse more (`24h` for CloudWatch Logs). Default: no limit."),
     key("export.concurrency", Kind::Count(1), "4", "Requests under way at once, each signal."),
-    key("export.retry.initial", Kind::Duration, "1s", "The first wait after a failure; it doubles, with jitter. Retries never end."),
+    key("export.retry.initial", Kind::Duration, "1s", "The first wait after a failure; it doubles, with jitter."),
     key("export.retry.max", Kind::Duration, "30s", "The longest wait between two tries."),
+    key("export.give_up_after", Kind::Duration, "", "End with exit code 1 once nothing was accepted for so long although events wait; `0s`: never. Default: never for `run`; 5 minutes for `run --once`, `convert`, `replay` and `backfill`."),
     key("export.rate_limit", Kind::Count(1), "", "Events a second, at most. Default: no limit."),
 
     key("dead_letters.path", Kind::Path, "", "Where records go that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. The file holds unredacted records; its mode is 0600."),

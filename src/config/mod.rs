@@ -43,6 +43,10 @@ use crate::telemetry;
 /// Time between the oldest and the newest event of one request of a backfill.
 const BACKFILL_SPREAD: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a command that ends by itself waits for a collector that accepts nothing, unless told
+/// otherwise.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+
 /// All settings of a run.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -123,6 +127,17 @@ impl Loaded {
             .is_none_or(|setting| setting.origin == Origin::Default)
     }
 
+    /// For commands that end by themselves: a dead end ends them, and a local file that cannot be
+    /// written does so at once.
+    pub fn ending(mut self) -> Self {
+        if self.is_default("export.give_up_after") {
+            self.config.export.give_up_after = Some(GIVE_UP_AFTER);
+        }
+        self.config.export.write_errors_end = true;
+        self.config.dead_letters.waits = false;
+        self
+    }
+
     /// For `run`: there must be something to read, and who named no collector is told where events
     /// go.
     ///
@@ -137,6 +152,15 @@ impl Loaded {
         }
         self.note_default_collector();
         Ok(self)
+    }
+
+    /// The same for who only looks at it: what keeps `run` from starting is a note.
+    pub fn noting_for_run(mut self) -> Self {
+        match self.config.has_input() {
+            true => self.note_default_collector(),
+            false => self.notes.push(NOTHING_TO_READ.to_owned()),
+        }
+        self
     }
 
     /// For `backfill`: a bucket takes the `aws` feature; requests span a day at most, unless that

@@ -8,6 +8,7 @@ pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
 pub(crate) mod mask;
+mod readable;
 mod time;
 mod words;
 
@@ -18,6 +19,7 @@ use crate::reject::Reason;
 use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
+pub use readable::event_id;
 pub(crate) use time::parse as parse_time;
 
 /// One CloudTrail event.

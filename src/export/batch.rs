@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use super::lane::{Abandoned, Lane, Limits};
 use super::rate::Bucket;
@@ -215,6 +216,7 @@ async fn bury(
             of: doubt.events.len() as u64,
             message: doubt.message.clone(),
         };
+        error!("records refused: {reason}");
         let mut entries = Vec::with_capacity(doubt.events.len());
         let mut first = 0;
         for (chunk, bytes) in &chunks {
@@ -249,6 +251,7 @@ fn entry(chunk: &Chunk, originals: &Bytes, event: u32, reason: Reason) -> Entry 
     Entry {
         origin: chunk.origin.clone(),
         sender: None,
+        before: None,
         event_id: original.and_then(|original| original.event_id.clone()),
         position: original
             .map(|original| original.position)

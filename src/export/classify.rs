@@ -13,9 +13,9 @@ use http::{HeaderMap, StatusCode, header};
 use prost::Message;
 use tonic::Code;
 
-use super::Protocol;
 use super::body::{ANSWER_BYTES, Body};
 use super::response::{self, ExportResponse, RpcStatus};
+use super::{End, Protocol};
 
 /// Characters kept of a collector's own words.
 const MESSAGE_CHARS: usize = 300;
@@ -52,8 +52,8 @@ pub(super) enum Answer {
         message: String,
         certain: bool,
     },
-    /// Nobody reads the output any more (a closed pipe).
-    Closed { reason: String },
+    /// Nothing more can be written.
+    End(End),
 }
 
 impl Answer {
@@ -82,7 +82,8 @@ impl fmt::Display for Answer {
             Answer::Partial { rejected, message } => write!(f, "{rejected} rejected: {message}"),
             Answer::Retry { reason, .. }
             | Answer::Blocked { reason }
-            | Answer::Closed { reason } => f.write_str(reason),
+            | Answer::End(End::Failed(reason)) => f.write_str(reason),
+            Answer::End(End::Unread) => f.write_str("nobody reads it any more"),
             Answer::Fault { status, message }
             | Answer::Rejected {
                 status, message, ..

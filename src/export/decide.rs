@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::End;
 use super::Health;
 use super::classify::Answer;
 
@@ -49,7 +50,7 @@ pub(super) enum Step {
     /// It is refused: see whether an empty request is, too.
     Probe { status: String, message: String },
     /// Nothing more can be sent.
-    Stop { reason: String },
+    End(End),
 }
 
 /// Why it waits.
@@ -88,7 +89,7 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
             aside: false,
         },
         Answer::Blocked { reason } => wait_blocked(reason),
-        Answer::Closed { reason } => Step::Stop { reason },
+        Answer::End(end) => Step::End(end),
         // Words that are not OTLP's may be those of something on the way, which knows no record.
         Answer::Rejected {
             status,

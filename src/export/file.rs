@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use bytes::Bytes;
 
+use super::End;
 use super::classify::Answer;
 use super::transport::{Answering, Transport};
 use crate::ack::line_file::{self, LineFile};
@@ -47,6 +48,8 @@ impl Transport for Discard {
 pub(super) struct Lines {
     output: Arc<Mutex<Output>>,
     name: String,
+    /// Whether an error ends everything.
+    errors_end: bool,
 }
 
 #[derive(Debug)]
@@ -61,12 +64,13 @@ impl Lines {
     /// # Errors
     /// It cannot be opened, another process writes it, or it ends with something that is no line of
     /// ours.
-    pub(super) fn file(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn file(path: &Path, errors_end: bool) -> anyhow::Result<Self> {
         let file = LineFile::open(path, KIND)
             .with_context(|| format!("cannot write to {}", path.display()))?;
         Ok(Lines {
             output: Arc::new(Mutex::new(Output::File(file))),
             name: path.display().to_string(),
+            errors_end,
         })
     }
 
@@ -92,10 +96,11 @@ impl Lines {
     }
 
     /// Standard output.
-    pub(super) fn stdout() -> Self {
+    pub(super) fn stdout(errors_end: bool) -> Self {
         Lines {
             output: Arc::new(Mutex::new(Output::Stdout)),
             name: "standard output".to_owned(),
+            errors_end,
         }
     }
 }
@@ -119,9 +124,10 @@ impl Transport for Lines {
             });
             match written.await {
                 Ok(Ok(())) => Answer::ACCEPTED,
-                Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Answer::Closed {
-                    reason: format!("nobody reads {} any more", self.name),
-                },
+                Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Answer::End(End::Unread),
+                Ok(Err(e)) if self.errors_end => {
+                    Answer::End(End::Failed(format!("cannot write to {}: {e}", self.name)))
+                }
                 Ok(Err(e)) => Answer::blocked(format!(
                     "writing failed: {e}; free some space or mend its permissions"
                 )),
@@ -164,15 +170,26 @@ mod tests {
     fn lines_are_appended_to_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
-        append(&Lines::file(&path).unwrap(), "{\"resourceLogs\":[]}\n").unwrap();
-        append(&Lines::file(&path).unwrap(), "{\"resourceSpans\":[]}\n").unwrap();
+        append(
+            &Lines::file(&path, false).unwrap(),
+            "{\"resourceLogs\":[]}\n",
+        )
+        .unwrap();
+        append(
+            &Lines::file(&path, false).unwrap(),
+            "{\"resourceSpans\":[]}\n",
+        )
+        .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"resourceLogs\":[]}\n{\"resourceSpans\":[]}\n");
     }
 
     #[test]
     fn a_folder_that_is_missing_is_an_error_that_names_the_file() {
-        let error = format!("{:#}", Lines::file(Path::new("/nowhere/out")).unwrap_err());
+        let error = format!(
+            "{:#}",
+            Lines::file(Path::new("/nowhere/out"), false).unwrap_err()
+        );
         assert!(
             error.starts_with("cannot write to /nowhere/out: "),
             "{error}"
@@ -180,15 +197,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_waited_out() {
-        let lines = Lines::file(Path::new("/dev/full")).unwrap();
-        let answer = lines.send(Bytes::from_static(b"{}\n")).await;
-        assert!(matches!(answer, Answer::Blocked { .. }), "{answer:?}");
+    async fn a_full_disk_is_waited_out_or_ends_everything() {
+        for errors_end in [false, true] {
+            let lines = Lines::file(Path::new("/dev/full"), errors_end).unwrap();
+            let answer = lines.send(Bytes::from_static(b"{}\n")).await;
+            match answer {
+                Answer::End(End::Failed(reason)) if errors_end => {
+                    assert!(reason.contains("/dev/full"), "{reason}");
+                }
+                Answer::Blocked { .. } if !errors_end => {}
+                other => panic!("{errors_end}: {other:?}"),
+            }
+        }
     }
 
     #[tokio::test]
     async fn a_device_is_written_as_it_is() {
-        let lines = Lines::file(Path::new("/dev/null")).unwrap();
+        let lines = Lines::file(Path::new("/dev/null"), false).unwrap();
         let answer = lines.send(Bytes::from_static(b"{}\n")).await;
         assert_eq!(answer, Answer::ACCEPTED);
     }

@@ -29,6 +29,8 @@ struct State {
     troubles: BTreeMap<u64, Health>,
     /// When the collector was last seen up, while it is not.
     since: Option<Instant>,
+    /// When a request was last settled.
+    settled: Option<Instant>,
 }
 
 /// One delivery's line on the board; wiped when it is dropped.
@@ -61,6 +63,35 @@ impl Board {
         }
     }
 
+    /// Waits until nothing was settled for so long while a delivery was in trouble; its trouble.
+    pub(super) async fn dead_end(&self, after: Duration) -> String {
+        let mut shown = self.watch();
+        loop {
+            let (stuck, reason) = self.stuck();
+            if stuck.is_some_and(|stuck| stuck >= after) {
+                return reason;
+            }
+            match stuck {
+                Some(stuck) => tokio::time::sleep(after - stuck).await,
+                // The board is here, and with it the sender.
+                None => drop(shown.changed().await),
+            }
+        }
+    }
+
+    /// For how long nothing was settled, while a delivery is in trouble; and why.
+    fn stuck(&self) -> (Option<Duration>, String) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = state.since.map(|since| {
+            let settled = state.settled.unwrap_or(since);
+            since.max(settled).elapsed()
+        });
+        match &*self.shown.borrow() {
+            Health::Up => (None, String::new()),
+            Health::Down { reason, .. } | Health::Blocked { reason } => (stuck, reason.clone()),
+        }
+    }
+
     /// Wipes a delivery's line. A delivery that was given up says nothing about the collector.
     fn wipe(&self, id: u64) {
         self.change(id, Health::Up, false);
@@ -70,6 +101,9 @@ impl Board {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match health {
             Health::Up => {
+                if told {
+                    state.settled = Some(Instant::now());
+                }
                 if state.troubles.remove(&id).is_none() {
                     return;
                 }
@@ -199,6 +233,27 @@ mod tests {
         drop(one);
         assert_eq!(*health.borrow(), Health::Up);
         assert!(!count(Cause::CollectorAway));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_end_is_a_time_without_anything_settled() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let board = Board::new(Arc::default());
+        let (stuck, other) = (board.ticket(), board.ticket());
+        let begun = Instant::now();
+        let progress = async {
+            tokio::time::sleep(HOUR).await;
+            stuck.show(down(1));
+            tokio::time::sleep(HOUR / 2).await;
+            other.show(Health::Up);
+            std::future::pending::<()>().await;
+        };
+        let reason = tokio::select! {
+            reason = board.dead_end(HOUR) => reason,
+            () = progress => unreachable!(),
+        };
+        assert_eq!(reason, "gone");
+        assert_eq!(begun.elapsed(), HOUR + HOUR / 2 + HOUR);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! accepted is sent again; no way out but the end of the exporter leaves a record unsettled.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use super::Health;
 use super::classify::Answer;
 use super::decide::{FAULTS, Facts, Step, Trouble, decide};
+use super::end::Ending;
 use super::health::{Board, Ticket};
 use super::reached::reached;
 use super::retry::Schedule;
@@ -52,9 +53,9 @@ pub(super) struct Lane {
     schedule: Schedule,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
-    /// Ends everything; cancelled by the lane itself when the output is closed.
+    /// Ends everything; cancelled with `ending` too.
     stop: CancellationToken,
-    closed: Arc<OnceLock<String>>,
+    ending: Arc<Ending>,
     /// Requests with records that were accepted.
     accepted: AtomicU64,
     /// Records refused since the last acceptance.
@@ -70,7 +71,7 @@ pub(super) struct Shared {
     pub(super) board: Arc<Board>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) stop: CancellationToken,
-    pub(super) closed: Arc<OnceLock<String>>,
+    pub(super) ending: Arc<Ending>,
 }
 
 /// A request to be: a part of a batch.
@@ -105,7 +106,7 @@ impl Lane {
             board: shared.board,
             metrics: shared.metrics,
             stop: shared.stop,
-            closed: shared.closed,
+            ending: shared.ending,
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(TRUST),
             remarks: Seldom::default(),
@@ -304,9 +305,8 @@ impl Tries<'_> {
                     self.queue.push_front(part);
                 }
             }
-            Step::Stop { reason } => {
-                let _ = lane.closed.set(reason);
-                lane.stop.cancel();
+            Step::End(end) => {
+                lane.ending.begin(end);
                 return Err(Abandoned);
             }
         }
@@ -323,10 +323,6 @@ impl Tries<'_> {
         let bytes = part.body.as_ref().map_or(0, Bytes::len);
         lane.metrics.export_bytes.add(bytes as u64);
         if rejected > 0 {
-            lane.remark(&format!(
-                "{rejected} of {} records were rejected: {message}",
-                part.payload.len()
-            ));
             self.report.uncertain.push(Doubt {
                 events: sorted(part.payload.events()),
                 rejected,

@@ -20,6 +20,7 @@ mod body;
 mod classify;
 mod connect;
 mod decide;
+mod end;
 mod failure;
 mod file;
 mod health;
@@ -32,6 +33,7 @@ mod reached;
 mod resolve;
 mod response;
 pub(crate) mod retry;
+mod settings;
 mod settle;
 mod tls;
 mod transport;
@@ -39,7 +41,7 @@ mod transport;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +53,10 @@ use crate::ack::{Origin, Outcome};
 use crate::otlp::{Encoded, Signal};
 use crate::reject::{Position, Reason};
 use crate::telemetry::metrics::Metrics;
+
+pub use end::End;
+use end::Ending;
+pub(crate) use end::unread;
 
 /// Where events go, and how.
 #[derive(Debug, Clone)]
@@ -71,6 +77,11 @@ pub struct Settings {
     pub retry_max: Duration,
     /// Events a second at most. Default none.
     pub rate_limit: Option<u32>,
+    /// How long nothing may be accepted, while events wait, before the exporter ends. Default: for ever.
+    pub give_up_after: Option<Duration>,
+    /// Whether a file or standard output that cannot be written ends it at once. Default: it is waited
+    /// for.
+    pub write_errors_end: bool,
 }
 
 /// The receiver of events.
@@ -208,7 +219,7 @@ const WAITING: usize = 1024;
 pub struct Exporter {
     submissions: mpsc::Sender<batch::Submission>,
     board: Arc<health::Board>,
-    closed: Arc<OnceLock<String>>,
+    ending: Arc<Ending>,
 }
 
 impl Exporter {
@@ -229,10 +240,10 @@ impl Exporter {
         dead_letters: impl Into<Option<DeadLetters>>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let transports = transport::Transports::open(&settings.destination)?;
+        let transports = settings.transports()?;
         let shared = settings.shared(metrics, &stop);
         let board = Arc::clone(&shared.board);
-        let closed = Arc::clone(&shared.closed);
+        let ending = Arc::clone(&shared.ending);
         let route = batch::Route {
             limits: shared.limits,
             stop: shared.stop.clone(),
@@ -245,11 +256,19 @@ impl Exporter {
         };
         let (submissions, waiting) = mpsc::channel(WAITING);
         let slots = settings.concurrency.max(1);
-        tokio::spawn(batch::run(Arc::new(route), waiting, slots));
+        let batches = batch::run(Arc::new(route), waiting, slots);
+        let ends = settings.ends(Arc::clone(&board));
+        let begun = Arc::clone(&ending);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = batches => {}
+                end = ends => begun.begin(end),
+            }
+        });
         Ok(Exporter {
             submissions,
             board,
-            closed,
+            ending,
         })
     }
 
@@ -269,11 +288,15 @@ impl Exporter {
         self.board.watch()
     }
 
-    /// Why nothing more can be written, once that is so: nobody reads standard output any more
-    /// (`qtrail convert … | head`). Every chunk is then answered with [`Outcome::Abandoned`], and
-    /// the program should end as if all were well.
-    pub fn closed(&self) -> Option<&str> {
-        self.closed.get().map(String::as_str)
+    /// Why it has ended by itself, if it has. Every chunk is then answered with
+    /// [`Outcome::Abandoned`].
+    pub fn end(&self) -> Option<End> {
+        self.ending.now()
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&self) -> End {
+        self.ending.wait().await
     }
 }
 
@@ -308,7 +331,7 @@ pub async fn probe(
     settings: &Settings,
     signals: &[Signal],
 ) -> anyhow::Result<Vec<(Signal, Result<String, String>)>> {
-    let transports = transport::Transports::open(&settings.destination)?;
+    let transports = settings.transports()?;
     let stop = CancellationToken::new();
     let shared = settings.shared(Arc::default(), &stop);
     let mut asked = Vec::new();
@@ -325,28 +348,6 @@ pub async fn probe(
         results.push(answer.await?);
     }
     Ok(results)
-}
-
-impl Settings {
-    fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
-        lane::Shared {
-            limits: lane::Limits {
-                events: self.batch_events.max(1),
-                bytes: self.batch_bytes.max(1),
-                spread: self
-                    .batch_spread
-                    .map(|spread| i64::try_from(spread.as_nanos()).unwrap_or(i64::MAX)),
-            },
-            schedule: retry::Schedule {
-                initial: self.retry_initial,
-                max: self.retry_max,
-            },
-            board: health::Board::new(Arc::clone(&metrics)),
-            metrics,
-            stop: stop.child_token(),
-            closed: Arc::default(),
-        }
-    }
 }
 
 impl Delivery {

@@ -16,7 +16,7 @@ pub(super) fn reached(answer: Answer) -> Result<String, String> {
             "{text} (is the collector running, and are export.endpoint and export.protocol right?)"
         )),
         // These name a remedy.
-        Answer::Blocked { .. } | Answer::Closed { .. } => Err(text),
+        Answer::Blocked { .. } | Answer::End(_) => Err(text),
         Answer::Rejected { .. } | Answer::TooLarge { .. } | Answer::Fault { .. } => Err(format!(
             "{text} (which is no answer of OTLP's to an empty request: are export.endpoint, its scheme and \
              export.protocol right?)"

@@ -38,14 +38,14 @@ pub(super) struct Transports {
 impl Transports {
     /// # Errors
     /// A certificate, a header or an output file that cannot be used.
-    pub(super) fn open(destination: &Destination) -> anyhow::Result<Self> {
+    pub(super) fn open(destination: &Destination, write_errors_end: bool) -> anyhow::Result<Self> {
         Ok(match destination {
             Destination::Otlp { logs, traces } => Transports {
                 logs: otlp(Signal::Logs, logs)?,
                 traces: otlp(Signal::Traces, traces)?,
             },
-            Destination::File(path) => Self::both(Arc::new(Lines::file(path)?)),
-            Destination::Stdout => Self::both(Arc::new(Lines::stdout())),
+            Destination::File(path) => Self::both(Arc::new(Lines::file(path, write_errors_end)?)),
+            Destination::Stdout => Self::both(Arc::new(Lines::stdout(write_errors_end))),
             Destination::Discard => Self::both(Arc::new(Discard)),
         })
     }

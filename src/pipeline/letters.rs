@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Pipeline, Report};
-use crate::ack::dead_letter::{DeadLetters, Entry};
+use crate::ack::dead_letter::{Before, DeadLetters, Entry};
 use crate::ack::{Origin, Outcome};
 use crate::reject::{Evidence, Position, Reason, Reject};
 
@@ -13,6 +13,14 @@ impl Pipeline {
     pub fn of_sender(&self, sender: Arc<str>) -> Self {
         Pipeline {
             sender: Some(sender),
+            ..self.clone()
+        }
+    }
+
+    /// The same, for units that a letter held, which said this.
+    pub fn replaying(&self, before: Before) -> Self {
+        Pipeline {
+            before: Some(Arc::new(before)),
             ..self.clone()
         }
     }

@@ -48,8 +48,6 @@ const CHUNK_BYTES: usize = 1 << 20;
 const STEP_REJECTS: usize = 64;
 /// Bytes of refused records beyond which a step is sent.
 const STEP_REJECT_BYTES: usize = 1 << 20;
-/// Refused records of a unit that are logged one by one.
-const LOGGED_REJECTS: u64 = 20;
 /// Bytes of a unit that takes no thread of its own.
 const SMALL: usize = 16 << 10;
 /// The same, inflated: those of the unit, and those of all texts inside it.
@@ -376,14 +374,6 @@ impl Reader {
         tail.unreadable = self.unreadable.take();
         if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
             return tail.abandoned();
-        }
-        if self.rejected > LOGGED_REJECTS {
-            let more = self.rejected - LOGGED_REJECTS;
-            tracing::warn!(
-                input = self.origin.input,
-                source = &*self.origin.name,
-                "{more} more records refused"
-            );
         }
         tail
     }

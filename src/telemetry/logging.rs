@@ -8,6 +8,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::Settings;
+use super::terminal::Stderr;
 
 /// A level, or a filter such as `info,qtrail::export=debug`.
 ///
@@ -50,7 +51,7 @@ where
     let filter = filter(&settings.log_filter).map_err(anyhow::Error::msg)?;
     // A terminal that is gone must not end a task in the middle of its work, as a failed `eprintln!` would.
     let lines = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Stderr)
         .log_internal_errors(false);
     let layer = if settings.log_json {
         lines.json().flatten_event(true).boxed()

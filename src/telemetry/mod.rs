@@ -11,6 +11,7 @@ pub(crate) mod printable;
 mod prometheus;
 pub mod seldom;
 pub mod stalls;
+pub(crate) mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! The command line as a person or a script meets it: the real binary, its output, its exit code.
 
+mod ends;
+mod interrupts;
+mod told;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

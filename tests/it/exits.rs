@@ -314,7 +314,7 @@ async fn stopped_at_its_input(format: &str) -> (Option<i32>, String) {
 }
 
 /// Waits until a process has a handler for a signal.
-async fn until_it_catches(process: u32, signal: Signal) {
+pub async fn until_it_catches(process: u32, signal: Signal) {
     let caught = || {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

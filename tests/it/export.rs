@@ -12,7 +12,7 @@ use qtrail::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
 };
 use qtrail::export::{
-    Chunk, Delivery, Destination, Endpoint, Exporter, Health, Original, Originals, Protocol,
+    Chunk, Delivery, Destination, End, Endpoint, Exporter, Health, Original, Originals, Protocol,
     Settings,
 };
 use qtrail::otlp::{Encoder, Signal};
@@ -110,6 +110,8 @@ pub fn settings(destination: Destination) -> Settings {
         concurrency: 4,
         retry_initial: Duration::from_millis(5),
         retry_max: Duration::from_millis(20),
+        give_up_after: None,
+        write_errors_end: false,
         batch_spread: None,
         rate_limit: None,
     }
@@ -688,11 +690,10 @@ async fn a_reader_that_goes_away_ends_the_exporter() {
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
     let bench = Bench::new(Destination::File(path.into()));
     all_exported(&bench.deliver(&["a"]).await, 1);
-    assert_eq!(bench.exporter.closed(), None);
+    assert_eq!(bench.exporter.end(), None);
     drop(reader);
     assert_eq!(bench.deliver(&["b"]).await.outcome, Outcome::Abandoned);
-    let reason = bench.exporter.closed().unwrap();
-    assert!(reason.contains("nobody reads"), "{reason}");
+    assert_eq!(bench.exporter.end(), Some(End::Unread));
 }
 
 #[tokio::test]

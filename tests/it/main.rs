@@ -45,4 +45,5 @@ mod properties;
 mod proxy;
 mod readiness;
 mod redaction;
+mod replay;
 mod run;

@@ -32,6 +32,8 @@ pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) 
         concurrency: 2,
         retry_initial: Duration::from_millis(5),
         retry_max: Duration::from_millis(20),
+        give_up_after: None,
+        write_errors_end: false,
         batch_spread: None,
         rate_limit: None,
     };

@@ -1,20 +1,21 @@
 //! What a dead letter holds, and the line that it is.
 //!
-//! Enters: refused records. Leaves: JSON lines; and, read again, what they hold. What must hold: a
-//! record is written straight from its bytes, with no copy of it in between.
+//! Enters: refused records. Leaves: JSON lines. What must hold: a record is written straight from its
+//! bytes, with no copy of it in between.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use base64::Engine as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::error;
 
+use super::line::{Before, Why};
 use crate::ack::Origin;
+use crate::event::event_id;
 use crate::reject::{Evidence, Position, Reason, Reject};
 
 /// How each line starts.
@@ -35,6 +36,8 @@ pub struct Entry {
     pub reason: Reason,
     /// What is kept of it.
     pub record: Record,
+    /// Of a record that was replayed: what its letter said.
+    pub before: Option<Arc<Before>>,
 }
 
 /// What is kept of a refused record.
@@ -78,10 +81,16 @@ impl Record {
 impl Entry {
     /// A reject of this origin.
     pub fn new(origin: Origin, reject: Reject) -> Self {
+        let event_id = match &reject.evidence {
+            Evidence::Bytes(bytes) => event_id(bytes),
+            Evidence::Whole(bytes) => event_id(bytes),
+            Evidence::Digest { .. } | Evidence::Unit => None,
+        };
         Entry {
             origin,
             sender: None,
-            event_id: None,
+            before: None,
+            event_id,
             position: reject.position,
             reason: reject.reason,
             record: match reject.evidence {
@@ -95,18 +104,24 @@ impl Entry {
 
     /// Tells of the entry in the log.
     pub fn log(&self) {
-        warn!(
+        error!(
             input = self.origin.input,
             source = &*self.origin.name,
-            record = self.position.index,
+            record = self.position.index + self.before.as_ref().map_or(0, |before| before.index),
             byte = self.position.offset,
+            event_id = self.event_id,
             reason = self.reason.kind(),
             "record refused: {}",
             self.reason
         );
     }
 
-    fn letter(&self) -> Written<'_> {
+    /// `why`: whether the reason that an earlier letter gave is a part of it.
+    fn letter(&self, why: bool) -> Written<'_> {
+        let before = self.before.as_deref();
+        let first = before
+            .and_then(|before| before.why.as_ref())
+            .filter(|_| why);
         let (record, record_base64, sha256) = match &self.record {
             Record::Bytes(bytes) | Record::Whole(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => (Some(text), None, None),
@@ -116,17 +131,18 @@ impl Entry {
             Record::Unit => (None, None, None),
         };
         Written {
-            input: self.origin.input,
+            first,
+            input: before.map_or(self.origin.input, |before| &before.input),
             source: &self.origin.name,
-            sender: self.sender.as_deref(),
-            index: self.position.index,
+            sender: (self.sender.as_deref()).or_else(|| before?.sender.as_deref()),
+            index: self.position.index + before.map_or(0, |before| before.index),
             offset: self.position.offset,
             length: match self.record {
                 Record::Digest { length, .. } => length,
                 _ => self.position.length,
             },
             observed_time_unix_nano: self.origin.observed,
-            event_id: self.event_id.as_deref(),
+            event_id: (self.event_id.as_deref()).or_else(|| before?.event_id.as_deref()),
             record,
             record_base64,
             record_sha256: sha256,
@@ -141,11 +157,18 @@ pub(super) fn write_each(entries: &[Entry], out: &mut dyn Write) -> io::Result<(
             Reason::Suppressed { count, .. } => count,
             _ => 0,
         };
+        let now = Why::of(&entry.reason);
+        let first = entry.before.as_ref().and_then(|before| before.why.clone());
+        let (why, again) = match first {
+            Some(first) => (first, Some(now)),
+            None => (now, None),
+        };
         write_line(
             &WrittenLine {
                 suppressed,
-                letter: Some(entry.letter()),
-                ..WrittenLine::because(&entry.reason)
+                again,
+                letter: Some(entry.letter(false)),
+                ..WrittenLine::because(why)
             },
             out,
         )?;
@@ -162,7 +185,7 @@ pub(super) fn write_uncertain(entries: &[Entry], out: &mut dyn Write) -> io::Res
         &WrittenLine {
             uncertain: true,
             records: Letters(entries),
-            ..WrittenLine::because(&first.reason)
+            ..WrittenLine::because(Why::of(&first.reason))
         },
         out,
     )
@@ -176,9 +199,10 @@ fn write_line(line: &WrittenLine<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// A [`Line`] as it is written.
 #[derive(Serialize)]
 struct WrittenLine<'a> {
-    stage: &'static str,
-    reason: &'static str,
-    message: String,
+    #[serde(flatten)]
+    why: Why,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Why>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     uncertain: bool,
     #[serde(skip_serializing_if = "is_zero")]
@@ -190,11 +214,10 @@ struct WrittenLine<'a> {
 }
 
 impl WrittenLine<'_> {
-    fn because(reason: &Reason) -> Self {
+    fn because(why: Why) -> Self {
         WrittenLine {
-            stage: reason.stage().as_str(),
-            reason: reason.kind(),
-            message: reason.to_string(),
+            why,
+            again: None,
             uncertain: false,
             suppressed: 0,
             letter: None,
@@ -206,7 +229,9 @@ impl WrittenLine<'_> {
 /// A [`Letter`] as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
-    input: &'static str,
+    #[serde(flatten)]
+    first: Option<&'a Why>,
+    input: &'a str,
     source: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sender: Option<&'a str>,
@@ -243,86 +268,10 @@ impl Letters<'_> {
 
 impl Serialize for Letters<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Entry::letter))
+        serializer.collect_seq(self.0.iter().map(|entry| entry.letter(true)))
     }
 }
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// One line of the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Line {
-    /// One of `input`, `open`, `parse`, `export`.
-    pub stage: String,
-    /// A short, stable word.
-    pub reason: String,
-    /// The reason in full.
-    pub message: String,
-    /// Whether only some of the records were rejected, and nobody knows which.
-    #[serde(default)]
-    pub uncertain: bool,
-    /// How many refused records of the unit have no line of their own: this one stands for them.
-    #[serde(default)]
-    pub suppressed: u64,
-    /// The refused record, or all records of an uncertain partial success.
-    #[serde(flatten)]
-    letter: Option<Letter>,
-    #[serde(default, rename = "records")]
-    letters: Vec<Letter>,
-}
-
-/// One record of a line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Letter {
-    /// The input that it came in by.
-    pub input: String,
-    /// The unit that held it: a file, a request, an object.
-    pub source: String,
-    /// Who sent it: the name of its token or certificate, or its address.
-    #[serde(default)]
-    pub sender: Option<String>,
-    /// Its number in the unit, from 0.
-    pub index: u64,
-    /// Its first byte in the inflated unit.
-    pub offset: u64,
-    /// How many bytes it has.
-    pub length: u64,
-    /// When the unit was delivered, in nanoseconds since 1970.
-    #[serde(default)]
-    pub observed_time_unix_nano: Option<i64>,
-    /// `eventID`, where it is known.
-    #[serde(default)]
-    pub event_id: Option<String>,
-    /// The record's text.
-    #[serde(default)]
-    pub record: Option<String>,
-    /// The record's bytes, where they are no UTF-8.
-    #[serde(default)]
-    pub record_base64: Option<String>,
-    /// SHA-256 of a record that is not kept.
-    #[serde(default)]
-    pub record_sha256: Option<String>,
-}
-
-impl Line {
-    /// The records of the line.
-    pub fn into_letters(self) -> Vec<Letter> {
-        self.letter.into_iter().chain(self.letters).collect()
-    }
-}
-
-impl Letter {
-    /// The record's bytes, if they were kept.
-    ///
-    /// # Errors
-    /// `record_base64` is no base64.
-    pub fn into_bytes(self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
-        match (self.record, self.record_base64) {
-            (Some(text), _) => Ok(Some(text.into_bytes())),
-            (None, Some(text)) => STANDARD.decode(text).map(Some),
-            (None, None) => Ok(None),
-        }
-    }
 }

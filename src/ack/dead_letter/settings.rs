@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::letter::LINE_START;
-use crate::ack::line_file::{self, Rotation, bytes_on_disk};
+use crate::ack::line_file::{self, LineFile, Rotation, bytes_on_disk};
 
 /// Where dead letters go, and how much of them is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct Settings {
     pub unit_letters: u64,
     /// Bytes of one unit's records that are kept; of those beyond, place and SHA-256. Default 16 MiB.
     pub unit_bytes: u64,
+    /// What becomes of letters that are there already.
+    pub begin: Begin,
+    /// Whether a disk that refuses is waited for. Default: it is.
+    pub waits: bool,
 }
 
 /// What happens when the files are full.
@@ -33,6 +37,17 @@ pub enum WhenFull {
     Wait,
     /// The oldest file is erased, which is told and counted.
     Rotate,
+}
+
+/// What becomes of letters that the file holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// New ones stand after them.
+    Append,
+    /// The file begins anew: they are put aside, as a rotated file.
+    Anew,
+    /// The same; where there is no file, it is made with its first letter.
+    AnewWithFirst,
 }
 
 impl Settings {
@@ -46,6 +61,8 @@ impl Settings {
             max_record_bytes: 2 << 20,
             unit_letters: 1000,
             unit_bytes: 16 << 20,
+            begin: Begin::Append,
+            waits: true,
         }
     }
 
@@ -73,6 +90,16 @@ impl Settings {
         format!(
             "the dead letters {path} are full: {full}; replay {path}.1 and the others and move them away, raise dead_letters.keep, or set dead_letters.when_full: rotate"
         )
+    }
+
+    /// Opens the file; how many letters were erased to put those of before aside.
+    pub(super) fn open(&self) -> io::Result<(LineFile, u64)> {
+        let (path, kind) = (&self.path, self.kind());
+        match self.begin {
+            Begin::AnewWithFirst if !path.exists() => Ok((LineFile::later(path, kind), 0)),
+            Begin::Append => Ok((LineFile::open(path, kind)?, 0)),
+            Begin::Anew | Begin::AnewWithFirst => LineFile::put_aside(path, kind),
+        }
     }
 
     pub(super) fn kind(&self) -> line_file::Kind {

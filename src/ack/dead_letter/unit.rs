@@ -12,9 +12,13 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::letter::{Entry, Record};
+use super::line::Before;
 use super::{DeadLetters, Settings};
 use crate::ack::Origin;
 use crate::reject::{Position, Reason};
+
+/// Refused records of a unit that are told one by one.
+const TOLD: u64 = 20;
 
 /// What a unit may have of letters, and what it has had. Cheap to clone. The default has no bounds.
 #[derive(Debug, Clone, Default)]
@@ -22,9 +26,11 @@ pub struct UnitLetters(Option<Arc<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    letters: u64,
-    bytes: u64,
+    /// Letters that it may have, and bytes of them; no letters are written at all where it is `None`.
+    bounds: Option<(u64, u64)>,
     sender: Option<Arc<str>>,
+    /// Of a record that is replayed: what its letter said.
+    before: Option<Arc<Before>>,
     /// All of the unit's bytes, part by part, where nobody could read them again.
     request: Option<Vec<Bytes>>,
     state: Mutex<State>,
@@ -32,6 +38,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    /// What was refused.
+    refused: u64,
     letters: u64,
     bytes: u64,
     /// Letters whose record's bytes were left out.
@@ -50,26 +58,55 @@ impl UnitLetters {
         sender: Option<Arc<str>>,
         request: Option<Vec<Bytes>>,
     ) -> Self {
-        let bounded = |settings: &Settings| {
-            Arc::new(Shared {
-                letters: settings.unit_letters,
-                bytes: settings.unit_bytes,
-                sender,
-                request,
-                state: Mutex::default(),
-            })
-        };
-        UnitLetters(letters.settings().map(bounded))
+        let bounds = |settings: &Settings| (settings.unit_letters, settings.unit_bytes);
+        UnitLetters(Some(Arc::new(Shared {
+            bounds: letters.settings().map(bounds),
+            sender,
+            before: None,
+            request,
+            state: Mutex::default(),
+        })))
     }
 
-    /// The letter to write, its record shortened to a hash where the unit has had its bytes; `None`
+    /// The same, of a record that is replayed.
+    pub fn replaying(self, before: Option<Arc<Before>>) -> Self {
+        let shared = self.0.and_then(Arc::into_inner);
+        UnitLetters(shared.map(|shared| Arc::new(Shared { before, ..shared })))
+    }
+
+    /// Tells how many more were refused than were told one by one.
+    pub fn tell_rest(&self, origin: &Origin) {
+        let refused = self.0.as_ref().map_or(0, |shared| shared.lock().refused);
+        if refused > TOLD {
+            let more = refused - TOLD;
+            tracing::error!(
+                input = origin.input,
+                source = &*origin.name,
+                "{more} more records refused"
+            );
+        }
+    }
+
+    /// Tells of a refused record, the first of a unit one by one. The letter to write, its record shortened to a hash where the unit has had its bytes; `None`
     /// where it has had its letters.
     pub fn admit(&self, mut entry: Entry) -> Option<Entry> {
         let Some(shared) = &self.0 else {
             return Some(entry);
         };
+        entry.sender = shared.sender.clone();
+        entry.before = shared.before.clone();
         let mut state = shared.lock();
-        if state.letters >= shared.letters {
+        // Records in doubt are told together.
+        if !matches!(entry.reason, Reason::Uncertain { .. }) {
+            state.refused += 1;
+            if state.refused <= TOLD {
+                entry.log();
+            }
+        }
+        let Some((most_letters, most_bytes)) = shared.bounds else {
+            return Some(entry);
+        };
+        if state.letters >= most_letters {
             if state.suppressed == 0 {
                 state.first = entry.position;
             }
@@ -83,13 +120,12 @@ impl UnitLetters {
         }
         state.letters += 1;
         let bytes = state.bytes + entry.record.len() as u64;
-        if bytes > shared.bytes && shared.may_shorten(&entry.record) {
+        if bytes > most_bytes && shared.may_shorten(&entry.record) {
             state.shortened += 1;
             entry.record.shorten();
         } else {
             state.bytes = bytes;
         }
-        entry.sender = shared.sender.clone();
         Some(entry)
     }
 
@@ -121,6 +157,7 @@ impl UnitLetters {
         Some(Entry {
             origin: origin.clone(),
             sender: shared.sender.clone(),
+            before: shared.before.clone(),
             event_id: None,
             position,
             reason: Reason::Suppressed {

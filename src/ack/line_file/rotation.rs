@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{BUFFER, LineFile};
+use super::{BUFFER, Kind, LineFile, Open};
 
 /// When a file is put aside, and how many are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,24 @@ pub(crate) struct Rotation {
 }
 
 impl LineFile {
+    /// Opens a file, or creates it. What a regular file holds is put aside first, if it may be; how many
+    /// lines were erased for that.
+    ///
+    /// # Errors
+    /// As [`LineFile::open`].
+    pub(crate) fn put_aside(path: &Path, kind: Kind) -> io::Result<(Self, u64)> {
+        let mut file = LineFile::open(path, kind)?;
+        let erased = match file.open {
+            Some(Open::Regular { end: 1.., .. }) => file.rotate()?,
+            _ => return Ok((file, 0)),
+        };
+        if matches!(file.open, Some(Open::Regular { end: 0, .. })) {
+            let path = path.display();
+            tracing::warn!("{path} begins anew: what it held is in {path}.1 now");
+        }
+        Ok((file, erased))
+    }
+
     /// Begins another file, if the one that is open may be put aside; how many lines were erased.
     pub(super) fn rotate(&mut self) -> io::Result<u64> {
         let Some(rotation) = &self.kind.rotation else {

@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
-use super::{ExportArgs, SelectArgs, Summary, exit};
+use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, exit};
 use crate::backfill::Named;
 use crate::backfill::when::When;
 
@@ -73,6 +73,10 @@ pub struct BackfillArgs {
     /// Where events go.
     #[command(flatten)]
     pub export: ExportArgs,
+
+    /// When it gives up.
+    #[command(flatten)]
+    pub give_up: GiveUpArgs,
 
     /// Events a second at most [default: no limit] [env: QTRAIL_EXPORT_RATE_LIMIT]
     #[arg(long, value_name = "N", help_heading = "Where events go")]

@@ -29,6 +29,16 @@ pub struct ExportArgs {
     pub signals: Vec<String>,
 }
 
+/// When a command gives up: shared by all commands that deliver.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Where events go")]
+pub struct GiveUpArgs {
+    /// End with exit code 1 once nothing was accepted for this long although events wait; 0s: never
+    /// [default: 5m; `run` without --once: never] [env: QTRAIL_EXPORT_GIVE_UP_AFTER]
+    #[arg(long, value_name = "DURATION")]
+    pub give_up_after: Option<String>,
+}
+
 /// What is read: shared by `run` and `check`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct InputArgs {

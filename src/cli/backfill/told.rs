@@ -60,10 +60,10 @@ pub(super) fn end(listed: &Listed, files: &Files, stopped: bool, again: bool) {
         false => "the same command",
     };
     if listed.stopped {
-        tracing::warn!("stopped while listing: nothing was read; run the same command again");
+        tracing::error!("interrupted while listing: nothing was read; run the same command again");
     } else if stopped {
-        tracing::warn!(
-            "stopped: {} of {} files are done; {same} goes on with the rest",
+        tracing::error!(
+            "interrupted: {} of {} files are done; {same} goes on with the rest",
             files.files + files.skipped_done,
             listed.left.files + listed.done.files
         );

@@ -40,7 +40,7 @@ fn kind(answer: &Answer) -> &'static str {
         Answer::Rejected { .. } => "rejected",
         Answer::TooLarge { certain: true, .. } => "too large",
         Answer::TooLarge { certain: false, .. } => "too large?",
-        Answer::Closed { .. } => "closed",
+        Answer::End(_) => "closed",
     }
 }
 

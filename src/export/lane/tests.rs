@@ -153,6 +153,7 @@ fn payload_at(times: &[i64]) -> Payload {
 }
 
 fn lane(transport: Arc<dyn Transport>) -> Lane {
+    let stop = CancellationToken::new();
     let shared = Shared {
         limits: Limits {
             events: 20,
@@ -165,8 +166,8 @@ fn lane(transport: Arc<dyn Transport>) -> Lane {
         },
         board: Board::new(Arc::default()),
         metrics: Arc::default(),
-        stop: CancellationToken::new(),
-        closed: Arc::default(),
+        ending: Arc::new(Ending::new(stop.clone())),
+        stop,
     };
     Lane::new(Signal::Logs, transport, shared)
 }

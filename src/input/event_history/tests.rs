@@ -212,6 +212,8 @@ impl Bench {
             concurrency: 1,
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(1),
+            give_up_after: None,
+            write_errors_end: false,
             rate_limit: None,
         };
         let aborted = CancellationToken::new();

@@ -40,6 +40,8 @@ pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeli
         concurrency: 1,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(1),
+        give_up_after: None,
+        write_errors_end: false,
         batch_spread: None,
         rate_limit: None,
     };

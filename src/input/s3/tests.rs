@@ -426,6 +426,8 @@ fn pipeline(bench: &Bench) -> Pipeline {
         concurrency: 1,
         retry_initial: Duration::from_secs(1),
         retry_max: Duration::from_secs(1),
+        give_up_after: None,
+        write_errors_end: false,
         batch_spread: None,
         rate_limit: None,
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Abandoned, LOGGED_REJECTS, Reached, Reader, room};
+use super::{Abandoned, Reached, Reader, room};
 use crate::ack::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
 use crate::pipeline::window::Claims;
@@ -59,9 +59,6 @@ impl Reader {
         }
         reject.evidence = self.origin.keep(reject.evidence);
         let entry = Entry::new(self.origin.clone(), reject);
-        if self.rejected <= LOGGED_REJECTS {
-            entry.log();
-        }
         let (index, reason) = (entry.position.index, entry.reason.clone());
         match self.letters.admit(entry) {
             Some(entry) => {

@@ -1,0 +1,62 @@
+//! What an exporter is made of, by its settings.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::end::{End, Ending, unread};
+use super::health::Board;
+use super::transport::Transports;
+use super::{Destination, Settings, lane, retry};
+use crate::telemetry::metrics::Metrics;
+
+impl Settings {
+    pub(super) fn transports(&self) -> anyhow::Result<Transports> {
+        Transports::open(&self.destination, self.write_errors_end)
+    }
+
+    /// What ends the exporter beside an answer.
+    pub(super) async fn ends(self, board: Arc<Board>) -> End {
+        let unread = async {
+            match self.destination {
+                Destination::Stdout => unread(std::io::stdout()).await,
+                _ => pending().await,
+            }
+        };
+        let dead_end = async {
+            match self.give_up_after {
+                Some(after) => (board.dead_end(after).await, after),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = unread => End::Unread,
+            (reason, after) = dead_end => End::Failed(format!(
+                "nothing was accepted for {} s (export.give_up_after): {reason}",
+                after.as_secs_f64()
+            )),
+        }
+    }
+
+    pub(super) fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
+        let stop = stop.child_token();
+        lane::Shared {
+            ending: Arc::new(Ending::new(stop.clone())),
+            limits: lane::Limits {
+                events: self.batch_events.max(1),
+                bytes: self.batch_bytes.max(1),
+                spread: self
+                    .batch_spread
+                    .map(|spread| i64::try_from(spread.as_nanos()).unwrap_or(i64::MAX)),
+            },
+            schedule: retry::Schedule {
+                initial: self.retry_initial,
+                max: self.retry_max,
+            },
+            board: Board::new(Arc::clone(&metrics)),
+            metrics,
+            stop,
+        }
+    }
+}
