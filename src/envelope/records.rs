@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::again::Again;
 use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::depth;
+use super::tables::Unreadable;
 use super::text::offset_in;
 use super::walk::{Found, Value, Walk};
 use super::window::FIRST_BYTES;
@@ -178,11 +179,11 @@ impl<R: Read> Records<R> {
 
     /// The same, with all that was inflated inside.
     pub fn spent_bytes(&self) -> u64 {
-        self.inflated_bytes() + self.inner_spent()
+        self.unit.spent_bytes() + self.inner_spent()
     }
 
     fn inner_spent(&self) -> u64 {
-        let open: u64 = self.inner.iter().map(Walk::read_bytes).sum();
+        let open: u64 = self.inner.iter().map(Walk::spent_bytes).sum();
         self.inner_bytes + open
     }
 
@@ -197,7 +198,7 @@ impl<R: Read> Records<R> {
         match found {
             Found::End => {
                 match self.inner.pop() {
-                    Some(walk) => self.inner_bytes += walk.read_bytes(),
+                    Some(walk) => self.inner_bytes += walk.spent_bytes(),
                     None => self.ended = true,
                 }
                 Action::Continue
@@ -257,7 +258,8 @@ impl<R: Read> Records<R> {
             }
             Verdict::Made(record) => self.made(start, end, record),
             Verdict::Inner(text) => {
-                self.knows |= value.within == Some(Container::LogEvents);
+                let logs = [Some(Container::LogEvents), Some(Container::Answer)];
+                self.knows |= logs.contains(&value.within);
                 self.inside(start, end, text)
             }
             Verdict::Skip(skipped) => Action::Skip(skipped),
@@ -274,6 +276,9 @@ impl<R: Read> Records<R> {
             Verdict::Refuse(detail) => {
                 self.knows |= is_event_bridge(bytes);
                 self.refuse(start, end, Reason::NotCloudTrail { detail })
+            }
+            Verdict::Unreadable(Unreadable { field, detail }) => {
+                self.refuse(start, end, Reason::BadField { field, detail })
             }
             Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }

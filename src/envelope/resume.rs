@@ -5,6 +5,7 @@
 //! if strings and brackets from there on close the container exactly; what stands inside the broken
 //! record closes too much. Each line of NDJSON is a container of its own.
 
+use super::log_line::{Prefix, Prefixed};
 use super::scan::plain_run;
 use super::structure::{Around, Outline, Text, Told, Track};
 
@@ -51,6 +52,8 @@ enum Start {
     First,
     /// With the byte before it, which may begin an array or a text.
     Second,
+    /// At this byte, with what stands before an object in a line of a log.
+    Prefixed(Prefix, u64),
 }
 
 /// A search for where to go on.
@@ -269,6 +272,8 @@ impl Search {
                 None
             }
             (Start::Second, b'{') => Some(at - 1),
+            (Start::First, b'0'..=b'9') => self.prefixed(Prefix::new(), at, byte, whole),
+            (Start::Prefixed(prefix, begun), _) => self.prefixed(prefix, begun, byte, whole),
             _ => None,
         };
         if let Some(begun) = begun {
@@ -294,6 +299,18 @@ impl Search {
             self.line = None;
         }
         None
+    }
+
+    /// Where a line begins that `prefix` stands before, once its object does.
+    fn prefixed(&mut self, mut prefix: Prefix, begun: u64, byte: u8, whole: bool) -> Option<u64> {
+        match prefix.step(byte) {
+            Prefixed::More => {
+                (self.start, self.whole) = (Start::Prefixed(prefix, begun), whole);
+                None
+            }
+            Prefixed::Object => Some(begun),
+            Prefixed::Other => None,
+        }
     }
 
     /// Looks for a record to go on with.

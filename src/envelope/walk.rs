@@ -181,6 +181,11 @@ impl<R: Read> Walk<R> {
         self.window.end()
     }
 
+    /// The same, with what was inflated on the way.
+    pub(super) fn spent_bytes(&self) -> u64 {
+        self.window.spent()
+    }
+
     /// Up to where all top-level values are done.
     pub(super) fn boundary(&self) -> u64 {
         match self.phase {
@@ -262,12 +267,20 @@ impl<R: Read> Walk<R> {
                 self.enter(Container::Array, None, false);
                 return Ok(None);
             }
+            b'0'..=b'9' => {
+                if let Some(cut) = self.log_line()? {
+                    return Ok(Some(cut));
+                }
+            }
             b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
             b'C' if self.holds(VALIDATION_MESSAGE)? => {
                 self.at += VALIDATION_MESSAGE.len() as u64;
                 return Ok(Some(Found::Skipped(Skipped::ValidationMessage)));
             }
-            _ => self.phase = Phase::Value,
+            _ => {}
+        }
+        if self.phase == Phase::Top {
+            self.phase = Phase::Value;
         }
         (self.entered, self.known) = (false, None);
         self.scanner.restart(true);

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use super::words::Words;
-use super::{Event, Key};
+use super::{Event, Key, shape};
+use crate::envelope;
 use crate::reject::Reason;
 
 /// What is kept.
@@ -128,10 +129,30 @@ impl Selector {
         let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
         let mut event = Event::classified(record, depth, lists)?;
         if self.select == Select::AmazonQ && event.class == Class::Other {
-            return Ok(None);
+            return shape::check_class(&event).map(|()| None);
         }
         event.read_time()?;
         Ok(Some(event))
+    }
+
+    /// The same of a record that may have a table's texts for objects: then `canonical` takes the record
+    /// without them, which the event borrows from.
+    ///
+    /// # Errors
+    /// Those of [`Selector::select`] and [`envelope::canonical`].
+    pub fn select_any<'a>(
+        &self,
+        record: &'a [u8],
+        canonical: &'a mut Vec<u8>,
+        depth: u32,
+    ) -> Result<Option<Event<'a>>, Reason> {
+        match self.select(record, depth) {
+            Err(Reason::BadField { .. }) => {
+                *canonical = envelope::canonical(record)?;
+                self.select(canonical, depth)
+            }
+            selected => selected,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The fields of a record that mean something to qtrail, found in one pass.
 
+use super::shape;
 use crate::envelope::json::{Node, Type};
 
 /// A field that the mapping or a rule reads.
@@ -108,25 +109,37 @@ pub(crate) enum Key {
 const COUNT: usize = Key::QuickAction as usize + 1;
 
 /// Where the fields of one record stand: node numbers, 0 (the record itself) for the absent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fields([u32; COUNT]);
+#[derive(Debug, Clone)]
+pub(crate) struct Fields {
+    places: [u32; COUNT],
+    /// Those of a type that nothing reads, with their places.
+    unreadable: Vec<(Key, u32)>,
+}
 
 impl Fields {
     /// Looks at each key once, in the record and in the objects below it that have known fields.
     pub(crate) fn of(record: Node<'_>) -> Self {
-        let mut fields = Fields([0; COUNT]);
+        let mut fields = Fields {
+            places: [0; COUNT],
+            unreadable: Vec::new(),
+        };
         fields.gather(record, of_record);
         fields
     }
 
     /// The number of a field's node.
     pub(crate) fn get(&self, key: Key) -> Option<u32> {
-        Some(self.0[key as usize]).filter(|id| *id != 0)
+        Some(self.places[key as usize]).filter(|id| *id != 0)
     }
 
     /// Whether none was found.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|id| *id == 0)
+        self.places.iter().all(|id| *id == 0)
+    }
+
+    /// Those that say something, of a type that nothing reads.
+    pub(crate) fn unreadable(&self) -> &[(Key, u32)] {
+        &self.unreadable
     }
 
     /// Recursion ends with the tables: each names tables of smaller objects only.
@@ -137,7 +150,10 @@ impl Fields {
             if kind == Type::Null {
                 continue;
             }
-            self.0[key as usize] = node.id();
+            self.places[key as usize] = node.id();
+            if !shape::takes(key, kind) && !shape::is_readable(key, node) {
+                self.unreadable.push((key, node.id()));
+            }
             match below(key) {
                 Some(table) if kind == Type::Object => self.gather(node, table),
                 // `onBehalfOf` occurs as an array too.
@@ -150,6 +166,17 @@ impl Fields {
             }
         }
     }
+}
+
+/// Whether an object under a key has known fields.
+pub(super) fn has_fields(key: Key) -> bool {
+    below(key).is_some()
+}
+
+/// Whether the field stands in what a caller sends, or is answered: in another service's event, it may be
+/// anything.
+pub(super) fn is_of_call(key: Key) -> bool {
+    key as usize >= Key::ConversationId as usize
 }
 
 /// The table of the object under a key.

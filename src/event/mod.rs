@@ -8,6 +8,7 @@ pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
 pub(crate) mod mask;
+mod shape;
 mod time;
 mod words;
 
@@ -40,7 +41,8 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     /// Invalid UTF-8, a text that is no JSON object, nesting beyond `depth` levels, an object
-    /// without any of CloudTrail's own fields, an `eventTime` that is no time. Byte offsets in the
+    /// without any of CloudTrail's own fields, an `eventTime` that is no time, a `userIdentity` that is
+    /// no object (see [`crate::envelope::canonical`]). Byte offsets in the
     /// reason count from the record's start.
     pub fn parse(record: &'a [u8], depth: u32) -> Result<Self, Reason> {
         let mut event = Event::classified(record, depth, Lists::standard())?;
@@ -71,6 +73,7 @@ impl<'a> Event<'a> {
             time: 0,
             class: Class::Other,
         };
+        shape::check_identity(&event)?;
         event.class = lists.class(&event);
         Ok(event)
     }
@@ -109,6 +112,24 @@ impl<'a> Event<'a> {
     pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
         let id = self.fields.get(key)?;
         Some(self.document.root().with_id(id))
+    }
+
+    /// Whether a field says something that nothing reads: its type is not the one that its row takes.
+    pub(crate) fn is_unreadable(&self, key: Key) -> bool {
+        let unreadable = self.fields.unreadable();
+        unreadable.iter().any(|(field, _)| *field == key)
+    }
+
+    /// The numbers of the fields that say something that nothing reads, rising.
+    pub(crate) fn unreadable(&self) -> Vec<u32> {
+        let told = |key| !key::is_of_call(key) || self.class.is_own();
+        let unreadable = self.fields.unreadable().iter();
+        let mut ids: Vec<_> = unreadable
+            .filter(|(key, _)| told(*key))
+            .map(|(_, id)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// A field that is a text, and not an empty one: an empty text says nothing.

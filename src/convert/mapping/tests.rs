@@ -27,6 +27,7 @@ fn each_row_is_said_of_a_record_that_has_everything() {
     let heard_of_own = heard_from(name, own, &complete());
     let mut names: HashSet<_> = names_of(&heard_of_own);
     names.extend(names_of(&heard(SAMPLES[3])));
+    names.extend(names_of(&heard(&record(json!({"vpcEndpointId": 7})))));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
