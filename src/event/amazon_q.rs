@@ -121,7 +121,9 @@ impl Selector {
     /// wanted record.
     ///
     /// # Errors
-    /// Those of [`Event::parse`], where the record is wanted or nobody can tell.
+    /// Those of [`Event::parse`], where the record is wanted or nobody can tell, and
+    /// [`Reason::BadField`] for a `userIdentity` that is no object, or where nothing reads the field that
+    /// tells whether the record is wanted.
     pub fn select<'a>(&self, record: &'a [u8], depth: u32) -> Result<Option<Event<'a>>, Reason> {
         if !self.may_select(record) {
             return Ok(None);
@@ -129,8 +131,9 @@ impl Selector {
         let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
         let mut event = Event::classified(record, depth, lists)?;
         if self.select == Select::AmazonQ && event.class == Class::Other {
-            return shape::check_class(&event).map(|()| None);
+            return shape::check_class(&event, |json| self.may_select(json)).map(|()| None);
         }
+        shape::check_identity(&event)?;
         event.read_time()?;
         Ok(Some(event))
     }

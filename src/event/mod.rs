@@ -41,8 +41,7 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     /// Invalid UTF-8, a text that is no JSON object, nesting beyond `depth` levels, an object
-    /// without any of CloudTrail's own fields, an `eventTime` that is no time, a `userIdentity` that is
-    /// no object (see [`crate::envelope::canonical`]). Byte offsets in the
+    /// without any of CloudTrail's own fields, an `eventTime` that is no time. Byte offsets in the
     /// reason count from the record's start.
     pub fn parse(record: &'a [u8], depth: u32) -> Result<Self, Reason> {
         let mut event = Event::classified(record, depth, Lists::standard())?;
@@ -73,7 +72,6 @@ impl<'a> Event<'a> {
             time: 0,
             class: Class::Other,
         };
-        shape::check_identity(&event)?;
         event.class = lists.class(&event);
         Ok(event)
     }

@@ -12,7 +12,8 @@ use crate::reject::Reason;
 const NOTHING: [&str; 4] = ["", "-", "none", "null"];
 
 /// Fields that tell whether an event is Amazon Q's.
-const DECIDING: [(Key, &str); 5] = [
+const DECIDING: [(Key, &str); 6] = [
+    (Key::UserIdentity, "userIdentity"),
     (Key::EventSource, "eventSource"),
     (Key::SessionContext, "userIdentity.sessionContext"),
     (Key::InvokedBy, "userIdentity.invokedBy"),
@@ -91,9 +92,16 @@ pub(super) fn check_identity(event: &Event<'_>) -> Result<(), Reason> {
 }
 
 /// Refuses an event that may be Amazon Q's, for all that nothing reads the field that tells.
-pub(super) fn check_class(event: &Event<'_>) -> Result<(), Reason> {
-    let unread = DECIDING.iter().find(|(key, _)| event.is_unreadable(*key));
-    match unread {
+/// `may_name_one`: whether there can be the name of one of its services or clients in a JSON text.
+pub(super) fn check_class(
+    event: &Event<'_>,
+    may_name_one: impl Fn(&[u8]) -> bool,
+) -> Result<(), Reason> {
+    let is_open = |key| {
+        let node = event.get(key).filter(|_| event.is_unreadable(key));
+        node.is_some_and(|node| may_name_one(node.raw().as_bytes()))
+    };
+    match DECIDING.iter().find(|(key, _)| is_open(*key)) {
         Some((key, name)) => {
             let so = ", and so nothing tells whether the event is Amazon Q's";
             Err(refused(event, *key, name, so))

@@ -459,6 +459,12 @@ fn trace_id(event: &Value, record: &str) -> String {
 
 /// `None` where the record has no time.
 fn central(event: &Value, record: &[u8]) -> Option<Central> {
+    // An identity that is no object is none that anyone can read.
+    match &event["userIdentity"] {
+        Value::String(text) if !text.is_empty() => return None,
+        Value::Array(items) if !items.is_empty() => return None,
+        _ => {}
+    }
     let record = std::str::from_utf8(record).ok()?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let account = text_at(event, "/recipientAccountId");
