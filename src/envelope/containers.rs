@@ -139,7 +139,7 @@ fn nested(array: &[u8]) -> Verdict<'_> {
         }
     }
     match found.len() {
-        0 if columns > 0 => refuse("an array of neither events nor texts with events"),
+        0 => refuse("an array of neither events nor texts with events"),
         1 => Verdict::Inner(found.remove(0)),
         _ if columns == 0 => Verdict::Inner(array.to_vec()),
         count => refuse(format!(

@@ -72,7 +72,7 @@ impl<R: Read> Walk<R> {
                 b'\n' if ends_with_line => return Ok(None),
                 b',' if !comma => comma = true,
                 _ if is_space(byte) && gap < LONGEST_GAP => {}
-                b'"' if comma && self.is_text() => return Ok(None),
+                b'"' if comma && self.is_leaf() => return Ok(None),
                 b'"' => return Ok(Some(gap)),
                 b'}' | b':' if !comma => return Ok(Some(gap)),
                 _ => return Ok(None),
@@ -81,10 +81,11 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Whether the value that ended is a text: others may follow it.
-    fn is_text(&self) -> bool {
+    /// Whether the value that ended has no brackets: a text may follow it. Behind an object, a text is a key
+    /// of that object, which a brace too many has closed.
+    fn is_leaf(&self) -> bool {
         let value = self.window.slice(self.held.first_held(), self.at);
-        value.ends_with(b"\"")
+        !value.ends_with(b"}") && !value.ends_with(b"]")
     }
 
     /// Whether the value that ended is laid out over several lines.
