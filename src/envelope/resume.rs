@@ -93,7 +93,9 @@ impl Search {
         proven: Option<u64>,
     ) -> Self {
         let over = ends == Ends::Line { over: true };
-        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(read, wrong));
+        // A text that is a record has its brackets inside.
+        let outside = if around.opener == b'"' { &[] } else { read };
+        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(outside, wrong));
         let outlines = std::iter::once(outline).chain(inside_out);
         let mut tracks: Vec<_> = outlines.map(|o| Track::of(o, around)).collect();
         if over {
