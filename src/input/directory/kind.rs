@@ -134,6 +134,11 @@ mod tests {
             ("a.json", b"{\n \"Records\":[]}\n", Kind::Whole),
             ("a.json", b"{\"a\":1}\n{\"a\":2}", Kind::Lines),
             ("a.log", b"{\"a\":1}\r\n{\"a\"", Kind::Lines),
+            ("a.log", b"2026-11-02T08:00:00.000Z {\"a\":1}\n2026", Kind::Lines),
+            ("a.log", b"2026-11-02T08:00:00Z s {\"a\":1}\n2026", Kind::Lines),
+            ("a.log", b"2026-11-02T08:00:00Z s {\n\"a\":1}\n2026", Kind::Whole),
+            ("a.log", b"\"{\\\"a\\\":1}\"\n\"{", Kind::Lines),
+            ("a.log", b"\"text\"\n\"{", Kind::Whole),
             ("a", b"[1]\n[2]\n", Kind::Whole),
             ("a", b"not json\nmore\n", Kind::Whole),
             ("a.ndjson", b"", Kind::Lines),
@@ -157,7 +162,9 @@ mod tests {
 
     #[test]
     fn documents_do_not_grow_and_lines_do() {
-        let documents: [&[u8]; 4] = [
+        let documents: [&[u8]; 6] = [
+            b"{\"events\":[{\"message\":\"{}\"}]}",
+            b"{\"results\":[]}",
             b"{\"Records\":[]}",
             b"{\n \"Events\":[]\n}\n",
             b" [{\"eventVersion\":\"1\"}]\n",
@@ -175,6 +182,8 @@ mod tests {
                 assert_eq!(can_grow(text, Some(text)), grow, "{shown}");
                 let compressed = gzip(text);
                 assert_eq!(can_grow(&compressed, None), grow, "{shown}, compressed");
+                let twice = gzip(&compressed);
+                assert_eq!(can_grow(&twice, None), grow, "{shown}, twice");
                 let large = can_grow(text, None);
                 assert_eq!(large, grow, "{shown}, large");
             }
