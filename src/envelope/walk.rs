@@ -268,8 +268,9 @@ impl<R: Read> Walk<R> {
                 return Ok(None);
             }
             b'0'..=b'9' => {
-                if let Some(cut) = self.log_line()? {
-                    return Ok(Some(cut));
+                let cut = self.log_line()?;
+                if cut.is_some() || self.phase != Phase::Top {
+                    return Ok(cut);
                 }
             }
             b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,

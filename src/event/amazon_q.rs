@@ -313,6 +313,48 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_reads_hides_no_event_and_makes_none() {
+        let select = |selector: &Selector, fields: &str| {
+            let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#);
+            let mut canonical = Vec::new();
+            match selector.select_any(text.as_bytes(), &mut canonical, 64) {
+                Ok(event) => Ok(event.map(|event| event.class())),
+                Err(Reason::BadField { field, .. }) => Err(field),
+                Err(reason) => panic!("{reason}"),
+            }
+        };
+        let read = Ok(Some(Class::OnBehalfOf));
+        for (fields, expected) in [
+            (r#""userIdentity":"{type=Role, invokedby=q.amazonaws.com}""#, read),
+            (r#""userIdentity":"{\"invokedBy\":\"q.amazonaws.com\"}""#, read),
+            (r#""userIdentity":{"invokedby":"q.amazonaws.com"}"#, read),
+            (r#""useridentity":{"invokedBy":"q.amazonaws.com"}"#, read),
+            (r#""UserIdentity":{"invokedBy":"q.amazonaws.com"}"#, read),
+            (r#""userIdentity":[{"invokedBy":"q.amazonaws.com"}]"#, read),
+            (r#""userIdentity":{"sessionContext":"{invokedBy=q.amazonaws.com}"}"#, read),
+            (r#""userIdentity":"by q.amazonaws.com""#, Err("userIdentity")),
+            (r#""userIdentity":{"invokedBy":["q.amazonaws.com"]}"#, Err("userIdentity.invokedBy")),
+            (r#""userIdentity":{"sessionContext":["q.amazonaws.com"]}"#, Err("userIdentity.sessionContext")),
+            (r#""eventSource":{"a":"q.amazonaws.com"}"#, Err("eventSource")),
+            (r#""userAgent":["AmazonQ-For-CLI"]"#, Err("userAgent")),
+            (r#""eventSource":"q.amazonaws.com","userIdentity":"root""#, Err("userIdentity")),
+            (
+                r#""eventSource":"q.amazonaws.com","userIdentity":{"onBehalfOf":[{"userId":"a"},{"userId":"b"}]}"#,
+                Err("userIdentity.onBehalfOf"),
+            ),
+            // Nothing in these could name a service of Amazon Q's.
+            (r#""errorMessage":"q.amazonaws.com","userIdentity":"root""#, Ok(None)),
+            (r#""errorMessage":"q.amazonaws.com","eventSource":7"#, Ok(None)),
+        ] {
+            assert_eq!(select(&standard(), fields), expected, "{fields}");
+        }
+        let all = Selector::new(Select::All, &Lists::default());
+        assert_eq!(select(&all, r#""userIdentity":"root""#), Err("userIdentity"));
+        assert_eq!(select(&all, r#""eventSource":7"#), Ok(Some(Class::Other)));
+        assert_eq!(select(&all, r#""userIdentity":"None""#), Ok(Some(Class::Other)));
+    }
+
+    #[test]
     fn the_documented_names_have_their_class() {
         use Class::*;
         for (class, names) in [

@@ -123,7 +123,7 @@ impl Fields {
             places: [0; COUNT],
             unreadable: Vec::new(),
         };
-        fields.gather(record, of_record);
+        fields.gather(record, of_record, true);
         fields
     }
 
@@ -143,9 +143,15 @@ impl Fields {
     }
 
     /// Recursion ends with the tables: each names tables of smaller objects only.
-    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>) {
+    /// `filled`: by AWS, so that a name in another case is a table's.
+    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
         for (name, node) in object.entries() {
-            let Some(key) = table(&name) else { continue };
+            let Some(key) = table(&name) else {
+                if filled && shape::is_in_another_case(&name) {
+                    self.unreadable.push((Key::UserIdentity, node.id()));
+                }
+                continue;
+            };
             let kind = node.kind();
             if kind == Type::Null {
                 continue;
@@ -154,12 +160,13 @@ impl Fields {
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));
             }
+            let filled = filled && !is_of_caller(key);
             match below(key) {
-                Some(table) if kind == Type::Object => self.gather(node, table),
+                Some(table) if kind == Type::Object => self.gather(node, table, filled),
                 // `onBehalfOf` occurs as an array too.
                 Some(table) if kind == Type::Array => {
                     if let Some(first) = node.items().next() {
-                        self.gather(first, table);
+                        self.gather(first, table, filled);
                     }
                 }
                 _ => {}
@@ -177,6 +184,14 @@ pub(super) fn has_fields(key: Key) -> bool {
 /// anything.
 pub(super) fn is_of_call(key: Key) -> bool {
     key as usize >= Key::ConversationId as usize
+}
+
+/// Whether names in an object are the caller's, or those of the service that is called.
+fn is_of_caller(key: Key) -> bool {
+    matches!(
+        key,
+        Key::AdditionalEventData | Key::RequestParameters | Key::ResponseElements
+    )
 }
 
 /// The table of the object under a key.

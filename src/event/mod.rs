@@ -114,8 +114,14 @@ impl<'a> Event<'a> {
 
     /// Whether a field says something that nothing reads: its type is not the one that its row takes.
     pub(crate) fn is_unreadable(&self, key: Key) -> bool {
-        let unreadable = self.fields.unreadable();
-        unreadable.iter().any(|(field, _)| *field == key)
+        self.unreadable_of(key).next().is_some()
+    }
+
+    fn unreadable_of(&self, key: Key) -> impl Iterator<Item = Node<'_>> {
+        let unreadable = self.fields.unreadable().iter();
+        unreadable
+            .filter(move |(field, _)| *field == key)
+            .map(|(_, id)| self.document.root().with_id(*id))
     }
 
     /// The numbers of the fields that say something that nothing reads, rising.

@@ -21,6 +21,67 @@ const DECIDING: [(Key, &str); 6] = [
     (Key::UserAgent, "userAgent"),
 ];
 
+/// The objects that an identity is made of.
+const IDENTITY: [(Key, &str); 6] = [
+    (Key::UserIdentity, "userIdentity"),
+    (Key::OnBehalfOf, "userIdentity.onBehalfOf"),
+    (Key::SessionContext, "userIdentity.sessionContext"),
+    (Key::Attributes, "userIdentity.sessionContext.attributes"),
+    (Key::SessionIssuer, "userIdentity.sessionContext.sessionIssuer"),
+    (
+        Key::WebIdFederationData,
+        "userIdentity.sessionContext.webIdFederationData",
+    ),
+];
+
+/// Names of fields that AWS fills, of more than one word: tables write them in lower case.
+const FILLED: [&str; 44] = [
+    "accessKeyId",
+    "accountId",
+    "apiVersion",
+    "awsRegion",
+    "cipherSuite",
+    "clientProvidedHostHeader",
+    "creationDate",
+    "credentialId",
+    "errorCode",
+    "errorMessage",
+    "eventCategory",
+    "eventID",
+    "eventName",
+    "eventSource",
+    "eventTime",
+    "eventType",
+    "eventVersion",
+    "federatedProvider",
+    "identityProvider",
+    "identityStoreArn",
+    "invokedBy",
+    "managementEvent",
+    "mfaAuthenticated",
+    "onBehalfOf",
+    "principalId",
+    "readOnly",
+    "recipientAccountId",
+    "requestID",
+    "requestParameters",
+    "responseElements",
+    "sessionContext",
+    "sessionIssuer",
+    "sharedEventID",
+    "sourceIPAddress",
+    "sourceIdentity",
+    "tlsDetails",
+    "tlsVersion",
+    "userAgent",
+    "userId",
+    "userIdentity",
+    "userName",
+    "vpcEndpointAccountId",
+    "vpcEndpointId",
+    "webIdFederationData",
+];
+
 /// Whether a field's row reads values of this type.
 pub(super) fn takes(key: Key, kind: Type) -> bool {
     match key {
@@ -83,11 +144,18 @@ pub(super) fn is_readable(key: Key, node: Node<'_>) -> bool {
     }
 }
 
-/// Refuses an event whose identity nothing reads.
+/// Whether a name is one of a field that AWS fills, but for its case, as tables write it.
+pub(super) fn is_in_another_case(name: &str) -> bool {
+    let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    lower && FILLED.iter().any(|field| field.eq_ignore_ascii_case(name))
+        || name.eq_ignore_ascii_case("userIdentity")
+}
+
+/// Refuses an event of whose identity nothing reads a part.
 pub(super) fn check_identity(event: &Event<'_>) -> Result<(), Reason> {
-    match event.is_unreadable(Key::UserIdentity) {
-        true => Err(refused(event, Key::UserIdentity, "userIdentity", "")),
-        false => Ok(()),
+    match IDENTITY.iter().find(|(key, _)| event.is_unreadable(*key)) {
+        Some((key, name)) => Err(refused(event, *key, name, "")),
+        None => Ok(()),
     }
 }
 
@@ -98,8 +166,8 @@ pub(super) fn check_class(
     may_name_one: impl Fn(&[u8]) -> bool,
 ) -> Result<(), Reason> {
     let is_open = |key| {
-        let node = event.get(key).filter(|_| event.is_unreadable(key));
-        node.is_some_and(|node| may_name_one(node.raw().as_bytes()))
+        let mut nodes = event.unreadable_of(key);
+        nodes.any(|node| may_name_one(node.raw().as_bytes()))
     };
     match DECIDING.iter().find(|(key, _)| is_open(*key)) {
         Some((key, name)) => {
@@ -112,7 +180,8 @@ pub(super) fn check_class(
 
 fn refused(event: &Event<'_>, key: Key, field: &'static str, so: &str) -> Reason {
     let is = match event.get(key).map(Node::kind) {
-        Some(Type::Array) => "an array",
+        Some(Type::Object) if key == Key::UserIdentity => "in a record with names in another case",
+        Some(Type::Array) => "an array of more or other than one object",
         Some(Type::Object) => "an object",
         Some(Type::String) => "a text",
         Some(Type::Number) => "a number",

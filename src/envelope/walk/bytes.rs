@@ -23,7 +23,8 @@ impl<R: Read> Walk<R> {
         Ok(Some(Found::Base64(start, self.at)))
     }
 
-    /// Passes what stands before an object in a line of a log, if it is there.
+    /// Passes what stands before an object in a line of a log, if it is there. A line without an object is
+    /// broken.
     pub(super) fn log_line(&mut self) -> io::Result<Option<Found>> {
         let mut prefix = Prefix::new();
         let mut length = 0;
@@ -39,6 +40,13 @@ impl<R: Read> Walk<R> {
                     let (end, most) = (self.window.end(), self.bounds.evidence_bytes);
                     let evidence = self.held.evidence(&self.window, end, most);
                     return Ok(Some(self.ends_early("record", evidence)));
+                }
+                Some(Prefixed::Other) if prefix.is_certain() => {
+                    self.held.begin(self.at);
+                    self.at += length as u64;
+                    let reason = not_json(self.at, "a log line without an object behind its time");
+                    self.broken(reason, Outline::between());
+                    return Ok(None);
                 }
                 Some(Prefixed::Other) | None => return Ok(None),
             }

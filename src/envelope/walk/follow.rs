@@ -76,8 +76,10 @@ impl<R: Read> Walk<R> {
                 b'\n' if ends_with_line => return Ok(None),
                 b',' if !comma => comma = true,
                 _ if is_space(byte) && gap < LONGEST_GAP => {}
-                // Behind an object, a text is a key of that object, which a brace too many has closed.
-                b'"' if comma && is_leaf => return Ok(None),
+                // Behind an object, a text is a key of that object, which a brace too many has closed; AWS
+                // gives those names, and none is JSON.
+                b'"' if comma && (is_leaf || self.begins_json(gap)?) => return Ok(None),
+                b'"' if last == Some(b'"') && self.frame.is_none() => return Ok(None),
                 b'"' => return Ok(Some(gap)),
                 b'}' | b':' if !comma => return Ok(Some(gap)),
                 b']' => return Ok(None),
@@ -86,6 +88,11 @@ impl<R: Read> Walk<R> {
             }
             gap += 1;
         }
+    }
+
+    /// Whether the text that begins so far behind `at` holds an object.
+    fn begins_json(&mut self, gap: usize) -> io::Result<bool> {
+        Ok(self.peek(gap + 1)? == Some(b'{') && self.peek(gap + 2)? == Some(b'\\'))
     }
 
     /// The last byte of the value that ended.

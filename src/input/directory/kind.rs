@@ -170,7 +170,9 @@ mod tests {
             b" [{\"eventVersion\":\"1\"}]\n",
             b"{\"awsAccountId\":\"1\",\"logFiles\":[]}",
         ];
-        let lines: [&[u8]; 4] = [
+        let lines: [&[u8]; 6] = [
+            b"\"{\\\"eventVersion\\\":1}\"\n",
+            b"2026-11-02T08:00:00Z stream {}\n",
             b"{\"eventVersion\":\"1\"}",
             b"{\n \"eventVersion\":\"1\"\n}\n",
             b"{\"eventVersion\":\"1\"}\n{\"eventVersion\":\"1\"}\n",
