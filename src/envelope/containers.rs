@@ -5,14 +5,17 @@
 //! must hold: only outermost keys decide, never what stands deeper, since that is the caller's of
 //! an API and can say anything.
 
+mod texts;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::keys::Keys;
 use super::structure::Around;
-use super::text::{elements, fields, unescape};
+use super::text::{fields, unescape};
 use super::{Skipped, tables};
 use tables::Unreadable;
+use texts::{nested, result, text_with_json};
 
 /// What the message of a health probe of CloudWatch Logs begins with.
 const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
@@ -112,53 +115,6 @@ pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container
         },
         (Some(b't' | b'f' | b'n'), _) => refuse("a literal where an event was expected"),
         _ => refuse("a number where an event was expected"),
-    }
-}
-
-/// A string's content, if it is JSON that events come in, or base64 of gzip.
-fn text_with_json(string: &[u8]) -> Option<Vec<u8>> {
-    let begins = [&b"{"[..], b"[", b"\"{", b"\"[", b"\"\\\"", b"H4sI"];
-    let text = unescape(string);
-    let start = text.trim_ascii_start();
-    let holds = begins.iter().any(|begin| start.starts_with(begin));
-    holds.then_some(text)
-}
-
-/// An array in a top-level array: a list of texts or events, or a row of a table, one column of which
-/// is an event.
-fn nested(array: &[u8]) -> Verdict<'_> {
-    let (mut columns, mut found) = (0, Vec::new());
-    for element in elements(array) {
-        match element.first() {
-            Some(b'{' | b'[') => found.push(element.to_vec()),
-            Some(b'"') => match text_with_json(element) {
-                Some(text) => found.push(text),
-                None => columns += 1,
-            },
-            _ => columns += 1,
-        }
-    }
-    match found.len() {
-        0 => refuse("an array of neither events nor texts with events"),
-        1 => Verdict::Inner(found.remove(0)),
-        _ if columns == 0 => Verdict::Inner(array.to_vec()),
-        count => refuse(format!(
-            "a row with {count} columns of JSON, and nothing tells which of them is the event"
-        )),
-    }
-}
-
-/// A row that a query of CloudWatch Logs Insights answers: a list of fields and their values.
-fn result(row: &[u8]) -> Verdict<'_> {
-    let cells = elements(row).into_iter().map(Object::of);
-    let mut messages = cells.filter(|cell| cell.text(b"field") == b"@message");
-    match (messages.next(), messages.next()) {
-        (Some(message), None) => match message.string(b"value") {
-            Some(text) => Verdict::Inner(text),
-            None => refuse("a row of a query whose @message is no text"),
-        },
-        (None, _) => refuse("a row of a query without @message (let the query name that field)"),
-        _ => refuse("a row of a query with more than one @message"),
     }
 }
 

@@ -198,7 +198,9 @@ impl Layer {
             }
             return Ok(end);
         }
-        let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let room = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let delivered = self.inflate(&mut buffer[..room], ahead, source)?;
         if let Delivered::Bytes(count) = delivered {
             self.delivered += count as u64;
@@ -299,7 +301,11 @@ impl Layer {
     }
 
     fn damaged(&self, what: impl Fn(String) -> String) -> Fault {
-        let inside = if self.inside { " of the gzip inside" } else { "" };
+        let inside = if self.inside {
+            " of the gzip inside"
+        } else {
+            ""
+        };
         Fault::Damaged(what(format!("compressed byte {}{inside}", self.taken)))
     }
 

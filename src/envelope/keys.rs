@@ -136,9 +136,18 @@ mod tests {
     #[test]
     fn each_key_is_found_by_its_length() {
         for (keys, words) in [
-            (Keys::EVENT, "eventVersion eventName eventSource eventID eventTime eventType eventCategory"),
-            (Keys::COLUMN, "eventversion eventname eventsource eventid eventtime eventtype eventcategory useridentity"),
-            (Keys::WRAPPER, "detail-type CloudTrailEvent awslogs kinesis s3 body Sns messageId Message messageType message @message ResultSet sessionUpdate"),
+            (
+                Keys::EVENT,
+                "eventVersion eventName eventSource eventID eventTime eventType eventCategory",
+            ),
+            (
+                Keys::COLUMN,
+                "eventversion eventname eventsource eventid eventtime eventtype eventcategory useridentity",
+            ),
+            (
+                Keys::WRAPPER,
+                "detail-type CloudTrailEvent awslogs kinesis s3 body Sns messageId Message messageType message @message ResultSet sessionUpdate",
+            ),
             (Keys::RECORDS, "Records Messages"),
             (Keys::EVENTS, "Events"),
             (Keys::ANSWERED, "events sessionResults"),
@@ -156,7 +165,9 @@ mod tests {
                 assert_eq!(Keys::of(word.as_bytes()), keys, "{word}");
             }
         }
-        assert!(Keys::ANSWERED.is_container(Keys::NONE) && !Keys::RESULTS.is_container(Keys::EVENT));
+        assert!(
+            Keys::ANSWERED.is_container(Keys::NONE) && !Keys::RESULTS.is_container(Keys::EVENT)
+        );
         assert!(Keys::RECORDS.is_container(Keys::EVENT));
     }
 }

@@ -61,9 +61,10 @@ impl Prefix {
             (Prefix::Digits(MILLISECONDS) | Prefix::Time(_) | Prefix::Zone, b' ' | b'\t') => {
                 Some(Prefix::Gap(false))
             }
-            (Prefix::Time(_) | Prefix::Zone, b'0'..=b'9' | b'.' | b',' | b'Z' | b'+' | b'-' | b':') => {
-                Some(Prefix::Zone)
-            }
+            (
+                Prefix::Time(_) | Prefix::Zone,
+                b'0'..=b'9' | b'.' | b',' | b'Z' | b'+' | b'-' | b':',
+            ) => Some(Prefix::Zone),
             (Prefix::Gap(named), b' ' | b'\t') => Some(Prefix::Gap(named)),
             (Prefix::Gap(_), b'{') => return Prefixed::Object,
             (Prefix::Gap(false), _) if is_of_name(byte) => Some(Prefix::Stream(1)),
@@ -138,7 +139,10 @@ mod tests {
         ] {
             assert_eq!(object(line.as_bytes()), None, "{line}");
         }
-        let long = format!("2026-11-02T08:00:00Z {} {{}}", "s".repeat(LONGEST_STREAM + 1));
+        let long = format!(
+            "2026-11-02T08:00:00Z {} {{}}",
+            "s".repeat(LONGEST_STREAM + 1)
+        );
         assert_eq!(object(long.as_bytes()), None);
     }
 }

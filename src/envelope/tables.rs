@@ -83,7 +83,10 @@ pub(super) fn result_set(set: &[u8]) -> Verdict<'_> {
         .iter()
         .map(|row| {
             let cells = list(row, "Data");
-            cells.iter().map(|cell| field(cell, "VarCharValue")).collect()
+            cells
+                .iter()
+                .map(|cell| field(cell, "VarCharValue"))
+                .collect()
         })
         .collect();
     let metadata = field(set, "ResultSetMetadata").unwrap_or_default();
@@ -94,7 +97,10 @@ pub(super) fn result_set(set: &[u8]) -> Verdict<'_> {
         names = rows.first().cloned().unwrap_or_default();
     }
     let mut text = b"{\"QueryResultRows\":[".to_vec();
-    for (number, row) in rows[usize::from(has_header).min(rows.len())..].iter().enumerate() {
+    for (number, row) in rows[usize::from(has_header).min(rows.len())..]
+        .iter()
+        .enumerate()
+    {
         text.extend_from_slice(if number > 0 { b",[" } else { b"[" });
         let cells = names.iter().zip(row);
         let cells = cells.filter_map(|(name, value)| Some((name.as_ref()?, value.as_ref()?)));

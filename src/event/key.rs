@@ -160,7 +160,7 @@ impl Fields {
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));
             }
-            let filled = filled && !is_of_caller(key);
+            let filled = filled && !shape::is_of_caller(key);
             match below(key) {
                 Some(table) if kind == Type::Object => self.gather(node, table, filled),
                 // `onBehalfOf` occurs as an array too.
@@ -175,27 +175,8 @@ impl Fields {
     }
 }
 
-/// Whether an object under a key has known fields.
-pub(super) fn has_fields(key: Key) -> bool {
-    below(key).is_some()
-}
-
-/// Whether the field stands in what a caller sends, or is answered: in another service's event, it may be
-/// anything.
-pub(super) fn is_of_call(key: Key) -> bool {
-    key as usize >= Key::ConversationId as usize
-}
-
-/// Whether names in an object are the caller's, or those of the service that is called.
-fn is_of_caller(key: Key) -> bool {
-    matches!(
-        key,
-        Key::AdditionalEventData | Key::RequestParameters | Key::ResponseElements
-    )
-}
-
 /// The table of the object under a key.
-fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
+pub(super) fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
     Some(match key {
         Key::UserIdentity => of_user_identity,
         Key::OnBehalfOf => of_on_behalf_of,

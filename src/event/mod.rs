@@ -126,7 +126,7 @@ impl<'a> Event<'a> {
 
     /// The numbers of the fields that say something that nothing reads, rising.
     pub(crate) fn unreadable(&self) -> Vec<u32> {
-        let told = |key| !key::is_of_call(key) || self.class.is_own();
+        let told = |key| !shape::is_of_call(key) || self.class.is_own();
         let unreadable = self.fields.unreadable().iter();
         let mut ids: Vec<_> = unreadable
             .filter(|(key, _)| told(*key))

@@ -4,7 +4,7 @@
 //! says something is read or told; an event is never taken for somebody's, or for nobody's, because
 //! the field that says so cannot be read.
 
-use super::{Event, Key};
+use super::{Event, Key, key};
 use crate::envelope::json::{Node, Type};
 use crate::reject::Reason;
 
@@ -17,7 +17,10 @@ const DECIDING: [(Key, &str); 6] = [
     (Key::EventSource, "eventSource"),
     (Key::SessionContext, "userIdentity.sessionContext"),
     (Key::InvokedBy, "userIdentity.invokedBy"),
-    (Key::SessionInvokedBy, "userIdentity.sessionContext.invokedBy"),
+    (
+        Key::SessionInvokedBy,
+        "userIdentity.sessionContext.invokedBy",
+    ),
     (Key::UserAgent, "userAgent"),
 ];
 
@@ -27,7 +30,10 @@ const IDENTITY: [(Key, &str); 6] = [
     (Key::OnBehalfOf, "userIdentity.onBehalfOf"),
     (Key::SessionContext, "userIdentity.sessionContext"),
     (Key::Attributes, "userIdentity.sessionContext.attributes"),
-    (Key::SessionIssuer, "userIdentity.sessionContext.sessionIssuer"),
+    (
+        Key::SessionIssuer,
+        "userIdentity.sessionContext.sessionIssuer",
+    ),
     (
         Key::WebIdFederationData,
         "userIdentity.sessionContext.webIdFederationData",
@@ -135,13 +141,25 @@ pub(super) fn is_readable(key: Key, node: Node<'_>) -> bool {
             let mut items = node.items();
             match (items.next(), items.next()) {
                 (None, _) => true,
-                (Some(only), None) => {
-                    super::key::has_fields(key) && only.kind() == Type::Object
-                }
+                (Some(only), None) => key::below(key).is_some() && only.kind() == Type::Object,
                 _ => false,
             }
         }
     }
+}
+
+/// Whether the field stands in what a caller sends, or is answered: in another service's event, it may be
+/// anything.
+pub(super) fn is_of_call(key: Key) -> bool {
+    key as usize >= Key::ConversationId as usize
+}
+
+/// Whether names in an object are the caller's, or those of the service that is called.
+pub(super) fn is_of_caller(key: Key) -> bool {
+    matches!(
+        key,
+        Key::AdditionalEventData | Key::RequestParameters | Key::ResponseElements
+    )
 }
 
 /// Whether a name is one of a field that AWS fills, but for its case, as tables write it.

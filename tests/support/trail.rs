@@ -217,12 +217,20 @@ impl Container {
             }
             Container::Texts => json!(records).to_string().into(),
             Container::FilterLogEvents => {
-                let events = each(|text| json!({"logStreamName": "s", "timestamp": 1793606400000u64, "message": text, "ingestionTime": 1793606401000u64, "eventId": "0"}));
-                json!({"events": events, "searchedLogStreams": []}).to_string().into()
+                let events = each(
+                    |text| json!({"logStreamName": "s", "timestamp": 1793606400000u64, "message": text, "ingestionTime": 1793606401000u64, "eventId": "0"}),
+                );
+                json!({"events": events, "searchedLogStreams": []})
+                    .to_string()
+                    .into()
             }
             Container::QueryResults => {
-                let rows = each(|text| json!([{"field": "@timestamp", "value": "2026-11-02 08:00:00.000"}, {"field": "@message", "value": text}]));
-                json!({"results": rows, "status": "Complete"}).to_string().into()
+                let rows = each(
+                    |text| json!([{"field": "@timestamp", "value": "2026-11-02 08:00:00.000"}, {"field": "@message", "value": text}]),
+                );
+                json!({"results": rows, "status": "Complete"})
+                    .to_string()
+                    .into()
             }
             Container::ExportTask => {
                 let line = |text: &String| format!("{EXPORTED}{text}\n");

@@ -490,7 +490,14 @@ fn an_odd_type_counts_as_unmapped_and_the_event_ships() {
     assert_eq!(heard.get("aws.cloudtrail.unmapped"), unmapped);
     assert_eq!(
         heard.get("qtrail.unreadable"),
-        json!(["/errorCode", "/eventID", "/eventName", "/managementEvent", "/requestParameters", "/sourceIPAddress"])
+        json!([
+            "/errorCode",
+            "/eventID",
+            "/eventName",
+            "/managementEvent",
+            "/requestParameters",
+            "/sourceIPAddress"
+        ])
     );
 }
 
@@ -498,27 +505,57 @@ fn an_odd_type_counts_as_unmapped_and_the_event_ships() {
 fn a_field_that_nothing_reads_is_told_where_it_says_something() {
     let identity = |identity: Json| json!({"userIdentity": identity});
     for (fields, told) in [
-        (json!({"errorCode": ["AccessDenied"]}), json!(["/errorCode"])),
-        (json!({"recipientAccountId": 123456789012u64}), json!(["/recipientAccountId"])),
-        (json!({"resources": "[{arn=a}]", "tlsDetails": "x"}), json!(["/resources", "/tlsDetails"])),
-        (json!({"requestParameters": "{a=b}"}), json!(["/requestParameters"])),
-        (identity(json!([{"type": "Root"}, {"type": "IAMUser"}])), json!(["/userIdentity"])),
-        (identity(json!({"type": ["Root"], "arn": {"a": 1}})), json!(["/userIdentity/arn", "/userIdentity/type"])),
-        (identity(json!({"sessionContext": "{attributes={}}"})), json!(["/userIdentity/sessionContext"])),
-        (identity(json!({"onBehalfOf": [{"userId": "a"}, {"userId": "b"}]})), json!(["/userIdentity/onBehalfOf"])),
+        (
+            json!({"errorCode": ["AccessDenied"]}),
+            json!(["/errorCode"]),
+        ),
+        (
+            json!({"recipientAccountId": 123456789012u64}),
+            json!(["/recipientAccountId"]),
+        ),
+        (
+            json!({"resources": "[{arn=a}]", "tlsDetails": "x"}),
+            json!(["/resources", "/tlsDetails"]),
+        ),
+        (
+            json!({"requestParameters": "{a=b}"}),
+            json!(["/requestParameters"]),
+        ),
+        (
+            identity(json!([{"type": "Root"}, {"type": "IAMUser"}])),
+            json!(["/userIdentity"]),
+        ),
+        (
+            identity(json!({"type": ["Root"], "arn": {"a": 1}})),
+            json!(["/userIdentity/arn", "/userIdentity/type"]),
+        ),
+        (
+            identity(json!({"sessionContext": "{attributes={}}"})),
+            json!(["/userIdentity/sessionContext"]),
+        ),
+        (
+            identity(json!({"onBehalfOf": [{"userId": "a"}, {"userId": "b"}]})),
+            json!(["/userIdentity/onBehalfOf"]),
+        ),
         (
             json!({"eventSource": "q.amazonaws.com", "requestParameters": {"conversationId": ["a"]}}),
             json!(["/requestParameters/conversationId"]),
         ),
         // What another service's caller sends may be anything.
-        (json!({"requestParameters": {"conversationId": ["a"], "source": {"b": 1}}}), Json::Null),
+        (
+            json!({"requestParameters": {"conversationId": ["a"], "source": {"b": 1}}}),
+            Json::Null,
+        ),
         // What says nothing is not told.
         (
             json!({"errorCode": {}, "errorMessage": [], "eventID": false, "responseElements": "None", "tlsDetails": "-",
                 "requestParameters": "null", "userIdentity": {"onBehalfOf": [{"userId": "a"}], "type": null, "sessionContext": ""}}),
             Json::Null,
         ),
-        (json!({"errorCode": 403, "readOnly": "yes", "resources": [1]}), Json::Null),
+        (
+            json!({"errorCode": 403, "readOnly": "yes", "resources": [1]}),
+            Json::Null,
+        ),
     ] {
         assert_eq!(said("qtrail.unreadable", fields.clone()), told, "{fields}");
     }

@@ -68,7 +68,10 @@ fn gzip_in_gzip_is_inflated_again_within_the_limit_each_time() {
     let Some(Fault::Damaged(detail)) = fault else {
         panic!("{fault:?}");
     };
-    assert!(out.is_empty() && detail.contains("more than 4 times"), "{detail}");
+    assert!(
+        out.is_empty() && detail.contains("more than 4 times"),
+        "{detail}"
+    );
 }
 
 #[test]
@@ -81,7 +84,10 @@ fn what_is_wrong_with_gzip_inside_costs_nothing_before_it_and_says_so() {
         let (out, fault) = all(&outer[..cut], 100);
         assert_eq!(fault, Some(Fault::Truncated), "cut at {cut}");
         // Of one byte nobody can tell what it begins.
-        assert!(b"textmore".starts_with(&out[..]) || out == MAGIC[..1], "cut at {cut}");
+        assert!(
+            b"textmore".starts_with(&out[..]) || out == MAGIC[..1],
+            "cut at {cut}"
+        );
     }
     let (out, fault) = all(&gzip(&[&inner[..], b"garbage"].concat()), 100);
     assert_eq!(out, b"textmore");

@@ -159,7 +159,10 @@ fn text(text: &[u8], shape: &Shape, name: &'static str) -> Result<Vec<u8>, Unrea
     if text.starts_with(b"{") && is_one_value(text) {
         return object(fields(text), shape, name);
     }
-    let error = |detail: String| Unreadable { field: name, detail };
+    let error = |detail: String| Unreadable {
+        field: name,
+        detail,
+    };
     let mut reader = Reader { rest: text, name };
     let object = reader.object(shape)?;
     if !reader.rest.is_empty() {
@@ -234,7 +237,11 @@ impl Reader<'_> {
         if !matches!(kind, Kind::Text) {
             return Err(self.error(&format!("{name} is no object")));
         }
-        if name == "type" && NAMED_BY_PROVIDER.iter().any(|kind| kind.as_bytes() == value) {
+        if name == "type"
+            && NAMED_BY_PROVIDER
+                .iter()
+                .any(|kind| kind.as_bytes() == value)
+        {
             let what = "an identity provider chooses its names, which may look like fields";
             return Err(self.error(what));
         }

@@ -34,7 +34,10 @@ fn whole() -> Value {
 fn nested(value: &Value) -> String {
     match value {
         Value::Object(entries) => {
-            let entries: Vec<_> = entries.iter().map(|(key, value)| format!("{key}={}", nested(value))).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| format!("{key}={}", nested(value)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
         Value::String(text) => text.clone(),
@@ -72,13 +75,19 @@ fn columns(event: &Value, name: fn(&str) -> String) -> Vec<(String, String)> {
 }
 
 fn row(columns: &[(String, String)]) -> Value {
-    columns.iter().map(|(name, text)| json!({ name: text })).collect()
+    columns
+        .iter()
+        .map(|(name, text)| json!({ name: text }))
+        .collect()
 }
 
 /// What Athena answers.
 fn athena(columns: &[(String, String)], header: bool, metadata: bool) -> Value {
     let data = |texts: Vec<&String>| {
-        let data: Value = texts.into_iter().map(|text| json!({"VarCharValue": text})).collect();
+        let data: Value = texts
+            .into_iter()
+            .map(|text| json!({"VarCharValue": text}))
+            .collect();
         json!({"Data": data})
     };
     let (names, texts): (Vec<_>, Vec<_>) = columns.iter().map(|(name, text)| (name, text)).unzip();
@@ -88,7 +97,10 @@ fn athena(columns: &[(String, String)], header: bool, metadata: bool) -> Value {
     }
     let mut set = json!({"Rows": rows});
     if metadata {
-        let info: Value = names.iter().map(|name| json!({"CatalogName": "hive", "Name": name})).collect();
+        let info: Value = names
+            .iter()
+            .map(|name| json!({"CatalogName": "hive", "Name": name}))
+            .collect();
         set["ResultSetMetadata"] = json!({"ColumnInfo": info});
     }
     json!({"UpdateCount": 0, "ResultSet": set})
@@ -101,20 +113,37 @@ fn nested_values_of_tables_are_read_in_every_container_of_theirs() {
     let low = columns(&event, lower);
     for (name, unit) in [
         ("Lake", json!({"QueryResultRows": [row(&own)]})),
-        ("Lake, in lower case", json!({"QueryResultRows": [row(&low)]})),
+        (
+            "Lake, in lower case",
+            json!({"QueryResultRows": [row(&low)]}),
+        ),
         ("Athena", athena(&low, true, true)),
         ("Athena, next page", athena(&low, false, true)),
         ("Athena, rows alone", athena(&low, true, false)),
         ("Athena, UNLOAD", lowered(&event)),
         ("Athena, UNLOAD, an array", json!([lowered(&event)])),
-        ("Athena, UNLOAD, records", json!({"Records": [lowered(&event)]})),
-        ("columns as an object", own.iter().chain([]).map(|(k, v)| (lower(k), json!(v))).collect::<serde_json::Map<_, _>>().into()),
+        (
+            "Athena, UNLOAD, records",
+            json!({"Records": [lowered(&event)]}),
+        ),
+        (
+            "columns as an object",
+            own.iter()
+                .chain([])
+                .map(|(k, v)| (lower(k), json!(v)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        ),
     ] {
         let seen = read(unit.to_string());
         let [Seen::Record(_, bytes)] = &seen[..] else {
             panic!("{name}: {seen:?}");
         };
-        assert_eq!(serde_json::from_slice::<Value>(bytes).unwrap(), event, "{name}");
+        assert_eq!(
+            serde_json::from_slice::<Value>(bytes).unwrap(),
+            event,
+            "{name}"
+        );
     }
 }
 
@@ -122,7 +151,9 @@ fn nested_values_of_tables_are_read_in_every_container_of_theirs() {
 fn said(identity: &str) -> Result<Value, String> {
     let unit = json!({"QueryResultRows": [[{"eventID": "e"}, {"eventSource": "q.amazonaws.com"}, {"userIdentity": identity}]]});
     match &read(unit.to_string())[..] {
-        [Seen::Record(_, bytes)] => Ok(serde_json::from_slice::<Value>(bytes).unwrap()["userIdentity"].clone()),
+        [Seen::Record(_, bytes)] => {
+            Ok(serde_json::from_slice::<Value>(bytes).unwrap()["userIdentity"].clone())
+        }
         [Seen::Reject(reject)] => {
             assert_eq!(reject.reason.kind(), "bad_field");
             Err(reject.reason.to_string())
@@ -135,12 +166,21 @@ fn said(identity: &str) -> Result<Value, String> {
 fn an_identity_that_can_be_read_in_more_than_one_way_is_refused_with_the_reason() {
     for (identity, expected) in [
         ("{type=Root}", json!({"type": "Root"})),
-        ("{type=IAMUser, userName=a=b,c, arn=arn:aws:iam::1:user/x}", json!({"type": "IAMUser", "userName": "a=b,c", "arn": "arn:aws:iam::1:user/x"})),
-        ("{TYPE=Root, sessioncontext=null}", json!({"type": "Root", "sessionContext": null})),
+        (
+            "{type=IAMUser, userName=a=b,c, arn=arn:aws:iam::1:user/x}",
+            json!({"type": "IAMUser", "userName": "a=b,c", "arn": "arn:aws:iam::1:user/x"}),
+        ),
+        (
+            "{TYPE=Root, sessioncontext=null}",
+            json!({"type": "Root", "sessionContext": null}),
+        ),
         ("{}", json!({})),
         ("null", Value::Null),
         ("", Value::Null),
-        (r#"{"type":"Root","principalid":"p"}"#, json!({"type": "Root", "principalId": "p"})),
+        (
+            r#"{"type":"Root","principalid":"p"}"#,
+            json!({"type": "Root", "principalId": "p"}),
+        ),
         (r#" {"type":"Root"} "#, json!({"type": "Root"})),
     ] {
         assert_eq!(said(identity), Ok(expected), "{identity}");
@@ -152,21 +192,45 @@ fn an_identity_that_can_be_read_in_more_than_one_way_is_refused_with_the_reason(
         ("{type=Root}}", "more follows"),
         ("{type=Root} x", "more follows"),
         ("{type=Root, userName=Lee, Pat}", "field's name is expected"),
-        ("{type=Root, userName=x, color=red}", "\"color\" stands where a field's name"),
-        ("{type=IAMUser, userName=x, arn=a, arn=b}", "arn is in it twice"),
-        ("{type=IAMUser, username=x, userName=y}", "userName is in it twice"),
+        (
+            "{type=Root, userName=x, color=red}",
+            "\"color\" stands where a field's name",
+        ),
+        (
+            "{type=IAMUser, userName=x, arn=a, arn=b}",
+            "arn is in it twice",
+        ),
+        (
+            "{type=IAMUser, username=x, userName=y}",
+            "userName is in it twice",
+        ),
         ("{type=IAMUser, userName=x{, arn=b}", "holds a bracket"),
         ("{type=IAMUser, userName=[x]}", "holds a bracket"),
-        ("{type=WebIdentityUser, userName=x}", "an identity provider chooses"),
+        (
+            "{type=WebIdentityUser, userName=x}",
+            "an identity provider chooses",
+        ),
         ("{type=Root, sessionContext=x}", "is no object"),
-        ("{type=Root, sessionContext={webIdFederationData={attributes={a=b}}}}", "fields of any name"),
+        (
+            "{type=Root, sessionContext={webIdFederationData={attributes={a=b}}}}",
+            "fields of any name",
+        ),
         (r#"{"type":"Root","TYPE":"IAMUser"}"#, "type is in it twice"),
         (r#"["type","Root"]"#, "neither JSON nor"),
     ] {
         let reason = said(identity).expect_err(identity);
-        assert!(reason.starts_with("userIdentity cannot be read: ") && reason.contains(why), "{reason}");
+        assert!(
+            reason.starts_with("userIdentity cannot be read: ") && reason.contains(why),
+            "{reason}"
+        );
     }
     let twice = json!({"QueryResultRows": [[{"eventID": "e"}, {"eventid": "f"}]]});
     let seen = read(twice.to_string());
-    assert!(rejects(&seen)[0].reason.to_string().contains("eventID is in it twice"), "{seen:?}");
+    assert!(
+        rejects(&seen)[0]
+            .reason
+            .to_string()
+            .contains("eventID is in it twice"),
+        "{seen:?}"
+    );
 }

@@ -70,7 +70,8 @@ pub(super) fn units() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn the_same_records_come_out_of_texts_however_they_are_wrapped() {
-    let expected: [Value; 2] = [event("A"), event("B")].map(|text| serde_json::from_str(&text).unwrap());
+    let expected: [Value; 2] =
+        [event("A"), event("B")].map(|text| serde_json::from_str(&text).unwrap());
     for (name, unit) in units() {
         for piece in [usize::MAX, 1, 7] {
             let (seen, _) = read_with(Pieces(&unit, piece), &Limits::default());
@@ -124,7 +125,15 @@ fn a_text_in_a_field_is_no_record() {
         json!({"ResultSet": {"Rows": []}}),
         json!(format!("\n2026-11-02T08:00:00Z {text}\n")),
     ] {
-        for key in ["requestParameters", "events", "results", "sessionResults", "message", "@message", "body2"] {
+        for key in [
+            "requestParameters",
+            "events",
+            "results",
+            "sessionResults",
+            "message",
+            "@message",
+            "body2",
+        ] {
             let record = format!(r#"{{"eventVersion":"1.11","eventName":"own","{key}":{value}}}"#);
             for unit in [
                 record.clone(),

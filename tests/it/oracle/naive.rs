@@ -162,7 +162,9 @@ fn inflate(unit: &[u8]) -> Vec<u8> {
 fn records(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let unit = inflate(unit);
     if unit.starts_with(EXPORTED.as_bytes()) {
-        let lines = unit.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines = unit
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         return lines
             .map(|line| (0, line[EXPORTED.len()..].to_vec()))
             .collect();
@@ -229,7 +231,12 @@ fn contained(value: &RawValue) -> Vec<Vec<u8>> {
                 let cell = items(row).into_iter().find(is_message);
                 cell.and_then(|cell| field(cell, "value")).map(unquoted)
             };
-            Some(items(field(value, "results")?).into_iter().filter_map(message).collect())
+            Some(
+                items(field(value, "results")?)
+                    .into_iter()
+                    .filter_map(message)
+                    .collect(),
+            )
         })
         .or_else(|| Some(vec![whole(field(value, "detail")?)]))
         .unwrap_or_else(|| vec![whole(value)])
