@@ -44,3 +44,4 @@ mod properties;
 mod proxy;
 mod redaction;
 mod run;
+mod unread;
