@@ -38,71 +38,27 @@ impl Keys {
     /// The same, but not in an event.
     const ANSWERS: Keys = Keys(Self::ANSWERED.0 | Self::RESULTS.0);
 
-    /// What a key tells, as it is written in the text. By length first: most keys are none of these.
+    /// What a key tells, as it is written in the text.
     pub(super) fn of(key: &[u8]) -> Keys {
-        match key.len() {
-            2 if key == b"s3" => Keys::WRAPPER,
-            3 if key == b"Sns" => Keys::WRAPPER,
-            4 => match key {
-                b"body" => Keys::WRAPPER,
-                b"data" => Keys::DATA,
-                _ => Keys::NONE,
-            },
-            6 => match key {
-                b"Events" => Keys::EVENTS,
-                b"events" => Keys::ANSWERED,
-                _ => Keys::NONE,
-            },
-            7 => match key {
-                b"eventID" => Keys::EVENT,
-                b"eventid" => Keys::COLUMN,
-                b"Records" => Keys::RECORDS,
-                b"records" => Keys::DELIVERED,
-                b"results" => Keys::RESULTS,
-                b"awslogs" | b"kinesis" | b"Message" | b"message" => Keys::WRAPPER,
-                _ => Keys::NONE,
-            },
-            8 => match key {
-                b"Messages" => Keys::RECORDS,
-                b"logFiles" => Keys::LOG_FILES,
-                b"@message" => Keys::WRAPPER,
-                _ => Keys::NONE,
-            },
-            9 => match key {
-                b"eventName" | b"eventTime" | b"eventType" => Keys::EVENT,
-                b"eventname" | b"eventtime" | b"eventtype" => Keys::COLUMN,
-                b"requestId" => Keys::REQUEST,
-                b"logEvents" => Keys::LOG_EVENTS,
-                b"messageId" | b"ResultSet" => Keys::WRAPPER,
-                _ => Keys::NONE,
-            },
-            11 => match key {
-                b"eventSource" => Keys::EVENT,
-                b"eventsource" => Keys::COLUMN,
-                b"detail-type" | b"messageType" => Keys::WRAPPER,
-                _ => Keys::NONE,
-            },
-            12 => match key {
-                b"eventVersion" => Keys::EVENT,
-                b"eventversion" | b"useridentity" => Keys::COLUMN,
-                _ => Keys::NONE,
-            },
-            13 => match key {
-                b"eventCategory" => Keys::EVENT,
-                b"eventcategory" => Keys::COLUMN,
-                b"digestEndTime" => Keys::DIGEST_END,
-                b"sessionUpdate" => Keys::WRAPPER,
-                _ => Keys::NONE,
-            },
-            14 => match key {
-                b"sessionResults" => Keys::ANSWERED,
-                _ => Keys::NONE,
-            },
-            15 => match key {
-                b"CloudTrailEvent" => Keys::WRAPPER,
-                b"QueryResultRows" => Keys::ROWS,
-                _ => Keys::NONE,
-            },
+        match key {
+            b"eventVersion" | b"eventName" | b"eventSource" | b"eventID" | b"eventTime"
+            | b"eventType" | b"eventCategory" => Keys::EVENT,
+            b"Records" | b"Messages" => Keys::RECORDS,
+            b"Events" => Keys::EVENTS,
+            b"events" | b"sessionResults" => Keys::ANSWERED,
+            b"results" => Keys::RESULTS,
+            b"logEvents" => Keys::LOG_EVENTS,
+            b"QueryResultRows" => Keys::ROWS,
+            b"records" => Keys::DELIVERED,
+            b"logFiles" => Keys::LOG_FILES,
+            b"digestEndTime" => Keys::DIGEST_END,
+            b"data" => Keys::DATA,
+            b"requestId" => Keys::REQUEST,
+            b"detail-type" | b"CloudTrailEvent" | b"awslogs" | b"kinesis" | b"s3" | b"body"
+            | b"Sns" | b"messageId" | b"Message" | b"messageType" | b"message" | b"@message"
+            | b"ResultSet" | b"sessionUpdate" => Keys::WRAPPER,
+            b"eventversion" | b"eventname" | b"eventsource" | b"eventid" | b"eventtime"
+            | b"eventtype" | b"eventcategory" | b"useridentity" => Keys::COLUMN,
             _ => Keys::NONE,
         }
     }
@@ -134,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_is_found_by_its_length() {
+    fn each_key_tells_what_it_is_for() {
         for (keys, words) in [
             (
                 Keys::EVENT,
