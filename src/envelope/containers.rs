@@ -291,16 +291,18 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An event of CloudWatch Logs'. Anyone's logs have a `message`: where nothing around the event says
-    /// whose it is, the time at which it was taken in does.
+    /// An event of CloudWatch Logs'. Anyone's logs have a `message` or a `@message`: where nothing around the
+    /// event says whose it is, only fields that CloudWatch Logs itself adds do.
     fn log_event(&self, within: Option<Container>) -> Option<Verdict<'a>> {
         let number = |key| {
             let value = self.get(key).and_then(<[u8]>::first);
             value.is_some_and(u8::is_ascii_digit)
         };
         let message = match (within, self.get(b"@message")) {
-            (_, Some(event)) if event.starts_with(b"{") => return Some(Verdict::Record(event)),
-            (_, Some(_)) => self.string(b"@message")?,
+            (_, Some(event)) if self.is_of_insights() => match event.first() {
+                Some(b'{') => return Some(Verdict::Record(event)),
+                _ => self.string(b"@message")?,
+            },
             (Some(Container::LogEvents), _) => self.string(b"message")?,
             (Some(Container::Answer), _) if number(b"timestamp") => self.string(b"message")?,
             _ if number(b"timestamp") && number(b"ingestionTime") => self.string(b"message")?,
@@ -310,6 +312,12 @@ impl<'a> Object<'a> {
             true => Verdict::Skip(Skipped::ControlMessage),
             false => Verdict::Inner(message),
         })
+    }
+
+    /// Whether a query of CloudWatch Logs Insights made the row: its times have a space for the `T`.
+    fn is_of_insights(&self) -> bool {
+        let own = [&b"@ptr"[..], b"@log", b"@logStream"];
+        own.iter().any(|key| self.has(key)) || self.text(b"@timestamp").get(10) == Some(&b' ')
     }
 
     /// A container of events inside another one.

@@ -54,7 +54,7 @@ pub(super) fn units() -> Vec<(&'static str, Vec<u8>)> {
         ("log events", json!([answer(&a), answer(&b)]).to_string().into()),
         ("lines of log events", format!("{}\n{}\n", answer(&a), answer(&b)).into()),
         ("get-query-results", json!({"results": [row(&a), row(&b)], "statistics": {"recordsMatched": 2.0}, "status": "Complete"}).to_string().into()),
-        ("a query in the console", format!(r#"[{{"@timestamp":"t","@message":{a}}},{{"@message":{}}}]"#, json!(b)).into()),
+        ("a query in the console", format!(r#"[{{"@timestamp":"2026-11-02 08:00:00.000","@message":{a}}},{{"@message":{},"@logStream":"s"}}]"#, json!(b)).into()),
         ("start-live-tail", format!("{}\n{}\n{}", json!({"sessionStart": {"requestId": "r"}}), json!({"sessionUpdate": {"sessionMetadata": {"sampled": false}, "sessionResults": [answer(&a)]}}), json!({"sessionResults": [answer(&b)]})).into()),
         ("export task", tail("2026-11-02T08:00:00.000Z ").into()),
         ("export task, gzip", gzip(tail("2026-11-02T08:00:00.000Z "))),
@@ -152,6 +152,7 @@ fn a_text_in_a_field_is_no_record() {
     for unit in [
         json!({"timestamp": 1, "level": "info", "message": text}),
         json!({"message": text}),
+        json!({"@timestamp": "2026-11-02T08:00:00.000Z", "@level": "info", "@message": text}),
         json!({"log": {"events": [{"timestamp": 1, "message": text}]}}),
         json!({"data": [text]}),
         json!([{"timestamp": 1, "message": text}]),
