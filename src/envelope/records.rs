@@ -6,6 +6,7 @@
 //! element stands.
 
 mod inner;
+mod limits;
 
 use std::io::{self, Cursor, Read};
 
@@ -257,6 +258,10 @@ impl<R: Read> Records<R> {
                 self.record(from, from + record.len() as u64, deepest)
             }
             Verdict::Made(record) => self.made(start, end, record),
+            // Lists of lists are unwrapped no deeper than anything else.
+            Verdict::Inner(_) if bytes.starts_with(b"[") && self.is_too_deep(value) => {
+                self.refuse(start, end, self.too_deep())
+            }
             Verdict::Inner(text) => {
                 let logs = [Some(Container::LogEvents), Some(Container::Answer)];
                 self.knows |= logs.contains(&value.within);
@@ -270,7 +275,7 @@ impl<R: Read> Records<R> {
                 }
                 Action::Skip(super::Skipped::PromptLog)
             }
-            Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
+            Verdict::Refuse(_) if self.is_too_deep(value) => {
                 self.refuse(start, end, self.too_deep())
             }
             Verdict::Refuse(detail) => {
@@ -289,23 +294,6 @@ impl<R: Read> Records<R> {
         match self.objection((end - start) as usize, deepest) {
             Some(reason) => self.refuse(start, end, reason),
             None => Action::Yield(Place::Window(start, end)),
-        }
-    }
-
-    /// Why a well-formed record is refused all the same.
-    fn objection(&self, length: usize, deepest: usize) -> Option<Reason> {
-        if deepest > self.limits.depth as usize {
-            return Some(self.too_deep());
-        }
-        let limit = self.limits.event_bytes;
-        (length > limit).then_some(Reason::EventTooLarge {
-            limit: limit as u64,
-        })
-    }
-
-    fn too_deep(&self) -> Reason {
-        Reason::TooDeep {
-            limit: self.limits.depth,
         }
     }
 
