@@ -61,6 +61,14 @@ pub enum Reason {
         /// What is missing.
         detail: String,
     },
+    /// An event of which a field cannot be read that says whose it is.
+    #[error("{field} cannot be read: {detail}")]
+    BadField {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The record is larger than an event may be.
     #[error("larger than an event may be ({limit} bytes; limits.event_bytes raises it)")]
     EventTooLarge {
@@ -228,6 +236,7 @@ impl Reason {
         match self {
             Reason::NotJson { .. } => "not_json",
             Reason::NotCloudTrail { .. } => "not_cloudtrail",
+            Reason::BadField { .. } => "bad_field",
             Reason::EventTooLarge { .. } => "event_too_large",
             Reason::TooDeep { .. } => "too_deep",
             Reason::BadBase64 { .. } => "bad_base64",
@@ -264,7 +273,9 @@ impl Reason {
     /// The room that refuses for this reason.
     pub fn stage(&self) -> Stage {
         match self {
-            Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => Stage::Parse,
+            Reason::BadField { .. } | Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => {
+                Stage::Parse
+            }
             Reason::ObjectGone { .. }
             | Reason::ObjectDenied { .. }
             | Reason::ObjectUnreadable { .. }

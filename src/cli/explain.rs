@@ -234,7 +234,8 @@ impl<W: Write> Explainer<'_, W> {
         if !self.is_asked(position) {
             return Ok(());
         }
-        let event = match self.selector.select(bytes, self.options.limits.depth) {
+        let (mut canonical, depth) = (Vec::new(), self.options.limits.depth);
+        let event = match self.selector.select_any(bytes, &mut canonical, depth) {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(()),
             Err(reason) => return self.reject(position, &reason),

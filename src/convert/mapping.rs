@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::attributes::{Kind, Sink, Value};
+use super::redact::listed;
 use super::say::Say;
 use super::semconv as names;
 use super::{Body, Options, Placement, Verdict, amazon_q, identity};
@@ -44,6 +45,12 @@ pub(super) fn say<S: Sink>(
     if !redacted.is_empty() {
         let pointers = redacted.iter().map(|pointer| Cow::Borrowed(&**pointer));
         say.value(&names::REDACTED, Value::Strs(pointers.collect()));
+    }
+    let unreadable = event.unreadable();
+    if !unreadable.is_empty() {
+        let pointers = listed(event.document(), unreadable);
+        let pointers = pointers.into_iter().map(Cow::Owned);
+        say.value(&names::UNREADABLE, Value::Strs(pointers.collect()));
     }
     if options.maps || complete {
         objects(&mut say);

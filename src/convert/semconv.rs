@@ -375,6 +375,11 @@ pub(crate) const REDACTED: Field = both(
     "JSON pointers of the values that qtrail masked",
     Qtrail,
 );
+pub(crate) const UNREADABLE: Field = both(
+    "qtrail.unreadable",
+    "JSON pointers of the fields that say something, but of a type that their row cannot take",
+    Qtrail,
+);
 
 // The objects.
 

@@ -50,7 +50,10 @@ impl Outcome {
         let message = event
             .text_of(Key::ErrorMessage)
             .filter(|message| code.is_none() && tells(message) && !is_success(message));
-        if message.is_some() || sign_in_failed(event) {
+        // What says that something failed, and not what.
+        let unread = |key| code.is_none() && event.is_unreadable(key);
+        let unread = unread(Key::ErrorCode) || unread(Key::ErrorMessage);
+        if message.is_some() || unread || sign_in_failed(event) {
             Outcome::Error
         } else if is_probe(event) {
             Outcome::DryRun
@@ -182,6 +185,8 @@ mod tests {
                     r#""None""#,
                     r#""null""#,
                     "[]",
+                    "{}",
+                    "false",
                     "200",
                     "204.0",
                     "2e2",
@@ -240,6 +245,9 @@ mod tests {
                     "2000",
                     r#""1200""#,
                     r#""200x""#,
+                    r#"{"code":"AccessDenied"}"#,
+                    r#"["AccessDenied"]"#,
+                    "true",
                     r#""-200""#,
                 ],
             ),

@@ -5,13 +5,17 @@
 //! must hold: only outermost keys decide, never what stands deeper, since that is the caller's of
 //! an API and can say anything.
 
+mod texts;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Skipped;
 use super::keys::Keys;
 use super::structure::Around;
-use super::text::{elements, fields, unescape};
+use super::text::{fields, unescape};
+use super::{Skipped, tables};
+use tables::Unreadable;
+use texts::{nested, result, text_with_json};
 
 /// What the message of a health probe of CloudWatch Logs begins with.
 const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
@@ -26,8 +30,12 @@ pub(super) enum Container {
     Records,
     /// `Events`: event history.
     Events,
-    /// `logEvents`: CloudWatch Logs.
+    /// `logEvents`: what CloudWatch Logs sends.
     LogEvents,
+    /// `events`, `sessionResults`: what CloudWatch Logs answers.
+    Answer,
+    /// `results`: what a query of CloudWatch Logs Insights answers.
+    Results,
     /// `QueryResultRows`: CloudTrail Lake.
     Rows,
     /// `records` beside a `requestId`: Firehose.
@@ -42,6 +50,8 @@ impl Container {
         match key {
             Keys::EVENTS => Container::Events,
             Keys::LOG_EVENTS => Container::LogEvents,
+            Keys::ANSWERED => Container::Answer,
+            Keys::RESULTS => Container::Results,
             Keys::ROWS => Container::Rows,
             Keys::DELIVERED if keys.any(Keys::REQUEST) => Container::Firehose,
             Keys::DELIVERED => Container::Delivered,
@@ -49,15 +59,16 @@ impl Container {
         }
     }
 
-    /// What closes it, and what its elements begin with.
-    pub(super) fn around(self) -> Around {
+    /// What closes it, and what its elements begin with; one of them begins with `first`.
+    pub(super) fn around(self, first: Option<u8>) -> Around {
         Around {
             brackets: match self {
                 Container::Array => &[false],
                 _ => &[false, true],
             },
             opener: match self {
-                Container::Rows => b'[',
+                Container::Rows | Container::Results => b'[',
+                _ if first == Some(b'"') => b'"',
                 _ => b'{',
             },
         }
@@ -79,6 +90,8 @@ pub(super) enum Verdict<'a> {
     PromptLog,
     /// Nothing of CloudTrail's.
     Refuse(String),
+    /// An event with a field that cannot be read.
+    Unreadable(Unreadable),
     /// It carries a text that is no base64: why.
     NotBase64(String),
 }
@@ -88,16 +101,19 @@ pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container
     if keys.is_plain_event() {
         return Verdict::Record(value);
     }
-    match value.first() {
-        Some(b'{') => Object::of(value).classify(within),
-        Some(b'[') if within == Some(Container::Rows) => row(value),
-        Some(b'[') => refuse("an array where an event was expected"),
-        // A message's body that was written as JSON once more.
-        Some(b'"') if within.is_none() && value.starts_with(b"\"{") => {
-            Verdict::Inner(unescape(value))
-        }
-        Some(b'"') => refuse("a string where an event was expected"),
-        Some(b't' | b'f' | b'n') => refuse("a literal where an event was expected"),
+    match (value.first(), within) {
+        (Some(b'{'), _) if keys.any(Keys::COLUMN) => tables::record(fields(value)).into(),
+        (Some(b'{'), _) => Object::of(value).classify(within),
+        (Some(b'['), Some(Container::Rows)) => tables::row(value),
+        (Some(b'['), Some(Container::Results)) => result(value),
+        (Some(b'['), Some(Container::Array)) => nested(value),
+        (Some(b'['), _) => refuse("an array where an event was expected"),
+        // A message's body that was written as JSON once more, or one of an array of texts.
+        (Some(b'"'), _) => match text_with_json(value) {
+            Some(text) => Verdict::Inner(text),
+            None => refuse("a string where an event was expected"),
+        },
+        (Some(b't' | b'f' | b'n'), _) => refuse("a literal where an event was expected"),
         _ => refuse("a number where an event was expected"),
     }
 }
@@ -122,8 +138,17 @@ pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
         .map_err(|e| e.to_string())
 }
 
-fn refuse<'a>(detail: impl Into<String>) -> Verdict<'a> {
+pub(super) fn refuse<'a>(detail: impl Into<String>) -> Verdict<'a> {
     Verdict::Refuse(detail.into())
+}
+
+impl From<Result<Vec<u8>, Unreadable>> for Verdict<'_> {
+    fn from(record: Result<Vec<u8>, Unreadable>) -> Self {
+        match record {
+            Ok(record) => Verdict::Made(record),
+            Err(unreadable) => Verdict::Unreadable(unreadable),
+        }
+    }
 }
 
 struct Object<'a> {
@@ -236,6 +261,9 @@ impl<'a> Object<'a> {
         if let Some(event) = self.string(b"CloudTrailEvent") {
             return Some(Verdict::Inner(event));
         }
+        if let Some(log_event) = self.log_event(within) {
+            return Some(log_event);
+        }
         for (around, key) in [(&b"kinesis"[..], &b"data"[..]), (b"awslogs", b"data")] {
             if let Some(data) = self.object(around).and_then(|object| object.string(key)) {
                 return Some(encoded(&data));
@@ -254,13 +282,6 @@ impl<'a> Object<'a> {
             return self.string(b"Body").map(Verdict::Inner);
         }
         match within {
-            Some(Container::LogEvents) => self.string(b"message").map(|message| {
-                if message.starts_with(CONTROL_MESSAGE) {
-                    Verdict::Skip(Skipped::ControlMessage)
-                } else {
-                    Verdict::Inner(message)
-                }
-            }),
             Some(Container::Firehose) => self.string(b"data").map(|data| encoded(&data)),
             Some(Container::Delivered) => Some(match self.string(b"data") {
                 Some(data) => encoded(&data),
@@ -270,15 +291,56 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A container of events inside another container.
+    /// An event of CloudWatch Logs'. Anyone's logs have a `message` or a `@message`: where nothing around the
+    /// event says whose it is, only fields that CloudWatch Logs itself adds do.
+    fn log_event(&self, within: Option<Container>) -> Option<Verdict<'a>> {
+        let number = |key| {
+            let value = self.get(key).and_then(<[u8]>::first);
+            value.is_some_and(u8::is_ascii_digit)
+        };
+        let message = match (within, self.get(b"@message")) {
+            (_, Some(event)) if self.is_of_insights() => match event.first() {
+                Some(b'{') => return Some(Verdict::Record(event)),
+                _ => self.string(b"@message")?,
+            },
+            (Some(Container::LogEvents), _) => self.string(b"message")?,
+            (Some(Container::Answer), _) if number(b"timestamp") => self.string(b"message")?,
+            _ if number(b"timestamp") && number(b"ingestionTime") => self.string(b"message")?,
+            _ => return None,
+        };
+        Some(match message.starts_with(CONTROL_MESSAGE) {
+            true => Verdict::Skip(Skipped::ControlMessage),
+            false => Verdict::Inner(message),
+        })
+    }
+
+    /// Whether a query of CloudWatch Logs Insights made the row: its times have a space for the `T`.
+    fn is_of_insights(&self) -> bool {
+        let own = [&b"@ptr"[..], b"@log", b"@logStream"];
+        own.iter().any(|key| self.has(key)) || self.text(b"@timestamp").get(10) == Some(&b' ')
+    }
+
+    /// A container of events inside another one.
     fn container(&self) -> Option<Verdict<'a>> {
+        if let Some(update) = self.object(b"sessionUpdate") {
+            return Some(Verdict::Inner(update.whole.to_vec()));
+        }
+        if self.object(b"sessionStart").is_some() {
+            return Some(Verdict::Skip(Skipped::ControlMessage));
+        }
+        if let Some(result) = self.object(b"ResultSet") {
+            return Some(tables::result_set(result.whole));
+        }
         let keys = [
             &b"Records"[..],
             b"Messages",
             b"Events",
+            b"events",
             b"logEvents",
             b"QueryResultRows",
             b"records",
+            b"results",
+            b"sessionResults",
         ];
         keys.iter()
             .any(|key| self.array(key))
@@ -293,7 +355,7 @@ fn is_of_aws(source: &[u8]) -> bool {
 }
 
 /// The beginning of a text, for a message.
-fn quoted(text: &[u8]) -> String {
+pub(super) fn quoted(text: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(64)]))
 }
 
@@ -302,44 +364,5 @@ fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
         Ok(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
         Ok(bytes) => Verdict::Inner(bytes),
         Err(detail) => Verdict::NotBase64(detail),
-    }
-}
-
-/// A row of a CloudTrail Lake result: an array of objects with one field each.
-fn row(row: &[u8]) -> Verdict<'_> {
-    let cells: Vec<_> = elements(row).into_iter().flat_map(fields).collect();
-    if cells.is_empty() {
-        return refuse("an empty row");
-    }
-    let whole = |(key, value): &&(Vec<u8>, &[u8])| key == b"eventJson" && value.starts_with(b"\"");
-    if let Some((_, event)) = cells.iter().find(whole) {
-        return Verdict::Inner(unescape(event));
-    }
-    let mut record = vec![b'{'];
-    for (key, value) in cells {
-        if record.len() > 1 {
-            record.push(b',');
-        }
-        record.push(b'"');
-        escape(&key, &mut record);
-        record.extend_from_slice(b"\":");
-        let inner = unescape(value);
-        if matches!(inner.first(), Some(b'{' | b'[')) && super::text::is_one_value(&inner) {
-            record.extend_from_slice(&inner);
-        } else {
-            record.extend_from_slice(value);
-        }
-    }
-    record.push(b'}');
-    Verdict::Made(record)
-}
-
-fn escape(text: &[u8], out: &mut Vec<u8>) {
-    for &byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
-        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Enters: a reader. Leaves: inflated bytes, then at most one [`Fault`] that says why they end
 //! early. What must hold: gzip is known by its magic bytes alone; several members in a row are one
-//! stream, and zeros after the last one are padding; a fault costs no byte that was inflated before
-//! it; the reader's own errors stay apart from what is wrong with the bytes.
+//! stream, and zeros and white space behind a member are padding; what inflates to gzip is inflated
+//! again, to a bounded depth, and each time within the limit; a fault costs no byte that was inflated
+//! before it; the reader's own errors stay apart from what is wrong with the bytes.
 
 use std::io::{self, Read};
 
@@ -11,6 +12,11 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 /// Compressed bytes read at once.
 const INPUT_BYTES: usize = 32 << 10;
+/// Inflated bytes in which gzip inside gzip is looked for.
+const PEEK_BYTES: usize = 64;
+/// How often bytes may be compressed, one time in another: CloudWatch Logs does it, then Firehose, then
+/// whoever archives the object.
+const DEEPEST_GZIP: usize = 4;
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const WINDOW_BITS: u8 = 15;
 
@@ -38,14 +44,26 @@ pub(super) enum Delivered {
 #[derive(Debug)]
 pub(super) struct Inflate<R> {
     reader: R,
-    input: Vec<u8>,
     read_ahead: usize,
+    limit: u64,
+    /// The outermost first. Each reads from the one before it; the last one delivers.
+    layers: Vec<Layer>,
+}
+
+/// Bytes that are gzip or not.
+#[derive(Debug)]
+struct Layer {
+    input: Vec<u8>,
     start: usize,
     end: usize,
-    /// Bytes taken from the reader before `input[start]`.
+    /// Bytes taken before `input[start]`.
     taken: u64,
-    /// Inflated bytes that may still be delivered.
-    left: u64,
+    /// Bytes delivered.
+    delivered: u64,
+    /// They stand in another layer.
+    inside: bool,
+    /// Why its source ended early.
+    cut: Option<Fault>,
     stage: Stage,
 }
 
@@ -53,7 +71,7 @@ pub(super) struct Inflate<R> {
 enum Stage {
     /// The first bytes decide.
     Unknown,
-    /// No gzip: what is in `input` first, then straight from the reader.
+    /// No gzip: what is in `input` first, then straight from the source.
     Plain,
     /// Inside a gzip member.
     Member(Box<Decompress>),
@@ -63,18 +81,17 @@ enum Stage {
     Failed(Fault),
 }
 
+/// Where a layer's bytes come from.
+type Source<'s> = &'s mut dyn FnMut(&mut [u8]) -> io::Result<Delivered>;
+
 impl<R: Read> Inflate<R> {
     /// Inflates at most `limit` bytes; `input` bytes are read ahead, or fewer.
     pub(super) fn new(reader: R, input: usize, limit: u64) -> Self {
         Inflate {
             reader,
             read_ahead: input.min(INPUT_BYTES),
-            input: Vec::new(),
-            start: 0,
-            end: 0,
-            taken: 0,
-            left: limit,
-            stage: Stage::Unknown,
+            limit,
+            layers: vec![Layer::new(false)],
         }
     }
 
@@ -83,14 +100,98 @@ impl<R: Read> Inflate<R> {
         &self.reader
     }
 
+    /// Bytes that were inflated on the way, beside those delivered.
+    pub(super) fn on_the_way(&self) -> u64 {
+        let inflated = self.layers.len().saturating_sub(2);
+        self.layers[..inflated].iter().map(|l| l.delivered).sum()
+    }
+
     /// Delivers the next bytes into `buffer`, which must not be empty.
     ///
     /// # Errors
     /// The reader's own.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Delivered> {
-        if self.left == 0 {
+        while let Some((layer, below)) = self.layers.split_last_mut()
+            && matches!(layer.stage, Stage::Unknown)
+        {
+            let (reader, limit, ahead) = (&mut self.reader, self.limit, self.read_ahead);
+            let deepest = below.len() == DEEPEST_GZIP;
+            let is_gzip = layer.is_gzip(ahead, &mut |buffer| {
+                deliver(below, reader, limit, ahead, buffer)
+            })?;
+            match is_gzip {
+                false => layer.stage = Stage::Plain,
+                true if deepest => {
+                    let detail = format!("it is compressed more than {DEEPEST_GZIP} times");
+                    layer.stage = Stage::Failed(Fault::Damaged(detail));
+                }
+                true => {
+                    layer.begin_member();
+                    self.layers.push(Layer::new(true));
+                }
+            }
+        }
+        deliver(
+            &mut self.layers,
+            &mut self.reader,
+            self.limit,
+            self.read_ahead,
+            buffer,
+        )
+    }
+}
+
+/// What the last of these layers delivers; the reader itself, if there is none.
+fn deliver<R: Read>(
+    layers: &mut [Layer],
+    reader: &mut R,
+    limit: u64,
+    ahead: usize,
+    buffer: &mut [u8],
+) -> io::Result<Delivered> {
+    match layers.split_last_mut() {
+        Some((layer, below)) => layer.read(buffer, limit, ahead, &mut |buffer| {
+            deliver(below, reader, limit, ahead, buffer)
+        }),
+        None => Ok(match retry(|| reader.read(buffer))? {
+            0 => Delivered::End(None),
+            count => Delivered::Bytes(count),
+        }),
+    }
+}
+
+impl Layer {
+    fn new(inside: bool) -> Self {
+        Layer {
+            input: Vec::new(),
+            start: 0,
+            end: 0,
+            taken: 0,
+            delivered: 0,
+            inside,
+            cut: None,
+            stage: Stage::Unknown,
+        }
+    }
+
+    /// Whether it begins as gzip does. `ahead`: how much is read at once where it does.
+    fn is_gzip(&mut self, ahead: usize, source: Source<'_>) -> io::Result<bool> {
+        let first = if self.inside { PEEK_BYTES } else { ahead };
+        while self.available().len() < MAGIC.len() && self.more(first, source)? {}
+        Ok(self.available().starts_with(&MAGIC))
+    }
+
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        limit: u64,
+        ahead: usize,
+        source: Source<'_>,
+    ) -> io::Result<Delivered> {
+        let left = limit - self.delivered;
+        if left == 0 {
             // One byte more decides between an end at the limit and one beyond it.
-            let end = self.inflate(&mut [0])?;
+            let end = self.inflate(&mut [0], ahead, source)?;
             if let Delivered::Bytes(_) = end {
                 self.stage = Stage::Failed(Fault::TooLarge);
                 return Ok(Delivered::End(Some(Fault::TooLarge)));
@@ -99,29 +200,26 @@ impl<R: Read> Inflate<R> {
         }
         let room = buffer
             .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let delivered = self.inflate(&mut buffer[..room])?;
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let delivered = self.inflate(&mut buffer[..room], ahead, source)?;
         if let Delivered::Bytes(count) = delivered {
-            self.left -= count as u64;
+            self.delivered += count as u64;
         }
         Ok(delivered)
     }
 
-    fn inflate(&mut self, buffer: &mut [u8]) -> io::Result<Delivered> {
+    fn inflate(
+        &mut self,
+        buffer: &mut [u8],
+        ahead: usize,
+        source: Source<'_>,
+    ) -> io::Result<Delivered> {
         loop {
             match &mut self.stage {
-                Stage::Unknown => {
-                    while self.available().len() < MAGIC.len() && self.more()? {}
-                    if self.available().starts_with(&MAGIC) {
-                        self.begin_member();
-                    } else {
-                        self.stage = Stage::Plain;
-                    }
-                }
                 Stage::Failed(fault) => return Ok(Delivered::End(Some(fault.clone()))),
-                Stage::Plain => return self.plain(buffer),
+                Stage::Unknown | Stage::Plain => return self.plain(buffer, source),
                 Stage::Between => {
-                    if let Some(end) = self.between()? {
+                    if let Some(end) = self.between(ahead, source)? {
                         return Ok(end);
                     }
                     self.begin_member();
@@ -136,13 +234,13 @@ impl<R: Read> Inflate<R> {
                     self.taken += used as u64;
                     match status {
                         Err(error) => {
-                            let detail = format!("{error} at compressed byte {}", self.taken);
-                            self.stage = Stage::Failed(Fault::Damaged(detail));
+                            let fault = self.damaged(|at| format!("{error} at {at}"));
+                            self.stage = Stage::Failed(fault);
                         }
                         Ok(Status::StreamEnd) => self.stage = Stage::Between,
                         Ok(Status::Ok | Status::BufError) => {
-                            if made == 0 && self.start == self.end && !self.more()? {
-                                return Ok(Delivered::End(Some(Fault::Truncated)));
+                            if made == 0 && self.start == self.end && !self.more(ahead, source)? {
+                                return Ok(self.end(true));
                             }
                         }
                     }
@@ -158,7 +256,7 @@ impl<R: Read> Inflate<R> {
         self.stage = Stage::Member(Box::new(Decompress::new_gzip(WINDOW_BITS)));
     }
 
-    fn plain(&mut self, buffer: &mut [u8]) -> io::Result<Delivered> {
+    fn plain(&mut self, buffer: &mut [u8], source: Source<'_>) -> io::Result<Delivered> {
         let first = self.available();
         if !first.is_empty() {
             let count = first.len().min(buffer.len());
@@ -166,53 +264,78 @@ impl<R: Read> Inflate<R> {
             self.start += count;
             return Ok(Delivered::Bytes(count));
         }
-        Ok(match retry(|| self.reader.read(buffer))? {
-            0 => Delivered::End(None),
-            count => Delivered::Bytes(count),
-        })
+        match self.cut {
+            Some(_) => Ok(self.end(false)),
+            None => source(buffer),
+        }
     }
 
     /// What follows a member: another one (`None`), or the end.
-    fn between(&mut self) -> io::Result<Option<Delivered>> {
+    fn between(&mut self, ahead: usize, source: Source<'_>) -> io::Result<Option<Delivered>> {
         loop {
-            let zeros = self.available().iter().take_while(|&&b| b == 0).count();
-            self.start += zeros;
-            self.taken += zeros as u64;
+            // Firehose can end each record with a line's end.
+            let is_padding = |byte: &&u8| matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'\t');
+            let padding = self.available().iter().take_while(is_padding).count();
+            self.start += padding;
+            self.taken += padding as u64;
             let next = self.available();
             if next.starts_with(&MAGIC) {
                 return Ok(None);
             }
             if !next.is_empty() && !MAGIC.starts_with(next) {
-                let detail = format!(
-                    "what follows the last gzip member at compressed byte {} is none",
-                    self.taken
-                );
-                return Ok(Some(Delivered::End(Some(Fault::Damaged(detail)))));
+                let what = |at| format!("what follows the last gzip member at {at} is none");
+                let fault = self.damaged(what);
+                return Ok(Some(Delivered::End(Some(fault))));
             }
-            if !self.more()? {
+            if !self.more(ahead, source)? {
                 let cut = !self.available().is_empty();
-                return Ok(Some(Delivered::End(cut.then_some(Fault::Truncated))));
+                return Ok(Some(self.end(cut)));
             }
         }
+    }
+
+    /// The end, in the middle of a member or not.
+    fn end(&self, cut: bool) -> Delivered {
+        let early = || cut.then_some(Fault::Truncated);
+        Delivered::End(self.cut.clone().or_else(early))
+    }
+
+    fn damaged(&self, what: impl Fn(String) -> String) -> Fault {
+        let inside = if self.inside {
+            " of the gzip inside"
+        } else {
+            ""
+        };
+        Fault::Damaged(what(format!("compressed byte {}{inside}", self.taken)))
     }
 
     fn available(&self) -> &[u8] {
         &self.input[self.start..self.end]
     }
 
-    /// Reads more input behind what is there; `false` at the end.
-    fn more(&mut self) -> io::Result<bool> {
-        if self.input.is_empty() {
-            self.input = vec![0; self.read_ahead];
+    /// Reads more input behind what is there, up to so many bytes; `false` at the end.
+    fn more(&mut self, ahead: usize, source: Source<'_>) -> io::Result<bool> {
+        if self.cut.is_some() {
+            return Ok(false);
         }
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        let count = retry(|| self.reader.read(&mut self.input[self.end..]))?;
-        self.end += count;
-        Ok(count > 0)
+        if self.input.len() < ahead {
+            self.input.resize(ahead, 0);
+        }
+        match source(&mut self.input[self.end..])? {
+            Delivered::Bytes(count) => {
+                self.end += count;
+                Ok(true)
+            }
+            Delivered::End(fault) => {
+                self.cut = fault;
+                Ok(false)
+            }
+        }
     }
 }
 
@@ -226,98 +349,4 @@ fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn gzip(content: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(content).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn all(unit: &[u8], limit: u64) -> (Vec<u8>, Option<Fault>) {
-        let mut inflate = Inflate::new(unit, INPUT_BYTES, limit);
-        let (mut out, mut buffer) = (Vec::new(), [0; 7]);
-        loop {
-            match inflate.read(&mut buffer).unwrap() {
-                Delivered::Bytes(count) => out.extend_from_slice(&buffer[..count]),
-                Delivered::End(fault) => return (out, fault),
-            }
-        }
-    }
-
-    #[test]
-    fn plain_bytes_pass_unchanged() {
-        for text in [&b""[..], b"\x1f", b"\x1fx", b"{\"Records\":[]}"] {
-            assert_eq!(all(text, 100), (text.to_vec(), None));
-        }
-    }
-
-    #[test]
-    fn members_in_a_row_are_one_stream_even_when_they_are_equal() {
-        let unit = [gzip(b"same"), gzip(b"same"), gzip(b""), gzip(b"last")].concat();
-        assert_eq!(all(&unit, 100), (b"samesamelast".to_vec(), None));
-    }
-
-    #[test]
-    fn zeros_after_the_last_member_are_padding() {
-        let unit = [gzip(b"text"), vec![0; 100_000]].concat();
-        assert_eq!(all(&unit, 100), (b"text".to_vec(), None));
-    }
-
-    #[test]
-    fn garbage_after_the_last_member_is_a_fault_that_names_the_byte() {
-        let member = gzip(b"text");
-        let unit = [&member[..], b"garbage"].concat();
-        let (out, fault) = all(&unit, 100);
-        assert_eq!(out, b"text");
-        let Some(Fault::Damaged(detail)) = fault else {
-            panic!("{fault:?}");
-        };
-        assert!(
-            detail.contains(&format!("byte {} ", member.len())),
-            "{detail}"
-        );
-    }
-
-    #[test]
-    fn every_cut_is_a_truncation_and_keeps_what_came_before() {
-        let content: Vec<u8> = (0..2_000u32).flat_map(u32::to_le_bytes).collect();
-        let unit = gzip(&content);
-        let mut longest = 0;
-        for cut in 2..unit.len() {
-            let (out, fault) = all(&unit[..cut], u64::MAX);
-            assert_eq!(fault, Some(Fault::Truncated), "cut at {cut}");
-            assert!(content.starts_with(&out));
-            longest = longest.max(out.len());
-        }
-        assert_eq!(longest, content.len());
-    }
-
-    #[test]
-    fn a_wrong_checksum_is_damage() {
-        let mut unit = gzip(b"some text");
-        let checksum = unit.len() - 8;
-        unit[checksum] ^= 1;
-        let (out, fault) = all(&unit, 100);
-        assert_eq!(out, b"some text");
-        assert!(matches!(fault, Some(Fault::Damaged(_))), "{fault:?}");
-    }
-
-    #[test]
-    fn the_limit_is_on_inflated_bytes_and_exact() {
-        let bomb = gzip(&vec![b' '; 1 << 20]);
-        assert!(bomb.len() < 2_000);
-        let (out, fault) = all(&bomb, 1_000);
-        assert_eq!((out.len(), fault), (1_000, Some(Fault::TooLarge)));
-        let (out, fault) = all(&bomb, 1 << 20);
-        assert_eq!((out.len(), fault), (1 << 20, None));
-        let (out, fault) = all(b"plain", 4);
-        assert_eq!((out.len(), fault), (4, Some(Fault::TooLarge)));
-    }
-}
+mod tests;

@@ -25,9 +25,18 @@ impl Keys {
     /// `requestId`, which Firehose writes before its records.
     pub(super) const REQUEST: Keys = Keys(1 << 10);
 
+    /// `events`, `sessionResults`: what `aws logs` answers.
+    pub(super) const ANSWERED: Keys = Keys(1 << 11);
+    /// `results`: what a query of CloudWatch Logs Insights answers.
+    pub(super) const RESULTS: Keys = Keys(1 << 12);
+    /// A field of an event as tables have it, in lower case.
+    pub(super) const COLUMN: Keys = Keys(1 << 13);
+
     const CONTAINERS: Keys = Keys(
         Self::RECORDS.0 | Self::EVENTS.0 | Self::LOG_EVENTS.0 | Self::ROWS.0 | Self::DELIVERED.0,
     );
+    /// The same, but not in an event.
+    const ANSWERS: Keys = Keys(Self::ANSWERED.0 | Self::RESULTS.0);
 
     /// What a key tells, as it is written in the text.
     pub(super) fn of(key: &[u8]) -> Keys {
@@ -36,6 +45,8 @@ impl Keys {
             | b"eventType" | b"eventCategory" => Keys::EVENT,
             b"Records" | b"Messages" => Keys::RECORDS,
             b"Events" => Keys::EVENTS,
+            b"events" | b"sessionResults" => Keys::ANSWERED,
+            b"results" => Keys::RESULTS,
             b"logEvents" => Keys::LOG_EVENTS,
             b"QueryResultRows" => Keys::ROWS,
             b"records" => Keys::DELIVERED,
@@ -44,7 +55,10 @@ impl Keys {
             b"data" => Keys::DATA,
             b"requestId" => Keys::REQUEST,
             b"detail-type" | b"CloudTrailEvent" | b"awslogs" | b"kinesis" | b"s3" | b"body"
-            | b"Sns" | b"messageId" | b"Message" | b"messageType" | b"message" => Keys::WRAPPER,
+            | b"Sns" | b"messageId" | b"Message" | b"messageType" | b"message" | b"@message"
+            | b"ResultSet" | b"sessionUpdate" => Keys::WRAPPER,
+            b"eventversion" | b"eventname" | b"eventsource" | b"eventid" | b"eventtime"
+            | b"eventtype" | b"eventcategory" | b"useridentity" => Keys::COLUMN,
             _ => Keys::NONE,
         }
     }
@@ -54,8 +68,9 @@ impl Keys {
         self.0 & of.0 != 0
     }
 
-    pub(super) fn is_container(self) -> bool {
-        self.any(Keys::CONTAINERS)
+    /// Whether events come in an array under this key, in an object with these keys.
+    pub(super) fn is_container(self, keys: Keys) -> bool {
+        self.any(Keys::CONTAINERS) || self.any(Keys::ANSWERS) && !keys.any(Keys::EVENT)
     }
 
     /// Whether the object is an event, without a closer look.
@@ -67,5 +82,48 @@ impl Keys {
 impl BitOrAssign for Keys {
     fn bitor_assign(&mut self, other: Keys) {
         self.0 |= other.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_tells_what_it_is_for() {
+        for (keys, words) in [
+            (
+                Keys::EVENT,
+                "eventVersion eventName eventSource eventID eventTime eventType eventCategory",
+            ),
+            (
+                Keys::COLUMN,
+                "eventversion eventname eventsource eventid eventtime eventtype eventcategory useridentity",
+            ),
+            (
+                Keys::WRAPPER,
+                "detail-type CloudTrailEvent awslogs kinesis s3 body Sns messageId Message messageType message @message ResultSet sessionUpdate",
+            ),
+            (Keys::RECORDS, "Records Messages"),
+            (Keys::EVENTS, "Events"),
+            (Keys::ANSWERED, "events sessionResults"),
+            (Keys::RESULTS, "results"),
+            (Keys::LOG_EVENTS, "logEvents"),
+            (Keys::ROWS, "QueryResultRows"),
+            (Keys::DELIVERED, "records"),
+            (Keys::LOG_FILES, "logFiles"),
+            (Keys::DIGEST_END, "digestEndTime"),
+            (Keys::DATA, "data"),
+            (Keys::REQUEST, "requestId"),
+            (Keys::NONE, "userIdentity eventData requestID EventName"),
+        ] {
+            for word in words.split(' ') {
+                assert_eq!(Keys::of(word.as_bytes()), keys, "{word}");
+            }
+        }
+        assert!(
+            Keys::ANSWERED.is_container(Keys::NONE) && !Keys::RESULTS.is_container(Keys::EVENT)
+        );
+        assert!(Keys::RECORDS.is_container(Keys::EVENT));
     }
 }

@@ -16,19 +16,23 @@ mod gzip;
 mod held;
 pub mod json;
 mod keys;
+mod log_line;
 mod records;
 mod resume;
 mod scan;
 mod structure;
+mod tables;
 mod text;
 mod walk;
 mod window;
 
 use std::io::{self, Read};
 
-use crate::reject::{Position, Reject};
+use crate::reject::{Position, Reason, Reject};
 
 pub use again::{Again, Store};
+#[cfg(feature = "sidecar")]
+pub(crate) use log_line::object as object_in_log_line;
 pub use records::Records;
 
 /// Bounds on what one unit may cost.
@@ -106,10 +110,34 @@ impl Skipped {
     }
 }
 
+/// A unit's first bytes, inflated as far as `head` goes and up to so many.
+#[cfg(feature = "sidecar")]
+pub(crate) fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
+    let mut inflate = gzip::Inflate::new(head, bytes, bytes as u64);
+    let (mut text, mut length) = (vec![0; bytes], 0);
+    while length < bytes
+        && let Ok(gzip::Delivered::Bytes(count)) = inflate.read(&mut text[length..])
+    {
+        length += count;
+    }
+    text.truncate(length);
+    text
+}
+
 /// How many bytes a window wants, if this is what an error of [`Records::next`] says.
 pub fn wants_window(error: &io::Error) -> Option<usize> {
     let wants = error.get_ref()?.downcast_ref::<window::WantsWindow>()?;
     Some(wants.bytes)
+}
+
+/// A record with CloudTrail's own names in the place of those of a table, and with objects in the place of
+/// the texts that tables write for `userIdentity` and `tlsDetails`.
+///
+/// # Errors
+/// [`Reason::BadField`] for a text that can be read in no way, or in more than one.
+pub fn canonical(record: &[u8]) -> Result<Vec<u8>, Reason> {
+    let record = tables::record(text::fields(record));
+    record.map_err(|tables::Unreadable { field, detail }| Reason::BadField { field, detail })
 }
 
 /// Opens a unit. Reading happens in [`Records::next`].

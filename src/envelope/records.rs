@@ -6,6 +6,7 @@
 //! element stands.
 
 mod inner;
+mod limits;
 
 use std::io::{self, Cursor, Read};
 
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::again::Again;
 use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
 use super::scan::depth;
+use super::tables::Unreadable;
 use super::text::offset_in;
 use super::walk::{Found, Value, Walk};
 use super::window::FIRST_BYTES;
@@ -178,11 +180,11 @@ impl<R: Read> Records<R> {
 
     /// The same, with all that was inflated inside.
     pub fn spent_bytes(&self) -> u64 {
-        self.inflated_bytes() + self.inner_spent()
+        self.unit.spent_bytes() + self.inner_spent()
     }
 
     fn inner_spent(&self) -> u64 {
-        let open: u64 = self.inner.iter().map(Walk::read_bytes).sum();
+        let open: u64 = self.inner.iter().map(Walk::spent_bytes).sum();
         self.inner_bytes + open
     }
 
@@ -197,7 +199,7 @@ impl<R: Read> Records<R> {
         match found {
             Found::End => {
                 match self.inner.pop() {
-                    Some(walk) => self.inner_bytes += walk.read_bytes(),
+                    Some(walk) => self.inner_bytes += walk.spent_bytes(),
                     None => self.ended = true,
                 }
                 Action::Continue
@@ -256,8 +258,13 @@ impl<R: Read> Records<R> {
                 self.record(from, from + record.len() as u64, deepest)
             }
             Verdict::Made(record) => self.made(start, end, record),
+            // Lists of lists are unwrapped no deeper than anything else.
+            Verdict::Inner(_) if bytes.starts_with(b"[") && self.is_too_deep(value) => {
+                self.refuse(start, end, self.too_deep())
+            }
             Verdict::Inner(text) => {
-                self.knows |= value.within == Some(Container::LogEvents);
+                let logs = [Some(Container::LogEvents), Some(Container::Answer)];
+                self.knows |= logs.contains(&value.within);
                 self.inside(start, end, text)
             }
             Verdict::Skip(skipped) => Action::Skip(skipped),
@@ -268,12 +275,15 @@ impl<R: Read> Records<R> {
                 }
                 Action::Skip(super::Skipped::PromptLog)
             }
-            Verdict::Refuse(_) if value.deepest > self.limits.depth as usize => {
+            Verdict::Refuse(_) if self.is_too_deep(value) => {
                 self.refuse(start, end, self.too_deep())
             }
             Verdict::Refuse(detail) => {
                 self.knows |= is_event_bridge(bytes);
                 self.refuse(start, end, Reason::NotCloudTrail { detail })
+            }
+            Verdict::Unreadable(Unreadable { field, detail }) => {
+                self.refuse(start, end, Reason::BadField { field, detail })
             }
             Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }
@@ -284,23 +294,6 @@ impl<R: Read> Records<R> {
         match self.objection((end - start) as usize, deepest) {
             Some(reason) => self.refuse(start, end, reason),
             None => Action::Yield(Place::Window(start, end)),
-        }
-    }
-
-    /// Why a well-formed record is refused all the same.
-    fn objection(&self, length: usize, deepest: usize) -> Option<Reason> {
-        if deepest > self.limits.depth as usize {
-            return Some(self.too_deep());
-        }
-        let limit = self.limits.event_bytes;
-        (length > limit).then_some(Reason::EventTooLarge {
-            limit: limit as u64,
-        })
-    }
-
-    fn too_deep(&self) -> Reason {
-        Reason::TooDeep {
-            limit: self.limits.depth,
         }
     }
 

@@ -5,6 +5,7 @@
 //! if strings and brackets from there on close the container exactly; what stands inside the broken
 //! record closes too much. Each line of NDJSON is a container of its own.
 
+use super::log_line::{Prefix, Prefixed};
 use super::scan::plain_run;
 use super::structure::{Around, Outline, Text, Told, Track};
 
@@ -51,6 +52,8 @@ enum Start {
     First,
     /// With the byte before it, which may begin an array or a text.
     Second,
+    /// At this byte, with what stands before an object in a line of a log.
+    Prefixed(Prefix, u64),
 }
 
 /// A search for where to go on.
@@ -90,7 +93,9 @@ impl Search {
         proven: Option<u64>,
     ) -> Self {
         let over = ends == Ends::Line { over: true };
-        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(read, wrong));
+        // A text that is a record has its brackets inside.
+        let outside = if around.opener == b'"' { &[] } else { read };
+        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(outside, wrong));
         let outlines = std::iter::once(outline).chain(inside_out);
         let mut tracks: Vec<_> = outlines.map(|o| Track::of(o, around)).collect();
         if over {
@@ -198,7 +203,12 @@ impl Search {
                 proven: at,
             };
         }
-        if let Some((_, begun)) = self.line {
+        let prefixed = match self.start {
+            Start::Prefixed(_, begun) => Some(begun),
+            _ => None,
+        };
+        let line = self.line.as_ref().map(|(_, begun)| *begun);
+        if let Some(begun) = line.or(prefixed) {
             return Next::Line {
                 at: begun,
                 proven: begun,
@@ -269,6 +279,8 @@ impl Search {
                 None
             }
             (Start::Second, b'{') => Some(at - 1),
+            (Start::First, b'0'..=b'9') => self.prefixed(Prefix::new(), at, byte, whole),
+            (Start::Prefixed(prefix, begun), _) => self.prefixed(prefix, begun, byte, whole),
             _ => None,
         };
         if let Some(begun) = begun {
@@ -294,6 +306,18 @@ impl Search {
             self.line = None;
         }
         None
+    }
+
+    /// Where a line begins that `prefix` stands before, once its object does.
+    fn prefixed(&mut self, mut prefix: Prefix, begun: u64, byte: u8, whole: bool) -> Option<u64> {
+        match prefix.step(byte) {
+            Prefixed::More => {
+                (self.start, self.whole) = (Start::Prefixed(prefix, begun), whole);
+                None
+            }
+            Prefixed::Object => Some(begun),
+            Prefixed::Other => None,
+        }
     }
 
     /// Looks for a record to go on with.
@@ -357,134 +381,4 @@ fn may_be_outside(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::envelope::scan::{Scanner, Step};
-
-    const RECORDS: Around = Around {
-        brackets: &[false, true],
-        opener: b'{',
-    };
-
-    /// Reads the value that `text` begins with up to its error, and looks for where to go on.
-    fn next_of(text: &str, around: Around, ends: Ends, piece: usize) -> Next {
-        let mut scanner = Scanner::new();
-        let Step::Error(at, _) = scanner.feed(text.as_bytes()) else {
-            panic!("no error in {text}");
-        };
-        let (read, rest) = text.as_bytes().split_at(at);
-        let mut search = Search::new(scanner.outline(), read, rest[0], around, ends, None);
-        let mut from = at as u64;
-        for bytes in rest.chunks(piece) {
-            if let Some(next) = search.feed(bytes, from) {
-                return next;
-            }
-            from += bytes.len() as u64;
-        }
-        search.end(from)
-    }
-
-    /// The text from where reading goes on, in a log file's records.
-    fn rest(text: &str) -> Option<&str> {
-        let ends = Ends::Brackets { or_line: true };
-        let next = next_of(text, RECORDS, ends, usize::MAX);
-        for piece in [1, 2, 7] {
-            assert_eq!(next_of(text, RECORDS, ends, piece), next, "{text}");
-        }
-        match next {
-            Next::Inside { at, .. } | Next::Line { at, .. } => Some(&text[at as usize..]),
-            Next::Nowhere { .. } => None,
-        }
-    }
-
-    #[test]
-    fn reading_goes_on_with_the_record_behind_the_broken_one() {
-        for broken in [
-            r#"{"a":"\q","b":[{"c":1}]}"#,
-            r#"{"a":"\u12","b":[{"c":1}]}"#,
-            "{\"a\":\"\u{1}\",\"b\":[{\"c\":1}]}",
-            "{\"a\":\"\n\",\"b\":[{\"c\":1}]}",
-            r#"{"a":1 "b":[{"c":1}]}"#,
-            r#"{"a" 1,"b":[{"c":1}]}"#,
-            r#"{"a":[{"b":1} {"c":1}]}"#,
-            r#"{"a":01,"b":[{"c":1}]}"#,
-            r#"{"a":tru,"b":[{"c":1}]}"#,
-            r#"{"a":,"b":[{"c":1}]}"#,
-            r#"{"a":"x,"b":[{"c":1}]}"#,
-            r#"{"a":x","b":[{"c":1}]}"#,
-            r#"{a":"x","b":[{"c":1}]}"#,
-            r#"{"a":{"b":"x},"c":[{"d":1}],"e":1}"#,
-            r#"{"a":{"b":1,"c":[{"d":1}]}"#,
-            r#"{"a":[1,"b":[{"c":1}],"d":1}"#,
-            r#"{"a":{"b":1]},"c":[{"d":1}]}"#,
-            r#"{"a":"b":1},"c":[{"d":1}]}"#,
-            r#"{"a":1],"b":[{"c":1}]}"#,
-            r#"{"a":{{"b":1},"c":[{"d":1}]}"#,
-            r#"{"a":1\,"b":[{"c":1}]}"#,
-        ] {
-            let text = format!(r#"{broken},{{"next":1}}]}}"#);
-            assert_eq!(rest(&text), Some(r#"{"next":1}]}"#), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_close_the_container_exactly_is_no_place_to_go_on() {
-        for text in [
-            // Cut off, at worst where it looks as if it were not.
-            r#"{"a":"\q","b":{"c":[{"d":1}]}"#,
-            r#"{"a":"\q","b":{"c":[{"d":1},{"e":1}]}"#,
-            r#"{"a":"x,"b":{"c":[{"d":1}]}"#,
-            r#"{"a":"\q"},{"b":1},{"c":"#,
-            r#"{"a":"\q"},{"b":1}]"#,
-            // More than one container.
-            r#"{"a":"\q"},{"b":1}]}]}"#,
-            r#"{"a":"\q"},{"b":1}]},"c":1"#,
-        ] {
-            assert_eq!(rest(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_later_record_that_is_broken_costs_itself() {
-        let next = r#"{"next":1},{"a":tru,"b":undefined,"\q" 1},{"c":1}]}"#;
-        assert_eq!(rest(&format!(r#"{{"a":1 "b":1}},{next}"#)), Some(next));
-    }
-
-    #[test]
-    fn the_containers_end_is_a_place_to_go_on() {
-        assert_eq!(
-            rest(r#"{"a":tru}],"more":{"b":1}}"#),
-            Some(r#"],"more":{"b":1}}"#)
-        );
-        assert_eq!(rest("{\"a\":tru}]}\n{\"b\":1}"), Some("]}\n{\"b\":1}"));
-    }
-
-    #[test]
-    fn where_the_container_is_cut_its_line_ends_it() {
-        assert_eq!(rest("{\"a\":\"x\n{\"b\":[1]}\n"), Some("{\"b\":[1]}\n"));
-        assert_eq!(rest("{\"a\":[1\n{\"b\":1},2]},\n"), None);
-    }
-
-    #[test]
-    fn a_line_is_a_container_of_its_own() {
-        let line = |text: &'static str| {
-            let top = Around {
-                brackets: &[],
-                opener: b'{',
-            };
-            let next = next_of(text, top, Ends::Line { over: false }, usize::MAX);
-            match next {
-                Next::Inside { at, .. } | Next::Line { at, .. } => Some(&text[at as usize..]),
-                Next::Nowhere { .. } => None,
-            }
-        };
-        assert_eq!(line("{\"a\":tru}\n{\"b\":1}"), Some("{\"b\":1}"));
-        assert_eq!(line("{\"a\":tru}{\"b\":1}\nx"), Some("{\"b\":1}\nx"));
-        assert_eq!(line("{\"a\":\"x\n{\"b\":1}\n"), Some("{\"b\":1}\n"));
-        assert_eq!(line("x\n\"{}\""), Some("\"{}\""));
-        assert_eq!(line("x\ny\n{\"b\":1}\n"), Some("{\"b\":1}\n"));
-        // The line is not whole.
-        assert_eq!(line("{\"a\":\"x\n{\"b\":1}]}\n"), None);
-        assert_eq!(line("{\"a\":tru,\"b\":[{\"c\":1}"), None);
-    }
-}
+mod tests;

@@ -147,7 +147,7 @@ impl Scanner {
     pub(super) fn awaits_container(&self) -> bool {
         self.stops
             && self.open == [true]
-            && self.last.is_container()
+            && self.last.is_container(self.keys)
             && matches!(self.state, State::Value | State::Colon)
     }
 
@@ -316,7 +316,7 @@ impl Scanner {
     }
 
     fn at_container(&self) -> bool {
-        self.stops && self.open.len() == 1 && self.last.is_container()
+        self.stops && self.open.len() == 1 && self.last.is_container(self.keys)
     }
 }
 

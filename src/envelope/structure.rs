@@ -256,7 +256,10 @@ impl Track {
             self.lose();
         }
         match byte {
-            b'"' => self.text = Text::Inside,
+            b'"' => {
+                self.text = Text::Inside;
+                self.text_begins(at);
+            }
             b'{' | b'[' => self.opened(byte, at),
             b'}' | b']' => self.closed(byte == b'}', at),
             b':' => self.keyed |= self.open.is_empty(),
@@ -264,6 +267,19 @@ impl Track {
         }
         self.before = byte;
         Told::Nothing
+    }
+
+    /// A text may be a record itself, in an array of texts.
+    fn text_begins(&mut self, at: u64) {
+        let is_element = self.open.is_empty() && matches!(self.before, b',' | b'[');
+        if self.around.opener != b'"' || !is_element {
+            return;
+        }
+        self.place = match self.place {
+            Place::Lost if !self.seeks => Place::Lost,
+            Place::Behind | Place::Lost => Place::Records(at),
+            place => place,
+        };
     }
 
     fn opened(&mut self, byte: u8, at: u64) {

@@ -72,6 +72,17 @@ pub(super) fn unescape(string: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Writes what a string holds, with the escapes that it needs.
+pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+}
+
 /// The character after `\u`, together with a second escape where it takes two.
 fn code_point(text: &[u8]) -> (char, &[u8]) {
     let (Some(first), rest) = hex4(text) else {

@@ -9,6 +9,7 @@
 //! that a reader's error in the middle loses nothing.
 
 mod bytes;
+mod enter;
 mod follow;
 mod lost;
 
@@ -17,7 +18,7 @@ use std::io::{self, Read};
 
 use super::Skipped;
 use super::again::Again;
-use super::containers::{Container, is_control_message};
+use super::containers::Container;
 use super::held::Held;
 use super::keys::Keys;
 use super::resume::Next;
@@ -181,6 +182,11 @@ impl<R: Read> Walk<R> {
         self.window.end()
     }
 
+    /// The same, with what was inflated on the way.
+    pub(super) fn spent_bytes(&self) -> u64 {
+        self.window.spent()
+    }
+
     /// Up to where all top-level values are done.
     pub(super) fn boundary(&self) -> u64 {
         match self.phase {
@@ -262,28 +268,26 @@ impl<R: Read> Walk<R> {
                 self.enter(Container::Array, None, false);
                 return Ok(None);
             }
+            b'0'..=b'9' => {
+                let cut = self.log_line()?;
+                if cut.is_some() || self.phase != Phase::Top {
+                    return Ok(cut);
+                }
+            }
             b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
             b'C' if self.holds(VALIDATION_MESSAGE)? => {
                 self.at += VALIDATION_MESSAGE.len() as u64;
                 return Ok(Some(Found::Skipped(Skipped::ValidationMessage)));
             }
-            _ => self.phase = Phase::Value,
+            _ => {}
+        }
+        if self.phase == Phase::Top {
+            self.phase = Phase::Value;
         }
         (self.entered, self.known) = (false, None);
         self.scanner.restart(true);
         self.held.begin(self.at);
         Ok(None)
-    }
-
-    /// `lines`: a line has ended before, in the object around it.
-    fn enter(&mut self, container: Container, object: Option<Scanner>, lines: bool) {
-        self.frame = Some(Frame {
-            container,
-            object,
-            lines,
-            ignored: false,
-        });
-        self.phase = Phase::Between;
     }
 
     fn between(&mut self) -> io::Result<Option<Found>> {
@@ -356,30 +360,6 @@ impl<R: Read> Walk<R> {
                 }
             }
         }
-    }
-
-    /// An array under a key that events come in begins at `at`.
-    fn container(&mut self) {
-        if self.is_holdable(self.at) {
-            let beginning = self.window.slice(self.held.start(), self.at);
-            let log_events = self.scanner.last_key() == Keys::LOG_EVENTS;
-            if log_events && is_control_message(beginning) {
-                self.known = Some(Skipped::ControlMessage);
-                self.scanner.stop_no_more();
-                return;
-            }
-        }
-        let lines = self.held.has_lines(&self.window, self.at);
-        self.enter_object(lines);
-    }
-
-    /// The array at `at` is a container.
-    fn enter_object(&mut self, lines: bool) {
-        self.entered = true;
-        self.at += 1;
-        let object = std::mem::replace(&mut self.scanner, Scanner::new());
-        let container = Container::under(object.last_key(), object.keys());
-        self.enter(container, Some(object), lines);
     }
 
     /// Whether a value up to here is short enough to be held as a whole. (Whether it still is

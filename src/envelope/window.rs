@@ -71,6 +71,11 @@ impl<R: Read> Window<R> {
         self.base + self.end as u64
     }
 
+    /// Bytes that were inflated so far, with those of gzip around gzip.
+    pub(super) fn spent(&self) -> u64 {
+        self.end() + self.source.on_the_way()
+    }
+
     /// The bytes from an offset that is still held to the end of what was read.
     pub(super) fn from(&self, offset: u64) -> &[u8] {
         &self.buffer[self.index(offset)..self.end]

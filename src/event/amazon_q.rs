@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use super::words::Words;
-use super::{Event, Key};
+use super::{Event, Key, shape};
+use crate::envelope;
 use crate::reject::Reason;
 
 /// What is kept.
@@ -120,7 +121,9 @@ impl Selector {
     /// wanted record.
     ///
     /// # Errors
-    /// Those of [`Event::parse`], where the record is wanted or nobody can tell.
+    /// Those of [`Event::parse`], where the record is wanted or nobody can tell, and
+    /// [`Reason::BadField`] for a `userIdentity` that is no object, or where nothing reads the field that
+    /// tells whether the record is wanted.
     pub fn select<'a>(&self, record: &'a [u8], depth: u32) -> Result<Option<Event<'a>>, Reason> {
         if !self.may_select(record) {
             return Ok(None);
@@ -128,10 +131,31 @@ impl Selector {
         let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
         let mut event = Event::classified(record, depth, lists)?;
         if self.select == Select::AmazonQ && event.class == Class::Other {
-            return Ok(None);
+            return shape::check_class(&event, |json| self.may_select(json)).map(|()| None);
         }
+        shape::check_identity(&event)?;
         event.read_time()?;
         Ok(Some(event))
+    }
+
+    /// The same of a record that may have a table's texts for objects: then `canonical` takes the record
+    /// without them, which the event borrows from.
+    ///
+    /// # Errors
+    /// Those of [`Selector::select`] and [`envelope::canonical`].
+    pub fn select_any<'a>(
+        &self,
+        record: &'a [u8],
+        canonical: &'a mut Vec<u8>,
+        depth: u32,
+    ) -> Result<Option<Event<'a>>, Reason> {
+        match self.select(record, depth) {
+            Err(Reason::BadField { .. }) => {
+                *canonical = envelope::canonical(record)?;
+                self.select(canonical, depth)
+            }
+            selected => selected,
+        }
     }
 }
 
@@ -262,189 +286,4 @@ impl FromStr for Class {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(text: &str) -> Event<'_> {
-        Event::parse(text.as_bytes(), 64).expect("an event")
-    }
-
-    fn record(fields: &str) -> String {
-        format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#)
-    }
-
-    fn standard() -> Selector {
-        Selector::new(Select::AmazonQ, &Lists::default())
-    }
-
-    fn selected<'a>(selector: &Selector, text: &'a str) -> Option<Event<'a>> {
-        selector.select(text.as_bytes(), 64).expect("an event")
-    }
-
-    fn class_of(source: &str, name: &str) -> Class {
-        event(&record(&format!(
-            r#""eventSource":"{source}","eventName":"{name}""#
-        )))
-        .class()
-    }
-
-    #[test]
-    fn the_documented_names_have_their_class() {
-        use Class::*;
-        for (class, names) in [
-            (
-                Conversation,
-                "SendMessage StartConversation GetConversation ListConversations UpdateConversation \
-                 DeleteConversation StartTroubleshootingAnalysis GetTroubleshootingResults \
-                 StartTroubleshootingResolutionExplanation UpdateTroubleshootingCommandResult UsePlugin",
-            ),
-            (PassRequest, "PassRequest"),
-            (Code, "GenerateCodeFromCommands"),
-            (
-                Administration,
-                "GetIdentityMetadata CreateAssignment DeleteAssignment CreatePlugin SomethingNew",
-            ),
-        ] {
-            for name in names.split_whitespace() {
-                assert_eq!(class_of("q.amazonaws.com", name), class, "{name}");
-            }
-        }
-        for (class, names) in [
-            (
-                Code,
-                "GenerateCompletions GenerateRecommendations StartCodeAnalysis StartTransformation \
-                 StartTaskAssistCodeGeneration SomethingNew",
-            ),
-            (
-                Conversation,
-                "GenerateAssistantResponse CreateTaskAssistConversation",
-            ),
-            (Telemetry, "SendTelemetryEvent"),
-            (Administration, "ListAvailableCustomizations CreateProfile"),
-        ] {
-            for name in names.split_whitespace() {
-                assert_eq!(
-                    class_of("codewhisperer.amazonaws.com", name),
-                    class,
-                    "{name}"
-                );
-            }
-        }
-        assert_eq!(class_of("s3.amazonaws.com", "SendMessage"), Other);
-    }
-
-    #[test]
-    fn the_invoking_service_counts_in_either_place_and_behind_the_source() {
-        for identity in [
-            r#"{"invokedBy":"q.amazonaws.com"}"#,
-            r#"{"sessionContext":{"invokedBy":"q.amazonaws.com"}}"#,
-            r#"{"invokedBy":"AWS Internal","sessionContext":{"invokedBy":"q.amazonaws.com"}}"#,
-        ] {
-            let s3 = record(&format!(
-                r#""eventSource":"s3.amazonaws.com","userIdentity":{identity}"#
-            ));
-            assert_eq!(event(&s3).class(), Class::OnBehalfOf);
-            let q = record(&format!(
-                r#""eventSource":"q.amazonaws.com","eventName":"PassRequest","userIdentity":{identity}"#
-            ));
-            assert_eq!(event(&q).class(), Class::PassRequest);
-        }
-    }
-
-    #[test]
-    fn a_user_agent_of_amazon_q_makes_an_agent_call() {
-        let text = record(
-            r#""eventSource":"s3.amazonaws.com","userAgent":"aws-cli/2 exec-env/AmazonQ-For-CLI-Version-1.10.0""#,
-        );
-        assert!(standard().may_select(text.as_bytes()));
-        let event = selected(&standard(), &text).expect("selected");
-        assert_eq!(event.class(), Class::AgentCall);
-    }
-
-    #[test]
-    fn others_are_left_out_unless_all_is_asked_for() {
-        let text = record(r#""eventSource":"s3.amazonaws.com""#);
-        assert!(!standard().may_select(text.as_bytes()));
-        assert!(selected(&standard(), &text).is_none());
-        let all = Selector::new(Select::All, &Lists::default());
-        assert!(all.may_select(text.as_bytes()));
-        assert!(selected(&all, &text).is_some());
-    }
-
-    #[test]
-    fn a_name_inside_another_text_may_be_selected_but_is_not() {
-        let text =
-            record(r#""eventSource":"s3.amazonaws.com","errorMessage":"no q.amazonaws.com""#);
-        assert!(standard().may_select(text.as_bytes()));
-        assert!(selected(&standard(), &text).is_none());
-    }
-
-    #[test]
-    fn an_escaped_name_is_found() {
-        for source in ["\\u0071.amazonaws.com", "q.\\u0061mazonaws.com"] {
-            let text = record(&format!(r#""eventSource":"{source}""#));
-            assert!(standard().may_select(text.as_bytes()), "{source}");
-            assert!(selected(&standard(), &text).is_some(), "{source}");
-        }
-        let lists = Lists {
-            services: vec![],
-            user_agents: vec!["Q/2".to_owned()],
-        };
-        let text = record(r#""userAgent":"x Q\/2""#);
-        let selector = Selector::new(Select::AmazonQ, &lists);
-        assert!(selector.may_select(text.as_bytes()));
-        assert!(selected(&selector, &text).is_some());
-    }
-
-    #[test]
-    fn a_time_that_is_none_costs_only_what_is_selected() {
-        let all = Selector::new(Select::All, &Lists::default());
-        for (fields, wanted) in [
-            (r#""eventSource":"s3.amazonaws.com""#, false),
-            (r#""userAgent":"cut \ud83d here""#, false),
-            (r#""errorMessage":"no q.amazonaws.com""#, false),
-            (r#""eventSource":"q.amazonaws.com""#, true),
-            (r#""eventSource":"q\u002eamazonaws.com""#, true),
-        ] {
-            let text = format!(r#"{{"eventTime":"last Tuesday",{fields}}}"#);
-            let bad_time = |selector: &Selector| match selector.select(text.as_bytes(), 64) {
-                Ok(None) => false,
-                Err(Reason::BadTime { .. }) => true,
-                other => panic!("{text}: {other:?}"),
-            };
-            assert_eq!(bad_time(&standard()), wanted, "{text}");
-            assert!(bad_time(&all), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_users_lists_replace_the_default_ones() {
-        let lists = Lists {
-            services: vec!["kiro.amazonaws.com".to_owned(), String::new()],
-            user_agents: vec!["Kiro-".to_owned(), String::new()],
-        };
-        let selector = Selector::new(Select::AmazonQ, &lists);
-        let class = |fields: &str| {
-            let text = record(fields);
-            assert_eq!(
-                selector.may_select(text.as_bytes()),
-                selected(&selector, &text).is_some()
-            );
-            selected(&selector, &text).map(|event| event.class())
-        };
-        assert_eq!(
-            class(r#""eventSource":"kiro.amazonaws.com","eventName":"SendMessage""#),
-            Some(Class::Conversation)
-        );
-        assert_eq!(class(r#""userAgent":"Kiro-CLI""#), Some(Class::AgentCall));
-        assert_eq!(class(r#""eventSource":"q.amazonaws.com""#), None);
-    }
-
-    #[test]
-    fn class_names_are_read_back() {
-        for class in Class::ALL {
-            assert_eq!(class.as_str().parse(), Ok(class));
-        }
-        assert!("chat".parse::<Class>().is_err());
-    }
-}
+mod tests;

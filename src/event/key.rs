@@ -1,5 +1,6 @@
 //! The fields of a record that mean something to qtrail, found in one pass.
 
+use super::shape;
 use crate::envelope::json::{Node, Type};
 
 /// A field that the mapping or a rule reads.
@@ -108,42 +109,64 @@ pub(crate) enum Key {
 const COUNT: usize = Key::QuickAction as usize + 1;
 
 /// Where the fields of one record stand: node numbers, 0 (the record itself) for the absent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fields([u32; COUNT]);
+#[derive(Debug, Clone)]
+pub(crate) struct Fields {
+    places: [u32; COUNT],
+    /// Those of a type that nothing reads, with their places.
+    unreadable: Vec<(Key, u32)>,
+}
 
 impl Fields {
     /// Looks at each key once, in the record and in the objects below it that have known fields.
     pub(crate) fn of(record: Node<'_>) -> Self {
-        let mut fields = Fields([0; COUNT]);
-        fields.gather(record, of_record);
+        let mut fields = Fields {
+            places: [0; COUNT],
+            unreadable: Vec::new(),
+        };
+        fields.gather(record, of_record, true);
         fields
     }
 
     /// The number of a field's node.
     pub(crate) fn get(&self, key: Key) -> Option<u32> {
-        Some(self.0[key as usize]).filter(|id| *id != 0)
+        Some(self.places[key as usize]).filter(|id| *id != 0)
     }
 
     /// Whether none was found.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|id| *id == 0)
+        self.places.iter().all(|id| *id == 0)
+    }
+
+    /// Those that say something, of a type that nothing reads.
+    pub(crate) fn unreadable(&self) -> &[(Key, u32)] {
+        &self.unreadable
     }
 
     /// Recursion ends with the tables: each names tables of smaller objects only.
-    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>) {
+    /// `filled`: by AWS, so that a name in another case is a table's.
+    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
         for (name, node) in object.entries() {
-            let Some(key) = table(&name) else { continue };
+            let Some(key) = table(&name) else {
+                if filled && shape::is_in_another_case(&name) {
+                    self.unreadable.push((Key::UserIdentity, node.id()));
+                }
+                continue;
+            };
             let kind = node.kind();
             if kind == Type::Null {
                 continue;
             }
-            self.0[key as usize] = node.id();
+            self.places[key as usize] = node.id();
+            if !shape::takes(key, kind) && !shape::is_readable(key, node) {
+                self.unreadable.push((key, node.id()));
+            }
+            let filled = filled && !shape::is_of_caller(key);
             match below(key) {
-                Some(table) if kind == Type::Object => self.gather(node, table),
+                Some(table) if kind == Type::Object => self.gather(node, table, filled),
                 // `onBehalfOf` occurs as an array too.
                 Some(table) if kind == Type::Array => {
                     if let Some(first) = node.items().next() {
-                        self.gather(first, table);
+                        self.gather(first, table, filled);
                     }
                 }
                 _ => {}
@@ -153,7 +176,7 @@ impl Fields {
 }
 
 /// The table of the object under a key.
-fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
+pub(super) fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
     Some(match key {
         Key::UserIdentity => of_user_identity,
         Key::OnBehalfOf => of_on_behalf_of,

@@ -9,6 +9,7 @@ pub(crate) mod identity;
 mod key;
 pub(crate) mod mask;
 mod readable;
+mod shape;
 mod time;
 mod words;
 
@@ -111,6 +112,30 @@ impl<'a> Event<'a> {
     pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
         let id = self.fields.get(key)?;
         Some(self.document.root().with_id(id))
+    }
+
+    /// Whether a field says something that nothing reads: its type is not the one that its row takes.
+    pub(crate) fn is_unreadable(&self, key: Key) -> bool {
+        self.unreadable_of(key).next().is_some()
+    }
+
+    fn unreadable_of(&self, key: Key) -> impl Iterator<Item = Node<'_>> {
+        let unreadable = self.fields.unreadable().iter();
+        unreadable
+            .filter(move |(field, _)| *field == key)
+            .map(|(_, id)| self.document.root().with_id(*id))
+    }
+
+    /// The numbers of the fields that say something that nothing reads, rising.
+    pub(crate) fn unreadable(&self) -> Vec<u32> {
+        let told = |key| !shape::is_of_call(key) || self.class.is_own();
+        let unreadable = self.fields.unreadable().iter();
+        let mut ids: Vec<_> = unreadable
+            .filter(|(key, _)| told(*key))
+            .map(|(_, id)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// A field that is a text, and not an empty one: an empty text says nothing.

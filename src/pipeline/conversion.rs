@@ -61,7 +61,8 @@ impl Conversion {
         place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
         sink: &mut impl Sink,
     ) -> Verdict<E> {
-        let event = match self.selector.select(bytes, self.limits.depth) {
+        let (mut canonical, depth) = (Vec::new(), self.limits.depth);
+        let event = match self.selector.select_any(bytes, &mut canonical, depth) {
             Ok(Some(event)) => event,
             Ok(None) => return Verdict::Filtered,
             Err(reason) => {

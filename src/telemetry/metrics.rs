@@ -220,13 +220,14 @@ pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
     /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 22] = [
         "not_json",
         "not_cloudtrail",
         "event_too_large",
         "too_deep",
         "bad_base64",
         "invalid_utf8",
+        "bad_field",
         "bad_time",
         "truncated",
         "bad_gzip",

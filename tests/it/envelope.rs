@@ -5,6 +5,8 @@ mod containers;
 mod following;
 mod hostile;
 mod properties;
+mod tables;
+mod texts;
 
 use std::io::{self, Read};
 

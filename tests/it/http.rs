@@ -33,6 +33,7 @@ async fn events_come_in_every_container_compressed_or_not() {
         for (headers, body) in [
             (&[][..], body.clone()),
             (&[][..], gzip(&body)),
+            (&[][..], gzip(gzip(&body))),
             (&[("content-encoding", "gzip")][..], gzip(&body)),
         ] {
             let answer = receiver.post(PATH, headers, body).await;

@@ -47,3 +47,4 @@ mod readiness;
 mod redaction;
 mod replay;
 mod run;
+mod unread;

@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::collector::{Collector, Reply};
 use crate::support::program::{event, gzip, log_file};
 use crate::support::receiver::{Answer, Receiver, heard};
-use crate::support::trail;
+use crate::support::trail::{self, Container};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -119,6 +119,34 @@ async fn a_body_is_one_record_or_a_whole_file_as_text_or_bytes() {
     let answer = receiver.post("/v1/logs", &[JSON], body).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({})));
     assert_eq!(receiver.metrics.exported.get(), 10);
+    receiver.assert_balance();
+}
+
+#[tokio::test]
+async fn a_body_may_be_any_container_as_text_or_bytes_compressed_once_or_twice() {
+    let receiver = Receiver::discarding().await;
+    let records = [event("one"), event("two")];
+    for container in Container::ALL {
+        let unit = container.around(&records);
+        let bytes = |bytes: Vec<u8>| AnyValue {
+            value: Some(any_value::Value::BytesValue(bytes)),
+        };
+        let request = request([
+            text(String::from_utf8(unit.clone()).unwrap()),
+            bytes(gzip(&unit)),
+            bytes(gzip(gzip(&unit))),
+        ]);
+        let before = receiver.metrics.exported.get();
+        let answer = post(&receiver, &request).await;
+        assert_eq!(rejected(&answer), (0, String::new()), "{container:?}");
+        let exported = receiver.metrics.exported.get() - before;
+        assert_eq!(exported, 6, "{container:?}");
+    }
+    // A list of texts is an array of texts.
+    let list = map(&json!([event("one"), event("two")]).to_string());
+    let before = receiver.metrics.exported.get();
+    assert_eq!(rejected(&post(&receiver, &request([list])).await).0, 0);
+    assert_eq!(receiver.metrics.exported.get() - before, 2);
     receiver.assert_balance();
 }
 

@@ -160,10 +160,17 @@ pub enum Container {
     EventBridge,
     CloudWatchLogs,
     Firehose,
+    Texts,
+    FilterLogEvents,
+    QueryResults,
+    ExportTask,
 }
 
+/// What stands before each event that an export task of CloudWatch Logs wrote.
+pub const EXPORTED: &str = "2026-11-02T08:00:00.000Z ";
+
 impl Container {
-    pub const ALL: [Container; 8] = [
+    pub const ALL: [Container; 12] = [
         Container::LogFile,
         Container::Array,
         Container::Ndjson,
@@ -172,6 +179,10 @@ impl Container {
         Container::EventBridge,
         Container::CloudWatchLogs,
         Container::Firehose,
+        Container::Texts,
+        Container::FilterLogEvents,
+        Container::QueryResults,
+        Container::ExportTask,
     ];
 
     pub fn around(self, records: &[String]) -> Vec<u8> {
@@ -203,6 +214,27 @@ impl Container {
             Container::CloudWatchLogs => {
                 let events = each(|text| json!({"id": "1", "timestamp": 1, "message": text}));
                 json!({"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": events}).to_string().into()
+            }
+            Container::Texts => json!(records).to_string().into(),
+            Container::FilterLogEvents => {
+                let events = each(
+                    |text| json!({"logStreamName": "s", "timestamp": 1793606400000u64, "message": text, "ingestionTime": 1793606401000u64, "eventId": "0"}),
+                );
+                json!({"events": events, "searchedLogStreams": []})
+                    .to_string()
+                    .into()
+            }
+            Container::QueryResults => {
+                let rows = each(
+                    |text| json!([{"field": "@timestamp", "value": "2026-11-02 08:00:00.000"}, {"field": "@message", "value": text}]),
+                );
+                json!({"results": rows, "status": "Complete"})
+                    .to_string()
+                    .into()
+            }
+            Container::ExportTask => {
+                let line = |text: &String| format!("{EXPORTED}{text}\n");
+                records.iter().map(line).collect::<String>().into()
             }
             Container::Firehose => {
                 let data = each(|text| json!({"data": STANDARD.encode(gzip(text.as_bytes()))}));

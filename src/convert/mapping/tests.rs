@@ -27,6 +27,7 @@ fn each_row_is_said_of_a_record_that_has_everything() {
     let heard_of_own = heard_from(name, own, &complete());
     let mut names: HashSet<_> = names_of(&heard_of_own);
     names.extend(names_of(&heard(SAMPLES[3])));
+    names.extend(names_of(&heard(&record(json!({"vpcEndpointId": 7})))));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
@@ -487,7 +488,77 @@ fn an_odd_type_counts_as_unmapped_and_the_event_ships() {
     let mut unmapped = fields;
     unmapped.as_object_mut().unwrap().remove("requestID");
     assert_eq!(heard.get("aws.cloudtrail.unmapped"), unmapped);
-    assert_eq!(heard.get("qtrail.outcome"), "success");
+    assert_eq!(
+        heard.get("qtrail.unreadable"),
+        json!([
+            "/errorCode",
+            "/eventID",
+            "/eventName",
+            "/managementEvent",
+            "/requestParameters",
+            "/sourceIPAddress"
+        ])
+    );
+}
+
+#[test]
+fn a_field_that_nothing_reads_is_told_where_it_says_something() {
+    let identity = |identity: Json| json!({"userIdentity": identity});
+    for (fields, told) in [
+        (
+            json!({"errorCode": ["AccessDenied"]}),
+            json!(["/errorCode"]),
+        ),
+        (
+            json!({"recipientAccountId": 123456789012u64}),
+            json!(["/recipientAccountId"]),
+        ),
+        (
+            json!({"resources": "[{arn=a}]", "tlsDetails": "x"}),
+            json!(["/resources", "/tlsDetails"]),
+        ),
+        (
+            json!({"requestParameters": "{a=b}"}),
+            json!(["/requestParameters"]),
+        ),
+        (
+            identity(json!([{"type": "Root"}, {"type": "IAMUser"}])),
+            json!(["/userIdentity"]),
+        ),
+        (
+            identity(json!({"type": ["Root"], "arn": {"a": 1}})),
+            json!(["/userIdentity/arn", "/userIdentity/type"]),
+        ),
+        (
+            identity(json!({"sessionContext": "{attributes={}}"})),
+            json!(["/userIdentity/sessionContext"]),
+        ),
+        (
+            identity(json!({"onBehalfOf": [{"userId": "a"}, {"userId": "b"}]})),
+            json!(["/userIdentity/onBehalfOf"]),
+        ),
+        (
+            json!({"eventSource": "q.amazonaws.com", "requestParameters": {"conversationId": ["a"]}}),
+            json!(["/requestParameters/conversationId"]),
+        ),
+        // What another service's caller sends may be anything.
+        (
+            json!({"requestParameters": {"conversationId": ["a"], "source": {"b": 1}}}),
+            Json::Null,
+        ),
+        // What says nothing is not told.
+        (
+            json!({"errorCode": {}, "errorMessage": [], "eventID": false, "responseElements": "None", "tlsDetails": "-",
+                "requestParameters": "null", "userIdentity": {"onBehalfOf": [{"userId": "a"}], "type": null, "sessionContext": ""}}),
+            Json::Null,
+        ),
+        (
+            json!({"errorCode": 403, "readOnly": "yes", "resources": [1]}),
+            Json::Null,
+        ),
+    ] {
+        assert_eq!(said("qtrail.unreadable", fields.clone()), told, "{fields}");
+    }
 }
 
 #[test]
@@ -653,7 +724,7 @@ proptest! {
         }
         let sorted = |heard: &mut Heard| {
             for (field, value) in &mut heard.attributes {
-                if field.name == "aws.q.redacted" && let Json::Array(pointers) = value {
+                if ["aws.q.redacted", "qtrail.unreadable"].contains(&field.name) && let Json::Array(pointers) = value {
                     pointers.sort_by_key(ToString::to_string);
                 }
             }

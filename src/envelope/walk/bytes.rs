@@ -5,6 +5,7 @@
 use std::io::{self, Read};
 
 use super::{Found, Outline, Phase, Walk, not_json};
+use crate::envelope::log_line::{Prefix, Prefixed};
 
 impl<R: Read> Walk<R> {
     /// A top-level text in base64.
@@ -20,6 +21,36 @@ impl<R: Read> Walk<R> {
         }
         self.phase = Phase::Top;
         Ok(Some(Found::Base64(start, self.at)))
+    }
+
+    /// Passes what stands before an object in a line of a log, if it is there. A line without an object is
+    /// broken.
+    pub(super) fn log_line(&mut self) -> io::Result<Option<Found>> {
+        let mut prefix = Prefix::new();
+        let mut length = 0;
+        loop {
+            match self.peek(length)?.map(|byte| prefix.step(byte)) {
+                Some(Prefixed::More) => length += 1,
+                Some(Prefixed::Object) => {
+                    self.at += length as u64;
+                    return Ok(None);
+                }
+                None if prefix.is_certain() => {
+                    self.held.begin(self.at);
+                    let (end, most) = (self.window.end(), self.bounds.evidence_bytes);
+                    let evidence = self.held.evidence(&self.window, end, most);
+                    return Ok(Some(self.ends_early("record", evidence)));
+                }
+                Some(Prefixed::Other) if prefix.is_certain() => {
+                    self.held.begin(self.at);
+                    self.at += length as u64;
+                    let reason = not_json(self.at, "a log line without an object behind its time");
+                    self.broken(reason, Outline::between());
+                    return Ok(None);
+                }
+                Some(Prefixed::Other) | None => return Ok(None),
+            }
+        }
     }
 
     /// Moves on over bytes like these; the first other one.

@@ -63,6 +63,10 @@ impl<R: Read> Walk<R> {
     /// Where, after the value that ended at `at`, something stands that cannot follow a value.
     fn misplaced(&mut self) -> io::Result<Option<usize>> {
         let ends_with_line = self.frame.is_none() && !self.is_spread();
+        let last = self.last();
+        let is_leaf = !matches!(last, Some(b'}' | b']'));
+        // A text in an array of texts holds quotes: one that lost its backslash ends it too early.
+        let is_text = last == Some(b'"') && self.frame.is_some();
         let (mut gap, mut comma) = (0, false);
         loop {
             let Some(byte) = self.peek(gap)? else {
@@ -72,12 +76,29 @@ impl<R: Read> Walk<R> {
                 b'\n' if ends_with_line => return Ok(None),
                 b',' if !comma => comma = true,
                 _ if is_space(byte) && gap < LONGEST_GAP => {}
+                // Behind an object, a text is a key of that object, which a brace too many has closed; AWS
+                // gives those names, and none is JSON.
+                b'"' if comma && (is_leaf || self.begins_json(gap)?) => return Ok(None),
+                b'"' if last == Some(b'"') && self.frame.is_none() => return Ok(None),
                 b'"' => return Ok(Some(gap)),
                 b'}' | b':' if !comma => return Ok(Some(gap)),
+                b']' => return Ok(None),
+                _ if is_text && (!comma || byte == b'\\') => return Ok(Some(gap)),
                 _ => return Ok(None),
             }
             gap += 1;
         }
+    }
+
+    /// Whether the text that begins so far behind `at` holds an object.
+    fn begins_json(&mut self, gap: usize) -> io::Result<bool> {
+        Ok(self.peek(gap + 1)? == Some(b'{') && self.peek(gap + 2)? == Some(b'\\'))
+    }
+
+    /// The last byte of the value that ended.
+    fn last(&self) -> Option<u8> {
+        let value = self.window.slice(self.held.first_held(), self.at);
+        value.last().copied()
     }
 
     /// Whether the value that ended is laid out over several lines.

@@ -53,7 +53,8 @@ impl<R: Read> Walk<R> {
         let (around, ends) = match &self.frame {
             Some(frame) => {
                 let or_line = !frame.lines && proven.is_none();
-                (frame.container.around(), Ends::Brackets { or_line })
+                let first = read.first().copied();
+                (frame.container.around(first), Ends::Brackets { or_line })
             }
             None if awaits => (OBJECT, Ends::Brackets { or_line: true }),
             None if self.held.has_lines(&self.window, self.at) => (TOP, Ends::Unit),

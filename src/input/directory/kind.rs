@@ -3,10 +3,9 @@
 //! Enters: a name and the first bytes. Leaves: a [`Kind`].
 
 use std::ffi::OsStr;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
-use flate2::read::GzDecoder;
+use crate::envelope;
 
 /// First bytes that are looked at: a first line longer than this does not tell.
 pub(super) const HEAD_BYTES: u64 = 64 * 1024;
@@ -52,27 +51,26 @@ pub(super) fn named_lines(name: &OsStr) -> bool {
 }
 
 /// What the JSON objects begin with that hold events, and to which nothing is appended.
-const DOCUMENTS: [&[u8]; 6] = [
+const DOCUMENTS: [&[u8]; 10] = [
     b"Records",
     b"records",
     b"Events",
     b"events",
     b"QueryResultRows",
+    b"ResultSet",
     b"awsAccountId",
+    b"results",
+    b"sessionResults",
+    b"sessionUpdate",
 ];
 /// Inflated bytes in which a document's first key stands.
-const FIRST_KEY_BYTES: u64 = 1024;
+const FIRST_KEY_BYTES: usize = 1024;
 
 /// Whether more may be appended to a file that is read as a whole: further values, or members of gzip
 /// that hold such. `bytes`: all of it, unless it is large.
 pub(super) fn can_grow(head: &[u8], bytes: Option<&[u8]>) -> bool {
     if is_gzip(head) {
-        let mut text = Vec::new();
-        // What cannot be inflated is a dead letter.
-        let _ = GzDecoder::new(head)
-            .take(FIRST_KEY_BYTES)
-            .read_to_end(&mut text);
-        return !begins_document(&text);
+        return !begins_document(&envelope::beginning(head, FIRST_KEY_BYTES));
     }
     match bytes {
         Some(bytes) => may_grow(bytes) || !is_document(bytes),
@@ -110,8 +108,11 @@ pub(super) fn may_be_lines(name: &OsStr, head: &[u8]) -> bool {
     of(name, head) == Kind::Lines || first_line(head).is_some_and(is_object)
 }
 
+/// Whether a line is an object, also as text of JSON's, or behind the time of a log line.
 fn is_object(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"{")
+    let line = envelope::object_in_log_line(line).unwrap_or(line);
+    let start = line.trim_ascii_start();
+    (start.starts_with(b"{") || start.starts_with(b"\"{"))
         && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
@@ -133,6 +134,23 @@ mod tests {
             ("a.json", b"{\n \"Records\":[]}\n", Kind::Whole),
             ("a.json", b"{\"a\":1}\n{\"a\":2}", Kind::Lines),
             ("a.log", b"{\"a\":1}\r\n{\"a\"", Kind::Lines),
+            (
+                "a.log",
+                b"2026-11-02T08:00:00.000Z {\"a\":1}\n2026",
+                Kind::Lines,
+            ),
+            (
+                "a.log",
+                b"2026-11-02T08:00:00Z s {\"a\":1}\n2026",
+                Kind::Lines,
+            ),
+            (
+                "a.log",
+                b"2026-11-02T08:00:00Z s {\n\"a\":1}\n2026",
+                Kind::Whole,
+            ),
+            ("a.log", b"\"{\\\"a\\\":1}\"\n\"{", Kind::Lines),
+            ("a.log", b"\"text\"\n\"{", Kind::Whole),
             ("a", b"[1]\n[2]\n", Kind::Whole),
             ("a", b"not json\nmore\n", Kind::Whole),
             ("a.ndjson", b"", Kind::Lines),
@@ -156,13 +174,17 @@ mod tests {
 
     #[test]
     fn documents_do_not_grow_and_lines_do() {
-        let documents: [&[u8]; 4] = [
+        let documents: [&[u8]; 6] = [
+            b"{\"events\":[{\"message\":\"{}\"}]}",
+            b"{\"results\":[]}",
             b"{\"Records\":[]}",
             b"{\n \"Events\":[]\n}\n",
             b" [{\"eventVersion\":\"1\"}]\n",
             b"{\"awsAccountId\":\"1\",\"logFiles\":[]}",
         ];
-        let lines: [&[u8]; 4] = [
+        let lines: [&[u8]; 6] = [
+            b"\"{\\\"eventVersion\\\":1}\"\n",
+            b"2026-11-02T08:00:00Z stream {}\n",
             b"{\"eventVersion\":\"1\"}",
             b"{\n \"eventVersion\":\"1\"\n}\n",
             b"{\"eventVersion\":\"1\"}\n{\"eventVersion\":\"1\"}\n",
@@ -174,6 +196,8 @@ mod tests {
                 assert_eq!(can_grow(text, Some(text)), grow, "{shown}");
                 let compressed = gzip(text);
                 assert_eq!(can_grow(&compressed, None), grow, "{shown}, compressed");
+                let twice = gzip(&compressed);
+                assert_eq!(can_grow(&twice, None), grow, "{shown}, twice");
                 let large = can_grow(text, None);
                 assert_eq!(large, grow, "{shown}, large");
             }

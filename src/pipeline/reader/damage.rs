@@ -48,7 +48,8 @@ impl Reader {
         // What is well-formed and none of CloudTrail's was read, where it is an element's.
         let is_element = lost.is_inside() && self.origin.on_damage == OnDamage::KeepElements;
         let is_stranger = matches!(reject.reason, Reason::NotCloudTrail { .. });
-        if lost.knows || is_element && is_stranger {
+        let is_event = matches!(reject.reason, Reason::BadField { .. });
+        if lost.knows || is_event || is_element && is_stranger {
             self.has_read();
         }
         let more_is_lost = lost.broke_off || reject.evidence.kept_bytes().is_none();

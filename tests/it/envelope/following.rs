@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What stands before an event in a log's line.
+const TIME: &str = "2026-11-02T08:00:00.000Z ";
+
 #[test]
 fn a_follower_resumes_after_the_last_whole_line() {
     let (a, b) = (event("A"), event("B"));
@@ -11,6 +14,27 @@ fn a_follower_resumes_after_the_last_whole_line() {
         (format!("{a}\n{}", &b[..30]), a.len() + 1),
         (format!("{a}\nbroken\n{}", &b[..30]), a.len() + 1 + 7),
         (format!("{a}\n{}", &records(&[&b])[..100]), a.len() + 1),
+        (
+            format!("{TIME}{a}\n{TIME}{b}\n"),
+            a.len() + b.len() + 2 * TIME.len() + 2,
+        ),
+        (format!("{TIME}{a}\n{TIME}"), a.len() + TIME.len() + 1),
+        (
+            format!("{TIME}{a}\n{}", &TIME[..7]),
+            a.len() + TIME.len() + 1,
+        ),
+        (
+            format!("{TIME}{a}\n{TIME}{}", &b[..30]),
+            a.len() + TIME.len() + 1,
+        ),
+        (
+            format!("{TIME}{a}\n{TIME}START\n{TIME}"),
+            a.len() + 2 * TIME.len() + 7,
+        ),
+        (
+            format!("{}\n{}", json!(a), &json!(b).to_string()[..30]),
+            json!(a).to_string().len() + 1,
+        ),
     ] {
         let (_, resume) = read_with(unit.as_bytes(), &Limits::default());
         assert_eq!(resume, expected as u64, "{unit}");
@@ -52,8 +76,17 @@ fn a_readers_error_is_its_own_and_loses_nothing() {
         event("B"),
         event("C")
     );
-    let unit = gzip(&text);
-    let mut records = open(Flaky(Pieces(&unit, 3), false), &Limits::default());
+    let (seen, errors) = read_flaky(&gzip(&text));
+    assert_eq!(seen, read(&text));
+    assert!(errors > 10);
+    for (name, unit) in texts::units() {
+        assert_eq!(read_flaky(&unit).0, read(&unit), "{name}");
+    }
+}
+
+/// What is read of a unit at a few bytes a time, and how often that failed.
+fn read_flaky(unit: &[u8]) -> (Vec<Seen>, usize) {
+    let mut records = open(Flaky(Pieces(unit, 3), false), &Limits::default());
     let (mut seen, mut errors) = (Vec::new(), 0);
     loop {
         match records.next() {
@@ -69,6 +102,5 @@ fn a_readers_error_is_its_own_and_loses_nothing() {
             }
         }
     }
-    assert_eq!(seen, read(&text));
-    assert!(errors > 10);
+    (seen, errors)
 }

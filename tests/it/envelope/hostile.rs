@@ -92,9 +92,11 @@ enum Layout {
     Concatenated,
     EventBridge,
     Alone,
+    Texts,
+    LogLines,
 }
 
-const LAYOUTS: [Layout; 11] = [
+const LAYOUTS: [Layout; 13] = [
     Layout::LogFile,
     Layout::PrettyLogFile,
     Layout::FlushLogFile,
@@ -106,6 +108,8 @@ const LAYOUTS: [Layout; 11] = [
     Layout::Concatenated,
     Layout::EventBridge,
     Layout::Alone,
+    Layout::Texts,
+    Layout::LogLines,
 ];
 
 /// A unit with three honest records, or none, around the hostile one, and where that stands.
@@ -144,10 +148,21 @@ fn laid_out(layout: Layout, evil: &Value) -> (String, Range<usize>) {
         Layout::Concatenated => texts.concat(),
         Layout::EventBridge => texts.iter().map(bridge).collect::<Vec<_>>().join("\n"),
         Layout::Alone => HERE.to_owned(),
+        Layout::Texts => format!(
+            "[{},{HERE}, {},{}]",
+            Value::from(&*texts[0]),
+            Value::from(&*texts[2]),
+            Value::from(&*texts[3])
+        ),
+        Layout::LogLines => texts
+            .iter()
+            .map(|text| format!("2026-11-02T08:00:00.000Z {text}\n"))
+            .collect(),
     };
     let evil = match layout {
         Layout::PrettyLogFile | Layout::PrettyArray => pretty(evil),
         Layout::FlushLogFile => flush(evil),
+        Layout::Texts => Value::from(evil.to_string()).to_string(),
         _ => evil.to_string(),
     };
     let at = unit.find(HERE).unwrap();
@@ -332,6 +347,12 @@ fn a_text_inside_is_no_place_to_go_on_either() {
         let units = [
             subscription(&texts).to_string(),
             json!({"Events": texts.map(|text| json!({"CloudTrailEvent": text}))}).to_string(),
+            json!(texts).to_string(),
+            json!(texts.map(|text| [text])).to_string(),
+            json!({"events": texts.map(|text| json!({"timestamp": 1, "message": text}))})
+                .to_string(),
+            json!({"results": texts.map(|text| [json!({"field": "@message", "value": text})])})
+                .to_string(),
             json!({"QueryResultRows": texts.map(row)}).to_string(),
             json!({"records": texts.map(|text| json!({"data": base64(text)}))}).to_string(),
             json!({"Records": texts.map(|text| json!({"messageId": "m", "body": text}))})

@@ -10,6 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::support::trail::EXPORTED;
+
 /// A record that is no JSON.
 pub(crate) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
 
@@ -159,6 +161,14 @@ fn inflate(unit: &[u8]) -> Vec<u8> {
 /// The texts of all records, broken ones too, and where they begin, as far as that is known.
 fn records(unit: &[u8], starts: &[usize]) -> Vec<(usize, Vec<u8>)> {
     let unit = inflate(unit);
+    if unit.starts_with(EXPORTED.as_bytes()) {
+        let lines = unit
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        return lines
+            .map(|line| (0, line[EXPORTED.len()..].to_vec()))
+            .collect();
+    }
     match serde_json::from_slice::<&RawValue>(&unit) {
         Ok(value) => contained(value).into_iter().map(|text| (0, text)).collect(),
         Err(_) => lines_or_pieces(&unit, starts),
@@ -186,7 +196,11 @@ fn unquoted(text: &RawValue) -> Vec<u8> {
 fn contained(value: &RawValue) -> Vec<Vec<u8>> {
     let whole = |value: &RawValue| value.get().as_bytes().to_vec();
     if value.get().starts_with('[') {
-        return items(value).into_iter().map(whole).collect();
+        let element = |value: &RawValue| match value.get().starts_with('"') {
+            true => unquoted(value),
+            false => whole(value),
+        };
+        return items(value).into_iter().map(element).collect();
     }
     if field(value, "digestEndTime").is_some() {
         return Vec::new();
@@ -208,6 +222,22 @@ fn contained(value: &RawValue) -> Vec<Vec<u8>> {
     None.or_else(|| of_each("Events", "CloudTrailEvent", &|text| unquoted(text)))
         .or_else(|| of_each("logEvents", "message", &|text| unquoted(text)))
         .or_else(|| of_each("records", "data", &decoded))
+        .or_else(|| of_each("events", "message", &|text| unquoted(text)))
+        .or_else(|| {
+            let is_message = |cell: &&RawValue| {
+                field(cell, "field").is_some_and(|name| name.get() == "\"@message\"")
+            };
+            let message = |row: &RawValue| {
+                let cell = items(row).into_iter().find(is_message);
+                cell.and_then(|cell| field(cell, "value")).map(unquoted)
+            };
+            Some(
+                items(field(value, "results")?)
+                    .into_iter()
+                    .filter_map(message)
+                    .collect(),
+            )
+        })
         .or_else(|| Some(vec![whole(field(value, "detail")?)]))
         .unwrap_or_else(|| vec![whole(value)])
 }
@@ -459,6 +489,12 @@ fn trace_id(event: &Value, record: &str) -> String {
 
 /// `None` where the record has no time.
 fn central(event: &Value, record: &[u8]) -> Option<Central> {
+    // An identity that is no object is none that anyone can read.
+    match &event["userIdentity"] {
+        Value::String(text) if !text.is_empty() => return None,
+        Value::Array(items) if !items.is_empty() => return None,
+        _ => {}
+    }
     let record = std::str::from_utf8(record).ok()?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let account = text_at(event, "/recipientAccountId");

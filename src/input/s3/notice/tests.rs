@@ -118,6 +118,11 @@ fn events_in_the_body_are_for_the_pipeline() {
         sns(&bridged),
         logs.to_string(),
         format!("{EVENT}\n{EVENT}\n"),
+        json!([EVENT, EVENT]).to_string(),
+        sns(&json!([[EVENT]]).to_string()),
+        format!("2026-11-02T08:00:00.000Z {EVENT}\n"),
+        json!({"events": [{"timestamp": 1, "message": EVENT}]}).to_string(),
+        json!({"results": [[{"field": "@message", "value": EVENT}]]}).to_string(),
         // Broken, and yet CloudTrail's.
         EVENT[..EVENT.len() - 2].to_owned(),
     ] {
