@@ -73,6 +73,8 @@ pub(super) enum Verdict<'a> {
     Made(Vec<u8>),
     /// A text of its own that carries records or is one.
     Inner(Vec<u8>),
+    /// A text of its own that is one record, or nothing.
+    One(Vec<u8>),
     /// Well known, and without events.
     Skip(Skipped),
     /// A prompt log's element: so are all the others of its container.
@@ -234,7 +236,7 @@ impl<'a> Object<'a> {
     /// What carries a text with events.
     fn carrier(&self, within: Option<Container>) -> Option<Verdict<'a>> {
         if let Some(event) = self.string(b"CloudTrailEvent") {
-            return Some(Verdict::Inner(event));
+            return Some(Verdict::One(event));
         }
         for (around, key) in [(&b"kinesis"[..], &b"data"[..]), (b"awslogs", b"data")] {
             if let Some(data) = self.object(around).and_then(|object| object.string(key)) {
@@ -313,7 +315,7 @@ fn row(row: &[u8]) -> Verdict<'_> {
     }
     let whole = |(key, value): &&(Vec<u8>, &[u8])| key == b"eventJson" && value.starts_with(b"\"");
     if let Some((_, event)) = cells.iter().find(whole) {
-        return Verdict::Inner(unescape(event));
+        return Verdict::One(unescape(event));
     }
     let mut record = vec![b'{'];
     for (key, value) in cells {

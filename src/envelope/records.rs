@@ -260,6 +260,7 @@ impl<R: Read> Records<R> {
                 self.knows |= value.within == Some(Container::LogEvents);
                 self.inside(start, end, text)
             }
+            Verdict::One(text) => self.one(start, end, text),
             Verdict::Skip(skipped) => Action::Skip(skipped),
             Verdict::PromptLog => {
                 match self.inner.last_mut() {

@@ -286,7 +286,7 @@ fn wrong_bytes_in_several_records_make_no_record_of_what_is_inside() {
         select(&LAYOUTS[..]),
         prop::collection::vec(damage, 2..4),
     );
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(20_000));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(15_000));
     let ran = runner.run(&strategy, |(chosen, layout, mut damages)| {
         let evil: Vec<_> = chosen.iter().map(hostile).collect();
         let (unit, records) = laid_out(layout, &evil);
@@ -312,7 +312,7 @@ fn wrong_bytes_in_several_records_make_no_record_of_what_is_inside() {
         Ok(())
     });
     ran.unwrap();
-    assert!(last.get() > 5_000 && lost.get() < 60, "{last:?} {lost:?}");
+    assert!(last.get() > 3_000 && lost.get() < 60, "{last:?} {lost:?}");
 }
 
 /// Damage that leaves the brackets alone, and some that does not: a text, and what becomes of it.
