@@ -116,7 +116,7 @@ pub(super) struct Track {
     keyed: bool,
     /// Once its brackets have not added up, it looks for another record to follow.
     seeks: bool,
-    /// They are known to add up, each taken for what it is.
+    /// They are known to add up, each taken for what it is: so they are taken again.
     proven: bool,
 }
 
@@ -290,7 +290,7 @@ impl Track {
         if misplaced && !self.proven || self.open.len() == DEEPEST {
             self.lose();
         }
-        let none = byte == b'{' && self.around.opener == b'[';
+        let no_record = byte == b'{' && self.around.opener == b'[';
         self.place = match self.place {
             Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
@@ -302,7 +302,7 @@ impl Track {
                 return;
             }
             // Behind a key, with a colon or without, a value follows.
-            Place::Behind if none || matches!(self.before, b':' | b'"') => Place::Broken,
+            Place::Behind if no_record || matches!(self.before, b':' | b'"') => Place::Broken,
             Place::Behind | Place::Lost => Place::Records(at),
             place => place,
         };
