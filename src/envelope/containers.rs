@@ -84,6 +84,8 @@ pub(super) enum Verdict<'a> {
     Made(Vec<u8>),
     /// A text of its own that carries records or is one.
     Inner(Vec<u8>),
+    /// A text of its own that is one record, or nothing.
+    One(Vec<u8>),
     /// Well known, and without events.
     Skip(Skipped),
     /// A prompt log's element: so are all the others of its container.
@@ -259,7 +261,7 @@ impl<'a> Object<'a> {
     /// What carries a text with events.
     fn carrier(&self, within: Option<Container>) -> Option<Verdict<'a>> {
         if let Some(event) = self.string(b"CloudTrailEvent") {
-            return Some(Verdict::Inner(event));
+            return Some(Verdict::One(event));
         }
         if let Some(log_event) = self.log_event(within) {
             return Some(log_event);

@@ -267,6 +267,7 @@ impl<R: Read> Records<R> {
                 self.knows |= logs.contains(&value.within);
                 self.inside(start, end, text)
             }
+            Verdict::One(text) => self.one(start, end, text),
             Verdict::Skip(skipped) => Action::Skip(skipped),
             Verdict::PromptLog => {
                 match self.inner.last_mut() {

@@ -92,12 +92,23 @@ impl Search {
         ends: Ends,
         proven: Option<u64>,
     ) -> Self {
+        // Where everything adds up, lines and texts are what they seem to be.
+        let ends = match (proven, ends) {
+            (Some(_), Ends::Line { .. }) => Ends::Unit,
+            (Some(_), Ends::Brackets { .. }) => Ends::Brackets { or_line: false },
+            _ => ends,
+        };
         let over = ends == Ends::Line { over: true };
         // A text that is a record has its brackets inside.
         let outside = if around.opener == b'"' { &[] } else { read };
-        let inside_out = (proven.is_none() && !over).then(|| outline.inside_out(outside, wrong));
-        let outlines = std::iter::once(outline).chain(inside_out);
-        let mut tracks: Vec<_> = outlines.map(|o| Track::of(o, around)).collect();
+        let mut tracks = match proven {
+            Some(_) => vec![Track::proven(outline, around)],
+            None if over => vec![Track::of(outline, around)],
+            None => {
+                let inside_out = outline.inside_out(outside, wrong);
+                vec![Track::of(outline, around), Track::of(inside_out, around)]
+            }
+        };
         if over {
             tracks.iter_mut().for_each(Track::seek_no_more);
         }
@@ -121,7 +132,7 @@ impl Search {
 
     /// Whether what comes next is where reading goes on, so that nothing need be looked at twice.
     pub(super) fn is_proven(&self) -> bool {
-        self.proven.is_some() && !self.over
+        self.proven.is_some()
     }
 
     /// Takes more bytes, the first of which is at `from`.
@@ -175,6 +186,9 @@ impl Search {
                 self.before = byte;
             }
             let at = from + index as u64;
+            if self.proven == Some(at) {
+                return (index, None);
+            }
             match (track.step(byte, at), track.next(), self.proven) {
                 (Told::Exact { at: begun, .. }, ..) => {
                     let next = Next::Inside {
@@ -221,6 +235,9 @@ impl Search {
     }
 
     fn step(&mut self, byte: u8, at: u64) -> Option<Next> {
+        if self.proven == Some(at) {
+            return Some(Next::Inside { at, proven: at });
+        }
         let next = self.lines(byte, at);
         let next = next.or_else(|| self.records(byte, at));
         if next.is_some() {

@@ -116,6 +116,8 @@ pub(super) struct Track {
     keyed: bool,
     /// Once its brackets have not added up, it looks for another record to follow.
     seeks: bool,
+    /// They are known to add up, each taken for what it is: so they are taken again.
+    proven: bool,
 }
 
 impl Track {
@@ -134,6 +136,14 @@ impl Track {
         }
     }
 
+    /// Passes a broken record where strings and brackets are known to add up.
+    pub(super) fn proven(outline: Outline, around: Around) -> Self {
+        Track {
+            proven: true,
+            ..Track::of(outline, around)
+        }
+    }
+
     /// Looks for a record from anywhere outside strings, behind a byte that is no white space.
     pub(super) fn lost(around: Around, before: u8) -> Self {
         Track {
@@ -145,6 +155,7 @@ impl Track {
             before,
             keyed: false,
             seeks: true,
+            proven: false,
         }
     }
 
@@ -194,6 +205,9 @@ impl Track {
     /// Takes the byte that is wrong. It may have been another one, or none. Where a bracket too many or
     /// too few was counted, the broken record's end tells; where it were two, nothing might.
     pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Told {
+        if self.proven {
+            return self.step(byte, at);
+        }
         let in_object = self.innermost() == Some(true);
         let separated = !self.around.brackets.is_empty();
         let before = self.before;
@@ -242,7 +256,7 @@ impl Track {
                     *line = true;
                 }
             }
-            (Text::Outside, b'\\') => return Told::Impossible,
+            (Text::Outside, b'\\') if !self.proven => return Told::Impossible,
             (Text::Outside, _) => return self.outside(byte, at),
         }
         Told::Nothing
@@ -289,15 +303,22 @@ impl Track {
             Some(true) => matches!(self.before, b',' | b'}' | b']'),
             _ => byte == b'[' && self.around.opener == b'[' && self.open == [false],
         };
-        if misplaced || self.open.len() == DEEPEST {
+        if misplaced && !self.proven || self.open.len() == DEEPEST {
             self.lose();
         }
+        let no_record = byte == b'{' && self.around.opener == b'[';
         self.place = match self.place {
             Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
             }
+            // With nothing around, no bracket tells it from an element of an array in a record.
+            Place::Lost
+                if self.around.brackets.is_empty() && matches!(self.before, b',' | b'[') =>
+            {
+                return;
+            }
             // Behind a key, with a colon or without, a value follows.
-            Place::Behind if matches!(self.before, b':' | b'"') => Place::Broken,
+            Place::Behind if no_record || matches!(self.before, b':' | b'"') => Place::Broken,
             Place::Behind | Place::Lost => Place::Records(at),
             place => place,
         };

@@ -62,7 +62,7 @@ pub(super) fn row(row: &[u8]) -> Verdict<'_> {
         key.eq_ignore_ascii_case(b"eventJson") && value.starts_with(b"\"")
     };
     match cells.iter().find(is_whole) {
-        Some((_, event)) => Verdict::Inner(unescape(event)),
+        Some((_, event)) => Verdict::One(unescape(event)),
         None => record(cells).into(),
     }
 }

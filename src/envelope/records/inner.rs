@@ -39,6 +39,28 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// A text that is one record. With anything else in it, it is none.
+    pub(super) fn one(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
+        let not_json = |at, detail: &str| Reason::NotJson {
+            at: at as u64,
+            detail: detail.to_owned(),
+        };
+        let wrong = match Scanner::new().feed(&text) {
+            Step::Error(at, detail) => not_json(at, detail),
+            Step::Done(at) if !text[at..].trim_ascii().is_empty() => {
+                not_json(at, "a record ends here, and yet it goes on")
+            }
+            Step::More(_) if !text.trim_ascii().is_empty() => Reason::Truncated {
+                what: "record",
+                at: text.len() as u64,
+            },
+            _ => return self.inside(start, end, text),
+        };
+        let evidence = self.evidence(&text);
+        let reason = seen_from_outside(wrong, self.outermost.offset);
+        Action::Reject(self.reject(start, end, reason, evidence))
+    }
+
     /// A text that is a record, or has records in it.
     pub(super) fn inside(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
         let mut scanner = Scanner::new();

@@ -373,3 +373,29 @@ fn a_text_inside_that_is_cut_does_not_look_like_a_unit_that_is() {
         assert!(!matches!(rejects(&seen)[0].evidence, Evidence::Unit));
     }
 }
+
+#[test]
+fn a_text_that_must_be_one_record_is_refused_with_anything_else_in_it() {
+    let (a, b) = (event("A"), event("B"));
+    for wrong in [
+        format!("{b}}}"),
+        format!("{b} x"),
+        format!("{b}{b}"),
+        format!("{b}\n{b}"),
+        format!("{b},"),
+        format!("x {b}"),
+        format!("x\n{b}"),
+        format!("{}\n{b}", BROKEN.trim()),
+    ] {
+        let texts = [a.as_str(), &wrong, &a];
+        let history = json!({"Events": texts.map(|text| json!({"CloudTrailEvent": text}))});
+        let lake = json!({"QueryResultRows": texts.map(|text| json!([{"eventJson": text}]))});
+        for unit in [history, lake] {
+            let seen = read(unit.to_string());
+            let words: Vec<_> = seen.iter().map(word).collect();
+            assert_eq!(words, ["+A", "not_json", "+A"], "{wrong}");
+            let text = Evidence::Bytes(wrong.clone().into_bytes());
+            assert_eq!(rejects(&seen)[0].evidence, text, "{wrong}");
+        }
+    }
+}

@@ -91,12 +91,15 @@ enum Layout {
     Lines,
     Concatenated,
     EventBridge,
+    EventBridgeArray,
+    /// Lines that begin with what is no JSON.
+    Prefixed(&'static str),
     Alone,
     Texts,
     LogLines,
 }
 
-const LAYOUTS: [Layout; 13] = [
+const LAYOUTS: [Layout; 16] = [
     Layout::LogFile,
     Layout::PrettyLogFile,
     Layout::FlushLogFile,
@@ -107,66 +110,95 @@ const LAYOUTS: [Layout; 13] = [
     Layout::Lines,
     Layout::Concatenated,
     Layout::EventBridge,
+    Layout::EventBridgeArray,
+    Layout::Prefixed("x "),
+    Layout::Prefixed("INFO [a] {} "),
     Layout::Alone,
     Layout::Texts,
     Layout::LogLines,
 ];
 
-/// A unit with three honest records, or none, around the hostile one, and where that stands.
-fn laid_out(layout: Layout, evil: &Value) -> (String, Range<usize>) {
-    const HERE: &str = "\"@ here @\"";
-    let here = || serde_json::from_str::<Value>(HERE).unwrap();
-    let records = [honest(0), here(), honest(1), honest(2)];
+/// A unit with honest records, or none, around the hostile ones, and where all but the first of its
+/// records stand.
+fn laid_out(layout: Layout, evil: &[Value]) -> (String, Vec<Range<usize>>) {
+    let here = |number: usize| format!("@ here {number} @");
+    let mut texts = vec![];
+    for (number, evil) in evil.iter().enumerate() {
+        texts.extend([honest(number), evil.clone()]);
+    }
+    texts.extend([honest(evil.len()), honest(evil.len() + 1)]);
+    if layout == Layout::Alone {
+        texts = evil[..1].to_vec();
+    }
+    let records: Vec<_> = (0..texts.len()).map(|n| Value::from(here(n))).collect();
+    let unit = container(layout, &records);
+    let (mut whole, mut ranges, mut rest) = (String::new(), vec![], &unit[..]);
+    for (number, record) in texts.iter().enumerate() {
+        let (before, behind) = rest.split_once(&format!("\"{}\"", here(number))).unwrap();
+        whole += before;
+        let text = match layout {
+            Layout::PrettyLogFile | Layout::PrettyArray => pretty(record),
+            Layout::FlushLogFile => flush(record),
+            Layout::Texts => Value::from(record.to_string()).to_string(),
+            _ => record.to_string(),
+        };
+        ranges.push(whole.len()..whole.len() + text.len());
+        whole += &text;
+        rest = behind;
+    }
+    if layout != Layout::Alone {
+        ranges.remove(0);
+    }
+    (whole + rest, ranges)
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap()
+}
+
+fn flush(value: &Value) -> String {
+    let lines = pretty(value);
+    let lines: Vec<_> = lines.lines().map(str::trim_start).collect();
+    lines.join("\n")
+}
+
+/// A unit with these records.
+fn container(layout: Layout, records: &[Value]) -> String {
     let texts: Vec<_> = records.iter().map(Value::to_string).collect();
-    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap();
-    let flush = |value: &Value| {
-        let lines = pretty(value);
-        lines
-            .lines()
-            .map(str::trim_start)
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
     let file = json!({"Records": records});
     let bridge = |text: &String| {
         format!(r#"{{"source":"aws.q","detail-type":"x via CloudTrail","detail":{text}}}"#)
     };
-    let unit = match layout {
+    let bridged = || texts.iter().map(bridge).collect::<Vec<_>>();
+    let (last, first) = (records.len() - 1, 1.min(records.len() - 1));
+    match layout {
         Layout::LogFile => format!("{file}\n"),
         Layout::PrettyLogFile => pretty(&file),
         Layout::FlushLogFile => flush(&file),
         Layout::LogFiles => format!(
             "{}\n{}\n{}\n",
-            json!({"Records": records[..1]}),
-            json!({"Records": [here(), records[2]]}),
-            json!({"Records": records[3..]})
+            json!({"Records": records[..first]}),
+            json!({"Records": records[first..last]}),
+            json!({"Records": records[last..]})
         ),
         Layout::Array => Value::from(records.to_vec()).to_string(),
         Layout::ArrayInLines => format!("[\n{}\n]\n", texts.join(",\n")),
         Layout::PrettyArray => pretty(&Value::from(records.to_vec())),
         Layout::Lines => texts.join("\n") + "\n",
         Layout::Concatenated => texts.concat(),
-        Layout::EventBridge => texts.iter().map(bridge).collect::<Vec<_>>().join("\n"),
-        Layout::Alone => HERE.to_owned(),
-        Layout::Texts => format!(
-            "[{},{HERE}, {},{}]",
-            Value::from(&*texts[0]),
-            Value::from(&*texts[2]),
-            Value::from(&*texts[3])
-        ),
+        Layout::EventBridge => bridged().join("\n"),
+        Layout::EventBridgeArray => format!("[{}]", bridged().join(",")),
+        Layout::Prefixed(prefix) => texts
+            .iter()
+            .map(|text| format!("{prefix}{text}\n"))
+            .collect(),
         Layout::LogLines => texts
             .iter()
             .map(|text| format!("2026-11-02T08:00:00.000Z {text}\n"))
             .collect(),
-    };
-    let evil = match layout {
-        Layout::PrettyLogFile | Layout::PrettyArray => pretty(evil),
-        Layout::FlushLogFile => flush(evil),
-        Layout::Texts => Value::from(evil.to_string()).to_string(),
-        _ => evil.to_string(),
-    };
-    let at = unit.find(HERE).unwrap();
-    (unit.replacen(HERE, &evil, 1), at..at + evil.len())
+        Layout::Texts => format!("[{}]", texts.join(", ")),
+        Layout::Alone => texts.concat(),
+    }
 }
 
 /// The names of the records of a unit.
@@ -202,12 +234,16 @@ impl Wrong {
 
     fn at(self, at: usize, unit: &str) -> Vec<u8> {
         let mut unit = unit.as_bytes().to_vec();
+        self.put(at, &mut unit);
+        unit
+    }
+
+    fn put(self, at: usize, unit: &mut Vec<u8>) {
         match self {
             Wrong::Byte(byte) => unit[at] = byte,
             Wrong::More(byte) => unit.insert(at, byte),
             Wrong::Less => drop(unit.remove(at)),
         }
-        unit
     }
 }
 
@@ -215,9 +251,10 @@ impl Wrong {
 fn one_wrong_byte_anywhere_makes_no_record_of_what_is_inside_and_costs_one_record() {
     let (alone, whole, lost) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let strategy = (chosen(), select(&LAYOUTS[..]), any::<Index>(), Wrong::any());
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(60_000));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(40_000));
     let ran = runner.run(&strategy, |(chosen, layout, index, wrong)| {
-        let (unit, evil) = laid_out(layout, &hostile(&chosen));
+        let (unit, evil) = laid_out(layout, &[hostile(&chosen)]);
+        let evil = &evil[0];
         // The first and the last byte separate it from the others.
         let at = evil.start + 1 + index.index(evil.len() - 2);
         let unit = wrong.at(at, &unit);
@@ -231,7 +268,9 @@ fn one_wrong_byte_anywhere_makes_no_record_of_what_is_inside_and_costs_one_recor
         // With a quote missing from its last text, the record behind it is broken, too; a line's end
         // where none should be, or a bracket more, costs what is not laid out in lines.
         let odd = layout == Layout::Concatenated && shown[at.saturating_sub(1)..].contains('\n');
-        if layout != Layout::Alone && !odd {
+        // Where no line begins with a record, nothing tells where to go on behind a broken one.
+        let prefixed = matches!(layout, Layout::Prefixed(_));
+        if layout != Layout::Alone && !odd && !prefixed {
             prop_assert!(has(0), "{layout:?} {at} {names:?} {shown}");
             whole.set(whole.get() + usize::from(has(1)));
             alone.set(alone.get() + usize::from(!has(1)));
@@ -245,6 +284,44 @@ fn one_wrong_byte_anywhere_makes_no_record_of_what_is_inside_and_costs_one_recor
         whole.get() > 2_000 && alone.get() < 200 && lost.get() < 60,
         "{whole:?} {alone:?} {lost:?}"
     );
+}
+
+#[test]
+fn wrong_bytes_in_several_records_make_no_record_of_what_is_inside() {
+    let (last, lost) = (Cell::new(0), Cell::new(0));
+    let damage = (0..4_usize, any::<Index>(), Wrong::any());
+    let strategy = (
+        prop::collection::vec(chosen(), 2),
+        select(&LAYOUTS[..]),
+        prop::collection::vec(damage, 2..4),
+    );
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(15_000));
+    let ran = runner.run(&strategy, |(chosen, layout, mut damages)| {
+        let evil: Vec<_> = chosen.iter().map(hostile).collect();
+        let (unit, records) = laid_out(layout, &evil);
+        // One in each record at most, from behind; the last record stays whole.
+        damages.sort_by_key(|(record, ..)| usize::MAX - record);
+        damages.dedup_by_key(|(record, ..)| *record);
+        let mut damaged = unit.into_bytes();
+        for (record, index, wrong) in damages {
+            if let Some(record) = records.get(record) {
+                let at = record.start + 1 + index.index(record.len() - 2);
+                wrong.put(at, &mut damaged);
+            }
+        }
+        let names = names(&damaged);
+        let shown = String::from_utf8_lossy(&damaged);
+        prop_assert!(!names.contains(&FORGED.to_owned()), "{layout:?} {shown}");
+        if !matches!(layout, Layout::Alone | Layout::Prefixed(_)) {
+            prop_assert!(names.contains(&"H0".to_owned()), "{layout:?} {shown}");
+            let has = names.contains(&"H3".to_owned());
+            last.set(last.get() + usize::from(has));
+            lost.set(lost.get() + usize::from(!has));
+        }
+        Ok(())
+    });
+    ran.unwrap();
+    assert!(last.get() > 3_000 && lost.get() < 60, "{last:?} {lost:?}");
 }
 
 /// Damage that leaves the brackets alone, and some that does not: a text, and what becomes of it.
@@ -279,7 +356,8 @@ fn damage_and_a_cut_anywhere_make_no_record_of_what_is_inside() {
     );
     let mut runner = TestRunner::new(ProptestConfig::with_cases(60_000));
     let ran = runner.run(&strategy, |(chosen, layout, (text, wrong), cut, line)| {
-        let (unit, evil) = laid_out(layout, &hostile(&chosen));
+        let (unit, evil) = laid_out(layout, &[hostile(&chosen)]);
+        let evil = &evil[0];
         let (before, rest) = unit.split_at(evil.start);
         let damaged = format!("{before}{}", rest.replacen(text, wrong, 1));
         // Where the record seems to end, each in its turn, and anywhere.
@@ -310,7 +388,8 @@ fn damage_and_a_cut_anywhere_make_no_record_of_what_is_inside() {
 #[test]
 fn a_damaged_record_that_is_cut_off_is_one_reject_with_all_of_its_bytes() {
     let evil = hostile(&json!({"tags": [{"eventVersion": "1.11", "eventName": FORGED}]}));
-    let (unit, range) = laid_out(Layout::LogFile, &evil);
+    let (unit, ranges) = laid_out(Layout::LogFile, &[evil]);
+    let range = &ranges[0];
     let unit = unit.replace("a message", "a \u{1}message");
     for cut in range.start + 150..unit.trim_end().len() {
         let cut_off = &unit[..cut];
@@ -471,7 +550,8 @@ proptest! {
     fn how_bytes_are_had_again_changes_nothing(
         chosen in chosen(), layout in select(&LAYOUTS[..]), index in any::<Index>(), wrong in Wrong::any(),
     ) {
-        let (unit, evil) = laid_out(layout, &hostile(&chosen));
+        let (unit, evil) = laid_out(layout, &[hostile(&chosen)]);
+        let evil = &evil[0];
         let unit = wrong.at(evil.start + index.index(evil.len()), &unit);
         // A window of a few dozen bytes.
         let limits = Limits { event_bytes: 16, ..Limits::default() };
