@@ -6,6 +6,7 @@
 
 mod endings;
 
+use super::fields::{self, Place};
 use crate::envelope::json::{Node, Type};
 use crate::event::mask::is_mask;
 
@@ -20,6 +21,8 @@ pub(super) enum Secret {
     Scalar,
     /// A long random text: a code of OAuth, but not of an error.
     Random,
+    /// What stands deeper below a name of [`SCALAR`]: a text that is no word.
+    Below,
 }
 
 /// Ends of names of secrets.
@@ -29,6 +32,7 @@ const ALL: &[&str] = &[
     "authorization",
     "dbpass",
     "keymaterial",
+    "keypass",
     "passcode",
     "passphrase",
     "passwd",
@@ -43,6 +47,7 @@ const ALL: &[&str] = &[
     "secrets",
     "sharedkey",
     "smtppass",
+    "storepass",
     "token",
     "userdata",
     "userpass",
@@ -62,7 +67,9 @@ const SCALAR: &[&str] = &[
     "apikey",
     "apikeys",
     "authcode",
+    "authkey",
     "authorizationcode",
+    "authorizationheader",
     "backupcode",
     "backupcodes",
     "basicauth",
@@ -88,6 +95,7 @@ const SCALAR: &[&str] = &[
     "recoverycodes",
     "registrationcode",
     "secretcode",
+    "secretkeybase",
     "secrettoauthenticateinitiator",
     "secrettoauthenticatetarget",
     "sessionkey",
@@ -95,7 +103,9 @@ const SCALAR: &[&str] = &[
     "signingkey",
     "storagekey",
     "streamkey",
+    "subscriptionkey",
     "tokencode",
+    "tokenhint",
     "totp",
     "unlockcode",
     "usercode",
@@ -148,6 +158,7 @@ const FORMS: &[&str] = &[
     "content",
     "current",
     "data",
+    "dev",
     "encoded",
     "hash",
     "material",
@@ -155,8 +166,12 @@ const FORMS: &[&str] = &[
     "old",
     "pem",
     "plaintext",
+    "prod",
+    "production",
     "raw",
+    "staging",
     "string",
+    "test",
     "text",
     "value",
     "values",
@@ -252,6 +267,9 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
         if rest.ends_with("pass") && is_word(name, b"pass") {
             return Some(Secret::All);
         }
+        if rest.ends_with("psk") && is_word(name, b"psk") {
+            return Some(Secret::Scalar);
+        }
         if let Some((_, secret)) = endings::SECRETS.of(rest) {
             return Some(secret);
         }
@@ -289,13 +307,71 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
         || is_mask(text)
         || is_arn(text)
         || secret == Secret::Counted && is_count
-        || secret == Secret::Random && !is_random(text))
+        || secret == Secret::Random && !is_random(text)
+        || secret == Secret::Below && is_word_like(text))
 }
 
 /// Whether a key below that of a secret says which one it is.
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
     endings::LABELS.of(plain(key, &mut buffer).1).is_some()
+}
+
+/// Whether a key somewhere below one of [`SCALAR`] says what the secret is for. Any name may be that
+/// of a cookie.
+pub(super) fn is_label_below(key: &[u8], cookies: bool) -> bool {
+    const LABELS: &[&str] = &["audience", "created", "fingerprint", "issuer", "provider"];
+    let mut buffer = [0; NAME_BYTES];
+    if cookies {
+        let plain = plain(key, &mut buffer).1;
+        return ends(plain, &["forward", "items", "names", "quantity"]);
+    }
+    is_label(key) || fields::place(key) != Place::Text || ends(plain(key, &mut buffer).1, LABELS)
+}
+
+/// Whether a name is that of cookies.
+pub(super) fn are_cookies(name: &[u8]) -> bool {
+    let mut buffer = [0; NAME_BYTES];
+    ends(plain(name, &mut buffer).1, &["cookie", "cookies"])
+}
+
+/// Whether the array under such a key is a list of names and values.
+pub(super) fn are_pairs(key: &[u8]) -> bool {
+    const PAIRS: &[&str] = &[
+        "arguments",
+        "args",
+        "env",
+        "environment",
+        "params",
+        "parameters",
+        "properties",
+        "settings",
+        "variables",
+    ];
+    let mut buffer = [0; NAME_BYTES];
+    ends(plain(key, &mut buffer).1, PAIRS) || are_headers(key)
+}
+
+/// Whether headers with their values stand under such a key. (Elsewhere it says which ones are
+/// allowed, signed and the like.)
+pub(super) fn are_headers(key: &[u8]) -> bool {
+    const NAMED: &[&str] = &[
+        "access",
+        "allow",
+        "cache",
+        "expose",
+        "forward",
+        "ignore",
+        "match",
+        "require",
+        "sensitive",
+        "sign",
+        "vary",
+        "whitelist",
+    ];
+    let mut buffer = [0; NAME_BYTES];
+    let (_, plain) = plain(key, &mut buffer);
+    ends(plain, &["header", "headers"]) && !NAMED.iter().any(|named| plain.starts_with(named))
 }
 
 /// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
@@ -350,8 +426,29 @@ pub(super) fn is_value(key: &[u8]) -> bool {
 
 /// Whether a text can be the name of a header or option whose value follows.
 pub(super) fn is_header(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.: ".contains(&byte);
     text.bytes().all(is_letter)
+}
+
+/// Whether a text is the name of a header and nothing else: `Authorization`, `X-Api-Key`.
+pub(super) fn is_known_header(text: &str) -> bool {
+    let name = text.trim_end_matches([':', ' ']);
+    let starts = |start: &str| {
+        name.get(..start.len())
+            .is_some_and(|first| first.eq_ignore_ascii_case(start))
+    };
+    let is = |header: &&str| name.eq_ignore_ascii_case(header);
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && (starts("x-")
+            || starts("proxy-")
+            || ["authorization", "cookie", "set-cookie"].iter().any(is))
+}
+
+/// Whether a text is a word, or words with `-` or `_` between them: `none`, `Content-Type`.
+pub(super) fn is_word_like(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b' ' | b'.'))
 }
 
 /// Whether two names are the same but for case and what stands between words.
@@ -503,7 +600,9 @@ mod tests {
         password_confirmation passwordConfirm passwordNew secret_b64 privateKeyBytes
         userData UserData user_data codeVerifier code_verifier authCode authorizationCode
         activationCode confirmationCode verificationCode otp pin twoFactorPin streamKey hostKey
-        HostKeyBody licenseKey AWSAccessKeyId code Code";
+        HostKeyBody licenseKey AWSAccessKeyId code Code SECRET_KEY_BASE DB_PASSWORD_PROD
+        passwordProd authorizationHeader id_token_hint wifi_psk WIFI_PSK storepass keyPass
+        X-Auth-Key Ocp-Apim-Subscription-Key";
 
     /// From AWS's own interfaces and real trails.
     const OTHER_NAMES: &str = "
@@ -525,5 +624,5 @@ mod tests {
         codeSha256 codeSize errorCode statusCode stateReasonCode zipCode countryCode currencyCode
         bypass compass tollPass2x userDataLocation pinned spin mapping author auths codec
         conversationId utterance bucketName region user principalId mfaAuthenticated data value text
-        string material hash";
+        string material hash prod test dev keyBase header hint desk";
 }

@@ -49,6 +49,8 @@ struct Visit<'d> {
     filled: u32,
     /// The end of what stands under the key of a secret, and what key it is.
     secret: (u32, Secret),
+    /// The end of what stands deeper below the key of a secret, and whether it is that of cookies.
+    below: (u32, bool),
     /// The end of a value that the user wants hidden, but that is empty.
     void: u32,
     /// The end of the fields of which these signs are known.
@@ -106,6 +108,7 @@ impl<'w> Walk<'w> {
             chosen,
             filled: 0,
             secret: (0, Secret::All),
+            below: (0, false),
             void: 0,
             signs: (0, Signs::default()),
             named: BinaryHeap::new(),
@@ -154,10 +157,7 @@ impl<'w> Walk<'w> {
         {
             return next;
         }
-        if id < visit.secret.0
-            && !visit.around(node).is_some_and(keys::is_label)
-            && keys::is_secret_value(visit.secret.1, node)
-        {
+        if visit.is_below_a_secret(node) {
             return self.mark(visit, node);
         }
         match node.kind() {
@@ -194,11 +194,12 @@ impl<'w> Walk<'w> {
     }
 
     /// Hides what stands under the name of a secret; `None` where there is more to look at.
-    fn secret(&mut self, visit: &mut Visit<'_>, node: Node<'_>, secret: Secret) -> Option<u32> {
+    fn secret<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, secret: Secret) -> Option<u32> {
         match (node.kind(), secret) {
             (Type::Array, Secret::Scalar | Secret::Random) => {
                 let items = node.items().map(|item| Reverse((item.id(), secret)));
                 visit.named.extend(items);
+                visit.goes_below(node, secret);
                 None
             }
             (Type::Object, Secret::Scalar | Secret::Random) => {
@@ -206,6 +207,7 @@ impl<'w> Walk<'w> {
                 let values = children.filter(|child| child.raw_key().is_some_and(keys::is_value));
                 let values = values.map(|value| Reverse((value.id(), secret)));
                 visit.named.extend(values);
+                visit.goes_below(node, secret);
                 None
             }
             (Type::Array | Type::Object, Secret::All | Secret::Counted) => {
@@ -276,8 +278,8 @@ impl<'w> Walk<'w> {
             || self.hidden(key, Place::Name, level).is_some()
     }
 
-    /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`,
-    /// `["Authorization","…"]`, `["--password","…"]`.
+    /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`, and
+    /// in arrays what [`is_pair`] tells.
     fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
         let Some(open) = visit.open.last_mut() else {
             return;
@@ -290,13 +292,16 @@ impl<'w> Walk<'w> {
         let Some(secret) = keys::secret(text.as_bytes()) else {
             return;
         };
+        let open = *open;
         let (parent, next) = (open.node, node.end_id());
         let in_names = open
             .key
             .is_some_and(|key| fields::place(key) == Place::Name);
         match parent.kind() {
             Type::Object => {
-                open.paired = true;
+                if let Some(open) = visit.open.last_mut() {
+                    open.paired = true;
+                }
                 for value in parent.children() {
                     if !value.raw_key().is_some_and(keys::is_value) {
                         continue;
@@ -310,10 +315,7 @@ impl<'w> Walk<'w> {
             }
             _ if next < parent.end_id() && !in_names && keys::is_header(text) => {
                 let value = parent.with_id(next);
-                let pair = node.id() == parent.id() + 1 && value.end_id() == parent.end_id();
-                let option = text.starts_with('-')
-                    && !value.as_str().is_some_and(|value| value.starts_with('-'));
-                if pair || option {
+                if is_pair(open, node, text, value) {
                     visit.named.push(Reverse((next, secret)));
                 }
             }
@@ -374,6 +376,11 @@ impl<'d> Visit<'d> {
                 let field = field.node.raw_key();
                 field.is_some_and(|field| fields::is_filled_in(field, key))
             }
+            [_, field, context] => field
+                .node
+                .raw_key()
+                .zip(context.node.raw_key())
+                .is_some_and(|(field, context)| fields::is_filled_in_context(field, context, key)),
             _ => false,
         };
         if filled {
@@ -394,11 +401,67 @@ impl<'d> Visit<'d> {
         found
     }
 
+    /// Takes note that what stands below a node is secret, unless it has labels or is a word.
+    fn goes_below(&mut self, node: Node<'d>, secret: Secret) {
+        if secret == Secret::Scalar && node.id() >= self.below.0 {
+            let cookies = self.around(node).is_some_and(keys::are_cookies);
+            self.below = (node.end_id(), cookies);
+        }
+    }
+
+    /// Whether a value is secret because it stands below the key of a secret.
+    fn is_below_a_secret(&self, node: Node<'d>) -> bool {
+        if node.id() >= self.secret.0.max(self.below.0) {
+            return false;
+        }
+        let key = self.around(node);
+        node.id() < self.secret.0
+            && !key.is_some_and(keys::is_label)
+            && keys::is_secret_value(self.secret.1, node)
+            || node.id() < self.below.0
+                && !key.is_some_and(|key| keys::is_label_below(key, self.below.1))
+                && keys::is_secret_value(Secret::Below, node)
+    }
+
     /// The key that tells where a value stands.
     fn around(&self, node: Node<'d>) -> Option<&'d [u8]> {
         node.raw_key()
             .or(self.open.last().and_then(|open| open.key))
     }
+}
+
+/// Whether the text in an array is the name of the value after it: `["Authorization","…"]`,
+/// `["--password","…"]`, `{"env":["password","…"]}`, `{"headers":["Host","…","Authorization","…"]}`.
+/// A list of names, such as that of permissions, is none of these, whatever a caller puts into it.
+fn is_pair(open: Open<'_>, node: Node<'_>, text: &str, value: Node<'_>) -> bool {
+    let parent = open.node;
+    let beside = value.as_str().unwrap_or_default();
+    if text.starts_with('-') {
+        return !beside.starts_with('-');
+    }
+    let headers = open.key.is_some_and(keys::are_headers);
+    let place = node.id() - parent.id();
+    let count = parent.end_id() - parent.id() - 1;
+    if headers && place % 2 == 1 && count % 2 == 0 {
+        // `["Authorization","Content-Type"]` are names.
+        return !is_title(&beside);
+    }
+    let alone = place == 1 && value.end_id() == parent.end_id();
+    let pairs = open.key.is_some_and(keys::are_pairs);
+    let nested = parent.raw_key().is_none() && parent.id() > 0;
+    alone
+        && if pairs {
+            nested || !keys::is_word_like(&beside)
+        } else {
+            keys::is_known_header(text)
+                && !keys::is_known_header(&beside)
+                && !keys::is_word_like(&beside)
+        }
+}
+
+/// Whether a text may be the name of a header, as `Content-Type` is.
+fn is_title(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_uppercase()) && keys::is_word_like(text)
 }
 
 fn is_scalar(node: Node<'_>) -> bool {
