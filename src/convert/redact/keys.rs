@@ -4,11 +4,15 @@
 //! letters' case and what stands between words (`_`, `-`, `.`) make no difference; a name costs the
 //! same however long it is.
 
+mod beside;
 mod endings;
 
-use super::fields::{self, Place};
 use crate::envelope::json::{Node, Type};
 use crate::event::mask::is_mask;
+pub(super) use beside::{
+    are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_value,
+    is_word_like, names,
+};
 
 /// How far a name makes what stands under it secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,9 +144,11 @@ const SPARED: &[&str] = &[
     "pagetoken",
     "paginationtoken",
     "patterntokens",
+    "publickeymaterial",
     "requesttoken",
     "sequencetoken",
     "startingtoken",
+    "synctoken",
     "updatetoken",
     "versiontoken",
 ];
@@ -300,7 +306,19 @@ pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
 pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
     let text = text.trim();
     let is_count = text.len() <= COUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-    let says_nothing = ["", "false", "none", "null", "true", "undefined"];
+    // Or how long: `tokenValidityUnits`.
+    let says_nothing = [
+        "",
+        "days",
+        "false",
+        "hours",
+        "minutes",
+        "none",
+        "null",
+        "seconds",
+        "true",
+        "undefined",
+    ];
     !(says_nothing
         .iter()
         .any(|word| word.eq_ignore_ascii_case(text))
@@ -315,140 +333,6 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
     endings::LABELS.of(plain(key, &mut buffer).1).is_some()
-}
-
-/// Whether a key somewhere below one of [`SCALAR`] says what the secret is for. Any name may be that
-/// of a cookie.
-pub(super) fn is_label_below(key: &[u8], cookies: bool) -> bool {
-    const LABELS: &[&str] = &["audience", "created", "fingerprint", "issuer", "provider"];
-    let mut buffer = [0; NAME_BYTES];
-    if cookies {
-        let plain = plain(key, &mut buffer).1;
-        return ends(plain, &["forward", "items", "names", "quantity"]);
-    }
-    is_label(key) || fields::place(key) != Place::Text || ends(plain(key, &mut buffer).1, LABELS)
-}
-
-/// Whether a name is that of cookies.
-pub(super) fn are_cookies(name: &[u8]) -> bool {
-    let mut buffer = [0; NAME_BYTES];
-    ends(plain(name, &mut buffer).1, &["cookie", "cookies"])
-}
-
-/// Whether the array under such a key is a list of names and values.
-pub(super) fn are_pairs(key: &[u8]) -> bool {
-    const PAIRS: &[&str] = &[
-        "arguments",
-        "args",
-        "env",
-        "environment",
-        "params",
-        "parameters",
-        "properties",
-        "settings",
-        "variables",
-    ];
-    let mut buffer = [0; NAME_BYTES];
-    ends(plain(key, &mut buffer).1, PAIRS) || are_headers(key)
-}
-
-/// Whether headers with their values stand under such a key. (Elsewhere it says which ones are
-/// allowed, signed and the like.)
-pub(super) fn are_headers(key: &[u8]) -> bool {
-    const NAMED: &[&str] = &[
-        "access",
-        "allow",
-        "cache",
-        "expose",
-        "forward",
-        "ignore",
-        "match",
-        "require",
-        "sensitive",
-        "sign",
-        "vary",
-        "whitelist",
-    ];
-    let mut buffer = [0; NAME_BYTES];
-    let (_, plain) = plain(key, &mut buffer);
-    ends(plain, &["header", "headers"]) && !NAMED.iter().any(|named| plain.starts_with(named))
-}
-
-/// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
-pub(super) fn names(key: &[u8]) -> bool {
-    const NAMES: &[&str] = &[
-        "attribute",
-        "field",
-        "header",
-        "key",
-        "label",
-        "name",
-        "option",
-        "parameter",
-        "property",
-        "setting",
-        "variable",
-    ];
-    if let [.., a, b, c] = key
-        && let last = [a | 0x20, b | 0x20, c | 0x20]
-        && !matches!(
-            &last,
-            b"ute"
-                | b"eld"
-                | b"der"
-                | b"key"
-                | b"bel"
-                | b"ame"
-                | b"ion"
-                | b"ter"
-                | b"rty"
-                | b"ing"
-                | b"ble"
-        )
-    {
-        return false;
-    }
-    let ends = |end: &&str| {
-        let start = key.len().checked_sub(end.len());
-        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
-    };
-    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
-}
-
-/// Whether an entry's key says that its value is what the name beside it names, or what the key
-/// around it does: `{"apiKey":{"S":"…"}}`.
-pub(super) fn is_value(key: &[u8]) -> bool {
-    const VALUES: &[&str] = &["content", "default", "text", "value", "values", "valueset"];
-    let mut buffer = [0; NAME_BYTES];
-    let (whole, plain) = plain(key, &mut buffer);
-    ends(plain, VALUES) || whole && matches!(plain, "v" | "s" | "b" | "ss" | "string")
-}
-
-/// Whether a text can be the name of a header or option whose value follows.
-pub(super) fn is_header(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.: ".contains(&byte);
-    text.bytes().all(is_letter)
-}
-
-/// Whether a text is the name of a header and nothing else: `Authorization`, `X-Api-Key`.
-pub(super) fn is_known_header(text: &str) -> bool {
-    let name = text.trim_end_matches([':', ' ']);
-    let starts = |start: &str| {
-        name.get(..start.len())
-            .is_some_and(|first| first.eq_ignore_ascii_case(start))
-    };
-    let is = |header: &&str| name.eq_ignore_ascii_case(header);
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && (starts("x-")
-            || starts("proxy-")
-            || ["authorization", "cookie", "set-cookie"].iter().any(is))
-}
-
-/// Whether a text is a word, or words with `-` or `_` between them: `none`, `Content-Type`.
-pub(super) fn is_word_like(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b' ' | b'.'))
 }
 
 /// Whether two names are the same but for case and what stands between words.
@@ -551,6 +435,7 @@ mod tests {
             " ",
             "true",
             "None",
+            "hours",
             "***",
             "[HIDDEN_DUE_TO_SECURITY_REASONS]",
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod-AbCdEf",
@@ -624,5 +509,5 @@ mod tests {
         codeSha256 codeSize errorCode statusCode stateReasonCode zipCode countryCode currencyCode
         bypass compass tollPass2x userDataLocation pinned spin mapping author auths codec
         conversationId utterance bucketName region user principalId mfaAuthenticated data value text
-        string material hash prod test dev keyBase header hint desk";
+        string material hash syncToken publicKeyMaterial prod test dev keyBase header hint desk";
 }

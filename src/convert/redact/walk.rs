@@ -4,8 +4,13 @@
 //! What must hold: each value is visited once, and once more for the secret key around it; each
 //! object is looked through once for a name and a value beside it.
 
+mod pairs;
+mod visit;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use pairs::is_pair;
 
 use super::chosen::{self, Rule};
 use super::copies::{Copies, Secrets};
@@ -332,136 +337,6 @@ impl<'w> Walk<'w> {
             }
         }
     }
-}
-
-impl<'d> Visit<'d> {
-    /// The signs of secrets in a field.
-    fn signs(&mut self, field: Node<'d>, filled: bool) -> Signs {
-        if filled {
-            return Signs::default();
-        }
-        if field.id() >= self.signs.0 {
-            self.signs = fields::signs(self.open[0].node, field);
-        }
-        self.signs.1
-    }
-
-    /// Whether the value is a field of a record.
-    fn is_field(&self) -> bool {
-        self.chosen.is_some() && self.open.len() == 1
-    }
-
-    /// Whether the user's pointers name this value.
-    fn is_chosen(&mut self, id: u32) -> bool {
-        let Some((first, rest)) = self.chosen.and_then(<[u32]>::split_first) else {
-            return false;
-        };
-        if *first <= id {
-            self.chosen = Some(rest);
-        }
-        *first == id
-    }
-
-    /// Whether AWS fills this value.
-    fn is_filled(&mut self, node: Node<'_>, key: Option<&[u8]>) -> bool {
-        if node.id() < self.filled || self.place == Place::Filled {
-            return true;
-        }
-        let (Some(_), Some(key)) = (self.chosen, key) else {
-            return false;
-        };
-        let filled = match &self.open[..] {
-            [_] => fields::is_filled(key),
-            [_, field] => {
-                let field = field.node.raw_key();
-                field.is_some_and(|field| fields::is_filled_in(field, key))
-            }
-            [_, field, context] => field
-                .node
-                .raw_key()
-                .zip(context.node.raw_key())
-                .is_some_and(|(field, context)| fields::is_filled_in_context(field, context, key)),
-            _ => false,
-        };
-        if filled {
-            self.filled = node.end_id();
-        }
-        filled
-    }
-
-    /// Whether a value stands beside the name of a secret.
-    fn beside_a_name(&mut self, id: u32) -> Option<Secret> {
-        let mut found = None;
-        while let Some(&Reverse((named, secret))) = self.named.peek()
-            && named <= id
-        {
-            self.named.pop();
-            found = found.or((named == id).then_some(secret));
-        }
-        found
-    }
-
-    /// Takes note that what stands below a node is secret, unless it has labels or is a word.
-    fn goes_below(&mut self, node: Node<'d>, secret: Secret) {
-        if secret == Secret::Scalar && node.id() >= self.below.0 {
-            let cookies = self.around(node).is_some_and(keys::are_cookies);
-            self.below = (node.end_id(), cookies);
-        }
-    }
-
-    /// Whether a value is secret because it stands below the key of a secret.
-    fn is_below_a_secret(&self, node: Node<'d>) -> bool {
-        if node.id() >= self.secret.0.max(self.below.0) {
-            return false;
-        }
-        let key = self.around(node);
-        node.id() < self.secret.0
-            && !key.is_some_and(keys::is_label)
-            && keys::is_secret_value(self.secret.1, node)
-            || node.id() < self.below.0
-                && !key.is_some_and(|key| keys::is_label_below(key, self.below.1))
-                && keys::is_secret_value(Secret::Below, node)
-    }
-
-    /// The key that tells where a value stands.
-    fn around(&self, node: Node<'d>) -> Option<&'d [u8]> {
-        node.raw_key()
-            .or(self.open.last().and_then(|open| open.key))
-    }
-}
-
-/// Whether the text in an array is the name of the value after it: `["Authorization","…"]`,
-/// `["--password","…"]`, `{"env":["password","…"]}`, `{"headers":["Host","…","Authorization","…"]}`.
-/// A list of names, such as that of permissions, is none of these, whatever a caller puts into it.
-fn is_pair(open: Open<'_>, node: Node<'_>, text: &str, value: Node<'_>) -> bool {
-    let parent = open.node;
-    let beside = value.as_str().unwrap_or_default();
-    if text.starts_with('-') {
-        return !beside.starts_with('-');
-    }
-    let headers = open.key.is_some_and(keys::are_headers);
-    let place = node.id() - parent.id();
-    let count = parent.end_id() - parent.id() - 1;
-    if headers && place % 2 == 1 && count % 2 == 0 {
-        // `["Authorization","Content-Type"]` are names.
-        return !is_title(&beside);
-    }
-    let alone = place == 1 && value.end_id() == parent.end_id();
-    let pairs = open.key.is_some_and(keys::are_pairs);
-    let nested = parent.raw_key().is_none() && parent.id() > 0;
-    alone
-        && if pairs {
-            nested || !keys::is_word_like(&beside)
-        } else {
-            keys::is_known_header(text)
-                && !keys::is_known_header(&beside)
-                && !keys::is_word_like(&beside)
-        }
-}
-
-/// Whether a text may be the name of a header, as `Content-Type` is.
-fn is_title(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_uppercase()) && keys::is_word_like(text)
 }
 
 fn is_scalar(node: Node<'_>) -> bool {

@@ -93,10 +93,8 @@ fn beside_a_name(text: &str, at: usize, name: &Name) -> Option<(Range<usize>, bo
     if bytes[at] != b':' || !name.quoted || !keys::names(&bytes[name.range.clone()]) {
         return None;
     }
-    let named = values::after(bytes, at, name);
-    if named.len() > NAME_BYTES {
-        return None;
-    }
+    let near = bytes.len().min(at + 2 * NAME_BYTES);
+    let named = values::after(&bytes[..near], at, name);
     let secret = keys::secret(&bytes[named.clone()])?;
     let parts = |byte: u8| is_blank(byte) || is_quote(byte) || matches!(byte, b'\\' | b',' | b'\n');
     let next = named.end + leading(&bytes[named.end..], BLANKS, parts);

@@ -411,6 +411,7 @@ const REPEATED: &[&str] = &[
     "\t",
     "`",
     "token=`",
+    "\"name\":a",
     "\"name\":\"token\",",
     "\"name\":\"token\",\"value\":",
     "--user=",
