@@ -16,7 +16,7 @@ pub(super) fn is_pair(open: Open<'_>, node: Node<'_>, text: &str, value: Node<'_
     let headers = open.key.is_some_and(keys::are_headers);
     let place = node.id() - parent.id();
     let count = parent.end_id() - parent.id() - 1;
-    if headers && place % 2 == 1 && count % 2 == 0 {
+    if headers && place % 2 == 1 && count.is_multiple_of(2) {
         // `["Authorization","Content-Type"]` are names.
         return !is_title(&beside);
     }
