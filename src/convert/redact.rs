@@ -65,7 +65,7 @@ fn spare_names(document: &Document<'_>, marks: &Marks, secrets: &mut Secrets) {
     if !secrets.may_be_shown() {
         return;
     }
-    let filled = document.root().children().filter(is_filled);
+    let filled = document.root().children().flat_map(fields::filled);
     for (id, text) in filled.flat_map(fields::texts) {
         if !marks.cover(document, id) {
             fields::parts(&text).for_each(|part| secrets.shown(part));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::attributes::Severity;
+use crate::envelope::json::{Document, Node};
 use crate::event::{Event, Key};
 
 /// How a call ended: `qtrail.outcome`.
@@ -40,6 +41,9 @@ const FAILURE: [&str; 2] = ["failed", "failure"];
 
 /// Where AWS writes the result of a sign-in, under the event's name or another.
 const RESULTS: [Key; 2] = [Key::ResponseElements, Key::ServiceEventDetails];
+
+/// Levels of nesting in an object that is written as a text.
+const TEXT_DEPTH: u32 = 64;
 
 impl Outcome {
     pub(crate) fn of(event: &Event<'_>) -> Self {
@@ -141,15 +145,24 @@ fn sign_in_failed(event: &Event<'_>) -> bool {
         .any(|name| source.starts_with(name))
         || event.text_of(Key::EventType).as_deref() == Some("AwsConsoleSignIn");
     let name = event.text_of(Key::EventName).unwrap_or_default();
-    let results = RESULTS.iter().filter_map(|key| event.get(*key));
-    results
-        .flat_map(|results| results.entries())
-        .any(|(key, result)| {
+    let tells_of_failure = |results: Node<'_>| {
+        results.entries().any(|(key, result)| {
             (is_sign_in || key.eq_ignore_ascii_case(&name))
                 && result
                     .as_str()
                     .is_some_and(|result| FAILURE.contains(&&*result.trim().to_ascii_lowercase()))
         })
+    };
+    let mut results = RESULTS.iter().filter_map(|key| event.get(*key));
+    results.any(|results| match results.as_str() {
+        // Some exports write an object as its JSON text.
+        Some(text) if text.trim_start().starts_with('{') => {
+            Document::parse(text.trim(), TEXT_DEPTH)
+                .is_ok_and(|results| tells_of_failure(results.root()))
+        }
+        Some(_) => false,
+        None => tells_of_failure(results),
+    })
 }
 
 /// Whether the request says that nothing is to be done. In a call of another service, a caller could
@@ -338,6 +351,8 @@ mod tests {
         let other = r#""responseElements":{"a":1,"CheckMfa":"Failure"}"#;
         let lower = r#""responseElements":{"consolelogin":"Failure"}"#;
         let coded = r#""errorCode":"200","responseElements":{"ConsoleLogin":"Failure"}"#;
+        let text = r#""responseElements":" {\"ConsoleLogin\":\"Failure\"}""#;
+        let details = r#""serviceEventDetails":"{\"CheckMfa\":\"Failure\",\"a\":{}}""#;
         let typed = r#""eventType":"AwsConsoleSignIn","responseElements":{"x":"Failure"}"#;
         for failed in [
             event("signin", "ConsoleLogin", other),
@@ -345,11 +360,25 @@ mod tests {
             event("idp", "ConsoleLogin", lower),
             event("signin", "ConsoleLogin", coded),
             event("idp", "X", typed),
+            event("signin", "ConsoleLogin", text),
+            event("idp", "ConsoleLogin", text),
+            event("signin", "ConsoleLogin", details),
         ] {
             assert_eq!(outcome(&failed), Outcome::Error, "{failed}");
         }
         for none in [
             event("s3", "GetObject", other),
+            event("s3", "GetObject", text),
+            event(
+                "signin",
+                "ConsoleLogin",
+                r#""responseElements":"{\"ConsoleLogin\":\"Success\"}""#,
+            ),
+            event(
+                "signin",
+                "ConsoleLogin",
+                r#""responseElements":"{\"ConsoleLogin\":\"Failure\"""#,
+            ),
             event(
                 "signin",
                 "ConsoleLogin",

@@ -435,6 +435,30 @@ fn what_is_redacted_is_not_in_any_attribute() {
 }
 
 #[test]
+fn what_is_left_of_a_masked_text_is_no_id() {
+    let heard = |fields: &str| {
+        let text = format!(
+            r#"{{"eventTime":"2026-11-02T08:00:01Z","eventSource":"q.amazonaws.com",{fields}}}"#
+        );
+        heard_with(&text, &Options::default())
+    };
+    let conversation = r#""requestParameters":{"conversationId":"x?token=hunter2"}"#;
+    let user = r#""userIdentity":{"type":"Unknown"},"additionalEventData":{"UserName":"a password=hunter2"}"#;
+    for (fields, id, masked) in [
+        (
+            conversation,
+            "gen_ai.conversation.id",
+            "/requestParameters/conversationId",
+        ),
+        (user, "enduser.id", "/additionalEventData/UserName"),
+    ] {
+        let heard = heard(fields);
+        assert_eq!(heard.get(id), Json::Null, "{id}");
+        assert_eq!(heard.get("qtrail.redacted"), json!([masked]));
+    }
+}
+
+#[test]
 fn redaction_changes_no_id_but_one_that_shows_what_is_redacted() {
     let ids = |heard: &Heard| {
         let line = heard.head.lines().find(|line| line.starts_with("trace"));

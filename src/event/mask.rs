@@ -1,5 +1,7 @@
 //! What stands in the place of a value that somebody has hidden. It tells nothing, and is no id.
 
+use crate::envelope::json::REDACTED;
+
 /// What AWS writes in the place of a value, besides `***`.
 const AWS: &[&str] = &[
     "HIDDEN_DUE_TO_SECURITY_REASONS",
@@ -36,6 +38,11 @@ pub(crate) fn is_mask(text: &str) -> bool {
     let is = |mark: &&str| mark.eq_ignore_ascii_case(word);
     let wrapped = word.len() < text.len();
     AWS.iter().any(&is) || is(&"redacted") || wrapped && WORDS.iter().any(is)
+}
+
+/// Whether a text shows that something in it is hidden: what is left of it is no id and no name.
+pub(crate) fn has_mask(text: &str) -> bool {
+    is_mask(text) || text.contains(REDACTED)
 }
 
 /// Nearly every text is told from a mark by its first byte or its length.
@@ -83,7 +90,16 @@ mod tests {
             "a***",
             "AROAEXAMPLE:***",
         ] {
-            assert!(!is_mask(name), "{name}");
+            assert!(!has_mask(name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_text_is_no_name() {
+        for text in ["x?token=[REDACTED]", "[REDACTED]@host", "[REDACTED]"] {
+            assert!(has_mask(text), "{text}");
+        }
+        // A password is one, whatever it holds.
+        assert!(!is_mask("hunter2[REDACTED]"));
     }
 }

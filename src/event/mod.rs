@@ -147,8 +147,8 @@ impl<'a> Event<'a> {
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
         let hidden = |text: &str| match key {
             // A role's session: with a hidden one it stands for every session of the role.
-            Key::PrincipalId => text.split(':').any(mask::is_mask),
-            _ => mask::is_mask(text),
+            Key::PrincipalId => text.split(':').any(mask::has_mask),
+            _ => mask::has_mask(text),
         };
         self.text_of(key).filter(|text| !hidden(text))
     }

@@ -13,6 +13,8 @@ use crate::envelope::json::{Node, Type};
 pub(super) enum Place {
     /// Free text: shapes of secrets, and copies of secrets.
     Text,
+    /// A URL in a request or an answer: copies of secrets after its path alone.
+    Link,
     /// What names a resource in a request or an answer: shapes of secrets alone.
     Name,
     /// What AWS fills: neither.
@@ -54,6 +56,34 @@ pub(super) fn is_filled_in(field: &[u8], key: &[u8]) -> bool {
     field == b"tlsDetails" && matches!(key, b"cipherSuite" | b"keyExchange" | b"tlsVersion")
 }
 
+/// The same of what stands in the context of a call: conditions, of which the caller chooses some.
+pub(super) fn is_filled_in_context(field: &[u8], context: &[u8], key: &[u8]) -> bool {
+    const CHOSEN: &[&[u8]] = &[b"agent", b"referer"];
+    let chosen = || {
+        let at = |word: &&[u8]| key.len().checked_sub(word.len());
+        let ends = |word: &&[u8]| at(word).is_some_and(|at| key[at..].eq_ignore_ascii_case(word));
+        CHOSEN.iter().any(ends) || memchr::memchr(b'/', key).is_some()
+    };
+    field == b"eventContext" && context == b"requestContext" && !chosen()
+}
+
+/// What AWS fills of a field of a record.
+pub(super) fn filled<'d>(field: Node<'d>) -> impl Iterator<Item = Node<'d>> {
+    let key = field.raw_key().unwrap_or_default();
+    let context = (key == b"eventContext").then(|| field.get("requestContext"));
+    let conditions = context.flatten().into_iter().flat_map(move |context| {
+        context.children().filter(move |condition| {
+            let condition = condition.raw_key();
+            condition
+                .is_some_and(|condition| is_filled_in_context(key, b"requestContext", condition))
+        })
+    });
+    is_filled(key)
+        .then_some(field)
+        .into_iter()
+        .chain(conditions)
+}
+
 /// The signs of secrets in a field and the fields after it, up to the next one that AWS fills, and
 /// the number of the first node after these.
 pub(super) fn signs(record: Node<'_>, field: Node<'_>) -> (u32, Signs) {
@@ -66,76 +96,263 @@ pub(super) fn signs(record: Node<'_>, field: Node<'_>) -> (u32, Signs) {
     (last.end_id(), Signs::of(text))
 }
 
-/// Last words of keys, in requests and answers, of what names a resource.
+/// Last words of keys, in requests and answers, of what names a resource, a person, a place or a
+/// kind: who, where and which.
 const NAMES: &[&str] = &[
     "account",
     "accounts",
+    "action",
+    "actions",
+    "actor",
     "address",
+    "addresses",
     "alias",
+    "aliases",
+    "app",
+    "application",
     "arn",
     "arns",
+    "assignee",
+    "attributes",
+    "az",
+    "branch",
     "bucket",
+    "buckets",
+    "catalog",
+    "channel",
     "cidr",
+    "class",
     "cluster",
+    "clusters",
+    "columns",
+    "container",
     "database",
     "date",
+    "destination",
+    "device",
+    "dimensions",
+    "directory",
+    "distribution",
     "domain",
+    "domains",
+    "email",
+    "environment",
+    "file",
+    "filename",
+    "files",
+    "fleet",
+    "folder",
     "function",
+    "functions",
+    "grantee",
     "group",
     "groups",
     "host",
+    "hostname",
+    "hosts",
     "id",
     "identifier",
     "identifiers",
+    "identity",
     "ids",
+    "image",
     "instance",
+    "instances",
     "ip",
+    "ips",
+    "job",
+    "key",
+    "keys",
+    "keyspace",
+    "kind",
+    "layer",
+    "login",
+    "member",
+    "members",
+    "mode",
     "name",
     "names",
+    "namespace",
+    "network",
+    "notaction",
+    "number",
+    "object",
+    "operation",
+    "operations",
+    "org",
+    "organization",
+    "origin",
+    "ou",
+    "owner",
+    "owners",
+    "partition",
+    "path",
+    "paths",
+    "permission",
+    "permissions",
+    "pipeline",
+    "prefix",
     "principal",
+    "principals",
+    "privileges",
+    "project",
+    "projects",
     "queue",
+    "queues",
+    "realm",
+    "recipient",
+    "recipients",
     "region",
     "regions",
     "repository",
     "resource",
     "resources",
     "role",
+    "roles",
+    "rule",
+    "schema",
+    "scope",
+    "scopes",
+    "sender",
+    "serial",
+    "server",
     "service",
+    "services",
+    "share",
+    "site",
+    "snapshot",
+    "source",
     "stack",
+    "stage",
+    "state",
+    "status",
+    "stream",
+    "streams",
+    "sub",
+    "subject",
     "subnet",
+    "subnets",
     "table",
+    "tables",
+    "target",
+    "targets",
+    "task",
+    "tenant",
     "time",
     "topic",
+    "topics",
+    "trail",
+    "type",
+    "types",
     "user",
+    "username",
+    "users",
+    "vault",
+    "version",
+    "view",
+    "volume",
     "vpc",
+    "workflow",
+    "workgroup",
+    "workspace",
+    "zone",
+    "zones",
+];
+
+/// The same in keys whose words nothing parts: `username`, `QUEUENAME`.
+const UNPARTED: &[&str] = &[
+    "account",
+    "accountid",
+    "address",
+    "alias",
+    "bucket",
+    "cluster",
+    "clusterid",
+    "database",
+    "domain",
+    "email",
+    "function",
+    "group",
+    "groupid",
+    "hostname",
+    "identifier",
+    "instanceid",
+    "keyid",
+    "name",
+    "names",
+    "objectkey",
+    "principalid",
+    "queue",
+    "queueurl",
+    "region",
+    "repository",
+    "resource",
+    "resourceid",
+    "rolearn",
+    "stack",
+    "subnetid",
+    "topic",
+    "userid",
+    "vpcid",
+    "zone",
+];
+
+/// Last words of keys of URLs, whose host and path name a resource.
+const LINKS: &[&str] = &[
+    "endpoint",
+    "endpoints",
+    "link",
+    "location",
+    "uri",
+    "uris",
+    "url",
+    "urls",
 ];
 
 /// Where a value under such a key stands, if AWS does not fill it.
 pub(super) fn place(key: &[u8]) -> Place {
-    if names_a_resource(key) {
+    // `subnetId1`, `bucket_2`.
+    let letters = key.iter().rposition(u8::is_ascii_alphabetic);
+    let key = &key[..letters.map_or(0, |last| last + 1)];
+    if ends_in_word(key, LINKS) {
+        Place::Link
+    } else if ends_in_word(key, NAMES) || is_unparted(key) && ends_in(key, UNPARTED) {
         Place::Name
     } else {
         Place::Text
     }
 }
 
-/// Whether the key's last word, by humps or by what is no letter, is one of [`NAMES`]; `key` is the
-/// key of an object in S3, and that of KMS.
-fn names_a_resource(key: &[u8]) -> bool {
+/// Whether the key's last word, by humps or by what is no letter, is one of these.
+fn ends_in_word(key: &[u8], words: &[&str]) -> bool {
     let starts_word = |at: usize| {
         at == 0 || !key[at - 1].is_ascii_alphabetic() || {
             key[at].is_ascii_uppercase() && key[at - 1].is_ascii_lowercase()
         }
     };
+    // `instanceID`, `ARN`: a word in capitals alone after a small letter starts there too.
+    endings(key, words).any(|word| starts_word(key.len() - word.len()))
+}
+
+fn ends_in(key: &[u8], words: &[&str]) -> bool {
+    endings(key, words).next().is_some()
+}
+
+/// Those of the words in which the key ends.
+fn endings<'w>(key: &[u8], words: &'w [&str]) -> impl Iterator<Item = &'w str> {
     let last = key.last().map(u8::to_ascii_lowercase);
-    let is_last = |word: &&str| {
+    words.iter().copied().filter(move |word| {
         word.as_bytes().last().copied() == last
-            && key.len().checked_sub(word.len()).is_some_and(|at| {
-                // `instanceID`, `ARN`: a word in capitals alone after a small letter starts there too.
-                key[at..].eq_ignore_ascii_case(word.as_bytes()) && starts_word(at)
-            })
-    };
-    key.eq_ignore_ascii_case(b"key") || NAMES.iter().any(is_last)
+            && key
+                .len()
+                .checked_sub(word.len())
+                .is_some_and(|at| key[at..].eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// Whether a key is of small letters alone, or of capitals alone.
+fn is_unparted(key: &[u8]) -> bool {
+    key.iter().all(u8::is_ascii_lowercase) || key.iter().all(u8::is_ascii_uppercase)
 }
 
 /// What a text that AWS filled consists of: itself, and what its separators part, such as a
@@ -190,24 +407,48 @@ mod tests {
             "conversationId",
             "cluster",
             "userName",
+            "username",
+            "USERNAME",
+            "availabilityZone",
+            "objectKey",
+            "s3Key",
+            "primaryKey",
+            "copySource",
+            "x-amz-copy-source",
+            "hostname",
+            "email",
+            "path",
+            "owner",
+            "keyspace",
+            "pipeline",
+            "project",
+            "subnetId1",
+            "bucket_2",
+            "Action",
+            "tagKeys",
+            "queueurl",
+            "grantTypes",
         ] {
             assert_eq!(place(key.as_bytes()), Place::Name, "{key}");
         }
         for key in [
             "note",
             "message",
-            "url",
             "command",
             "grid",
             "valid",
             "description",
             "value",
             "policy",
-            "primaryKey",
-            "rename",
-            "uploadUrl",
+            "curl",
+            "learn",
+            "",
+            "17",
         ] {
             assert_eq!(place(key.as_bytes()), Place::Text, "{key}");
+        }
+        for key in ["url", "uploadUrl", "queueUrl", "QueueURL", "uri"] {
+            assert_eq!(place(key.as_bytes()), Place::Link, "{key}");
         }
     }
 

@@ -4,10 +4,15 @@
 //! letters' case and what stands between words (`_`, `-`, `.`) make no difference; a name costs the
 //! same however long it is.
 
+mod beside;
 mod endings;
 
 use crate::envelope::json::{Node, Type};
 use crate::event::mask::is_mask;
+pub(super) use beside::{
+    are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_value,
+    is_word_like, names,
+};
 
 /// How far a name makes what stands under it secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +25,8 @@ pub(super) enum Secret {
     Scalar,
     /// A long random text: a code of OAuth, but not of an error.
     Random,
+    /// What stands deeper below a name of [`SCALAR`]: a text that is no word.
+    Below,
 }
 
 /// Ends of names of secrets.
@@ -29,6 +36,7 @@ const ALL: &[&str] = &[
     "authorization",
     "dbpass",
     "keymaterial",
+    "keypass",
     "passcode",
     "passphrase",
     "passwd",
@@ -43,6 +51,7 @@ const ALL: &[&str] = &[
     "secrets",
     "sharedkey",
     "smtppass",
+    "storepass",
     "token",
     "userdata",
     "userpass",
@@ -62,7 +71,9 @@ const SCALAR: &[&str] = &[
     "apikey",
     "apikeys",
     "authcode",
+    "authkey",
     "authorizationcode",
+    "authorizationheader",
     "backupcode",
     "backupcodes",
     "basicauth",
@@ -88,6 +99,7 @@ const SCALAR: &[&str] = &[
     "recoverycodes",
     "registrationcode",
     "secretcode",
+    "secretkeybase",
     "secrettoauthenticateinitiator",
     "secrettoauthenticatetarget",
     "sessionkey",
@@ -95,7 +107,9 @@ const SCALAR: &[&str] = &[
     "signingkey",
     "storagekey",
     "streamkey",
+    "subscriptionkey",
     "tokencode",
+    "tokenhint",
     "totp",
     "unlockcode",
     "usercode",
@@ -130,9 +144,11 @@ const SPARED: &[&str] = &[
     "pagetoken",
     "paginationtoken",
     "patterntokens",
+    "publickeymaterial",
     "requesttoken",
     "sequencetoken",
     "startingtoken",
+    "synctoken",
     "updatetoken",
     "versiontoken",
 ];
@@ -148,6 +164,7 @@ const FORMS: &[&str] = &[
     "content",
     "current",
     "data",
+    "dev",
     "encoded",
     "hash",
     "material",
@@ -155,8 +172,12 @@ const FORMS: &[&str] = &[
     "old",
     "pem",
     "plaintext",
+    "prod",
+    "production",
     "raw",
+    "staging",
     "string",
+    "test",
     "text",
     "value",
     "values",
@@ -252,6 +273,9 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
         if rest.ends_with("pass") && is_word(name, b"pass") {
             return Some(Secret::All);
         }
+        if rest.ends_with("psk") && is_word(name, b"psk") {
+            return Some(Secret::Scalar);
+        }
         if let Some((_, secret)) = endings::SECRETS.of(rest) {
             return Some(secret);
         }
@@ -282,76 +306,33 @@ pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
 pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
     let text = text.trim();
     let is_count = text.len() <= COUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-    let says_nothing = ["", "false", "none", "null", "true", "undefined"];
+    // Or how long: `tokenValidityUnits`.
+    let says_nothing = [
+        "",
+        "days",
+        "false",
+        "hours",
+        "minutes",
+        "none",
+        "null",
+        "seconds",
+        "true",
+        "undefined",
+    ];
     !(says_nothing
         .iter()
         .any(|word| word.eq_ignore_ascii_case(text))
         || is_mask(text)
         || is_arn(text)
         || secret == Secret::Counted && is_count
-        || secret == Secret::Random && !is_random(text))
+        || secret == Secret::Random && !is_random(text)
+        || secret == Secret::Below && is_word_like(text))
 }
 
 /// Whether a key below that of a secret says which one it is.
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
     endings::LABELS.of(plain(key, &mut buffer).1).is_some()
-}
-
-/// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
-pub(super) fn names(key: &[u8]) -> bool {
-    const NAMES: &[&str] = &[
-        "attribute",
-        "field",
-        "header",
-        "key",
-        "label",
-        "name",
-        "option",
-        "parameter",
-        "property",
-        "setting",
-        "variable",
-    ];
-    if let [.., a, b, c] = key
-        && let last = [a | 0x20, b | 0x20, c | 0x20]
-        && !matches!(
-            &last,
-            b"ute"
-                | b"eld"
-                | b"der"
-                | b"key"
-                | b"bel"
-                | b"ame"
-                | b"ion"
-                | b"ter"
-                | b"rty"
-                | b"ing"
-                | b"ble"
-        )
-    {
-        return false;
-    }
-    let ends = |end: &&str| {
-        let start = key.len().checked_sub(end.len());
-        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
-    };
-    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
-}
-
-/// Whether an entry's key says that its value is what the name beside it names, or what the key
-/// around it does: `{"apiKey":{"S":"…"}}`.
-pub(super) fn is_value(key: &[u8]) -> bool {
-    const VALUES: &[&str] = &["content", "default", "text", "value", "values", "valueset"];
-    let mut buffer = [0; NAME_BYTES];
-    let (whole, plain) = plain(key, &mut buffer);
-    ends(plain, VALUES) || whole && matches!(plain, "v" | "s" | "b" | "ss" | "string")
-}
-
-/// Whether a text can be the name of a header or option whose value follows.
-pub(super) fn is_header(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    text.bytes().all(is_letter)
 }
 
 /// Whether two names are the same but for case and what stands between words.
@@ -454,6 +435,7 @@ mod tests {
             " ",
             "true",
             "None",
+            "hours",
             "***",
             "[HIDDEN_DUE_TO_SECURITY_REASONS]",
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod-AbCdEf",
@@ -503,7 +485,9 @@ mod tests {
         password_confirmation passwordConfirm passwordNew secret_b64 privateKeyBytes
         userData UserData user_data codeVerifier code_verifier authCode authorizationCode
         activationCode confirmationCode verificationCode otp pin twoFactorPin streamKey hostKey
-        HostKeyBody licenseKey AWSAccessKeyId code Code";
+        HostKeyBody licenseKey AWSAccessKeyId code Code SECRET_KEY_BASE DB_PASSWORD_PROD
+        passwordProd authorizationHeader id_token_hint wifi_psk WIFI_PSK storepass keyPass
+        X-Auth-Key Ocp-Apim-Subscription-Key";
 
     /// From AWS's own interfaces and real trails.
     const OTHER_NAMES: &str = "
@@ -525,5 +509,5 @@ mod tests {
         codeSha256 codeSize errorCode statusCode stateReasonCode zipCode countryCode currencyCode
         bypass compass tollPass2x userDataLocation pinned spin mapping author auths codec
         conversationId utterance bucketName region user principalId mfaAuthenticated data value text
-        string material hash";
+        string material hash syncToken publicKeyMaterial prod test dev keyBase header hint desk";
 }

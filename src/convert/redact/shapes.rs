@@ -6,12 +6,16 @@
 
 mod assignments;
 mod keys;
+mod markup;
 mod tokens;
 mod urls;
+mod values;
 
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
+
+pub(super) use tokens::BASE64_OF_JSON;
 
 /// A shorter text shows no secret without a sign.
 pub(super) const UNMARKED: usize = keys::LENGTH;
@@ -33,7 +37,22 @@ pub(super) struct Signs {
     pub(super) plus: bool,
     /// The mark of a token, or a private key.
     pub(super) token: bool,
+    /// An entity of markup.
+    pub(super) entity: bool,
 }
+
+/// Entities of markup that stand around names and values.
+pub(super) const ENTITIES: &[(&str, char)] = &[
+    ("&amp;", '&'),
+    ("&apos;", '\''),
+    ("&gt;", '>'),
+    ("&lt;", '<'),
+    ("&quot;", '"'),
+    ("&#34;", '"'),
+    ("&#39;", '\''),
+    ("&#x22;", '"'),
+    ("&#x27;", '\''),
+];
 
 impl Signs {
     /// The signs in a text, or in JSON without a backslash and all its texts.
@@ -48,19 +67,29 @@ impl Signs {
             percent: has(b'%'),
             plus: has(b'+'),
             token: tokens::may_be_in(text),
+            entity: memchr_iter(b'&', bytes).any(|at| is_entity(&bytes[at..])),
         }
     }
 
     /// Whether there is none of them.
     pub(super) fn is_none(self) -> bool {
-        !(self.equals || self.at || self.option || self.backslash || self.percent || self.token)
+        !(self.equals
+            || self.at
+            || self.option
+            || self.backslash
+            || self.percent
+            || self.token
+            || self.entity)
     }
 }
 
-/// Says each range of a text that shows a secret. `guess`: also what is a secret by its look alone,
-/// without a name or a mark.
-pub(super) fn find(text: &str, signs: Signs, guess: bool, mut found: impl FnMut(Range<usize>)) {
+/// Says each range of a text that shows a secret. From `guess` on also what is a secret by its look
+/// alone, without a name or a mark.
+pub(super) fn find(text: &str, signs: Signs, guess: usize, mut found: impl FnMut(Range<usize>)) {
     assignments::find(text, signs.equals, &mut found);
+    if signs.equals {
+        markup::find(text, &mut found);
+    }
     if signs.at {
         urls::find(text, &mut found);
     }
@@ -70,9 +99,16 @@ pub(super) fn find(text: &str, signs: Signs, guess: bool, mut found: impl FnMut(
     if signs.token {
         tokens::find(text, &mut found);
     }
-    if guess {
-        keys::find(text, &mut found);
-    }
+    keys::find(&text[guess..], &mut |range: Range<usize>| {
+        found(guess + range.start..guess + range.end);
+    });
+}
+
+/// Whether an entity of markup starts here.
+fn is_entity(bytes: &[u8]) -> bool {
+    ENTITIES
+        .iter()
+        .any(|(entity, _)| bytes.starts_with(entity.as_bytes()))
 }
 
 /// The end of the run of such bytes that starts at a place.
@@ -91,6 +127,30 @@ fn looked_at(_: usize) {}
 
 #[cfg(test)]
 use tests::looked_at;
+
+/// Blanks between a name, its separator and its value.
+const BLANKS: usize = 64;
+
+/// How many of the first bytes, so many at most, are of a kind.
+fn leading(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
+    run_end(&bytes[..bytes.len().min(most)], 0, is)
+}
+
+/// The same of the last ones.
+fn trailing(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
+    let last = bytes.iter().rev().take(most);
+    let count = last.take_while(|byte| is(**byte)).count();
+    looked_at(count);
+    count
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
 
 /// A letter, a digit or `_`.
 fn is_word(byte: u8) -> bool {

@@ -90,6 +90,19 @@ fn what_stands_below_a_secret_key_is_masked_but_for_labels() {
         json!({"cookies": {"forward": "none"}}),
         json!({"tokens": 512, "inputTokens": "512", "usage": {"tokens": {"in": 1, "out": 2}}}),
         json!({"code": "ThrottlingException", "error": {"code": 17}}),
+        json!({"cookies": {"forward": "whitelist", "whitelistedNames": {"quantity": 1, "items": ["session1"]}}}),
+        json!({"registryCredential": {"credentialProvider": "SECRETS_MANAGER", "endpoint": "https://h1"}}),
+        // Lists of what a caller names.
+        json!({"Statement": [{"Action": ["sts:GetSessionToken", "iam:PassRole"], "Resource": ["x:token", "*"]}]}),
+        json!({"policyDocument": r#"{"Statement":[{"NotAction":["sts:GetSessionToken","iam:PassRole"]}]}"#}),
+        json!({"tagKeys": ["password", "env"]}),
+        json!({"tagKeys": ["--password", "env"]}),
+        json!({"grantTypes": ["authorization_code", "refresh_token"]}),
+        json!({"x": ["api.token", "env1"]}),
+        json!({"x": ["Authorization", "Content-Type"]}),
+        json!({"allowHeaders": ["Authorization", "X-Request-1"]}),
+        json!({"headers": ["Authorization", "Content-Type", "X-Api-Key", "Host"]}),
+        json!({"headers": {"quantity": 2, "items": ["Authorization", "Origin"]}}),
         // Names of parameters, and base64 with `+` in it.
         json!({"names": ["/credentials/x/credentials-4", "/credentials/x/credentials-40"]}),
         json!({"attributes": ["password", "email", "token"]}),
@@ -136,6 +149,24 @@ const PLACES: &[&str] = &[
     r#"{"env":["STAGE=prod","DB_PASSWORD={}"]}"#,
     r#"{"header":["Authorization","{}"]}"#,
     r#"{"properties":[["spring.datasource.password","{}"]]}"#,
+    r#"{"env":["DB_PASSWORD","{}"]}"#,
+    r#"{"rawHeaders":["Host","h","Authorization","{}"]}"#,
+    r#"{"x":["Authorization","{}"]}"#,
+    r#"{"x":"[\"Authorization\",\"{}\"]"}"#,
+    r#"{"cookies":{"sessionid":"{}"}}"#,
+    r#"{"cookies":[{"name":"sid","value":"{}"}]}"#,
+    r#"{"apiKeys":{"prod":"{}"}}"#,
+    r#"{"apiKey":[{"x":"{}"}]}"#,
+    r#"{"credentials":{"a":{"b":["{}"]},"user":"bob"}}"#,
+    r#"{"credentials":{"tokens":{"a":"{}"},"b":"{}"}}"#,
+    r#"{"SECRET_KEY_BASE":"{}"}"#,
+    r#"{"authorizationHeader":"{}"}"#,
+    r#"{"wifiPsk":"{}"}"#,
+    r#"{"note":"&quot;password&quot;:&quot;{}&quot;"}"#,
+    r#"{"note":"&lt;password&gt;{}&lt;/password&gt;"}"#,
+    r#"{"form":"user%5Bpassword%5D={}&x=1"}"#,
+    r#"{"note":"{\"name\":\"password\",\"value\":\"{}\""}"#,
+    r#"{"queueUrl":"https://sqs/1/q?token={}"}"#,
     r#"{"command":["mysql","--password","{}","--verbose"]}"#,
     r#"{"command":"mysql --password {} --verbose"}"#,
     r#"{"X-Amz-Security-Token":["{}"],"X-Amz-Expires":["60"]}"#,
@@ -377,6 +408,115 @@ fn no_value_that_a_caller_chooses_masks_what_aws_fills() {
             }
             assert_eq!(masked["requestParameters"]["bucketName"], json!(value));
         }
+    }
+}
+
+#[test]
+fn no_value_that_a_caller_chooses_masks_who_where_and_which_in_a_request() {
+    for key in [
+        "userName",
+        "username",
+        "USERNAME",
+        "availabilityZone",
+        "objectKey",
+        "s3Key",
+        "copySource",
+        "hostname",
+        "email",
+        "path",
+        "owner",
+        "keyspace",
+        "pipeline",
+        "project",
+        "queueUrl",
+        "url",
+        "bucket",
+        "tableName",
+        "principal",
+        "grantee",
+        "zone",
+        "targets",
+        "subnetId1",
+    ] {
+        for value in [
+            "victim",
+            "https://sqs.us-east-1.amazonaws.com/111122223333/victim",
+        ] {
+            let record = json!({
+                "requestParameters": {key: value, "list": {key: [value]}, "tags": [{"Key": "password", "Value": "victim"}, {"Key": "token", "Value": value}]},
+                "responseElements": {key: value},
+            });
+            let mut expected = record.clone();
+            expected["requestParameters"]["tags"][0]["Value"] = json!(REDACTED);
+            expected["requestParameters"]["tags"][1]["Value"] = json!(REDACTED);
+            assert_eq!(shown(&record), expected);
+        }
+    }
+    let context = json!({"requestContext": {
+        "aws:userid": "AROAEXAMPLE:alice9", "aws:username": "alice9", "aws:SourceVpce": "vpce-0001",
+        "aws:PrincipalArn": "arn:aws:iam::111122223333:user/alice9",
+    }});
+    for value in ["AROAEXAMPLE:alice9", "alice9", "vpce-0001", "user/alice9"] {
+        let shown =
+            shown(&json!({"requestParameters": {"password": value}, "eventContext": context}));
+        assert_eq!(shown["eventContext"], context, "{value}");
+    }
+}
+
+#[test]
+fn a_copy_after_the_path_of_a_url_and_in_what_a_caller_says_is_masked() {
+    for (pointer, record) in [
+        (
+            "/uploadUrl",
+            json!({"clientSecret": "hunter2-hunter2", "uploadUrl": "https://h/hunter2-hunter2?q=hunter2-hunter2"}),
+        ),
+        (
+            "/uploadUrl",
+            json!({"clientSecret": "hunter2 hunter2", "uploadUrl": "https://h/p?q=hunter2+hunter2"}),
+        ),
+        (
+            "/uploadUrl",
+            json!({"clientSecret": "hunter2/hunter2", "uploadUrl": "https://h/p?q=hunter2%2Fhunter2"}),
+        ),
+        (
+            "/eventContext/requestContext/aws:UserAgent",
+            json!({"clientSecret": "hunter2", "eventContext": {"requestContext": {"aws:UserAgent": "x/hunter2"}}}),
+        ),
+        (
+            "/eventContext/requestContext/aws:RequestTag~1x",
+            json!({"clientSecret": "hunter2", "eventContext": {"requestContext": {"aws:RequestTag/x": "hunter2"}}}),
+        ),
+    ] {
+        let shown = shown(&record);
+        let text = shown
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .expect("a text");
+        assert!(text.ends_with(REDACTED), "{text}");
+    }
+}
+
+#[test]
+fn the_base64_of_json_is_read_however_it_is_written() {
+    use base64::Engine;
+    for json in [
+        r#"{"password":"hunter2"}"#,
+        r#"{ "password":"hunter2"}"#,
+        "{\n  \"password\": \"hunter2\"\n}",
+        "{\r\n \"password\":\"hunter2\"}",
+        "{\n\t\"password\":\"hunter2\"}",
+        r#"[{"password":"hunter2"}]"#,
+        r#"{"":1,"password":"hunter2"}"#,
+        r#"["--password","hunter2"]"#,
+        "[\n  {\"password\":\"hunter2\"}]",
+    ] {
+        let text = base64::engine::general_purpose::STANDARD.encode(json);
+        let shown = shown(&json!({"payload": format!("echo {text} | base64 -d")}));
+        assert_eq!(
+            shown["payload"],
+            format!("echo {REDACTED} | base64 -d"),
+            "{json}"
+        );
     }
 }
 

@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem::Finder;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::copies::Shown;
 use super::fields::Place;
-use super::shapes::{self, Signs};
+use super::shapes::{self, ENTITIES, Signs};
 use super::walk::Walk;
 use crate::envelope::json::{Document, REDACTED, unescape_leniently};
 use crate::event::mask::is_mask;
@@ -55,12 +55,19 @@ impl Walk<'_> {
         }
         let signs = self.signs(text, level);
         let mut ranges = Vec::new();
-        shapes::find(text, signs, place == Place::Text, |range| {
+        let free = free_from(text, place);
+        shapes::find(text, signs, free, |range| {
             self.secrets.found(&text[range.clone()]);
             ranges.push(range);
         });
-        if place == Place::Text && self.shows_copies(text, signs, &mut ranges)
-            || signs.backslash && self.escapes_hide(text, place, level)
+        if self.shows_copies(text, free, signs, &mut ranges) {
+            if free == 0 {
+                return Some(Hidden::Whole);
+            }
+            ranges.push(free..text.len());
+        }
+        if signs.backslash && self.decoded_hides(text, unescape_leniently(text), place, level)
+            || signs.entity && self.decoded_hides(text, markup_decoded(text), place, level)
         {
             return Some(Hidden::Whole);
         }
@@ -74,12 +81,22 @@ impl Walk<'_> {
         (!ranges.is_empty()).then(|| hide(text, ranges))
     }
 
-    /// Adds the places where a text shows copies of secrets; whether all of it must be hidden.
-    fn shows_copies(&self, text: &str, signs: Signs, ranges: &mut Vec<Range<usize>>) -> bool {
+    /// Adds the places where a text shows copies of secrets, from a place on; whether all that
+    /// follows this place must be hidden.
+    fn shows_copies(
+        &self,
+        text: &str,
+        free: usize,
+        signs: Signs,
+        ranges: &mut Vec<Range<usize>>,
+    ) -> bool {
         let Some(copies) = self.copies else {
             return false;
         };
-        let shown = copies.find(text, |range| ranges.push(range));
+        let text = &text[free..];
+        let shown = copies.find(text, |range| {
+            ranges.push(free + range.start..free + range.end)
+        });
         // A secret with blanks or quotes in it may be encoded across what parts a URL.
         shown == Shown::Whole
             || signs.percent
@@ -101,9 +118,9 @@ impl Walk<'_> {
         Json::Hidden(Hidden::Parts(document.redacted_text().into_owned()))
     }
 
-    /// Whether a text shows more where it is read as if it were the inside of a JSON string.
-    fn escapes_hide(&mut self, text: &str, place: Place, level: u32) -> bool {
-        let decoded = unescape_leniently(text);
+    /// Whether a text shows more where it is read as if it were the inside of a JSON string, or
+    /// markup.
+    fn decoded_hides(&mut self, text: &str, decoded: String, place: Place, level: u32) -> bool {
         decoded != text
             && (!self.may_decode(decoded.len(), level)
                 || self.hidden(&decoded, place, level + 1).is_some())
@@ -111,9 +128,14 @@ impl Walk<'_> {
 
     /// Adds what is secret once it is decoded: the value after `=`, else all that stands together.
     fn percents(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
+        let free = free_from(text, place);
         let mut start = 0;
         for part in text.split(is_part_end) {
             let end = start + part.len();
+            let place = match place {
+                Place::Link if start >= free => Place::Text,
+                _ => place,
+            };
             let hides = percent_decoded(part, false).is_some_and(|decoded| {
                 !self.may_decode(decoded.len(), level)
                     || self.hidden(&decoded, place, level + 1).is_some()
@@ -197,6 +219,15 @@ fn json_start(text: &str) -> Option<&str> {
         .filter(|text| text.starts_with(['{', '[', '"']))
 }
 
+/// From where on a text is free: what stands there names nothing.
+fn free_from(text: &str, place: Place) -> usize {
+    match place {
+        Place::Text => 0,
+        Place::Link => memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len()),
+        Place::Name | Place::Filled => text.len(),
+    }
+}
+
 /// The text with marks in the place of these ranges.
 fn hide(text: &str, mut ranges: Vec<Range<usize>>) -> Hidden {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
@@ -275,9 +306,29 @@ fn percent(bytes: &[u8], at: usize) -> Option<u8> {
     Some((digit(high)? << 4 | digit(low)?) as u8)
 }
 
-/// How base64 begins: of `{"`, and of `-----BEGIN`.
-static BASE64_MARKS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| ["eyJ", "LS0tLS1CRUdJTi"].map(Finder::new));
+/// A text of markup without its entities.
+fn markup_decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut shown = 0;
+    for at in memchr_iter(b'&', text.as_bytes()) {
+        let rest = &text[at..];
+        let found = ENTITIES.iter().find(|(entity, _)| rest.starts_with(entity));
+        if let Some((entity, c)) = found {
+            out.push_str(&text[shown..at]);
+            out.push(*c);
+            shown = at + entity.len();
+        }
+    }
+    out.push_str(&text[shown..]);
+    out
+}
+
+/// How base64 begins: of JSON objects and arrays, and of `-----BEGIN`.
+static BASE64_MARKS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
+    let json = shapes::BASE64_OF_JSON.iter().copied();
+    let marks = json.chain(["eyJ", "LS0tLS1CRUdJTi"]);
+    marks.map(Finder::new).collect()
+});
 
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')

@@ -4,8 +4,13 @@
 //! What must hold: each value is visited once, and once more for the secret key around it; each
 //! object is looked through once for a name and a value beside it.
 
+mod pairs;
+mod visit;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use pairs::is_pair;
 
 use super::chosen::{self, Rule};
 use super::copies::{Copies, Secrets};
@@ -49,6 +54,8 @@ struct Visit<'d> {
     filled: u32,
     /// The end of what stands under the key of a secret, and what key it is.
     secret: (u32, Secret),
+    /// The end of what stands deeper below the key of a secret, and whether it is that of cookies.
+    below: (u32, bool),
     /// The end of a value that the user wants hidden, but that is empty.
     void: u32,
     /// The end of the fields of which these signs are known.
@@ -106,6 +113,7 @@ impl<'w> Walk<'w> {
             chosen,
             filled: 0,
             secret: (0, Secret::All),
+            below: (0, false),
             void: 0,
             signs: (0, Signs::default()),
             named: BinaryHeap::new(),
@@ -154,10 +162,7 @@ impl<'w> Walk<'w> {
         {
             return next;
         }
-        if id < visit.secret.0
-            && !visit.around(node).is_some_and(keys::is_label)
-            && keys::is_secret_value(visit.secret.1, node)
-        {
+        if visit.is_below_a_secret(node) {
             return self.mark(visit, node);
         }
         match node.kind() {
@@ -194,11 +199,12 @@ impl<'w> Walk<'w> {
     }
 
     /// Hides what stands under the name of a secret; `None` where there is more to look at.
-    fn secret(&mut self, visit: &mut Visit<'_>, node: Node<'_>, secret: Secret) -> Option<u32> {
+    fn secret<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, secret: Secret) -> Option<u32> {
         match (node.kind(), secret) {
             (Type::Array, Secret::Scalar | Secret::Random) => {
                 let items = node.items().map(|item| Reverse((item.id(), secret)));
                 visit.named.extend(items);
+                visit.goes_below(node, secret);
                 None
             }
             (Type::Object, Secret::Scalar | Secret::Random) => {
@@ -206,6 +212,7 @@ impl<'w> Walk<'w> {
                 let values = children.filter(|child| child.raw_key().is_some_and(keys::is_value));
                 let values = values.map(|value| Reverse((value.id(), secret)));
                 visit.named.extend(values);
+                visit.goes_below(node, secret);
                 None
             }
             (Type::Array | Type::Object, Secret::All | Secret::Counted) => {
@@ -276,8 +283,8 @@ impl<'w> Walk<'w> {
             || self.hidden(key, Place::Name, level).is_some()
     }
 
-    /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`,
-    /// `["Authorization","…"]`, `["--password","…"]`.
+    /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`, and
+    /// in arrays what [`is_pair`] tells.
     fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
         let Some(open) = visit.open.last_mut() else {
             return;
@@ -290,13 +297,16 @@ impl<'w> Walk<'w> {
         let Some(secret) = keys::secret(text.as_bytes()) else {
             return;
         };
+        let open = *open;
         let (parent, next) = (open.node, node.end_id());
         let in_names = open
             .key
             .is_some_and(|key| fields::place(key) == Place::Name);
         match parent.kind() {
             Type::Object => {
-                open.paired = true;
+                if let Some(open) = visit.open.last_mut() {
+                    open.paired = true;
+                }
                 for value in parent.children() {
                     if !value.raw_key().is_some_and(keys::is_value) {
                         continue;
@@ -310,10 +320,7 @@ impl<'w> Walk<'w> {
             }
             _ if next < parent.end_id() && !in_names && keys::is_header(text) => {
                 let value = parent.with_id(next);
-                let pair = node.id() == parent.id() + 1 && value.end_id() == parent.end_id();
-                let option = text.starts_with('-')
-                    && !value.as_str().is_some_and(|value| value.starts_with('-'));
-                if pair || option {
+                if is_pair(open, node, text, value) {
                     visit.named.push(Reverse((next, secret)));
                 }
             }
@@ -329,75 +336,6 @@ impl<'w> Walk<'w> {
                 self.mark(visit, node);
             }
         }
-    }
-}
-
-impl<'d> Visit<'d> {
-    /// The signs of secrets in a field.
-    fn signs(&mut self, field: Node<'d>, filled: bool) -> Signs {
-        if filled {
-            return Signs::default();
-        }
-        if field.id() >= self.signs.0 {
-            self.signs = fields::signs(self.open[0].node, field);
-        }
-        self.signs.1
-    }
-
-    /// Whether the value is a field of a record.
-    fn is_field(&self) -> bool {
-        self.chosen.is_some() && self.open.len() == 1
-    }
-
-    /// Whether the user's pointers name this value.
-    fn is_chosen(&mut self, id: u32) -> bool {
-        let Some((first, rest)) = self.chosen.and_then(<[u32]>::split_first) else {
-            return false;
-        };
-        if *first <= id {
-            self.chosen = Some(rest);
-        }
-        *first == id
-    }
-
-    /// Whether AWS fills this value.
-    fn is_filled(&mut self, node: Node<'_>, key: Option<&[u8]>) -> bool {
-        if node.id() < self.filled || self.place == Place::Filled {
-            return true;
-        }
-        let (Some(_), Some(key)) = (self.chosen, key) else {
-            return false;
-        };
-        let filled = match &self.open[..] {
-            [_] => fields::is_filled(key),
-            [_, field] => {
-                let field = field.node.raw_key();
-                field.is_some_and(|field| fields::is_filled_in(field, key))
-            }
-            _ => false,
-        };
-        if filled {
-            self.filled = node.end_id();
-        }
-        filled
-    }
-
-    /// Whether a value stands beside the name of a secret.
-    fn beside_a_name(&mut self, id: u32) -> Option<Secret> {
-        let mut found = None;
-        while let Some(&Reverse((named, secret))) = self.named.peek()
-            && named <= id
-        {
-            self.named.pop();
-            found = found.or((named == id).then_some(secret));
-        }
-        found
-    }
-
-    /// The key that tells where a value stands.
-    fn around(&self, node: Node<'d>) -> Option<&'d [u8]> {
-        node.raw_key()
-            .or(self.open.last().and_then(|open| open.key))
     }
 }
 

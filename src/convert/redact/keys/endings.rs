@@ -56,12 +56,18 @@ const LONG: usize = 6;
 const SHORT: usize = 3;
 
 /// The last letters of names of secrets.
-static OF_SECRETS: Letters = Letters::of(&[ALL, COUNTED, SCALAR, &["code", "pass"]]);
+static OF_SECRETS: Letters = Letters::of(&[ALL, COUNTED, SCALAR, &["code", "pass", "psk"]]);
 /// The same of what may follow.
 static OF_FORMS: Letters = Letters::of(&[super::FORMS]);
 /// The same of all names.
-static OF_ALL: Letters =
-    Letters::of(&[ALL, COUNTED, SCALAR, WHOLE, &["code", "pass"], super::FORMS]);
+static OF_ALL: Letters = Letters::of(&[
+    ALL,
+    COUNTED,
+    SCALAR,
+    WHOLE,
+    &["code", "pass", "psk"],
+    super::FORMS,
+]);
 
 /// Names by their length and last letters.
 const fn told<const N: usize>(list: &[&str]) -> [(usize, u64); N] {

@@ -13,7 +13,7 @@ pub(super) fn looked_at(bytes: usize) {
 /// The text with `…` in the place of what was found.
 fn masked(text: &str) -> String {
     let mut ranges = Vec::new();
-    find(text, Signs::of(text), true, |range| ranges.push(range));
+    find(text, Signs::of(text), 0, |range| ranges.push(range));
     let mut covered = vec![false; text.len()];
     ranges
         .into_iter()
@@ -113,6 +113,112 @@ fn secrets_are_found_where_they_stand() {
         ),
         (r#"{"a":1,"secret":{"x":"hunter2"#, r#"{"a":1,"secret":…"#),
         (r#"{"a":1,"password":"hunt"#, r#"{"a":1,"password":"…"#),
+        // Operators, texts of programming languages, types, quotes in values.
+        ("Authorization: Token token=\"hunter2\"", "Authorization: …"),
+        (
+            "Authorization: OAuth oauth_token=\"hunter2\", oauth_signature=\"hunter3\"\nHost: x",
+            "Authorization: …\nHost: x",
+        ),
+        (
+            "Authorization: Digest username=\"b\", response=\"hunter2\"",
+            "Authorization: …",
+        ),
+        (
+            "curl -H \"Authorization: Digest response='hunter2'\" https://x",
+            "curl -H \"Authorization: …\" https://x",
+        ),
+        ("PASSWORD := hunter2 x", "PASSWORD := … x"),
+        ("PASSWORD ::= hunter2", "PASSWORD ::= …"),
+        ("PASSWORD ?= hunter2", "PASSWORD ?= …"),
+        ("if (password === \"hunter2\")", "if (password === \"…\")"),
+        ("if (password != 'hunter2')", "if (password != '…')"),
+        (
+            "ALTER LOGIN x WITH PASSWORD=N'hunter2' y",
+            "ALTER LOGIN x WITH PASSWORD=N'…' y",
+        ),
+        ("password=b'hunter2'", "password=b'…'"),
+        ("password=f\"hunter2\"", "password=f\"…\""),
+        ("password=\"\"\"hunter2\"\"\"", "password=\"\"\"…\"\"\""),
+        ("password: !Sub \"hunter2\"\nx: y", "password: …\"\nx: y"),
+        ("password: &p hunter2", "password: …"),
+        (
+            "password: |\n  hunter2\n  hunter3\nx: y",
+            "password: |\n…\nx: y",
+        ),
+        ("let password: str = \"hunter2\"", "let password: …\""),
+        ("let password: string = \"hunter2\";", "let password: …\";"),
+        ("password=hun\"ter2 x", "password=… x"),
+        ("password=hun'ter2 x", "password=… x"),
+        ("password=hun\\ter2 x", "password=… x"),
+        ("password=hun|ter2 x", "password=… x"),
+        ("password=hun<ter2 x", "password=… x"),
+        ("Server=h;Password=hun&ter;2;x=1", "Server=h;Password=…;x=1"),
+        ("password=hunter2\\nuser=bob", "password=…\\nuser=bob"),
+        ("password=[\"a\", \"hunter2\"] x", "password=… x"),
+        ("password: `hunter2` x", "password: `…` x"),
+        (
+            "username          = \"admin\"\npassword          = \"hunter2\"",
+            "username          = \"admin\"\npassword          = \"…\"",
+        ),
+        ("password\t=\thunter2", "password\t=\t…"),
+        ("\"password\":\t\"hunter2\"", "\"password\":\t\"…\""),
+        (
+            "x {\n \"password\":\n  \"hunter2\"\n}",
+            "x {\n \"password\":\n  \"…\"\n}",
+        ),
+        ("tool --password\thunter2", "tool --password\t…"),
+        (
+            "tool --password \\\n  hunter2 --x",
+            "tool --password \\\n  … --x",
+        ),
+        (
+            "curl --user=bob:hunter2 https://h",
+            "curl --user=bob:… https://h",
+        ),
+        ("djoin /password:hunter2 /x", "djoin /password:… /x"),
+        ("Bearer\thunter2345", "Bearer\t…"),
+        ("Bearer  hunter2345", "Bearer  …"),
+        ("Bearer \"hunter2345\"", "Bearer \"…\""),
+        (
+            "<wsse:Password Type=\"http://x#PasswordText\">hunter2</wsse:Password>",
+            "<wsse:Password Type=\"http://x#PasswordText\">…</wsse:Password>",
+        ),
+        (
+            "<password><![CDATA[hun<ter2]]></password>",
+            "<password><![CDATA[…]]></password>",
+        ),
+        (
+            "<property name=\"password\" value=\"hunter2\"/>",
+            "<property name=\"password\" value=\"…\"/>",
+        ),
+        (
+            "<property name=\"db.password\">hunter2</property>",
+            "<property name=\"db.password\">…</property>",
+        ),
+        (
+            "<name>fs.s3a.secret.key</name><value>hunter2</value>",
+            "<name>fs.s3a.secret.key</name><value>…</value>",
+        ),
+        (
+            "<key>password</key>\n<string>hunter2</string>",
+            "<key>password</key>\n<string>…</string>",
+        ),
+        (
+            "user[login]=b&user[password]=hunter2&x=1",
+            "user[login]=b&user[password]=…&x=1",
+        ),
+        (
+            "cfg[\"password\"] = \"hunter2\"",
+            "cfg[\"password\"] = \"…\"",
+        ),
+        (
+            "x {\"name\":\"password\",\"value\":\"hunter2\"} y",
+            "x {\"name\":\"password\",\"value\":\"…\"} y",
+        ),
+        ("postgres://bob:#hunter2@h/x", "postgres://bob:…@h/x"),
+        ("NRAK-ABCDEFGHIJKLMNOPQRSTUVWXYZ0", "…"),
+        ("glsa_0123456789abcdefghijABCDEFGHIJ01_0123abcd", "…"),
+        ("dapi0123456789abcdef0123456789abcdef", "…"),
         // URLs with a user.
         (
             "postgres://bob:hunter2@db:5432/x",
@@ -191,6 +297,18 @@ fn what_only_looks_like_a_secret_is_shown() {
         "-----BEGIN CERTIFICATE-----\nMIIE3zCCAsegAwIBAgIJAOZLUn\n-----END CERTIFICATE-----",
         "eyJ2IjoiMSJ9",
         "2024-04-10T14:07:55Z",
+        "<Password/>",
+        "<Password></Password>",
+        "<property name=\"user\" value=\"bob\"/>",
+        "<key>name</key><string>bob</string>",
+        "<a href=\"x\" value=\"y\">text</a>",
+        "{\"name\":\"user\",\"value\":\"bob\"",
+        "arn:aws:x:y:z:token/token:x",
+        "cfg[\"user\"] = \"bob\"",
+        "if (user === \"bob\")",
+        "curl --user=bob https://h",
+        "x: bearer of news",
+        "dapifunction npm",
     ] {
         assert_eq!(masked(text), text);
     }
@@ -269,6 +387,43 @@ const REPEATED: &[&str] = &[
     "IQoJb3JpZ2lu",
     "AKIA",
     "aB1",
+    "token=\"\"\"",
+    "<a name=\"token\" ",
+    "<a token=\"x\">",
+    "<token a=\"\">",
+    "<![CDATA[",
+    "<token><![CDATA[",
+    "<key>token</key>",
+    "<key>token</key><value>",
+    "]",
+    "a[token]=",
+    "token=a&",
+    "token=a;",
+    "token=\\n",
+    "token=a\\n",
+    "a\\n",
+    "token: |\n ",
+    "token: !a ",
+    "token: a = ",
+    "token=(",
+    "token=[a",
+    "token:= ",
+    "\t",
+    "`",
+    "token=`",
+    "\"name\":a",
+    "\"name\":\"token\",",
+    "\"name\":\"token\",\"value\":",
+    "--user=",
+    "--token \\\n",
+    "/token:",
+    "Authorization: '",
+    "'Authorization: ",
+    "Bearer  \"",
+    "eyAi",
+    "&quot;",
+    "|",
+    ";",
     "aB1/",
 ];
 
@@ -278,11 +433,11 @@ fn the_work_is_in_proportion_to_the_text() {
     let work = |pattern: &str, bytes: usize| {
         let text = pattern.repeat(bytes / pattern.len());
         LOOKED_AT.with(|looked| looked.set(0));
-        find(&text, Signs::of(&text), true, |_| {});
+        find(&text, Signs::of(&text), 0, |_| {});
         LOOKED_AT.with(Cell::get)
     };
     for first in REPEATED {
-        for second in ["", "a", " ", "=", "token=", "\""] {
+        for second in ["", "a", " ", "=", "token=", "\"", ">", "\\"] {
             let pattern = format!("{first}{second}");
             let (once, twice) = (work(&pattern, BYTES), work(&pattern, 2 * BYTES));
             // A name is looked at for each separator, and has a bound.

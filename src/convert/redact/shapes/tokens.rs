@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind, packed};
 use memchr::memmem;
 
-use super::{is_word, looked_at, run_end};
+use super::{BLANKS, is_blank, is_word, leading, looked_at, run_end};
 use crate::convert::redact::text::base64_decoded;
 use Body::{Base64, Dashed, Dotted, Path, Word};
 
@@ -45,6 +45,7 @@ const TOKENS: &[(&str, Body, usize)] = &[
     ("glpat-", Dashed, 16),
     ("gldt-", Dashed, 16),
     ("glrt-", Dashed, 16),
+    ("glsa_", Word, 32),
     ("dckr_pat_", Dashed, 20),
     ("npm_", Word, 30),
     ("pypi-", Dashed, 50),
@@ -62,7 +63,7 @@ const TOKENS: &[(&str, Body, usize)] = &[
     ("GOCSPX-", Dashed, 20),
     ("sk-", Dashed, 20),
     ("hf_", Word, 30),
-    // Stripe, Shopify, SendGrid, DigitalOcean, Vault, Atlassian.
+    // Stripe, Shopify, SendGrid, DigitalOcean, Vault, Atlassian, age, Databricks, New Relic.
     ("sk_live_", Word, 16),
     ("sk_test_", Word, 16),
     ("rk_live_", Word, 16),
@@ -74,6 +75,8 @@ const TOKENS: &[(&str, Body, usize)] = &[
     ("hvb.", Dashed, 20),
     ("ATATT3", Base64, 30),
     ("AGE-SECRET-KEY-1", Word, 40),
+    ("dapi", Word, 32),
+    ("NRAK-", Word, 24),
 ];
 
 /// Marks that are looked at more closely.
@@ -81,15 +84,35 @@ const OTHERS: &[&str] = &[
     "LS0tLS1CRUdJTi",
     "eyJ",
     "earer ",
+    "earer\t",
+    "earer+",
     "EARER ",
+    "EARER\t",
     "asic ",
+    "asic\t",
     "ASIC ",
     "-----BEGIN ",
     "PuTTY-User-Key-File-",
 ];
 
 /// Parts that many marks have in common.
-const SHORTER: &[&str] = &["_pat_", "k_live_", "k_test_", "xox"];
+const SHORTER: &[&str] = &[
+    "pat_",
+    "k_live_",
+    "k_test_",
+    "xox",
+    "oGZXIvYXdz",
+    "W3s",
+    "earer",
+    "EARER",
+];
+
+/// How the base64 of JSON begins, unless it is that of `{"` and a letter: `{ "`, `{""`, `{`, `[`.
+/// (Of `{"0"` it is `eyI`, which is in `keyId` too.)
+pub(in crate::convert::redact) const BASE64_OF_JSON: &[&str] = &[
+    "eyAi", "eyAg", "eyIi", "ewog", "ewoJ", "ewoi", "ew0K", "W3si", "W3sg", "W3sK", "WyJ", "WyIt",
+    "Wwog", "WyAi",
+];
 
 /// A credential after `Bearer` has so many bytes at least: shorter ones are words.
 const BEARER_BYTES: usize = 8;
@@ -106,23 +129,24 @@ static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 
 /// Whether a text, or JSON without escapes, may hold a mark or a key `privateKey`.
 pub(super) fn may_be_in(json: &str) -> bool {
-    // By SIMD, where the machine has it; a word that is part of others stands for them.
-    static QUICK: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
-        let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
-        let short = |mark: &'static str| SHORTER.iter().find(|part| mark.contains(**part));
-        let mut words: Vec<&str> = tokens
-            .chain(OTHERS.iter().copied())
-            .map(|mark| short(mark).copied().unwrap_or(mark))
-            .chain(["rivateK", "rivate_", "rivate-", "RIVATE"])
-            .collect();
-        words.sort_unstable();
-        words.dedup();
-        packed::Searcher::new(words)
-    });
     QUICK
         .as_ref()
         .is_none_or(|quick| quick.find(json.as_bytes()).is_some())
 }
+
+/// By SIMD, where the machine has it; a word that is part of others stands for them.
+static QUICK: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
+    let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
+    let short = |mark: &'static str| SHORTER.iter().find(|part| mark.contains(**part));
+    let mut words: Vec<&str> = tokens
+        .chain(OTHERS.iter().chain(BASE64_OF_JSON).copied())
+        .map(|mark| short(mark).copied().unwrap_or(mark))
+        .chain(["rivateK", "rivate_", "rivate-", "RIVATE"])
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    packed::Searcher::new(words)
+});
 
 pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let Some(marks) = &*MARKS else {
@@ -240,8 +264,10 @@ fn private_key(bytes: &[u8], start: usize) -> Looked {
 /// What stands after `Bearer` or `Basic`; `start` is that of the word's second letter.
 fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
     let bytes = text.as_bytes();
-    let basic = scheme.eq_ignore_ascii_case(b"asic ");
+    let basic = scheme[..4].eq_ignore_ascii_case(b"asic");
     let initial = bytes[..start].last().copied().unwrap_or_default();
+    let value = value + leading(&bytes[value..], BLANKS, is_blank);
+    let value = value + leading(&bytes[value..], 1, |byte| matches!(byte, b'"' | b'\''));
     let end = run_end(bytes, value, |byte| {
         is_word(byte) || matches!(byte, b'-' | b'.' | b'~' | b'+' | b'/' | b'=')
     });
@@ -256,5 +282,19 @@ fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
         Looked::secret(value..end)
     } else {
         Looked::nothing(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_search_takes_all_marks() {
+        // With more words than SIMD can look for at once, every text would be searched in full.
+        let simd = packed::Searcher::new(["a word"]).is_some();
+        assert_eq!(QUICK.is_some(), simd);
+        assert!(may_be_in("x NRAK-") && may_be_in("eyAi") && may_be_in("xoxb-"));
+        assert!(!QUICK.is_some() || !may_be_in("keyId framework tokenType"));
     }
 }

@@ -7,8 +7,6 @@ use memchr::{memchr, memchr_iter, memmem};
 use super::looked_at;
 use crate::event::mask::is_mask;
 
-/// Bytes of a user's name and password that are looked at.
-const USER_BYTES: usize = 512;
 /// A name alone of so many bytes is a token.
 const TOKEN_BYTES: usize = 16;
 
@@ -18,7 +16,7 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let mut start = 0;
     let mut secret: Option<Range<usize>> = None;
     for at in memchr_iter(b'@', bytes) {
-        let from = start.max(at.saturating_sub(USER_BYTES));
+        let from = start;
         let between = &bytes[from..at];
         looked_at(between.len());
         // An `@` of the password's own: the host comes after the last one.
@@ -57,7 +55,8 @@ fn user(before: &[u8]) -> Option<usize> {
         // A slash in the password, unless what stands before it is a port.
         (Some(colon), Some(path)) if colon < path => {
             let port = &user[colon + 1..path];
-            (!port.iter().all(u8::is_ascii_digit)).then_some(start + colon + 1)
+            let is_port = !port.is_empty() && port.iter().all(u8::is_ascii_digit);
+            (!is_port).then_some(start + colon + 1)
         }
         (None, None) => (user.len() >= TOKEN_BYTES).then_some(start),
         _ => None,

@@ -1,0 +1,138 @@
+//! Keys and names that tell what stands beside or below them: a name and its value, pairs, headers.
+
+use super::{NAME_BYTES, ends, is_label, plain};
+use crate::convert::redact::fields::{self, Place};
+
+/// Whether a key somewhere below one of [`SCALAR`](super::SCALAR) says what the secret is for. Any name may be that
+/// of a cookie.
+pub(in crate::convert::redact) fn is_label_below(key: &[u8], cookies: bool) -> bool {
+    const LABELS: &[&str] = &["audience", "created", "fingerprint", "issuer", "provider"];
+    let mut buffer = [0; NAME_BYTES];
+    if cookies {
+        let plain = plain(key, &mut buffer).1;
+        return ends(plain, &["forward", "items", "names", "quantity"]);
+    }
+    is_label(key) || fields::place(key) != Place::Text || ends(plain(key, &mut buffer).1, LABELS)
+}
+
+/// Whether a name is that of cookies.
+pub(in crate::convert::redact) fn are_cookies(name: &[u8]) -> bool {
+    let mut buffer = [0; NAME_BYTES];
+    ends(plain(name, &mut buffer).1, &["cookie", "cookies"])
+}
+
+/// Whether the array under such a key is a list of names and values.
+pub(in crate::convert::redact) fn are_pairs(key: &[u8]) -> bool {
+    const PAIRS: &[&str] = &[
+        "arguments",
+        "args",
+        "env",
+        "environment",
+        "params",
+        "parameters",
+        "properties",
+        "settings",
+        "variables",
+    ];
+    let mut buffer = [0; NAME_BYTES];
+    ends(plain(key, &mut buffer).1, PAIRS) || are_headers(key)
+}
+
+/// Whether headers with their values stand under such a key. (Elsewhere it says which ones are
+/// allowed, signed and the like.)
+pub(in crate::convert::redact) fn are_headers(key: &[u8]) -> bool {
+    const NAMED: &[&str] = &[
+        "access",
+        "allow",
+        "cache",
+        "expose",
+        "forward",
+        "ignore",
+        "match",
+        "require",
+        "sensitive",
+        "sign",
+        "vary",
+        "whitelist",
+    ];
+    let mut buffer = [0; NAME_BYTES];
+    let (_, plain) = plain(key, &mut buffer);
+    ends(plain, &["header", "headers"]) && !NAMED.iter().any(|named| plain.starts_with(named))
+}
+
+/// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
+pub(in crate::convert::redact) fn names(key: &[u8]) -> bool {
+    const NAMES: &[&str] = &[
+        "attribute",
+        "field",
+        "header",
+        "key",
+        "label",
+        "name",
+        "option",
+        "parameter",
+        "property",
+        "setting",
+        "variable",
+    ];
+    if let [.., a, b, c] = key
+        && let last = [a | 0x20, b | 0x20, c | 0x20]
+        && !matches!(
+            &last,
+            b"ute"
+                | b"eld"
+                | b"der"
+                | b"key"
+                | b"bel"
+                | b"ame"
+                | b"ion"
+                | b"ter"
+                | b"rty"
+                | b"ing"
+                | b"ble"
+        )
+    {
+        return false;
+    }
+    let ends = |end: &&str| {
+        let start = key.len().checked_sub(end.len());
+        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
+}
+
+/// Whether an entry's key says that its value is what the name beside it names, or what the key
+/// around it does: `{"apiKey":{"S":"…"}}`.
+pub(in crate::convert::redact) fn is_value(key: &[u8]) -> bool {
+    const VALUES: &[&str] = &["content", "default", "text", "value", "values", "valueset"];
+    let mut buffer = [0; NAME_BYTES];
+    let (whole, plain) = plain(key, &mut buffer);
+    ends(plain, VALUES) || whole && matches!(plain, "v" | "s" | "b" | "ss" | "string")
+}
+
+/// Whether a text can be the name of a header or option whose value follows.
+pub(in crate::convert::redact) fn is_header(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.: ".contains(&byte);
+    text.bytes().all(is_letter)
+}
+
+/// Whether a text is the name of a header and nothing else: `Authorization`, `X-Api-Key`.
+pub(in crate::convert::redact) fn is_known_header(text: &str) -> bool {
+    let name = text.trim_end_matches([':', ' ']);
+    let starts = |start: &str| {
+        name.get(..start.len())
+            .is_some_and(|first| first.eq_ignore_ascii_case(start))
+    };
+    let is = |header: &&str| name.eq_ignore_ascii_case(header);
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && (starts("x-")
+            || starts("proxy-")
+            || ["authorization", "cookie", "set-cookie"].iter().any(is))
+}
+
+/// Whether a text is a word, or words with `-` or `_` between them: `none`, `Content-Type`.
+pub(in crate::convert::redact) fn is_word_like(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b' ' | b'.'))
+}
