@@ -198,7 +198,7 @@ impl Source {
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
     ) -> anyhow::Result<(Origin, Box<dyn Read + Send>, Again)> {
         let (name, observed, (content, again)) = match self {
-            Source::Stdin => ("-".into(), None, stdin(stop)?),
+            Source::Stdin => ("-".into(), None, stdin(true, stop)?),
             Source::File(path) => {
                 let cannot = || format!("cannot read {}", path.display());
                 let file = File::open(path).with_context(cannot)?;
@@ -208,7 +208,7 @@ impl Source {
                 (
                     name.into_owned(),
                     observed,
-                    read(file, stop).with_context(cannot)?,
+                    read(file, true, stop).with_context(cannot)?,
                 )
             }
         };
@@ -229,21 +229,25 @@ pub(super) fn stdin_metadata() -> io::Result<Metadata> {
 }
 
 /// The bytes of standard input until `stop`, and how to have them again.
-pub(super) fn stdin(stop: &CancellationToken) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
+pub(super) fn stdin(
+    tells: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
     let input = io::stdin().as_fd().try_clone_to_owned();
     input
-        .and_then(|input| read(input.into(), stop))
+        .and_then(|input| read(input.into(), tells, stop))
         .context("cannot read standard input")
 }
 
 /// The bytes of a file until `stop`, and how to have them again: those of a pipe are kept in a temporary file as far
-/// as they are read ahead.
+/// as they are read ahead. `tells`: whether a pipe says when it is silent.
 pub(super) fn read(
     mut file: File,
+    tells: bool,
     stop: &CancellationToken,
 ) -> io::Result<(Box<dyn Read + Send>, Again)> {
     if !file.metadata()?.is_file() {
-        let pipe = Stoppable::pipe(file, stop.clone())?;
+        let pipe = Stoppable::pipe(file, tells, stop.clone())?;
         return Ok((Box::new(pipe), Again::Store(Box::new(temporary))));
     }
     let from = file.stream_position()?;

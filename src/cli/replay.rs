@@ -101,14 +101,14 @@ fn open(
 ) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if file.as_os_str() == "-" {
         written.refuse(file, &files::stdin_metadata()?)?;
-        return Ok((files::stdin(stop)?.0, None));
+        return Ok((files::stdin(false, stop)?.0, None));
     }
     let cannot = || format!("cannot read {}", file.display());
     let content = File::open(file).with_context(cannot)?;
     let there = content.metadata().with_context(cannot)?;
     written.refuse(file, &there)?;
     let total = there.is_file().then_some(there.len());
-    let (content, _) = files::read(content, stop).with_context(cannot)?;
+    let (content, _) = files::read(content, false, stop).with_context(cannot)?;
     Ok((content, total))
 }
 

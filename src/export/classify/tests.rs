@@ -221,7 +221,7 @@ fn a_partial_success_that_rejects_nothing_is_success() {
     assert_eq!(answer(0, ""), Answer::ACCEPTED);
     for below_nothing in [-1, i64::MIN] {
         let answer = answer(below_nothing, "");
-        assert_eq!(meaning(&answer), "blocked", "{answer:?}");
+        assert_eq!(kind(&answer), "blocked", "{answer:?}");
     }
     assert_eq!(
         answer(0, "use newer names"),
