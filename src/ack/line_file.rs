@@ -19,12 +19,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub(crate) use check::check;
-pub(crate) use ours::is_ours;
 use ours::Ours;
+pub(crate) use ours::is_ours;
 pub(crate) use rotation::{Rotation, bytes_on_disk, numbered};
 
 /// Bytes that are gathered for one write.
-const BUFFER: usize = 64 << 10;
+pub(super) const BUFFER: usize = 64 << 10;
 /// How often a file may be replaced while it is opened.
 const OPENS: usize = 16;
 

@@ -16,9 +16,9 @@ use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
+use crate::ack::line_file::is_ours;
 use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
-use crate::ack::line_file::is_ours;
 use crate::input::directory::file_id::{self, FileId, Section, Stat, shown};
 use crate::pipeline::Content;
 

@@ -166,7 +166,7 @@ impl Command {
             &done,
             begun.elapsed(),
         );
-        Ok(exit(&listed, &files, &delivered))
+        Ok(exit(&listed, &files, &done))
     }
 
     /// What is known of this backfill. A dry run makes nothing.
@@ -326,7 +326,8 @@ impl Command {
     }
 }
 
-fn exit(listed: &Listed, files: &Files, delivered: &Delivered) -> Exit {
-    let left = listed.stopped || listed.unlisted > 0 || files.left > 0;
-    Exit::of(left, delivered.counts.dead_lettered)
+/// As of the commands that keep nothing: a signal that came first is told by the code, too.
+fn exit(listed: &Listed, files: &Files, done: &Done) -> Exit {
+    let left = done.interrupted || listed.stopped || listed.unlisted > 0 || files.left > 0;
+    Exit::of(left, done.counts.dead_lettered)
 }

@@ -110,7 +110,8 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"before").unwrap();
         let stop = CancellationToken::new();
-        let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), false, stop.clone()).unwrap();
+        let mut content =
+            Stoppable::pipe(OwnedFd::from(reader).into(), false, stop.clone()).unwrap();
         let mut read = [0; 100];
         assert_eq!(content.read(&mut read).unwrap(), 6);
         let silent = std::thread::spawn(move || content.read(&mut [0; 100]));

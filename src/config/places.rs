@@ -62,7 +62,9 @@ pub(super) fn read_again(
     let ours: Vec<_> = ours.iter().map(|folder| resolve(folder)).collect();
     let is_read = |path: &Path| {
         let place = resolve(path);
-        !ours.iter().any(|ours| *ours != real && place.starts_with(ours))
+        !ours
+            .iter()
+            .any(|ours| *ours != real && place.starts_with(ours))
             && place.strip_prefix(&real).is_ok_and(&reads)
     };
     let read = written.into_iter().filter(|(_, path)| is_read(path));
@@ -92,7 +94,13 @@ pub(super) fn of_directory(config: &Config) -> Vec<(&'static str, String)> {
         (input.include.is_empty() || input.include.is_match(below))
             && !below.ancestors().any(|part| input.exclude.is_match(part))
     };
-    read_again(&input.root, written, &[&config.state], reads, "directory.exclude")
+    read_again(
+        &input.root,
+        written,
+        &[&config.state],
+        reads,
+        "directory.exclude",
+    )
 }
 
 /// Refuses a backfill that would read what it writes.
@@ -113,7 +121,9 @@ pub(crate) fn outside_of_backfill(
     match read.is_empty() {
         true => Ok(()),
         false => Err(Error(
-            read.into_iter().map(|(key, told)| format!("{key}: {told}")).collect(),
+            read.into_iter()
+                .map(|(key, told)| format!("{key}: {told}"))
+                .collect(),
         )),
     }
 }

@@ -126,7 +126,9 @@ fn success(protocol: Protocol, response: ExportResponse) -> Answer {
             let rejected = partial.rejected;
             no_answer(
                 protocol,
-                &format!("it took the request and says that it rejected {rejected} records: {message}"),
+                &format!(
+                    "it took the request and says that it rejected {rejected} records: {message}"
+                ),
             )
         }
     }

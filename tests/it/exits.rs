@@ -112,7 +112,11 @@ fn wrong_usage_is_2_in_every_command() {
     assert_eq!(exit, Some(2), "{said}");
     let times = ["--from", "2026-01-02", "--to", "2026-01-01"];
     for dry_run in [&[][..], &["--dry-run"]] {
-        let backfill = qtrail().args(["backfill", "."]).args(times).args(dry_run).output();
+        let backfill = qtrail()
+            .args(["backfill", "."])
+            .args(times)
+            .args(dry_run)
+            .output();
         let (exit, said) = told(&backfill.unwrap());
         assert_eq!(exit, Some(2), "{said}");
     }

@@ -68,7 +68,10 @@ impl Settings {
 
     /// The files that a full one may become.
     pub(crate) fn rotated(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let real = self
+            .path
+            .canonicalize()
+            .unwrap_or_else(|_| self.path.clone());
         (1..=self.keep).map(move |n| numbered(&real, n))
     }
 

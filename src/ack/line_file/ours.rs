@@ -20,7 +20,8 @@ pub(super) struct Ours((u64, u64));
 /// Whether this process has the file open for appending.
 pub(crate) fn is_ours(file: &Metadata) -> bool {
     let open = open();
-    open.as_ref().is_some_and(|open| open.contains_key(&id(file)))
+    open.as_ref()
+        .is_some_and(|open| open.contains_key(&id(file)))
 }
 
 impl Ours {
