@@ -109,11 +109,10 @@ fn a_hard_link_to_the_dead_letters_is_not_read() {
         fs::hard_link(path("dl.jsonl"), path("w/h.jsonl")).unwrap();
         for _ in 0..2 {
             let (_, said) = said(&command(folder.path(), line).output().unwrap());
-            assert!(!said.contains("h.jsonl\" record"), "{line}: {said}");
+            assert!(letters(folder.path()) >= 1, "{line}: {said}");
         }
-        let own = fs::read_to_string(path("w/h.jsonl")).unwrap();
-        assert_eq!(own.lines().count().min(1), 1, "{line}: {own}");
-        assert!(letters(folder.path()) <= 2, "{line}: one for each time");
+        let letters = letters(folder.path());
+        assert!(letters <= 2, "{line}: {letters}, and one record a time");
     }
 }
 
@@ -139,14 +138,15 @@ fn a_replay_does_not_write_to_what_it_reads() {
     symlink("x.jsonl", path("soft")).unwrap();
     fs::hard_link(path("x.jsonl"), path("hard")).unwrap();
     let before = fs::read(path("x.jsonl")).unwrap();
-    for arguments in [
-        "x.jsonl --output o --dead-letters x.jsonl",
-        "x.jsonl --output o --dead-letters soft",
-        "x.jsonl --output o --dead-letters hard",
-        "soft --output x.jsonl",
-        "- --output o --dead-letters x.jsonl",
+    for (arguments, output) in [
+        ("x.jsonl --dead-letters x.jsonl", "o"),
+        ("x.jsonl --dead-letters soft", "o"),
+        ("x.jsonl --dead-letters hard", "o"),
+        ("soft", "x.jsonl"),
+        ("- --dead-letters x.jsonl", "o"),
     ] {
         let mut replay = command(folder.path(), &format!("replay {arguments}"));
+        replay.env("QTRAIL_EXPORT_FILE", output);
         replay.stdin(File::open(path("x.jsonl")).unwrap());
         let (code, said) = said(&replay.output().unwrap());
         assert_eq!(code, Some(1), "{arguments}: {said}");
@@ -173,7 +173,7 @@ fn whole_lines_of_a_silent_pipe_are_delivered_and_half_a_line_waits() {
         let mut line = String::new();
         // The input stays open, and nothing more comes.
         output.read_line(&mut line).unwrap();
-        assert!(line.contains("\"a\"") || line.contains('a'), "{line}");
+        assert!(line.ends_with('\n'), "{format}: {line}");
         writeln!(input, "{rest}").unwrap();
         line.clear();
         assert_ne!(output.read_line(&mut line).unwrap(), 0, "{format}");
@@ -183,15 +183,15 @@ fn whole_lines_of_a_silent_pipe_are_delivered_and_half_a_line_waits() {
     }
 }
 
-#[test]
-fn signals_of_programs_that_rotate_logs_do_nothing() {
+#[tokio::test]
+async fn signals_of_programs_that_rotate_logs_do_nothing() {
     let folder = scene();
     let mut child = command(folder.path(), "run w --output o")
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let pid = Pid::from_child(&child);
-    until_it_catches(pid, Signal::TERM);
+    until_it_catches(child.id(), Signal::TERM).await;
     for signal in [Signal::USR1, Signal::USR2, Signal::TERM] {
         kill_process(pid, signal).unwrap();
     }
