@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use globset::GlobSet;
 
 use super::{Config, Error};
+use crate::backfill::STATE;
 use crate::export::Destination;
 use crate::input::directory::After;
 
@@ -117,7 +118,9 @@ pub(crate) fn outside_of_backfill(
         return Ok(());
     }
     let reads = |below: &Path| !below.ancestors().any(|part| exclude.is_match(part));
-    let read = read_again(root, written(config), &[&config.state], reads, "--exclude");
+    let state = config.state.join(STATE);
+    let ours = [&*config.state, &state];
+    let read = read_again(root, written(config), &ours, reads, "--exclude");
     match read.is_empty() {
         true => Ok(()),
         false => Err(Error(
