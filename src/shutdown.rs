@@ -47,7 +47,8 @@ pub async fn drain<F: Future>(
 
 /// Cancels `stop` at the first SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second one ends the process with
 /// exit code 130. A second SIGHUP does not: a terminal that closes may send two. SIGHUP is left
-/// ignored where it was ignored at the start, as `nohup` does. `say` tells what the first one, by its
+/// ignored where it was ignored at the start, as `nohup` does. SIGUSR1 and SIGUSR2, which programs that rotate
+/// logs send, do nothing. `say` tells what the first one, by its
 /// name, does.
 ///
 /// # Errors
@@ -59,6 +60,9 @@ pub fn on_signals(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
+    // Without a listener they would end the process at once.
+    let mut first_user = signal(SignalKind::user_defined1())?;
+    let mut second_user = signal(SignalKind::user_defined2())?;
     let mut hangup = match is_ignored(SignalKind::hangup()) {
         true => None,
         false => Some(signal(SignalKind::hangup())?),
@@ -71,6 +75,8 @@ pub fn on_signals(
                 _ = interrupt.recv() => "SIGINT",
                 _ = quit.recv() => "SIGQUIT",
                 () = received(&mut hangup) => "SIGHUP",
+                _ = first_user.recv() => continue,
+                _ = second_user.recv() => continue,
             };
             if let Some(say) = say.take() {
                 say(name);

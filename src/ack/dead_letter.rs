@@ -8,6 +8,7 @@
 mod letter;
 mod line;
 mod room;
+mod senders;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -80,7 +81,10 @@ impl DeadLetters {
         let (file, erased) = settings.open()?;
         let room = (settings.when_full == WhenFull::Wait).then(|| {
             let written = bytes_on_disk(&settings.path, settings.keep);
-            Mutex::new(Room::new(settings.capacity(), written))
+            let mut room = Room::new(settings.capacity(), written);
+            let files = std::iter::once(settings.path.clone()).chain(settings.rotated());
+            senders::count(files, |sender, bytes| room.has(&sender.into(), bytes));
+            Mutex::new(room)
         });
         let shared = Shared {
             settings,

@@ -8,6 +8,7 @@
 //! A device, a pipe or a socket is written as it is: not locked, not synced, not cut back.
 
 mod check;
+mod ours;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub(crate) use check::check;
-pub(crate) use rotation::{Rotation, bytes_on_disk};
+use ours::Ours;
+pub(crate) use ours::is_ours;
+pub(crate) use rotation::{Rotation, bytes_on_disk, numbered};
 
 /// Bytes that are gathered for one write.
-const BUFFER: usize = 64 << 10;
+pub(super) const BUFFER: usize = 64 << 10;
 /// How often a file may be replaced while it is opened.
 const OPENS: usize = 16;
 
@@ -59,6 +62,8 @@ enum Open {
         end: u64,
         /// Its file system counts names.
         linked: bool,
+        /// Held while it is open: it is not read as input.
+        _ours: Ours,
     },
     /// Anything else.
     Stream(File),
@@ -124,7 +129,9 @@ impl LineFile {
             erased = self.rotate()?;
         }
         match &mut self.open {
-            Some(Open::Regular { file, end, linked }) => {
+            Some(Open::Regular {
+                file, end, linked, ..
+            }) => {
                 append_regular(file, end, *linked, lines)?;
             }
             Some(Open::Stream(file)) => buffered(file, lines)?,
@@ -187,6 +194,7 @@ impl LineFile {
                 File::open(folder(&real))?.sync_all()?;
                 return Ok(Open::Regular {
                     linked: file.metadata()?.nlink() > 0,
+                    _ours: Ours::new(&file)?,
                     file,
                     end: 0,
                 });

@@ -16,9 +16,10 @@ use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
+use crate::ack::line_file::is_ours;
 use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
-use crate::input::directory::file_id::{self, Section, Stat, shown};
+use crate::input::directory::file_id::{self, FileId, Section, Stat, shown};
 use crate::pipeline::Content;
 
 /// Files of one page.
@@ -35,11 +36,13 @@ pub(crate) struct Folder {
     only: Option<PathBuf>,
     /// What is in it is ours. It may be made later.
     state: PathBuf,
+    /// Files that the backfill writes, of those that are there already: they may have other names here.
+    written: Arc<[FileId]>,
 }
 
 impl Folder {
-    /// What is at `path`, but for what is in `state`.
-    pub(crate) fn new(path: &Path, state: &Path) -> io::Result<Folder> {
+    /// What is at `path`, but for what is in `state`, and for the files that are `written`.
+    pub(crate) fn new(path: &Path, state: &Path, written: &[PathBuf]) -> io::Result<Folder> {
         let metadata = std::fs::metadata(path)?;
         // A file may be named by a link; one that is found may not be one.
         let path = match path.is_symlink() && metadata.is_file() {
@@ -56,6 +59,7 @@ impl Folder {
         };
         Ok(Folder {
             state: state.to_owned(),
+            written: ids(written),
             given,
             root,
             only,
@@ -88,6 +92,11 @@ impl Source for Folder {
                 "neither a directory nor a regular file: `qtrail convert` reads it".to_owned(),
             ));
         }
+        if self.written.contains(&Stat::of(&metadata).id) {
+            return Err(Trouble::Refused(
+                "it would be read and written at once: choose other dead letters, or another output".to_owned(),
+            ));
+        }
         Ok(Root {
             folder: None,
             files: vec![found(only, &metadata)],
@@ -107,6 +116,7 @@ impl Source for Folder {
             root: self.root.clone(),
             given: self.given.clone(),
             ours: self.state.canonicalize().ok(),
+            written: Arc::clone(&self.written),
             entries: entries.map_err(|error| trouble(&error))?,
             folder,
         };
@@ -124,6 +134,7 @@ impl Source for Folder {
             let file = file_id::open(&root, &key)?;
             let metadata = file.metadata()?;
             match metadata.is_file() {
+                _ if is_ours(&metadata) => Err(io::Error::other("it is what qtrail writes")),
                 true => Ok((file, metadata)),
                 false => Err(io::Error::other("it is no regular file any more")),
             }
@@ -152,6 +163,7 @@ struct Listing {
     root: PathBuf,
     given: PathBuf,
     ours: Option<PathBuf>,
+    written: Arc<[FileId]>,
     folder: PathBuf,
     entries: ReadDir,
 }
@@ -184,7 +196,11 @@ impl Listing {
                 page.folders.push(key);
             }
         } else if kind.is_file() {
-            page.files.push(found(&path, &entry.metadata()?));
+            let metadata = entry.metadata()?;
+            match self.written.contains(&Stat::of(&metadata).id) {
+                true => page.left_out.push((Why::Written, key_of(path))),
+                false => page.files.push(found(&path, &metadata)),
+            }
         } else if !kind.is_symlink() {
             let name = shown(&self.given.join(&path));
             tracing::warn!("{name} is a pipe, socket or device; skipped");
@@ -211,6 +227,12 @@ impl Listing {
         let target = self.root.join(link).canonicalize();
         target.is_ok_and(|target| target.starts_with(&self.root))
     }
+}
+
+/// The files that are there.
+fn ids(paths: &[PathBuf]) -> Arc<[FileId]> {
+    let there = paths.iter().filter_map(|path| path.metadata().ok());
+    there.map(|metadata| Stat::of(&metadata).id).collect()
 }
 
 fn vanished(error: io::Error) -> io::Result<()> {
@@ -244,7 +266,11 @@ fn trouble(error: &io::Error) -> Trouble {
     let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
     match error.kind() {
         io::ErrorKind::NotFound => Trouble::Gone(error.to_string()),
-        io::ErrorKind::PermissionDenied => Trouble::Refused(error.to_string()),
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => Trouble::Refused(error.to_string()),
         _ if away.contains(&error.raw_os_error()) => Trouble::Refused(error.to_string()),
         // Network file systems and full tables pass.
         _ => Trouble::Passing(error.to_string()),

@@ -27,6 +27,8 @@ pub enum Why {
     Link,
     /// A pipe, a socket or a device.
     Special,
+    /// It is what this backfill writes.
+    Written,
 }
 
 impl Why {
@@ -41,6 +43,7 @@ impl Why {
             Why::Marker => "marker",
             Why::Link => "link",
             Why::Special => "special",
+            Why::Written => "written",
         }
     }
 
@@ -55,6 +58,7 @@ impl Why {
             Why::Marker => "that hold no bytes, made by a console for a folder",
             Why::Link => "that are symbolic links out of the directory or to nothing",
             Why::Special => "that are pipes, sockets or devices",
+            Why::Written => "that this backfill writes",
         }
     }
 

@@ -113,7 +113,7 @@ impl Named {
 }
 
 /// Where backfills are remembered, in the folder of all state.
-const STATE: &str = "backfill";
+pub(crate) const STATE: &str = "backfill";
 
 /// The folder of one backfill in `state`: of the same source, to the same place, of the same events.
 pub fn folder(state: &Path, what: &[&str]) -> PathBuf {

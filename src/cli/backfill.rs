@@ -22,7 +22,7 @@ use crate::backfill::plan::Plan;
 use crate::backfill::source::Source;
 use crate::backfill::when::{When, shown};
 use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
-use crate::config::Config;
+use crate::config::{self, Config, places};
 use crate::export::{Destination, End, unread};
 use crate::shutdown;
 use crate::sidecar::Sidecar;
@@ -63,12 +63,20 @@ pub async fn run(
     };
     match this.args.source.clone() {
         Named::Path(path) => {
-            let source = Folder::new(&path, &this.config.state)
+            let exclude = GlobSet::new(this.args.exclude.iter().cloned())?;
+            places::outside_of_backfill(&path, &exclude, &this.config)?;
+            let source = Folder::new(&path, &this.config.state, &written(&this.config))
                 .with_context(|| format!("cannot read {}", path.display()))?;
             this.run(source).await
         }
         Named::Bucket { bucket, prefix } => this.bucket(bucket, prefix).await,
     }
+}
+
+/// The files that it writes, also what is rotated.
+fn written(config: &Config) -> Vec<PathBuf> {
+    let written = places::written(config).into_iter().map(|(_, path)| path);
+    written.chain(config.dead_letters.rotated()).collect()
 }
 
 /// One backfill: of the same source, to the same place, of the same events.
@@ -158,7 +166,7 @@ impl Command {
             &done,
             begun.elapsed(),
         );
-        Ok(exit(&listed, &files, &delivered))
+        Ok(exit(&listed, &files, &done))
     }
 
     /// What is known of this backfill. A dry run makes nothing.
@@ -202,12 +210,11 @@ impl Command {
             from = held;
         }
         let to = self.args.to.map_or(i64::MAX, |to| to.end(now));
-        anyhow::ensure!(
-            from < to,
-            "nothing is between --from {} and --to {}",
-            shown(from),
-            shown(to)
-        );
+        if from >= to {
+            let (from, to) = (shown(from), shown(to));
+            let problem = format!("nothing is between --from {from} and --to {to}");
+            return Err(config::Error::of(problem).into());
+        }
         Ok(Wanted {
             from,
             to,
@@ -319,7 +326,8 @@ impl Command {
     }
 }
 
-fn exit(listed: &Listed, files: &Files, delivered: &Delivered) -> Exit {
-    let left = listed.stopped || listed.unlisted > 0 || files.left > 0;
-    Exit::of(left, delivered.counts.dead_lettered)
+/// As of the commands that keep nothing: a signal that came first is told by the code, too.
+fn exit(listed: &Listed, files: &Files, done: &Done) -> Exit {
+    let left = done.interrupted || listed.stopped || listed.unlisted > 0 || files.left > 0;
+    Exit::of(left, done.counts.dead_lettered)
 }

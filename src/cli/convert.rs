@@ -24,7 +24,7 @@ use crate::sidecar::Sidecar;
 pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     let to_stdout = args.export.endpoint.is_none() && is_stdout(&args.output);
-    let listed = sources(&args.paths, written(&args, to_stdout))?;
+    let listed = sources(&args.paths, written(&args, &config, to_stdout))?;
     anyhow::ensure!(
         args.dead_letters.as_ref() != Some(&args.output),
         "{} cannot hold the events and the dead letters: choose another file",
@@ -77,16 +77,13 @@ fn destination(output: &Path) -> anyhow::Result<Destination> {
 }
 
 /// What is written, and so must not be read too.
-fn written(args: &ConvertArgs, to_stdout: bool) -> Written {
+fn written(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Written {
     let mut written = Written::default();
-    written.paths.extend(args.dead_letters.clone());
+    if args.dead_letters.is_some() {
+        written.letters(&config.dead_letters);
+    }
     match args.export.endpoint {
-        None if to_stdout => {
-            let ours = fstat(io::stdout()).ok();
-            let is_file = |ours: &Stat| FileType::from_raw_mode(ours.st_mode).is_file();
-            let file = ours.filter(is_file);
-            written.open = file.map(|ours| (ours.st_dev, ours.st_ino));
-        }
+        None if to_stdout => written.stdout(),
         None if args.output.as_os_str() != "discard" => written.paths.push(args.output.clone()),
         _ => {}
     }

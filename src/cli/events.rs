@@ -220,6 +220,10 @@ impl Writer {
                     None
                 }
                 Err(_) if self.stop.is_cancelled() => break,
+                Err(e) if envelope::is_quiet(&e) => {
+                    self.flush()?;
+                    None
+                }
                 Err(e) => {
                     tracing::error!(source = %origin.name, "reading failed: {e}");
                     self.done.failed = true;

@@ -88,7 +88,7 @@ fn explain_file(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
     };
     let out = BufWriter::new(Stdout(io::stdout().lock()));
     if args.file == Path::new("-") {
-        let (input, again) = files::stdin(&never)?;
+        let (input, again) = files::stdin(false, &never)?;
         explain(input, Some(again), &options, out)?;
     } else {
         let path = args.file.display();
@@ -99,7 +99,7 @@ fn explain_file(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         );
         options.organization = organization(&args.file.to_string_lossy());
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
-        let (input, again) = files::read(file, &never)?;
+        let (input, again) = files::read(file, false, &never)?;
         explain(input, Some(again), &options, out).with_context(|| format!("in {path}"))?;
     }
     Ok(Exit::Done)

@@ -17,6 +17,8 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::stoppable::Stoppable;
+use crate::ack::dead_letter;
+use crate::ack::line_file::is_ours;
 use crate::ack::{OnDamage, Origin};
 use crate::convert::observed_time;
 use crate::envelope::{Again, Store};
@@ -32,7 +34,7 @@ pub(super) enum Source {
 }
 
 /// Device and inode.
-pub(super) type FileId = (u64, u64);
+type FileId = (u64, u64);
 
 /// What a command writes while it reads.
 #[derive(Debug, Default)]
@@ -40,14 +42,40 @@ pub(super) struct Written {
     /// Files by their paths, which may not be there yet.
     pub(super) paths: Vec<PathBuf>,
     /// A file that was open already: standard output.
-    pub(super) open: Option<FileId>,
+    open: Option<FileId>,
 }
 
 impl Written {
-    pub(super) fn is(&self, file: FileId) -> bool {
+    /// Dead letters, with the files that a full one may become.
+    pub(super) fn letters(&mut self, letters: &dead_letter::Settings) {
+        self.paths.push(letters.path.clone());
+        self.paths.extend(letters.rotated());
+    }
+
+    /// Standard output, where it is a file.
+    pub(super) fn stdout(&mut self) {
+        let ours = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        let there = ours.and_then(|ours| ours.metadata());
+        self.open = there.ok().filter(Metadata::is_file).map(|there| id(&there));
+    }
+
+    pub(super) fn is(&self, file: &Metadata) -> bool {
         let is_there =
-            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == file);
-        self.open == Some(file) || self.paths.iter().any(is_there)
+            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == id(file));
+        self.open == Some(id(file)) || is_ours(file) || self.paths.iter().any(is_there)
+    }
+
+    /// Refuses a file that is named to be read.
+    ///
+    /// # Errors
+    /// It is written too; with the remedy.
+    pub(super) fn refuse(&self, name: &Path, file: &Metadata) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !(file.is_file() && self.is(file)),
+            "{} would be read and written at once: choose another output, or other dead letters",
+            name.display()
+        );
+        Ok(())
     }
 }
 
@@ -65,15 +93,13 @@ pub(super) struct Sources {
 /// # Errors
 /// A path that does not exist or that is `written`, before anything is read.
 pub(super) fn sources(paths: &[PathBuf], written: Written) -> anyhow::Result<Sources> {
-    for path in paths.iter().filter(|p| p.as_os_str() != "-") {
-        let metadata =
-            std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if metadata.is_file() && written.is(id(&metadata)) {
-            anyhow::bail!(
-                "{} would be read and written at once: choose another output",
-                path.display()
-            );
-        }
+    for path in paths {
+        let metadata = match path.as_os_str() == "-" {
+            true => stdin_metadata(),
+            false => std::fs::metadata(path),
+        };
+        let metadata = metadata.with_context(|| format!("cannot read {}", path.display()))?;
+        written.refuse(path, &metadata)?;
     }
     Ok(Sources {
         paths: paths.iter().cloned().collect(),
@@ -133,7 +159,7 @@ enum Kind {
     Other,
 }
 
-pub(super) fn id(metadata: &Metadata) -> FileId {
+fn id(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
@@ -151,7 +177,7 @@ fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
             .collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Kind::Directory(names))
-    } else if below && written.is(id(&metadata)) {
+    } else if below && written.is(&metadata) {
         Ok(Kind::Written)
     } else if metadata.is_file() || !below {
         Ok(Kind::File)
@@ -172,7 +198,7 @@ impl Source {
         wrap: impl FnOnce(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
     ) -> anyhow::Result<(Origin, Box<dyn Read + Send>, Again)> {
         let (name, observed, (content, again)) = match self {
-            Source::Stdin => ("-".into(), None, stdin(stop)?),
+            Source::Stdin => ("-".into(), None, stdin(true, stop)?),
             Source::File(path) => {
                 let cannot = || format!("cannot read {}", path.display());
                 let file = File::open(path).with_context(cannot)?;
@@ -182,7 +208,7 @@ impl Source {
                 (
                     name.into_owned(),
                     observed,
-                    read(file, stop).with_context(cannot)?,
+                    read(file, true, stop).with_context(cannot)?,
                 )
             }
         };
@@ -196,22 +222,32 @@ impl Source {
     }
 }
 
+/// What standard input is.
+pub(super) fn stdin_metadata() -> io::Result<Metadata> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    File::from(input).metadata()
+}
+
 /// The bytes of standard input until `stop`, and how to have them again.
-pub(super) fn stdin(stop: &CancellationToken) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
+pub(super) fn stdin(
+    tells: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
     let input = io::stdin().as_fd().try_clone_to_owned();
     input
-        .and_then(|input| read(input.into(), stop))
+        .and_then(|input| read(input.into(), tells, stop))
         .context("cannot read standard input")
 }
 
 /// The bytes of a file until `stop`, and how to have them again: those of a pipe are kept in a temporary file as far
-/// as they are read ahead.
+/// as they are read ahead. `tells`: whether a pipe says when it is silent.
 pub(super) fn read(
     mut file: File,
+    tells: bool,
     stop: &CancellationToken,
 ) -> io::Result<(Box<dyn Read + Send>, Again)> {
     if !file.metadata()?.is_file() {
-        let pipe = Stoppable::pipe(file, stop.clone())?;
+        let pipe = Stoppable::pipe(file, tells, stop.clone())?;
         return Ok((Box::new(pipe), Again::Store(Box::new(temporary))));
     }
     let from = file.stream_position()?;

@@ -42,7 +42,7 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     }
     let stop = CancellationToken::new();
     stop_on_signals(&stop, &config)?;
-    let (content, total) = open(&args.file, &config.dead_letters.path, &stop)?;
+    let (content, total) = open(&args.file, &written(&config), &stop)?;
     let progress = Progress::new(total, quiet);
     let mut letters = read(BufReader::new(progress.wrap(content)));
     let file = || format!("in {}", args.file.display());
@@ -81,29 +81,34 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
     Ok(done.exit())
 }
 
-/// The bytes of a file until `stop`, and how many it has. `written`: what is refused again goes there.
+/// What is written, and so must not be read too: what is refused again, the output.
+fn written(config: &Config) -> Written {
+    let mut written = Written::default();
+    written.letters(&config.dead_letters);
+    match &config.export.destination {
+        Destination::File(path) => written.paths.push(path.clone()),
+        Destination::Stdout => written.stdout(),
+        Destination::Otlp { .. } | Destination::Discard => {}
+    }
+    written
+}
+
+/// The bytes of a file until `stop`, and how many it has.
 fn open(
     file: &Path,
-    written: &Path,
+    written: &Written,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if file.as_os_str() == "-" {
-        return Ok((files::stdin(stop)?.0, None));
+        written.refuse(file, &files::stdin_metadata()?)?;
+        return Ok((files::stdin(false, stop)?.0, None));
     }
     let cannot = || format!("cannot read {}", file.display());
     let content = File::open(file).with_context(cannot)?;
     let there = content.metadata().with_context(cannot)?;
-    let written = Written {
-        paths: vec![written.to_owned()],
-        open: None,
-    };
-    anyhow::ensure!(
-        !written.is(files::id(&there)),
-        "{} would be read and written at once: choose other --dead-letters",
-        file.display()
-    );
+    written.refuse(file, &there)?;
     let total = there.is_file().then_some(there.len());
-    let (content, _) = files::read(content, stop).with_context(cannot)?;
+    let (content, _) = files::read(content, false, stop).with_context(cannot)?;
     Ok((content, total))
 }
 

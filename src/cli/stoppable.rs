@@ -1,26 +1,37 @@
 //! A file or a pipe whose reading can be stopped.
 //!
 //! Enters: an open file, a token. Leaves: its bytes; once the token is cancelled, an error, also while
-//! a pipe is silent.
+//! a pipe is silent; and, where that is asked for, word that a pipe is silent, for what was read to be
+//! delivered meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio_util::sync::CancellationToken;
 
+use crate::envelope::Quiet;
+
 /// How often a silent pipe's reader looks at its token.
-const GLANCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+const GLANCE: Duration = Duration::from_millis(100);
+/// How long what was read waits for more, where none is there.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// Bytes that are given until `stop`.
 pub(super) struct Stoppable<R> {
     content: R,
     /// What is waited for before it is read.
-    pipe: Option<File>,
+    pipe: Option<Pipe>,
     stop: CancellationToken,
+}
+
+struct Pipe {
+    file: File,
+    /// Whether silence is told.
+    tells: bool,
+    /// When the first bytes came since it was told last.
+    came: Option<Instant>,
 }
 
 impl<R> Stoppable<R> {
@@ -35,13 +46,36 @@ impl<R> Stoppable<R> {
 }
 
 impl Stoppable<File> {
-    /// Of a pipe, a terminal, a socket.
-    pub(super) fn pipe(pipe: File, stop: CancellationToken) -> io::Result<Self> {
+    /// Of a pipe, a terminal, a socket. With `tells`, silence after some bytes is told once, as the error
+    /// [`Quiet`].
+    pub(super) fn pipe(file: File, tells: bool, stop: CancellationToken) -> io::Result<Self> {
         Ok(Stoppable {
-            content: pipe.try_clone()?,
-            pipe: Some(pipe),
+            content: file.try_clone()?,
+            pipe: Some(Pipe {
+                file,
+                tells,
+                came: None,
+            }),
             stop,
         })
+    }
+}
+
+impl Pipe {
+    /// Waits a while for bytes, or the end; whether they are there.
+    fn wait(&mut self) -> io::Result<bool> {
+        let left = self.came.map(|came| GATHER.saturating_sub(came.elapsed()));
+        let wait = Timespec::try_from(left.unwrap_or(GLANCE).min(GLANCE));
+        let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
+        match poll(&mut waiting, wait.ok().as_ref()) {
+            Ok(0) if self.came.is_some_and(|came| came.elapsed() >= GATHER) => {
+                self.came = None;
+                Err(io::Error::other(Quiet))
+            }
+            Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -51,15 +85,16 @@ impl<R: Read> Read for Stoppable<R> {
             if self.stop.is_cancelled() {
                 return Err(io::Error::other("stopped"));
             }
-            let Some(pipe) = &self.pipe else { break };
-            let mut waiting = [PollFd::new(pipe, PollFlags::IN)];
-            match poll(&mut waiting, Some(&GLANCE)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => break,
-                Err(error) => return Err(error.into()),
+            let Some(pipe) = &mut self.pipe else { break };
+            if pipe.wait()? {
+                break;
             }
         }
-        self.content.read(buffer)
+        let read = self.content.read(buffer)?;
+        if let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.tells && read > 0) {
+            pipe.came.get_or_insert_with(Instant::now);
+        }
+        Ok(read)
     }
 }
 
@@ -75,7 +110,8 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"before").unwrap();
         let stop = CancellationToken::new();
-        let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), stop.clone()).unwrap();
+        let mut content =
+            Stoppable::pipe(OwnedFd::from(reader).into(), false, stop.clone()).unwrap();
         let mut read = [0; 100];
         assert_eq!(content.read(&mut read).unwrap(), 6);
         let silent = std::thread::spawn(move || content.read(&mut [0; 100]));
@@ -89,7 +125,23 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         drop(writer);
         let stop = CancellationToken::new();
-        let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), stop).unwrap();
+        let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), false, stop).unwrap();
         assert_eq!(content.read(&mut [0; 100]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_silent_pipe_says_so_once_and_goes_on() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let stop = CancellationToken::new();
+        let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), true, stop).unwrap();
+        let mut read = [0; 100];
+        for text in ["one", "another"] {
+            writer.write_all(text.as_bytes()).unwrap();
+            assert_eq!(content.read(&mut read).unwrap(), text.len());
+            let error = content.read(&mut read).unwrap_err();
+            assert!(crate::envelope::is_quiet(&error), "{error}");
+        }
+        drop(writer);
+        assert_eq!(content.read(&mut read).unwrap(), 0);
     }
 }

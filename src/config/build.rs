@@ -10,7 +10,7 @@ use super::builder::Builder;
 use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
-use super::{Config, Environment, Flags, Problems, aws, export, ingest, value};
+use super::{Config, Environment, Flags, Problems, aws, export, ingest, places, value};
 use crate::ack::dead_letter::{self, Begin, WhenFull};
 use crate::convert::{self, Body, Redaction, ServiceName};
 use crate::envelope::Limits;
@@ -140,7 +140,9 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
-    outside_of_the_input(&mut b, &config);
+    for (key, message) in places::of_directory(&config) {
+        b.problem(key, &message);
+    }
     config
 }
 
@@ -372,39 +374,5 @@ fn telemetry(b: &mut Builder<'_>) -> telemetry::Settings {
             })
             .flatten(),
         endpoint: export::telemetry(b),
-    }
-}
-
-/// What qtrail writes must not come back as its input.
-fn outside_of_the_input(b: &mut Builder<'_>, config: &Config) {
-    let Some(input) = &config.directory else {
-        return;
-    };
-    let is_read = |path: &Path| {
-        let (Ok(path), Ok(root)) = (std::path::absolute(path), std::path::absolute(&input.root))
-        else {
-            return false;
-        };
-        path.strip_prefix(root).is_ok_and(|below| {
-            (input.include.is_empty() || input.include.is_match(below))
-                && !input.exclude.is_match(below)
-        })
-    };
-    let mut written = vec![("dead_letters.path", config.dead_letters.path.clone())];
-    if let crate::export::Destination::File(path) = &config.export.destination {
-        written.push(("export.file", path.clone()));
-    }
-    if let After::Move(dir) = &input.after {
-        written.push(("directory.after", dir.join("x.json.gz")));
-    }
-    for (name, path) in written {
-        if is_read(&path) {
-            let message = format!(
-                "{} would be read as input: put it outside of {}, or exclude it by directory.exclude",
-                path.display(),
-                input.root.display()
-            );
-            b.problem(name, &message);
-        }
     }
 }

@@ -19,6 +19,7 @@ mod file;
 mod ingest;
 pub mod keys;
 mod layers;
+pub(crate) mod places;
 mod print;
 mod substitute;
 #[cfg(test)]
@@ -276,6 +277,13 @@ impl FromIterator<(String, String)> for Environment {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Error(Vec<String>);
+
+impl Error {
+    /// One problem that only a command can see.
+    pub(crate) fn of(problem: String) -> Self {
+        Error(vec![problem])
+    }
+}
 
 /// Gathers what is wrong, so that one run tells all of it.
 #[derive(Default)]

@@ -124,6 +124,17 @@ pub(crate) fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
     text
 }
 
+/// A reader's way to say that nothing more has come for a while: what was read can be dealt with first. It is
+/// no failure: [`Records::next`] goes on where it was when it is called again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing more has come yet")]
+pub struct Quiet;
+
+/// Whether an error of [`Records::next`] is a reader's [`Quiet`].
+pub fn is_quiet(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Quiet>())
+}
+
 /// How many bytes a window wants, if this is what an error of [`Records::next`] says.
 pub fn wants_window(error: &io::Error) -> Option<usize> {
     let wants = error.get_ref()?.downcast_ref::<window::WantsWindow>()?;

@@ -111,17 +111,26 @@ struct ProtoDuration {
     nanos: i32,
 }
 
-/// An answer of success.
-fn success(response: ExportResponse) -> Answer {
+/// An answer of success. A count below 0 is none: OTLP counts records, and nobody knows what was taken.
+fn success(protocol: Protocol, response: ExportResponse) -> Answer {
     let Some(partial) = response.partial_success else {
         return Answer::ACCEPTED;
     };
     let message = clean(&partial.error_message);
     match u64::try_from(partial.rejected) {
-        Ok(rejected @ 1..) => Answer::Partial { rejected, message },
-        _ => Answer::Accepted {
+        Ok(0) => Answer::Accepted {
             remark: Some(message).filter(|message| !message.is_empty()),
         },
+        Ok(rejected) => Answer::Partial { rejected, message },
+        Err(_) => {
+            let rejected = partial.rejected;
+            no_answer(
+                protocol,
+                &format!(
+                    "it took the request and says that it rejected {rejected} records: {message}"
+                ),
+            )
+        }
     }
 }
 
@@ -143,7 +152,7 @@ pub(super) fn grpc(
     let words = clean(words);
     match code {
         Code::Ok => match message.map(ExportResponse::decode) {
-            Ok(Ok(response)) => success(response),
+            Ok(Ok(response)) => success(Protocol::Grpc, response),
             Ok(Err(_)) => no_answer(
                 Protocol::Grpc,
                 &format!("{status} with a message of another kind"),
@@ -219,7 +228,7 @@ pub(super) fn http(
                 .and_then(|body| response::success(content_type, body)),
         };
         return match response {
-            Some(response) => success(response),
+            Some(response) => success(protocol, response),
             None => no_answer(
                 protocol,
                 &format!("{name} with {}", shown(content_type, body)),

@@ -347,6 +347,7 @@ impl Reader {
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.skip(skipped),
                 Ok(None) => break,
+                Err(e) if envelope::is_quiet(&e) => self.send(Reached::of(&records))?,
                 Err(e) => match envelope::wants_window(&e) {
                     Some(bytes) => self.make_window(&mut records, bytes)?,
                     None => {

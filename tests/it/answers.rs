@@ -110,6 +110,9 @@ async fn over_http_what_is_no_answer_of_otlps_is_no_delivery_and_says_what_to_me
         Given::ok(JSON, r#"{"partialSuccess":{"rejectedLogRecords":"#),
         Given::ok(JSON, r#"{"partialSuccess":{"rejectedLogRecords":"many"}}"#),
         Given::ok(PROTOBUF, partial(1)[..5].to_vec()),
+        Given::ok(PROTOBUF, partial(-1)),
+        Given::ok(JSON, r#"{"partialSuccess":{"rejectedLogRecords":-1}}"#),
+        Given::ok(JSON, r#"{"partialSuccess":{"rejectedLogRecords":"-1e0"}}"#),
         Given::ok("text/plain", "accepted\n"),
         Given::ok("", vec![b'x'; 2 << 20]),
         Given::ok(JSON, bomb).header("content-encoding", "gzip"),
@@ -168,6 +171,7 @@ async fn over_grpc_only_its_own_ok_with_a_message_is_a_delivery() {
     for (given, words) in [
         (ok(framed(0, b"OK")), "a message of another kind"),
         (ok(framed(1, b"OK")), "a message of another kind"),
+        (ok(framed(0, &partial(-1))), "rejected -1 records"),
         (ok(framed(1, &gzip(partial(0))[..9])), "broken gzip"),
         (ok(framed(1, &gzip(vec![0; 64 << 20]))), "too long"),
         (ok(vec![0; 2 << 20].into()), "more than 1048576 bytes"),

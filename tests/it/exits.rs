@@ -110,6 +110,16 @@ fn wrong_usage_is_2_in_every_command() {
     }
     let (exit, said) = run(qtrail().arg("check").env("QTRAIL_LIMITS_DEPTH", "deep"));
     assert_eq!(exit, Some(2), "{said}");
+    let times = ["--from", "2026-01-02", "--to", "2026-01-01"];
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let backfill = qtrail()
+            .args(["backfill", "."])
+            .args(times)
+            .args(dry_run)
+            .output();
+        let (exit, said) = told(&backfill.unwrap());
+        assert_eq!(exit, Some(2), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,7 @@ mod oracle;
 mod organization;
 mod otlp_in;
 mod outcome;
+mod own_files;
 mod pipeline;
 mod properties;
 mod proxy;

@@ -99,6 +99,11 @@ impl Room {
         self.pending = self.pending.saturating_sub(bytes);
     }
 
+    /// So much of what is on disk is a sender's.
+    pub(super) fn has(&mut self, sender: &Arc<str>, bytes: u64) {
+        self.share(sender).written += bytes;
+    }
+
     /// So much of a sender's was written.
     pub(super) fn wrote(&mut self, sender: &Arc<str>, bytes: u64) {
         self.share(sender).written += bytes;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::letter::LINE_START;
-use crate::ack::line_file::{self, LineFile, Rotation, bytes_on_disk};
+use crate::ack::line_file::{self, LineFile, Rotation, bytes_on_disk, numbered};
 
 /// Where dead letters go, and how much of them is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,15 @@ impl Settings {
             begin: Begin::Append,
             waits: true,
         }
+    }
+
+    /// The files that a full one may become.
+    pub(crate) fn rotated(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let real = self
+            .path
+            .canonicalize()
+            .unwrap_or_else(|_| self.path.clone());
+        (1..=self.keep).map(move |n| numbered(&real, n))
     }
 
     /// Bytes of all files together.

@@ -66,7 +66,7 @@ impl LineFile {
 }
 
 /// The name of a file that was put aside; 0: its own.
-fn numbered(path: &Path, n: u32) -> PathBuf {
+pub(crate) fn numbered(path: &Path, n: u32) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
     if n > 0 {
         name.push(format!(".{n}"));

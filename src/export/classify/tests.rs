@@ -210,15 +210,19 @@ fn partial_success_is_read_from_protobuf_and_json() {
 #[test]
 fn a_partial_success_that_rejects_nothing_is_success() {
     let answer = |rejected, error_message: &str| {
-        success(ExportResponse {
+        let response = ExportResponse {
             partial_success: Some(PartialSuccess {
                 rejected,
                 error_message: error_message.to_owned(),
             }),
-        })
+        };
+        success(Protocol::Grpc, response)
     };
     assert_eq!(answer(0, ""), Answer::ACCEPTED);
-    assert_eq!(answer(-1, ""), Answer::ACCEPTED);
+    for below_nothing in [-1, i64::MIN] {
+        let answer = answer(below_nothing, "");
+        assert_eq!(kind(&answer), "blocked", "{answer:?}");
+    }
     assert_eq!(
         answer(0, "use newer names"),
         Answer::Accepted {

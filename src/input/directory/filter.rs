@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use globset::GlobSet;
 
 use super::{After, Error, Settings, after};
+use crate::config::places::resolve;
 
 /// The user's patterns, and the folders that are ours.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Filter {
             After::Keep | After::Delete => None,
         };
         for folder in [Some(&settings.state), target].into_iter().flatten() {
-            for below in below(&settings.root, folder) {
+            if let Some(below) = below(&settings.root, folder) {
                 if below.as_os_str().is_empty() {
                     return Err(Error::InTheWay {
                         folder: folder.clone(),
@@ -60,18 +61,10 @@ impl Filter {
     }
 }
 
-/// `folder` as seen from `root`, as written and as it really is, where it is below.
-fn below(root: &Path, folder: &Path) -> Vec<PathBuf> {
-    let absolute = |path: &Path| std::path::absolute(path).ok();
-    let real = |path: &Path| path.canonicalize().ok();
-    let pairs = [
-        (absolute(root), absolute(folder)),
-        (real(root), real(folder)),
-    ];
-    pairs
-        .into_iter()
-        .filter_map(|(root, folder)| Some(folder?.strip_prefix(root?).ok()?.to_owned()))
-        .collect()
+/// `folder` as seen from `root`, as it really is, where it is below. It may be made later.
+fn below(root: &Path, folder: &Path) -> Option<PathBuf> {
+    let below = resolve(folder).strip_prefix(resolve(root)).ok()?.to_owned();
+    Some(below)
 }
 
 #[cfg(test)]
@@ -115,8 +108,17 @@ mod tests {
     fn the_root_cannot_be_the_state_nor_the_target() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        assert_eq!(below(root, &root.join("x/y")), [PathBuf::from("x/y")]);
-        assert_eq!(below(root, root.parent().unwrap()), Vec::<PathBuf>::new());
-        assert!(below(root, root).iter().all(|p| p.as_os_str().is_empty()));
+        let link = root.join("link");
+        std::os::unix::fs::symlink(root, &link).unwrap();
+        for (folder, expected) in [
+            (root.join("x/y"), Some("x/y")),
+            (link.join("x/y"), Some("x/y")),
+            (root.parent().unwrap().to_owned(), None),
+            (root.to_owned(), Some("")),
+        ] {
+            let expected = expected.map(PathBuf::from);
+            assert_eq!(below(root, &folder), expected, "{}", folder.display());
+            assert_eq!(below(&link, &folder), expected, "{}", folder.display());
+        }
     }
 }

@@ -23,7 +23,9 @@ use super::file_id::{self, Digest, Stat, shown};
 use super::kind::{self, Kind};
 use super::lines::{self, Follow};
 use super::schedule::{Candidate, Verdict};
+use super::walk::WRITTEN;
 use super::{After, Deliver};
+use crate::ack::line_file::is_ours;
 use crate::pipeline::{Content, Truncation, Unit};
 
 /// Files up to this size are read once, into memory; larger ones once for their digest and once
@@ -106,6 +108,10 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         if !metadata.is_dir() {
             ctx.warn(path, "is a pipe, socket or device; skipped");
         }
+        return Ok(Look::Verdict(Verdict::Done));
+    }
+    if is_ours(&metadata) {
+        ctx.warn(path, WRITTEN);
         return Ok(Look::Verdict(Verdict::Done));
     }
     let stat = Stat::of(&metadata);

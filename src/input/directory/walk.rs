@@ -24,11 +24,14 @@ use super::file_id::{self, Stat, shown};
 use super::filter::Filter;
 use super::lines;
 use super::warned::Warned;
+use crate::ack::line_file::is_ours;
 
 /// Files that are looked up in the state at once.
 const BATCH: usize = 4096;
 /// Levels of folders.
 const DEPTH: usize = 128;
+/// What is said of a file that is our own dead letters or output, under whatever name.
+pub(super) const WRITTEN: &str = "is what qtrail writes; skipped";
 
 /// The time in a file's name, or its mtime: see [`crate::convert::observed_time`].
 pub(super) type ObservedTime = fn(&str, Option<i64>) -> Option<i64>;
@@ -237,6 +240,7 @@ impl Walk<'_> {
         let mut files = Vec::with_capacity(batch.len());
         for (_, path) in batch.drain(..) {
             match self.root.join(&path).symlink_metadata() {
+                Ok(metadata) if is_ours(&metadata) => self.warn(&path, WRITTEN),
                 Ok(metadata) if metadata.is_file() => files.push((path, Stat::of(&metadata))),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

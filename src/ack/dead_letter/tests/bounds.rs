@@ -28,6 +28,36 @@ async fn write_all(letters: &DeadLetters, records: &[&str], request: Option<&'st
 }
 
 #[tokio::test]
+async fn what_a_sender_has_of_the_room_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let sent = |name: &str| Entry {
+        sender: Some(name.into()),
+        ..entry(0, bytes("a record"))
+    };
+    let line = sent("a").bytes();
+    let open = || {
+        let settings = Settings {
+            when_full: WhenFull::Wait,
+            max_bytes: 4 * line,
+            keep: 1,
+            ..Settings::new(folder.path().join("dead.jsonl"))
+        };
+        DeadLetters::open(settings, CancellationToken::new()).unwrap()
+    };
+    let fill = async |name: &str| {
+        let (letters, mut written) = (open(), 0);
+        while let Ok(_room) = letters.room_for(&sent(name)) {
+            letters.write(vec![sent(name)]).await.unwrap();
+            written += 1;
+        }
+        written
+    };
+    assert_eq!(fill("a").await, 4, "half of the room");
+    assert_eq!(fill("a").await, 0, "also after a restart");
+    assert_eq!(fill("b").await, 2, "others have what is left");
+}
+
+#[tokio::test]
 async fn beyond_a_units_letters_one_stands_for_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let letters = bounded(folder.path(), 2, 100);
