@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qtrail::envelope::{Again, Item, Limits, open};
+use qtrail_core::envelope::{Again, Item, Limits, open};
 
 /// Bytes of the unit that is read.
 const UNIT_BYTES: usize = 64 << 20;

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
-use qtrail::proto::v1::ingest_stream_response::Result as Answer;
-use qtrail::proto::v1::{Counts, IngestRequest, IngestStreamRequest};
-use qtrail::sample::{self, Amount, Format, Spec};
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::{Counts, IngestRequest, IngestStreamRequest};
+use qtrail_sample::{self, Amount, Format, Spec};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -75,7 +75,7 @@ fn events(number: u64) -> Result<Vec<String>, Failed> {
         ..Spec::default()
     };
     let mut lines = Vec::new();
-    sample::write_one(&spec, &mut lines)?;
+    qtrail_sample::write_one(&spec, &mut lines)?;
     Ok(String::from_utf8(lines)?
         .lines()
         .map(str::to_owned)

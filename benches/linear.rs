@@ -8,10 +8,10 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use qtrail::convert::{Body, Options, Placement, convert};
-use qtrail::envelope::{Item, Limits, open};
-use qtrail::event::Event;
-use qtrail::otlp::{Encoder, Flat, Payload, Signal};
+use qtrail_core::convert::{Body, Options, Placement, convert};
+use qtrail_core::envelope::{Item, Limits, open};
+use qtrail_core::event::Event;
+use qtrail_core::otlp::{Encoder, Flat, Payload, Signal};
 
 /// Bytes of a case, about.
 const BYTES: usize = 100_000;

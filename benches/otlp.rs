@@ -5,11 +5,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use qtrail::convert::{
+use qtrail_core::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
 };
-use qtrail::envelope::json::Document;
-use qtrail::otlp::{Encoder, Flat, Signal};
+use qtrail_core::json::Document;
+use qtrail_core::otlp::{Encoder, Flat, Signal};
 
 const ROUNDS: usize = 7;
 const EVENTS: usize = 20_000;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
-use qtrail::sample::{self, Amount, Spec};
+use qtrail_sample::{self, Amount, Spec};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -238,7 +238,7 @@ impl Servers {
     /// Makes a trail and puts it into the bucket: its keys, and how many bytes it has.
     async fn put(&self, spec: &Spec, folder: &Path) -> Result<(Vec<String>, u64), Failed> {
         let trail = folder.join("trail");
-        sample::write(spec, &trail, |_| ())?;
+        qtrail_sample::write(spec, &trail, |_| ())?;
         let (mut keys, mut bytes, mut putting) = (Vec::new(), 0, JoinSet::new());
         for path in files(&trail)? {
             let key = path.strip_prefix(&trail)?.to_string_lossy().into_owned();

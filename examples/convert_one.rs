@@ -1,49 +1,23 @@
 //! Embeds the library: a CloudTrail file in, OTLP requests out, without tokio or any I/O of qtrail's.
 //!
-//! `cargo run --example convert_one --no-default-features -- trail.json.gz`
+//! `cargo run -p qtrail-core --example convert_one -- trail.json.gz`
 
-use qtrail::convert::{Options, Placement, convert, observed_time};
-use qtrail::envelope::{Item, Limits, open};
-use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::otlp::Encoder;
+use qtrail_core::Converter;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::io::Result<()> {
     let name = std::env::args().nth(1);
     let name = name.unwrap_or_else(|| "tests/fixtures/send-message.json".to_owned());
-    let (limits, options) = (Limits::default(), Options::default());
-    let selector = Selector::new(Select::AmazonQ, &Lists::default());
-    let mut encoder = Encoder::new(&options);
-    let mut records = open(std::fs::File::open(&name)?, &limits);
-    while let Some(item) = records.next()? {
-        let (position, selected) = match item {
-            Item::Record { position, bytes } => (position, selector.select(bytes, limits.depth)),
-            Item::Reject(reject) => (reject.position, Err(reject.reason)),
-            Item::Skipped(_) => continue,
-        };
-        match selected {
-            Ok(Some(event)) => {
-                let placement = Placement::of(&event);
-                convert(
-                    event,
-                    &placement,
-                    observed_time(&name, None),
-                    &options,
-                    &mut encoder,
-                );
-            }
-            Ok(None) => {}
-            Err(reason) => eprintln!("record {}: {reason}", position.index),
-        }
+    let converted = Converter::default().convert_file(&std::fs::read(&name)?, &name);
+    for reject in &converted.rejects {
+        eprintln!("record {}: {}", reject.position.index, reject.reason);
     }
-    let encoded = encoder.take();
-    // `encode` gives the bytes of an ExportLogsServiceRequest and an ExportTraceServiceRequest: send
-    // them as they are, to /v1/logs and /v1/traces or over gRPC.
-    let (logs, traces) = (encoded.logs.encode(), encoded.spans.encode());
+    // Send each request as it is, to /v1/logs and /v1/traces or over gRPC.
+    let bytes = |requests: &[Vec<u8>]| requests.iter().map(Vec::len).sum::<usize>();
     println!(
         "{} events: {} bytes of logs, {} of traces",
-        encoded.events,
-        logs.len(),
-        traces.len()
+        converted.exported,
+        bytes(&converted.logs),
+        bytes(&converted.spans)
     );
     Ok(())
 }

@@ -14,9 +14,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use qtrail::proto::v1::IngestStreamRequest;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
-use qtrail::proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::IngestStreamRequest;
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};

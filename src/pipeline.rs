@@ -15,7 +15,6 @@
 //!         tracker ─▶ the settled offset and, at the end, the report
 //! ```
 
-pub mod conversion;
 mod letters;
 mod reader;
 pub mod window;
@@ -30,12 +29,12 @@ use tokio_util::sync::CancellationToken;
 use crate::ack::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::ack::tracker::Tracker;
 use crate::ack::{OnDamage, Origin, Outcome};
-use crate::envelope::Again;
 use crate::export::{Delivery, Exporter};
-use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::envelope::Again;
+use qtrail_core::reject::Reason;
 
-use conversion::Conversion;
+use qtrail_core::Converter;
 use reader::{Step, Tail};
 use window::Window;
 
@@ -170,7 +169,7 @@ impl Counts {
 /// The flow. Cheap to clone; shared by all inputs.
 #[derive(Clone)]
 pub struct Pipeline {
-    conversion: Arc<Conversion>,
+    conversion: Arc<Converter>,
     exporter: Exporter,
     dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
@@ -195,7 +194,7 @@ impl Pipeline {
     /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. After `abort`, units end as
     /// [`Outcome::Abandoned`].
     pub fn new(
-        conversion: Conversion,
+        conversion: Converter,
         exporter: Exporter,
         dead_letters: DeadLetters,
         metrics: Arc<Metrics>,

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ack::dead_letter::DeadLetters;
 use crate::config::Config;
-use crate::event::amazon_q::Selector;
 use crate::export::{End, Exporter};
 use crate::pipeline::Pipeline;
-use crate::pipeline::conversion::Conversion;
 use crate::pipeline::window::{Window, Writer};
 use crate::shutdown;
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::Converter;
+use qtrail_core::event::amazon_q::Selector;
 
 /// The flow from a unit to the collector, ready for inputs.
 pub struct Sidecar {
@@ -125,8 +125,8 @@ impl Sidecar {
 }
 
 /// Which records are converted, and how.
-pub fn conversion(config: &Config) -> Conversion {
-    Conversion {
+pub fn conversion(config: &Config) -> Converter {
+    Converter {
         limits: config.limits.clone(),
         selector: Selector::new(config.select, &config.lists),
         options: config.convert.clone(),

@@ -7,7 +7,7 @@ pub mod tracker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::reject::Evidence;
+use qtrail_core::reject::Evidence;
 
 /// Where a unit came from. Plain data: it can be kept, cloned and logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Origin {
     pub input: &'static str,
     /// The unit's name: a path, an object's URL, a request's id. Lossy where it is not UTF-8.
     pub name: Arc<str>,
-    /// When the unit was delivered to where it was read (see [`crate::convert::observed_time`]).
+    /// When the unit was delivered to where it was read (see [`qtrail_core::convert::observed_time`]).
     pub observed: Option<i64>,
     /// What becomes of bytes that cannot be read.
     pub on_damage: OnDamage,

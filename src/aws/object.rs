@@ -16,9 +16,9 @@ use super::Aws;
 use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
 use super::fault::{Fault, Remedy};
-use crate::envelope::Again;
 use crate::pipeline::Content;
 use crate::telemetry::printable::printable;
+use qtrail_core::envelope::Again;
 
 /// Bytes of an object that is held as a whole, at most.
 const SMALL: u64 = 1 << 20;

@@ -19,8 +19,8 @@ use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::{Location, decoded};
 use crate::aws::room::Room;
-use crate::convert::observed_time;
 use crate::telemetry::printable::printable;
+use qtrail_core::convert::observed_time;
 
 /// A bucket.
 #[derive(Debug)]

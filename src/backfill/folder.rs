@@ -18,9 +18,9 @@ use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{STATE, Status};
 use crate::ack::line_file::is_ours;
 use crate::ack::{OnDamage, Origin};
-use crate::convert::observed_time;
 use crate::input::directory::file_id::{self, FileId, Section, Stat, shown};
 use crate::pipeline::Content;
+use qtrail_core::convert::observed_time;
 
 /// Files of one page.
 const PAGE: usize = 1000;

@@ -15,7 +15,7 @@ use jiff::civil::Date;
 
 use super::left_out::Why;
 use super::when::start_of;
-use crate::convert::observed_time;
+use qtrail_core::convert::observed_time;
 
 /// What is wanted.
 #[derive(Debug, Clone)]

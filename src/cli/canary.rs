@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::config::Config;
-use crate::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
-use crate::event::Event;
 use crate::export::{Chunk, Exporter, Health, Original, Originals};
-use crate::otlp::Encoder;
-use crate::reject::Position;
+use qtrail_core::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
+use qtrail_core::event::Event;
+use qtrail_core::otlp::Encoder;
+use qtrail_core::reject::Position;
 
 /// How long an answer may take, beside the bound on a request.
 const SLACK: Duration = Duration::from_secs(5);

@@ -23,7 +23,6 @@ use crate::ack::dead_letter;
 use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
 use crate::pipeline::Counts;
-use crate::sample;
 use crate::shutdown;
 use crate::telemetry::metrics::Metrics;
 
@@ -149,7 +148,10 @@ where
     config.directory = Some(watched);
     config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
     // What a user's own file of ids and names would say.
-    config.convert.identities.extend(sample::demo_identities());
+    config
+        .convert
+        .identities
+        .extend(qtrail_sample::demo_identities());
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
@@ -174,7 +176,7 @@ where
 
 /// Lets the other half arrive, and waits until all of the trail has settled.
 async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> anyhow::Result<()> {
-    let expected = sample::demo_expected();
+    let expected = qtrail_sample::demo_expected();
     let settle = async {
         until(|| metrics.read.get() > 0).await;
         place.deliver(half..place.files())?;

@@ -18,14 +18,14 @@ use crate::ack::Origin;
 use crate::ack::dead_letter::{DeadLetters, Entry, UnitLetters};
 use crate::ack::line_file::{self, LineFile};
 use crate::config::Config;
-use crate::convert::{self, Placement};
-use crate::envelope::{self, Again, Item};
-use crate::event::Event;
 use crate::export::{End, unread};
-use crate::otlp::Flat;
-use crate::pipeline::conversion::{Conversion, Verdict};
-use crate::reject::Reject;
 use crate::sidecar;
+use qtrail_core::convert::{self, Placement};
+use qtrail_core::envelope::{self, Again, Item};
+use qtrail_core::event::Event;
+use qtrail_core::otlp::Flat;
+use qtrail_core::reject::Reject;
+use qtrail_core::{Converter, Verdict};
 
 /// How long a file may take to end once a signal came.
 const GRACE: Duration = Duration::from_secs(2);
@@ -138,7 +138,7 @@ impl Output {
 }
 
 struct Writer {
-    conversion: Conversion,
+    conversion: Converter,
     flat: Flat,
     output: Output,
     /// What the output is called.

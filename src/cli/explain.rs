@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use super::args::ExplainArgs;
 use super::{Exit, Unread, files};
 use crate::config::Config;
-use crate::convert::{self, Attribute, Placement, observed_time, organization};
-use crate::envelope::{self, Again, Item, Limits};
-use crate::event::amazon_q::{Class, Lists, Select, Selector};
 use crate::export::unread;
-use crate::reject::{Position, Reason};
 use crate::telemetry::printable::printable;
+use qtrail_core::convert::{self, Attribute, Placement, observed_time, organization};
+use qtrail_core::envelope::{self, Again, Item, Limits};
+use qtrail_core::event::amazon_q::{Class, Lists, Select, Selector};
+use qtrail_core::reject::{Position, Reason};
 use table::Table;
 
 /// Which records are explained.

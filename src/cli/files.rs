@@ -20,9 +20,9 @@ use super::stoppable::Stoppable;
 use crate::ack::dead_letter;
 use crate::ack::line_file::is_ours;
 use crate::ack::{OnDamage, Origin};
-use crate::convert::observed_time;
-use crate::envelope::{Again, Store};
 use crate::input::directory::file_id::Section;
+use qtrail_core::convert::observed_time;
+use qtrail_core::envelope::{Again, Store};
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(logs.url, "http://x:1/v1/logs");
         assert_eq!(logs.headers.len(), 2);
         assert!(!config.convert.traces);
-        assert_eq!(config.select, crate::event::amazon_q::Select::All);
+        assert_eq!(config.select, qtrail_core::event::amazon_q::Select::All);
         let directory = config.directory.unwrap();
         assert_eq!(directory.root, PathBuf::from("/d"));
         assert_eq!(directory.state, PathBuf::from("/s"));

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{SampleArgs, SampleFormat};
 use super::{Exit, Unread};
-use crate::sample::{self, Amount, Format, Spec, Summary};
+use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
 /// `quiet`: no progress bar.
@@ -24,11 +24,11 @@ pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
             dir.display().to_string(),
         ),
         (None, Some(file)) if file.as_os_str() != "-" => {
-            let written = File::create(file).and_then(|out| sample::write_one(&spec, out));
+            let written = File::create(file).and_then(|out| qtrail_sample::write_one(&spec, out));
             let summary = written.with_context(|| format!("cannot write {}", file.display()))?;
             (summary, file.display().to_string())
         }
-        _ => match sample::write_one(&spec, io::stdout().lock()) {
+        _ => match qtrail_sample::write_one(&spec, io::stdout().lock()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
             written => (
                 written.context("cannot write to standard output")?,
@@ -55,7 +55,11 @@ fn spec(args: &SampleArgs) -> Spec {
     }
 }
 
-fn into_directory(spec: &Spec, directory: &Path, quiet: bool) -> Result<Summary, sample::Error> {
+fn into_directory(
+    spec: &Spec,
+    directory: &Path,
+    quiet: bool,
+) -> Result<Summary, qtrail_sample::Error> {
     let (total, template) = match spec.amount {
         Amount::Events(n) => (n, "{wide_bar} {human_pos}/{human_len} events {eta}"),
         Amount::Bytes(n) => (n, "{wide_bar} {bytes}/{total_bytes} {eta}"),
@@ -68,7 +72,7 @@ fn into_directory(spec: &Spec, directory: &Path, quiet: bool) -> Result<Summary,
     bar.set_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let summary = sample::write(spec, directory, |so_far| {
+    let summary = qtrail_sample::write(spec, directory, |so_far| {
         bar.set_position(match spec.amount {
             Amount::Events(_) => so_far.events,
             Amount::Bytes(_) => so_far.json_bytes,
@@ -110,7 +114,7 @@ mod tests {
 
     use super::super::args::{Cli, Command};
     use super::*;
-    use crate::event::amazon_q::Class;
+    use qtrail_core::event::amazon_q::Class;
 
     fn args(line: &[&str]) -> Result<SampleArgs, clap::Error> {
         match Cli::try_parse_from([&["qtrail", "sample"], line].concat())?.command {
@@ -131,7 +135,7 @@ mod tests {
             seed: 7,
             files: Some(3),
             format: Format::Ndjson,
-            end: sample::DEFAULT_END,
+            end: qtrail_sample::DEFAULT_END,
         };
         assert_eq!(spec, expected);
     }

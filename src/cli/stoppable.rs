@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::Quiet;
+use qtrail_core::envelope::Quiet;
 
 /// How often a silent pipe's reader looks at its token.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -139,7 +139,7 @@ mod tests {
             writer.write_all(text.as_bytes()).unwrap();
             assert_eq!(content.read(&mut read).unwrap(), text.len());
             let error = content.read(&mut read).unwrap_err();
-            assert!(crate::envelope::is_quiet(&error), "{error}");
+            assert!(qtrail_core::envelope::is_quiet(&error), "{error}");
         }
         drop(writer);
         assert_eq!(content.read(&mut read).unwrap(), 0);

@@ -12,12 +12,12 @@ use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
 use super::{Config, Environment, Flags, Problems, aws, export, ingest, places, value};
 use crate::ack::dead_letter::{self, Begin, WhenFull};
-use crate::convert::{self, Body, Redaction, ServiceName};
-use crate::envelope::Limits;
-use crate::event::amazon_q::{Class, Lists, Select};
 use crate::input::directory::{self, After, Start};
 use crate::pipeline::window;
 use crate::telemetry;
+use qtrail_core::convert::{self, Body, Redaction, ServiceName};
+use qtrail_core::envelope::Limits;
+use qtrail_core::event::amazon_q::{Class, Lists, Select};
 
 /// Puts the defaults of the table in.
 pub(super) fn defaults(env: &Environment, layers: &mut Layers) {

@@ -16,7 +16,7 @@ use super::builder::Builder;
 use super::env::percent_decode;
 use super::layers::{Origin, Setting, Value};
 use crate::export::{Destination, Endpoint, Protocol, Settings, Tls};
-use crate::otlp::Signal;
+use qtrail_core::otlp::Signal;
 
 pub(super) const DEFAULT_HTTP: &str = "http://localhost:4318";
 

@@ -34,12 +34,12 @@ use std::time::Duration;
 use self::layers::{Layers, Origin};
 use crate::ack::dead_letter::{self, WhenFull};
 use crate::backfill::Named;
-use crate::convert;
-use crate::envelope::Limits;
-use crate::event::amazon_q::{Lists, Select};
 use crate::input::directory;
 use crate::pipeline::window;
 use crate::telemetry;
+use qtrail_core::convert;
+use qtrail_core::envelope::Limits;
+use qtrail_core::event::amazon_q::{Lists, Select};
 
 /// Time between the oldest and the newest event of one request of a backfill.
 const BACKFILL_SPREAD: Duration = Duration::from_secs(24 * 3600);

@@ -1,10 +1,10 @@
 //! Sources in, configuration out.
 
 use super::*;
-use crate::convert::Body;
-use crate::event::amazon_q::Class;
 use crate::export::{Destination, Endpoint, Protocol};
 use crate::input::directory::{After, Start};
+use qtrail_core::convert::Body;
+use qtrail_core::event::amazon_q::Class;
 
 fn env(variables: &[(&str, &str)]) -> Environment {
     variables

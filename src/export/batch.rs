@@ -19,8 +19,8 @@ use super::settle::{Settlement, Share, settle};
 use super::{Chunk, Delivery};
 use crate::ack::dead_letter::{DeadLetters, Entry, Record};
 use crate::ack::{OnDamage, Outcome};
-use crate::otlp::{Payload, Signal};
-use crate::reject::Reason;
+use qtrail_core::otlp::{Payload, Signal};
+use qtrail_core::reject::Reason;
 
 /// A chunk that waits for its delivery.
 pub(super) struct Submission {

@@ -15,7 +15,7 @@ use super::End;
 use super::classify::Answer;
 use super::transport::{Answering, Transport};
 use crate::ack::line_file::{self, LineFile};
-use crate::otlp::Payload;
+use qtrail_core::otlp::Payload;
 
 /// What the file is.
 const KIND: line_file::Kind = line_file::Kind {

@@ -23,10 +23,10 @@ use super::reached::reached;
 use super::retry::Schedule;
 use super::settle::{Doubt, SignalReport};
 use super::transport::Transport;
-use crate::otlp::{Payload, Signal};
-use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
+use qtrail_core::otlp::{Payload, Signal};
+use qtrail_core::reject::Reason;
 
 /// Refusals in a row, with nothing accepted between them, after which the set-up is in doubt.
 const TRUST: u32 = 100;

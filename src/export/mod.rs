@@ -50,9 +50,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ack::dead_letter::{DeadLetters, UnitLetters};
 use crate::ack::{Origin, Outcome};
-use crate::otlp::{Encoded, Signal};
-use crate::reject::{Position, Reason};
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::otlp::{Encoded, Signal};
+use qtrail_core::reject::{Position, Reason};
 
 pub use end::End;
 use end::Ending;

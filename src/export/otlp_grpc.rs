@@ -27,7 +27,7 @@ use super::failure::{failure, failure_over_tls};
 use super::otlp_http::deflate;
 use super::transport::{Answering, Transport};
 use super::{Endpoint, Protocol};
-use crate::otlp::{Payload, Signal};
+use qtrail_core::otlp::{Payload, Signal};
 
 type Http2 = Client<Connector, Full<Bytes>>;
 

@@ -19,7 +19,7 @@ use super::failure::failure;
 use super::otlp_grpc::peer;
 use super::transport::{Answering, Transport};
 use super::{Endpoint, Protocol};
-use crate::otlp::Payload;
+use qtrail_core::otlp::Payload;
 
 /// Carries one signal by HTTP.
 pub(super) struct Http {

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::otlp::Signal;
-use crate::reject::Reason;
+use qtrail_core::otlp::Signal;
+use qtrail_core::reject::Reason;
 
 /// What became of one signal's records of a batch; those in no list were accepted, or there were
 /// none. Events are numbered within the batch.

@@ -11,7 +11,7 @@ use super::file::{Discard, Lines};
 use super::otlp_grpc::Grpc;
 use super::otlp_http::Http;
 use super::{Destination, Endpoint, Protocol};
-use crate::otlp::{Payload, Signal};
+use qtrail_core::otlp::{Payload, Signal};
 
 /// The answer to one request, some time later.
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;

@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ack::{OnDamage, Origin, Outcome};
-use crate::convert::observed_time;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
-use crate::reject::Reason;
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::convert::observed_time;
+use qtrail_core::reject::Reason;
 pub use refusal::Refusal;
 pub use settings::{Limits, Listen, ServerTls, Settings};
 

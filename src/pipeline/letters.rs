@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Pipeline, Report};
 use crate::ack::dead_letter::{Before, DeadLetters, Entry};
 use crate::ack::{Origin, Outcome};
-use crate::reject::{Evidence, Position, Reason, Reject};
+use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 
 impl Pipeline {
     /// The same, for units that nobody can read again: `sender` brings them, and what is refused of

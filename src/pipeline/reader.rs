@@ -24,19 +24,19 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
-use super::conversion::{Verdict, at};
 use super::window::{Claims, Twin};
 use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::{Entry, Full, UnitLetters};
-use crate::convert::{self, Attribute, Placement};
-use crate::envelope::{self, Again, Item, Limits, Records, Skipped};
 use crate::export::{Original, Originals};
-use crate::otlp::Encoder;
-use crate::reject::{Position, Reason, Reject};
 use aside::Aside;
 use damage::Lost;
 use output::Output;
+use qtrail_core::Verdict;
+use qtrail_core::convert::{self, Attribute, Placement};
+use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
+use qtrail_core::otlp::Encoder;
+use qtrail_core::reject::{Position, Reason, Reject};
 pub(super) use step::Step;
 use text::Current;
 
@@ -436,7 +436,7 @@ impl Reader {
             return self.tell_foreign(reject.reason);
         }
         reject.position = self.place(reject.position);
-        reject.reason = at(reject.reason, self.base);
+        reject.reason = reject.reason.offset_by(self.base);
         if self.keeps(&mut reject, lost) {
             self.refuse(reject);
             self.refuse_unread(false);

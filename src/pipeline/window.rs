@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::convert::ids;
 use crate::database;
 use crate::telemetry::metrics::Metrics;
 use journal::Journal;
 pub(super) use known::Id;
 use known::Known;
+use qtrail_core::convert::ids;
 
 /// How long a stop waits for the disk: what is not written costs repeats alone.
 const LAST_WRITE: Duration = Duration::from_secs(2);

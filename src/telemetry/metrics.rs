@@ -78,7 +78,7 @@ pub struct Metrics {
     pub dead_letters_waiting: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
-    /// Dead letters by [`crate::reject::Reason::kind`].
+    /// Dead letters by [`qtrail_core::reject::Reason::kind`].
     pub dead_letter_reasons: Reasons,
     /// How long export requests took, to their answer.
     pub export_duration: Histogram,
@@ -219,7 +219,7 @@ impl fmt::Display for Balance {
 pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
-    /// [`crate::reject::Reason::kind`]'s words; the last stands for any other.
+    /// [`qtrail_core::reject::Reason::kind`]'s words; the last stands for any other.
     pub const KINDS: [&str; 22] = [
         "not_json",
         "not_cloudtrail",
@@ -305,7 +305,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reject::Reason;
+    use qtrail_core::reject::Reason;
 
     #[test]
     fn the_balance_tells_a_record_that_vanished() {

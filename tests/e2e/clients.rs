@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::{Value, json};
 
 use super::servers::program;

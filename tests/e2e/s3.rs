@@ -11,7 +11,7 @@ mod trust;
 
 use std::collections::BTreeSet;
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 
 use super::amazon::Amazon;
 use crate::support::collector::Collector;

@@ -8,7 +8,7 @@ use prost::Message;
 use qtrail::ack::Outcome;
 use qtrail::ack::dead_letter::DeadLetters;
 use qtrail::export::{Destination, Endpoint, Exporter, Health, Protocol, Tls};
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::export::{PATIENCE, chunk, settings, within};

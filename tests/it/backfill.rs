@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 

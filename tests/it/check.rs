@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use rustix::process::geteuid;
 
 use crate::export::certificates::{authority, server};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastrand::Rng;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;

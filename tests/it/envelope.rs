@@ -13,8 +13,8 @@ use std::io::{self, Read};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
-use qtrail::envelope::{Item, Limits, Skipped, open};
-use qtrail::reject::{Evidence, Position, Reject};
+use qtrail_core::envelope::{Item, Limits, Skipped, open};
+use qtrail_core::reject::{Evidence, Position, Reject};
 use serde_json::{Value, json};
 
 use crate::support::program::gzip;

@@ -53,7 +53,7 @@ mod asked_for {
     use axum::extract::State;
     use axum::http::{HeaderMap, StatusCode};
     use axum::response::{IntoResponse, Response};
-    use qtrail::otlp::Signal;
+    use qtrail_core::otlp::Signal;
     use tokio::net::TcpListener;
 
     use super::*;

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use qtrail::ack::dead_letter::{self, DeadLetters, UnitLetters};
 use qtrail::ack::{OnDamage, Origin, Outcome};
-use qtrail::convert::{
-    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
-};
 use qtrail::export::{
     Chunk, Delivery, Destination, End, Endpoint, Exporter, Health, Original, Originals, Protocol,
     Settings,
 };
-use qtrail::otlp::{Encoder, Signal};
-use qtrail::reject::{Position, Reason};
 use qtrail::telemetry::metrics::Metrics;
+use qtrail_core::convert::{
+    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
+};
+use qtrail_core::otlp::{Encoder, Signal};
+use qtrail_core::reject::{Position, Reason};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 

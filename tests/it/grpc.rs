@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use qtrail::input::ingest::Limits;
-use qtrail::otlp::Signal;
-use qtrail::proto::v1::ingest_stream_response::Result as Answer;
-use qtrail::proto::v1::{
+use qtrail_core::otlp::Signal;
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::{
     Counts, Delivered, IngestRequest, IngestResponse, IngestStreamRequest, IngestStreamResponse,
     Rejection, Uncertain,
 };

@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::Full;
 use qtrail::export::{Destination, Protocol};
 use qtrail::input::ingest::Limits;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::collector::{Collector, Reply};

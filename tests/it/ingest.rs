@@ -10,10 +10,10 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsSe
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
-use qtrail::otlp::Signal;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
-use qtrail::proto::v1::{IngestRequest, IngestResponse};
 use qtrail::telemetry::metrics::Balance;
+use qtrail_core::otlp::Signal;
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::{IngestRequest, IngestResponse};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use http::StatusCode;
-use qtrail::proto::v1::IngestRequest;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::IngestRequest;
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
 use serde_json::Value;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -360,7 +360,7 @@ async fn the_whole_request_of_a_summary_can_be_replayed() {
         .args(["--endpoint", &collector.url()]);
     let status = tokio::task::spawn_blocking(move || replay.status());
     assert_eq!(status.await.unwrap().unwrap().code(), Some(0));
-    let mut ids = collector.accepted(qtrail::otlp::Signal::Logs);
+    let mut ids = collector.accepted(qtrail_core::otlp::Signal::Logs);
     ids.sort();
     ids.dedup();
     assert_eq!(ids, ["a", "b", "c", "read"]);

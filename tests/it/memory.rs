@@ -8,9 +8,9 @@ use http::StatusCode;
 use qtrail::ack::Outcome;
 use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
-use qtrail::otlp::Signal;
 use qtrail::pipeline::Truncation;
 use qtrail::pipeline::window::{self, Window};
+use qtrail_core::otlp::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

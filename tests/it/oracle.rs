@@ -11,9 +11,9 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
-use qtrail::convert::Options;
-use qtrail::event::amazon_q::Select;
-use qtrail::reject::{Evidence, Reject};
+use qtrail_core::convert::Options;
+use qtrail_core::event::amazon_q::Select;
+use qtrail_core::reject::{Evidence, Reject};
 
 use super::properties::{Run, conversion, damage, log_of, run, span_of, text, trail};
 use crate::support::program::gzip;
@@ -246,7 +246,7 @@ fn damaged_trails() {
 #[test]
 fn the_demo_and_the_samples() {
     let mut exported = 0;
-    for (name, content) in qtrail::sample::demo_trail(qtrail::sample::DEFAULT_END) {
+    for (name, content) in qtrail_sample::demo_trail(qtrail_sample::DEFAULT_END) {
         for select in [Select::AmazonQ, Select::All] {
             // One file holds a broken record.
             match agree_on_damaged(&content, naive::starts(&content), Vec::new(), select) {

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
 use qtrail::export::{Destination, Protocol};
 use qtrail::input::ingest::Limits;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 

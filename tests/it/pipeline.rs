@@ -6,7 +6,7 @@ use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::ack::{OnDamage, Origin, Outcome};
 use qtrail::export::{Destination, Protocol};
 use qtrail::pipeline::{Content, Counts, Report, Text, Truncation, Unit};
-use qtrail::reject::Reason;
+use qtrail_core::reject::Reason;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::collector::Collector;

@@ -14,13 +14,13 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use prost::Message;
-use qtrail::convert::{Options, Placement, observed_time, organization};
-use qtrail::envelope::{self, Item, Limits};
-use qtrail::event::Event;
-use qtrail::event::amazon_q::{Lists, Select, Selector};
-use qtrail::otlp::{Encoded, Encoder};
-use qtrail::pipeline::conversion::{Conversion, Verdict};
-use qtrail::reject::{Evidence, Position, Reject};
+use qtrail_core::convert::{Options, Placement, observed_time, organization};
+use qtrail_core::envelope::{self, Item, Limits};
+use qtrail_core::event::Event;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
+use qtrail_core::otlp::{Encoded, Encoder};
+use qtrail_core::reject::{Evidence, Position, Reject};
+use qtrail_core::{Converter, Verdict};
 
 use crate::support::program::gzip;
 use crate::support::trail::{self, Container, ODDITIES};
@@ -28,8 +28,8 @@ use crate::support::trail::{self, Container, ODDITIES};
 /// When every file of these tests was delivered.
 const OBSERVED: i64 = 1_768_478_400_000_000_000;
 
-pub(super) fn conversion(select: Select, options: Options) -> Conversion {
-    Conversion {
+pub(super) fn conversion(select: Select, options: Options) -> Converter {
+    Converter {
         limits: Limits::default(),
         selector: Selector::new(select, &Lists::default()),
         options,
@@ -65,12 +65,12 @@ impl Run {
     }
 }
 
-pub(super) fn run(unit: &[u8], conversion: &Conversion) -> Run {
+pub(super) fn run(unit: &[u8], conversion: &Converter) -> Run {
     run_from("events.json", Some(OBSERVED), unit, conversion)
 }
 
 /// What becomes of a unit of this name that was modified then.
-fn run_from(name: &str, modified: Option<i64>, unit: &[u8], conversion: &Conversion) -> Run {
+fn run_from(name: &str, modified: Option<i64>, unit: &[u8], conversion: &Converter) -> Run {
     let (organization, observed) = (organization(name), observed_time(name, modified));
     let place =
         |event: &Event<'_>| Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()));

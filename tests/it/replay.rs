@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::collector::{Collector, Reply};
 use crate::support::program::{event, gzip, json_lines, log_file, qtrail};
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 
 fn replay(folder: &Path, arguments: &[&str], endpoint: &str) -> Output {
     qtrail()

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use qtrail::otlp::Signal;
 use qtrail::telemetry::metrics::Balance;
+use qtrail_core::otlp::Signal;
 use rustix::process::Signal as Kill;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -18,9 +18,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsSe
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
-use qtrail::proto::v1::ingest_stream_response::Result as Answer;
-use qtrail::proto::v1::{IngestRequest, IngestStreamRequest};
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::{IngestRequest, IngestStreamRequest};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -33,7 +33,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use qtrail::export::{Destination, Endpoint, Protocol, Tls};
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;

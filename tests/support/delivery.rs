@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use qtrail::ack::Outcome;
-use qtrail::envelope::{self, Item, Limits};
 use qtrail::input::directory::Deliver;
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
-use qtrail::reject::Reason;
+use qtrail_core::envelope::{self, Item, Limits};
+use qtrail_core::reject::Reason;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::PATIENCE;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qtrail::ack::dead_letter::DeadLetters;
-use qtrail::convert::Options;
-use qtrail::envelope::Limits;
-use qtrail::event::amazon_q::{Lists, Select, Selector};
 use qtrail::export::{Destination, Exporter, Health, Settings};
 use qtrail::pipeline::Pipeline;
-use qtrail::pipeline::conversion::Conversion;
 use qtrail::telemetry::metrics::Metrics;
+use qtrail_core::Converter;
+use qtrail_core::convert::Options;
+use qtrail_core::envelope::Limits;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) 
         abort.clone(),
     )
     .unwrap();
-    let conversion = Conversion {
+    let conversion = Converter {
         limits: Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: Options::default(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
-use qtrail::proto::v1::ingest_stream_response::Result as Answer;
-use qtrail::proto::v1::{Counts, IngestRequest, IngestStreamRequest};
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::{Counts, IngestRequest, IngestStreamRequest};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

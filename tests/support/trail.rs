@@ -4,7 +4,7 @@ use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use qtrail::sample::{self, Amount, Format, Spec};
+use qtrail_sample::{self, Amount, Format, Spec};
 use serde_json::{Value, json};
 
 use super::program::{gzip, log_file};
@@ -19,7 +19,7 @@ pub fn records(seed: u64, events: u64, share: f64) -> Vec<String> {
         ..Spec::default()
     };
     let mut lines = Vec::new();
-    sample::write_one(&spec, &mut lines).unwrap();
+    qtrail_sample::write_one(&spec, &mut lines).unwrap();
     let lines = String::from_utf8(lines).unwrap();
     lines.lines().map(str::to_owned).collect()
 }

@@ -7,9 +7,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use prost::Message;
-use qtrail::convert::{Body, Options, Placement, convert};
-use qtrail::event::Event;
-use qtrail::otlp::Encoder;
+use qtrail_core::convert::{Body, Options, Placement, convert};
+use qtrail_core::event::Event;
+use qtrail_core::otlp::Encoder;
 use serde_json::Value;
 
 use super::{DEPTH, Made};

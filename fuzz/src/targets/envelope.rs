@@ -4,8 +4,8 @@ use std::io::{self, Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qtrail::envelope::{self, Again, Item, Limits, Records, Skipped};
-use qtrail::reject::{Evidence, Position, Reason, Reject};
+use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
+use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 use serde_json::value::RawValue;
 
 use super::{depth, is_json};

@@ -21,12 +21,12 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 };
 use prost::Message;
 use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::envelope::{self, Item};
 use qtrail::export::Destination;
 use qtrail::input::ingest::{Ingest, Limits};
 use qtrail::input::listen::auth::Auth;
 use qtrail::input::{grpc, http as http_input};
 use qtrail::telemetry::metrics::Balance;
+use qtrail_core::envelope::{self, Item};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

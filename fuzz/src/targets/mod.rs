@@ -17,9 +17,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use qtrail::convert::{self, Options, Placement};
-use qtrail::event::Event;
-use qtrail::otlp::{Encoded, Encoder, Flat};
+use qtrail_core::convert::{self, Options, Placement};
+use qtrail_core::event::Event;
+use qtrail_core::otlp::{Encoded, Encoder, Flat};
 use serde_json::value::RawValue;
 
 /// Levels of nesting in an event, as by default.

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use qtrail::aws::object::Location;
-use qtrail::envelope::{self, Item, Limits};
 use qtrail::input::s3::notice::{self, Notice};
+use qtrail_core::envelope::{self, Item, Limits};
 use serde_json::{Map, Value, json};
 
 /// Characters of a made-up key, at most.

@@ -1,8 +1,8 @@
 //! A record is parsed as another parser would, and the quick look at its bytes misses nothing.
 
-use qtrail::event::Event;
-use qtrail::event::amazon_q::{Class, Lists, Select, Selector};
-use qtrail::reject::Reason;
+use qtrail_core::event::Event;
+use qtrail_core::event::amazon_q::{Class, Lists, Select, Selector};
+use qtrail_core::reject::Reason;
 use serde_json::Value;
 
 use super::{DEPTH, depth, is_json};

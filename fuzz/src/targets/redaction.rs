@@ -6,7 +6,7 @@
 
 use memchr::memmem;
 use opentelemetry_proto::tonic::common::v1::any_value;
-use qtrail::convert::{Body, Options, Redaction};
+use qtrail_core::convert::{Body, Options, Redaction};
 use serde_json::{Map, Value, json};
 
 use super::Made;

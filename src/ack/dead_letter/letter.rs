@@ -15,8 +15,8 @@ use tracing::error;
 
 use super::line::{Before, Why};
 use crate::ack::Origin;
-use crate::event::event_id;
-use crate::reject::{Evidence, Position, Reason, Reject};
+use qtrail_core::event::event_id;
+use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 
 /// How each line starts.
 pub(super) const LINE_START: &[u8] = b"{\"stage\":";

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::letter::LINE_START;
-use crate::reject::Reason;
+use qtrail_core::reject::Reason;
 
 /// Whether half a line may be one of ours.
 pub fn begins_as_a_letter(line: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::ack::{OnDamage, Origin};
-use crate::reject::{Evidence, Position, Reason, Reject};
+use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 
 fn entry(index: u64, evidence: Evidence) -> Entry {
     let origin = Origin {

@@ -15,7 +15,7 @@ use super::letter::{Entry, Record};
 use super::line::Before;
 use super::{DeadLetters, Settings};
 use crate::ack::Origin;
-use crate::reject::{Position, Reason};
+use qtrail_core::reject::{Position, Reason};
 
 /// Refused records of a unit that are told one by one.
 const TOLD: u64 = 20;

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::config::Config;
 use crate::export::{self, Destination, Endpoint};
-use crate::otlp::Signal;
+use qtrail_core::otlp::Signal;
 
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let Destination::Otlp { logs, traces } = &config.export.destination else {

@@ -12,10 +12,9 @@ use anyhow::{Context, bail};
 use globset::GlobSet;
 
 use crate::ack::dead_letter::Line;
-use crate::envelope::{self, Item, Limits};
-use crate::event::Event;
 use crate::input::directory::{After, Settings, Start};
-use crate::sample;
+use qtrail_core::envelope::{self, Item, Limits};
+use qtrail_core::event::Event;
 
 /// The folder. A temporary one goes when this is dropped.
 pub(super) struct Place {
@@ -39,7 +38,7 @@ impl Place {
                 }
             },
             temporary: named.is_none(),
-            files: sample::demo_trail(now),
+            files: qtrail_sample::demo_trail(now),
         };
         let root = place.root.display();
         // Other people of the machine need not see it.

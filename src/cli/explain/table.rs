@@ -6,11 +6,11 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use crate::convert::ids::{self, Rule};
-use crate::convert::{Field, Head, On, Sink, Value};
-use crate::event::Event;
-use crate::event::amazon_q::Class;
 use crate::telemetry::printable::printable;
+use qtrail_core::convert::ids::{self, Rule};
+use qtrail_core::convert::{Field, Head, On, Sink, Value};
+use qtrail_core::event::Event;
+use qtrail_core::event::amazon_q::Class;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 120;

@@ -6,11 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::convert::{
+use crate::export::transport::Answering;
+use qtrail_core::convert::{
     Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
 };
-use crate::export::transport::Answering;
-use crate::otlp::Encoder;
+use qtrail_core::otlp::Encoder;
 
 /// What a server makes of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::file_id::{BLOCK, Digest, Section};
-use crate::envelope::Again;
 use crate::pipeline::Content;
+use qtrail_core::envelope::Again;
 
 /// Bytes before an offset that are kept beside their hash.
 const TAIL_BYTES: usize = 4096;

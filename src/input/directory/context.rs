@@ -39,7 +39,7 @@ impl Default for Tuning {
         Tuning {
             capacity: 100_000,
             now: wall_clock,
-            observed: crate::convert::observed_time,
+            observed: qtrail_core::convert::observed_time,
         }
     }
 }

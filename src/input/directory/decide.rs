@@ -124,7 +124,7 @@ mod tests {
     use super::super::file_id::FileId;
     use super::*;
     use crate::pipeline::Counts;
-    use crate::reject::Reason;
+    use qtrail_core::reject::Reason;
 
     fn stat() -> Stat {
         Stat {

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::envelope;
+use qtrail_core::envelope;
 
 /// First bytes that are looked at: a first line longer than this does not tell.
 pub(super) const HEAD_BYTES: u64 = 64 * 1024;

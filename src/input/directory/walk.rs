@@ -33,7 +33,7 @@ const DEPTH: usize = 128;
 /// What is said of a file that is our own dead letters or output, under whatever name.
 pub(super) const WRITTEN: &str = "is what qtrail writes; skipped";
 
-/// The time in a file's name, or its mtime: see [`crate::convert::observed_time`].
+/// The time in a file's name, or its mtime: see [`qtrail_core::convert::observed_time`].
 pub(super) type ObservedTime = fn(&str, Option<i64>) -> Option<i64>;
 
 /// A file's place in the order of reading: delivery time, then path.

@@ -17,12 +17,12 @@ use super::region::{Region, Shared};
 use super::state::State;
 use crate::ack::dead_letter::DeadLetters;
 use crate::aws::fault::{Fault, Remedy};
-use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter, Health};
 use crate::pipeline::Pipeline;
-use crate::pipeline::conversion::Conversion;
 use crate::pipeline::window::{self, Window};
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::Converter;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
 
 /// The second at which each test begins.
 const BEGIN: i64 = 1_700_000_000;
@@ -219,10 +219,10 @@ impl Bench {
         let aborted = CancellationToken::new();
         let exporter =
             Exporter::start(settings, Arc::clone(&metrics), None, aborted.clone()).unwrap();
-        let conversion = Conversion {
-            limits: crate::envelope::Limits::default(),
+        let conversion = Converter {
+            limits: qtrail_core::envelope::Limits::default(),
             selector: Selector::new(Select::AmazonQ, &Lists::default()),
-            options: crate::convert::Options::default(),
+            options: qtrail_core::convert::Options::default(),
         };
         let none = DeadLetters::none();
         let pipeline = Pipeline::new(

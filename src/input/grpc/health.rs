@@ -13,7 +13,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 
 use super::status;
 use crate::input::ingest::{Ingest, Refusal};
-use crate::proto::v1::ingest_service_server;
+use qtrail_proto::v1::ingest_service_server;
 
 /// What can be asked about; all are as well as the collector is.
 const SERVICES: [&str; 3] = [

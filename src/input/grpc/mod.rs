@@ -35,8 +35,8 @@ use self::logs::Logs;
 use self::service::Service;
 use super::ingest::Ingest;
 use super::listen::auth::Auth;
-use crate::proto;
-use crate::proto::v1::ingest_service_server::{self, IngestServiceServer};
+use qtrail_proto;
+use qtrail_proto::v1::ingest_service_server::{self, IngestServiceServer};
 
 /// Bytes of what asks about health or services.
 const QUESTION_BYTES: usize = 64 << 10;
@@ -78,7 +78,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
 /// What is served, described.
 fn reflection() -> Reflection<'static> {
     Reflection::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(qtrail_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(opentelemetry_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(ingest_service_server::SERVICE_NAME)

@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 use super::status;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
 use crate::input::listen::{self, Busy, NOBODY, Peer, audit};
-use crate::proto::v1::Failure;
+use qtrail_proto::v1::Failure;
 
 /// One call's sender: an extension of its request.
 #[derive(Clone)]

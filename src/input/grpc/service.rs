@@ -14,8 +14,8 @@ use super::stream::Answers;
 use crate::ack::OnDamage;
 use crate::input::ingest::{self, Refusal};
 use crate::pipeline::{self, Content, Report};
-use crate::proto::v1::ingest_service_server::IngestService;
-use crate::proto::v1::{
+use qtrail_proto::v1::ingest_service_server::IngestService;
+use qtrail_proto::v1::{
     Counts, Delivered, IngestRequest, IngestResponse, IngestStreamRequest, Rejection, Uncertain,
 };
 

@@ -4,7 +4,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::input::ingest::Refusal;
-use crate::proto::v1::Failure;
+use qtrail_proto::v1::Failure;
 
 /// Characters of a message. It may quote a collector, and travels in a header, for which clients
 /// have limits of their own.

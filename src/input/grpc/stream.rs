@@ -13,8 +13,8 @@ use tonic::{Status, Streaming};
 
 use super::sender::Sender;
 use super::service::deliver;
-use crate::proto::v1::ingest_stream_response::Result as Answer;
-use crate::proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
+use qtrail_proto::v1::ingest_stream_response::Result as Answer;
+use qtrail_proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
 
 /// Messages of one stream that have no answer yet.
 const UNANSWERED: usize = 1024;

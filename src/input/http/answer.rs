@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::input::ingest::Refusal;
 use crate::input::listen::auth::Unauthenticated;
 use crate::pipeline::Report;
-use crate::reject::Reason;
+use qtrail_core::reject::Reason;
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

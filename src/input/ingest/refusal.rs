@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::RETRY_AFTER;
-use crate::reject::Reason;
+use qtrail_core::reject::Reason;
 
 /// Why a request was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,11 +4,11 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::ack::dead_letter::DeadLetters;
-use crate::convert;
-use crate::envelope;
-use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter};
-use crate::pipeline::conversion::Conversion;
+use qtrail_core::Converter;
+use qtrail_core::convert;
+use qtrail_core::envelope;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
 
 pub(crate) const EVENT: &[u8] = br#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","eventName":"SendMessage","eventID":"7a1d0cbe-0000-4000-8000-000000000001"}"#;
 
@@ -46,7 +46,7 @@ pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeli
         rate_limit: None,
     };
     let exporter = Exporter::start(settings, Arc::clone(&metrics), None, stop).unwrap();
-    let conversion = Conversion {
+    let conversion = Converter {
         limits: envelope::Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: convert::Options::default(),

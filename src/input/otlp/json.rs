@@ -16,7 +16,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::Error;
 use super::texts::{Source, Texts};
 use super::value::{Below, Entry, Malformed, Value, json};
-use crate::envelope::json::{Document, Node, Type};
+use qtrail_core::json::{Document, Node, Type};
 
 /// JSON's levels in a request: about four for each level of a body.
 const DEPTH: u32 = 1000;

@@ -10,7 +10,7 @@ use std::io::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::otlp::json::{double, string};
+use qtrail_core::otlp::json::{double, string};
 
 /// An `AnyValue`; `L` is what stands in a list or a map.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::Error;
 use super::texts::{Source, Texts};
 use super::value::{Below, Entry, Malformed, Value, json};
-use crate::otlp::json::{content, fixed, varint};
+use qtrail_core::otlp::json::{content, fixed, varint};
 
 // ExportLogsServiceRequest
 const RESOURCE_LOGS: u64 = 1;

@@ -17,9 +17,9 @@ use crate::aws::object::Location;
 use crate::aws::room::Room;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
-use crate::reject::{Evidence, Reason};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
+use qtrail_core::reject::{Evidence, Reason};
 
 /// An object that S3 has answered for.
 pub(super) struct Opened {

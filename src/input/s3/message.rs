@@ -20,7 +20,7 @@ use super::waits_up_to;
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::object::Location;
 use crate::pipeline::{Content, Text};
-use crate::reject::{Evidence, Reason};
+use qtrail_core::reject::{Evidence, Reason};
 
 /// How long a message that failed stays hidden at most.
 const LONGEST_AWAY: Duration = Duration::from_secs(300);

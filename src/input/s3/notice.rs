@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::aws::object::{Location, decoded};
-use crate::envelope::{self, Item, Limits, Skipped};
-use crate::reject::Reason;
+use qtrail_core::envelope::{self, Item, Limits, Skipped};
+use qtrail_core::reject::Reason;
 
 /// Notices inside notices: SNS, EventBridge by SNS, a body that was written as JSON once more.
 const DEEPEST: usize = 4;

@@ -14,10 +14,10 @@ use super::waits;
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::Location;
-use crate::convert::observed_time;
 use crate::pipeline::{Content, Truncation, Unit};
-use crate::reject::{Evidence, Reason};
 use crate::telemetry::stalls::Cause;
+use qtrail_core::convert::observed_time;
+use qtrail_core::reject::{Evidence, Reason};
 
 /// Failures of an object while S3 answers well, before they count as its own.
 const TRIES: u32 = 8;

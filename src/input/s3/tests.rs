@@ -16,15 +16,15 @@ use super::queue::Redrive;
 use crate::ack::dead_letter::DeadLetters;
 use crate::ack::{OnDamage, Outcome};
 use crate::aws::fault::Remedy;
-use crate::convert;
-use crate::envelope;
-use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::export::{self, Destination, Exporter, Health};
 use crate::input::ingest::tests::EVENT;
-use crate::pipeline::conversion::Conversion;
 use crate::pipeline::{Pipeline, Report};
-use crate::reject::Evidence;
 use bench::{Bench, Sink, fault, notice, pass, report, until};
+use qtrail_core::Converter;
+use qtrail_core::convert;
+use qtrail_core::envelope;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
+use qtrail_core::reject::Evidence;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -433,7 +433,7 @@ fn pipeline(bench: &Bench) -> Pipeline {
     };
     let abort = bench.abort.clone();
     let exporter = Exporter::start(settings, Arc::clone(&metrics), None, abort.clone()).unwrap();
-    let conversion = Conversion {
+    let conversion = Converter {
         limits: envelope::Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: convert::Options::default(),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{Abandoned, Reached, Reader};
 use crate::pipeline::window::{Id, Window};
-use crate::reject::Position;
+use qtrail_core::reject::Position;
 
 /// Records beyond which no more are put aside.
 const RECORDS: usize = 512;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use super::{Reader, STEP_REJECT_BYTES, STEP_REJECTS};
 use crate::ack::OnDamage;
-use crate::envelope::{Records, Skipped};
-use crate::reject::{Evidence, Reason, Reject};
+use qtrail_core::envelope::{Records, Skipped};
+use qtrail_core::reject::{Evidence, Reason, Reject};
 
 /// What a reject costs beyond its own bytes.
 #[derive(Clone, Copy)]

@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Abandoned, Reached, Reader};
 use crate::ack::dead_letter::Entry;
-use crate::envelope::Records;
 use crate::export::Original;
 use crate::pipeline::{BUDGET_UNIT, Pipeline};
+use qtrail_core::envelope::Records;
 
 /// A record takes up to so many times its bytes, once it is encoded for both signals and while they
 /// are sent, and so many bytes beside.

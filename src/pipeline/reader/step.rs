@@ -12,8 +12,8 @@ use crate::ack::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
 use crate::pipeline::window::Claims;
 use crate::pipeline::{Counts, REFUSED_IN_REPORT};
-use crate::reject::{Reason, Reject};
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::reject::{Reason, Reject};
 
 /// What was read since the step before.
 pub(in crate::pipeline) struct Step {

@@ -10,10 +10,10 @@ use memchr::memmem;
 
 use super::{Abandoned, Reached, Reader, Tail};
 use crate::ack::Origin;
-use crate::convert::{observed_time, organization};
-use crate::envelope::{Again, Limits};
 use crate::pipeline::{Text, Truncation};
-use crate::reject::Reason;
+use qtrail_core::convert::{observed_time, organization};
+use qtrail_core::envelope::{Again, Limits};
+use qtrail_core::reject::Reason;
 
 impl Reader {
     /// Their limit is that of the unit: what one has inflated, the next ones cannot.

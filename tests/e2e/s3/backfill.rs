@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use rustix::process::Signal as Kill;
 
 use crate::e2e::amazon::{Amazon, Trail};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use rustix::process::Signal as Kill;
 use tokio_util::sync::CancellationToken;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 
 use crate::e2e::amazon::{ACCESS_KEY, Amazon, REGION, Trail};
 use crate::support::collector::Collector;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use serde_json::Value;
 
 use crate::support::collector::{Collector, Reply};

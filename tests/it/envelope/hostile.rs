@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
-use qtrail::envelope::Again;
+use qtrail_core::envelope::Again;
 
 use super::*;
 

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use qtrail::export::{Destination, Health};
 use qtrail::input::ingest::Limits;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::codec::CompressionEncoding::Gzip;

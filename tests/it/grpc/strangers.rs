@@ -2,7 +2,7 @@
 
 use qtrail::export::{Destination, Protocol};
 use qtrail::input::ingest::Limits;
-use qtrail::otlp::Signal;
+use qtrail_core::otlp::Signal;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;

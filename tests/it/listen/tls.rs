@@ -8,9 +8,9 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use qtrail::input::ingest::{ServerTls, Settings};
 use qtrail::input::listen::Listener;
-use qtrail::otlp::Signal;
-use qtrail::proto::v1::IngestRequest;
-use qtrail::proto::v1::ingest_service_client::IngestServiceClient;
+use qtrail_core::otlp::Signal;
+use qtrail_proto::v1::IngestRequest;
+use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
     date_time_ymd,

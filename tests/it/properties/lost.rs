@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use qtrail::convert::Body;
+use qtrail_core::convert::Body;
 use serde_json::Value;
 
 use super::*;

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use proptest::test_runner::TestRunner;
-use qtrail::convert::{Body, Redaction};
-use qtrail::otlp::Flat;
-use qtrail::reject::Position;
+use qtrail_core::convert::{Body, Redaction};
+use qtrail_core::otlp::Flat;
+use qtrail_core::reject::Position;
 use serde_json::{Value, json};
 
 use super::*;

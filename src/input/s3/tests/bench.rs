@@ -21,8 +21,8 @@ use crate::input::s3::consume::consume;
 use crate::input::s3::context::{Context, Fetch, Flow, Opened};
 use crate::input::s3::{Buckets, Error, Settings};
 use crate::pipeline::{Content, Counts, Report, Unit};
-use crate::reject::{Evidence, Reason};
 use crate::telemetry::metrics::Metrics;
+use qtrail_core::reject::{Evidence, Reason};
 
 pub(super) fn fault(remedy: Remedy) -> Fault {
     Fault {

@@ -8,7 +8,7 @@ use crate::aws::fault::Remedy;
 use crate::input::ingest::tests::EVENT;
 use crate::input::s3::Buckets;
 use crate::input::s3::queue::Redrive;
-use crate::reject::Evidence;
+use qtrail_core::reject::Evidence;
 
 /// A notice of these objects, each in a bucket, as S3 writes it.
 fn of(objects: &[(&str, &str)]) -> String {

@@ -1,0 +1,308 @@
+//! What belongs to Amazon Q, in attributes.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memchr2;
+use memchr::memmem::Finder;
+
+use super::attributes::{Sink, Value};
+use super::redact::listed;
+use super::say::Say;
+use super::{Options, Verdict, ids};
+use super::{name_of_service, semconv as names};
+use crate::event::amazon_q::Class;
+use crate::event::{Event, Key};
+use crate::json::Type;
+
+/// What Amazon Q is called as an agent.
+const AGENT: &str = "Amazon Q Developer";
+
+/// Says every row of Amazon Q's.
+pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Options) {
+    let event = say.event;
+    let class = event.class();
+    say.str(&names::EVENT_CLASS, class.as_str());
+    if let Some((channel, evidence)) = verdict.channel {
+        say.str(&names::AGENT_CHANNEL, channel);
+        say.str(&names::AGENT_EVIDENCE, evidence);
+    }
+    if let Some(key) = ids::conversation(event) {
+        say.text(&names::CONVERSATION_ID, key);
+    }
+    if let Some(operation) = verdict.operation {
+        say.str(&names::OPERATION_NAME, operation);
+        if class.is_call()
+            && let Some(tool) = tool(event)
+        {
+            say.str(&names::TOOL_NAME, &tool);
+        }
+        say.str(&names::AGENT_NAME, AGENT);
+        say.str(&names::PROVIDER_NAME, &options.provider_name);
+    }
+    say.first(&names::REQUEST_MODEL, &[Key::ModelId, Key::MessageModelId]);
+    if class.is_own() {
+        own(say);
+    }
+    if class.is_by_service() {
+        say.flag(&names::DRY_RUN, Key::DryRun);
+    }
+    if class != Class::Other {
+        client(say);
+        let masked = masked(event);
+        if !masked.is_empty() {
+            say.value(&names::MASKED, Value::Strs(masked));
+        }
+    }
+}
+
+/// What only Amazon Q's own events have; in others, fields of these names mean something else.
+fn own<S: Sink>(say: &mut Say<'_, S>) {
+    say.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
+    say.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
+    say.text(&names::RESULT_CODE, Key::ResultCode);
+    say.text(&names::RESULT_TYPE, Key::ResultType);
+    say.text(&names::RESULT_FORMAT, Key::ResultFormat);
+    say.text(&names::SOURCE, Key::Source);
+    say.text(&names::ORIGIN, Key::Origin);
+    say.text(&names::QUICK_ACTION, Key::QuickAction);
+}
+
+/// `gen_ai.operation.name`.
+pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
+    let class = event.class();
+    if class.is_call() {
+        return Some("execute_tool");
+    }
+    let name = event.text_of(Key::EventName).filter(|_| class.is_own())?;
+    match &*name {
+        "SendMessage" | "GenerateAssistantResponse" | "SendConversation" => Some("chat"),
+        name if name.starts_with("Generate")
+            && (name.contains("Completion") || name.contains("Recommendation")) =>
+        {
+            Some("generate_content")
+        }
+        _ => None,
+    }
+}
+
+/// By which way Amazon Q made a call, and what tells so.
+pub(super) fn channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
+    match event.class() {
+        Class::OnBehalfOf => Some(("service", "invoked_by")),
+        Class::AgentCall => {
+            let agent = event.text_of(Key::UserAgent).unwrap_or_default();
+            // Amazon Q's own token decides: an IDE's agent runs `aws-cli` too.
+            let client = product(&agent).map_or(&*agent, |(_, token)| token);
+            let channel = if client.contains("CLI") { "cli" } else { "ide" };
+            Some((channel, "user_agent"))
+        }
+        _ => None,
+    }
+}
+
+/// The IAM action that a call stands for, such as `s3:ListBuckets`.
+fn tool(event: &Event<'_>) -> Option<String> {
+    let source = event.text_of(Key::EventSource)?;
+    let name = event.text_of(Key::EventName)?;
+    Some(format!("{}:{name}", name_of_service(&source)))
+}
+
+/// The client: what a request to Amazon Q says of it, else what the user agent does.
+fn client<S: Sink>(say: &mut Say<'_, S>) {
+    let event = say.event;
+    let context = |key| event.class().is_own() && event.text_of(key).is_some();
+    let agent = event.text_of(Key::UserAgent).unwrap_or_default();
+    let (mut name, mut version) = match software(&agent) {
+        Some((name, version)) => (Some(name), version),
+        None => (None, None),
+    };
+    let mut system = name.and_then(|_| system(&agent));
+    // A name of one place and a version of the other would be a client that does not exist.
+    if context(Key::IdeCategory) {
+        (name, version) = (None, None);
+    }
+    if context(Key::OperatingSystem) {
+        system = None;
+    }
+    if context(Key::IdeVersion) {
+        version = None;
+    }
+    for (field, key) in [
+        (&names::CLIENT_NAME, Key::IdeCategory),
+        (&names::CLIENT_VERSION, Key::IdeVersion),
+        (&names::CLIENT_OS, Key::OperatingSystem),
+    ] {
+        if context(key) {
+            say.text(field, key);
+        }
+    }
+    for (field, part) in [
+        (&names::CLIENT_NAME, name),
+        (&names::CLIENT_VERSION, version),
+        (&names::CLIENT_OS, system),
+    ] {
+        if let Some(part) = part {
+            say.str(field, part);
+        }
+    }
+}
+
+/// The mark of Amazon Q's clients in a user agent.
+const PRODUCT: &str = "AmazonQ-For-";
+
+/// The token of Amazon Q's client in a user agent, and what comes after it.
+fn product(agent: &str) -> Option<(&str, &str)> {
+    let start = agent.find(PRODUCT)?;
+    let token = agent[start..].split([' ', ';', ')', ',']).next()?;
+    Some((agent[start + token.len()..].trim_start(), token))
+}
+
+/// The client and its version in a user agent: the IDE of
+/// `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`, else the client of
+/// `exec-env/AmazonQ-For-CLI-Version-1.10.0` itself.
+fn software(agent: &str) -> Option<(&str, Option<&str>)> {
+    let (rest, token) = product(agent)?;
+    let next = rest.split(' ').next().and_then(|next| next.split_once('/'));
+    if let Some((ide, version)) = next
+        && token.contains('/')
+        && !ide.is_empty()
+        && ide != "ClientId"
+        && version.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return Some((ide, Some(version)));
+    }
+    let (name, version) = token
+        .split_once('/')
+        .or_else(|| token.split_once("-Version-"))
+        .map_or((token, None), |(name, version)| (name, Some(version)));
+    Some((name, version.filter(|version| !version.is_empty())))
+}
+
+/// The system in a user agent of an AWS SDK: `os/macos#23.1.0`.
+fn system(agent: &str) -> Option<&str> {
+    let token = agent
+        .split(' ')
+        .find_map(|token| token.strip_prefix("os/"))?;
+    token
+        .split(['#', '/'])
+        .next()
+        .filter(|name| !name.is_empty())
+}
+
+/// What AWS puts in the place of a value that it does not show.
+const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
+
+/// Whether AWS shows this in the place of a value.
+pub(super) fn is_mask(text: &str) -> bool {
+    MASKS.contains(&text)
+}
+
+/// What is true of an object in the place of one that was too large to be recorded.
+const CUT: &str = "omitted";
+
+/// Whether a record's bytes can hold a mask or a cut, which an escape may hide from a search: most
+/// records have none of these.
+fn may_be_masked(record: &[u8]) -> bool {
+    static WORDS: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| [MASKS[1], CUT].map(Finder::new));
+    memchr2(b'*', b'\\', record).is_some() || WORDS.iter().any(|word| word.find(record).is_some())
+}
+
+/// Pointers to what AWS masked or cut; as many as are listed.
+fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
+    if !may_be_masked(event.text().as_bytes()) {
+        return Vec::new();
+    }
+    let document = event.document();
+    let root = document.root();
+    let mut nodes = Vec::new();
+    let mut id = 0;
+    while id < root.end_id() {
+        let node = root.with_id(id);
+        if node.is_shadowed() {
+            id = node.end_id();
+            continue;
+        }
+        let masked = match node.kind() {
+            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
+            Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
+            _ => false,
+        };
+        if masked {
+            nodes.push(id);
+        }
+        id += 1;
+    }
+    listed(document, nodes)
+        .into_iter()
+        .map(Cow::Owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_agents_name_the_client() {
+        for (agent, client, os) in [
+            (
+                "aws-cli/2.15.0 md/awscrt#0.19.19 os/macos#23.1.0 exec-env/AmazonQ-For-CLI-Version-1.10.0 cfg/x",
+                Some(("AmazonQ-For-CLI", Some("1.10.0"))),
+                Some("macos"),
+            ),
+            (
+                "AWS-Language-Servers AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3 ClientId/1234",
+                Some(("Visual-Studio-Code", Some("1.99.3"))),
+                None,
+            ),
+            (
+                "AmazonQ-For-JetBrains/3.1 ClientId/1234",
+                Some(("AmazonQ-For-JetBrains", Some("3.1"))),
+                None,
+            ),
+            ("x (AmazonQ-For-IDE)", Some(("AmazonQ-For-IDE", None)), None),
+            (
+                "AmazonQ-For-CLI os/linux lang/rust",
+                Some(("AmazonQ-For-CLI", None)),
+                Some("linux"),
+            ),
+            ("Mozilla/5.0 (Windows NT 10.0)", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(software(agent), client, "{agent}");
+            assert_eq!(system(agent), os, "{agent}");
+        }
+    }
+
+    #[test]
+    fn the_channel_is_the_clients_own_not_the_tools() {
+        let channel_of = |agent: &str| {
+            let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","userAgent":"{agent}"}}"#);
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            channel(&event)
+        };
+        let by = |channel| Some((channel, "user_agent"));
+        assert_eq!(channel_of("aws-cli/2 exec-env/AmazonQ-For-CLI"), by("cli"));
+        assert_eq!(channel_of("aws-cli/2 exec-env/AmazonQ-For-IDE"), by("ide"));
+        assert_eq!(channel_of("AmazonQ-For-VSCode/1"), by("ide"));
+        assert_eq!(channel_of("aws-cli/2"), None);
+    }
+
+    #[test]
+    fn the_list_of_what_aws_masked_is_bounded() {
+        let of = |count: usize| {
+            let values = vec!["\"***\""; count].join(",");
+            let text =
+                format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","requestParameters":[{values}]}}"#);
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            let pointers = masked(&event);
+            let bytes: usize = pointers.iter().map(|pointer| pointer.len()).sum();
+            (pointers.len(), bytes)
+        };
+        assert_eq!(of(3).0, 3);
+        let (listed, bytes) = of(50_000);
+        assert!(listed > 1_000 && bytes <= 64 << 10, "{listed}, {bytes}");
+    }
+}

@@ -1,0 +1,294 @@
+//! Trace and span ids: functions of the event alone, so that the same event has the same ids on
+//! any machine, in any order, however often it is read.
+
+use sha2::{Digest, Sha256};
+
+use super::attributes::Link;
+use crate::event::amazon_q::Class;
+use crate::event::{Event, Key};
+
+/// By which rule an event got its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// It is Amazon Q's own, and carries a conversation id.
+    Conversation,
+    /// It is Amazon Q's, and of one sign-in of one person.
+    Session,
+    /// It stands alone: by its own id.
+    Event,
+}
+
+/// Where the conversation id may stand, in the order in which it is looked for.
+const CONVERSATION: &[Key] = &[
+    Key::ConversationId,
+    Key::StateConversationId,
+    Key::TelemetryConversationId,
+    Key::MetadataConversationId,
+    Key::ResponseConversationId,
+];
+
+/// Where the event's conversation id stands. It is one in Amazon Q's own events alone: any caller of
+/// another service can put a stranger's into a request.
+pub(super) fn conversation(event: &Event<'_>) -> Option<Key> {
+    let own = event.class().is_own();
+    own.then(|| event.first_shown(CONVERSATION)).flatten()
+}
+
+/// The trace to which an event belongs by itself.
+pub fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
+    if let Some(id) = conversation(event).and_then(|key| event.shown(key)) {
+        (trace_of("qtrail.conversation:", &id), Rule::Conversation)
+    } else if let Some(session) = Session::of(event) {
+        (session.trace_id(), Rule::Session)
+    } else {
+        let id = event.id();
+        let trace_id = match id {
+            Some(id) => of_event(&id),
+            None => hash(&["qtrail.event:", event.text()]),
+        };
+        (trace_id, Rule::Event)
+    }
+}
+
+/// The trace of an event that is redacted by now: its own, unless that would show the bytes of a
+/// redacted UUID. Then it is their hash, so that a conversation is still one trace.
+pub fn unrevealing(event: &Event<'_>, trace_id: [u8; 16]) -> [u8; 16] {
+    let mut fields = CONVERSATION.iter().chain(&[Key::EventId]);
+    let reveals = fields.any(|key| {
+        event.get(*key).is_some_and(|node| {
+            node.is_redacted() && uuid(node.raw().trim_matches('"')) == Some(trace_id)
+        })
+    });
+    if reveals {
+        hash(&["qtrail.redacted:", &hex::encode(trace_id)])
+    } else {
+        trace_id
+    }
+}
+
+/// What an event is known by: its `eventID` as a UUID, else a hash of it.
+pub fn of_event(id: &str) -> [u8; 16] {
+    trace_of("qtrail.event:", id)
+}
+
+/// The event's span.
+pub fn span(event: &Event<'_>) -> [u8; 8] {
+    match event.id() {
+        Some(id) => hash(&["qtrail.span:", &id]),
+        None => hash(&[event.text()]),
+    }
+}
+
+/// One sign-in of the person for whom Amazon Q acted. (Not the access key: a call by a service
+/// does not share its key with the person's own calls, while all share the principal.)
+pub struct Session {
+    text: String,
+}
+
+impl Session {
+    /// That of an event, if it names one.
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        if event.class() == Class::Other {
+            return None;
+        }
+        let principal = event.shown(Key::PrincipalId)?;
+        let created = event.shown(Key::CreationDate)?;
+        let account = event.shown(Key::AccountId).unwrap_or_default();
+        Some(Session {
+            text: [&*account, "/", &*principal, "/", &*created].concat(),
+        })
+    }
+
+    /// The trace of the session's calls.
+    pub fn trace_id(&self) -> [u8; 16] {
+        hash(&["qtrail.session:", &self.text])
+    }
+
+    /// A link from an event that is in another trace.
+    pub fn link_from(&self, trace_id: [u8; 16]) -> Option<Link> {
+        let own = self.trace_id();
+        (own != trace_id).then(|| Link {
+            trace_id: own,
+            span_id: hash(&["qtrail.session-span:", &self.text]),
+        })
+    }
+}
+
+/// A UUID's own bytes, so that it is found by pasting it into a trace search; the hash of any
+/// other id.
+fn trace_of(prefix: &str, id: &str) -> [u8; 16] {
+    uuid(id).unwrap_or_else(|| hash(&[prefix, id]))
+}
+
+/// The bytes of a UUID in its usual form; `None` for the nil UUID, which is no valid trace id.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let mut digits = [0; 32];
+    let mut count = 0;
+    if text.len() != 36 {
+        return None;
+    }
+    for (position, byte) in text.bytes().enumerate() {
+        if matches!(position, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+        } else {
+            digits[count] = byte;
+            count += 1;
+        }
+    }
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    (bytes != [0; 16]).then_some(bytes)
+}
+
+/// The first bytes of the SHA-256 of these texts, one after the other. All zeros, which OTLP
+/// forbids, becomes a one.
+fn hash<const N: usize>(texts: &[&str]) -> [u8; N] {
+    let mut sha256 = Sha256::new();
+    for text in texts {
+        sha256.update(text.as_bytes());
+    }
+    let digest = sha256.finalize();
+    let mut id = [0; N];
+    id.copy_from_slice(&digest[..N]);
+    if id == [0; N] {
+        id[N - 1] = 1;
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+
+    fn ids(fields: &str) -> (String, Rule, String) {
+        let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        let (trace_id, rule) = trace(&event);
+        (hex::encode(trace_id), rule, hex::encode(span(&event)))
+    }
+
+    fn sha(text: &str, bytes: usize) -> String {
+        hex::encode(&Sha256::digest(text.as_bytes())[..bytes])
+    }
+
+    /// A conversation id in each of its places.
+    fn with_conversation() -> Vec<String> {
+        vec![
+            format!(r#""requestParameters":{{"conversationId":"{ID}"}}"#),
+            format!(r#""requestParameters":{{"conversationState":{{"conversationId":"{ID}"}}}}"#),
+            format!(
+                r#""requestParameters":{{"telemetryEvent":{{"chatAddMessageEvent":{{"conversationId":"{ID}"}}}}}}"#
+            ),
+            format!(r#""responseElements":{{"metadata":{{"conversationId":"{ID}"}}}}"#),
+            format!(r#""responseElements":{{"conversationId":"{ID}"}}"#),
+            format!(
+                r#""responseElements":{{"conversationId":"other"}},"requestParameters":{{"conversationId":"{}"}}"#,
+                ID.to_uppercase()
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_conversation_id_is_the_trace_id_wherever_it_stands() {
+        for fields in with_conversation() {
+            let (trace_id, rule, _) = ids(&format!(r#""eventSource":"q.amazonaws.com",{fields}"#));
+            assert_eq!(trace_id, ID.replace('-', ""), "{fields}");
+            assert_eq!(rule, Rule::Conversation);
+        }
+    }
+
+    #[test]
+    fn a_conversation_id_in_a_call_of_another_service_is_none() {
+        let identity = r#""userIdentity":{"invokedBy":"@","principalId":"P","sessionContext":{"attributes":{"creationDate":"D"}}}"#;
+        for (agent, invoked_by, expected) in [
+            ("AmazonQ-For-CLI", "", Rule::Session),
+            ("x", "q.amazonaws.com", Rule::Session),
+            ("x", "", Rule::Event),
+        ] {
+            let identity = identity.replace('@', invoked_by);
+            for fields in with_conversation() {
+                let (trace_id, rule, _) = ids(&format!(
+                    r#""eventSource":"lambda.amazonaws.com","eventID":"e","userAgent":"{agent}",{identity},{fields}"#
+                ));
+                assert_eq!(rule, expected, "{fields}");
+                let trace = match rule {
+                    Rule::Session => sha("qtrail.session:/P/D", 16),
+                    _ => sha("qtrail.event:e", 16),
+                };
+                assert_eq!(trace_id, trace, "{fields}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_id_that_is_no_uuid_is_hashed() {
+        for id in [
+            "abc",
+            "00000000-0000-0000-0000-000000000000",
+            "a298ec0d0a494d2e92bd7d6e629b4619",
+            "a298ec0d-0a49-4d2e-92bd-7d6e629b461é",
+            "a298ec0d-0a49-4d2e-92bd+7d6e629b4619",
+        ] {
+            let (trace_id, ..) = ids(&format!(
+                r#""eventSource":"q.amazonaws.com","requestParameters":{{"conversationId":"{id}"}}"#
+            ));
+            assert_eq!(trace_id, sha(&format!("qtrail.conversation:{id}"), 16));
+        }
+    }
+
+    #[test]
+    fn calls_of_one_sign_in_share_a_trace() {
+        let identity = |account: &str| {
+            format!(
+                r#""eventSource":"q.amazonaws.com","userIdentity":{{{account}"principalId":"P","sessionContext":{{"attributes":{{"creationDate":"D"}}}}}}"#
+            )
+        };
+        let (trace_id, rule, _) = ids(&identity(r#""accountId":"1","#));
+        assert_eq!(
+            (trace_id, rule),
+            (sha("qtrail.session:1/P/D", 16), Rule::Session)
+        );
+        let (trace_id, ..) = ids(&identity(""));
+        assert_eq!(trace_id, sha("qtrail.session:/P/D", 16));
+        let others = identity("").replace("q.amazonaws.com", "s3.amazonaws.com");
+        assert_eq!(ids(&others).1, Rule::Event);
+    }
+
+    #[test]
+    fn a_link_leads_to_the_session_from_any_other_trace() {
+        let text = r#"{"eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","userIdentity":{"principalId":"P","sessionContext":{"attributes":{"creationDate":"D"}}}}"#;
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        let session = Session::of(&event).expect("a session");
+        let link = session.link_from([1; 16]).expect("a link");
+        assert_eq!(hex::encode(link.trace_id), sha("qtrail.session:/P/D", 16));
+        assert_eq!(
+            hex::encode(link.span_id),
+            sha("qtrail.session-span:/P/D", 8)
+        );
+        assert_eq!(session.link_from(session.trace_id()), None);
+    }
+
+    #[test]
+    fn an_event_alone_goes_by_its_id() {
+        let (trace_id, rule, span_id) = ids(&format!(r#""eventID":"{ID}""#));
+        assert_eq!((trace_id, rule), (ID.replace('-', ""), Rule::Event));
+        assert_eq!(span_id, sha(&format!("qtrail.span:{ID}"), 8));
+        let (trace_id, _, span_id) = ids(r#""eventID":"e""#);
+        assert_eq!(trace_id, sha("qtrail.event:e", 16));
+        assert_eq!(span_id, sha("qtrail.span:e", 8));
+    }
+
+    #[test]
+    fn an_event_without_an_id_goes_by_its_bytes() {
+        for odd in [r#""eventID":"""#, r#""eventID":7"#, r#""eventID":null"#] {
+            let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{odd}}}"#);
+            let (trace_id, _, span_id) = ids(odd);
+            assert_eq!(trace_id, sha(&format!("qtrail.event:{text}"), 16));
+            assert_eq!(span_id, sha(&text, 8));
+        }
+    }
+}

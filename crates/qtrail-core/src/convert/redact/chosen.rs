@@ -1,0 +1,146 @@
+//! What the user wants hidden beside secrets: keys, pointers, addresses and people.
+
+use super::copies::Secrets;
+use super::{fields, keys};
+use crate::convert::Redaction;
+use crate::event::mask::is_mask;
+use crate::json::{Document, Node, Type};
+
+/// Keys of user names and ids; `arn` is looked at more closely.
+const PERSONS: &[&str] = &[
+    "arn",
+    "principalId",
+    "roleSessionName",
+    "sourceIdentity",
+    "userId",
+    "userName",
+];
+
+/// Where an identity provider's claims about a person stand.
+const CLAIMS: &str = "/userIdentity/sessionContext/webIdFederationData/attributes";
+
+/// Why a value is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// The user named it.
+    Named,
+    /// It may be a person's address.
+    Address,
+    /// It may name a person.
+    Person,
+}
+
+/// Whether there are keys to look for beside those of secrets.
+pub(super) fn has_keys(rules: &Redaction) -> bool {
+    !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users
+}
+
+/// The rule that hides a key's value.
+pub(super) fn rule(key: &[u8], rules: &Redaction) -> Option<Rule> {
+    let is = |name: &str| key.eq_ignore_ascii_case(name.as_bytes());
+    if rules.keys.iter().any(|name| keys::same(key, name))
+        || rules.access_key_id && is("accessKeyId")
+    {
+        Some(Rule::Named)
+    } else if rules.source_ip && is("sourceIPAddress") {
+        Some(Rule::Address)
+    } else if rules.users && PERSONS.iter().any(|name| is(name)) {
+        Some(Rule::Person)
+    } else {
+        None
+    }
+}
+
+/// Whether the value is one that the rule is about, and not hidden already.
+pub(super) fn applies(rule: Rule, node: Node<'_>) -> bool {
+    let text = node.as_str().unwrap_or_default();
+    let arn = || {
+        node.key()
+            .is_some_and(|key| key.eq_ignore_ascii_case("arn"))
+    };
+    is_real(node)
+        && match rule {
+            Rule::Named => true,
+            // The name of an AWS service in place of an address tells of no person.
+            Rule::Address => !text.ends_with(".amazonaws.com") && text != "AWS Internal",
+            Rule::Person if arn() => [":iam:", ":sts:", ":identitystore:"]
+                .iter()
+                .any(|service| text.contains(service)),
+            // The principal of a root user is the account.
+            Rule::Person => !(text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())),
+        }
+}
+
+/// The values that the user's pointers lead to, in order; where a key occurs twice, each of its
+/// values.
+pub(super) fn pointed_at(document: &Document<'_>, rules: &Redaction) -> Vec<u32> {
+    let mut found = Vec::new();
+    let claims = rules.users.then_some(CLAIMS);
+    for pointer in rules.pointers.iter().map(String::as_str).chain(claims) {
+        let mut nodes = vec![document.root()];
+        let tokens = pointer
+            .split('/')
+            .skip(usize::from(pointer.starts_with('/')));
+        for token in tokens.filter(|_| !pointer.is_empty()) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            nodes = nodes
+                .into_iter()
+                .flat_map(|node| step(node, &token))
+                .collect();
+        }
+        found.extend(
+            nodes
+                .into_iter()
+                .filter(|node| is_real(*node))
+                .map(Node::id),
+        );
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// What a pointer's token leads to; names are compared without case, as everywhere.
+fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
+    node.children()
+        .enumerate()
+        .filter(|(position, child)| match child.key() {
+            Some(key) => key.eq_ignore_ascii_case(token),
+            None => token.parse() == Ok(*position),
+        })
+        .map(|(_, child)| child)
+        .collect()
+}
+
+/// Takes the texts of a hidden value, whose copies are hidden too.
+pub(super) fn take(node: Node<'_>, rule: Rule, secrets: &mut Secrets) {
+    for (_, text) in fields::texts(node) {
+        if is_mask(&text) {
+            continue;
+        }
+        if rule == Rule::Person {
+            parts(&text).for_each(|part| secrets.wanted(part));
+        }
+        secrets.wanted(&text);
+    }
+}
+
+/// The parts of an ARN or principal id that name a person or role by themselves.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let last = text.rsplit([':', '/']).next();
+    let first = text.split_once(':').map(|(first, _)| first);
+    let unique = |part: &&str| !["", "arn", "root"].contains(part);
+    last.into_iter().chain(first).filter(unique)
+}
+
+/// Whether there is anything in the value that is not hidden already.
+fn is_real(node: Node<'_>) -> bool {
+    let mut below = (node.id()..node.end_id()).map(|id| node.with_id(id));
+    below.any(|node| match node.kind() {
+        Type::Null | Type::Array | Type::Object => false,
+        Type::Bool | Type::Number => true,
+        Type::String => node
+            .as_str()
+            .is_some_and(|text| !text.is_empty() && !is_mask(&text)),
+    })
+}

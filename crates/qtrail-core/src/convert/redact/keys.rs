@@ -1,0 +1,513 @@
+//! Names of secrets: keys of JSON, of URLs, forms, connection strings, headers and variables.
+//!
+//! Enters: a name. Leaves: whether what stands under it is secret, and how far. What must hold:
+//! letters' case and what stands between words (`_`, `-`, `.`) make no difference; a name costs the
+//! same however long it is.
+
+mod beside;
+mod endings;
+
+use crate::event::mask::is_mask;
+use crate::json::{Node, Type};
+pub(super) use beside::{
+    are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_value,
+    is_word_like, names,
+};
+
+/// How far a name makes what stands under it secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Secret {
+    /// Each value below that is no label (an id, a name, a type, an ARN, …).
+    All,
+    /// The same, but a number is a count.
+    Counted,
+    /// A text or number, or one directly in an array. Objects have keys of their own.
+    Scalar,
+    /// A long random text: a code of OAuth, but not of an error.
+    Random,
+    /// What stands deeper below a name of [`SCALAR`]: a text that is no word.
+    Below,
+}
+
+/// Ends of names of secrets.
+const ALL: &[&str] = &[
+    "adminpass",
+    "assertion",
+    "authorization",
+    "dbpass",
+    "keymaterial",
+    "keypass",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "password",
+    "passwords",
+    "presharedkey",
+    "privatekey",
+    "pwd",
+    "samlresponse",
+    "secret",
+    "secretkey",
+    "secrets",
+    "sharedkey",
+    "smtppass",
+    "storepass",
+    "token",
+    "userdata",
+    "userpass",
+];
+
+/// Ends of names of secrets, unless they are counts.
+const COUNTED: &[&str] = &["tokens"];
+
+/// Ends of names of secrets that name objects too.
+const SCALAR: &[&str] = &[
+    "accesscode",
+    "accesskey",
+    "accesskeys",
+    "accountkey",
+    "activationcode",
+    "activationkey",
+    "apikey",
+    "apikeys",
+    "authcode",
+    "authkey",
+    "authorizationcode",
+    "authorizationheader",
+    "backupcode",
+    "backupcodes",
+    "basicauth",
+    "codeverifier",
+    "confirmationcode",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "customerkey",
+    "devicecode",
+    "hostkey",
+    "hostkeybody",
+    "jwt",
+    "licensekey",
+    "masterkey",
+    "mfacode",
+    "onetimecode",
+    "otp",
+    "otpcode",
+    "pinblock",
+    "recoverycode",
+    "recoverycodes",
+    "registrationcode",
+    "secretcode",
+    "secretkeybase",
+    "secrettoauthenticateinitiator",
+    "secrettoauthenticatetarget",
+    "sessionkey",
+    "signature",
+    "signingkey",
+    "storagekey",
+    "streamkey",
+    "subscriptionkey",
+    "tokencode",
+    "tokenhint",
+    "totp",
+    "unlockcode",
+    "usercode",
+    "verificationcode",
+];
+
+/// Whole names of secrets; parts of other words.
+const WHOLE: &[&str] = &[
+    "auth",
+    "awsaccesskeyid",
+    "bearer",
+    "pin",
+    "plaintext",
+    "psk",
+    "sas",
+    "sig",
+    "twofactorpin",
+];
+
+/// Ends of names that look like those of secrets: pages, retries, locks and counts.
+const SPARED: &[&str] = &[
+    "changetoken",
+    "checkpointtoken",
+    "clienttoken",
+    "conditionaltoken",
+    "continuationtoken",
+    "creationtoken",
+    "dkimtokens",
+    "httptokens",
+    "idempotencytoken",
+    "locktoken",
+    "pagetoken",
+    "paginationtoken",
+    "patterntokens",
+    "publickeymaterial",
+    "requesttoken",
+    "sequencetoken",
+    "startingtoken",
+    "synctoken",
+    "updatetoken",
+    "versiontoken",
+];
+
+/// What may follow the name of a secret and tells its form: `secretString`, `privateKeyBase64`.
+const FORMS: &[&str] = &[
+    "b64",
+    "base64",
+    "binary",
+    "bytes",
+    "confirm",
+    "confirmation",
+    "content",
+    "current",
+    "data",
+    "dev",
+    "encoded",
+    "hash",
+    "material",
+    "new",
+    "old",
+    "pem",
+    "plaintext",
+    "prod",
+    "production",
+    "raw",
+    "staging",
+    "string",
+    "test",
+    "text",
+    "value",
+    "values",
+];
+
+/// Ends of keys that, below the key of a secret, say which secret it is.
+const LABELS: &[&str] = &[
+    "algorithm",
+    "arn",
+    "arns",
+    "count",
+    "date",
+    "description",
+    "expiration",
+    "expires",
+    "expiresin",
+    "id",
+    "ids",
+    "name",
+    "names",
+    "region",
+    "state",
+    "status",
+    "time",
+    "type",
+    "version",
+];
+
+/// What follows `privateKey` in names of what is public.
+const ABOUT_A_KEY: &[&str] = &[
+    "algorithm",
+    "arn",
+    "file",
+    "filename",
+    "format",
+    "id",
+    "ids",
+    "length",
+    "location",
+    "name",
+    "path",
+    "size",
+    "spec",
+    "status",
+    "type",
+    "usage",
+    "version",
+];
+
+/// A numeral of so many digits at most is a count.
+const COUNT_DIGITS: usize = 9;
+/// A random code has so many characters at least.
+const RANDOM_CHARS: usize = 16;
+/// The last letters and digits of a name that are looked at.
+const NAME_BYTES: usize = 48;
+
+/// What the name makes secret, if anything.
+pub(super) fn secret(name: &[u8]) -> Option<Secret> {
+    secret_or(name, true)
+}
+
+/// The same; `private`: whether the name may hold `privateKey` before its end.
+#[inline]
+pub(super) fn secret_or(name: &[u8], private: bool) -> Option<Secret> {
+    let private = private && holds_private_key(name);
+    if private || endings::may_be_secret(name) {
+        secret_of(name, private)
+    } else {
+        None
+    }
+}
+
+#[inline(never)]
+fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
+    let mut buffer = [0; NAME_BYTES];
+    let (whole, plain) = plain(name, &mut buffer);
+    let next = whole && plain.starts_with("next") && plain.ends_with("token");
+    if next || endings::SPARED.of(plain).is_some() {
+        return None;
+    }
+    if whole {
+        match plain {
+            "code" => return Some(Secret::Random),
+            _ if WHOLE.contains(&plain) => return Some(Secret::Scalar),
+            _ => {}
+        }
+    }
+    if private && let Some((_, about)) = plain.rsplit_once("privatekey") {
+        return (!ABOUT_A_KEY.contains(&about)).then_some(Secret::All);
+    }
+    let mut rest = plain;
+    loop {
+        if rest.ends_with("pass") && is_word(name, b"pass") {
+            return Some(Secret::All);
+        }
+        if rest.ends_with("psk") && is_word(name, b"psk") {
+            return Some(Secret::Scalar);
+        }
+        if let Some((_, secret)) = endings::SECRETS.of(rest) {
+            return Some(secret);
+        }
+        let shorter = match endings::FORMS.of(rest) {
+            Some((form, ())) => &rest[..rest.len() - form.len()],
+            None => rest.trim_end_matches(|c: char| c.is_ascii_digit()),
+        };
+        if shorter.len() == rest.len() {
+            return None;
+        }
+        rest = shorter;
+    }
+}
+
+/// Whether a value under such a name is secret: a text or number that is not empty, not masked
+/// already, and no reference to where the secret is kept.
+pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
+    match node.kind() {
+        Type::String => node
+            .as_str()
+            .is_some_and(|text| is_secret_text(secret, &text)),
+        Type::Number => matches!(secret, Secret::All | Secret::Scalar),
+        _ => false,
+    }
+}
+
+/// The same of a text.
+pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
+    let text = text.trim();
+    let is_count = text.len() <= COUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Or how long: `tokenValidityUnits`.
+    let says_nothing = [
+        "",
+        "days",
+        "false",
+        "hours",
+        "minutes",
+        "none",
+        "null",
+        "seconds",
+        "true",
+        "undefined",
+    ];
+    !(says_nothing
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text))
+        || is_mask(text)
+        || is_arn(text)
+        || secret == Secret::Counted && is_count
+        || secret == Secret::Random && !is_random(text)
+        || secret == Secret::Below && is_word_like(text))
+}
+
+/// Whether a key below that of a secret says which one it is.
+pub(super) fn is_label(key: &[u8]) -> bool {
+    let mut buffer = [0; NAME_BYTES];
+    endings::LABELS.of(plain(key, &mut buffer).1).is_some()
+}
+
+/// Whether two names are the same but for case and what stands between words.
+pub(super) fn same(name: &[u8], other: &str) -> bool {
+    let letters = |name: &[u8]| {
+        let name = name.to_ascii_lowercase();
+        name.into_iter().filter(u8::is_ascii_alphanumeric)
+    };
+    if name.is_ascii() && other.is_ascii() {
+        letters(name).eq(letters(other.as_bytes()))
+    } else {
+        name.eq_ignore_ascii_case(other.as_bytes())
+    }
+}
+
+/// A name's last letters and digits in lower case, and whether these are all.
+fn plain<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES]) -> (bool, &'b str) {
+    let mut start = NAME_BYTES;
+    let mut letters = name
+        .iter()
+        .rev()
+        .filter(|byte| byte.is_ascii_alphanumeric());
+    for letter in letters.by_ref().take(NAME_BYTES) {
+        start -= 1;
+        buffer[start] = letter.to_ascii_lowercase();
+    }
+    let whole = letters.next().is_none();
+    (whole, str::from_utf8(&buffer[start..]).unwrap_or_default())
+}
+
+fn ends(name: &str, with: &[&str]) -> bool {
+    with.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a name's last word is this one, by a hump or by what is no letter before it.
+fn is_word(name: &[u8], word: &[u8]) -> bool {
+    let Some(start) = name.len().checked_sub(word.len()) else {
+        return false;
+    };
+    let (before, last) = name.split_at(start);
+    let starts_word = match before.last() {
+        None => true,
+        Some(byte) => !byte.is_ascii_alphabetic() || byte.is_ascii_lowercase() && last[0] == b'P',
+    };
+    last.eq_ignore_ascii_case(word) && starts_word
+}
+
+/// Whether the name holds `privateKey`, after which anything may follow.
+fn holds_private_key(name: &[u8]) -> bool {
+    let last = &name[name.len().saturating_sub(NAME_BYTES)..];
+    last.windows(3)
+        .any(|three| three.eq_ignore_ascii_case(b"iva"))
+}
+
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:")
+        && text.bytes().filter(|byte| *byte == b':').count() >= 5
+        && !text.contains(char::is_whitespace)
+}
+
+fn is_random(text: &str) -> bool {
+    text.len() >= RANDOM_CHARS
+        && !text.contains(char::is_whitespace)
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_in_any_spelling() {
+        for name in NAMES_OF_SECRETS.split_whitespace() {
+            assert!(secret(name.as_bytes()).is_some(), "{name}");
+            for spelt in [name.to_uppercase(), name.to_lowercase()] {
+                assert!(secret(spelt.as_bytes()).is_some(), "{spelt}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_those_of_secrets_are_spared() {
+        for name in OTHER_NAMES.split_whitespace() {
+            assert_eq!(secret(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_told_by_its_end() {
+        let long = format!("{}_password", "x".repeat(100_000));
+        assert_eq!(secret(long.as_bytes()), Some(Secret::All));
+        assert_eq!(secret("-".repeat(100_000).as_bytes()), None);
+    }
+
+    #[test]
+    fn values_that_are_no_secrets_are_spared() {
+        for text in [
+            "",
+            " ",
+            "true",
+            "None",
+            "hours",
+            "***",
+            "[HIDDEN_DUE_TO_SECURITY_REASONS]",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod-AbCdEf",
+        ] {
+            assert!(!is_secret_text(Secret::All, text), "{text}");
+        }
+        assert!(is_secret_text(Secret::All, "512"));
+        assert!(!is_secret_text(Secret::Counted, "512"));
+        assert!(is_secret_text(Secret::Counted, "abc"));
+        assert!(!is_secret_text(
+            Secret::Random,
+            "InsufficientInstanceCapacity"
+        ));
+        assert!(is_secret_text(Secret::Random, "4f9d1c7ab3e24e0f9a55"));
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_spelling() {
+        assert!(same(b"my-own_Key", "MyOwnKey"));
+        assert!(!same(b"my-own", "my-owner"));
+        assert!(same("schlüssel".as_bytes(), "Schlüssel"));
+        assert!(!same("schlüssel".as_bytes(), "schlssel"));
+    }
+
+    /// From AWS's own interfaces, and from what people put into tags, variables and headers.
+    const NAMES_OF_SECRETS: &str = "
+        secret token password passwd pwd passphrase passcode apiKey api_key x-api-key API-KEY
+        authorization Proxy-Authorization authorizationToken authToken bearerToken
+        accessToken access_token refreshToken refresh_token idToken id_token sessionToken
+        session_token SecurityToken X-Amz-Security-Token X-Amz-Signature X-Amz-Credential
+        X-Goog-Signature webIdentityToken WebIdentityToken sAMLAssertion SAMLAssertion samlAssertion
+        client_assertion SAMLResponse SigninToken deviceCode device_code userCode tokenCode
+        secretAccessKey secret_access_key aws_secret_access_key AWS_SECRET_ACCESS_KEY
+        aws_session_token clientSecret client_secret CLIENT_SECRET appSecret webhookSecret
+        secretString SecretString secretBinary secretHash secretKey secretKeyBase64
+        SECRET_KEY_BASE64 secretValue privateKey private_key PRIVATE-KEY privateKeyPem
+        privateKeyBase64 privateKeyPlaintext privateKeyMaterial PrivateKeyPassphrase privateKeyFoo
+        AppServerPrivateKey certificatePrivateKey keyMaterial masterPassword masterUserPassword
+        MasterUserPassword newPassword oldPassword previousPassword proposedPassword userPassword
+        TemporaryPassword password1 newPassword2 passwordData passwordHash db.password db_password
+        DB_PASSWORD dbPass DB_PASS SMTP-PASS pass MYSQL_PWD tokenValue TokenString conversationToken
+        taskToken callbackToken CliToken WebToken JoinToken ParticipantToken registrationToken
+        HECToken oauthToken GITHUB_TOKEN app:token tag/secret secrets tokens cookie Set-Cookie
+        credentials credential basicAuthCredentials accessKey accountKey SharedAccessKey
+        SharedAccessSignature signature sig auth jwt psk PreSharedKey sharedSecret RadiusSharedSecret
+        SSECustomerKey copySourceSSECustomerKey x-amz-server-side-encryption-customer-key
+        password_confirmation passwordConfirm passwordNew secret_b64 privateKeyBytes
+        userData UserData user_data codeVerifier code_verifier authCode authorizationCode
+        activationCode confirmationCode verificationCode otp pin twoFactorPin streamKey hostKey
+        HostKeyBody licenseKey AWSAccessKeyId code Code SECRET_KEY_BASE DB_PASSWORD_PROD
+        passwordProd authorizationHeader id_token_hint wifi_psk WIFI_PSK storepass keyPass
+        X-Auth-Key Ocp-Apim-Subscription-Key";
+
+    /// From AWS's own interfaces and real trails.
+    const OTHER_NAMES: &str = "
+        nextToken NextToken next_token nextPageToken nextForwardToken nextBackwardToken
+        NextContinuationToken nextSequenceToken clientToken ClientToken client-token AmznClientToken
+        clientRequestToken ClientRequestToken lastClientRequestToken requestToken continuationToken
+        continuation-token paginationToken pageToken IdempotencyToken CreationToken sequenceToken
+        expectedSequenceToken uploadSequenceToken LockToken WebACLLockToken ChangeToken UpdateToken
+        versionToken startingToken httpTokens HttpTokens DkimTokens patternTokens maxTokensToSample
+        tokenType token_type tokenCount tokenId tokenValidityUnits TokenExpiration tokenUse
+        secretId secretArn secretName SecretIdList secretVersionId secretStatus secretsManagerArn
+        passwordLastUsed passwordResetRequired passwordPolicy requirePassword_Length maxPasswordAge
+        passwordReusePrevention passwordLastChanged minimumPasswordLength accessKeyId access_key_id
+        keyId kmsKeyId KeyName publicKey sSHPublicKey publicKeyMaterialUrl key keys privateKeyId
+        privateKeyPath privateKeyArn PrivateKeyAlgorithm apiKeyId apiKeySource authorizationType
+        authorizerId AuthenticationMethod SignatureVersion signatureAlgorithm signingProfile
+        signatureMethod credentialId credentialProvider credentialsArn cookieName sessionId
+        sessionContext sessionName certificate certificatePem certificateArn x509CertificateData
+        codeSha256 codeSize errorCode statusCode stateReasonCode zipCode countryCode currencyCode
+        bypass compass tollPass2x userDataLocation pinned spin mapping author auths codec
+        conversationId utterance bucketName region user principalId mfaAuthenticated data value text
+        string material hash syncToken publicKeyMaterial prod test dev keyBase header hint desk";
+}

@@ -1,0 +1,344 @@
+//! A walk over the values of a record, or of JSON inside one of its texts.
+//!
+//! Enters: a document. Leaves: [`Marks`] on what must not be shown, and the secrets that were seen.
+//! What must hold: each value is visited once, and once more for the secret key around it; each
+//! object is looked through once for a name and a value beside it.
+
+mod pairs;
+mod visit;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use pairs::is_pair;
+
+use super::chosen::{self, Rule};
+use super::copies::{Copies, Secrets};
+use super::fields::{self, Place};
+use super::keys::{self, Secret};
+use super::marks::Marks;
+use super::shapes::{self, Signs};
+use super::text::Hidden;
+use super::work::Work;
+use crate::convert::Redaction;
+use crate::json::{Document, Node, Type};
+
+/// A shorter key shows no secret.
+pub(super) const KEY_BYTES: usize = 8;
+/// A longer text is no name of a secret.
+const NAME_BYTES: usize = 128;
+
+/// What is known on the way.
+pub(super) struct Walk<'w> {
+    rules: &'w Redaction,
+    has_keys: bool,
+    /// Secrets whose copies are looked for; `None` at first, when they are yet to be found.
+    pub(super) copies: Option<&'w Copies>,
+    pub(super) work: Work,
+    pub(super) secrets: Secrets,
+    /// Signs of secrets in the record's present field.
+    pub(super) field: Signs,
+}
+
+/// A walk over one document.
+struct Visit<'d> {
+    /// How many encodings the document is in.
+    level: u32,
+    /// The containers around the value.
+    open: Vec<Open<'d>>,
+    /// Where values without a key stand; all values, if AWS fills it.
+    place: Place,
+    /// Values that the user's pointers name, in order; of a record.
+    chosen: Option<&'d [u32]>,
+    /// The end of what AWS fills.
+    filled: u32,
+    /// The end of what stands under the key of a secret, and what key it is.
+    secret: (u32, Secret),
+    /// The end of what stands deeper below the key of a secret, and whether it is that of cookies.
+    below: (u32, bool),
+    /// The end of a value that the user wants hidden, but that is empty.
+    void: u32,
+    /// The end of the fields of which these signs are known.
+    signs: (u32, Signs),
+    /// Values beside the name of a secret.
+    named: BinaryHeap<Reverse<(u32, Secret)>>,
+    marks: Marks,
+}
+
+#[derive(Clone, Copy)]
+struct Open<'d> {
+    node: Node<'d>,
+    /// The key that tells where the content stands: its own, or that of an array around it.
+    key: Option<&'d [u8]>,
+    /// Whether the values beside a name were looked for.
+    paired: bool,
+}
+
+impl<'w> Walk<'w> {
+    /// A walk over one record. `copies`: of secrets that were found before.
+    pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>) -> Self {
+        Walk {
+            rules,
+            has_keys: chosen::has_keys(rules),
+            copies,
+            work: Work::default(),
+            secrets: Secrets::default(),
+            field: Signs::default(),
+        }
+    }
+
+    /// Walks over a record. `chosen`: the values that the user's pointers name.
+    pub(super) fn record(&mut self, record: &Document<'_>, chosen: &[u32]) -> Marks {
+        self.work = Work::for_record(record.text().len());
+        self.walk(record, Place::Text, Some(chosen), 0)
+    }
+
+    /// Walks over JSON inside a text, so many levels deep.
+    pub(super) fn inner(&mut self, inner: &Document<'_>, place: Place, level: u32) -> Marks {
+        self.walk(inner, place, None, level)
+    }
+
+    fn walk<'d>(
+        &mut self,
+        document: &'d Document<'_>,
+        place: Place,
+        chosen: Option<&'d [u32]>,
+        level: u32,
+    ) -> Marks {
+        let root = document.root();
+        let mut visit = Visit {
+            level,
+            open: Vec::new(),
+            place,
+            chosen,
+            filled: 0,
+            secret: (0, Secret::All),
+            below: (0, false),
+            void: 0,
+            signs: (0, Signs::default()),
+            named: BinaryHeap::new(),
+            marks: Marks::default(),
+        };
+        let mut id = root.id();
+        while id < root.end_id() {
+            while visit
+                .open
+                .last()
+                .is_some_and(|open| open.node.end_id() <= id)
+            {
+                visit.open.pop();
+            }
+            id = self.value(&mut visit, root.with_id(id));
+        }
+        visit.marks
+    }
+
+    /// Looks at one value. Returns the number of the next one.
+    fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>) -> u32 {
+        let decoded = node.has_escaped_key().then(|| node.key()).flatten();
+        let key = match &decoded {
+            Some(key) => Some(key.as_bytes()),
+            None => node.raw_key(),
+        };
+        let id = node.id();
+        let filled = visit.is_filled(node, key);
+        if visit.is_field() {
+            self.field = visit.signs(node, filled);
+        }
+        if !filled
+            && let Some(key) = key
+            && self.key_shows(key, visit.level)
+        {
+            visit.marks.keys.push(id);
+        }
+        if let Some(next) = self.chosen(visit, node, key) {
+            return next;
+        }
+        let secret = visit
+            .beside_a_name(id)
+            .or_else(|| keys::secret_or(key?, self.field.token || visit.level > 0));
+        if let Some(secret) = secret
+            && let Some(next) = self.secret(visit, node, secret)
+        {
+            return next;
+        }
+        if visit.is_below_a_secret(node) {
+            return self.mark(visit, node);
+        }
+        match node.kind() {
+            Type::String => self.text(visit, node, filled),
+            Type::Array | Type::Object if node.end_id() > id + 1 => visit.open.push(Open {
+                node,
+                key: node
+                    .raw_key()
+                    .or(visit.open.last().and_then(|open| open.key)),
+                paired: false,
+            }),
+            _ => {}
+        }
+        id + 1
+    }
+
+    /// Hides what the user wants hidden.
+    fn chosen(&mut self, visit: &mut Visit<'_>, node: Node<'_>, key: Option<&[u8]>) -> Option<u32> {
+        let rule = if visit.is_chosen(node.id()) {
+            Some(Rule::Named)
+        } else if self.has_keys && node.id() >= visit.void {
+            key.and_then(|key| chosen::rule(key, self.rules))
+        } else {
+            None
+        }?;
+        if !chosen::applies(rule, node) {
+            // Nor is there anything to hide in what stands below.
+            visit.void = node.end_id();
+            return None;
+        }
+        chosen::take(node, rule, &mut self.secrets);
+        visit.marks.values.push(node.id());
+        Some(node.end_id())
+    }
+
+    /// Hides what stands under the name of a secret; `None` where there is more to look at.
+    fn secret<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, secret: Secret) -> Option<u32> {
+        match (node.kind(), secret) {
+            (Type::Array, Secret::Scalar | Secret::Random) => {
+                let items = node.items().map(|item| Reverse((item.id(), secret)));
+                visit.named.extend(items);
+                visit.goes_below(node, secret);
+                None
+            }
+            (Type::Object, Secret::Scalar | Secret::Random) => {
+                let children = node.children();
+                let values = children.filter(|child| child.raw_key().is_some_and(keys::is_value));
+                let values = values.map(|value| Reverse((value.id(), secret)));
+                visit.named.extend(values);
+                visit.goes_below(node, secret);
+                None
+            }
+            (Type::Array | Type::Object, Secret::All | Secret::Counted) => {
+                if node.id() < visit.secret.0 {
+                    return None;
+                }
+                let below = || (node.id()..node.end_id()).map(|id| node.with_id(id));
+                let mut values = below().filter(|node| is_scalar(*node)).peekable();
+                let is_secret = |node: Node<'_>| {
+                    !node.raw_key().is_some_and(keys::is_label)
+                        && keys::is_secret_value(secret, node)
+                };
+                if values.peek().is_some() && values.all(is_secret) {
+                    return Some(self.mark(visit, node));
+                }
+                visit.secret = (node.end_id(), secret);
+                None
+            }
+            _ if keys::is_secret_value(secret, node) => Some(self.mark(visit, node)),
+            _ => None,
+        }
+    }
+
+    /// Hides a value, and takes the secrets in it.
+    fn mark(&mut self, visit: &mut Visit<'_>, node: Node<'_>) -> u32 {
+        for (_, text) in fields::texts(node) {
+            self.secrets.found(&text);
+            if self.copies.is_none() {
+                // The text may be JSON, or a URL, with a secret in it that is shown elsewhere.
+                let _ = self.hidden(&text, Place::Text, visit.level);
+            }
+        }
+        visit.marks.values.push(node.id());
+        node.end_id()
+    }
+
+    /// Looks at a text: whether it is the name of a secret beside it, and what it shows.
+    fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool) {
+        let Some(text) = node.as_str() else {
+            return;
+        };
+        let place = if filled {
+            Place::Filled
+        } else if self.copies.is_none() && text.len() < shapes::UNMARKED {
+            Place::Text
+        } else {
+            visit.around(node).map_or(visit.place, fields::place)
+        };
+        if place != Place::Filled && text.len() <= NAME_BYTES {
+            self.names(visit, node, &text);
+        }
+        match self.hidden(&text, place, visit.level) {
+            Some(Hidden::Whole) => visit.marks.values.push(node.id()),
+            Some(Hidden::Parts(text)) => visit.marks.texts.push((node.id(), text)),
+            None => {}
+        }
+    }
+
+    /// Whether a key shows a secret.
+    pub(super) fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
+        if key.len() < KEY_BYTES {
+            return false;
+        }
+        let Ok(key) = str::from_utf8(key) else {
+            return false;
+        };
+        self.copies.is_some_and(|copies| copies.are_in_key(key))
+            || self.hidden(key, Place::Name, level).is_some()
+    }
+
+    /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`, and
+    /// in arrays what [`is_pair`] tells.
+    fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
+        let Some(open) = visit.open.last_mut() else {
+            return;
+        };
+        // Cheap questions first: most texts stand beside nothing.
+        let key = node.raw_key();
+        if open.paired || key.is_some_and(|key| !keys::names(key)) {
+            return;
+        }
+        let Some(secret) = keys::secret(text.as_bytes()) else {
+            return;
+        };
+        let open = *open;
+        let (parent, next) = (open.node, node.end_id());
+        let in_names = open
+            .key
+            .is_some_and(|key| fields::place(key) == Place::Name);
+        match parent.kind() {
+            Type::Object => {
+                if let Some(open) = visit.open.last_mut() {
+                    open.paired = true;
+                }
+                for value in parent.children() {
+                    if !value.raw_key().is_some_and(keys::is_value) {
+                        continue;
+                    }
+                    if value.id() > node.id() {
+                        visit.named.push(Reverse((value.id(), secret)));
+                    } else {
+                        self.mark_below(visit, value, secret);
+                    }
+                }
+            }
+            _ if next < parent.end_id() && !in_names && keys::is_header(text) => {
+                let value = parent.with_id(next);
+                if is_pair(open, node, text, value) {
+                    visit.named.push(Reverse((next, secret)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Hides each secret in a value that was visited before.
+    fn mark_below(&mut self, visit: &mut Visit<'_>, node: Node<'_>, secret: Secret) {
+        for id in node.id()..node.end_id() {
+            let node = node.with_id(id);
+            if !node.raw_key().is_some_and(keys::is_label) && keys::is_secret_value(secret, node) {
+                self.mark(visit, node);
+            }
+        }
+    }
+}
+
+fn is_scalar(node: Node<'_>) -> bool {
+    !matches!(node.kind(), Type::Null | Type::Array | Type::Object)
+}

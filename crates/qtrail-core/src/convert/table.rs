@@ -1,0 +1,166 @@
+//! The table of the mapping: every row, and the page that shows it.
+
+use super::attributes::Field;
+use super::semconv::*;
+
+/// Every row of the mapping, in the order in which the attributes are said.
+pub static FIELDS: &[Field] = &[
+    SERVICE_NAME,
+    SERVICE_NAMESPACE,
+    CLOUD_PROVIDER,
+    CLOUD_ACCOUNT_ID,
+    CLOUD_REGION,
+    LOG_RECORD_UID,
+    EVENT_ID,
+    EVENT_NAME,
+    EVENT_SOURCE,
+    EVENT_TYPE,
+    EVENT_VERSION,
+    API_VERSION,
+    EVENT_CATEGORY,
+    READ_ONLY,
+    MANAGEMENT,
+    REQUEST_ID,
+    SHARED_EVENT_ID,
+    VPC_ENDPOINT_ID,
+    VPC_ENDPOINT_ACCOUNT_ID,
+    RPC_SYSTEM_NAME,
+    RPC_METHOD,
+    SOURCE_ADDRESS,
+    CLIENT_ADDRESS,
+    OUTCOME,
+    PEER_SERVICE,
+    USER_AGENT_ORIGINAL,
+    ERROR_TYPE,
+    ERROR_CODE,
+    ERROR_MESSAGE,
+    TLS_PROTOCOL_VERSION,
+    TLS_CIPHER,
+    SERVER_ADDRESS,
+    SESSION_CONSOLE,
+    ORGANIZATION_ID,
+    USER_ID,
+    ENDUSER_ID,
+    USER_NAME,
+    USER_ROLES,
+    PRINCIPAL_ID,
+    PRINCIPAL_ARN,
+    PRINCIPAL_TYPE,
+    IDENTITY_ACCOUNT_ID,
+    ACCESS_KEY_ID,
+    CREDENTIAL_ID,
+    IDENTITY_STORE_ARN,
+    IDENTITY_PROVIDER,
+    INVOKED_BY,
+    MFA_AUTHENTICATED,
+    CREATION_DATE,
+    ISSUER_TYPE,
+    ISSUER_PRINCIPAL_ID,
+    ISSUER_ARN,
+    ISSUER_ACCOUNT_ID,
+    ISSUER_USER_NAME,
+    SOURCE_IDENTITY,
+    FEDERATED_PROVIDER,
+    ROLE_SESSION_NAME,
+    IDENTITY_CLASS,
+    CREDENTIAL_KIND,
+    INVOKED_BY_SERVICE,
+    EVENT_CLASS,
+    AGENT_CHANNEL,
+    AGENT_EVIDENCE,
+    CONVERSATION_ID,
+    OPERATION_NAME,
+    TOOL_NAME,
+    AGENT_NAME,
+    PROVIDER_NAME,
+    REQUEST_MODEL,
+    UTTERANCE_ID,
+    EXPIRATION_TIME,
+    RESULT_CODE,
+    RESULT_TYPE,
+    RESULT_FORMAT,
+    SOURCE,
+    ORIGIN,
+    QUICK_ACTION,
+    DRY_RUN,
+    CLIENT_NAME,
+    CLIENT_VERSION,
+    CLIENT_OS,
+    MASKED,
+    SESSION_TRACE_ID,
+    REDACTED,
+    UNREADABLE,
+    REQUEST_PARAMETERS,
+    RESPONSE_ELEMENTS,
+    ADDITIONAL_EVENT_DATA,
+    SERVICE_EVENT_DETAILS,
+    EVENT_CONTEXT,
+    ADDENDUM,
+    INSIGHT_DETAILS,
+    RESOURCES,
+    UNMAPPED,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::convert::On::{Both, Log, Resource, Span};
+    use crate::convert::Stability::{Collector, Development, Qtrail, Stable};
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/mapping.md");
+    const BEGIN: &str = "<!-- the tables: written from the code by UPDATE_DOCS=1 cargo test -->\n";
+    const END: &str = "<!-- the end of the tables -->\n";
+
+    /// The first row of each table.
+    const TABLES: &[(&str, Field)] = &[
+        ("Resource", SERVICE_NAME),
+        ("The call", LOG_RECORD_UID),
+        ("Who called (`userIdentity`)", USER_ID),
+        ("Amazon Q", EVENT_CLASS),
+        ("The objects", REQUEST_PARAMETERS),
+    ];
+
+    fn tables() -> String {
+        let mut out = String::new();
+        for field in FIELDS {
+            if let Some((title, _)) = TABLES.iter().find(|(_, first)| first == field) {
+                out += &format!(
+                    "\n### {title}\n\n| attribute | from | on | name |\n| --- | --- | --- | --- |\n"
+                );
+            }
+            out += &format!(
+                "| `{}` | {} | {} | {} |\n",
+                field.name,
+                field.from,
+                match field.on {
+                    Both => "both",
+                    Log => "log",
+                    Span => "span",
+                    Resource => "resource",
+                },
+                match field.stability {
+                    Stable => "stable",
+                    Development => "in development",
+                    Collector => "the Collector's",
+                    Qtrail => "qtrail's",
+                },
+            );
+        }
+        out + "\n"
+    }
+
+    #[test]
+    fn the_page_shows_the_tables_of_the_code() {
+        let page = fs::read_to_string(PAGE).expect("docs/mapping.md");
+        let (before, rest) = page.split_once(BEGIN).expect("where the tables begin");
+        let (shown, after) = rest.split_once(END).expect("where the tables end");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let page = [before, BEGIN, &tables(), END, after].concat();
+            fs::write(PAGE, page).expect("docs/mapping.md");
+        } else {
+            assert_eq!(shown, tables(), "UPDATE_DOCS=1 cargo test writes the page");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What stands in the place of a value that somebody has hidden. It tells nothing, and is no id.
+
+use crate::json::REDACTED;
+
+/// What AWS writes in the place of a value, besides `***`.
+const AWS: &[&str] = &[
+    "HIDDEN_DUE_TO_SECURITY_REASONS",
+    "sensitiveDataRemoved",
+    "Value hidden due to security reasons",
+];
+
+/// What other programs write, between brackets, asterisks and the like.
+const WORDS: &[&str] = &[
+    "filtered",
+    "hidden",
+    "masked",
+    "redacted",
+    "removed",
+    "sensitive",
+];
+
+/// Whether a text only marks the place of a hidden value: `***`, `HIDDEN_DUE_TO_SECURITY_REASONS`,
+/// `<sensitiveDataRemoved>`, `[REDACTED]`, …
+pub(crate) fn is_mask(text: &str) -> bool {
+    /// No mark is longer.
+    const LONGEST: usize = 64;
+    if !may_be_mask(text) || text.len() > LONGEST {
+        return false;
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return false;
+    }
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    if word.is_empty() {
+        return text.chars().all(|c| matches!(c, '*' | '•'));
+    }
+    let is = |mark: &&str| mark.eq_ignore_ascii_case(word);
+    let wrapped = word.len() < text.len();
+    AWS.iter().any(&is) || is(&"redacted") || wrapped && WORDS.iter().any(is)
+}
+
+/// Whether a text shows that something in it is hidden: what is left of it is no id and no name.
+pub(crate) fn has_mask(text: &str) -> bool {
+    is_mask(text) || text.contains(REDACTED)
+}
+
+/// Nearly every text is told from a mark by its first byte or its length.
+fn may_be_mask(text: &str) -> bool {
+    /// No mark without brackets is shorter.
+    const SHORTEST_WORD: usize = "redacted".len();
+    match text.as_bytes().first() {
+        Some(b'H' | b'R' | b'S' | b'V' | b'h' | b'r' | b's' | b'v') => text.len() >= SHORTEST_WORD,
+        Some(first) => !first.is_ascii_alphanumeric(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_told_from_names() {
+        for mark in [
+            "*",
+            "***",
+            " ***** ",
+            "HIDDEN_DUE_TO_SECURITY_REASONS",
+            "[HIDDEN_DUE_TO_SECURITY_REASONS]",
+            "Value hidden due to security reasons.",
+            "<sensitiveDataRemoved>",
+            "[REDACTED]",
+            "<REDACTED>",
+            "REDACTED",
+            "***REDACTED***",
+            "(masked)",
+        ] {
+            assert!(is_mask(mark), "{mark}");
+        }
+        for name in [
+            "",
+            " ",
+            "hidden",
+            "removed",
+            "-",
+            "!!!",
+            "redacted-user",
+            "alice",
+            "a***",
+            "AROAEXAMPLE:***",
+        ] {
+            assert!(!has_mask(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_text_is_no_name() {
+        for text in ["x?token=[REDACTED]", "[REDACTED]@host", "[REDACTED]"] {
+            assert!(has_mask(text), "{text}");
+        }
+        // A password is one, whatever it holds.
+        assert!(!is_mask("hunter2[REDACTED]"));
+    }
+}

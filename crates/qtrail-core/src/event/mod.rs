@@ -1,0 +1,213 @@
+//! One CloudTrail record, parsed once.
+//!
+//! Enters: a record's bytes. Leaves: an [`Event`] that borrows from them, or a reason. What must
+//! hold: after this, nothing is checked again; a field of an odd type never costs the event
+//! (docs/mapping.md).
+
+pub mod amazon_q;
+pub(crate) mod identity;
+mod key;
+pub(crate) mod mask;
+mod readable;
+mod shape;
+mod time;
+mod words;
+
+use std::borrow::Cow;
+
+use crate::json::{Document, Node, Type};
+use crate::reject::Reason;
+use amazon_q::{Class, Lists};
+use key::Fields;
+pub(crate) use key::Key;
+pub use readable::event_id;
+pub(crate) use time::parse as parse_time;
+
+/// One CloudTrail event.
+#[derive(Debug)]
+pub struct Event<'a> {
+    document: Document<'a>,
+    fields: Fields,
+    time: i64,
+    class: Class,
+}
+
+/// How much of a text that is no time is quoted.
+const QUOTED: usize = 64;
+/// A longer word is not: it may be a token, and what is quoted ends in logs.
+const QUOTED_WORD: usize = 16;
+
+impl<'a> Event<'a> {
+    /// Parses a record, whatever it is about; a [`Selector`](amazon_q::Selector) parses those that
+    /// are wanted. Its class is the one by the default [`Lists`].
+    ///
+    /// # Errors
+    /// Invalid UTF-8, a text that is no JSON object, nesting beyond `depth` levels, an object
+    /// without any of CloudTrail's own fields, an `eventTime` that is no time. Byte offsets in the
+    /// reason count from the record's start.
+    pub fn parse(record: &'a [u8], depth: u32) -> Result<Self, Reason> {
+        let mut event = Event::classified(record, depth, Lists::standard())?;
+        event.read_time()?;
+        Ok(event)
+    }
+
+    /// Parses a record up to its class. Its time is yet to be read.
+    fn classified(record: &'a [u8], depth: u32, lists: &Lists) -> Result<Self, Reason> {
+        let text = std::str::from_utf8(record).map_err(|error| Reason::InvalidUtf8 {
+            at: error.valid_up_to() as u64,
+        })?;
+        let document = Document::parse(text, depth)?;
+        if document.root().kind() != Type::Object {
+            return Err(Reason::NotCloudTrail {
+                detail: "an event is a JSON object".to_owned(),
+            });
+        }
+        let fields = Fields::of(document.root());
+        if fields.is_empty() {
+            return Err(Reason::NotCloudTrail {
+                detail: "none of CloudTrail's fields is in it".to_owned(),
+            });
+        }
+        let mut event = Event {
+            document,
+            fields,
+            time: 0,
+            class: Class::Other,
+        };
+        event.class = lists.class(&event);
+        Ok(event)
+    }
+
+    /// `eventID`. A mark in the place of a hidden one is no id.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.shown(Key::EventId)
+    }
+
+    /// The record's own text.
+    pub fn text(&self) -> &'a str {
+        self.document.text()
+    }
+
+    /// `eventTime`, in nanoseconds since 1970.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// What kind of thing it is.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The whole record.
+    pub(crate) fn document(&self) -> &Document<'a> {
+        &self.document
+    }
+
+    /// The whole record, to be redacted: fields below a redacted value read as redacted too.
+    pub(crate) fn document_mut(&mut self) -> &mut Document<'a> {
+        &mut self.document
+    }
+
+    /// A field, of whatever type but `null`.
+    pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
+        let id = self.fields.get(key)?;
+        Some(self.document.root().with_id(id))
+    }
+
+    /// Whether a field says something that nothing reads: its type is not the one that its row takes.
+    pub(crate) fn is_unreadable(&self, key: Key) -> bool {
+        self.unreadable_of(key).next().is_some()
+    }
+
+    fn unreadable_of(&self, key: Key) -> impl Iterator<Item = Node<'_>> {
+        let unreadable = self.fields.unreadable().iter();
+        unreadable
+            .filter(move |(field, _)| *field == key)
+            .map(|(_, id)| self.document.root().with_id(*id))
+    }
+
+    /// The numbers of the fields that say something that nothing reads, rising.
+    pub(crate) fn unreadable(&self) -> Vec<u32> {
+        let told = |key| !shape::is_of_call(key) || self.class.is_own();
+        let unreadable = self.fields.unreadable().iter();
+        let mut ids: Vec<_> = unreadable
+            .filter(|(key, _)| told(*key))
+            .map(|(_, id)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A field that is a text, and not an empty one: an empty text says nothing.
+    pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
+        self.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A field that is a text of which nothing is hidden: what an id or a name may be made of.
+    pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
+        let hidden = |text: &str| match key {
+            // A role's session: with a hidden one it stands for every session of the role.
+            Key::PrincipalId => text.split(':').any(mask::has_mask),
+            _ => mask::has_mask(text),
+        };
+        self.text_of(key).filter(|text| !hidden(text))
+    }
+
+    /// The first of these fields that is shown.
+    pub(crate) fn first_shown(&self, keys: &[Key]) -> Option<Key> {
+        keys.iter().copied().find(|key| self.shown(*key).is_some())
+    }
+
+    /// A field that is a text, or a number as its text.
+    pub(crate) fn scalar_of(&self, key: Key) -> Option<Cow<'_, str>> {
+        let node = self.get(key)?;
+        match node.kind() {
+            Type::Number => Some(Cow::Borrowed(node.raw())),
+            _ => self.text_of(key),
+        }
+    }
+
+    /// The first of these fields that is a text.
+    pub(crate) fn first_of(&self, keys: &[Key]) -> Option<Key> {
+        keys.iter()
+            .copied()
+            .find(|key| self.text_of(*key).is_some())
+    }
+
+    /// A field that is a boolean, or one written as text.
+    pub(crate) fn flag_of(&self, key: Key) -> Option<bool> {
+        self.get(key)?.as_bool()
+    }
+
+    fn read_time(&mut self) -> Result<(), Reason> {
+        let node = self
+            .get(Key::EventTime)
+            .ok_or(Reason::BadTime { value: None })?;
+        let text = node.as_str().unwrap_or(Cow::Borrowed(node.raw()));
+        self.time = time::parse(&text).ok_or_else(|| Reason::BadTime {
+            value: Some(quoted(&text)),
+        })?;
+        Ok(())
+    }
+}
+
+/// The beginning of a text that is no time, with `…` for long words.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+        if word.chars().nth(QUOTED_WORD).is_some() {
+            quoted.push('…');
+            quoted.push_str(&part[word.len()..]);
+        } else {
+            quoted.push_str(part);
+        }
+        if quoted.len() >= QUOTED {
+            break;
+        }
+    }
+    quoted.chars().take(QUOTED).collect()
+}
+
+#[cfg(test)]
+mod tests;

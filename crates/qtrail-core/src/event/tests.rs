@@ -1,0 +1,74 @@
+use super::*;
+
+fn refused(record: &[u8]) -> Reason {
+    Event::parse(record, 64).expect_err("no event")
+}
+
+#[test]
+fn an_event_knows_its_id_time_class_and_text() {
+    let text = include_str!("../../../../tests/fixtures/send-message.json");
+    let event = Event::parse(text.as_bytes(), 64).expect("an event");
+    assert_eq!(
+        event.id().as_deref(),
+        Some("a552c487-7d97-403a-8ec4-d49539c7a03d")
+    );
+    assert_eq!(event.time(), 1_701_165_600_000_000_000);
+    assert_eq!(event.class(), Class::Conversation);
+    assert_eq!(event.text(), text);
+}
+
+#[test]
+fn a_time_that_is_none_is_refused_with_its_text() {
+    assert_eq!(
+        refused(br#"{"eventName":"X"}"#),
+        Reason::BadTime { value: None }
+    );
+    assert_eq!(
+        refused(br#"{"eventTime":null,"eventName":"X"}"#),
+        Reason::BadTime { value: None }
+    );
+    for (text, quoted) in [
+        ("last Tuesday, about noon", "last Tuesday, about noon"),
+        ("x ".repeat(100).as_str(), "x ".repeat(32).as_str()),
+        // What may be a token does not get into logs.
+        ("at IQoJb3JpZ2luX2VjTESTTEST0123: x", "at …: x"),
+    ] {
+        assert_eq!(
+            refused(format!(r#"{{"eventTime":"{text}"}}"#).as_bytes()),
+            Reason::BadTime {
+                value: Some(quoted.to_owned())
+            }
+        );
+    }
+    assert_eq!(
+        refused(br#"{"eventTime":1712758075}"#),
+        Reason::BadTime {
+            value: Some("1712758075".to_owned())
+        }
+    );
+}
+
+#[test]
+fn what_is_no_cloudtrail_event_is_refused() {
+    for text in ["{}", r#"{"a":1}"#, "[]", "7", r#"{"eventtime":"x"}"#] {
+        assert_eq!(refused(text.as_bytes()).kind(), "not_cloudtrail", "{text}");
+    }
+    assert_eq!(
+        refused(b"{\"eventName\":\"\xff\"}"),
+        Reason::InvalidUtf8 { at: 14 }
+    );
+    assert_eq!(refused(br#"{"eventName":"X""#).kind(), "not_json");
+    let published = include_bytes!("../../../../tests/fixtures/pass-request.as-published.txt");
+    assert_eq!(refused(published).kind(), "not_json");
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(64), "]".repeat(64));
+    assert_eq!(refused(deep.as_bytes()).kind(), "too_deep");
+}
+
+#[test]
+fn null_and_empty_texts_are_absent() {
+    let text = br#"{"eventTime":"2024-04-10T14:07:55Z","eventID":"","userAgent":null}"#;
+    let event = Event::parse(text, 64).expect("an event");
+    assert_eq!(event.id(), None);
+    assert!(event.get(Key::UserAgent).is_none());
+    assert!(event.get(Key::EventId).is_some());
+}

@@ -1,0 +1,340 @@
+//! A small trail that tells a story: what the demo shows, and what tests count on.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use fastrand::Rng;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::amazon_q::{self, on_behalf_of};
+use super::noise;
+use super::people::{ARNAV, MARY, NIKKI, PAULO, Person, Q_CLI};
+use super::record::{self, Call, Setting, Who, timestamp};
+use qtrail_core::event::amazon_q::Class;
+
+/// What is in the demo's trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Files, one of which is a digest file and holds no events.
+    pub files: u64,
+    /// Records, the broken one among them.
+    pub read: u64,
+    /// Amazon Q's events, the repeat counted twice.
+    pub exported: u64,
+    /// Other services' events.
+    pub filtered: u64,
+    /// The broken record.
+    pub dead_lettered: u64,
+    /// Things that are no log files: the digest file.
+    pub skipped: u64,
+    /// Amazon Q's events by class, the repeat counted twice.
+    pub classes: BTreeMap<Class, u64>,
+    /// Conversations, by the ids in their events.
+    pub conversations: u64,
+    /// The `eventID` of the event that is in two files.
+    pub repeated: String,
+}
+
+/// A trail of a few files, delivered in the half hour before `now` (seconds since 1970): each
+/// file's path below the trail's directory, and its bytes. The same time gives the same bytes.
+pub fn demo_trail(now: i64) -> Vec<(String, Vec<u8>)> {
+    tell(now).0
+}
+
+/// What [`demo_trail`] holds, whatever the time.
+pub fn demo_expected() -> Expected {
+    tell(0).1
+}
+
+/// Names of people whom the demo's trail knows by the id of an identity store alone, as IDEs do.
+pub fn demo_identities() -> impl Iterator<Item = (String, String)> {
+    [&NIKKI]
+        .into_iter()
+        .map(|person| (person.store_id.to_owned(), person.user.to_owned()))
+}
+
+const MARYS_CONVERSATION: u128 = 0xa298ec0d_0a49_4d2e_92bd_7d6e629b4619;
+const PAULOS_CONVERSATION: u128 = 0x5f0c2b7e_91d4_4c38_8a6f_3e1d0b9c7a52;
+const NIKKIS_CONVERSATION: u128 = 0xc81e4f60_37ab_4f19_b2d5_90a6e4d3187b;
+
+const ACCOUNT: &str = "111122223333";
+const OTHER_ACCOUNT: &str = "444455556666";
+
+fn tell(now: i64) -> (Vec<(String, Vec<u8>)>, Expected) {
+    let mut teller = Teller::new(now);
+    let first = teller.first_questions();
+    let repeated = teller.repeat.clone();
+    let second = teller.actions();
+    let third = teller.command_line_and_ide();
+    let organization = teller.organization(repeated);
+    let other = teller.other_account();
+    let last = teller.noise_file();
+    let files = vec![
+        teller.file(ACCOUNT, 25, "K3vQz81mXw0aTr5e", &first),
+        teller.file(ACCOUNT, 20, "b7Yd2LfoPq9sHn4c", &second),
+        teller.file(ACCOUNT, 14, "Rw6JtU0xEi1kVg8z", &third),
+        teller.file(
+            &format!("o-exampleorgid/{ACCOUNT}"),
+            13,
+            "tG8PbIk5nOs2CxMd",
+            &organization,
+        ),
+        teller.file(OTHER_ACCOUNT, 9, "m5NcAa3yDh7uZj2o", &other),
+        teller.file(ACCOUNT, 4, "Xq1Ls9fKp4eWv6Bt", &last),
+        teller.digest(),
+    ];
+    (files, teller.expected)
+}
+
+/// Makes the records, and counts them.
+struct Teller {
+    now: i64,
+    account: &'static str,
+    rng: Rng,
+    expected: Expected,
+    /// The event that another file will hold too.
+    repeat: String,
+}
+
+impl Teller {
+    fn new(now: i64) -> Self {
+        Teller {
+            now,
+            account: ACCOUNT,
+            rng: Rng::with_seed(7),
+            expected: Expected {
+                files: 7,
+                read: 0,
+                exported: 0,
+                filtered: 0,
+                dead_lettered: 0,
+                skipped: 1,
+                classes: BTreeMap::new(),
+                conversations: 3,
+                repeated: String::new(),
+            },
+            repeat: String::new(),
+        }
+    }
+
+    /// Mary asks what she has; Amazon Q looks it up for her. Out of order, as trails are.
+    fn first_questions(&mut self) -> Vec<String> {
+        let mary = |teller: &mut Self, call, ago| teller.says(call, ago, &MARY, MARYS_CONVERSATION);
+        let start = mary(self, &amazon_q::START_CONVERSATION, 1_745);
+        let message = mary(self, &amazon_q::SEND_MESSAGE, 1_738);
+        let pass = self.q(
+            &amazon_q::PASS_REQUEST,
+            1_735,
+            on_behalf_of(&MARY),
+            Class::PassRequest,
+        );
+        let buckets = self.for_person(&amazon_q::LIST_BUCKETS, 1_734, &MARY);
+        let again = mary(self, &amazon_q::SEND_MESSAGE, 1_690);
+        let instances = self.for_person(&amazon_q::DESCRIBE_INSTANCES, 1_688, &MARY);
+        self.repeat.clone_from(&message);
+        let mut records = self.noise(6, 1_740);
+        records.extend([message, start]);
+        records.extend(self.noise(3, 1_720));
+        records.extend([buckets, pass, again, instances]);
+        records.extend(self.noise(4, 1_680));
+        records
+    }
+
+    /// Mary lets Amazon Q try something; a record is broken on the way.
+    fn actions(&mut self) -> Vec<String> {
+        let ask = self.says(&amazon_q::SEND_MESSAGE, 1_430, &MARY, MARYS_CONVERSATION);
+        let probe = self.for_person(&amazon_q::DRY_RUN, 1_427, &MARY);
+        let denied = self.for_person(&amazon_q::DENIED, 1_424, &MARY);
+        let broken = self.broken(1_425);
+        let thanks = self.says(&amazon_q::SEND_MESSAGE, 1_380, &MARY, MARYS_CONVERSATION);
+        let mut records = self.noise(5, 1_450);
+        records.extend([ask, denied, broken, probe]);
+        records.extend(self.noise(4, 1_410));
+        records.push(thanks);
+        records
+    }
+
+    /// Nikki works in a terminal and an IDE.
+    fn command_line_and_ide(&mut self) -> Vec<String> {
+        let cli = (amazon_q::itself(&NIKKI), Q_CLI, NIKKI.address);
+        let list = self.q(&amazon_q::LIST_BUCKETS, 1_090, cli, Class::AgentCall);
+        let describe = self.q(&amazon_q::DESCRIBE_INSTANCES, 1_085, cli, Class::AgentCall);
+        let ide = amazon_q::ide(&NIKKI);
+        let chat = self.in_conversation(
+            &amazon_q::IDE_CHAT,
+            1_052,
+            ide,
+            Class::Conversation,
+            NIKKIS_CONVERSATION,
+        );
+        let told = self.in_conversation(
+            &amazon_q::IDE_TELEMETRY,
+            1_045,
+            ide,
+            Class::Telemetry,
+            NIKKIS_CONVERSATION,
+        );
+        let completion = self.q(&amazon_q::COMPLETION, 1_044, ide, Class::Code);
+        let mut records = self.noise(5, 1_095);
+        records.extend([describe, list, chat, told, completion]);
+        records.extend(self.noise(3, 1_040));
+        records
+    }
+
+    /// The organization's trail delivers Mary's first message once more.
+    fn organization(&mut self, repeat: String) -> Vec<String> {
+        self.count(Class::Conversation);
+        let mut records = self.noise(2, 1_739);
+        records.push(repeat);
+        records
+    }
+
+    /// Paulo asks from another account, whose administrator lets somebody in.
+    fn other_account(&mut self) -> Vec<String> {
+        self.account = OTHER_ACCOUNT;
+        let paulo =
+            |teller: &mut Self, call, ago| teller.says(call, ago, &PAULO, PAULOS_CONVERSATION);
+        let start = paulo(self, &amazon_q::START_CONVERSATION, 780);
+        let ask = paulo(self, &amazon_q::SEND_MESSAGE, 771);
+        let functions = self.for_person(&amazon_q::LIST_FUNCTIONS, 769, &PAULO);
+        let more = paulo(self, &amazon_q::SEND_MESSAGE, 735);
+        let admin = (amazon_q::itself(&ARNAV), ARNAV.browser, ARNAV.address);
+        let assign = self.q(
+            &amazon_q::CREATE_ASSIGNMENT,
+            740,
+            admin,
+            Class::Administration,
+        );
+        let mut records = self.noise(4, 790);
+        records.extend([start, ask, functions, assign, more]);
+        records.extend(self.noise(2, 730));
+        self.account = ACCOUNT;
+        records
+    }
+
+    fn noise_file(&mut self) -> Vec<String> {
+        self.noise(8, 480)
+    }
+
+    /// One of a conversation's own events, from the console.
+    fn says(&mut self, call: &Call, ago: i64, who: &'static Person, conversation: u128) -> String {
+        let caller = (amazon_q::itself(who), who.browser, who.address);
+        self.in_conversation(call, ago, caller, Class::Conversation, conversation)
+    }
+
+    fn for_person(&mut self, call: &Call, ago: i64, person: &'static Person) -> String {
+        self.q(call, ago, on_behalf_of(person), Class::OnBehalfOf)
+    }
+
+    fn q(&mut self, call: &Call, ago: i64, caller: Caller, class: Class) -> String {
+        self.in_conversation(call, ago, caller, class, 0)
+    }
+
+    fn in_conversation(
+        &mut self,
+        call: &Call,
+        ago: i64,
+        caller: Caller,
+        class: Class,
+        conversation: u128,
+    ) -> String {
+        self.count(class);
+        let mut at = self.setting(ago);
+        at.conversation = conversation;
+        (at.identity, at.agent, at.address) = caller;
+        if self.expected.repeated.is_empty() && call.name == "SendMessage" {
+            record::uuid(&mut self.expected.repeated, at.event_id);
+        }
+        self.record(call, &at)
+    }
+
+    fn count(&mut self, class: Class) {
+        self.expected.read += 1;
+        self.expected.exported += 1;
+        *self.expected.classes.entry(class).or_default() += 1;
+    }
+
+    /// A `PassRequest` that lacks a brace, as in the sample that AWS publishes.
+    fn broken(&mut self, ago: i64) -> String {
+        self.expected.read += 1;
+        self.expected.dead_lettered += 1;
+        let mut at = self.setting(ago);
+        (at.identity, at.agent, at.address) = on_behalf_of(&MARY);
+        let whole = self.record(&amazon_q::PASS_REQUEST, &at);
+        whole.replacen(r#""false"}},"invokedBy""#, r#""false"},"invokedBy""#, 1)
+    }
+
+    fn noise(&mut self, count: u64, ago: i64) -> Vec<String> {
+        self.expected.read += count;
+        self.expected.filtered += count;
+        (0..count as i64)
+            .map(|i| {
+                let mut at = self.setting(ago - i / 2);
+                let call = noise::next(&mut at, &mut self.rng);
+                self.record(call, &at)
+            })
+            .collect()
+    }
+
+    fn setting(&mut self, ago: i64) -> Setting {
+        Setting {
+            time: self.now - ago,
+            account: self.account,
+            region: "us-east-1",
+            identity: Who::Untyped,
+            agent: "",
+            address: "",
+            conversation: 0,
+            event_id: self.rng.u128(..),
+        }
+    }
+
+    fn record(&mut self, call: &Call, at: &Setting) -> String {
+        let mut text = String::new();
+        record::write(&mut text, call, at, &mut self.rng);
+        text
+    }
+
+    fn file(
+        &self,
+        owner: &str,
+        minutes: i64,
+        random: &str,
+        records: &[String],
+    ) -> (String, Vec<u8>) {
+        let time = timestamp(self.now - minutes * 60);
+        let (folder, minute) = (time.strftime("%Y/%m/%d"), time.strftime("%Y%m%dT%H%MZ"));
+        let account = owner.rsplit('/').next().unwrap_or(owner);
+        let name = format!(
+            "AWSLogs/{owner}/CloudTrail/us-east-1/{folder}/{account}_CloudTrail_us-east-1_{minute}_{random}.json.gz"
+        );
+        (
+            name,
+            gzip(&format!(r#"{{"Records":[{}]}}"#, records.join(","))),
+        )
+    }
+
+    /// The digest file that CloudTrail's log file integrity adds every hour.
+    fn digest(&self) -> (String, Vec<u8>) {
+        let end = timestamp(self.now - 120);
+        let start = timestamp(self.now - 3_720);
+        let (folder, minute) = (end.strftime("%Y/%m/%d"), end.strftime("%Y%m%dT%H%M%SZ"));
+        let name = format!(
+            "AWSLogs/{ACCOUNT}/CloudTrail-Digest/us-east-1/{folder}/{ACCOUNT}_CloudTrail-Digest_us-east-1_trail_us-east-1_{minute}.json.gz"
+        );
+        let text = format!(
+            r#"{{"awsAccountId":"{ACCOUNT}","digestStartTime":"{start}","digestEndTime":"{end}","digestS3Bucket":"amzn-s3-demo-bucket","digestS3Object":"{name}","digestPublicKeyFingerprint":"31e8b5433410dfb61a9dc45cc65b22ff","digestSignatureAlgorithm":"SHA256withRSA","newestEventTime":null,"oldestEventTime":null,"previousDigestS3Bucket":null,"previousDigestS3Object":null,"previousDigestHashValue":null,"previousDigestHashAlgorithm":null,"previousDigestSignature":null,"logFiles":[]}}"#
+        );
+        (name, gzip(&text))
+    }
+}
+
+type Caller = (Who, &'static str, &'static str);
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to a Vec cannot fail.
+    let _ = gzip.write_all(text.as_bytes());
+    gzip.finish().unwrap_or_default()
+}
