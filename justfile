@@ -13,7 +13,7 @@ fmt:
 lint:
     .ci/run lint
 
-# The library alone, without tokio.
+# The core alone, without tokio.
 minimal:
     .ci/run minimal
 

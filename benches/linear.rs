@@ -1,6 +1,6 @@
 //! Whether the work grows in proportion to the input: instructions for a byte, at two sizes.
 //!
-//! `cargo bench --bench linear --no-default-features` runs each case below under Valgrind, once with
+//! `cargo bench -p qtrail-core --bench linear` runs each case below under Valgrind, once with
 //! [`BYTES`] and once with twice as many, and prints what a byte more costs. `-- CASE…` runs some of
 //! them. Instructions are counted, so a busy machine changes nothing; nothing is asserted.
 

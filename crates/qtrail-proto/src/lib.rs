@@ -1,7 +1,7 @@
 //! The messages and the service of `proto/qtrail/v1/ingest.proto`.
 //!
-//! `src/proto/` is made from the `.proto` file, so that a build needs neither `protoc` nor a generator;
-//! `UPDATE_PROTO=1 cargo test proto` makes it anew, and a test fails where it is old.
+//! The rest of this folder is generated from the `.proto` file, so that a build needs neither `protoc` nor a
+//! generator. `UPDATE_PROTO=1 cargo test -p qtrail-proto` generates it again; a test fails while it is stale.
 
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
 #[rustfmt::skip]
