@@ -130,7 +130,8 @@ impl Converter {
         place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
         sink: &mut impl Sink,
     ) -> Verdict<E> {
-        let event = match self.selector.select(bytes, self.limits.depth) {
+        let (mut canonical, depth) = (Vec::new(), self.limits.depth);
+        let event = match self.selector.select_any(bytes, &mut canonical, depth) {
             Ok(Some(event)) => event,
             Ok(None) => return Verdict::Filtered,
             Err(reason) => {
@@ -168,5 +169,63 @@ impl Converted {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+
+    use super::*;
+
+    const NAME: &str = "AWSLogs/o-abcde12345/111122223333/CloudTrail/us-east-1/2026/01/31/\
+                        111122223333_CloudTrail_us-east-1_20260131T1210Z_abcdefghijklmnop.json.gz";
+
+    fn event(source: &str, id: &str, text: &str) -> String {
+        format!(
+            r#"{{"eventVersion":"1.11","eventTime":"2026-01-31T12:00:00Z","eventSource":"{source}",
+            "eventName":"SendMessage","eventID":"{id}","requestParameters":{{"text":"{text}"}}}}"#
+        )
+    }
+
+    #[test]
+    fn each_record_of_a_file_is_exported_filtered_or_rejected() {
+        let records = [
+            event("q.amazonaws.com", "a", ""),
+            event("s3.amazonaws.com", "b", ""),
+            event("q.amazonaws.com", "c", "").replace("2026-01-31T12:00:00Z", "soon"),
+            event("q.amazonaws.com", "d", ""),
+        ];
+        let file = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let converted = Converter::default().convert_file(file.as_bytes(), NAME);
+        assert_eq!((converted.exported, converted.filtered), (2, 1));
+        let kinds: Vec<_> = converted.rejects.iter().map(|r| r.reason.kind()).collect();
+        assert_eq!(kinds, ["bad_time"]);
+        let logs = ExportLogsServiceRequest::decode(&converted.logs[0][..]).unwrap();
+        let log = &logs.resource_logs[0].scope_logs[0].log_records[0];
+        let has = |name: &str| log.attributes.iter().any(|pair| pair.key == name);
+        assert!(has("aws.organization.id"), "the name tells it");
+        // 2026-01-31T12:10:00Z, when the file was delivered.
+        assert_eq!(log.observed_time_unix_nano, 1_769_861_400_000_000_000);
+    }
+
+    #[test]
+    fn requests_are_bounded() {
+        let text = "x".repeat(100_000);
+        let lines =
+            (0..60).map(|n| event("q.amazonaws.com", &n.to_string(), &text).replace('\n', ""));
+        let lines: Vec<_> = lines.collect();
+        let converted = Converter::default().convert_file(lines.join("\n").as_bytes(), "");
+        assert_eq!((converted.exported, converted.rejects.len()), (60, 0));
+        assert!(converted.logs.len() > 1);
+        let all = converted.logs.iter().chain(&converted.spans);
+        assert!(all.clone().all(|request| request.len() <= REQUEST_BYTES));
+        let spans = converted.spans.iter().map(|request| {
+            let request = ExportTraceServiceRequest::decode(&request[..]).unwrap();
+            request.resource_spans[0].scope_spans[0].spans.len()
+        });
+        assert_eq!(spans.sum::<usize>(), 60);
     }
 }
