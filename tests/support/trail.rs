@@ -167,7 +167,7 @@ pub enum Container {
 }
 
 /// What stands before each event that an export task of CloudWatch Logs wrote.
-pub const EXPORTED: &str = "2026-11-02T08:00:00.000Z ";
+const EXPORTED: &str = "2026-11-02T08:00:00.000Z ";
 
 impl Container {
     pub const ALL: [Container; 12] = [
