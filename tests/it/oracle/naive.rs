@@ -10,10 +10,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-/// A record that is no JSON.
 /// What an export task of CloudWatch Logs writes before each event of the made trails.
 const EXPORTED: &str = "2026-11-02T08:00:00.000Z ";
 
+/// A record that is no JSON.
 pub(crate) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
 
 const SERVICES: [&str; 8] = [
