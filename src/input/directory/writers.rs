@@ -72,6 +72,15 @@ struct State {
     expected: HashMap<PathBuf, Option<History>>,
 }
 
+impl State {
+    fn put(&mut self, path: &Path, history: History) {
+        if self.files.len() >= FILES {
+            self.files.clear();
+        }
+        self.files.insert(path.to_owned(), history);
+    }
+}
+
 impl Writers {
     /// What is known of the file at this path. It may be outdated: see [`Writers::expect`].
     pub(super) fn history(&self, path: &Path) -> History {
@@ -80,7 +89,7 @@ impl Writers {
 
     /// A new file got this name.
     pub(super) fn created(&self, path: &Path) {
-        self.put(path, History::default());
+        self.lock().put(path, History::default());
     }
 
     /// It was written to.
@@ -115,8 +124,7 @@ impl Writers {
             *expected = Some(history.clone());
             self.renamed.notify_all();
         }
-        drop(state);
-        self.put(to, history);
+        state.put(to, history);
     }
 
     /// A folder appeared: what was known of another one by its name is void.
@@ -145,22 +153,13 @@ impl Writers {
         let mut state = self.lock();
         if let Some(history) = state.files.get_mut(path) {
             history.last = Some(last);
-            return;
+        } else {
+            let history = History {
+                last: Some(last),
+                ..History::default()
+            };
+            state.put(path, history);
         }
-        drop(state);
-        let history = History {
-            last: Some(last),
-            ..History::default()
-        };
-        self.put(path, history);
-    }
-
-    fn put(&self, path: &Path, history: History) {
-        let mut state = self.lock();
-        if state.files.len() >= FILES {
-            state.files.clear();
-        }
-        state.files.insert(path.to_owned(), history);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
