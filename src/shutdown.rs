@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry;
@@ -45,18 +46,15 @@ pub async fn drain<F: Future>(
     tokio::time::timeout(GRACE, &mut work).await.ok()
 }
 
-/// Cancels `stop` at the first SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second one ends the process with
-/// exit code 130. A second SIGHUP does not: a terminal that closes may send two. SIGHUP is left
-/// ignored where it was ignored at the start, as `nohup` does. SIGUSR1 and SIGUSR2, which programs that rotate
-/// logs send, do nothing. `say` tells what the first one, by its
-/// name, does.
+/// Listens from here on to the signals that stop a command: SIGTERM, SIGINT, SIGQUIT and SIGHUP. The first one
+/// is kept for [`First::stop`], so that one that comes while the command starts stops it too. A second one ends
+/// the process with exit code 130; a second SIGHUP does not, since a terminal that closes may send two. SIGHUP
+/// is left ignored where it was ignored at the start, as `nohup` does. SIGUSR1 and SIGUSR2, which programs that
+/// rotate logs send, do nothing.
 ///
 /// # Errors
 /// The signals cannot be listened to.
-pub fn on_signals(
-    stop: CancellationToken,
-    say: impl FnOnce(&str) + Send + 'static,
-) -> std::io::Result<()> {
+pub fn listen() -> std::io::Result<First> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
@@ -67,8 +65,9 @@ pub fn on_signals(
         true => None,
         false => Some(signal(SignalKind::hangup())?),
     };
+    let (sender, first) = oneshot::channel();
     tokio::spawn(async move {
-        let mut say = Some(say);
+        let mut sender = Some(sender);
         loop {
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
@@ -78,16 +77,31 @@ pub fn on_signals(
                 _ = first_user.recv() => continue,
                 _ = second_user.recv() => continue,
             };
-            if let Some(say) = say.take() {
-                say(name);
-                stop.cancel();
+            if let Some(sender) = sender.take() {
+                // The command may have ended.
+                let _ = sender.send(name);
             } else if name != "SIGHUP" {
                 telemetry::terminal::clear();
                 std::process::exit(SECOND_SIGNAL);
             }
         }
     });
-    Ok(())
+    Ok(First(first))
+}
+
+/// The first signal.
+pub struct First(oneshot::Receiver<&'static str>);
+
+impl First {
+    /// Cancels `stop` once it comes, or came; `say` tells what it, by its name, does.
+    pub fn stop(self, stop: CancellationToken, say: impl FnOnce(&str) + Send + 'static) {
+        tokio::spawn(async move {
+            if let Ok(name) = self.0.await {
+                say(name);
+                stop.cancel();
+            }
+        });
+    }
 }
 
 async fn received(signal: &mut Option<Signal>) {

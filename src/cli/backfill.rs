@@ -24,7 +24,7 @@ use crate::backfill::when::{When, shown};
 use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::config::{self, Config, places};
 use crate::export::{Destination, End, unread};
-use crate::shutdown;
+use crate::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
 
@@ -39,14 +39,15 @@ pub async fn run(
     mut config: Config,
     dead_letters_are_named: bool,
     quiet: bool,
+    signal: First,
 ) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone(), |signal| {
+    signal.stop(stop.clone(), |signal| {
         tracing::warn!(
             signal,
             "stopping: what was read is delivered; a second signal ends at once. What is done is remembered"
         );
-    })?;
+    });
     let folder = folder(&args, &config);
     if !dead_letters_are_named {
         config.dead_letters.path = folder.join("dead-letters.jsonl");

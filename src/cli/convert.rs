@@ -13,15 +13,21 @@ use super::args::{ConvertArgs, Format};
 use super::done::Done;
 use super::files::{Source, Sources, Written, sources};
 use super::progress::Progress;
-use super::{Exit, events, stop_on_signals, summary};
+use super::{Exit, events, stop_on, summary};
 use crate::ack::dead_letter::Begin;
 use crate::config::Config;
 use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
+use crate::shutdown::First;
 use crate::sidecar::Sidecar;
 
 /// Converts what is named, then tells a summary. `quiet`: no progress bars.
-pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
+pub async fn run(
+    args: ConvertArgs,
+    mut config: Config,
+    quiet: bool,
+    signal: First,
+) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     let to_stdout = args.export.endpoint.is_none() && is_stdout(&args.output);
     let listed = sources(&args.paths, written(&args, &config, to_stdout))?;
@@ -34,7 +40,7 @@ pub async fn run(args: ConvertArgs, mut config: Config, quiet: bool) -> anyhow::
     // On a terminal, the bar would stand between the events.
     let progress = Progress::new(total, quiet || to_stdout && io::stdout().is_terminal());
     let stop = CancellationToken::new();
-    stop_on_signals(&stop, &config)?;
+    stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
     let done = if args.format == Format::Events {

@@ -23,7 +23,7 @@ use crate::ack::dead_letter;
 use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
 use crate::pipeline::Counts;
-use crate::shutdown;
+use crate::shutdown::First;
 use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;
@@ -45,11 +45,11 @@ Next
 ";
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
-pub async fn run(args: DemoArgs, config: Config) -> anyhow::Result<Exit> {
+pub async fn run(args: DemoArgs, config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    shutdown::on_signals(stop.clone(), |signal| {
-        tracing::warn!(signal, "stopping; a second signal ends at once");
-    })?;
+    signal.stop(stop.clone(), |name| {
+        tracing::warn!(signal = name, "stopping; a second signal ends at once");
+    });
     let place = Place::new(args.dir.as_deref())?;
     tokio::select! {
         biased;

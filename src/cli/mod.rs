@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
-use crate::shutdown;
+use crate::shutdown::{self, First};
 use crate::telemetry::{self, terminal};
 
 pub use self::exit::Exit;
@@ -73,6 +73,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
     let load = |flags| config::load(globals.config.as_deref(), env, flags);
     match cli.command {
         Command::Run(args) => {
+            let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
             if args.print_config {
                 return print_config(loaded).await;
@@ -81,26 +82,28 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             if args.once {
                 loaded = loaded.ending();
             }
-            observed(loaded, async |config| run::run(args, config).await).await
+            observed(loaded, async |config| run::run(args, config, signal).await).await
         }
         Command::Convert(args) => {
+            let signal = shutdown::listen()?;
             let mut loaded = load(args.flags(&globals))?.quieter().ending();
             if args.paths.iter().any(|path| files::is_read_once(path)) {
                 loaded = loaded.keeping_all_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
-                convert::run(args, config, quiet).await
+                convert::run(args, config, quiet, signal).await
             })
             .await
         }
         Command::Backfill(args) => {
+            let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
             let loaded = loaded.for_backfill(&args.source, args.dry_run)?.ending();
             let quiet = globals.quiet;
             let dead_letters_are_named = !loaded.is_default("dead_letters.path");
             observed(loaded, async |config| {
-                backfill::run(args, config, dead_letters_are_named, quiet).await
+                backfill::run(args, config, dead_letters_are_named, quiet, signal).await
             })
             .await
         }
@@ -113,21 +116,23 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
+            let signal = shutdown::listen()?;
             let mut loaded = load(args.flags(&globals))?.quieter().ending();
             if files::is_read_once(&args.file) {
                 loaded = loaded.keeping_all_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
-                replay::run(args, config, quiet).await
+                replay::run(args, config, quiet, signal).await
             })
             .await
         }
         Command::Demo(args) => {
+            let signal = shutdown::listen()?;
             // Its result is the same everywhere: neither a file nor the environment has a say.
             let loaded = config::load(None, &Environment::default(), args.flags(&globals))?;
             observed(loaded.quieter(), async |config| {
-                demo::run(args, config).await
+                demo::run(args, config, signal).await
             })
             .await
         }
@@ -190,9 +195,9 @@ fn tell(text: &str) {
 }
 
 /// Stops a command that keeps nothing at the first signal, and says what that does.
-fn stop_on_signals(stop: &CancellationToken, config: &Config) -> std::io::Result<()> {
+fn stop_on(signal: First, stop: &CancellationToken, config: &Config) {
     let seconds = config.shutdown.as_secs_f64();
-    shutdown::on_signals(stop.clone(), move |signal| {
+    signal.stop(stop.clone(), move |signal| {
         tracing::warn!(
             signal,
             "stopping: nothing more is read, and what was read is delivered, for at most {seconds} s (shutdown.timeout); a second signal ends at once. Nothing is kept of how far it came"

@@ -15,12 +15,13 @@ use super::args::ReplayArgs;
 use super::done::Done;
 use super::files::{self, Written};
 use super::progress::Progress;
-use super::{Exit, Unread, stop_on_signals, summary};
+use super::{Exit, Unread, stop_on, summary};
 use crate::ack::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
 use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
 use crate::export::{Destination, unread};
 use crate::pipeline::{Content, Report, Truncation, Unit};
+use crate::shutdown::First;
 use crate::sidecar::Sidecar;
 
 /// Records on their way to the collector at a time, and their bytes, unless one alone has more.
@@ -31,7 +32,12 @@ const BYTES_UNDER_WAY: usize = 16 << 20;
 const AHEAD: usize = 8;
 
 /// Sends dead letters again. `quiet`: no progress bars.
-pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::Result<Exit> {
+pub async fn run(
+    args: ReplayArgs,
+    mut config: Config,
+    quiet: bool,
+    signal: First,
+) -> anyhow::Result<Exit> {
     let begun = Instant::now();
     config.dead_letters.begin = match args.dead_letters {
         Some(_) => Begin::Anew,
@@ -41,7 +47,7 @@ pub async fn run(args: ReplayArgs, mut config: Config, quiet: bool) -> anyhow::R
         config.dead_letters.path = refused_again(&args.file);
     }
     let stop = CancellationToken::new();
-    stop_on_signals(&stop, &config)?;
+    stop_on(signal, &stop, &config);
     let (content, total) = open(&args.file, &written(&config), &stop)?;
     let progress = Progress::new(total, quiet);
     let mut letters = read(BufReader::new(progress.wrap(content)));

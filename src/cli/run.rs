@@ -13,23 +13,23 @@ use crate::input::ingest::{self, Ingest};
 use crate::input::listen::Listener;
 use crate::input::listen::auth::Auth;
 use crate::input::{directory, grpc, http};
-use crate::shutdown;
+use crate::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
 /// Runs until a signal comes, or with `--once` until all has settled.
-pub async fn run(args: RunArgs, mut config: Config) -> anyhow::Result<Exit> {
+pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let interrupted = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&interrupted);
-    shutdown::on_signals(stop.clone(), move |signal| {
+    signal.stop(stop.clone(), move |signal| {
         noted.store(true, Ordering::Relaxed);
         tracing::info!(
             signal,
             "stopping: delivering what was read; a second signal ends at once"
         );
-    })?;
+    });
     if let Some(directory) = &mut config.directory {
         directory.once |= args.once;
     }

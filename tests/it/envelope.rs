@@ -1,6 +1,7 @@
 //! Envelopes, from the outside: bytes in, records and rejects out.
 
 mod bad_input;
+mod broken;
 mod containers;
 mod following;
 mod hostile;

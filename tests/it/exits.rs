@@ -1,6 +1,7 @@
 //! Every row of the table of exit codes, by the real binary.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -120,6 +121,33 @@ fn wrong_usage_is_2_in_every_command() {
         let (exit, said) = told(&backfill.unwrap());
         assert_eq!(exit, Some(2), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_while_run_starts_is_0_too() {
+    let place = Place::new();
+    let config = place.path("config.yaml");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &config,
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
+    let mut command = place.with(qtrail());
+    command.arg("--config").arg(&config).stderr(Stdio::piped());
+    let program = command.spawn().unwrap();
+    // It has begun to read its configuration, and waits for the rest.
+    let mut writer = File::options().write(true).open(&config).unwrap();
+    let pid = Pid::from_raw(i32::try_from(program.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    writeln!(writer, "log: {{level: info}}").unwrap();
+    drop(writer);
+    let (code, said) = told(&program.wait_with_output().unwrap());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("stopping"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

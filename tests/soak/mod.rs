@@ -162,9 +162,8 @@ impl Run {
                 "process killed".to_owned()
             }
             14..=15 if lives => {
-                if !self.program.terminate() {
-                    self.ledger
-                        .wrong("SIGTERM: it did not end with 0".to_owned());
+                if let Err(finding) = self.program.terminate() {
+                    self.ledger.wrong(finding);
                 }
                 self.restart().await;
                 "process terminated".to_owned()
@@ -235,9 +234,8 @@ impl Run {
                 .wrong(format!("a sender waited {PATIENCE:?} for an answer"));
         }
         self.settle().await;
-        if !self.program.terminate() {
-            self.ledger
-                .wrong("SIGTERM: it did not end with 0".to_owned());
+        if let Err(finding) = self.program.terminate() {
+            self.ledger.wrong(finding);
         }
         self.back_end.lock().await.drain();
         if let Some(finding) = self.memory.finding() {

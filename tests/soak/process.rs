@@ -21,6 +21,8 @@ use crate::support::sidecar::Place;
 
 /// How long `/metrics` may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Lines of its log in a finding.
+const LAST_LINES: usize = 20;
 /// The memory that records and payloads may take.
 pub(super) const MEMORY: &str = "32MiB";
 
@@ -128,12 +130,24 @@ impl Program {
         }
     }
 
-    /// SIGTERM; whether it ended well.
-    pub(super) fn terminate(&mut self) -> bool {
+    /// SIGTERM.
+    ///
+    /// # Errors
+    /// It did not end with 0: how it ended, how old it was, and what it said last.
+    pub(super) fn terminate(&mut self) -> Result<(), String> {
         self.expect_running();
-        self.life
-            .take()
-            .is_none_or(|life| life.terminate().success())
+        let age = self.began.elapsed();
+        let Some(status) = self.life.take().map(Process::terminate) else {
+            return Ok(());
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let log = fs::read_to_string(self.place.path("log")).unwrap_or_default();
+        let last: Vec<_> = log.lines().rev().take(LAST_LINES).collect();
+        Err(format!(
+            "SIGTERM {age:?} after its start: {status}; its log, newest first: {last:#?}"
+        ))
     }
 
     pub(super) fn signal(&self, signal: Signal) {

@@ -219,6 +219,7 @@ impl Sender {
 
     async fn call(&mut self, batch: &Batch) -> Result<(), Again> {
         let request = self.request(1, batch);
+        let events = request.events.clone();
         let client = IngestServiceClient::connect(format!("http://{}", self.grpc)).await;
         let answer = client
             .map_err(|_| Again)?
@@ -228,8 +229,9 @@ impl Sender {
         let counts = answer.into_inner().counts.unwrap_or_default();
         if counts.read != batch.records.len() as u64 {
             self.ledger.wrong(format!(
-                "{} records were sent: {counts:?}",
-                batch.records.len()
+                "{} records were sent: {counts:?}: {}",
+                batch.records.len(),
+                hex::encode(events)
             ));
         }
         Ok(())

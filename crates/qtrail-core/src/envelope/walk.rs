@@ -116,6 +116,8 @@ pub(super) struct Walk<R> {
     bounds: Bounds,
     phase: Phase,
     frame: Option<Frame>,
+    /// The container of a broken record, where reading went on with a line: its end may still come.
+    left: Option<Frame>,
     scanner: Scanner,
     /// The first byte not yet dealt with.
     at: u64,
@@ -144,6 +146,7 @@ impl<R: Read> Walk<R> {
             bounds,
             phase: Phase::Start,
             frame: None,
+            left: None,
             scanner: Scanner::new(),
             at: 0,
             held: Held::default(),
@@ -266,6 +269,11 @@ impl<R: Read> Walk<R> {
             b'[' => {
                 self.at += 1;
                 self.enter(Container::Array, None, false);
+                return Ok(None);
+            }
+            b']' if self.left.is_some() => {
+                self.back_in();
+                self.phase = Phase::Between;
                 return Ok(None);
             }
             b'0'..=b'9' => {

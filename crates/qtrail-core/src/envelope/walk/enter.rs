@@ -43,6 +43,15 @@ impl<R: Read> Walk<R> {
             lines,
             ignored: false,
         });
+        self.left = None;
         self.phase = Phase::Between;
+    }
+
+    /// Back into the container that was left for a line.
+    pub(super) fn back_in(&mut self) {
+        if let Some(frame) = self.left.take() {
+            self.frame = Some(frame);
+            self.entered = true;
+        }
     }
 }

@@ -50,7 +50,7 @@ impl<R: Read> Walk<R> {
             .copied()
             .unwrap_or_default();
         let proven = (self.at < self.proven).then_some(self.proven);
-        let (around, ends) = match &self.frame {
+        let (around, ends) = match self.frame.as_ref().or(self.left.as_ref()) {
             Some(frame) => {
                 let or_line = !frame.lines && proven.is_none();
                 let first = read.first().copied();
@@ -130,7 +130,10 @@ impl<R: Read> Walk<R> {
             Next::Inside { proven, .. } | Next::Line { proven, .. } => {
                 self.proven = proven;
                 if let Next::Line { .. } = next {
-                    self.frame = None;
+                    self.left = self.frame.take().or(self.left.take());
+                }
+                if let Next::Inside { .. } = next {
+                    self.back_in();
                 }
                 match &self.frame {
                     Some(_) => self.phase = Phase::Between,
