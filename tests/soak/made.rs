@@ -47,9 +47,10 @@ impl Maker {
             ids: Vec::new(),
             records: Vec::new(),
         };
-        for _ in 0..self.rng.usize(1..8) {
+        for index in 0..self.rng.usize(1..8) {
             let kind = match self.rng.u8(0..60) {
-                0 => Kind::Broken,
+                // A Firehose request of which no record can be read is refused, however often it is sent.
+                0 if index > 0 => Kind::Broken,
                 1 => Kind::Poison,
                 _ => Kind::Event,
             };
