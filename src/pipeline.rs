@@ -15,9 +15,9 @@
 //!         tracker ─▶ the settled offset and, at the end, the report
 //! ```
 
+pub mod dedup;
 mod letters;
 mod reader;
-pub mod window;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ use crate::telemetry::metrics::Metrics;
 use qtrail_core::envelope::Again;
 use qtrail_core::reject::Reason;
 
+use dedup::Window;
 use qtrail_core::Converter;
 use reader::{Step, Tail};
-use window::Window;
 
 /// Steps of one unit that may be unsettled at a time.
 const STEPS_IN_FLIGHT: usize = 64;

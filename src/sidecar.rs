@@ -10,7 +10,7 @@ use crate::ack::dead_letter::DeadLetters;
 use crate::config::Config;
 use crate::export::{End, Exporter};
 use crate::pipeline::Pipeline;
-use crate::pipeline::window::{Window, Writer};
+use crate::pipeline::dedup::{Window, Writer};
 use crate::shutdown;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::line_file::{LineFile, bytes_on_disk};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 use crate::telemetry::stalls::Cause;
 pub use letter::{Entry, Record};
 pub use line::{Before, Letter, Line, Why, begins_as_a_letter};
@@ -67,7 +67,7 @@ struct Shared {
     room: Option<Mutex<Room>>,
     /// Why the file cannot be written, while it cannot.
     trouble: watch::Sender<Option<String>>,
-    said: Seldom,
+    said: LogThrottle,
     stop: CancellationToken,
 }
 
@@ -91,7 +91,7 @@ impl DeadLetters {
             file: Arc::new(tokio::sync::Mutex::new(file)),
             room,
             trouble: watch::Sender::new(None),
-            said: Seldom::default(),
+            said: LogThrottle::default(),
             stop,
         };
         let letters = DeadLetters {

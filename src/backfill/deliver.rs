@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::patience::{Patience, Tries};
 use super::plan::{Entry, Listing, Place, Plan};
+use super::retry::{Retry, Tries};
 use super::source::{Source, Trouble};
 use super::{Backfill, Error, Status};
 use crate::ack::Outcome;
@@ -53,7 +53,7 @@ enum Fate {
 /// What the deliveries of all files share.
 struct Shared<S> {
     source: Arc<S>,
-    patience: Arc<Patience>,
+    retry: Arc<Retry>,
     pipeline: Pipeline,
     abort: CancellationToken,
 }
@@ -68,7 +68,7 @@ pub(super) async fn run<S: Source>(
 ) -> Result<Delivered, Error> {
     let shared = Arc::new(Shared {
         source: Arc::clone(&backfill.source),
-        patience: Arc::clone(&backfill.patience),
+        retry: Arc::clone(&backfill.retry),
         pipeline: sidecar.pipeline.clone(),
         abort: sidecar.abort.clone(),
     });
@@ -79,7 +79,7 @@ pub(super) async fn run<S: Source>(
     let mut tick = tokio::time::interval(GATHER);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        while under_way.len() < fetchers && !backfill.patience.stop.is_cancelled() {
+        while under_way.len() < fetchers && !backfill.retry.stop.is_cancelled() {
             if marks.unwritten.len() >= UNWRITTEN {
                 break;
             }
@@ -90,7 +90,7 @@ pub(super) async fn run<S: Source>(
         }
         tokio::select! {
             joined = under_way.join_next() => match joined {
-                None if queue.is_over() || backfill.patience.stop.is_cancelled() => break,
+                None if queue.is_over() || backfill.retry.stop.is_cancelled() => break,
                 None => marks.until_written().await,
                 Some(Ok((entry, fate, counts))) => {
                     let name = backfill.source.name(&entry.place.1);
@@ -161,12 +161,12 @@ impl<S: Source> Shared<S> {
                     counts.add(&report.counts);
                     match ended(&report) {
                         Ended::Delivered => {
-                            self.patience.went_well();
+                            self.retry.went_well();
                             return Fate::Done;
                         }
                         Ended::Unread(trouble) => trouble,
                         Ended::Abandoned => return Fate::Stopped,
-                        Ended::Wait(wait) => match self.patience.wait(wait).await {
+                        Ended::Wait(wait) => match self.retry.wait(wait).await {
                             true => continue,
                             false => return Fate::Stopped,
                         },
@@ -174,8 +174,8 @@ impl<S: Source> Shared<S> {
                 }
             };
             let name = self.source.name(&entry.place.1);
-            if !self.patience.again(&mut tries, &name, &trouble).await {
-                return match trouble.may_pass() && self.patience.stop.is_cancelled() {
+            if !self.retry.again(&mut tries, &name, &trouble).await {
+                return match trouble.may_pass() && self.retry.stop.is_cancelled() {
                     true => Fate::Stopped,
                     false => Fate::Left(trouble),
                 };

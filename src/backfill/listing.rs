@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::layout::Layout;
-use super::patience::{Patience, Tries};
 use super::plan::{Entry, Met};
+use super::retry::{Retry, Tries};
 use super::source::{Found, Page, Root, Source, Trouble};
 use super::when::day_of;
 use super::{Backfill, Error, Listed, Status};
@@ -24,16 +24,13 @@ const BATCH: usize = 4096;
 const PAGES: usize = 32;
 
 /// What was asked for.
-pub(super) async fn root<S: Source>(source: &S, patience: &Patience) -> Result<Root, Trouble> {
+pub(super) async fn root<S: Source>(source: &S, retry: &Retry) -> Result<Root, Trouble> {
     let mut tries = Tries::default();
     loop {
         match source.root(&Status::default()).await {
             Ok(root) => return Ok(root),
             Err(trouble) => {
-                if !patience
-                    .again(&mut tries, &source.name(b""), &trouble)
-                    .await
-                {
+                if !retry.again(&mut tries, &source.name(b""), &trouble).await {
                     return Err(trouble);
                 }
             }
@@ -59,7 +56,7 @@ pub(super) async fn run<S: Source>(
     let (pages_in, mut pages) = mpsc::channel::<Page>(PAGES);
     let mut under_way = JoinSet::new();
     loop {
-        let stopped = backfill.patience.stop.is_cancelled();
+        let stopped = backfill.retry.stop.is_cancelled();
         while !stopped && under_way.len() < S::LISTERS {
             // The newest first: what waits stays few.
             let Some(folder) = gathering.pending.pop() else {
@@ -68,7 +65,7 @@ pub(super) async fn run<S: Source>(
             let work = folder_pages(
                 Arc::clone(&backfill.source),
                 Arc::clone(&backfill.status),
-                Arc::clone(&backfill.patience),
+                Arc::clone(&backfill.retry),
                 folder.clone(),
                 pages_in.clone(),
             );
@@ -94,7 +91,7 @@ pub(super) async fn run<S: Source>(
         }
     }
     gathering.write().await?;
-    gathering.listed.stopped = backfill.patience.stop.is_cancelled();
+    gathering.listed.stopped = backfill.retry.stop.is_cancelled();
     Ok(gathering.listed)
 }
 
@@ -102,23 +99,23 @@ pub(super) async fn run<S: Source>(
 async fn folder_pages<S: Source>(
     source: Arc<S>,
     status: Arc<Status>,
-    patience: Arc<Patience>,
+    retry: Arc<Retry>,
     folder: Vec<u8>,
     pages: mpsc::Sender<Page>,
 ) -> Result<(), Trouble> {
     let (mut token, mut tries) = (None, Tries::default());
-    while !patience.stop.is_cancelled() {
+    while !retry.stop.is_cancelled() {
         let mut page = match source.page(&folder, token.clone(), &status).await {
             Ok(page) => page,
             Err(trouble) => {
                 let name = source.name(&folder);
-                if !patience.again(&mut tries, &name, &trouble).await {
+                if !retry.again(&mut tries, &name, &trouble).await {
                     return Err(trouble);
                 }
                 continue;
             }
         };
-        patience.went_well();
+        retry.went_well();
         tries = Tries::default();
         token = page.next.take();
         let rest = page.rest.take();
@@ -128,7 +125,7 @@ async fn folder_pages<S: Source>(
         }
         if let Some(mut rest) = rest {
             while let Some(page) = rest.recv().await {
-                if patience.stop.is_cancelled() || pages.send(page?).await.is_err() {
+                if retry.stop.is_cancelled() || pages.send(page?).await.is_err() {
                     return Ok(());
                 }
             }
@@ -263,7 +260,7 @@ impl<S: Source> Gathering<'_, S> {
         first: &[Vec<u8>],
     ) -> Result<(), Error> {
         let name = self.backfill.source.name(folder);
-        if self.backfill.patience.stop.is_cancelled() {
+        if self.backfill.retry.stop.is_cancelled() {
             return Ok(());
         }
         if first.iter().any(|first| first == folder) {

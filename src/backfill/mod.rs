@@ -16,7 +16,7 @@
 //! - A process that is killed repeats at most what was in flight and the last second; the same
 //!   command goes on.
 
-pub mod age;
+pub mod backend_limits;
 #[cfg(feature = "aws")]
 pub(crate) mod bucket;
 mod deliver;
@@ -24,8 +24,8 @@ pub(crate) mod folder;
 pub mod layout;
 pub mod left_out;
 mod listing;
-mod patience;
 pub mod plan;
+mod retry;
 pub(crate) mod source;
 pub mod when;
 
@@ -46,8 +46,8 @@ use crate::sidecar::Sidecar;
 pub use deliver::Delivered;
 use layout::{Layout, Wanted};
 use left_out::LeftOut;
-use patience::Patience;
 use plan::{Listing, Plan};
+use retry::Retry;
 use source::{Source, Trouble};
 
 /// Bounds on what is fetched from a bucket.
@@ -207,7 +207,7 @@ pub(crate) struct Backfill<S> {
     /// `None` for a dry run.
     listing: Option<Listing>,
     status: Arc<Status>,
-    patience: Arc<Patience>,
+    retry: Arc<Retry>,
 }
 
 impl<S: Source> Backfill<S> {
@@ -225,7 +225,7 @@ impl<S: Source> Backfill<S> {
             plan,
             listing,
             status,
-            patience: Arc::new(Patience::new(stop)),
+            retry: Arc::new(Retry::new(stop)),
         }
     }
 
@@ -235,7 +235,7 @@ impl<S: Source> Backfill<S> {
             name: self.source.name(b""),
             message: trouble.to_string(),
         };
-        let root = listing::root(&*self.source, &self.patience)
+        let root = listing::root(&*self.source, &self.retry)
             .await
             .map_err(source)?;
         let layout = Layout::new(wanted, &self.source.base());

@@ -1,6 +1,6 @@
 //! `qtrail backfill`: what is there already, between two times.
 
-mod told;
+mod report;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl Command {
         if self.args.dry_run {
             return self.dry_run(&listed);
         }
-        told::left_out(&listed);
+        report::left_out(&listed);
         let delivered = match listed.stopped || listed.left.files == 0 {
             true => Delivered::default(),
             false => self.deliver(&backfill, &listed, &status).await?,
@@ -153,7 +153,7 @@ impl Command {
         {
             plan.release(&self.start_name())?;
         }
-        told::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
+        report::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
         let done = Done {
             files: files.files,
             counts: delivered.counts,
@@ -183,7 +183,7 @@ impl Command {
             plan.release(&self.start_name())?;
             // What it knows would be left out once more.
             if let Some(duplicates) = &self.config.duplicates {
-                crate::pipeline::window::forget(duplicates)?;
+                crate::pipeline::dedup::forget(duplicates)?;
             }
         }
         Ok(Some(plan))
@@ -255,12 +255,12 @@ impl Command {
     }
 
     fn dry_run(&self, listed: &Listed) -> anyhow::Result<Exit> {
-        told::left_out(listed);
-        told::old(listed, &self.config);
+        report::left_out(listed);
+        report::old(listed, &self.config);
         if listed.stopped {
             tracing::error!("interrupted while listing: what follows is not all");
         }
-        let told = print(&told::dry_run(listed))?;
+        let told = print(&report::dry_run(listed))?;
         Ok(match listed.stopped || listed.unlisted > 0 {
             true => Exit::Failed,
             false => told,
@@ -273,7 +273,7 @@ impl Command {
         listed: &Listed,
         status: &Status,
     ) -> anyhow::Result<Delivered> {
-        told::old(listed, &self.config);
+        report::old(listed, &self.config);
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
         let duplicates = sidecar.drop_duplicates(&self.config)?;

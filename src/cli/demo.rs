@@ -4,8 +4,8 @@
 //! between the two is what `qtrail run` does; nothing in the report is known beforehand.
 
 mod collector;
-mod place;
 mod report;
+mod workdir;
 
 use std::io::{IsTerminal, stdout};
 use std::pin::pin;
@@ -27,8 +27,8 @@ use crate::shutdown::First;
 use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;
-use place::Place;
 use report::{Facts, report};
+use workdir::Place;
 
 /// Longer than it ever takes: what has not arrived by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use super::substitute::expand;
 use super::{Config, Environment, Flags, Problems, aws, export, ingest, places, value};
 use crate::ack::dead_letter::{self, Begin, WhenFull};
 use crate::input::directory::{self, After, Start};
-use crate::pipeline::window;
+use crate::pipeline::dedup;
 use crate::telemetry;
 use qtrail_core::convert::{self, Body, Redaction, ServiceName};
 use qtrail_core::envelope::Limits;
@@ -195,8 +195,8 @@ fn dead_letters(
     }
 }
 
-fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<window::Settings> {
-    let settings = window::Settings {
+fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<dedup::Settings> {
+    let settings = dedup::Settings {
         folder: state.to_owned(),
         max_ids: b.number("duplicates.max_ids"),
         max_age: b.span("duplicates.max_age"),

@@ -35,7 +35,7 @@ use self::layers::{Layers, Origin};
 use crate::ack::dead_letter::{self, WhenFull};
 use crate::backfill::Named;
 use crate::input::directory;
-use crate::pipeline::window;
+use crate::pipeline::dedup;
 use crate::telemetry;
 use qtrail_core::convert;
 use qtrail_core::envelope::Limits;
@@ -78,7 +78,7 @@ pub struct Config {
     /// Where they go.
     pub export: crate::export::Settings,
     /// Which delivered events are known, so that a repeat is dropped; `None`: repeats are delivered.
-    pub duplicates: Option<window::Settings>,
+    pub duplicates: Option<dedup::Settings>,
     /// Where refused ones go.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default 15 s.

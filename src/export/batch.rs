@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::lane::{Abandoned, Lane, Limits};
 use super::rate::Bucket;
 use super::settle::{Settlement, Share, settle};
+use super::signal_sender::{Abandoned, Limits, SignalSender};
 use super::{Chunk, Delivery};
 use crate::ack::dead_letter::{DeadLetters, Entry, Record};
 use crate::ack::{OnDamage, Outcome};
@@ -30,8 +30,8 @@ pub(super) struct Submission {
 
 /// What batches need on their way.
 pub(super) struct Route {
-    pub(super) logs: Lane,
-    pub(super) traces: Lane,
+    pub(super) logs: SignalSender,
+    pub(super) traces: SignalSender,
     pub(super) dead_letters: Option<DeadLetters>,
     pub(super) bucket: Option<Mutex<Bucket>>,
     pub(super) limits: Limits,

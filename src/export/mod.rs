@@ -24,7 +24,6 @@ mod end;
 mod failure;
 mod file;
 mod health;
-mod lane;
 mod otlp_grpc;
 mod otlp_http;
 mod proxy;
@@ -35,6 +34,7 @@ mod response;
 pub(crate) mod retry;
 mod settings;
 mod settle;
+mod signal_sender;
 mod tls;
 mod transport;
 
@@ -247,8 +247,8 @@ impl Exporter {
         let route = batch::Route {
             limits: shared.limits,
             stop: shared.stop.clone(),
-            logs: lane::Lane::new(Signal::Logs, transports.logs, shared.clone()),
-            traces: lane::Lane::new(Signal::Traces, transports.traces, shared),
+            logs: signal_sender::SignalSender::new(Signal::Logs, transports.logs, shared.clone()),
+            traces: signal_sender::SignalSender::new(Signal::Traces, transports.traces, shared),
             dead_letters: dead_letters.into(),
             bucket: settings
                 .rate_limit
@@ -340,7 +340,7 @@ pub async fn probe(
             Signal::Logs => &transports.logs,
             Signal::Traces => &transports.traces,
         };
-        let lane = lane::Lane::new(signal, Arc::clone(transport), shared.clone());
+        let lane = signal_sender::SignalSender::new(signal, Arc::clone(transport), shared.clone());
         asked.push(tokio::spawn(async move { (signal, lane.check().await) }));
     }
     let mut results = Vec::new();

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::end::{End, Ending, unread};
 use super::health::Board;
 use super::transport::Transports;
-use super::{Destination, Settings, lane, retry};
+use super::{Destination, Settings, retry, signal_sender};
 use crate::telemetry::metrics::Metrics;
 
 impl Settings {
@@ -39,11 +39,15 @@ impl Settings {
         }
     }
 
-    pub(super) fn shared(&self, metrics: Arc<Metrics>, stop: &CancellationToken) -> lane::Shared {
+    pub(super) fn shared(
+        &self,
+        metrics: Arc<Metrics>,
+        stop: &CancellationToken,
+    ) -> signal_sender::Shared {
         let stop = stop.child_token();
-        lane::Shared {
+        signal_sender::Shared {
             ending: Arc::new(Ending::new(stop.clone())),
-            limits: lane::Limits {
+            limits: signal_sender::Limits {
                 events: self.batch_events.max(1),
                 bytes: self.batch_bytes.max(1),
                 spread: self

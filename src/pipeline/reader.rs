@@ -8,9 +8,9 @@
 //! Of the same event in several units, or several times in one, one is delivered and the others
 //! wait for its outcome. That never ends in a circle: who waits has sent all that it has claimed.
 
-mod aside;
 mod damage;
 mod output;
+mod pending_duplicates;
 mod room;
 mod step;
 mod text;
@@ -24,14 +24,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
-use super::window::{Claims, Twin};
+use super::dedup::{Claims, Twin};
 use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::ack::Origin;
 use crate::ack::dead_letter::{Entry, Full, UnitLetters};
 use crate::export::{Original, Originals};
-use aside::Aside;
 use damage::Lost;
 use output::Output;
+use pending_duplicates::PendingDuplicates;
 use qtrail_core::Verdict;
 use qtrail_core::convert::{self, Attribute, Placement};
 use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
@@ -156,7 +156,7 @@ struct Reader {
     /// The claims on the events of the chunk to be.
     claims: Claims,
     /// Not counted as read yet.
-    aside: Aside,
+    pending_duplicates: PendingDuplicates,
     rejects: Vec<Entry>,
     /// What they take in memory.
     reject_bytes: usize,
@@ -236,7 +236,7 @@ impl Reader {
             origin,
             base: unit.base,
             bytes,
-            encoder: Encoder::sized(&pipeline.conversion.options, bytes),
+            encoder: Encoder::with_size_hint(&pipeline.conversion.options, bytes),
             counts: Counts::default(),
             rejects: Vec::new(),
             reject_bytes: 0,
@@ -252,7 +252,7 @@ impl Reader {
             text: None,
             originals: Originals::default(),
             claims: Claims::new(pipeline.window.clone()),
-            aside: Aside::default(),
+            pending_duplicates: PendingDuplicates::default(),
             inflated_before: 0,
             inflated_limit: 0,
             content: None,
@@ -306,7 +306,7 @@ impl Reader {
         limits: &Limits,
         tail: &mut Tail,
     ) -> Result<Reached, Abandoned> {
-        let mut records = envelope::open_sized(content, self.bytes, limits);
+        let mut records = envelope::open_with_size_hint(content, self.bytes, limits);
         records.allow_window(self.window_bytes);
         if let Some(again) = again {
             records = records.again(again);
@@ -359,8 +359,8 @@ impl Reader {
             if self.unreadable.is_some() {
                 break;
             }
-            if self.aside.is_full() {
-                self.settle_aside(Reached::of(&records))?;
+            if self.pending_duplicates.is_full() {
+                self.settle_pending_duplicates(Reached::of(&records))?;
             }
             if self.is_full(&records) {
                 self.send(Reached::of(&records))?;
@@ -373,7 +373,7 @@ impl Reader {
     fn end(&mut self, reached: Reached, mut tail: Tail) -> Tail {
         self.refuse_unread(true);
         tail.unreadable = self.unreadable.take();
-        if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
+        if self.settle_pending_duplicates(reached).is_err() || self.send(reached).is_err() {
             return tail.abandoned();
         }
         tail
@@ -402,7 +402,7 @@ impl Reader {
             &mut self.encoder,
         );
         if let Verdict::Unplaced(Twin::InFlight(id)) = verdict {
-            self.aside.put(id, position, bytes);
+            self.pending_duplicates.put(id, position, bytes);
             return;
         }
         if let Verdict::Rejected(reject) = verdict {

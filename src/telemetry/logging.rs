@@ -26,7 +26,7 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
         }
     }
     // What the SDK tells of its own life is of no use beside a level alone. What h2 tells of hostile
-    // peers would let them fill the log; the listeners tell it themselves, seldom.
+    // peers would let them fill the log; the listeners tell it themselves, log_throttle.
     let quieter = match text.trim().parse::<LevelFilter>() {
         Ok(level) if level < LevelFilter::WARN => text.to_owned(),
         Ok(LevelFilter::WARN) => format!("{text},h2=error"),

@@ -4,12 +4,12 @@
 //! standard error, `/metrics` and `/readyz`, and OTLP where it is asked for. What must hold: qtrail's own telemetry never mixes with the events, and never delays them.
 
 pub mod http;
+pub mod log_throttle;
 pub mod logging;
 pub mod metrics;
 mod otlp;
 pub(crate) mod printable;
 mod prometheus;
-pub mod seldom;
 pub mod stalls;
 pub(crate) mod terminal;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use qtrail::ack::Outcome;
 use qtrail::ack::dead_letter::DeadLetters;
 use qtrail::export::{Destination, Protocol};
-use qtrail::pipeline::window::{Settings, Window, Writer};
+use qtrail::pipeline::dedup::{Settings, Window, Writer};
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail::telemetry::metrics::{Balance, Metrics};
 use qtrail_core::otlp::Signal;

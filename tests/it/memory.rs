@@ -9,7 +9,7 @@ use qtrail::ack::Outcome;
 use qtrail::ack::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
 use qtrail::pipeline::Truncation;
-use qtrail::pipeline::window::{self, Window};
+use qtrail::pipeline::dedup::{self, Window};
 use qtrail_core::otlp::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +157,7 @@ async fn however_little_room_there_is_everything_settles() {
         let letters = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
         let letters = DeadLetters::open(letters, CancellationToken::new()).unwrap();
         let flow = flow(Destination::Discard, letters, memory);
-        let settings = window::Settings {
+        let settings = dedup::Settings {
             folder: folder.path().to_owned(),
             max_ids: 1000,
             max_age: std::time::Duration::from_secs(3600),

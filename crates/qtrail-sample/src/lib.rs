@@ -7,12 +7,12 @@
 //! for examples.
 
 mod amazon_q;
+mod demo_trail;
 mod file;
 mod noise;
 mod people;
 mod plan;
 mod record;
-mod story;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ use std::thread;
 
 use qtrail_core::event::amazon_q::Class;
 
-pub use story::{Expected, demo_expected, demo_identities, demo_trail};
+pub use demo_trail::{Expected, demo_expected, demo_identities, demo_trail};
 
 /// The end of a trail where none is asked for: 2026-01-15T12:00:00Z. Never the clock, so that the
 /// same specification always gives the same trail.

@@ -7,7 +7,7 @@ use super::{Finding, Warning};
 use crate::config::Config;
 use crate::export::{self, Destination};
 use crate::input::directory::{self, After, Error, Settings};
-use crate::pipeline::window;
+use crate::pipeline::dedup;
 
 pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let (mut findings, mut warnings) = (Vec::new(), Vec::new());
@@ -36,7 +36,7 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     }
     if let Some(duplicates) = &config.duplicates {
         let what = format!("window of duplicates in {}", duplicates.folder.display());
-        let usable = || match window::check(duplicates) {
+        let usable = || match dedup::check(duplicates) {
             Ok(()) => ok("writable"),
             Err(error) => Err(error.to_string()),
         };

@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 
 use super::*;
 use crate::input::directory;
-use crate::pipeline::window;
+use crate::pipeline::dedup;
 
 /// A configuration as the demo gets it.
 fn config() -> Config {
@@ -37,7 +37,7 @@ fn config() -> Config {
             batch_spread: None,
             rate_limit: None,
         },
-        duplicates: Some(window::Settings {
+        duplicates: Some(dedup::Settings {
             folder: "unused".into(),
             max_ids: 1_000,
             max_age: Duration::from_secs(60),

@@ -12,7 +12,7 @@
 //! | `meta` | `schema`, `start`, `since`, `at` | the first run and its choice |
 //!
 //! A value of the first three begins with the time since which what it is about has been absent
-//! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::census`].
+//! (8 bytes, nanoseconds since 1970, 0 while it is there): see [`super::sweep`].
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::census::Census;
 use super::context::Context;
 use super::decide;
 use super::file_id::shown;
@@ -24,6 +23,7 @@ use super::lines;
 use super::reader::process;
 use super::round::{Round, round, sweep};
 use super::schedule::{Schedule, Verdict};
+use super::sweep::Sweep;
 use super::walk::{Found, Place, Walked};
 use super::watch::{Signal, Watch};
 use super::{Deliver, unlisted};
@@ -187,7 +187,7 @@ impl<D: Deliver> Engine<D> {
             && self.sweeping.as_ref().is_none_or(JoinHandle::is_finished)
             && Instant::now() >= self.next_sweep;
         self.walking = Some(tokio::task::spawn_blocking(move || {
-            round(&ctx, &from, watched, after, counts.then(Census::new))
+            round(&ctx, &from, watched, after, counts.then(Sweep::new))
         }));
     }
 
@@ -284,10 +284,10 @@ impl<D: Deliver> Engine<D> {
         } else {
             None
         };
-        if let Some(census) = walked.census.filter(|_| walked.complete) {
+        if let Some(seen) = walked.seen.filter(|_| walked.complete) {
             self.next_sweep = now + SWEEP;
             let ctx = Arc::clone(&self.ctx);
-            self.sweeping = Some(tokio::task::spawn_blocking(move || sweep(&ctx, &census)));
+            self.sweeping = Some(tokio::task::spawn_blocking(move || sweep(&ctx, &seen)));
         }
     }
 

@@ -22,7 +22,6 @@
 
 mod after;
 mod away;
-mod census;
 mod checkpoint;
 mod commits;
 mod consumed;
@@ -39,6 +38,7 @@ mod reader;
 mod round;
 mod rows;
 mod schedule;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod unread;

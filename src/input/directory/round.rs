@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::census::{self, Census};
 use super::context::Context;
 use super::file_id::{FileId, Stat};
+use super::sweep::{self, Sweep};
 use super::walk::{Place, Walk, Walked};
 use super::watch::Watch;
 use super::{After, Deliver};
@@ -29,7 +29,7 @@ pub(super) fn round<D: Deliver>(
     from: &Path,
     watched: Option<FileId>,
     after: Option<Place>,
-    census: Option<Census>,
+    seen: Option<Sweep>,
 ) -> Round {
     let started = Instant::now();
     let mut watch = None;
@@ -51,7 +51,7 @@ pub(super) fn round<D: Deliver>(
             cancel: &ctx.cancel,
             keep: ctx.tuning.capacity,
             after,
-            census,
+            seen,
         };
         let mut walked = walk.run(from);
         // A root that went meanwhile looks like one without files.
@@ -75,8 +75,8 @@ fn root<D: Deliver>(ctx: &Context<D>) -> Result<FileId, String> {
     Ok(Stat::of(&metadata).id)
 }
 
-pub(super) fn sweep<D: Deliver>(ctx: &Context<D>, census: &Census) {
-    match census::sweep(&ctx.store, census, (ctx.tuning.now)()) {
+pub(super) fn sweep<D: Deliver>(ctx: &Context<D>, seen: &Sweep) {
+    match sweep::sweep(&ctx.store, seen, (ctx.tuning.now)()) {
         Ok(0) => {}
         Ok(forgotten) => tracing::info!("forgot {forgotten} entries of files absent for 7 days"),
         Err(error) => tracing::warn!(%error, "cannot sweep the state"),

@@ -1,7 +1,7 @@
 //! Keys and values of the state's tables, as bytes.
 //!
 //! Enters: entries. Leaves: arrays of a fixed length, and back. What must hold: numbers are big
-//! endian; each value begins with the mark of [`super::census`], which is 0 when it is written.
+//! endian; each value begins with the mark of [`super::sweep`], which is 0 when it is written.
 
 use super::checkpoint::{ContentEntry, FileEntry, Held, LinesEntry};
 use super::file_id::{Digest, FileId, Stat};

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::after::{self, PutAside};
-use super::census::Census;
 use super::checkpoint::{FileEntry, FirstRun, Op, Store};
 use super::decide::left_out;
 use super::file_id::{self, Stat, shown};
 use super::filter::Filter;
 use super::lines;
+use super::sweep::Sweep;
 use super::warned::Warned;
 use crate::ack::line_file::is_ours;
 
@@ -54,7 +54,7 @@ pub(super) struct Walk<'a> {
     /// Return files after this one only.
     pub(super) after: Option<Place>,
     /// Hears of every file.
-    pub(super) census: Option<Census>,
+    pub(super) seen: Option<Sweep>,
 }
 
 /// What a walk found.
@@ -72,7 +72,7 @@ pub(super) struct Walked {
     pub(super) last_unlisted: Option<String>,
     /// Files that are read, done or not.
     pub(super) files: u64,
-    pub(super) census: Option<Census>,
+    pub(super) seen: Option<Sweep>,
 }
 
 /// A file that is not as it was when it settled.
@@ -140,7 +140,7 @@ impl Walk<'_> {
         }
         self.look_up(&mut batch, &mut oldest, &mut walked);
         walked.found = oldest.into_sorted_vec();
-        walked.census = self.census;
+        walked.seen = self.seen;
         walked
     }
 
@@ -284,8 +284,8 @@ impl Walk<'_> {
         entry: Option<FileEntry>,
         marks: &mut Vec<Op>,
     ) -> Option<Found> {
-        if let Some(census) = &mut self.census {
-            census.saw(stat.id, entry.as_ref());
+        if let Some(seen) = &mut self.seen {
+            seen.saw(stat.id, entry.as_ref());
         }
         if entry.is_some_and(|entry| entry.settles(&stat)) {
             return None;

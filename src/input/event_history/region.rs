@@ -23,8 +23,8 @@ use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 use crate::telemetry::stalls::Cause;
 
 /// What all regions share.
@@ -46,7 +46,7 @@ pub(super) struct Region<L> {
     name: Arc<str>,
     lookup: L,
     pace: Pace,
-    said: Seldom,
+    said: LogThrottle,
     refused: Refused,
 }
 
@@ -73,7 +73,7 @@ impl<L: Lookup> Region<L> {
             name: name.into(),
             lookup,
             pace: Pace::default(),
-            said: Seldom::default(),
+            said: LogThrottle::default(),
             refused: Refused::default(),
         }
     }

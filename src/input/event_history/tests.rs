@@ -19,7 +19,7 @@ use crate::ack::dead_letter::DeadLetters;
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::{self, Destination, Exporter, Health};
 use crate::pipeline::Pipeline;
-use crate::pipeline::window::{self, Window};
+use crate::pipeline::dedup::{self, Window};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::{Lists, Select, Selector};
@@ -233,7 +233,7 @@ impl Bench {
             8 << 20,
             aborted,
         );
-        let settings = window::Settings {
+        let settings = dedup::Settings {
             folder: folder.path().to_owned(),
             max_ids: 100_000,
             max_age: Duration::from_secs(24 * 3600),

@@ -12,10 +12,10 @@ use tracing::{info, warn};
 
 use super::Peer;
 use super::auth::{Auth, Unauthenticated};
-use super::slots::Slot;
+use super::connection_limit::Slot;
 use crate::input::ingest::Refusal;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 
 const TARGET: &str = "qtrail::audit";
 
@@ -85,7 +85,7 @@ pub(super) struct Audit {
     /// The group of the keys that bound it; `None`: nobody sends there.
     pub(super) keys: Option<&'static str>,
     metrics: Arc<Metrics>,
-    seldom: Seldom,
+    log_throttle: LogThrottle,
 }
 
 /// What is told of one connection: an extension of its requests.
@@ -105,7 +105,7 @@ impl Audit {
             listener,
             keys,
             metrics,
-            seldom: Seldom::default(),
+            log_throttle: LogThrottle::default(),
         })
     }
 
@@ -128,7 +128,7 @@ impl Audit {
     /// Says and counts that a request or a connection was turned away.
     pub(super) fn refused(&self, kind: &'static str, peer: &Peer, why: &dyn fmt::Display) {
         self.metrics.ingest_refused.add(1);
-        if let Some(left_out) = self.seldom.due(kind) {
+        if let Some(left_out) = self.log_throttle.due(kind) {
             warn!(
                 target: TARGET,
                 listener = self.listener,
@@ -142,7 +142,7 @@ impl Audit {
 
     /// Says that the socket cannot take connections now.
     pub(super) fn cannot_accept(&self, error: &std::io::Error) {
-        if let Some(left_out) = self.seldom.due("accept") {
+        if let Some(left_out) = self.log_throttle.due("accept") {
             let listener = self.listener;
             warn!(
                 listener,
@@ -158,11 +158,11 @@ impl Connection {
             return;
         }
         let audit = &self.listener;
-        // Whoever has a name is told of at each connection; anybody, only seldom.
+        // Whoever has a name is told of at each connection; anybody, only now and then.
         let named = token.is_some() || peer.certificate.is_some();
         let left_out = match named {
             true => Some(0),
-            false => audit.seldom.due("anybody"),
+            false => audit.log_throttle.due("anybody"),
         };
         if let Some(left_out) = left_out {
             info!(

@@ -25,7 +25,7 @@ use tracing::debug;
 
 use super::Peer;
 use super::audit::{Audit, Connection};
-use super::slots::Slot;
+use super::connection_limit::Slot;
 use super::socket::Io;
 use super::tls::{self, Certificates};
 use crate::input::ingest::Limits;

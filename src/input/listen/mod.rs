@@ -8,7 +8,7 @@
 pub mod audit;
 pub mod auth;
 mod connection;
-mod slots;
+mod connection_limit;
 mod socket;
 mod tls;
 
@@ -26,8 +26,8 @@ use tracing::{info, warn};
 use self::audit::Audit;
 use self::auth::Auth;
 use self::connection::Protocol;
-pub use self::slots::{Busy, busy};
-use self::slots::{Place, Slot, Slots};
+pub use self::connection_limit::{Busy, busy};
+use self::connection_limit::{ConnectionLimit, Place, Slot};
 use self::socket::{Io, Socket};
 use self::tls::Certificates;
 use super::ingest::{Limits, Listen, Settings};
@@ -80,7 +80,7 @@ pub struct Listener {
     socket: Socket,
     limits: Limits,
     tls: Option<Certificates>,
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimit>,
     audit: Arc<Audit>,
 }
 
@@ -149,7 +149,7 @@ impl Listener {
         Ok(Listener {
             socket,
             tls,
-            slots: Slots::new(limits.connections, Arc::clone(&metrics)),
+            slots: ConnectionLimit::new(limits.connections, Arc::clone(&metrics)),
             limits,
             audit: Audit::new(name, Some("ingest.limits"), metrics),
         })
@@ -173,7 +173,7 @@ impl Listener {
         Ok(Listener {
             socket: Socket::bind(key, &Listen::Tcp(address)).await?,
             tls: None,
-            slots: Slots::new(limits.connections, Arc::clone(&uncounted)),
+            slots: ConnectionLimit::new(limits.connections, Arc::clone(&uncounted)),
             limits,
             audit: Audit::new(key, None, uncounted),
         })

@@ -13,7 +13,7 @@ use crate::pipeline::Text;
 
 /// Attributes that name a file or an object, the best first.
 const SOURCES: [&[u8]; 3] = [b"log.file.path", b"log.file.name", b"aws.s3.key"];
-/// So much room more is made than is needed, so that it is made seldom.
+/// So much room more is made than is needed, so that it is made log_throttle.
 const AHEAD: usize = 64 << 10;
 /// Room that a text takes beside its bytes; a growing vector has up to twice the room of its texts.
 const TEXT: usize = 2 * size_of::<Text>();

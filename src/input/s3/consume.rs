@@ -14,13 +14,13 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::context::{Context, Fetch, Flow};
-use super::held::Keeper;
 use super::known::Known;
 use super::queue::{BATCH, Message, Queue};
+use super::visibility::Keeper;
 use super::{Error, waits};
 use crate::aws::fault::{Fault, Remedy};
 use crate::export::Health;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::stalls::Cause;
 
 /// How long a call waits for messages; SQS' most.
@@ -41,7 +41,7 @@ pub(super) struct Consumer<Q: Queue, F, P> {
     pub(super) known: Known,
     /// The queue has answered once.
     exists: AtomicBool,
-    seldom: Seldom,
+    log_throttle: LogThrottle,
 }
 
 /// Reads a queue until `stop`, or until it is empty where it is to be read once.
@@ -67,7 +67,7 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
         room: Arc::new(Semaphore::new(room)),
         known: Known::default(),
         exists: AtomicBool::new(false),
-        seldom: Seldom::default(),
+        log_throttle: LogThrottle::default(),
         queue,
         context,
     });
@@ -236,7 +236,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             Remedy::Retry => "receive",
             _ => "receive: mend",
         };
-        if let Some(left_out) = self.seldom.due(kind) {
+        if let Some(left_out) = self.log_throttle.due(kind) {
             match fault.remedy {
                 Remedy::Retry => warn!(queue, left_out, "cannot receive, trying again: {fault}"),
                 _ => error!(

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
-use super::past::Past;
+use super::attempts::Attempts;
 use crate::ack::{Origin, Outcome};
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
@@ -17,8 +17,8 @@ use crate::aws::object::Location;
 use crate::aws::room::Room;
 use crate::export::Health;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 use qtrail_core::reject::{Evidence, Reason};
 
 /// An object that S3 has answered for.
@@ -110,8 +110,8 @@ pub(super) struct Context<F, P> {
     pub(super) answered: AtomicU64,
     /// For objects, and messages that hold events.
     pub(super) room: Room,
-    pub(super) past: Past,
-    pub(super) seldom: Seldom,
+    pub(super) past: Attempts,
+    pub(super) log_throttle: LogThrottle,
     /// Nothing new is begun.
     pub(super) stop: CancellationToken,
     /// Nothing is waited for.
@@ -135,8 +135,8 @@ impl<F, P> Context<F, P> {
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
             room: Room::new(settings.in_flight_bytes),
-            past: Past::default(),
-            seldom: Seldom::default(),
+            past: Attempts::default(),
+            log_throttle: LogThrottle::default(),
             stop,
             abort,
             settings,

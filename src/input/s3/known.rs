@@ -148,7 +148,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                     let passes = fault.remedy == Remedy::Retry;
                     stalls.set_fault(Cause::QueueUnreadable, &of, passes, reason);
                 }
-                if let Some(left_out) = self.context.seldom.due("attributes") {
+                if let Some(left_out) = self.context.log_throttle.due("attributes") {
                     warn!(
                         queue = self.queue.url(),
                         left_out, "cannot ask for the queue's policies, trying again: {fault}"

@@ -11,11 +11,11 @@ use tracing::{debug, info, warn};
 
 use super::consume::Consumer;
 use super::context::{Fetch, Flow};
-use super::held::Ticket;
 use super::known::Access;
 use super::notice::{self, Notice};
 use super::object::{End, unit};
 use super::queue::{Message, Queue, Redrive};
+use super::visibility::Ticket;
 use super::waits_up_to;
 use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::object::Location;
@@ -78,7 +78,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             Notice::Unknown(detail) => Verdict::Failed(Fault::Unknown(detail)),
             Notice::Nothing(what) => {
                 self.context.metrics.skipped.add(1);
-                if let Some(left_out) = self.context.seldom.due(what) {
+                if let Some(left_out) = self.context.log_throttle.due(what) {
                     info!(
                         queue = self.queue.url(),
                         message = &*message.id,
@@ -206,7 +206,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let failures = context.past.failed(&message.id);
         let redrive = self.known.redrive();
         let left_to_queue = matches!(redrive, Redrive::After(_));
-        if let Some(left_out) = context.seldom.due(fault.kind()) {
+        if let Some(left_out) = context.log_throttle.due(fault.kind()) {
             warn!(
                 queue = self.queue.url(),
                 message = &*message.id,

@@ -6,13 +6,13 @@
 //! collector is away nothing is received; a body that nothing understands is never deleted in
 //! silence.
 
+#[cfg(feature = "aws")]
+mod attempts;
 mod buckets;
 #[cfg(feature = "aws")]
 mod consume;
 #[cfg(feature = "aws")]
 mod context;
-#[cfg(feature = "aws")]
-mod held;
 #[cfg(feature = "aws")]
 mod known;
 #[cfg(feature = "aws")]
@@ -23,14 +23,14 @@ pub mod notice;
 #[cfg(feature = "aws")]
 mod object;
 #[cfg(feature = "aws")]
-mod past;
-#[cfg(feature = "aws")]
 mod queue;
 #[cfg(feature = "aws")]
 mod sqs;
 #[cfg(feature = "aws")]
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "aws")]
+mod visibility;
 
 use std::time::Duration;
 

@@ -204,7 +204,7 @@ fn events(body: &str) -> Read {
         inflated_bytes: body.len() as u64 + INSIDE,
         ..Limits::default()
     };
-    let mut records = envelope::open_sized(body.as_bytes(), body.len(), &limits);
+    let mut records = envelope::open_with_size_hint(body.as_bytes(), body.len(), &limits);
     let mut skipped = None;
     let mut refused = None;
     while let Ok(Some(item)) = records.next() {

@@ -170,12 +170,12 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     fn tell_again(&self, location: &Location, fault: &Fault) {
         match fault.remedy {
             Remedy::Retry => {
-                if let Some(left_out) = self.seldom.due("retry") {
+                if let Some(left_out) = self.log_throttle.due("retry") {
                     warn!(object = %location, left_out, "an object could not be read, and is tried again: {fault}");
                 }
             }
             _ => {
-                if let Some(left_out) = self.seldom.due("mend") {
+                if let Some(left_out) = self.log_throttle.due("mend") {
                     error!(
                         object = %location,
                         left_out,

@@ -20,7 +20,7 @@ use qtrail_core::envelope::Records;
 /// are sent, and so many bytes beside.
 const RECORD_FACTOR: usize = 8;
 const RECORD_BYTES: usize = 4 << 10;
-/// Bytes that are asked for at once, so that it is done seldom; less where the budget is small.
+/// Bytes that are asked for at once, so that it is done log_throttle; less where the budget is small.
 const GRAIN: usize = 256 << 10;
 const GRAINS: usize = 8;
 

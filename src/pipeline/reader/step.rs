@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Abandoned, Reached, Reader, room};
 use crate::ack::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
-use crate::pipeline::window::Claims;
+use crate::pipeline::dedup::Claims;
 use crate::pipeline::{Counts, REFUSED_IN_REPORT};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Reason, Reject};
@@ -101,7 +101,7 @@ impl Reader {
         let inflated = self.inflated_before + reached.inflated;
         counts.bytes = inflated - self.sent_bytes;
         self.sent_bytes = inflated;
-        if self.aside.is_empty() {
+        if self.pending_duplicates.is_empty() {
             self.sent_offset = reached.offset;
         }
         let step = Step {

@@ -26,7 +26,7 @@ impl Reader {
             if text.source != source {
                 // A chunk has one origin, and so has what was put aside.
                 let reached = Reached::default();
-                if self.settle_aside(reached).is_err() || self.send(reached).is_err() {
+                if self.settle_pending_duplicates(reached).is_err() || self.send(reached).is_err() {
                     return tail.abandoned();
                 }
                 self.origin = origin(&unit, text.source.as_deref());

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use memchr::memchr2;
 use memchr::memmem::Finder;
 
+use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::redact::listed;
-use super::say::Say;
 use super::{Options, Verdict, ids};
 use super::{name_of_service, semconv as names};
 use crate::event::amazon_q::Class;
@@ -19,7 +19,7 @@ use crate::json::Type;
 const AGENT: &str = "Amazon Q Developer";
 
 /// Says every row of Amazon Q's.
-pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Options) {
+pub(super) fn say<S: Sink>(say: &mut AttributeWriter<'_, S>, verdict: &Verdict, options: &Options) {
     let event = say.event;
     let class = event.class();
     say.str(&names::EVENT_CLASS, class.as_str());
@@ -57,7 +57,7 @@ pub(super) fn say<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict, options: &Op
 }
 
 /// What only Amazon Q's own events have; in others, fields of these names mean something else.
-fn own<S: Sink>(say: &mut Say<'_, S>) {
+fn own<S: Sink>(say: &mut AttributeWriter<'_, S>) {
     say.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
     say.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
     say.text(&names::RESULT_CODE, Key::ResultCode);
@@ -109,7 +109,7 @@ fn tool(event: &Event<'_>) -> Option<String> {
 }
 
 /// The client: what a request to Amazon Q says of it, else what the user agent does.
-fn client<S: Sink>(say: &mut Say<'_, S>) {
+fn client<S: Sink>(say: &mut AttributeWriter<'_, S>) {
     let event = say.event;
     let context = |key| event.class().is_own() && event.text_of(key).is_some();
     let agent = event.text_of(Key::UserAgent).unwrap_or_default();

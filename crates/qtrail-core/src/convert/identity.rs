@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Verdict;
+use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
-use super::say::Say;
 use super::semconv as names;
 use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
 use crate::event::{Event, Key, mask};
 
 /// Says every row of the identity.
 pub(super) fn say<S: Sink>(
-    say: &mut Say<'_, S>,
+    say: &mut AttributeWriter<'_, S>,
     verdict: &Verdict,
     people: &HashMap<String, String>,
 ) {
@@ -59,7 +59,7 @@ pub(super) fn say<S: Sink>(
 }
 
 /// The fields as they stand.
-fn fields<S: Sink>(say: &mut Say<'_, S>) {
+fn fields<S: Sink>(say: &mut AttributeWriter<'_, S>) {
     say.text(&names::PRINCIPAL_ID, Key::PrincipalId);
     say.text(&names::PRINCIPAL_ARN, Key::Arn);
     say.text(&names::PRINCIPAL_TYPE, Key::Type);
@@ -141,7 +141,7 @@ fn part_of<'e>(
 }
 
 /// An ARN or a principal id is not said by a part of it.
-fn count_whole<S: Sink>(say: &mut Say<'_, S>, key: Key) {
+fn count_whole<S: Sink>(say: &mut AttributeWriter<'_, S>, key: Key) {
     if !matches!(key, Key::Arn | Key::PrincipalId) {
         say.count(key);
     }

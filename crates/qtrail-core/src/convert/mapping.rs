@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::attribute_writer::AttributeWriter;
 use super::attributes::{Kind, Sink, Value};
 use super::redact::listed;
-use super::say::Say;
 use super::semconv as names;
 use super::{Body, Options, Placement, Verdict, amazon_q, identity};
 use crate::event::{Event, Key};
@@ -23,7 +23,7 @@ pub(super) const NAMESPACE: &str = "aws.cloudtrail";
 const NO_DURATION: i64 = 1;
 
 /// Says every attribute of an event.
-pub(super) fn say<S: Sink>(
+pub(super) fn write_attributes<S: Sink>(
     event: &Event<'_>,
     placement: &Placement,
     verdict: &Verdict,
@@ -32,7 +32,7 @@ pub(super) fn say<S: Sink>(
     sink: &mut S,
 ) {
     let complete = options.body == Body::None;
-    let mut say = Say::new(event, sink, complete);
+    let mut say = AttributeWriter::new(event, sink, complete);
     call(&mut say, verdict);
     for attribute in &placement.extra {
         say.value(attribute.field, attribute.value.clone());
@@ -69,7 +69,7 @@ pub(super) fn say<S: Sink>(
 }
 
 /// The call itself.
-fn call<S: Sink>(say: &mut Say<'_, S>, verdict: &Verdict) {
+fn call<S: Sink>(say: &mut AttributeWriter<'_, S>, verdict: &Verdict) {
     let event = say.event;
     say.id(&names::LOG_RECORD_UID, &[Key::EventId]);
     say.text(&names::EVENT_ID, Key::EventId);
@@ -128,7 +128,7 @@ fn first_address(addresses: &str) -> Option<&str> {
 }
 
 /// The objects, as maps.
-fn objects<S: Sink>(say: &mut Say<'_, S>) {
+fn objects<S: Sink>(say: &mut AttributeWriter<'_, S>) {
     say.map(&names::REQUEST_PARAMETERS, Key::RequestParameters);
     say.map(&names::RESPONSE_ELEMENTS, Key::ResponseElements);
     say.map(&names::ADDITIONAL_EVENT_DATA, Key::AdditionalEventData);
@@ -146,7 +146,7 @@ const RESOURCE: [(&str, &str); 3] = [
     ("ARN", "arn"),
 ];
 
-fn resources<S: Sink>(say: &mut Say<'_, S>) {
+fn resources<S: Sink>(say: &mut AttributeWriter<'_, S>) {
     let event = say.event;
     let Some(node) = event.get(Key::Resources) else {
         return;

@@ -5,6 +5,7 @@
 //! (never on a clock, a random number or an order), so that a repeat is equal byte for byte.
 
 mod amazon_q;
+mod attribute_writer;
 mod attributes;
 mod identity;
 pub mod ids;
@@ -12,7 +13,6 @@ mod mapping;
 mod observed;
 mod organization;
 mod redact;
-mod say;
 mod semconv;
 mod severity;
 mod table;
@@ -159,7 +159,7 @@ pub fn convert(
     }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
-    mapping::say(event, placement, &verdict, &redacted, options, sink);
+    mapping::write_attributes(event, placement, &verdict, &redacted, options, sink);
     sink.end();
 }
 

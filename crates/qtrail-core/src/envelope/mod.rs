@@ -154,6 +154,6 @@ pub fn open<R: Read>(unit: R, limits: &Limits) -> Records<R> {
 }
 
 /// The same for a unit of so many bytes, compressed or not: a small one takes little memory.
-pub fn open_sized<R: Read>(unit: R, bytes: usize, limits: &Limits) -> Records<R> {
+pub fn open_with_size_hint<R: Read>(unit: R, bytes: usize, limits: &Limits) -> Records<R> {
     Records::new(unit, bytes, limits)
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use super::words::Words;
+use super::prefilter::Prefilter;
 use super::{Event, Key, shape};
 use crate::envelope;
 use crate::reject::Reason;
@@ -88,7 +88,7 @@ pub struct Selector {
     /// Lists other than the default ones.
     lists: Option<Arc<Lists>>,
     /// Finds what a wanted record must hold; `None` where any record may be wanted.
-    words: Option<Words>,
+    words: Option<Prefilter>,
 }
 
 impl Selector {
@@ -102,7 +102,7 @@ impl Selector {
             select,
             words: match select {
                 Select::All => None,
-                Select::AmazonQ => Words::new(lists.services.iter().chain(&lists.user_agents)),
+                Select::AmazonQ => Prefilter::new(lists.services.iter().chain(&lists.user_agents)),
             },
             lists: (lists != *Lists::standard()).then(|| Arc::new(lists)),
         }

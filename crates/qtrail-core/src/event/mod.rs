@@ -8,10 +8,10 @@ pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
 pub(crate) mod mask;
+mod prefilter;
 mod readable;
 mod shape;
 mod time;
-mod words;
 
 use std::borrow::Cow;
 

@@ -63,11 +63,11 @@ struct Groups {
 impl Encoder {
     /// An encoder; `options` gives the resource attributes that the user adds.
     pub fn new(options: &Options) -> Self {
-        Encoder::sized(options, usize::MAX)
+        Encoder::with_size_hint(options, usize::MAX)
     }
 
     /// The same, for events of so many bytes at first: a few take little memory.
-    pub fn sized(options: &Options, bytes: usize) -> Self {
+    pub fn with_size_hint(options: &Options, bytes: usize) -> Self {
         let (logs, spans) = FIRST_BYTES;
         let first = |bytes: usize| bytes.saturating_mul(3);
         Encoder {

@@ -9,17 +9,17 @@ use crate::json::{Node, Type};
 
 /// Says attributes of one event to a sink. What is absent, `null`, an empty text or of a type that
 /// the row cannot take is not said.
-pub(super) struct Say<'e, S> {
+pub(super) struct AttributeWriter<'e, S> {
     pub(super) event: &'e Event<'e>,
     sink: &'e mut S,
     /// Numbers of the nodes that were said, where that is asked for.
     said: Option<HashSet<u32>>,
 }
 
-impl<'e, S: Sink> Say<'e, S> {
-    /// `account` keeps track of what was said, for [`Say::unsaid`].
+impl<'e, S: Sink> AttributeWriter<'e, S> {
+    /// `account` keeps track of what was said, for [`AttributeWriter::unsaid`].
     pub(super) fn new(event: &'e Event<'e>, sink: &'e mut S, account: bool) -> Self {
-        Say {
+        AttributeWriter {
             event,
             sink,
             said: account.then(HashSet::new),

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::{Abandoned, Reached, Reader};
-use crate::pipeline::window::{Id, Window};
+use crate::pipeline::dedup::{Id, Window};
 use qtrail_core::reject::Position;
 
 /// Records beyond which no more are put aside.
@@ -17,7 +17,7 @@ const BYTES: usize = 256 << 10;
 
 /// The records of one unit that wait.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub(super) struct PendingDuplicates {
     bytes: Vec<u8>,
     records: Vec<Waiting>,
 }
@@ -30,7 +30,7 @@ struct Waiting {
     end: usize,
 }
 
-impl Aside {
+impl PendingDuplicates {
     pub(super) fn put(&mut self, id: Id, position: Position, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.records.push(Waiting {
@@ -66,32 +66,32 @@ impl Aside {
 impl Reader {
     /// Waits for the twins of what was put aside. Where one was delivered, ours is a duplicate; where
     /// it was not, ours takes its place, in a chunk that is yet to be sent.
-    pub(super) fn settle_aside(&mut self, reached: Reached) -> Result<(), Abandoned> {
+    pub(super) fn settle_pending_duplicates(&mut self, reached: Reached) -> Result<(), Abandoned> {
         let Some(window) = self.pipeline.window.clone() else {
             return Ok(());
         };
-        while !self.aside.is_empty() {
+        while !self.pending_duplicates.is_empty() {
             // Others may wait for what is claimed here, or for its room.
             self.hold_nothing(reached)?;
             let settled = self.twins_settled(&window)?;
-            self.make_room_for_record(reached, self.aside.bytes.len())?;
-            let aside = std::mem::take(&mut self.aside);
-            for (id, position, bytes) in aside.iter() {
+            self.make_room_for_record(reached, self.pending_duplicates.bytes.len())?;
+            let pending_duplicates = std::mem::take(&mut self.pending_duplicates);
+            for (id, position, bytes) in pending_duplicates.iter() {
                 match settled.contains(&id) {
                     true => self.record(bytes, position),
-                    false => self.aside.put(id, position, bytes),
+                    false => self.pending_duplicates.put(id, position, bytes),
                 }
             }
         }
         Ok(())
     }
 
-    /// Waits until a twin of what was put aside has settled; the ids of those that have.
+    /// Waits until a twin of what was put pending_duplicates has settled; the ids of those that have.
     fn twins_settled(&self, window: &Window) -> Result<HashSet<Id>, Abandoned> {
         let mut changes = window.settled();
         loop {
             changes.mark_unchanged();
-            let settled = window.not_in_flight(self.aside.ids());
+            let settled = window.not_in_flight(self.pending_duplicates.ids());
             if !settled.is_empty() {
                 return Ok(settled);
             }

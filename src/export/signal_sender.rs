@@ -23,8 +23,8 @@ use super::reached::reached;
 use super::retry::Schedule;
 use super::settle::{Doubt, SignalReport};
 use super::transport::Transport;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 use qtrail_core::otlp::{Payload, Signal};
 use qtrail_core::reject::Reason;
 
@@ -45,7 +45,7 @@ pub(super) struct Limits {
 }
 
 /// One signal's way to its endpoint, shared by all batches.
-pub(super) struct Lane {
+pub(super) struct SignalSender {
     signal: Signal,
     peer: String,
     transport: Arc<dyn Transport>,
@@ -60,7 +60,7 @@ pub(super) struct Lane {
     accepted: AtomicU64,
     /// Records refused since the last acceptance.
     refusals: AtomicU32,
-    remarks: Seldom,
+    remarks: LogThrottle,
 }
 
 /// What the lanes of both signals share.
@@ -79,7 +79,7 @@ struct Part {
     payload: Payload,
     body: Option<Bytes>,
     faults: u32,
-    /// [`Lane::accepted`] at the first fault of it, or of what it was cut from.
+    /// [`SignalSender::accepted`] at the first fault of it, or of what it was cut from.
     accepted_before: Option<u64>,
     /// An empty request was accepted since this, or what it was cut from, was first refused.
     vouched: bool,
@@ -87,7 +87,7 @@ struct Part {
 
 /// The tries of one batch.
 struct Tries<'a> {
-    lane: &'a Lane,
+    lane: &'a SignalSender,
     ticket: Ticket,
     queue: VecDeque<Part>,
     report: SignalReport,
@@ -95,9 +95,9 @@ struct Tries<'a> {
     failures: u32,
 }
 
-impl Lane {
+impl SignalSender {
     pub(super) fn new(signal: Signal, transport: Arc<dyn Transport>, shared: Shared) -> Self {
-        Lane {
+        SignalSender {
             signal,
             peer: format!("{} to {}", signal.as_str(), transport.peer()),
             transport,
@@ -109,7 +109,7 @@ impl Lane {
             ending: shared.ending,
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(TRUST),
-            remarks: Seldom::default(),
+            remarks: LogThrottle::default(),
         }
     }
 

@@ -21,16 +21,16 @@ const BITS: u64 = 1 << 25;
 const BATCH: usize = 4096;
 
 /// The keys that a walk saw, as a Bloom filter with a seed of its own: it may take an absent file
-/// for a present one (the next census, with another seed, hardly does), never the reverse.
+/// for a present one (the next sweep, with another seed, hardly does), never the reverse.
 #[derive(Debug)]
-pub(super) struct Census {
+pub(super) struct Sweep {
     words: Vec<u64>,
     seed: RandomState,
 }
 
-impl Census {
+impl Sweep {
     pub(super) fn new() -> Self {
-        Census {
+        Sweep {
             words: vec![0; usize::try_from(BITS / 64).unwrap_or(0)],
             seed: RandomState::new(),
         }
@@ -73,8 +73,8 @@ impl Census {
 
 /// Marks what the walk did not see, clears the mark of what it saw, forgets what has been marked
 /// for [`ABSENCE`]. Returns how many entries were forgotten.
-pub(super) fn sweep(store: &Store, census: &Census, now: i64) -> Result<u64, redb::Error> {
-    let seen = |key: &[u8]| census.contains(key);
+pub(super) fn sweep(store: &Store, seen: &Sweep, now: i64) -> Result<u64, redb::Error> {
+    let seen = |key: &[u8]| seen.contains(key);
     Ok(sweep_table(store, FILES, seen, now)?
         + sweep_table(store, CONTENTS, seen, now)?
         + sweep_table(store, LINES, seen, now)?)
@@ -229,26 +229,26 @@ mod tests {
         ops.extend([here_lines, gone_lines].map(|f| Op::Lines([3; 32], f.stat.id, lines)));
         store.apply(&ops).unwrap();
 
-        let census = |entries: &[&FileEntry]| {
-            let mut census = Census::new();
+        let seen = |entries: &[&FileEntry]| {
+            let mut seen = Sweep::new();
             for entry in entries {
-                census.saw(entry.stat.id, Some(entry));
+                seen.saw(entry.stat.id, Some(entry));
             }
-            census
+            seen
         };
         let (all, some) = (
             [&here, &gone, &here_lines, &gone_lines],
             [&here, &here_lines],
         );
-        assert_eq!(sweep(&store, &census(&some), DAY).unwrap(), 0);
+        assert_eq!(sweep(&store, &seen(&some), DAY).unwrap(), 0);
         assert_eq!(
-            sweep(&store, &census(&all), 6 * DAY).unwrap(),
+            sweep(&store, &seen(&all), 6 * DAY).unwrap(),
             0,
             "it came back"
         );
-        assert_eq!(sweep(&store, &census(&some), 7 * DAY).unwrap(), 0);
-        assert_eq!(sweep(&store, &census(&some), 13 * DAY).unwrap(), 0);
-        assert_eq!(sweep(&store, &census(&some), 14 * DAY).unwrap(), 4);
+        assert_eq!(sweep(&store, &seen(&some), 7 * DAY).unwrap(), 0);
+        assert_eq!(sweep(&store, &seen(&some), 13 * DAY).unwrap(), 0);
+        assert_eq!(sweep(&store, &seen(&some), 14 * DAY).unwrap(), 4);
 
         let ids = all.map(|entry| entry.stat.id);
         let left = store.files(&ids).unwrap();
@@ -270,7 +270,7 @@ mod tests {
             .map(|ino| Op::File(file(ino, Held::LeftOut(None))))
             .collect();
         store.apply(&ops).unwrap();
-        let nothing = Census::new();
+        let nothing = Sweep::new();
         assert_eq!(sweep(&store, &nothing, DAY).unwrap(), 0);
         assert_eq!(sweep(&store, &nothing, 8 * DAY).unwrap(), many);
     }

@@ -152,7 +152,7 @@ fn payload_at(times: &[i64]) -> Payload {
     encoder.take().logs
 }
 
-fn lane(transport: Arc<dyn Transport>) -> Lane {
+fn lane(transport: Arc<dyn Transport>) -> SignalSender {
     let stop = CancellationToken::new();
     let shared = Shared {
         limits: Limits {
@@ -169,7 +169,7 @@ fn lane(transport: Arc<dyn Transport>) -> Lane {
         ending: Arc::new(Ending::new(stop.clone())),
         stop,
     };
-    Lane::new(Signal::Logs, transport, shared)
+    SignalSender::new(Signal::Logs, transport, shared)
 }
 
 /// Runs with a clock that jumps to the next timer whenever nothing else is left to do.

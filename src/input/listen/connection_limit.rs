@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::telemetry::metrics::Metrics;
 
 /// The slots of a listener.
-pub(super) struct Slots {
+pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
     idle: Mutex<Idle>,
     metrics: Arc<Metrics>,
@@ -34,7 +34,7 @@ struct Idle {
 
 /// A connection's place: an extension of its requests. Given back when it is dropped.
 pub(super) struct Slot {
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimit>,
     state: watch::Sender<State>,
     wanted: CancellationToken,
     _permit: OwnedSemaphorePermit,
@@ -70,9 +70,9 @@ pub(super) enum Place {
     Full,
 }
 
-impl Slots {
+impl ConnectionLimit {
     pub(super) fn new(connections: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Slots {
+        Arc::new(ConnectionLimit {
             free: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
             metrics,
@@ -248,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn the_connection_that_was_idle_for_longest_gives_way() {
         let metrics = Arc::new(Metrics::default());
-        let slots = Slots::new(3, Arc::clone(&metrics));
+        let slots = ConnectionLimit::new(3, Arc::clone(&metrics));
         let first = free(slots.take().await);
         let second = free(slots.take().await);
         let third = free(slots.take().await);
@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn strangers_give_way_before_known_peers() {
-        let slots = Slots::new(3, Arc::default());
+        let slots = ConnectionLimit::new(3, Arc::default());
         let known = free(slots.take().await);
         let strangers = [free(slots.take().await), free(slots.take().await)];
         known.known();
@@ -301,7 +301,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_only_between_requests() {
         const TIME: Duration = Duration::from_secs(1);
-        let slot = free(Slots::new(1, Arc::default()).take().await);
+        let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
         let (one, two) = (slot.begin(), slot.begin());
         let idle = tokio::spawn({
             let slot = Arc::clone(&slot);
@@ -322,7 +322,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_silent_until_its_first_request() {
         const TIME: Duration = Duration::from_secs(1);
-        let slot = free(Slots::new(1, Arc::default()).take().await);
+        let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
         slot.silent(TIME).await;
         assert!(!slot.begun());
         drop(slot.begin());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::known::{Change, Known};
+use super::ids::{Change, Ids};
 use super::{Error, Settings, Shared, second};
 use crate::database::{Kind, Store};
 
@@ -45,8 +45,8 @@ impl Journal {
     }
 
     /// What it holds. A row of the future is one of a clock that was wrong.
-    pub(super) fn load(&self, now: i64) -> Result<Known, Error> {
-        let mut known = Known::default();
+    pub(super) fn load(&self, now: i64) -> Result<Ids, Error> {
+        let mut known = Ids::default();
         let loaded = self.0.read(|database| {
             for row in database.begin_read()?.open_table(ROWS)?.iter()? {
                 let (number, row) = row?;

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 20_000;
 
 /// Messages by their id.
 #[derive(Default)]
-pub(super) struct Past(Mutex<State>);
+pub(super) struct Attempts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -31,7 +31,7 @@ struct Known {
     settled: HashSet<Location>,
 }
 
-impl Past {
+impl Attempts {
     /// The message failed once more; how often that makes.
     pub(super) fn failed(&self, id: &Arc<str>) -> u32 {
         let mut state = self.state();
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn failures_and_objects_are_remembered_until_the_message_is_gone() {
-        let past = Past::default();
+        let past = Attempts::default();
         let id: Arc<str> = "m".into();
         assert_eq!((past.failed(&id), past.failed(&id)), (1, 2));
         past.settled(&id, &object(1));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
-        let past = Past::default();
+        let past = Attempts::default();
         for n in 0..2 * REMEMBERED {
             past.failed(&n.to_string().into());
         }

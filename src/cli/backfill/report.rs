@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::backfill::age::{exceeded, shown as span};
+use crate::backfill::backend_limits::{exceeded, shown as span};
 use crate::backfill::when::shown;
 use crate::backfill::{Listed, Tally};
 use crate::cli::summary::Files;

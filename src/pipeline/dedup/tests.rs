@@ -64,7 +64,7 @@ fn claim(window: &Window, id: &str) -> Result<(), Twin> {
 }
 
 fn in_flight(id: &str) -> Result<(), Twin> {
-    Err(Twin::InFlight(ids::of_event(id)))
+    Err(Twin::InFlight(qtrail_core::convert::ids::of_event(id)))
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn who_waits_is_woken_by_success_and_by_failure() {
         let mut first = claims(&window);
         assert_eq!(first.claim(0, Some(ONE)), Ok(()));
         let mut changes = window.settled();
-        let id = ids::of_event(ONE);
+        let id = qtrail_core::convert::ids::of_event(ONE);
         assert!(window.not_in_flight([id].into_iter()).is_empty());
         match succeeds {
             false => first.delivered(&[0]),
@@ -286,7 +286,7 @@ async fn a_damaged_file_is_an_error_that_names_it_and_the_remedy() {
     assert_eq!(claim(&window, ONE), Ok(()));
 }
 
-/// As readers do: claim, put aside what is in flight, send chunks that may fail, wait only for
+/// As readers do: claim, put pending_duplicates what is in flight, send chunks that may fail, wait only for
 /// others with nothing claimed that is not sent.
 #[test]
 fn many_threads_deliver_each_event_once_and_lose_none() {
@@ -319,27 +319,28 @@ fn deliver_all(window: &Window, delivered: &[AtomicU32], mut rng: Rng) {
     let mut to_do: Vec<usize> = (0..delivered.len()).collect();
     rng.shuffle(&mut to_do);
     let (mut claims, mut chunk) = (claims(window), Vec::new());
-    let mut aside = Vec::new();
-    while !to_do.is_empty() || !chunk.is_empty() || !aside.is_empty() {
+    let mut pending_duplicates = Vec::new();
+    while !to_do.is_empty() || !chunk.is_empty() || !pending_duplicates.is_empty() {
         match to_do.pop() {
             Some(event) => {
                 match claims.claim(chunk.len() as u32, Some(&format!("event {event}"))) {
                     Ok(()) => chunk.push(event),
                     Err(Twin::Delivered) => {}
-                    Err(Twin::InFlight(id)) => aside.push((event, id)),
+                    Err(Twin::InFlight(id)) => pending_duplicates.push((event, id)),
                 }
             }
             None if chunk.is_empty() => {
                 let mut changes = window.settled();
                 loop {
                     changes.mark_unchanged();
-                    let settled = window.not_in_flight(aside.iter().map(|(_, id)| *id));
+                    let settled =
+                        window.not_in_flight(pending_duplicates.iter().map(|(_, id)| *id));
                     if !settled.is_empty() {
                         break;
                     }
                     runtime.block_on(changes.changed()).unwrap();
                 }
-                to_do.extend(aside.drain(..).map(|(event, _)| event));
+                to_do.extend(pending_duplicates.drain(..).map(|(event, _)| event));
             }
             None => {}
         }

@@ -1,4 +1,4 @@
-//! Saying a thing that happens often, seldom.
+//! Saying a thing that happens often, log_throttle.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,9 +11,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When each kind of thing was said, and how often it was not said since.
 #[derive(Debug, Default)]
-pub struct Seldom(Mutex<HashMap<&'static str, (Instant, u64)>>);
+pub struct LogThrottle(Mutex<HashMap<&'static str, (Instant, u64)>>);
 
-impl Seldom {
+impl LogThrottle {
     /// Whether a thing of this kind is to be said now; then, how many were left out before it.
     pub fn due(&self, kind: &'static str) -> Option<u64> {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,14 +38,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_kind_is_said_once_in_a_while_with_a_count_of_what_was_left_out() {
-        let seldom = Seldom::default();
-        assert_eq!(seldom.due("a"), Some(0));
-        assert_eq!(seldom.due("a"), None);
-        assert_eq!(seldom.due("b"), Some(0));
+        let log_throttle = LogThrottle::default();
+        assert_eq!(log_throttle.due("a"), Some(0));
+        assert_eq!(log_throttle.due("a"), None);
+        assert_eq!(log_throttle.due("b"), Some(0));
         tokio::time::advance(PAUSE - Duration::from_millis(1)).await;
-        assert_eq!(seldom.due("a"), None);
+        assert_eq!(log_throttle.due("a"), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(seldom.due("a"), Some(2));
-        assert_eq!(seldom.due("a"), None);
+        assert_eq!(log_throttle.due("a"), Some(2));
+        assert_eq!(log_throttle.due("a"), None);
     }
 }

@@ -23,7 +23,7 @@ const WRITE_IDS: usize = 1 << 16;
 
 /// The ids.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Ids {
     /// Oldest first.
     ids: VecDeque<Id>,
     /// The number of the oldest id; the others count on from there, and wrap around.
@@ -72,7 +72,7 @@ pub(super) struct Entries {
     pub(super) ids: Vec<u8>,
 }
 
-impl Known {
+impl Ids {
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
@@ -241,15 +241,15 @@ mod tests {
         u128::from(n).to_le_bytes()
     }
 
-    fn known(ids: std::ops::Range<u32>, second: i64) -> Known {
-        let mut known = Known::default();
+    fn known(ids: std::ops::Range<u32>, second: i64) -> Ids {
+        let mut known = Ids::default();
         for n in ids {
             known.add(id(n), second);
         }
         known
     }
 
-    fn those_known(known: &Known, among: u32) -> Vec<u32> {
+    fn those_known(known: &Ids, among: u32) -> Vec<u32> {
         (0..among).filter(|n| known.contains(&id(*n))).collect()
     }
 
@@ -287,9 +287,9 @@ mod tests {
 
     #[test]
     fn numbers_may_wrap_around() {
-        let mut known = Known {
+        let mut known = Ids {
             oldest: u32::MAX - 1,
-            ..Known::default()
+            ..Ids::default()
         };
         for n in 0..6 {
             known.add(id(n), 100);
@@ -368,7 +368,7 @@ mod tests {
         /// Beside a plain list, and a journal that is a plain map.
         #[test]
         fn it_holds_what_a_plain_list_holds_and_after_a_restart_what_was_written(steps in prop::collection::vec(step(), 0..120)) {
-            let mut known = Known::default();
+            let mut known = Ids::default();
             let mut list: Vec<(u32, i64)> = Vec::new();
             let mut written: Vec<(u32, i64)> = Vec::new();
             let mut journal: BTreeMap<u64, (i64, Vec<u8>)> = BTreeMap::new();
@@ -400,7 +400,7 @@ mod tests {
                         }
                     }
                     Step::Restart => {
-                        known = Known::default();
+                        known = Ids::default();
                         for (number, (second, ids)) in &journal {
                             known.load(*number, *second, ids);
                         }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::source::Trouble;
 use crate::export::retry::Schedule;
-use crate::telemetry::seldom::Seldom;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Tries, the first one included: over about a minute.
 const TRIES: u32 = 8;
@@ -27,20 +27,20 @@ pub(super) struct Tries(u32);
 
 /// What all tries share.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct Retry {
     /// Nothing is begun any more.
     pub(super) stop: CancellationToken,
-    seldom: Seldom,
+    log_throttle: LogThrottle,
     /// Something was had: the set-up was right.
     began: AtomicBool,
     in_vain: AtomicU32,
 }
 
-impl Patience {
+impl Retry {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Patience {
+        Retry {
             stop,
-            seldom: Seldom::default(),
+            log_throttle: LogThrottle::default(),
             began: AtomicBool::new(false),
             in_vain: AtomicU32::new(0),
         }
@@ -63,7 +63,7 @@ impl Patience {
             self.gave_up(trouble);
             return false;
         }
-        if self.seldom.due("again").is_some() {
+        if self.log_throttle.due("again").is_some() {
             tracing::warn!("{what}: {trouble}; it is tried again");
         }
         self.wait(WAITS.wait(tries.0, None, fastrand::f64())).await
@@ -91,9 +91,9 @@ impl Patience {
 mod tests {
     use super::*;
 
-    async fn tried(patience: &Patience, trouble: &Trouble) -> u32 {
+    async fn tried(retry: &Retry, trouble: &Trouble) -> u32 {
         let (mut tries, mut made) = (Tries::default(), 1);
-        while patience.again(&mut tries, "x", trouble).await {
+        while retry.again(&mut tries, "x", trouble).await {
             made += 1;
         }
         made
@@ -101,34 +101,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_may_pass_is_tried_for_a_while_and_all_else_once() {
-        let patience = Patience::new(CancellationToken::new());
+        let retry = Retry::new(CancellationToken::new());
         let begun = tokio::time::Instant::now();
         let passing = Trouble::Passing("503".to_owned());
-        assert_eq!(tried(&patience, &passing).await, TRIES);
+        assert_eq!(tried(&retry, &passing).await, TRIES);
         assert!(begun.elapsed() >= Duration::from_secs(40));
         let refused = Trouble::Refused("403".to_owned());
-        assert_eq!(tried(&patience, &refused).await, 1);
-        patience.stop.cancel();
-        assert_eq!(tried(&patience, &passing).await, 1);
+        assert_eq!(tried(&retry, &refused).await, 1);
+        retry.stop.cancel();
+        assert_eq!(tried(&retry, &passing).await, 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_the_set_up_is_wrong_all_is_stopped() {
-        let patience = Patience::new(CancellationToken::new());
+        let retry = Retry::new(CancellationToken::new());
         let expired = Trouble::Setup("ExpiredToken".to_owned());
         let passing = Trouble::Passing("503".to_owned());
-        assert_eq!(tried(&patience, &expired).await, 1, "nothing was had yet");
-        patience.went_well();
+        assert_eq!(tried(&retry, &expired).await, 1, "nothing was had yet");
+        retry.went_well();
         for round in 1..IN_VAIN {
-            tried(&patience, &expired).await;
-            tried(&patience, &passing).await;
-            assert!(!patience.stop.is_cancelled(), "{round}");
+            tried(&retry, &expired).await;
+            tried(&retry, &passing).await;
+            assert!(!retry.stop.is_cancelled(), "{round}");
         }
-        patience.went_well();
+        retry.went_well();
         for round in 1..=IN_VAIN {
-            assert!(!patience.stop.is_cancelled(), "{round}");
-            tried(&patience, &expired).await;
+            assert!(!retry.stop.is_cancelled(), "{round}");
+            tried(&retry, &expired).await;
         }
-        assert!(patience.stop.is_cancelled());
+        assert!(retry.stop.is_cancelled());
     }
 }

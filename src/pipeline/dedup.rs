@@ -8,11 +8,11 @@
 //! ```text
 //! reader ─▶ claim ─▶ new ───────▶ chunk ─▶ exporter ─▶ delivered ─▶ known ─▶ journal
 //!             │ └──▶ duplicate       (claims beside it) └▶ not ─▶ free again
-//!             └────▶ in flight: set aside until its twin has settled
+//!             └────▶ in flight: set pending_duplicates until its twin has settled
 //! ```
 
+mod ids;
 mod journal;
-mod known;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,10 +24,9 @@ use tokio::sync::watch;
 
 use crate::database;
 use crate::telemetry::metrics::Metrics;
+pub(super) use ids::Id;
+use ids::Ids;
 use journal::Journal;
-pub(super) use known::Id;
-use known::Known;
-use qtrail_core::convert::ids;
 
 /// How long a stop waits for the disk: what is not written costs repeats alone.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -110,7 +109,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    known: Known,
+    known: Ids,
     in_flight: HashSet<Id>,
     closed: bool,
 }
@@ -287,7 +286,7 @@ impl Claims {
         let (Some(window), Some(id)) = (&self.window, id) else {
             return Ok(());
         };
-        let id = ids::of_event(id);
+        let id = qtrail_core::convert::ids::of_event(id);
         let mut state = window.0.lock();
         if state.known.contains(&id) {
             Err(Twin::Delivered)

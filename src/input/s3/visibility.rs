@@ -21,8 +21,8 @@ use tracing::{debug, warn};
 
 use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
 use crate::aws::fault::{Fault, Remedy};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::seldom::Seldom;
 
 /// Keeps messages of one queue hidden.
 pub(super) struct Keeper<Q> {
@@ -38,7 +38,7 @@ pub(super) struct Keeper<Q> {
     /// Messages that have not ended.
     left: watch::Sender<usize>,
     metrics: Arc<Metrics>,
-    seldom: Seldom,
+    log_throttle: LogThrottle,
 }
 
 #[derive(Default)]
@@ -118,7 +118,7 @@ impl<Q: Queue> Keeper<Q> {
             gathering: tokio::sync::Mutex::default(),
             left: watch::Sender::new(0),
             metrics,
-            seldom: Seldom::default(),
+            log_throttle: LogThrottle::default(),
         })
     }
 
@@ -351,7 +351,7 @@ impl<Q: Queue> Keeper<Q> {
     }
 
     fn tell(&self, what: &'static str, fault: &Fault) {
-        if let Some(left_out) = self.seldom.due(what) {
+        if let Some(left_out) = self.log_throttle.due(what) {
             warn!(
                 queue = self.queue.url(),
                 left_out, "cannot {what} messages, trying again: {fault}"

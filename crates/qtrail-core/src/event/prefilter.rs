@@ -5,13 +5,13 @@ use memchr::memchr_iter;
 
 /// A search for any of several words.
 #[derive(Debug, Clone)]
-pub(super) enum Words {
+pub(super) enum Prefilter {
     /// By SIMD, a good deal faster: where the machine has it, for some dozens of words.
     Packed(packed::Searcher),
     Automaton(AhoCorasick),
 }
 
-impl Words {
+impl Prefilter {
     /// `None` where a search would not be certain.
     pub(super) fn new<'w>(words: impl Iterator<Item = &'w String>) -> Option<Self> {
         let words: Vec<_> = words.collect();
@@ -26,15 +26,15 @@ impl Words {
         };
         let words = || words.iter().filter(|word| !holds_another(word));
         packed::Searcher::new(words())
-            .map(Words::Packed)
-            .or_else(|| AhoCorasick::new(words()).ok().map(Words::Automaton))
+            .map(Prefilter::Packed)
+            .or_else(|| AhoCorasick::new(words()).ok().map(Prefilter::Automaton))
     }
 
     /// Whether one of the words may be in a text of this JSON: `false` is certain.
     pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
         let found = match self {
-            Words::Packed(searcher) => searcher.find(json).is_some(),
-            Words::Automaton(automaton) => automaton.is_match(json),
+            Prefilter::Packed(searcher) => searcher.find(json).is_some(),
+            Prefilter::Automaton(automaton) => automaton.is_match(json),
         };
         found || may_hide_a_word(json)
     }
@@ -52,9 +52,9 @@ mod tests {
 
     use super::*;
 
-    fn words(words: &[&str]) -> Option<Words> {
+    fn words(words: &[&str]) -> Option<Prefilter> {
         let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
-        Words::new(words.iter())
+        Prefilter::new(words.iter())
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn hundreds_of_words_are_found_too() {
         let many: Vec<_> = (0..500).map(|number| format!("word-{number:03}")).collect();
-        let search = Words::new(many.iter()).expect("a search");
+        let search = Prefilter::new(many.iter()).expect("a search");
         assert!(search.may_be_in(b"{\"a\":\"a word-499\"}"));
         assert!(!search.may_be_in(b"{\"a\":\"a word-500\"}"));
     }
@@ -95,7 +95,7 @@ mod tests {
             }
             json.push('"');
             let list: Vec<_> = list.into_iter().collect();
-            let search = Words::new(list.iter()).expect("a search");
+            let search = Prefilter::new(list.iter()).expect("a search");
             if list.iter().any(|word| text.contains(word.as_str())) {
                 prop_assert!(search.may_be_in(json.as_bytes()), "{json}");
             }
