@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use globset::GlobSet;
-use qtrail::ack::Outcome;
+use qtrail::export::Outcome;
 use qtrail::input::directory::{self, After, Deliver, Settings, Start};
 use qtrail::pipeline::{Content, Counts, Report, Unit};
 use qtrail::telemetry::metrics::Metrics;

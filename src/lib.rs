@@ -1,17 +1,11 @@
 //! The sidecar's parts, for its own tests and benches; no version number promises them.
-pub mod ack;
 pub mod aws;
-pub mod backfill;
 pub mod cli;
-mod codec;
 pub mod config;
-mod database;
+pub mod dead_letter;
 pub mod export;
 pub mod input;
-mod no_proxy;
-mod pem;
 pub mod pipeline;
-mod reload;
-pub mod shutdown;
+pub mod runtime;
 pub mod sidecar;
 pub mod telemetry;

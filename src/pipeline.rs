@@ -18,6 +18,7 @@
 pub mod dedup;
 mod letters;
 mod reader;
+pub mod tracker;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -26,10 +27,11 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{Before, DeadLetters, UnitLetters};
-use crate::ack::tracker::Tracker;
-use crate::ack::{OnDamage, Origin, Outcome};
+use crate::dead_letter::{Before, DeadLetters, UnitLetters};
+use crate::dead_letter::{OnDamage, Origin};
+use crate::export::Outcome;
 use crate::export::{Delivery, Exporter};
+use crate::pipeline::tracker::Tracker;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::envelope::Again;
 use qtrail_core::reject::Reason;

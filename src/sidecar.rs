@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::DeadLetters;
 use crate::config::Config;
+use crate::dead_letter::DeadLetters;
 use crate::export::{End, Exporter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::dedup::{Window, Writer};
-use crate::shutdown;
+use crate::runtime::shutdown;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::Selector;

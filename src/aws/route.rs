@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http::Uri;
 
 use super::fault::Remedy;
-use crate::no_proxy::{NoProxy, variable};
+use crate::runtime::no_proxy::{NoProxy, variable};
 
 /// The variables by which the SDK finds a proxy.
 const PROXIES: [&str; 6] = [

@@ -16,15 +16,15 @@ use super::done::Done;
 use super::progress::Progress;
 use super::summary::{self, Files};
 use super::{Exit, Unread, print};
-use crate::backfill::folder::Folder;
-use crate::backfill::layout::Wanted;
-use crate::backfill::plan::Plan;
-use crate::backfill::source::Source;
-use crate::backfill::when::{When, shown};
-use crate::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::config::{self, Config, places};
 use crate::export::{Destination, End, unread};
-use crate::shutdown::First;
+use crate::input::backfill::folder::Folder;
+use crate::input::backfill::layout::Wanted;
+use crate::input::backfill::plan::Plan;
+use crate::input::backfill::source::Source;
+use crate::input::backfill::when::{When, shown};
+use crate::input::backfill::{self, Backfill, Delivered, Listed, Named, Status};
+use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
 
@@ -107,7 +107,7 @@ impl Command {
     #[cfg(feature = "aws")]
     async fn bucket(self, bucket: String, prefix: String) -> anyhow::Result<Exit> {
         use crate::aws::Aws;
-        use crate::backfill::bucket::Bucket;
+        use crate::input::backfill::bucket::Bucket;
         let aws = Aws::load(&self.config.aws).await;
         let requester_pays = self.config.aws.requester_pays;
         let source = Bucket::new(aws, bucket, prefix, self.config.objects, requester_pays);

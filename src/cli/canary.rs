@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, UnitLetters};
-use crate::ack::{OnDamage, Origin, Outcome};
 use crate::config::Config;
+use crate::dead_letter::{DeadLetters, UnitLetters};
+use crate::dead_letter::{OnDamage, Origin};
+use crate::export::Outcome;
 use crate::export::{Chunk, Exporter, Health, Original, Originals};
 use qtrail_core::convert::{self, Field, Head, On, Placement, Sink, Stability, Value};
 use qtrail_core::event::Event;

@@ -14,11 +14,11 @@ use super::done::Done;
 use super::files::{Source, Sources, Written, sources};
 use super::progress::Progress;
 use super::{Exit, events, stop_on, summary};
-use crate::ack::dead_letter::Begin;
 use crate::config::Config;
+use crate::dead_letter::Begin;
 use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
-use crate::shutdown::First;
+use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 
 /// Converts what is named, then tells a summary. `quiet`: no progress bars.

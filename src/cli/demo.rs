@@ -19,11 +19,11 @@ use super::args::DemoArgs;
 use super::run::watch;
 use super::summary::counted as counts;
 use super::{Exit, Unread};
-use crate::ack::dead_letter;
 use crate::config::Config;
+use crate::dead_letter;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
 use crate::pipeline::Counts;
-use crate::shutdown::First;
+use crate::runtime::shutdown::First;
 use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;

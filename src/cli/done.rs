@@ -3,8 +3,8 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Unread, summary};
-use crate::ack::Outcome;
 use crate::export::End;
+use crate::export::Outcome;
 use crate::pipeline::{Counts, Report};
 use crate::telemetry::metrics::Metrics;
 

@@ -17,10 +17,10 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::stoppable::Stoppable;
-use crate::ack::dead_letter;
-use crate::ack::line_file::is_ours;
-use crate::ack::{OnDamage, Origin};
+use crate::dead_letter;
+use crate::dead_letter::{OnDamage, Origin};
 use crate::input::directory::file_id::Section;
+use crate::runtime::line_file::is_ours;
 use qtrail_core::convert::observed_time;
 use qtrail_core::envelope::{Again, Store};
 

@@ -173,7 +173,7 @@ impl DemoArgs {
         let mut flags = Flags::default();
         if globals.log_level.is_none() && !globals.verbose {
             // The report itself tells of the record that is refused.
-            flags.set("log.level", "demo", "error,qtrail::ack::dead_letter=off");
+            flags.set("log.level", "demo", "error,qtrail::dead_letter=off");
         }
         globals.set(&mut flags);
         set(

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
-use crate::shutdown::{self, First};
+use crate::runtime::shutdown::{self, First};
 use crate::telemetry::{self, terminal};
 
 pub use self::exit::Exit;

@@ -16,12 +16,12 @@ use super::done::Done;
 use super::files::{self, Written};
 use super::progress::Progress;
 use super::{Exit, Unread, stop_on, summary};
-use crate::ack::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
-use crate::ack::{OnDamage, Origin};
 use crate::config::Config;
+use crate::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
+use crate::dead_letter::{OnDamage, Origin};
 use crate::export::{Destination, unread};
 use crate::pipeline::{Content, Report, Truncation, Unit};
-use crate::shutdown::First;
+use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 
 /// Records on their way to the collector at a time, and their bytes, unless one alone has more.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::Summary;
 use super::done::Done;
-use crate::backfill::left_out::{LeftOut, Sum};
+use crate::input::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 use crate::telemetry::metrics::Metrics;
 
@@ -193,7 +193,7 @@ fn json(done: &Done, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backfill::left_out::Why;
+    use crate::input::backfill::left_out::Why;
 
     #[test]
     fn the_json_summary_is_one_object_with_the_balance() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::builder::Builder;
 use crate::aws::{AssumeRole, Settings};
-use crate::backfill::ObjectLimits;
+use crate::input::backfill::ObjectLimits;
 use crate::input::{event_history, s3};
 
 /// Half of this must be enough for two requests.

@@ -11,7 +11,7 @@ use super::keys::{self, KEYS, Kind, SIGNALS};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::substitute::expand;
 use super::{Config, Environment, Flags, Problems, aws, export, ingest, places, value};
-use crate::ack::dead_letter::{self, Begin, WhenFull};
+use crate::dead_letter::{self, Begin, WhenFull};
 use crate::input::directory::{self, After, Start};
 use crate::pipeline::dedup;
 use crate::telemetry;

@@ -32,8 +32,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::layers::{Layers, Origin};
-use crate::ack::dead_letter::{self, WhenFull};
-use crate::backfill::Named;
+use crate::dead_letter::{self, WhenFull};
+use crate::input::backfill::Named;
 use crate::input::directory;
 use crate::pipeline::dedup;
 use crate::telemetry;
@@ -62,7 +62,7 @@ pub struct Config {
     /// How Amazon's services are reached.
     pub aws: crate::aws::Settings,
     /// Bounds on the objects that a backfill fetches.
-    pub objects: crate::backfill::ObjectLimits,
+    pub objects: crate::input::backfill::ObjectLimits,
     /// Where qtrail remembers what was delivered.
     pub state: PathBuf,
     /// Which events are kept.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use globset::GlobSet;
 
 use super::{Config, Error};
-use crate::backfill::STATE;
 use crate::export::Destination;
+use crate::input::backfill::STATE;
 use crate::input::directory::After;
 
 /// Links that are followed for one path, as Linux does.

@@ -17,8 +17,9 @@ use super::rate::Bucket;
 use super::settle::{Settlement, Share, settle};
 use super::signal_sender::{Abandoned, Limits, SignalSender};
 use super::{Chunk, Delivery};
-use crate::ack::dead_letter::{DeadLetters, Entry, Record};
-use crate::ack::{OnDamage, Outcome};
+use crate::dead_letter::OnDamage;
+use crate::dead_letter::{DeadLetters, Entry, Record};
+use crate::export::Outcome;
 use qtrail_core::otlp::{Payload, Signal};
 use qtrail_core::reject::Reason;
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::End;
 use super::classify::Answer;
 use super::transport::{Answering, Transport};
-use crate::ack::line_file::{self, LineFile};
+use crate::runtime::line_file::{self, LineFile};
 use qtrail_core::otlp::Payload;
 
 /// What the file is.

@@ -26,6 +26,7 @@ mod file;
 mod health;
 mod otlp_grpc;
 mod otlp_http;
+mod outcome;
 mod proxy;
 mod rate;
 mod reached;
@@ -48,8 +49,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ack::dead_letter::{DeadLetters, UnitLetters};
-use crate::ack::{Origin, Outcome};
+use crate::dead_letter::Origin;
+use crate::dead_letter::{DeadLetters, UnitLetters};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::otlp::{Encoded, Signal};
 use qtrail_core::reject::{Position, Reason};
@@ -57,6 +58,7 @@ use qtrail_core::reject::{Position, Reason};
 pub use end::End;
 use end::Ending;
 pub(crate) use end::unread;
+pub use outcome::Outcome;
 
 /// Where events go, and how.
 #[derive(Debug, Clone)]

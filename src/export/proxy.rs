@@ -16,7 +16,7 @@ use super::classify::Answer;
 use super::connect::{BoxError, Leg, USER_AGENT};
 use super::failure::find;
 use super::resolve::Resolver;
-use crate::no_proxy::{NoProxy, variable};
+use crate::runtime::no_proxy::{NoProxy, variable};
 
 /// What the environment says of proxies for `https` endpoints.
 #[derive(Debug)]

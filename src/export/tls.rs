@@ -9,8 +9,8 @@ use hyper_rustls::ConfigBuilderExt;
 use rustls::ClientConfig;
 
 use super::Tls;
-use crate::pem;
-use crate::reload::Reloaded;
+use crate::runtime::pem;
+use crate::runtime::reload::Reloaded;
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]

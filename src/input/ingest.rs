@@ -8,6 +8,11 @@
 //! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
 //! that the sender was asked for meets the window of duplicates.
 
+pub mod grpc;
+pub mod http;
+mod inflate;
+pub mod listen;
+pub mod otlp;
 mod refusal;
 mod settings;
 
@@ -18,8 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ack::{OnDamage, Origin, Outcome};
+use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Health;
+use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::convert::observed_time;

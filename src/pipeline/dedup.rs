@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::database;
+use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
 pub(super) use ids::Id;
 use ids::Ids;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Pipeline, Report};
-use crate::ack::dead_letter::{Before, DeadLetters, Entry};
-use crate::ack::{Origin, Outcome};
+use crate::dead_letter::Origin;
+use crate::dead_letter::{Before, DeadLetters, Entry};
+use crate::export::Outcome;
 use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 
 impl Pipeline {

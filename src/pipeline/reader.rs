@@ -26,8 +26,8 @@ use tokio::task::JoinHandle;
 
 use super::dedup::{Claims, Twin};
 use super::{Content, Counts, Pipeline, Truncation, Unit};
-use crate::ack::Origin;
-use crate::ack::dead_letter::{Entry, Full, UnitLetters};
+use crate::dead_letter::Origin;
+use crate::dead_letter::{Entry, Full, UnitLetters};
 use crate::export::{Original, Originals};
 use damage::Lost;
 use output::Output;

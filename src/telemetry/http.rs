@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::prometheus;
-use crate::ack::dead_letter::DeadLetters;
+use crate::dead_letter::DeadLetters;
 use crate::input::ingest::Limits;
-use crate::input::listen::Listener;
+use crate::input::ingest::listen::Listener;
 
 /// Connections at a time. Beyond it, the one that has been idle for longest is closed for a new one.
 const CONNECTIONS: usize = 64;

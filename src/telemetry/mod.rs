@@ -21,7 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use self::http::Server;
 use self::metrics::Metrics;
-use crate::ack::dead_letter::DeadLetters;
+use crate::dead_letter::DeadLetters;
 use crate::export::Endpoint;
 
 /// How qtrail tells about itself.

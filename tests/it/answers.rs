@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use qtrail::ack::Outcome;
-use qtrail::ack::dead_letter::DeadLetters;
+use qtrail::dead_letter::DeadLetters;
+use qtrail::export::Outcome;
 use qtrail::export::{Destination, Endpoint, Exporter, Health, Protocol, Tls};
 use qtrail_core::otlp::Signal;
 use tokio_util::sync::CancellationToken;

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
-use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::dead_letter::{self, DeadLetters};
 use qtrail::export::{Destination, Protocol};
 use qtrail::input::ingest::Limits;
 use qtrail_core::envelope;

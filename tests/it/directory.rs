@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use globset::GlobSet;
-use qtrail::ack::Outcome;
+use qtrail::export::Outcome;
 use qtrail::input::directory::{self, After, Error, Settings, Start};
 use qtrail::pipeline::Truncation;
 use qtrail::telemetry::metrics::Metrics;

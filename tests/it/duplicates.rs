@@ -5,8 +5,8 @@ use std::io::{Cursor, Read};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use qtrail::ack::Outcome;
-use qtrail::ack::dead_letter::DeadLetters;
+use qtrail::dead_letter::DeadLetters;
+use qtrail::export::Outcome;
 use qtrail::export::{Destination, Protocol};
 use qtrail::pipeline::dedup::{Settings, Window, Writer};
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};

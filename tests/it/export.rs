@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qtrail::ack::dead_letter::{self, DeadLetters, UnitLetters};
-use qtrail::ack::{OnDamage, Origin, Outcome};
+use qtrail::dead_letter::{self, DeadLetters, UnitLetters};
+use qtrail::dead_letter::{OnDamage, Origin};
+use qtrail::export::Outcome;
 use qtrail::export::{
     Chunk, Delivery, Destination, End, Endpoint, Exporter, Health, Original, Originals, Protocol,
     Settings,

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 use std::process::Stdio;
 
-use qtrail::ack::dead_letter::DeadLetters;
+use qtrail::dead_letter::DeadLetters;
 use qtrail::export::Destination;
 use qtrail::pipeline::Truncation;
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
-use qtrail::ack::Outcome;
-use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
+use qtrail::export::Outcome;
 use qtrail::pipeline::Truncation;
 use qtrail::pipeline::dedup::{self, Window};
 use qtrail_core::otlp::Signal;

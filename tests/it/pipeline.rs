@@ -2,8 +2,9 @@
 
 use std::io::{self, Cursor, Read};
 
-use qtrail::ack::dead_letter::{self, DeadLetters};
-use qtrail::ack::{OnDamage, Origin, Outcome};
+use qtrail::dead_letter::{self, DeadLetters};
+use qtrail::dead_letter::{OnDamage, Origin};
+use qtrail::export::Outcome;
 use qtrail::export::{Destination, Protocol};
 use qtrail::pipeline::{Content, Counts, Report, Text, Truncation, Unit};
 use qtrail_core::reject::Reason;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use qtrail::ack::Outcome;
+use qtrail::export::Outcome;
 use qtrail::input::directory::Deliver;
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail_core::envelope::{self, Item, Limits};

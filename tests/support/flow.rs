@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use qtrail::ack::dead_letter::DeadLetters;
+use qtrail::dead_letter::DeadLetters;
 use qtrail::export::{Destination, Exporter, Health, Settings};
 use qtrail::pipeline::Pipeline;
 use qtrail::telemetry::metrics::Metrics;

@@ -20,11 +20,11 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use prost::Message;
-use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
+use qtrail::input::ingest::listen::auth::Auth;
 use qtrail::input::ingest::{Ingest, Limits};
-use qtrail::input::listen::auth::Auth;
-use qtrail::input::{grpc, http as http_input};
+use qtrail::input::ingest::{grpc, http as http_input};
 use qtrail::telemetry::metrics::Balance;
 use qtrail_core::envelope::{self, Item};
 use serde_json::Value;

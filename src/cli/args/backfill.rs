@@ -7,8 +7,8 @@ use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
 use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, exit};
-use crate::backfill::Named;
-use crate::backfill::when::When;
+use crate::input::backfill::Named;
+use crate::input::backfill::when::When;
 
 /// Deliver what is there already, once: a directory or an S3 bucket, between two times, oldest first.
 ///

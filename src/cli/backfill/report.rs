@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::backfill::backend_limits::{exceeded, shown as span};
-use crate::backfill::when::shown;
-use crate::backfill::{Listed, Tally};
 use crate::cli::summary::Files;
 use crate::config::Config;
+use crate::input::backfill::backend_limits::{exceeded, shown as span};
+use crate::input::backfill::when::shown;
+use crate::input::backfill::{Listed, Tally};
 use crate::telemetry::printable::printable;
 
 /// Days, or accounts and regions, that are told one by one.
@@ -149,7 +149,7 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backfill::left_out::{LeftOut, Sum, Why};
+    use crate::input::backfill::left_out::{LeftOut, Sum, Why};
 
     #[test]
     fn a_dry_run_tells_sizes_times_days_and_owners() {

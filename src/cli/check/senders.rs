@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::config::Config;
 use crate::input::ingest::Listen;
-use crate::input::listen;
+use crate::input::ingest::listen;
 
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let ingest = &config.ingest;

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 use super::collector::Received;
-use crate::ack::dead_letter::Line;
+use crate::dead_letter::Line;
 use crate::pipeline::Counts;
 
 /// The longest line.

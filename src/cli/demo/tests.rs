@@ -15,7 +15,7 @@ fn config() -> Config {
         s3: None,
         event_history: None,
         aws: Default::default(),
-        objects: crate::backfill::ObjectLimits {
+        objects: crate::input::backfill::ObjectLimits {
             object_bytes: 1 << 30,
             in_flight_bytes: 64 << 20,
         },

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use globset::GlobSet;
 
-use crate::ack::dead_letter::Line;
+use crate::dead_letter::Line;
 use crate::input::directory::{After, Settings, Start};
 use qtrail_core::envelope::{self, Item, Limits};
 use qtrail_core::event::Event;

@@ -22,7 +22,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use super::file_id::{Digest, FileId, Stat};
 use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
 use super::{Error, Start};
-use crate::database::{self, Kind, META};
+use crate::runtime::database::{self, Kind, META};
 use crate::telemetry::metrics::Metrics;
 
 /// The version of the tables. Raised when their meaning changes.

@@ -20,7 +20,7 @@ use super::walk::ObservedTime;
 use super::warned::Warned;
 use super::writers::Writers;
 use super::{Deliver, Settings};
-use crate::ack::{OnDamage, Origin};
+use crate::dead_letter::{OnDamage, Origin};
 use crate::pipeline::Report;
 use crate::telemetry::metrics::Metrics;
 

@@ -10,7 +10,7 @@ use super::Start;
 use super::checkpoint::{FileEntry, FirstRun};
 use super::file_id::Stat;
 use super::writers::History;
-use crate::ack::Outcome;
+use crate::export::Outcome;
 use crate::pipeline::Report;
 
 /// The longest wait between two tries of one file.

@@ -25,8 +25,8 @@ use super::lines::{self, Follow};
 use super::schedule::{Candidate, Verdict};
 use super::walk::WRITTEN;
 use super::{After, Deliver};
-use crate::ack::line_file::is_ours;
 use crate::pipeline::{Content, Truncation, Unit};
+use crate::runtime::line_file::is_ours;
 
 /// Files up to this size are read once, into memory; larger ones once for their digest and once
 /// for their records.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::*;
-use crate::ack::Outcome;
+use crate::export::Outcome;
 use crate::pipeline::{Content, Counts};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;

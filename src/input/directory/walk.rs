@@ -24,7 +24,7 @@ use super::filter::Filter;
 use super::lines;
 use super::sweep::Sweep;
 use super::warned::Warned;
-use crate::ack::line_file::is_ours;
+use crate::runtime::line_file::is_ours;
 
 /// Files that are looked up in the state at once.
 const BATCH: usize = 4096;

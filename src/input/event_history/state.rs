@@ -9,7 +9,7 @@ use std::sync::Arc;
 use redb::{ReadableDatabase, TableDefinition};
 
 use super::Error;
-use crate::database::{self, Kind, Store};
+use crate::runtime::database::{self, Kind, Store};
 use crate::telemetry::metrics::Metrics;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.

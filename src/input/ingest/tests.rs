@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::mpsc;
 
 use super::*;
-use crate::ack::dead_letter::DeadLetters;
+use crate::dead_letter::DeadLetters;
 use crate::export::{self, Destination, Exporter};
 use qtrail_core::Converter;
 use qtrail_core::convert;

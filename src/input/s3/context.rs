@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::attempts::Attempts;
-use crate::ack::{Origin, Outcome};
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
 use crate::aws::object::Location;
 use crate::aws::room::Room;
+use crate::dead_letter::Origin;
 use crate::export::Health;
+use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;

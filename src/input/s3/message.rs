@@ -17,8 +17,9 @@ use super::object::{End, unit};
 use super::queue::{Message, Queue, Redrive};
 use super::visibility::Ticket;
 use super::waits_up_to;
-use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::object::Location;
+use crate::dead_letter::{OnDamage, Origin};
+use crate::export::Outcome;
 use crate::pipeline::{Content, Text};
 use qtrail_core::reject::{Evidence, Reason};
 

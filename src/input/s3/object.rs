@@ -11,9 +11,10 @@ use tracing::{debug, error, warn};
 
 use super::context::{Context, Fetch, Flow, Opened};
 use super::waits;
-use crate::ack::{OnDamage, Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::Location;
+use crate::dead_letter::{OnDamage, Origin};
+use crate::export::Outcome;
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::telemetry::stalls::Cause;
 use qtrail_core::convert::observed_time;

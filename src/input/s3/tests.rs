@@ -13,9 +13,10 @@ use globset::{Glob, GlobSet};
 
 use super::Error;
 use super::queue::Redrive;
-use crate::ack::dead_letter::DeadLetters;
-use crate::ack::{OnDamage, Outcome};
 use crate::aws::fault::Remedy;
+use crate::dead_letter::DeadLetters;
+use crate::dead_letter::OnDamage;
+use crate::export::Outcome;
 use crate::export::{self, Destination, Exporter, Health};
 use crate::input::ingest::tests::EVENT;
 use crate::pipeline::{Pipeline, Report};

@@ -12,7 +12,7 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::ids::{Change, Ids};
 use super::{Error, Settings, Shared, second};
-use crate::database::{Kind, Store};
+use crate::runtime::database::{Kind, Store};
 
 /// Row number → second of delivery since 1970, ids of 16 bytes each.
 const ROWS: TableDefinition<u64, (i64, &[u8])> = TableDefinition::new("rows");

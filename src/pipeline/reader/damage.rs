@@ -10,7 +10,7 @@ use std::io::Read;
 use bytes::Bytes;
 
 use super::{Reader, STEP_REJECT_BYTES, STEP_REJECTS};
-use crate::ack::OnDamage;
+use crate::dead_letter::OnDamage;
 use qtrail_core::envelope::{Records, Skipped};
 use qtrail_core::reject::{Evidence, Reason, Reject};
 

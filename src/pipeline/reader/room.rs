@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Abandoned, Reached, Reader};
-use crate::ack::dead_letter::Entry;
+use crate::dead_letter::Entry;
 use crate::export::Original;
 use crate::pipeline::{BUDGET_UNIT, Pipeline};
 use qtrail_core::envelope::Records;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Abandoned, Reached, Reader, room};
-use crate::ack::dead_letter::{Entry, Taken};
+use crate::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
 use crate::pipeline::dedup::Claims;
 use crate::pipeline::{Counts, REFUSED_IN_REPORT};

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use memchr::memmem;
 
 use super::{Abandoned, Reached, Reader, Tail};
-use crate::ack::Origin;
+use crate::dead_letter::Origin;
 use crate::pipeline::{Text, Truncation};
 use qtrail_core::convert::{observed_time, organization};
 use qtrail_core::envelope::{Again, Limits};

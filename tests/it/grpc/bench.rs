@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qtrail::ack::dead_letter::{self, DeadLetters};
+use qtrail::dead_letter::{self, DeadLetters};
 use qtrail::export::{Destination, Health, Protocol};
-use qtrail::input::grpc;
+use qtrail::input::ingest::grpc;
+use qtrail::input::ingest::listen::Listener;
+use qtrail::input::ingest::listen::auth::Auth;
 use qtrail::input::ingest::{self, Ingest, Limits, Listen};
-use qtrail::input::listen::Listener;
-use qtrail::input::listen::auth::Auth;
 use qtrail::telemetry::metrics::Metrics;
 use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
 use serde_json::Value;

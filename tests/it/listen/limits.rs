@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use qtrail::input::ingest::listen::Listener;
 use qtrail::input::ingest::{Listen, Settings};
-use qtrail::input::listen::Listener;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

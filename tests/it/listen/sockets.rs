@@ -5,8 +5,8 @@ use std::os::unix::net;
 use std::path::Path;
 use std::sync::Arc;
 
+use qtrail::input::ingest::listen::Listener;
 use qtrail::input::ingest::{Listen, Settings};
-use qtrail::input::listen::Listener;
 use tokio::net::UnixStream;
 
 use super::{GET, KEY, Served, ask};

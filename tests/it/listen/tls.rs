@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use qtrail::input::ingest::listen::Listener;
 use qtrail::input::ingest::{ServerTls, Settings};
-use qtrail::input::listen::Listener;
 use qtrail_core::otlp::Signal;
 use qtrail_proto::v1::IngestRequest;
 use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
@@ -166,9 +166,11 @@ async fn a_client_comes_in_with_a_certificate_that_is_valid_and_its_name_is_know
     let files = Files::new();
     let router = axum::Router::new().route(
         "/name",
-        axum::routing::get(async |peer: axum::Extension<qtrail::input::listen::Peer>| {
-            format!("{:?}", peer.certificate)
-        }),
+        axum::routing::get(
+            async |peer: axum::Extension<qtrail::input::ingest::listen::Peer>| {
+                format!("{:?}", peer.certificate)
+            },
+        ),
     );
     let served = Served::with(&loopback(), &files.settings(true), router).await;
     served.log.once("with TLS and client certificates");

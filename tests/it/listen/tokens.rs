@@ -7,8 +7,8 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::get;
 use qtrail::input::ingest::Settings;
-use qtrail::input::listen::audit;
-use qtrail::input::listen::auth::Auth;
+use qtrail::input::ingest::listen::audit;
+use qtrail::input::ingest::listen::auth::Auth;
 
 use super::{Served, ask, loopback};
 use crate::support::collector::Collector;

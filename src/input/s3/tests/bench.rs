@@ -13,10 +13,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::twin::Twin;
-use crate::ack::{Origin, Outcome};
 use crate::aws::fault::{Fault, Remedy};
 use crate::aws::object::Location;
+use crate::dead_letter::Origin;
 use crate::export::Health;
+use crate::export::Outcome;
 use crate::input::s3::consume::consume;
 use crate::input::s3::context::{Context, Fetch, Flow, Opened};
 use crate::input::s3::{Buckets, Error, Settings};

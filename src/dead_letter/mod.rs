@@ -1,0 +1,393 @@
+//! The file of records that were refused, one JSON line each.
+//!
+//! Enters: [`Entry`]s. Leaves: lines that are on disk. What must hold: `write` returns only when
+//! its lines are durable; a line that was durable is erased only where that was chosen, and then it
+//! is told; records are kept unredacted, since they are what gets replayed, so the file is readable
+//! by its owner alone.
+
+mod letter;
+mod line;
+mod origin;
+mod room;
+mod senders;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::runtime::line_file::{LineFile, bytes_on_disk};
+use crate::telemetry::log_throttle::LogThrottle;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::Cause;
+pub use letter::{Entry, Record};
+pub use line::{Before, Letter, Line, Why, begins_as_a_letter};
+pub use origin::{OnDamage, Origin};
+use room::Room;
+pub use settings::{Begin, Settings, WhenFull};
+pub use unit::UnitLetters;
+
+/// Waits between two tries to write to a disk that refuses.
+const BACKOFF: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
+
+/// The process is shutting down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the dead letters could be written")]
+pub struct Stopped;
+
+/// The files are full: what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Full(pub String);
+
+/// The dead-letter file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    /// `None`: refused records are counted and logged alone.
+    shared: Option<Arc<Shared>>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    file: Arc<tokio::sync::Mutex<LineFile>>,
+    /// `None`: the oldest file makes room.
+    room: Option<Mutex<Room>>,
+    /// Why the file cannot be written, while it cannot.
+    trouble: watch::Sender<Option<String>>,
+    said: LogThrottle,
+    stop: CancellationToken,
+}
+
+impl DeadLetters {
+    /// Opens the file for appending, or creates it (mode 0600) and its folder (0700). `stop` ends the waiting for a disk
+    /// that refuses.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending; another process writes it.
+    pub fn open(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
+        let (file, erased) = settings.open()?;
+        let room = (settings.when_full == WhenFull::Wait).then(|| {
+            let written = bytes_on_disk(&settings.path, settings.keep);
+            let mut room = Room::new(settings.capacity(), written);
+            let files = std::iter::once(settings.path.clone()).chain(settings.rotated());
+            senders::count(files, |sender, bytes| room.has(&sender.into(), bytes));
+            Mutex::new(room)
+        });
+        let shared = Shared {
+            settings,
+            file: Arc::new(tokio::sync::Mutex::new(file)),
+            room,
+            trouble: watch::Sender::new(None),
+            said: LogThrottle::default(),
+            stop,
+        };
+        let letters = DeadLetters {
+            shared: Some(Arc::new(shared)),
+            metrics: Arc::default(),
+        };
+        letters.tell_erased(erased);
+        Ok(letters)
+    }
+
+    /// Keeps nothing: for commands that only tell of refused records.
+    pub fn none() -> Self {
+        DeadLetters {
+            shared: None,
+            metrics: Arc::default(),
+        }
+    }
+
+    /// The same, but what is erased, and who waits, is counted there.
+    pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        DeadLetters { metrics, ..self }
+    }
+
+    fn settings(&self) -> Option<&Settings> {
+        Some(&self.shared.as_ref()?.settings)
+    }
+
+    /// Room for so many bytes of letters of a sender, until they are written; 0 asks whether it
+    /// could have any.
+    ///
+    /// # Errors
+    /// There is none, and none may be made.
+    pub(crate) fn room(&self, sender: &Arc<str>, bytes: u64) -> Result<Taken, Full> {
+        let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
+        let Some((shared, mut room)) = rooms else {
+            return Ok(Taken::default());
+        };
+        let now = Instant::now();
+        let mut result = room.take(sender, bytes, now);
+        if result.is_err() {
+            // Somebody may have taken files away.
+            room.measured(shared.bytes_on_disk());
+            result = room.take(sender, bytes, now);
+        }
+        self.tell_room(shared, &room);
+        drop(room);
+        match result {
+            Ok(()) => Ok(Taken(Some((Arc::clone(shared), Arc::clone(sender), bytes)))),
+            Err(full) => {
+                let full = Full(shared.settings.remedy(&full.to_string()));
+                if let Some(left_out) = shared.said.due("full") {
+                    error!(left_out, "nothing more is taken from {sender}: {full}");
+                }
+                Err(full)
+            }
+        }
+    }
+
+    /// Room for an entry of its own.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::room`].
+    pub(crate) fn room_for(&self, entry: &Entry) -> Result<Taken, Full> {
+        self.room(&entry.sender(), entry.bytes())
+    }
+
+    /// Looks again whether they are full, where that was so: somebody may have taken files away. Tells it in
+    /// the metrics; whether nobody gets any room.
+    pub fn look(&self) -> bool {
+        let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
+        let Some((shared, mut room)) = rooms else {
+            return false;
+        };
+        if room.waiting() > 0 {
+            room.measured(shared.bytes_on_disk());
+        }
+        self.tell_room(shared, &room)
+    }
+
+    /// Tells how many wait for room, and whether nobody gets any.
+    fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
+        self.metrics.dead_letters_waiting.set(room.waiting());
+        let (cause, path) = (Cause::DeadLettersFull, shared.path());
+        let is_full = room.stands_still(Instant::now());
+        if is_full {
+            let (held, capacity) = room.filling();
+            let full = format!("they hold {held} of {capacity} bytes");
+            let full = shared.settings.remedy(&full);
+            self.metrics.stalls.set(cause, &path, full);
+        } else {
+            self.metrics.stalls.clear(cause, &path);
+        }
+        is_full
+    }
+
+    /// Why the file cannot be written, as it changes.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        match &self.shared {
+            Some(shared) => shared.trouble.subscribe(),
+            None => watch::Sender::new(None).subscribe(),
+        }
+    }
+
+    /// Why the file cannot be written, where that is not waited out.
+    pub fn failure(&self) -> Option<String> {
+        let shared = self
+            .shared
+            .as_ref()
+            .filter(|shared| !shared.settings.waits)?;
+        shared.trouble.borrow().clone()
+    }
+
+    /// Waits until the file cannot be written, where that is not waited out; why.
+    pub async fn failed(&self) -> String {
+        let mut trouble = self.trouble();
+        let patient = self.settings().is_none_or(|settings| settings.waits);
+        match trouble
+            .wait_for(|trouble| !patient && trouble.is_some())
+            .await
+            .as_deref()
+        {
+            Ok(Some(trouble)) => trouble.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Appends entries, each a line of its own; returns when they are on disk. A disk that refuses
+    /// is waited out, with back-off and a log line, unless the settings say otherwise.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the process stops first, or the disk refuses and is not waited for; nothing may
+    /// be acknowledged then.
+    pub async fn write(&self, entries: Vec<Entry>) -> Result<(), Stopped> {
+        self.append(entries, letter::write_each).await
+    }
+
+    /// Appends one line for the several records of a partial success that names none of them.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::write`].
+    pub async fn write_uncertain(&self, entries: Vec<Entry>) -> Result<(), Stopped> {
+        self.append(entries, letter::write_uncertain).await
+    }
+
+    async fn append(&self, mut entries: Vec<Entry>, write: WriteLines) -> Result<(), Stopped> {
+        let Some(shared) = self.shared.as_ref().filter(|_| !entries.is_empty()) else {
+            return Ok(());
+        };
+        for entry in &mut entries {
+            if let Record::Bytes(bytes) = &entry.record
+                && bytes.len() > shared.settings.max_record_bytes
+            {
+                entry.record.shorten();
+            }
+        }
+        let entries: Arc<[Entry]> = entries.into();
+        for attempt in 0.. {
+            let mut file = tokio::select! {
+                biased;
+                file = Arc::clone(&shared.file).lock_owned() => file,
+                () = shared.stop.cancelled() => return Err(Stopped),
+            };
+            let lines = Arc::clone(&entries);
+            let written = tokio::task::spawn_blocking(move || {
+                let bytes = measure(&lines, write);
+                file.append(bytes, &|out| write(&lines, out))
+            });
+            match written.await {
+                Ok(Ok(erased)) => {
+                    shared.wrote(&entries);
+                    let stalls = &self.metrics.stalls;
+                    stalls.clear(Cause::DeadLettersUnwritable, &shared.path());
+                    self.tell_erased(erased);
+                    return Ok(());
+                }
+                Ok(Err(e)) => {
+                    let (cause, reason) = (Cause::DeadLettersUnwritable, shared.refused(&e));
+                    if !shared.settings.waits {
+                        return Err(Stopped);
+                    }
+                    self.metrics.stalls.set(cause, &shared.path(), reason);
+                }
+                Err(_) => return Err(Stopped),
+            }
+            let wait = BACKOFF[attempt.min(BACKOFF.len() - 1)];
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.stop.cancelled() => return Err(Stopped),
+            }
+        }
+        Err(Stopped)
+    }
+
+    fn tell_erased(&self, erased: u64) {
+        if let (Some(shared), 1..) = (&self.shared, erased) {
+            self.metrics.dead_letters_erased.add(erased);
+            warn!(
+                path = %shared.settings.path.display(),
+                erased,
+                "the oldest dead letters were erased to make room (dead_letters.when_full: rotate); a larger dead_letters.keep keeps more"
+            );
+        }
+    }
+}
+
+/// How lines are written.
+type WriteLines = fn(&[Entry], &mut dyn Write) -> io::Result<()>;
+
+impl Shared {
+    fn room(&self) -> Option<MutexGuard<'_, Room>> {
+        let room = self.room.as_ref()?;
+        Some(room.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn path(&self) -> String {
+        self.settings.path.display().to_string()
+    }
+
+    fn bytes_on_disk(&self) -> u64 {
+        bytes_on_disk(&self.settings.path, self.settings.keep)
+    }
+
+    /// They are on disk.
+    fn wrote(&self, entries: &[Entry]) {
+        if let Some(mut room) = self.room() {
+            for entry in entries {
+                room.wrote(&entry.sender(), entry.bytes());
+            }
+        }
+        if self.trouble.send_replace(None).is_some() {
+            info!("dead letters can be written again");
+        }
+    }
+
+    /// What to mend.
+    fn refused(&self, error: &io::Error) -> String {
+        let path = self.settings.path.display();
+        if self.settings.waits {
+            error!(
+                path = %path, error = %error,
+                "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or mend its permissions"
+            );
+        }
+        let reason = format!(
+            "dead letters cannot be written to {path}: {error}: free some space or mend its permissions"
+        );
+        self.trouble.send_replace(Some(reason.clone()));
+        reason
+    }
+}
+
+/// Room for letters that are not written yet; given back when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Option<(Arc<Shared>, Arc<str>, u64)>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some((shared, sender, bytes)) = &self.0
+            && let Some(mut room) = shared.room()
+        {
+            room.give_back(sender, *bytes);
+        }
+    }
+}
+
+impl Entry {
+    /// Whose it is, in the account of room.
+    fn sender(&self) -> Arc<str> {
+        match &self.sender {
+            Some(sender) => Arc::clone(sender),
+            None => self.origin.input.into(),
+        }
+    }
+
+    /// Bytes of its line.
+    pub(crate) fn bytes(&self) -> u64 {
+        measure(std::slice::from_ref(self), letter::write_each)
+    }
+}
+
+/// Bytes of lines.
+fn measure(entries: &[Entry], write: WriteLines) -> u64 {
+    struct Count(u64);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting does not fail.
+    let _ = write(entries, &mut count);
+    count.0
+}

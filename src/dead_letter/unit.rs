@@ -1,0 +1,199 @@
+//! The letters of one unit, which are bounded: a small input must not fill the file.
+//!
+//! Enters: what is refused of a unit. Leaves: the letters to write, and in the end one that stands for
+//! those that are not written. What must hold: of everything that is refused, a letter tells; what
+//! is held of a record that has none is its part in a hash.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::letter::{Entry, Record};
+use super::line::Before;
+use super::{DeadLetters, Settings};
+use crate::dead_letter::Origin;
+use qtrail_core::reject::{Position, Reason};
+
+/// Refused records of a unit that are told one by one.
+const TOLD: u64 = 20;
+
+/// What a unit may have of letters, and what it has had. Cheap to clone. The default has no bounds.
+#[derive(Debug, Clone, Default)]
+pub struct UnitLetters(Option<Arc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Letters that it may have, and bytes of them; no letters are written at all where it is `None`.
+    bounds: Option<(u64, u64)>,
+    sender: Option<Arc<str>>,
+    /// Of a record that is replayed: what its letter said.
+    before: Option<Arc<Before>>,
+    /// All of the unit's bytes, part by part, where nobody could read them again.
+    request: Option<Vec<Bytes>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was refused.
+    refused: u64,
+    letters: u64,
+    bytes: u64,
+    /// Letters whose record's bytes were left out.
+    shortened: u64,
+    /// Records without a letter, and where the first of them stood.
+    suppressed: u64,
+    first: Position,
+    hash: Sha256,
+}
+
+impl UnitLetters {
+    /// Those of a new unit, which `sender` sent, if it was sent. `request`: all of its bytes, part by
+    /// part, where nobody could read them again.
+    pub fn new(
+        letters: &DeadLetters,
+        sender: Option<Arc<str>>,
+        request: Option<Vec<Bytes>>,
+    ) -> Self {
+        let bounds = |settings: &Settings| (settings.unit_letters, settings.unit_bytes);
+        UnitLetters(Some(Arc::new(Shared {
+            bounds: letters.settings().map(bounds),
+            sender,
+            before: None,
+            request,
+            state: Mutex::default(),
+        })))
+    }
+
+    /// The same, of a record that is replayed.
+    pub fn replaying(self, before: Option<Arc<Before>>) -> Self {
+        let shared = self.0.and_then(Arc::into_inner);
+        UnitLetters(shared.map(|shared| Arc::new(Shared { before, ..shared })))
+    }
+
+    /// Tells how many more were refused than were told one by one.
+    pub fn tell_rest(&self, origin: &Origin) {
+        let refused = self.0.as_ref().map_or(0, |shared| shared.lock().refused);
+        if refused > TOLD {
+            let more = refused - TOLD;
+            tracing::error!(
+                input = origin.input,
+                source = &*origin.name,
+                "{more} more records refused"
+            );
+        }
+    }
+
+    /// Tells of a refused record, the first of a unit one by one. The letter to write, its record shortened to a hash where the unit has had its bytes; `None`
+    /// where it has had its letters.
+    pub fn admit(&self, mut entry: Entry) -> Option<Entry> {
+        let Some(shared) = &self.0 else {
+            return Some(entry);
+        };
+        entry.sender = shared.sender.clone();
+        entry.before = shared.before.clone();
+        let mut state = shared.lock();
+        // Records in doubt are told together.
+        if !matches!(entry.reason, Reason::Uncertain { .. }) {
+            state.refused += 1;
+            if state.refused <= TOLD {
+                entry.log();
+            }
+        }
+        let Some((most_letters, most_bytes)) = shared.bounds else {
+            return Some(entry);
+        };
+        if state.letters >= most_letters {
+            if state.suppressed == 0 {
+                state.first = entry.position;
+            }
+            state.suppressed += 1;
+            match &entry.record {
+                Record::Bytes(bytes) | Record::Whole(bytes) => state.hash.update(bytes),
+                Record::Digest { sha256, .. } => state.hash.update(sha256),
+                Record::Unit => {}
+            }
+            return None;
+        }
+        state.letters += 1;
+        let bytes = state.bytes + entry.record.len() as u64;
+        if bytes > most_bytes && shared.may_shorten(&entry.record) {
+            state.shortened += 1;
+            entry.record.shorten();
+        } else {
+            state.bytes = bytes;
+        }
+        Some(entry)
+    }
+
+    /// The letter that stands for what was left out, if anything was.
+    pub fn summary(&self, origin: &Origin) -> Option<Entry> {
+        let shared = self.0.as_ref()?;
+        let state = shared.lock();
+        let request = &shared.request;
+        if state.suppressed == 0 && (state.shortened == 0 || request.is_none()) {
+            return None;
+        }
+        let whole = request.is_some();
+        let (position, record) = match request {
+            Some(parts) => {
+                let bytes = in_one(parts);
+                let length = bytes.len() as u64;
+                let position = Position {
+                    length,
+                    ..Position::default()
+                };
+                (position, Record::Whole(bytes))
+            }
+            None => {
+                let sha256 = state.hash.clone().finalize().into();
+                let length = state.first.length;
+                (state.first, Record::Digest { sha256, length })
+            }
+        };
+        Some(Entry {
+            origin: origin.clone(),
+            sender: shared.sender.clone(),
+            before: shared.before.clone(),
+            event_id: None,
+            position,
+            reason: Reason::Suppressed {
+                count: state.suppressed,
+                shortened: state.shortened,
+                whole,
+            },
+            record,
+        })
+    }
+}
+
+/// The parts of a request as one, from which a replay takes them apart again: each may be compressed, or
+/// end in the middle.
+fn in_one(parts: &[Bytes]) -> Bytes {
+    if let [bytes] = parts {
+        return bytes.clone();
+    }
+    let mut records = r#"{"requestId":"","records":["#.to_owned();
+    for (number, part) in parts.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        records.extend([comma, r#"{"data":""#]);
+        STANDARD.encode_string(part, &mut records);
+        records.push_str(r#""}"#);
+    }
+    records.push_str("]}");
+    records.into()
+}
+
+impl Shared {
+    /// Whether the bytes are kept elsewhere: where they were read, or in the letter of the request.
+    fn may_shorten(&self, record: &Record) -> bool {
+        matches!(record, Record::Bytes(_)) || self.request.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

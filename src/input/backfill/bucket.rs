@@ -1,0 +1,194 @@
+//! A bucket, what is below a prefix of it, or one object.
+//!
+//! Enters: requests for pages of ListObjectsV2, and for objects. Leaves: folders (common prefixes)
+//! and files. What must hold: a request is made in the bucket's region; the bytes of objects in
+//! memory stay within the limit.
+
+use std::sync::atomic::Ordering;
+
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::types::{EncodingType, RequestPayer};
+use tokio_util::sync::CancellationToken;
+
+use super::left_out::Why;
+use super::plan::Entry;
+use super::source::{Found, Opened, Page, Root, Source, Trouble};
+use super::{ObjectLimits, Status};
+use crate::aws::Aws;
+use crate::aws::fault::{Fault, Remedy};
+use crate::aws::object::{Location, decoded};
+use crate::aws::room::Room;
+use crate::dead_letter::{OnDamage, Origin};
+use crate::telemetry::printable::printable;
+use qtrail_core::convert::observed_time;
+
+/// A bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    aws: Aws,
+    bucket: String,
+    prefix: String,
+    requester_pays: bool,
+    limits: ObjectLimits,
+    room: Room,
+}
+
+impl Bucket {
+    /// What is below `prefix`; or the object of this key.
+    pub(crate) fn new(
+        aws: Aws,
+        bucket: String,
+        prefix: String,
+        limits: ObjectLimits,
+        requester_pays: bool,
+    ) -> Self {
+        Bucket {
+            aws,
+            bucket,
+            prefix,
+            requester_pays,
+            limits,
+            room: Room::new(limits.in_flight_bytes),
+        }
+    }
+
+    /// One request, in the bucket's region.
+    async fn list(
+        &self,
+        prefix: &str,
+        token: Option<String>,
+        status: &Status,
+    ) -> Result<ListObjectsV2Output, Trouble> {
+        let (token, payer) = (
+            &token,
+            self.requester_pays.then_some(RequestPayer::Requester),
+        );
+        let payer = &payer;
+        let ask = |region: String| async move {
+            status.requests.fetch_add(1, Ordering::Relaxed);
+            let request = self.aws.s3(Some(&region)).list_objects_v2();
+            let answer = request
+                .bucket(&self.bucket)
+                .prefix(prefix)
+                .delimiter("/")
+                // Some letters of a key have no place in XML: one key would hide its neighbours.
+                .encoding_type(EncodingType::Url)
+                .set_continuation_token(token.clone())
+                .set_request_payer(payer.clone())
+                .set_expected_bucket_owner(self.aws.expected_bucket_owner())
+                .send()
+                .await;
+            answer.map_err(|error| Fault::of(&error))
+        };
+        let found = self.aws.where_it_is(&self.bucket, None, ask).await;
+        Ok(found.map_err(trouble)?.1)
+    }
+}
+
+impl Source for Bucket {
+    const LISTERS: usize = 32;
+
+    fn base(&self) -> String {
+        String::new()
+    }
+
+    fn name(&self, key: &[u8]) -> String {
+        let key = match key {
+            [] => self.prefix.as_str().into(),
+            key => String::from_utf8_lossy(key),
+        };
+        format!("s3://{}/{}", self.bucket, printable(&key))
+    }
+
+    async fn root(&self, status: &Status) -> Result<Root, Trouble> {
+        let folder = |prefix: String| Root {
+            folder: Some(prefix.into_bytes()),
+            files: Vec::new(),
+        };
+        if self.prefix.is_empty() || self.prefix.ends_with('/') {
+            return Ok(folder(self.prefix.clone()));
+        }
+        // The object of this key is the first of all that begin like it.
+        let page = self.list(&self.prefix, None, status).await?;
+        let only = found(&page).find(|file| file.key == self.prefix.as_bytes());
+        Ok(match only {
+            Some(file) => Root {
+                folder: None,
+                files: vec![file],
+            },
+            None => folder(format!("{}/", self.prefix)),
+        })
+    }
+
+    async fn page(
+        &self,
+        folder: &[u8],
+        token: Option<String>,
+        status: &Status,
+    ) -> Result<Page, Trouble> {
+        let prefix = String::from_utf8_lossy(folder);
+        let output = self.list(&prefix, token, status).await?;
+        let prefixes = output.common_prefixes().iter().filter_map(|p| p.prefix());
+        let is_marker = |file: &Found| file.key.ends_with(b"/") && file.bytes == 0;
+        let (markers, files) = found(&output).partition::<Vec<_>, _>(is_marker);
+        let markers = markers.into_iter().map(|file| (Why::Marker, file.key));
+        Ok(Page {
+            folders: prefixes.map(|prefix| key(&output, prefix)).collect(),
+            files,
+            left_out: markers.collect(),
+            next: output.next_continuation_token().map(str::to_owned),
+            rest: None,
+        })
+    }
+
+    async fn open(&self, file: &Entry, abort: &CancellationToken) -> Result<Opened, Trouble> {
+        let location = Location {
+            bucket: self.bucket.clone(),
+            key: String::from_utf8_lossy(&file.place.1).into_owned(),
+            region: None,
+        };
+        let object = self.aws.open(&location, self.limits.object_bytes).await;
+        let object = object.map_err(trouble)?;
+        let held = self.room.take(object.held_bytes()).await;
+        Ok(Opened {
+            origin: Origin {
+                input: "backfill",
+                name: location.to_string().into(),
+                observed: observed_time(&location.key, object.modified),
+                on_damage: OnDamage::NamePlace,
+            },
+            content: object.content(abort).await.map_err(trouble)?,
+            _held: held,
+        })
+    }
+}
+
+fn found(page: &ListObjectsV2Output) -> impl Iterator<Item = Found> {
+    page.contents().iter().filter_map(|object| {
+        let modified = object.last_modified();
+        let bytes = object.size().and_then(|n| u64::try_from(n).ok());
+        Some(Found {
+            key: key(page, object.key()?),
+            bytes: bytes.unwrap_or_default(),
+            modified: modified.and_then(|time| i64::try_from(time.as_nanos()).ok()),
+            identity: object.e_tag().unwrap_or_default().as_bytes().to_owned(),
+        })
+    })
+}
+
+/// A key or prefix, decoded where the server has encoded it. One that is no UTF-8 cannot be asked
+/// for: as it was written, nothing is found under it, and that is told.
+fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
+    let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+    let decoded = is_encoded.then(|| decoded(text).ok()).flatten();
+    decoded.unwrap_or_else(|| text.to_owned()).into_bytes()
+}
+
+fn trouble(fault: Fault) -> Trouble {
+    match fault.remedy {
+        Remedy::Retry => Trouble::Passing(fault.message),
+        Remedy::Mend | Remedy::Region(_) => Trouble::Setup(fault.message),
+        Remedy::Gone => Trouble::Gone(fault.message),
+        Remedy::Denied | Remedy::TooLarge => Trouble::Refused(fault.message),
+    }
+}

@@ -1,0 +1,400 @@
+//! What is to be read, and what was: one embedded database, `plan.redb`.
+//!
+//! Enters: files as they are listed; those that were delivered. Leaves: the files that are left,
+//! oldest first. What must hold: memory does not grow with the number of files; a file is done only
+//! as long as its bytes are the same; one process at a time.
+//!
+//! Each listing has a number. A row that the newest one did not meet is of a file that is gone, or
+//! outside of what is wanted now.
+
+use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::runtime::database::{self, Kind, META, Store};
+
+/// Delivery time, key.
+type Key = (i64, &'static [u8]);
+/// Size, number of the listing, whether it is done, what its bytes are known by.
+type Row = (u64, i64, bool, &'static [u8]);
+
+const FILES: TableDefinition<Key, Row> = TableDefinition::new("files");
+
+const PLAN: Kind = Kind {
+    file: "plan.redb",
+    schema: 1,
+    cache_bytes: 32 << 20,
+    tables: |write| write.open_table(FILES).map(drop),
+};
+
+/// Why the plan cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it.
+    #[error(
+        "{} is held by another process (pid {pid}), which does this very backfill: wait for it, or stop it and run this again",
+        path.display()
+    )]
+    Held {
+        /// Its file.
+        path: PathBuf,
+        /// What the other process wrote beside it.
+        pid: String,
+    },
+    /// It was written by another version.
+    #[error(
+        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (then all is read again, with the same ids)",
+        path.display()
+    )]
+    Schema {
+        /// Its file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        ours: i64,
+    },
+    /// It cannot be read or written.
+    #[error(
+        "the plan {} cannot be used: {detail}; make its folder writable and see that the disk is not full, or, if the file is damaged, delete it (then all is read again, with the same ids)",
+        path.display()
+    )]
+    Unusable {
+        /// Its file.
+        path: PathBuf,
+        /// What the file system or the database said.
+        detail: String,
+    },
+}
+
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Held { path, pid } => Error::Held { path, pid },
+            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
+            database::Error::Unusable { path, detail } => Error::Unusable { path, detail },
+        }
+    }
+}
+
+/// A file's place in the order of reading.
+pub(crate) type Place = (i64, Vec<u8>);
+
+/// A file to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    pub(crate) bytes: u64,
+    /// What its bytes are known by: equal as long as they are the same.
+    pub(crate) identity: Vec<u8>,
+}
+
+/// One listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listing {
+    number: i64,
+    again: bool,
+}
+
+/// Whether a file was met before in the same listing, and whether it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    Again,
+    Left,
+    Done,
+}
+
+/// The plan. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan(Arc<Store>);
+
+impl Plan {
+    /// Whether `folder` holds one.
+    pub(crate) fn is_there(folder: &Path) -> bool {
+        folder.join(PLAN.file).exists()
+    }
+
+    /// Opens or creates the plan in `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Plan, Error> {
+        Ok(Plan(Arc::new(Store::open(folder, PLAN)?)))
+    }
+
+    /// Remembers a number until it is released; the one that was remembered before, if there is one.
+    pub(crate) fn hold(&self, name: &str, number: i64) -> Result<i64, Error> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            let held = {
+                let mut meta = write.open_table(META)?;
+                let held = meta.get(name)?.map(|v| v.value());
+                if held.is_none() {
+                    meta.insert(name, number)?;
+                }
+                held.unwrap_or(number)
+            };
+            write.commit()?;
+            Ok(held)
+        })
+    }
+
+    /// The number that is held, if there is one.
+    pub(crate) fn held(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.with(|database| {
+            let meta = database.begin_read()?.open_table(META)?;
+            Ok(meta.get(name)?.map(|v| v.value()))
+        })
+    }
+
+    /// Forgets a number that was held.
+    pub(crate) fn release(&self, name: &str) -> Result<(), Error> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            write.open_table(META)?.remove(name)?;
+            write.commit()?;
+            Ok(())
+        })
+    }
+
+    /// Begins a listing. `again`: what it meets is not done, whatever was before.
+    pub(crate) fn begin(&self, again: bool) -> Result<Listing, Error> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            let number = {
+                let mut meta = write.open_table(META)?;
+                let number = meta.get("listing")?.map_or(0, |v| v.value()) + 1;
+                meta.insert("listing", number)?;
+                number
+            };
+            write.commit()?;
+            Ok(Listing { number, again })
+        })
+    }
+
+    /// Takes files up that a listing met.
+    pub(crate) fn found<E: Borrow<Entry>>(
+        &self,
+        listing: Listing,
+        entries: Vec<E>,
+    ) -> Result<Vec<(E, Met)>, Error> {
+        self.with(|database| {
+            let mut write = database.begin_write()?;
+            write.set_quick_repair(true);
+            let mut met = Vec::with_capacity(entries.len());
+            {
+                let mut files = write.open_table(FILES)?;
+                for item in entries {
+                    let entry = item.borrow();
+                    let key = (entry.place.0, &*entry.place.1);
+                    let (done, again) = match files.get(key)? {
+                        Some(row) => {
+                            let (bytes, seen, done, identity) = row.value();
+                            let same = bytes == entry.bytes && identity == entry.identity;
+                            let known = seen == listing.number;
+                            (done && same && (known || !listing.again), known)
+                        }
+                        None => (false, false),
+                    };
+                    files.insert(key, (entry.bytes, listing.number, done, &*entry.identity))?;
+                    let how = match (again, done) {
+                        (true, _) => Met::Again,
+                        (false, true) => Met::Done,
+                        (false, false) => Met::Left,
+                    };
+                    met.push((item, how));
+                }
+            }
+            write.commit()?;
+            Ok(met)
+        })
+    }
+
+    /// What [`Plan::found`] would say, without taking anything up.
+    pub(crate) fn look<E: Borrow<Entry>>(&self, entries: Vec<E>) -> Result<Vec<(E, Met)>, Error> {
+        self.with(|database| {
+            let files = database.begin_read()?.open_table(FILES)?;
+            let look = |item: E| {
+                let entry = item.borrow();
+                let row = files.get((entry.place.0, &*entry.place.1))?;
+                let met = match row.as_ref().map(|row| row.value()) {
+                    Some((bytes, _, true, identity))
+                        if bytes == entry.bytes && identity == entry.identity =>
+                    {
+                        Met::Done
+                    }
+                    _ => Met::Left,
+                };
+                drop(row);
+                Ok((item, met))
+            };
+            entries.into_iter().map(look).collect()
+        })
+    }
+
+    /// The oldest files after `after` that the listing met and that are not done, at most `most`;
+    /// and where to go on, `None` at the end.
+    pub(crate) fn next(
+        &self,
+        listing: Listing,
+        after: Option<&Place>,
+        most: usize,
+    ) -> Result<(Vec<Entry>, Option<Place>), Error> {
+        self.with(|database| {
+            let files = database.begin_read()?.open_table(FILES)?;
+            let first = after.map_or((i64::MIN, &[][..]), |(time, key)| (*time, key));
+            let mut entries = Vec::new();
+            for row in files.range(first..)? {
+                let (key, row) = row?;
+                let (time, key) = key.value();
+                if after.is_some_and(|(t, k)| (*t, &**k) == (time, key)) {
+                    continue;
+                }
+                let (bytes, seen, done, identity) = row.value();
+                if seen != listing.number || done {
+                    continue;
+                }
+                entries.push(Entry {
+                    place: (time, key.to_owned()),
+                    bytes,
+                    identity: identity.to_owned(),
+                });
+                if entries.len() == most {
+                    let last = entries.last().map(|entry| entry.place.clone());
+                    return Ok((entries, last));
+                }
+            }
+            Ok((entries, None))
+        })
+    }
+
+    /// These files were delivered: durable when this returns.
+    pub(crate) fn done(&self, delivered: &[Entry]) -> Result<(), Error> {
+        self.with(|database| {
+            let mut write = database.begin_write()?;
+            write.set_quick_repair(true);
+            {
+                let mut files = write.open_table(FILES)?;
+                for entry in delivered {
+                    let key = (entry.place.0, &*entry.place.1);
+                    let listing = files.get(key)?.map_or(0, |row| row.value().1);
+                    files.insert(key, (entry.bytes, listing, true, &*entry.identity))?;
+                }
+            }
+            write.commit()?;
+            Ok(())
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
+        self.0.write(f).map_err(|error| Error::Unusable {
+            path: self.0.path().to_owned(),
+            detail: error.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(time: i64, key: &str, identity: &str) -> Entry {
+        Entry {
+            place: (time, key.into()),
+            bytes: 7,
+            identity: identity.into(),
+        }
+    }
+
+    fn met(met: Result<Vec<(Entry, Met)>, Error>) -> Vec<Met> {
+        met.unwrap().into_iter().map(|(_, met)| met).collect()
+    }
+
+    fn keys(entries: &[Entry]) -> Vec<&str> {
+        entries
+            .iter()
+            .map(|entry| std::str::from_utf8(&entry.place.1).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn files_come_oldest_first_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::open(folder.path()).unwrap();
+        let listing = plan.begin(false).unwrap();
+        let files = [
+            entry(9, "a", "1"),
+            entry(-4, "d", "1"),
+            entry(5, "c", "1"),
+            entry(5, "b", "1"),
+        ];
+        let found = plan.found(listing, files.to_vec());
+        assert_eq!(met(found), [Met::Left; 4]);
+        let (first, after) = plan.next(listing, None, 3).unwrap();
+        assert_eq!(keys(&first), ["d", "b", "c"]);
+        let (rest, end) = plan.next(listing, after.as_ref(), 3).unwrap();
+        assert_eq!((keys(&rest), end), (vec!["a"], None));
+    }
+
+    #[test]
+    fn what_was_done_stays_done_until_its_bytes_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [entry(1, "a", "1"), entry(2, "b", "1"), entry(3, "c", "1")];
+        {
+            let plan = Plan::open(folder.path()).unwrap();
+            let listing = plan.begin(false).unwrap();
+            plan.found(listing, files.to_vec()).unwrap();
+            plan.done(&files[..2]).unwrap();
+            let (left, _) = plan.next(listing, None, 9).unwrap();
+            assert_eq!(keys(&left), ["c"]);
+        }
+        let plan = Plan::open(folder.path()).unwrap();
+        let changed = [entry(1, "a", "1"), entry(2, "b", "2"), entry(4, "new", "1")];
+        let expected = [Met::Done, Met::Left, Met::Left];
+        assert_eq!(met(plan.look(changed.to_vec())), expected);
+        let listing = plan.begin(false).unwrap();
+        let found = || plan.found(listing, changed.to_vec());
+        assert_eq!(met(found()), expected);
+        assert_eq!(met(found()), [Met::Again; 3]);
+        let (left, _) = plan.next(listing, None, 9).unwrap();
+        assert_eq!(keys(&left), ["b", "new"], "c is gone");
+    }
+
+    #[test]
+    fn what_is_read_again_goes_on_where_it_was_stopped_and_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::open(folder.path()).unwrap();
+        let files = [entry(1, "a", "1"), entry(2, "b", "1"), entry(3, "c", "1")];
+        let found = |listing, files: &[Entry]| met(plan.found(listing, files.to_vec()));
+        found(plan.begin(false).unwrap(), &files);
+        plan.done(&files).unwrap();
+        let again = plan.begin(true).unwrap();
+        assert_eq!(found(again, &files[..2]), [Met::Left; 2]);
+        plan.done(&files[..1]).unwrap();
+        assert_eq!(found(again, &files[..2]), [Met::Again; 2]);
+        let listing = plan.begin(false).unwrap();
+        let expected = [Met::Done, Met::Left, Met::Done];
+        assert_eq!(found(listing, &files), expected);
+    }
+
+    #[test]
+    fn a_number_is_held_until_it_is_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::open(folder.path()).unwrap();
+        assert_eq!(plan.held("7d").unwrap(), None);
+        assert_eq!(plan.hold("7d", 5).unwrap(), 5);
+        assert_eq!(plan.held("7d").unwrap(), Some(5));
+        assert_eq!(plan.hold("7d", 6).unwrap(), 5);
+        plan.release("7d").unwrap();
+        assert_eq!(plan.hold("7d", 6).unwrap(), 6);
+    }
+
+    #[test]
+    fn the_second_process_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let _plan = Plan::open(folder.path()).unwrap();
+        let error = Plan::open(folder.path()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Held { .. }), "{text}");
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Before a call reaches its service: is it one, and who makes it.
+//!
+//! Enters: an HTTP request. Leaves: the same request, with its [`Sender`] and a [`Guarded`] body; or
+//! its refusal.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use tonic::Status;
+
+use super::aside::Places;
+use super::body::Guarded;
+use super::sender::Sender;
+use crate::input::ingest::Ingest;
+use crate::input::ingest::listen::auth::Auth;
+use crate::input::ingest::listen::{audit, busy};
+
+/// How a call's messages are compressed.
+const ENCODING: &str = "grpc-encoding";
+
+/// What is needed to let a call pass, or not.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) ingest: Ingest,
+    pub(super) auth: Auth,
+    pub(super) places: Places,
+}
+
+/// Lets a call pass to its service.
+pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    if !is_grpc(&request) {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    }
+    let call = Call::of(request.uri().path());
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let (known, token) = match call {
+        Call::Check | Call::Watch => {
+            let known = audit::recognizes(&gate.auth, headers, extensions);
+            (known, None)
+        }
+        _ => match audit::admit(&gate.auth, headers, extensions) {
+            Ok(token) => (true, token),
+            Err(error) => return Status::unauthenticated(error.to_string()).into_http(),
+        },
+    };
+    // A stream keeps its connection only while it brings a message or waits for an answer.
+    let _busy = busy(extensions).filter(|_| call == Call::Unary);
+    let place = match call {
+        Call::Watch | Call::Reflection => match gate.places.take(known) {
+            Ok(place) => Some(place),
+            Err(status) => return status.into_http(),
+        },
+        _ => None,
+    };
+    if call == Call::Stream {
+        // An answer on the stream is a few bytes, which grow when they are compressed.
+        request.headers_mut().remove("grpc-accept-encoding");
+    }
+    let sender = Sender::new(gate.ingest, request.extensions().clone(), token);
+    request.extensions_mut().insert(sender.clone());
+    let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
+    let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));
+    let response = next.run(request.map(guarded)).await;
+    match place {
+        Some(place) => response.map(|body| place.bound(body)),
+        None => response,
+    }
+}
+
+/// Other content types are no calls, and a web page could send them to a loopback address.
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What kind of call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Asks how the services are. Everybody may.
+    Check,
+    /// Asks to be told of each change. Everybody may.
+    Watch,
+    /// Asks, on a stream, what the services are.
+    Reflection,
+    /// Brings one message of events.
+    Unary,
+    /// Brings many.
+    Stream,
+}
+
+impl Call {
+    fn of(path: &str) -> Self {
+        match path {
+            "/qtrail.v1.IngestService/IngestStream" => Call::Stream,
+            "/grpc.health.v1.Health/Watch" => Call::Watch,
+            _ if path.starts_with("/grpc.health.") => Call::Check,
+            _ if path.starts_with("/grpc.reflection.") => Call::Reflection,
+            _ => Call::Unary,
+        }
+    }
+
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Call::Stream | Call::Reflection)
+    }
+}

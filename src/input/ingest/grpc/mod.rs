@@ -1,0 +1,87 @@
+//! gRPC: the ingest service, OTLP's log service, health and reflection.
+//!
+//! Enters: HTTP/2 requests. Leaves: their answers, once [`Ingest`] has settled what they hold. What
+//! must hold: an answer says nothing that no [`Report`](crate::pipeline::Report) said; a message
+//! takes memory only after room was reserved for it.
+//!
+//! ```text
+//! guard (token, length, room, time) ─▶ tonic (frames, gzip) ─┬─▶ protobuf ─▶ service / stream ─┬─▶ Ingest
+//!                                                            └─▶ logs ─────────────────────────┘
+//! ```
+
+mod aside;
+mod body;
+mod guard;
+mod health;
+mod logs;
+mod sender;
+mod service;
+mod status;
+mod stream;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{self, HealthServer};
+use tonic_reflection::pb;
+use tonic_reflection::server::Builder as Reflection;
+
+use self::aside::Places;
+use self::guard::{Gate, guard};
+use self::health::Health;
+use self::logs::Logs;
+use self::service::Service;
+use super::Ingest;
+use super::listen::auth::Auth;
+use qtrail_proto;
+use qtrail_proto::v1::ingest_service_server::{self, IngestServiceServer};
+
+/// Bytes of what asks about health or services.
+const QUESTION_BYTES: usize = 64 << 10;
+
+/// The services.
+pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
+    // A message is bounded as it arrives, by the guard, and once more after it was inflated.
+    let limit = ingest.limits().request_bytes;
+    let gate = Gate {
+        ingest: ingest.clone(),
+        auth: auth.clone(),
+        places: Places::new(ingest.limits().connections),
+    };
+    let events = IngestServiceServer::new(Service)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip)
+        .max_decoding_message_size(limit);
+    let v1 = reflection()
+        .with_service_name(pb::v1::server_reflection_server::SERVICE_NAME)
+        .build_v1();
+    let v1alpha = reflection()
+        .with_service_name(pb::v1alpha::server_reflection_server::SERVICE_NAME)
+        .build_v1alpha();
+    let (v1, v1alpha) = v1
+        .and_then(|v1| Ok((v1, v1alpha?)))
+        .expect("whole descriptors");
+    Routes::new(events)
+        .add_service(Logs::new(limit))
+        .add_service(
+            HealthServer::new(Health::new(ingest.clone()))
+                .max_decoding_message_size(QUESTION_BYTES),
+        )
+        .add_service(v1.max_decoding_message_size(QUESTION_BYTES))
+        .add_service(v1alpha.max_decoding_message_size(QUESTION_BYTES))
+        .into_axum_router()
+        .layer(from_fn_with_state(gate, guard))
+}
+
+/// What is served, described.
+fn reflection() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(qtrail_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(opentelemetry_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(ingest_service_server::SERVICE_NAME)
+        .with_service_name(logs_service_server::SERVICE_NAME)
+        .with_service_name(health_server::SERVICE_NAME)
+}

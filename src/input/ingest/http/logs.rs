@@ -1,0 +1,165 @@
+//! `POST /v1/logs`: OTLP log records that hold CloudTrail events.
+//!
+//! Enters: an export request as protobuf or JSON, perhaps compressed. Leaves: OTLP's answer in the
+//! same form, or a `google.rpc.Status`. What must hold: OTLP's senders try again after 429, 502, 503
+//! and 504 alone, and drop what was answered otherwise; so what may succeed later is answered with
+//! one of these.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use prost::Message;
+use serde_json::json;
+use tonic::Code;
+
+use super::answer::{self, Problem, respond, to_json};
+use super::{Service, body, name, tell};
+use crate::input::ingest::inflate::{self, Bounds, inflate};
+use crate::input::ingest::otlp::{self, Form};
+use crate::input::ingest::{Limits, Refusal};
+
+/// Answers a request.
+pub(super) async fn export(State(service): State<Service>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let form = form(&head.headers);
+    match service.logs(&head, form, body).await {
+        Ok(response) => {
+            let form = form.unwrap_or(Form::Protobuf);
+            respond(StatusCode::OK, content_type(form), encode(form, &response))
+        }
+        Err(problem) => {
+            tell(&head, &problem);
+            refuse(form.unwrap_or(Form::Json), problem)
+        }
+    }
+}
+
+impl Service {
+    async fn logs(
+        &self,
+        head: &Parts,
+        form: Option<Form>,
+        body: Body,
+    ) -> Result<ExportLogsServiceResponse, Problem> {
+        let (sender, _busy) = self.admit(head)?;
+        let form = form.ok_or_else(|| {
+            let message = "content-type must be application/x-protobuf or application/json";
+            Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
+        })?;
+        let gzip = body::is_gzip(&head.headers)?;
+        let (mut bytes, mut reserved) = body::read(&self.ingest, body).await?;
+        if gzip {
+            let bounds = bounds(self.ingest.limits(), bytes.len());
+            (bytes, reserved) = inflate(&self.ingest, bytes, reserved, bounds).await?;
+        }
+        let reserved = reserved.sent_by(sender);
+        let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
+        Ok(answer.await?)
+    }
+}
+
+/// What a request of so many compressed bytes may become.
+fn bounds(limits: &Limits, compressed: usize) -> Bounds {
+    let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
+    let in_flight = limits.in_flight_bytes.saturating_sub(compressed);
+    let too_large = match inflated <= in_flight {
+        true => Refusal::InflatedTooLarge {
+            limit: limits.inflated_bytes,
+        },
+        false => Refusal::DecodedTooLarge {
+            limit: limits.in_flight_bytes,
+        },
+    };
+    Bounds {
+        limit: inflated.min(in_flight),
+        too_large,
+        beside: compressed,
+    }
+}
+
+impl From<inflate::Error> for Problem {
+    fn from(error: inflate::Error) -> Self {
+        match error {
+            inflate::Error::Refused(refusal) => refusal.into(),
+            inflate::Error::Damaged(_) => Problem::bad_request(error.to_string()),
+        }
+    }
+}
+
+impl From<otlp::Error> for Problem {
+    fn from(error: otlp::Error) -> Self {
+        match error {
+            otlp::Error::Refused(refusal) => refusal.into(),
+            otlp::Error::Malformed(_) => Problem::bad_request(error.to_string()),
+        }
+    }
+}
+
+fn form(headers: &HeaderMap) -> Option<Form> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/x-protobuf" => Some(Form::Protobuf),
+        "application/json" => Some(Form::Json),
+        _ => None,
+    }
+}
+
+fn content_type(form: Form) -> HeaderValue {
+    match form {
+        Form::Protobuf => HeaderValue::from_static("application/x-protobuf"),
+        Form::Json => answer::JSON,
+    }
+}
+
+fn encode(form: Form, response: &ExportLogsServiceResponse) -> Vec<u8> {
+    match form {
+        Form::Protobuf => response.encode_to_vec(),
+        Form::Json => to_json(&match &response.partial_success {
+            None => json!({}),
+            Some(partial) => json!({"partialSuccess": {
+                // 64-bit integers are texts.
+                "rejectedLogRecords": partial.rejected_log_records.to_string(),
+                "errorMessage": partial.error_message,
+            }}),
+        }),
+    }
+}
+
+fn refuse(form: Form, problem: Problem) -> Response {
+    let code = code(problem.status()) as i32;
+    let message = problem.to_string();
+    let body = match form {
+        Form::Protobuf => {
+            let details = Vec::new();
+            let status = tonic_types::Status {
+                code,
+                message,
+                details,
+            };
+            status.encode_to_vec()
+        }
+        Form::Json => to_json(&json!({"code": code, "message": message})),
+    };
+    let status = match problem.status() {
+        StatusCode::REQUEST_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
+        status => status,
+    };
+    problem.response(status, content_type(form), body)
+}
+
+fn code(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
+        _ => Code::InvalidArgument,
+    }
+}

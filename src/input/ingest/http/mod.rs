@@ -1,0 +1,103 @@
+//! Events over HTTP.
+//!
+//! Enters: requests. Leaves: answers, in the form of each endpoint's protocol. What must hold: only
+//! a settled request is answered with success; who may not send costs no memory; a body is held
+//! only in room that was reserved for it.
+//!
+//! | path | what | answers |
+//! | --- | --- | --- |
+//! | `/v1/events` | events in any container; EventBridge's API destinations | counts and rejections |
+//! | `/v1/firehose` | Amazon Data Firehose's HTTP endpoint protocol | its `requestId` |
+//! | `/v1/logs` | OTLP log records, protobuf or JSON | OTLP's, partial success included |
+
+mod answer;
+mod body;
+mod events;
+mod firehose;
+mod logs;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::ORIGIN;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::post;
+
+use super::Ingest;
+use super::listen::auth::Auth;
+use super::listen::{self, Busy, NOBODY, Peer, audit};
+use answer::Problem;
+
+/// What every endpoint needs.
+#[derive(Clone)]
+struct Service {
+    ingest: Ingest,
+    auth: Auth,
+}
+
+/// The services.
+pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
+    Router::new()
+        .route("/v1/events", post(events::deliver))
+        .route("/v1/firehose", post(firehose::deliver))
+        .route("/v1/logs", post(logs::export))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nothing)
+        .with_state(Service {
+            ingest: ingest.clone(),
+            auth: auth.clone(),
+        })
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let message = format!("{} takes no {method}: send POST", uri.path());
+    Problem::Wrong(StatusCode::METHOD_NOT_ALLOWED, message).json()
+}
+
+async fn nothing(uri: Uri) -> Response {
+    let message = format!(
+        "there is nothing at {}: send to /v1/events, /v1/firehose or /v1/logs",
+        uri.path()
+    );
+    Problem::Wrong(StatusCode::NOT_FOUND, message).json()
+}
+
+impl Service {
+    /// Lets a sender in, or not, and has it logged; whose account its requests are on. Its connection
+    /// does not give way to another one as long as the second is held.
+    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<Busy>), Problem> {
+        // A browser lets any page on the web send to a loopback address, and says which page it was.
+        if head.headers.contains_key(ORIGIN) {
+            let message = "web pages may not send events (the request has an Origin header)";
+            return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
+        }
+        let token = audit::admit(&self.auth, &head.headers, &head.extensions)?;
+        let peer = head.extensions.get::<Peer>();
+        let account = peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref()));
+        Ok((account, listen::busy(&head.extensions)))
+    }
+}
+
+/// Has it logged that a request was turned away.
+fn tell(head: &Parts, problem: &Problem) {
+    match problem {
+        Problem::Refused(refusal) => audit::refused(&head.extensions, refusal),
+        Problem::Wrong(status, message) => {
+            tracing::debug!(
+                status = status.as_u16(),
+                path = head.uri.path(),
+                "a request was not understood: {message}"
+            );
+        }
+        // Who is not let in was told of there.
+        Problem::Unauthenticated(_) => {}
+    }
+}
+
+/// What dead letters call a request that names no source.
+fn name(head: &Parts) -> String {
+    let peer = head.extensions.get::<Peer>();
+    format!("http:{}", peer.map_or("unknown", |peer| &peer.address))
+}

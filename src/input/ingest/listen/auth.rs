@@ -1,0 +1,146 @@
+//! Bearer tokens.
+//!
+//! Enters: files with a token on each line, and a request's headers. Leaves: the name of the token
+//! that was shown. What must hold: how long a check takes tells nothing of any token; a file that
+//! cannot be used does not take away the tokens that it had; no token is ever shown.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use crate::runtime::reload::Reloaded;
+
+/// The scheme of the `authorization` header, in any case.
+const BEARER: &[u8] = b"Bearer ";
+/// Headers whose whole value is a token.
+const KEYS: [&str; 2] = ["x-api-key", "x-amz-firehose-access-key"];
+
+/// Knows who may send. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Vec<File>>);
+
+/// A file's tokens, read again when it changes.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    tokens: Reloaded<Vec<Token>>,
+}
+
+/// A token, known by its digest alone.
+struct Token {
+    name: Arc<str>,
+    digest: [u8; 32],
+}
+
+/// Why a file of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("ingest.token_files: cannot read {}: {source}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("ingest.token_files: {} holds no token: write one a line", path.display())]
+    Empty { path: PathBuf },
+}
+
+/// No token, or a wrong one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no token, or a wrong one (ingest.token_files)")]
+pub struct Unauthenticated;
+
+impl Auth {
+    /// Reads the files. Without files, no token is asked for.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds no token.
+    pub fn open(files: &[PathBuf]) -> anyhow::Result<Self> {
+        let open = |path: &PathBuf| {
+            let name = format!("the tokens of {}", path.display());
+            Ok(File {
+                path: path.clone(),
+                tokens: Reloaded::load(name, vec![path.clone()], || read(path))?,
+            })
+        };
+        let files = files.iter().map(open).collect::<Result<_, Unusable>>()?;
+        Ok(Auth(Arc::new(files)))
+    }
+
+    /// The name of the request's token: its file's, with the line where the file has several.
+    /// `None` where no token is asked for.
+    ///
+    /// # Errors
+    /// No token, or a wrong one.
+    pub fn check(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Unauthenticated> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let shown: Vec<[u8; 32]> = shown(headers).map(digest).collect();
+        let files = self.0.iter();
+        let known: Vec<_> = files
+            .map(|file| file.tokens.current(|| read(&file.path)))
+            .collect();
+        // Every pair is compared, whichever matches.
+        let (mut matched, mut found) = (0, Choice::from(0));
+        let tokens = || known.iter().flat_map(|tokens| tokens.iter());
+        for (at, token) in (0u64..).zip(tokens()) {
+            for shown in &shown {
+                let equal = token.digest.ct_eq(shown);
+                matched.conditional_assign(&at, equal);
+                found |= equal;
+            }
+        }
+        match (bool::from(found), tokens().nth(matched as usize)) {
+            (true, Some(token)) => Ok(Some(Arc::clone(&token.name))),
+            _ => Err(Unauthenticated),
+        }
+    }
+}
+
+/// What a request shows as tokens.
+fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.as_bytes().split_at_checked(BEARER.len())?;
+        scheme.eq_ignore_ascii_case(BEARER).then_some(token)
+    });
+    let keys = KEYS
+        .iter()
+        .filter_map(|name| headers.get(*name))
+        .map(|value| value.as_bytes());
+    bearer.into_iter().chain(keys).map(<[u8]>::trim_ascii)
+}
+
+fn digest(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+fn read(path: &Path) -> Result<Vec<Token>, Unusable> {
+    let text = std::fs::read(path).map_err(|source| Unusable::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
+    let lines: Vec<(usize, &[u8])> = lines
+        .map(|(number, line)| (number, line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
+        .collect();
+    if lines.is_empty() {
+        return Err(Unusable::Empty {
+            path: path.to_owned(),
+        });
+    }
+    let file = path.file_stem().unwrap_or_default().to_string_lossy();
+    let several = lines.len() > 1;
+    let token = |(number, line)| Token {
+        name: match several {
+            true => format!("{file}:{number}").into(),
+            false => (*file).into(),
+        },
+        digest: digest(line),
+    };
+    Ok(lines.into_iter().map(token).collect())
+}
