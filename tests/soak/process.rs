@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
 
-use crate::e2e::servers::Process;
+use crate::e2e::servers::{Process, wait_for};
 use crate::support::free_address;
 use crate::support::program::QTRAIL;
 use crate::support::sidecar::Place;
@@ -136,6 +136,7 @@ impl Program {
     /// It did not end with 0: how it ended, how old it was, and what it said last.
     pub(super) fn terminate(&mut self) -> Result<(), String> {
         self.expect_running();
+        self.wait_until_it_listens();
         let age = self.began.elapsed();
         let Some(status) = self.life.take().map(Process::terminate) else {
             return Ok(());
@@ -148,6 +149,20 @@ impl Program {
         Err(format!(
             "SIGTERM {age:?} after its start: {status}; its log, newest first: {last:#?}"
         ))
+    }
+
+    /// Before it listens to signals, they end any process: while a shell becomes the program, too.
+    fn wait_until_it_listens(&self) {
+        let Some(life) = &self.life else { return };
+        let path = format!("/proc/{}/status", life.pid().as_raw_nonzero());
+        wait_for("a listener to SIGTERM", || {
+            let status = fs::read_to_string(&path).unwrap();
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigCgt:"))?;
+            let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+            (mask >> (Signal::TERM.as_raw() - 1) & 1 == 1).then_some(())
+        });
     }
 
     pub(super) fn signal(&self, signal: Signal) {
