@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
-use super::{ALL, COUNTED, LABELS as LABEL_LIST, SCALAR, SPARED as SPARED_LIST, Secret, WHOLE};
+use super::Secret;
+use super::names::{
+    self, ALL, COUNTED, LABELS as LABEL_LIST, SCALAR, SPARED as SPARED_LIST, WHOLE,
+};
 
 /// Endings by their last letter or digit.
 pub(super) struct Endings<T: 'static>([Vec<(&'static str, T)>; 36]);
@@ -14,7 +17,7 @@ pub(super) static SECRETS: LazyLock<Endings<Secret>> = LazyLock::new(|| {
 });
 
 pub(super) static SPARED: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(SPARED_LIST));
-pub(super) static FORMS: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(super::FORMS));
+pub(super) static FORMS: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(names::FORMS));
 pub(super) static LABELS: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(LABEL_LIST));
 
 impl Endings<()> {
@@ -58,7 +61,7 @@ const SHORT: usize = 3;
 /// The last letters of names of secrets.
 static OF_SECRETS: Letters = Letters::of(&[ALL, COUNTED, SCALAR, &["code", "pass", "psk"]]);
 /// The same of what may follow.
-static OF_FORMS: Letters = Letters::of(&[super::FORMS]);
+static OF_FORMS: Letters = Letters::of(&[names::FORMS]);
 /// The same of all names.
 static OF_ALL: Letters = Letters::of(&[
     ALL,
@@ -66,7 +69,7 @@ static OF_ALL: Letters = Letters::of(&[
     SCALAR,
     WHOLE,
     &["code", "pass", "psk"],
-    super::FORMS,
+    names::FORMS,
 ]);
 
 /// Names by their length and last letters.
@@ -82,7 +85,7 @@ const fn told<const N: usize>(list: &[&str]) -> [(usize, u64); N] {
 }
 
 const WHOLE_NAMES: [(usize, u64); WHOLE.len()] = told(WHOLE);
-const FORM_NAMES: [(usize, u64); super::FORMS.len()] = told(super::FORMS);
+const FORM_NAMES: [(usize, u64); names::FORMS.len()] = told(names::FORMS);
 
 /// A bit for the last three letters of each ending, and one for the last six of each long one.
 struct Letters {
@@ -202,7 +205,7 @@ fn may_well_be_secret(mut name: &[u8]) -> bool {
                 && (*length <= 8
                     || name[name.len() - length..].eq_ignore_ascii_case(form.as_bytes()))
         };
-        let form = super::FORMS.iter().zip(&FORM_NAMES).find(ends);
+        let form = names::FORMS.iter().zip(&FORM_NAMES).find(ends);
         match form {
             Some((form, _)) => name = &name[..name.len() - form.len()],
             None => return false,
