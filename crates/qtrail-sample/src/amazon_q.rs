@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 
+use super::identity::Who;
 use super::people::{self, PEOPLE, Person};
-use super::record::{Call, Setting, Who};
+use super::record::{Call, Setting};
 use qtrail_core::event::amazon_q::Class;
 
 pub(super) const Q: &str = "q.amazonaws.com";

@@ -8,9 +8,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::amazon_q::{self, on_behalf_of};
+use super::identity::Who;
 use super::noise;
 use super::people::{ARNAV, MARY, NIKKI, PAULO, Person, Q_CLI};
-use super::record::{self, Call, Setting, Who, timestamp};
+use super::record::{self, Call, Setting};
+use super::template::{timestamp, uuid};
 use qtrail_core::event::amazon_q::Class;
 
 /// What is in the demo's trail.
@@ -244,7 +246,7 @@ impl Teller {
         at.conversation = conversation;
         (at.identity, at.agent, at.address) = caller;
         if self.expected.repeated.is_empty() && call.name == "SendMessage" {
-            record::uuid(&mut self.expected.repeated, at.event_id);
+            uuid(&mut self.expected.repeated, at.event_id);
         }
         self.record(call, &at)
     }

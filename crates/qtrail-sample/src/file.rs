@@ -7,8 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::amazon_q::Scenes;
+use super::identity::Who;
 use super::plan::File;
-use super::record::{self, Setting, Who};
+use super::record::{self, Setting};
 use super::{Amount, Format, Spec, Summary, noise};
 
 /// A little better than real trails compress, at a speed that suits load tests.

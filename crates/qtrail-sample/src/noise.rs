@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 
+use super::identity::Who;
 use super::people::{CLIENTS, PEOPLE};
-use super::record::{Call, Setting, Who};
+use super::record::{Call, Setting};
 
 /// The kinds of calls, each with how often it occurs.
 static CALLS: &[(u32, Call)] = &[
