@@ -58,7 +58,7 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
     let mut buffer = [0; NAME_BYTES];
     let (whole, plain) = plain(name, &mut buffer);
     let next = whole && plain.starts_with("next") && plain.ends_with("token");
-    if next || endings::SPARED.of(plain).is_some() {
+    if next || endings::SPARED.of(plain.as_bytes()).is_some() {
         return None;
     }
     if whole {
@@ -79,11 +79,11 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
         if rest.ends_with("psk") && is_word(name, b"psk") {
             return Some(Secret::Scalar);
         }
-        if let Some((_, secret)) = endings::SECRETS.of(rest) {
+        if let Some((_, secret)) = endings::SECRETS.of(rest.as_bytes()) {
             return Some(secret);
         }
-        let shorter = match endings::FORMS.of(rest) {
-            Some((form, ())) => &rest[..rest.len() - form.len()],
+        let shorter = match endings::FORMS.of(rest.as_bytes()) {
+            Some((start, ())) => &rest[..start],
             None => rest.trim_end_matches(|c: char| c.is_ascii_digit()),
         };
         if shorter.len() == rest.len() {
@@ -133,7 +133,9 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
 /// Whether a key below that of a secret describes the secret rather than holds it.
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
-    endings::LABELS.of(plain(key, &mut buffer).1).is_some()
+    endings::LABELS
+        .of(plain(key, &mut buffer).1.as_bytes())
+        .is_some()
 }
 
 /// Whether two names are equal apart from case and separators.
@@ -203,6 +205,8 @@ fn is_random(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -220,6 +224,40 @@ mod tests {
         for name in OTHER_NAMES.split_whitespace() {
             assert_eq!(secret(name.as_bytes()), None, "{name}");
         }
+    }
+
+    proptest! {
+        /// Words of all lists, in any case, parted by anything or nothing.
+        #[test]
+        fn the_automaton_finds_what_a_comparison_with_each_word_finds(
+            words in prop::collection::vec(prop::sample::select(words()), 0..4),
+            parts in prop::collection::vec("[-_.a-z0-9]{0,2}", 5),
+            capitals: bool,
+        ) {
+            let parted = parts.iter().zip(words.iter().chain(&[""; 5]));
+            let mut name: String = parted.flat_map(|(part, word)| [part.as_str(), word]).collect();
+            if capitals {
+                name.make_ascii_uppercase();
+            }
+            let name = name.as_bytes();
+            prop_assert!(secret_of(name, false).is_none() || endings::may_be_secret(name));
+            let mut buffer = [0; NAME_BYTES];
+            let plain = plain(name, &mut buffer).1;
+            let ends = names::FORMS.iter().filter(|word| plain.ends_with(**word));
+            let longest = ends.map(|word| plain.len() - word.len()).min();
+            prop_assert_eq!(endings::FORMS.of(plain.as_bytes()).map(|found| found.0), longest);
+        }
+    }
+
+    fn words() -> Vec<&'static str> {
+        let lists = [
+            names::ALL,
+            names::COUNTED,
+            names::SCALAR,
+            WHOLE,
+            names::FORMS,
+        ];
+        [&lists.concat()[..], &["code", "pass", "psk"]].concat()
     }
 
     #[test]
