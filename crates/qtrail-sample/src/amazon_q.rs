@@ -38,7 +38,7 @@ pub(super) static DESCRIBE_INSTANCES: Call = Call::read(
 pub(super) static LIST_FUNCTIONS: Call =
     Call::read("lambda", "ListFunctions20150331", r#"{"maxItems":50}"#);
 
-/// A probe: EC2 says by an error that the call would have succeeded.
+/// A probe: EC2 returns an error if the call would have succeeded.
 pub(super) static DRY_RUN: Call = Call::change(
     "ec2",
     "StopInstances",

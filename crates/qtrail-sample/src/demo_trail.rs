@@ -1,4 +1,4 @@
-//! A small trail that tells a story: what the demo shows, and what tests count on.
+//! The small trail that the demo shows and tests rely on.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,7 +18,7 @@ use qtrail_core::event::amazon_q::Class;
 /// What is in the demo's trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// Files, one of which is a digest file and holds no events.
+    /// The number of files, including a digest file without events.
     pub files: u64,
     /// Records, the broken one among them.
     pub read: u64,
@@ -49,7 +49,7 @@ pub fn demo_expected() -> Expected {
     tell(0).1
 }
 
-/// Names of people whom the demo's trail knows by the id of an identity store alone, as IDEs do.
+/// Names of people for whom the trail has only the id of an identity store, as in calls from IDEs.
 pub fn demo_identities() -> impl Iterator<Item = (String, String)> {
     [&NIKKI]
         .into_iter()

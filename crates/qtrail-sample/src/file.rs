@@ -18,7 +18,7 @@ const LEVEL: Compression = Compression::new(3);
 /// Text gathered before it is written.
 const BUFFER: usize = 64 << 10;
 
-/// Writes a file's content, and says what is in it.
+/// Writes a file's content, and returns its summary.
 pub(super) fn write(spec: &Spec, plan: &File, out: impl Write) -> io::Result<Summary> {
     let mut out = Counted {
         inner: BufWriter::with_capacity(BUFFER, out),

@@ -127,7 +127,7 @@ impl Default for Options {
 }
 
 impl Placement {
-    /// The placement that depends on the event alone: see [`ids::trace`].
+    /// The placement that follows from the event itself: see [`ids::trace`].
     pub fn of(event: &Event<'_>) -> Self {
         Placement {
             trace_id: ids::trace(event).0,

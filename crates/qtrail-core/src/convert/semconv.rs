@@ -2,7 +2,7 @@
 //!
 //! A name comes from `opentelemetry-semantic-conventions` if that has one, else from the OpenTelemetry
 //! Collector's CloudTrail decoder (`awslogsencodingextension`) if its name is sound. Names that qtrail
-//! derives start with `qtrail.`; names of Amazon Q alone start with `aws.q.`.
+//! derives start with `qtrail.`; names that only Amazon Q's events have start with `aws.q.`.
 
 mod amazon_q;
 mod call;

@@ -132,7 +132,7 @@ fn status(code: &str) -> Option<u16> {
     (number.fract() == 0.0 && (100.0..1000.0).contains(&number)).then_some(number as u16)
 }
 
-/// Letters and digits alone, in lower case: services write `AccessDenied`, `access_denied` and
+/// Only the letters and digits, in lower case: services write `AccessDenied`, `access_denied` and
 /// `Access Denied`.
 fn folded(text: &str) -> String {
     let letters = text.chars().filter(char::is_ascii_alphanumeric);

@@ -181,7 +181,7 @@ fn write(out: &mut Vec<u8>, value: &Value<'_>, depth: u32) {
     }
 }
 
-/// Writes a piece of a record; each string anew, since a lone surrogate escape is no valid one.
+/// Writes a part of a record. Strings are escaped again, because a lone surrogate escape is not valid.
 fn write_json(out: &mut Vec<u8>, node: Node<'_>, depth: u32) {
     match node.kind() {
         Type::String => string(out, &node.as_str().unwrap_or_default()),

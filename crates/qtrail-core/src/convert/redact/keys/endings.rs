@@ -44,7 +44,7 @@ pub(super) fn may_be_secret(mut name: &[u8]) -> bool {
         let end = match quick.of(name) {
             Some((_, Quick::Secret)) => return true,
             Some((start, Quick::Form)) => start,
-            // A number may follow a name: `password2`.
+            // A number may follow the name: `password2`.
             None => {
                 let last = name.iter().rposition(u8::is_ascii_alphabetic);
                 last.map_or(0, |last| last + 1)
@@ -61,7 +61,7 @@ pub(super) fn may_be_secret(mut name: &[u8]) -> bool {
 pub(super) struct Endings<T> {
     automaton: DFA,
     start: StateID,
-    /// The length of each word, and what it stands for.
+    /// The length of each word, and its meaning.
     words: Vec<(usize, T)>,
 }
 
@@ -88,7 +88,7 @@ impl<T: Copy> Endings<T> {
         }
     }
 
-    /// The longest word that a name ends in: its start in the name, and what it stands for. Case and
+    /// The longest word that a name ends in: its start in the name, and its meaning. Case and
     /// bytes other than letters and digits make no difference.
     #[inline]
     pub(super) fn of(&self, name: &[u8]) -> Option<(usize, T)> {

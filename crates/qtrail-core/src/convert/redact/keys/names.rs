@@ -1,4 +1,4 @@
-//! Words in the names of secrets, in small letters and digits alone.
+//! Words in the names of secrets, in small letters and digits.
 
 /// Endings of names of secrets.
 pub(super) const ALL: &[&str] = &[

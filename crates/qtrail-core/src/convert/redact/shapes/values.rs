@@ -145,7 +145,7 @@ fn block(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     Some(first + 1..end.max(first + 1)).filter(|block| block.end <= bytes.len())
 }
 
-/// How many bytes of tags and anchors stand before a value of YAML: `!Sub `, `!!str `, `&name `.
+/// The length of the tags and anchors before a value of YAML: `!Sub `, `!!str `, `&name `.
 fn tags(bytes: &[u8]) -> usize {
     let mut start = 0;
     for _ in 0..TAGS {

@@ -1,4 +1,4 @@
-//! What the surroundings of a value say about it.
+//! Properties of a value that follow from its surroundings.
 
 use std::cmp::Reverse;
 
