@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use qtrail_core::convert::{
-    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
+    Field, Head, On, Options, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
 use qtrail_core::json::Document;
 use qtrail_core::otlp::{Encoder, Flat, Signal};
@@ -119,7 +119,7 @@ fn say(sink: &mut impl Sink, record: &str, map: Option<&Document<'_>>) {
         end: 1_700_000_000_000_000_001,
         name: "s3.ListBuckets".into(),
         severity: Severity::Info,
-        kind: Kind::Client,
+        kind: SpanKind::Client,
         error: None,
         trace_id: [7; 16],
         span_id: [9; 8],

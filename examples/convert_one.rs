@@ -1,4 +1,4 @@
-//! Embeds the library: a CloudTrail file in, OTLP requests out, without tokio or any I/O of qtrail's.
+//! Converts one CloudTrail file to OTLP requests with the library alone.
 //!
 //! `cargo run -p qtrail-core --example convert_one -- trail.json.gz`
 
@@ -11,7 +11,7 @@ fn main() -> std::io::Result<()> {
     for reject in &converted.rejects {
         eprintln!("record {}: {}", reject.position.index, reject.reason);
     }
-    // Send each request as it is, to /v1/logs and /v1/traces or over gRPC.
+    // Each request is ready to send: to /v1/logs and /v1/traces, or over gRPC.
     let bytes = |requests: &[Vec<u8>]| requests.iter().map(Vec::len).sum::<usize>();
     println!(
         "{} events: {} bytes of logs, {} of traces",

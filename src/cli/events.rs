@@ -25,7 +25,7 @@ use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
 use qtrail_core::otlp::Flat;
 use qtrail_core::reject::Reject;
-use qtrail_core::{Converter, Verdict};
+use qtrail_core::{Converter, RecordOutcome};
 
 /// How long a file may take to end once a signal came.
 const GRACE: Duration = Duration::from_secs(2);
@@ -193,22 +193,22 @@ impl Writer {
                 Ok(None) => break,
                 Ok(Some(Item::Record { position, bytes })) => {
                     self.done.counts.read += 1;
-                    match self.conversion.place(
+                    match self.conversion.convert_record_with(
                         bytes,
                         position,
                         origin.observed,
                         place,
                         &mut self.flat,
                     ) {
-                        Verdict::Converted { .. } => {
+                        RecordOutcome::Converted { .. } => {
                             self.done.counts.exported += 1;
                             None
                         }
-                        Verdict::Filtered => {
+                        RecordOutcome::Filtered => {
                             self.done.counts.filtered += 1;
                             None
                         }
-                        Verdict::Rejected(reject) => Some(reject),
+                        RecordOutcome::Rejected(reject) => Some(reject),
                     }
                 }
                 Ok(Some(Item::Reject(reject))) => {

@@ -201,7 +201,7 @@ impl Tries<'_> {
     fn cut(&mut self, payload: Payload) {
         let limits = self.lane.limits;
         let mut rest = match limits.spread {
-            Some(spread) => payload.apart(spread),
+            Some(spread) => payload.split_by_time(spread),
             None => vec![payload],
         };
         rest.reverse();

@@ -32,7 +32,7 @@ use crate::export::{Original, Originals};
 use damage::Lost;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
-use qtrail_core::Verdict;
+use qtrail_core::RecordOutcome;
 use qtrail_core::convert::{self, Attribute, Placement};
 use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
 use qtrail_core::otlp::Encoder;
@@ -391,7 +391,7 @@ impl Reader {
     fn record(&mut self, bytes: &[u8], position: Position) {
         let (number, claims) = (self.originals.records.len() as u32, &mut self.claims);
         let organization = self.organization.as_ref();
-        let verdict = self.pipeline.conversion.place(
+        let outcome = self.pipeline.conversion.convert_record_with(
             bytes,
             position,
             self.origin.observed,
@@ -401,19 +401,19 @@ impl Reader {
             },
             &mut self.encoder,
         );
-        if let Verdict::Unplaced(Twin::InFlight(id)) = verdict {
+        if let RecordOutcome::Unplaced(Twin::InFlight(id)) = outcome {
             self.pending_duplicates.put(id, position, bytes);
             return;
         }
-        if let Verdict::Rejected(reject) = verdict {
+        if let RecordOutcome::Rejected(reject) = outcome {
             return self.refuse(reject);
         }
         self.counts.read += 1;
-        match verdict {
-            Verdict::Filtered => self.counts.filtered += 1,
-            Verdict::Unplaced(_) => self.counts.duplicate += 1,
-            Verdict::Rejected(_) => {}
-            Verdict::Converted { event_id } => {
+        match outcome {
+            RecordOutcome::Filtered => self.counts.filtered += 1,
+            RecordOutcome::Unplaced(_) => self.counts.duplicate += 1,
+            RecordOutcome::Rejected(_) => {}
+            RecordOutcome::Converted { event_id } => {
                 self.originals.bytes.extend_from_slice(bytes);
                 self.originals.records.push(Original {
                     position,

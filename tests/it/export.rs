@@ -15,7 +15,7 @@ use qtrail::export::{
 };
 use qtrail::telemetry::metrics::Metrics;
 use qtrail_core::convert::{
-    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
+    Field, Head, On, Options, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
 use qtrail_core::otlp::{Encoder, Signal};
 use qtrail_core::reject::{Position, Reason};
@@ -144,7 +144,7 @@ fn chunk_at(ids: &[&str], padding: usize, time: impl Fn(usize) -> i64) -> Chunk 
             end: time(index) + 1,
             name: Cow::Borrowed("q.SendMessage"),
             severity: Severity::Info,
-            kind: Kind::Server,
+            kind: SpanKind::Server,
             error: None,
             trace_id: [1; 16],
             span_id: [2; 8],

@@ -20,7 +20,7 @@ use qtrail_core::event::Event;
 use qtrail_core::event::amazon_q::{Lists, Select, Selector};
 use qtrail_core::otlp::{Encoded, Encoder};
 use qtrail_core::reject::{Evidence, Position, Reject};
-use qtrail_core::{Converter, Verdict};
+use qtrail_core::{Converter, RecordOutcome};
 
 use crate::support::program::gzip;
 use crate::support::trail::{self, Container, ODDITIES};
@@ -81,10 +81,11 @@ fn run_from(name: &str, modified: Option<i64>, unit: &[u8], conversion: &Convert
         match item {
             Item::Record { position, bytes } => {
                 run.read += 1;
-                match conversion.place(bytes, position, observed, place, &mut encoder) {
-                    Verdict::Converted { .. } => run.events.push(requests(encoder.take())),
-                    Verdict::Filtered => run.filtered += 1,
-                    Verdict::Rejected(reject) => run.rejects.push(reject),
+                match conversion.convert_record_with(bytes, position, observed, place, &mut encoder)
+                {
+                    RecordOutcome::Converted { .. } => run.events.push(requests(encoder.take())),
+                    RecordOutcome::Filtered => run.filtered += 1,
+                    RecordOutcome::Rejected(reject) => run.rejects.push(reject),
                 }
             }
             Item::Reject(reject) => {
@@ -288,8 +289,8 @@ proptest! {
         for record in &records {
             let (bytes, position) = (record.as_bytes(), Position::default());
             let mut alone = Encoder::new(&conversion.options);
-            if let Verdict::Converted { .. } = conversion.record(bytes, position, None, &mut encoder) {
-                conversion.record(bytes, position, None, &mut alone);
+            if let RecordOutcome::Converted { .. } = conversion.convert_record(bytes, position, None, &mut encoder) {
+                conversion.convert_record(bytes, position, None, &mut alone);
                 let (log, span) = requests(alone.take());
                 expected.push((log_of(&log).1, span_of(&span)));
             }

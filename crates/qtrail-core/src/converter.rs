@@ -1,8 +1,7 @@
-//! A CloudTrail file in one call, and one record at a time.
+//! Converts a whole CloudTrail file, or one record at a time.
 //!
-//! Enters: bytes, and the name that CloudTrail gave their file. Leaves: OTLP requests, and a reject
-//! for each record that cannot be one. What must hold: each record is exported, not selected, or
-//! rejected.
+//! Enters: bytes, and the name that CloudTrail gave the file. Leaves: OTLP requests, and a reject for
+//! each record that cannot be read. What must hold: each record is exported, filtered or rejected.
 
 use std::convert::Infallible;
 
@@ -13,48 +12,65 @@ use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::otlp::{Encoded, Encoder};
 use crate::reject::{Evidence, Position, Reject};
 
-/// A request of [`Converted`] takes no more bytes, unless it holds one record alone.
+/// The largest request in [`Converted`], in bytes. A single record larger than this is a request of its
+/// own.
 pub const REQUEST_BYTES: usize = 2 << 20;
 
-/// Converts records. The default selects Amazon Q's events and has the limits of qtrail's defaults.
+/// Converts CloudTrail records to OTLP log records and spans.
+///
+/// The default selects Amazon Q's events, masks secrets, and has the limits of qtrail's defaults.
+/// Change its fields for anything else:
+///
+/// ```
+/// use qtrail_core::Converter;
+/// use qtrail_core::convert::Body;
+///
+/// let mut converter = Converter::default();
+/// converter.options.body = Body::None; // attributes only
+/// converter.options.traces = false; // log records only
+/// let file = br#"{"eventTime": "2024-04-10T14:07:55Z", "eventSource": "q.amazonaws.com",
+///     "eventName": "SendMessage"}"#;
+/// let converted = converter.convert_file(file, "");
+/// assert_eq!((converted.logs.len(), converted.spans.len()), (1, 0));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Converter {
-    /// Bounds on a file and its records.
+    /// The largest file and record to read.
     pub limits: Limits,
-    /// Which events are exported.
+    /// Which events to export.
     pub selector: Selector,
-    /// How they are converted.
+    /// How to convert them.
     pub options: Options,
 }
 
-/// What a file became.
+/// The result of [`Converter::convert_file`].
 #[derive(Debug, Default)]
 pub struct Converted {
-    /// `ExportLogsServiceRequest`s in protobuf, for `/v1/logs` or gRPC.
+    /// Encoded `ExportLogsServiceRequest`s (protobuf), each to send to `/v1/logs` or over gRPC.
     pub logs: Vec<Vec<u8>>,
-    /// `ExportTraceServiceRequest`s in protobuf, for `/v1/traces` or gRPC.
+    /// Encoded `ExportTraceServiceRequest`s (protobuf), each to send to `/v1/traces` or over gRPC.
     pub spans: Vec<Vec<u8>>,
-    /// Events in these requests. One that the file holds twice counts twice, with equal ids.
+    /// Events in these requests. An event that the file holds twice counts twice, with equal ids.
     pub exported: u64,
-    /// Records that were not selected.
+    /// Records that the selector did not select.
     pub filtered: u64,
-    /// Records that cannot be read, with the reason, the place and the bytes.
+    /// Records that cannot be read, each with its reason, position and bytes.
     pub rejects: Vec<Reject>,
 }
 
-/// What became of one record. `E`: why an event may have no placement.
+/// The result for one record. `E` is the caller's reason for not converting a selected event.
 #[derive(Debug)]
-pub enum Verdict<E = Infallible> {
-    /// The sink received it.
+pub enum RecordOutcome<E = Infallible> {
+    /// The sink received the event.
     Converted {
-        /// `eventID`.
+        /// Its `eventID`.
         event_id: Option<String>,
     },
-    /// Not selected.
+    /// The selector did not select it.
     Filtered,
-    /// Selected, but it has no placement: the sink did not receive it.
+    /// The caller's function returned this error instead of a placement; the sink received nothing.
     Unplaced(E),
-    /// It cannot be read.
+    /// It cannot be read; the sink received nothing.
     Rejected(Reject),
 }
 
@@ -69,11 +85,14 @@ impl Default for Converter {
 }
 
 impl Converter {
-    /// Converts a whole file, in any of CloudTrail's containers, compressed or not.
+    /// Converts a whole file, in any container that CloudTrail's events come in, gzip or not.
     ///
-    /// `name` is the file's name or S3 key, as CloudTrail wrote it: it tells when the file was delivered
-    /// and which organization it belongs to. Any other name, or none, tells neither. Memory holds the
-    /// requests and the rejects; [`Limits::inflated_bytes`] bounds both.
+    /// `name` is the file's name or S3 key as CloudTrail wrote it. It gives the observed time and the
+    /// attribute `aws.organization.id`; with any other name, or an empty one, the observed time is
+    /// `eventTime` and the attribute is absent.
+    ///
+    /// It never fails: records that cannot be read are in [`Converted::rejects`], and so is damage to the
+    /// file itself. All requests and rejects are in memory; [`Limits::inflated_bytes`] bounds their sum.
     pub fn convert_file(&self, bytes: &[u8], name: &str) -> Converted {
         let observed = convert::observed_time(name, None);
         let organization = convert::organization(name);
@@ -94,11 +113,11 @@ impl Converter {
                 // Reading from memory cannot fail.
                 Ok(None) | Err(_) => break,
             };
-            match self.place(bytes, position, observed, place, &mut encoder) {
-                Verdict::Converted { .. } => converted.exported += 1,
-                Verdict::Filtered => converted.filtered += 1,
-                Verdict::Rejected(reject) => converted.rejects.push(reject),
-                Verdict::Unplaced(never) => match never {},
+            match self.convert_record_with(bytes, position, observed, place, &mut encoder) {
+                RecordOutcome::Converted { .. } => converted.exported += 1,
+                RecordOutcome::Filtered => converted.filtered += 1,
+                RecordOutcome::Rejected(reject) => converted.rejects.push(reject),
+                RecordOutcome::Unplaced(never) => match never {},
             }
             if encoder.encoded_len() >= REQUEST_BYTES {
                 converted.add(encoder.take());
@@ -108,48 +127,51 @@ impl Converter {
         converted
     }
 
-    /// Converts one record into a sink; its event has the placement of its own fields.
-    pub fn record(
+    /// Converts one record into a sink, with the placement that its own fields give.
+    ///
+    /// `position` is copied into a reject. `observed` is the observed time in nanoseconds since 1970, see
+    /// [`observed_time`](convert::observed_time).
+    pub fn convert_record(
         &self,
         bytes: &[u8],
         position: Position,
         observed: Option<i64>,
         sink: &mut impl Sink,
-    ) -> Verdict {
-        let own = |event: &Event<'_>| Ok(Placement::of(event));
-        self.place(bytes, position, observed, own, sink)
+    ) -> RecordOutcome {
+        let place = |event: &Event<'_>| Ok(Placement::of(event));
+        self.convert_record_with(bytes, position, observed, place, sink)
     }
 
-    /// Converts one record into a sink. `place` gives a selected event its placement, or says why it has
-    /// none.
-    pub fn place<E>(
+    /// Converts one record into a sink, with a placement by the caller: `place` receives each selected
+    /// event and returns its placement, or the reason not to convert it.
+    pub fn convert_record_with<E>(
         &self,
         bytes: &[u8],
         position: Position,
         observed: Option<i64>,
         place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
         sink: &mut impl Sink,
-    ) -> Verdict<E> {
+    ) -> RecordOutcome<E> {
         let (mut canonical, depth) = (Vec::new(), self.limits.depth);
         let event = match self.selector.select_any(bytes, &mut canonical, depth) {
             Ok(Some(event)) => event,
-            Ok(None) => return Verdict::Filtered,
+            Ok(None) => return RecordOutcome::Filtered,
             Err(reason) => {
                 let reject = Reject {
                     position,
                     reason: reason.offset_by(position.offset),
                     evidence: Evidence::Bytes(bytes.to_vec()),
                 };
-                return Verdict::Rejected(reject);
+                return RecordOutcome::Rejected(reject);
             }
         };
         let placement = match place(&event) {
             Ok(placement) => placement,
-            Err(why) => return Verdict::Unplaced(why),
+            Err(why) => return RecordOutcome::Unplaced(why),
         };
         let event_id = event.id().map(|id| id.into_owned());
         convert::convert(event, &placement, observed, &self.options, sink);
-        Verdict::Converted { event_id }
+        RecordOutcome::Converted { event_id }
     }
 }
 
@@ -206,7 +228,7 @@ mod tests {
         let logs = ExportLogsServiceRequest::decode(&converted.logs[0][..]).unwrap();
         let log = &logs.resource_logs[0].scope_logs[0].log_records[0];
         let has = |name: &str| log.attributes.iter().any(|pair| pair.key == name);
-        assert!(has("aws.organization.id"), "the name tells it");
+        assert!(has("aws.organization.id"), "the name has it");
         // 2026-01-31T12:10:00Z, when the file was delivered.
         assert_eq!(log.observed_time_unix_nano, 1_769_861_400_000_000_000);
     }

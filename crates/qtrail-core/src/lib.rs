@@ -1,34 +1,43 @@
-//! Turns what Amazon Q Developer did, as AWS CloudTrail recorded it, into OpenTelemetry log records and
-//! spans: bytes in, OTLP requests out. No I/O, no clock, no random number, no async runtime.
+//! Converts AWS CloudTrail records of Amazon Q Developer to OpenTelemetry log records and spans: bytes in,
+//! OTLP requests out. It does no I/O and reads no clock, no random number and no environment variable; it
+//! needs no async runtime.
 //!
-//! One call does the usual thing:
+//! One call converts a file:
 //!
 //! ```
 //! use qtrail_core::Converter;
 //!
 //! let file = br#"{"Records": [{"eventVersion": "1.08", "eventTime": "2024-04-10T14:07:55Z",
 //!     "eventSource": "q.amazonaws.com", "eventName": "SendMessage", "eventID": "b1"}]}"#;
-//! // CloudTrail's file name tells when the events were delivered.
+//! // CloudTrail's name of the file holds the time of delivery, which becomes the observed time.
 //! let name = "1_CloudTrail_us-east-1_20240410T1410Z_x.json.gz";
 //! let converted = Converter::default().convert_file(file, name);
 //! assert_eq!((converted.exported, converted.rejects.len()), (1, 0));
-//! // What an OTLP/HTTP collector takes at /v1/logs and /v1/traces.
-//! assert!(!converted.logs.is_empty() && !converted.spans.is_empty());
+//! // Each element is the body of one request to an OTLP/HTTP collector.
+//! for request in &converted.logs {
+//!     println!("POST /v1/logs, {} bytes of protobuf", request.len());
+//! }
+//! for request in &converted.spans {
+//!     println!("POST /v1/traces, {} bytes of protobuf", request.len());
+//! }
 //! ```
 //!
-//! # What a version number promises
+//! The same file always gives the same bytes, with the same trace and span ids, on any machine. Secrets
+//! are masked. A record that cannot be read never fails the file: it is in [`Converted::rejects`] with its
+//! [reason](reject::Reason), position and bytes.
 //!
-//! [`Converter::convert_file`], [`Converted`] and the types in their fields. The modules are public for the
-//! sidecar `qtrail` and for whoever needs a part alone, and may change in any version. In the order in which
-//! an event passes them:
+//! # Stability
 //!
-//! 1. [`envelope`]: bytes in any container (gzip, `Records`, NDJSON, …) become records and rejects.
-//! 2. [`json`]: one record's JSON, parsed without copies.
-//! 3. [`event`]: one record, parsed once; which events are Amazon Q's.
-//! 4. [`convert`]: the one description of which field becomes which attribute.
-//! 5. [`otlp`]: the sinks that write OTLP's wire form, grouped by resource.
+//! Semantic versioning covers [`Converter::convert_file`], [`Converted`] and the types of their fields. The
+//! modules are public for the sidecar `qtrail` and for programs that need only one step. They may change in
+//! any version. In the order in which an event passes them:
 //!
-//! [`reject`] says why a record is not exported.
+//! 1. [`envelope`]: takes records out of their container (gzip, `Records`, NDJSON, …), with a reject for
+//!    each one that cannot be read.
+//! 2. [`json`]: parses a record without copying it.
+//! 3. [`event`]: a parsed record; decides which events are Amazon Q's.
+//! 4. [`convert`]: maps fields to attributes, and masks secrets.
+//! 5. [`otlp`]: encodes OTLP, grouped by resource.
 
 pub mod convert;
 mod converter;
@@ -38,4 +47,4 @@ pub mod json;
 pub mod otlp;
 pub mod reject;
 
-pub use converter::{Converted, Converter, REQUEST_BYTES, Verdict};
+pub use converter::{Converted, Converter, REQUEST_BYTES, RecordOutcome};

@@ -1,37 +1,37 @@
-//! Why a record is not exported, and where it stood.
+//! Rejects: the records that cannot be exported, each with its reason, position and bytes.
 //!
-//! Enters: nothing. Leaves: the one reject type that every room speaks, so that a dead letter, a
-//! log line, a metric and an answer to a sender all say the same.
+//! Every part of qtrail uses these types, so a dead letter, a log line, a metric and an answer to a
+//! sender all name the same reason.
 
 use bytes::Bytes;
 
-/// Where a record stood in its unit (a file, a request, an object).
+/// The position of a record in its unit: a file, an object or a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
     /// The record's number in its unit, from 0.
     pub index: u64,
-    /// Its first byte, counted in the unit's inflated bytes, from 0. For a record inside a string
-    /// or a nested encoding: the first byte of the outermost element that carries it.
+    /// The offset of its first byte in the unit's inflated bytes, from 0. For a record inside a string or
+    /// a nested encoding, the offset of the outermost element that carries it.
     pub offset: u64,
-    /// How many inflated bytes the record (or the element that carries it) takes.
+    /// The length of the record, or of the element that carries it, in inflated bytes.
     pub length: u64,
 }
 
-/// The room in which a record was refused.
+/// The step that rejected a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// Before there were bytes to read.
+    /// Fetching the bytes.
     Input,
-    /// While taking records out of their container.
+    /// Taking records out of their container.
     Open,
-    /// While parsing a record as a CloudTrail event.
+    /// Parsing a record as a CloudTrail event.
     Parse,
-    /// By the collector.
+    /// Sending it to the collector.
     Export,
 }
 
 impl Stage {
-    /// The stage's name in dead letters and metrics.
+    /// The name in dead letters and metrics, such as `parse`.
     pub fn as_str(self) -> &'static str {
         match self {
             Stage::Input => "input",
@@ -42,12 +42,12 @@ impl Stage {
     }
 }
 
-/// Why a record was refused. Offsets count inflated bytes from the start of the unit, unless said
-/// otherwise.
+/// Why a record was rejected. Offsets count inflated bytes from the start of the unit, unless documented
+/// otherwise. `Display` gives the sentence for people, [`Reason::kind`] the word for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The bytes are no JSON.
+    /// The bytes are not JSON.
     #[error("not valid JSON at byte {at}: {detail}")]
     NotJson {
         /// Where parsing failed.
@@ -55,13 +55,13 @@ pub enum Reason {
         /// What the parser expected.
         detail: String,
     },
-    /// Well-formed JSON that is no CloudTrail event and no container of events.
+    /// Well-formed JSON, but neither a CloudTrail event nor a container of events.
     #[error("not a CloudTrail event: {detail}")]
     NotCloudTrail {
         /// What is missing.
         detail: String,
     },
-    /// An event of which a field cannot be read that says whose it is.
+    /// A field that decides whether the event is Amazon Q's cannot be read.
     #[error("{field} cannot be read: {detail}")]
     BadField {
         /// The field.
@@ -75,28 +75,28 @@ pub enum Reason {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The record nests deeper than allowed.
+    /// The record nests deeper than the limit.
     #[error("nests deeper than {limit} levels (limits.depth raises it)")]
     TooDeep {
         /// The limit, in levels.
         limit: u32,
     },
-    /// What should be base64 is none.
+    /// Not valid base64.
     #[error("not valid base64: {detail}")]
     BadBase64 {
-        /// What the decoder said.
+        /// The decoder's message.
         detail: String,
     },
-    /// A protobuf string cannot hold the record.
+    /// The record is not UTF-8, so a protobuf string cannot hold it.
     #[error("invalid UTF-8 at byte {at}")]
     InvalidUtf8 {
         /// The first invalid byte.
         at: u64,
     },
-    /// `eventTime` is absent or no time.
+    /// `eventTime` is absent or not a time.
     #[error("eventTime is {}", match value { Some(v) => format!("no RFC 3339 time: {v:?}"), None => "absent".to_owned() })]
     BadTime {
-        /// The text that is no time, cut to 64 characters.
+        /// The text, cut to 64 characters; `None` if `eventTime` is absent.
         value: Option<String>,
     },
     /// The unit ends in the middle of a record or of a compressed stream.
@@ -110,52 +110,52 @@ pub enum Reason {
     /// The compressed stream is damaged.
     #[error("damaged gzip data after {at} inflated bytes: {detail}")]
     BadGzip {
-        /// How many bytes were inflated before.
+        /// How many bytes were inflated before the damage.
         at: u64,
-        /// What the inflater said.
+        /// The inflater's message.
         detail: String,
     },
-    /// The unit inflates to more than allowed; what came before the limit was read.
+    /// The unit inflates to more than the limit; the records before the limit were read.
     #[error("inflates to more than {limit} bytes (limits.inflated_bytes raises it)")]
     InflatedTooLarge {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The unit holds more events than allowed; what came before the limit was read.
+    /// The unit holds more events than the limit; the events before the limit were read.
     #[error("holds more than {limit} events (limits.events raises it)")]
     TooManyEvents {
         /// The limit, in events.
         limit: u64,
     },
-    /// There is no such object, or no such bucket.
+    /// The object or the bucket does not exist.
     #[error("there is no such object: {detail}")]
     ObjectGone {
-        /// S3's own words.
+        /// S3's message.
         detail: String,
     },
-    /// An object that may not be read, or whose key may not be used.
+    /// Access to the object or to its KMS key is denied.
     #[error(
         "access to the object is denied: {detail}; `qtrail backfill` reads it again once the bucket's policy, the role's and the key's allow it"
     )]
     ObjectDenied {
-        /// S3's own words.
+        /// S3's message.
         detail: String,
     },
-    /// An object that failed at every try while others were read.
+    /// The object failed at every attempt while others were read.
     #[error("the object cannot be read: {detail}; `qtrail backfill` reads it again once it can be")]
     ObjectUnreadable {
-        /// What went wrong at the last try.
+        /// The error of the last attempt.
         detail: String,
     },
-    /// An object of more bytes than allowed.
+    /// The object is larger than the limit.
     #[error(
         "the object is too large: {detail} (s3.object_bytes raises the limit; `qtrail backfill` reads it again)"
     )]
     ObjectTooLarge {
-        /// How large it is, and the limit.
+        /// Its size and the limit.
         detail: String,
     },
-    /// A message announced objects of buckets that it may not have read.
+    /// A message announced objects in a bucket that `s3.buckets` does not list.
     #[error(
         "bucket {bucket} is not one that this queue's messages may have read{}: name it in s3.buckets if it is yours (`qtrail backfill` reads the object then)",
         match others { 0 => String::new(), n => format!(" ({n} more objects of the message likewise)") }
@@ -163,15 +163,15 @@ pub enum Reason {
     BucketNotAllowed {
         /// The bucket.
         bucket: String,
-        /// How many more objects of the message are of such buckets.
+        /// How many more objects of the message are in such buckets.
         others: usize,
     },
-    /// A message holds CloudTrail events itself.
+    /// A message contains CloudTrail events instead of announcing objects.
     #[error(
         "the message itself holds CloudTrail events, which whoever may send to the queue can make up: s3.inline_events: true reads them"
     )]
     InlineEvents,
-    /// A message that is no known notice, and holds no CloudTrail event.
+    /// A message is neither a known notification nor a CloudTrail event.
     #[error(
         "not a notice of S3, SNS, EventBridge or CloudTrail, and no CloudTrail event: {detail}"
     )]
@@ -179,36 +179,36 @@ pub enum Reason {
         /// What is missing.
         detail: String,
     },
-    /// The collector refused this very record.
+    /// The collector rejected this record.
     #[error("the collector refused it: {status}: {message}")]
     Refused {
-        /// The signal that was refused: `logs` or `traces`.
+        /// The rejected signal: `logs` or `traces`.
         signal: &'static str,
         /// The gRPC or HTTP status.
         status: String,
-        /// The collector's own words.
+        /// The collector's message.
         message: String,
     },
-    /// The collector accepted a request in part, and OTLP does not say which part.
+    /// The collector rejected some records of a request, and OTLP cannot name which.
     #[error(
         "the collector rejected {rejected} of these {of} records and did not say which: {message}"
     )]
     Uncertain {
         /// How many it rejected.
         rejected: u64,
-        /// How many the request held.
+        /// How many records the request had.
         of: u64,
-        /// The collector's own words.
+        /// The collector's message.
         message: String,
     },
-    /// So many records of a unit were refused that this stands for those beyond the bound.
+    /// Stands for further rejects of a unit, beyond the limit of dead letters per unit.
     #[error("{}", suppressed(*count, *shortened, *whole))]
     Suppressed {
-        /// Records that have no letter of their own.
+        /// Rejects without a dead letter of their own.
         count: u64,
-        /// Letters that have their record's SHA-256 alone.
+        /// Dead letters that hold only the SHA-256 of their record.
         shortened: u64,
-        /// Whether the whole unit is kept instead.
+        /// Whether this dead letter holds the whole unit instead.
         whole: bool,
     },
 }
@@ -231,7 +231,7 @@ fn suppressed(count: u64, shortened: u64, whole: bool) -> String {
 }
 
 impl Reason {
-    /// The same, with its byte counted from `offset` bytes before.
+    /// The same reason with `offset` added to its byte offset, if it has one.
     pub fn offset_by(mut self, offset: u64) -> Reason {
         if let Reason::NotJson { at, .. }
         | Reason::InvalidUtf8 { at }
@@ -242,7 +242,7 @@ impl Reason {
         self
     }
 
-    /// A short, stable word for metrics, dead letters and tests.
+    /// A short, stable word for metrics, dead letters and tests, such as `not_json`.
     pub fn kind(&self) -> &'static str {
         match self {
             Reason::NotJson { .. } => "not_json",
@@ -270,7 +270,7 @@ impl Reason {
         }
     }
 
-    /// Whether a larger limit would let it pass.
+    /// Whether a higher limit would let the record pass.
     pub fn is_limit(&self) -> bool {
         matches!(
             self,
@@ -281,7 +281,7 @@ impl Reason {
         )
     }
 
-    /// The room that refuses for this reason.
+    /// The step that rejects records for this reason.
     pub fn stage(&self) -> Stage {
         match self {
             Reason::BadField { .. } | Reason::BadTime { .. } | Reason::NotCloudTrail { .. } => {
@@ -300,26 +300,26 @@ impl Reason {
     }
 }
 
-/// What is kept of a refused record.
+/// What a reject keeps of its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
     /// Its bytes.
     Bytes(Vec<u8>),
-    /// The same, however many they are: nobody else has them.
+    /// Its bytes, which a dead letter must not shorten because nobody else has them.
     Whole(Bytes),
-    /// It was too large to keep.
+    /// A hash, because the record is too large to keep.
     Digest {
         /// SHA-256 of its bytes.
         sha256: [u8; 32],
-        /// How many bytes it has.
+        /// Its length in bytes.
         length: u64,
     },
-    /// The unit as a whole is the evidence (a damaged file, say).
+    /// Nothing: the whole unit is the evidence, for example a damaged file.
     Unit,
 }
 
 impl Evidence {
-    /// Bytes that are kept.
+    /// How many bytes are kept; `None` if none are.
     pub fn kept_bytes(&self) -> Option<usize> {
         match self {
             Evidence::Bytes(bytes) => Some(bytes.len()),
@@ -328,7 +328,7 @@ impl Evidence {
         }
     }
 
-    /// The same, whatever a dead letter may cut.
+    /// Turns [`Evidence::Bytes`] into [`Evidence::Whole`].
     pub fn whole(self) -> Self {
         match self {
             Evidence::Bytes(bytes) => Evidence::Whole(bytes.into()),
@@ -337,13 +337,13 @@ impl Evidence {
     }
 }
 
-/// One refused record.
+/// One rejected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// Where it stood.
+    /// Its position in the unit.
     pub position: Position,
-    /// Why.
+    /// Why it was rejected.
     pub reason: Reason,
-    /// What is kept of it.
+    /// What is kept of the record.
     pub evidence: Evidence,
 }

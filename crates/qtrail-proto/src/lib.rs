@@ -1,14 +1,31 @@
-//! The messages and the service of `proto/qtrail/v1/ingest.proto`.
+//! Client, server and messages of qtrail's gRPC service, generated from `proto/qtrail/v1/ingest.proto`.
 //!
-//! The rest of this folder is generated from the `.proto` file, so that a build needs neither `protoc` nor a
-//! generator. `UPDATE_PROTO=1 cargo test -p qtrail-proto` generates it again; a test fails while it is stale.
+//! ```no_run
+//! use qtrail_proto::v1::IngestRequest;
+//! use qtrail_proto::v1::ingest_service_client::IngestServiceClient;
+//!
+//! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = IngestServiceClient::connect("http://127.0.0.1:4319").await?;
+//! let events = std::fs::read("trail.json.gz")?.into();
+//! let request = IngestRequest { sequence: 1, events, ..Default::default() };
+//! let response = client.ingest(request).await?;
+//! println!("{:?}", response.into_inner());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/send_grpc.rs` streams files and handles each answer.
+//!
+//! The generated files are checked in, so a build needs neither `protoc` nor a generator. After a change of
+//! the `.proto` file, `UPDATE_PROTO=1 cargo test -p qtrail-proto` generates them again; a test fails until
+//! then.
 
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
 #[rustfmt::skip]
 #[path = "qtrail.v1.rs"]
 pub mod v1;
 
-/// The file's descriptors, for reflection.
+/// The encoded `FileDescriptorSet` of the `.proto` file, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("descriptors.bin");
 
 #[cfg(test)]
@@ -18,7 +35,7 @@ mod tests {
     use prost::Message;
 
     #[test]
-    fn what_is_generated_is_what_the_proto_file_says() {
+    fn the_generated_files_match_the_proto_file() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let proto = root.join("../../proto");
         let descriptors = protox::compile(["qtrail/v1/ingest.proto"], [proto]).unwrap();
@@ -38,7 +55,7 @@ mod tests {
             }
             assert!(
                 std::fs::read(&kept).unwrap() == new,
-                "{name} is old: run UPDATE_PROTO=1 cargo test proto"
+                "{name} is stale: run UPDATE_PROTO=1 cargo test -p qtrail-proto"
             );
         }
     }

@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 
+use super::identity::Who;
 use super::people::{self, PEOPLE, Person};
-use super::record::{Call, Setting, Who};
+use super::record::{Call, Setting};
 use qtrail_core::event::amazon_q::Class;
 
 pub(super) const Q: &str = "q.amazonaws.com";
@@ -37,7 +38,7 @@ pub(super) static DESCRIBE_INSTANCES: Call = Call::read(
 pub(super) static LIST_FUNCTIONS: Call =
     Call::read("lambda", "ListFunctions20150331", r#"{"maxItems":50}"#);
 
-/// A probe: EC2 says by an error that the call would have succeeded.
+/// A probe: EC2 returns an error if the call would have succeeded.
 pub(super) static DRY_RUN: Call = Call::change(
     "ec2",
     "StopInstances",

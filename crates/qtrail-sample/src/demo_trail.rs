@@ -1,4 +1,4 @@
-//! A small trail that tells a story: what the demo shows, and what tests count on.
+//! The small trail that the demo shows and tests rely on.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,15 +8,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::amazon_q::{self, on_behalf_of};
+use super::identity::Who;
 use super::noise;
 use super::people::{ARNAV, MARY, NIKKI, PAULO, Person, Q_CLI};
-use super::record::{self, Call, Setting, Who, timestamp};
+use super::record::{self, Call, Setting};
+use super::template::{timestamp, uuid};
 use qtrail_core::event::amazon_q::Class;
 
 /// What is in the demo's trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// Files, one of which is a digest file and holds no events.
+    /// The number of files, including a digest file without events.
     pub files: u64,
     /// Records, the broken one among them.
     pub read: u64,
@@ -47,7 +49,7 @@ pub fn demo_expected() -> Expected {
     tell(0).1
 }
 
-/// Names of people whom the demo's trail knows by the id of an identity store alone, as IDEs do.
+/// Names of people for whom the trail has only the id of an identity store, as in calls from IDEs.
 pub fn demo_identities() -> impl Iterator<Item = (String, String)> {
     [&NIKKI]
         .into_iter()
@@ -244,7 +246,7 @@ impl Teller {
         at.conversation = conversation;
         (at.identity, at.agent, at.address) = caller;
         if self.expected.repeated.is_empty() && call.name == "SendMessage" {
-            record::uuid(&mut self.expected.repeated, at.event_id);
+            uuid(&mut self.expected.repeated, at.event_id);
         }
         self.record(call, &at)
     }

@@ -7,8 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::amazon_q::Scenes;
+use super::identity::Who;
 use super::plan::File;
-use super::record::{self, Setting, Who};
+use super::record::{self, Setting};
 use super::{Amount, Format, Spec, Summary, noise};
 
 /// A little better than real trails compress, at a speed that suits load tests.
@@ -17,7 +18,7 @@ const LEVEL: Compression = Compression::new(3);
 /// Text gathered before it is written.
 const BUFFER: usize = 64 << 10;
 
-/// Writes a file's content, and says what is in it.
+/// Writes a file's content, and returns its summary.
 pub(super) fn write(spec: &Spec, plan: &File, out: impl Write) -> io::Result<Summary> {
     let mut out = Counted {
         inner: BufWriter::with_capacity(BUFFER, out),

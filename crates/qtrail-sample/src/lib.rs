@@ -1,18 +1,20 @@
-//! Makes CloudTrail trails, for trying and for load: laid out, named and shaped as CloudTrail does.
+//! Makes sample CloudTrail trails for demos and load tests, with CloudTrail's folders, file names and
+//! record shapes.
 //!
-//! Enters: a [`Spec`]. Leaves: files below a directory, and a [`Summary`] of what is in them. What
-//! must hold: the same specification gives the same bytes on any machine, whatever its number of
-//! processors; memory does not grow with the trail; a file has its final name only once it is
-//! complete, the oldest first; every account number, key, name and address is one that is reserved
-//! for examples.
+//! Enters: a [`Spec`]. Leaves: files below a directory, and a [`Summary`] of their content. What must
+//! hold: the same specification gives the same bytes on any machine, with any number of processors;
+//! memory does not grow with the trail; a file gets its final name only when it is complete, the oldest
+//! file first; every account number, key, name and address is reserved for examples.
 
 mod amazon_q;
 mod demo_trail;
 mod file;
+mod identity;
 mod noise;
 mod people;
 mod plan;
 mod record;
+mod template;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,22 +27,22 @@ use qtrail_core::event::amazon_q::Class;
 
 pub use demo_trail::{Expected, demo_expected, demo_identities, demo_trail};
 
-/// The end of a trail where none is asked for: 2026-01-15T12:00:00Z. Never the clock, so that the
-/// same specification always gives the same trail.
+/// The default end of a trail, 2026-01-15T12:00:00Z, in seconds since 1970. It is not the clock, so that
+/// the same specification always gives the same trail.
 pub const DEFAULT_END: i64 = 1_768_478_400;
 
-/// What a trail is to be.
+/// Describes a trail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// How much of it.
+    /// The size of the trail.
     pub amount: Amount,
-    /// Amazon Q's events among all, in percent, 0 to 100. Default 2.
+    /// Amazon Q's share of all events, in percent, 0 to 100. Default 2.
     pub share: f64,
-    /// What chance draws from.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How many files; by default the square root of the number of events.
+    /// The number of files; by default the square root of the number of events.
     pub files: Option<u64>,
-    /// What the files look like.
+    /// The format of the files.
     pub format: Format,
     /// When the last file is delivered, in seconds since 1970.
     pub end: i64,
@@ -59,39 +61,39 @@ impl Default for Spec {
     }
 }
 
-/// How much.
+/// The size of a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// So many events.
+    /// This many events.
     Events(u64),
-    /// So many bytes of JSON before compression, at most an event a file more.
+    /// This many bytes of JSON before compression; each file may exceed its part by at most one event.
     Bytes(u64),
 }
 
-/// What the files look like.
+/// The format of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// `{"Records":[…]}`, compressed: CloudTrail's own.
+    /// `{"Records":[…]}`, gzip-compressed, as CloudTrail writes it.
     #[default]
     Gzip,
     /// `{"Records":[…]}`.
     Json,
-    /// An event a line.
+    /// One event per line.
     Ndjson,
 }
 
-/// What was written.
+/// What [`write`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// Files.
+    /// The number of files.
     pub files: u64,
-    /// Events in them.
+    /// The number of events.
     pub events: u64,
     /// Bytes before compression.
     pub json_bytes: u64,
     /// Bytes on disk.
     pub file_bytes: u64,
-    /// Amazon Q's events, by class.
+    /// The number of Amazon Q's events by class.
     pub amazon_q: BTreeMap<Class, u64>,
 }
 
@@ -118,15 +120,15 @@ pub struct Error {
 
 /// A file that is complete under its temporary name.
 struct Written {
-    /// Closed after it is renamed: who watches the directory reads what is closed.
+    /// Closed only after the rename, because a directory watcher reads a file when it is closed.
     file: fs::File,
     temporary: PathBuf,
     path: PathBuf,
     summary: Summary,
 }
 
-/// Writes a trail below `directory`, which is created. `progress` hears the summary so far after
-/// each file.
+/// Writes a trail below `directory`, and creates the directory. Calls `progress` with the summary so far
+/// after each file.
 ///
 /// # Errors
 /// A directory or file that cannot be created, written or renamed.
@@ -154,10 +156,10 @@ pub fn write(
     Ok(summary)
 }
 
-/// Writes all of a trail as one file, of one account and region.
+/// Writes a whole trail as one file of one account and region.
 ///
 /// # Errors
-/// What the writer answers.
+/// The writer's error.
 pub fn write_one(spec: &Spec, mut out: impl io::Write) -> io::Result<Summary> {
     let one = Spec {
         files: Some(1),
@@ -181,7 +183,7 @@ fn work(
     for plan in plan::files(spec).skip(worker).step_by(workers) {
         let written = write_file(spec, &plan, directory);
         let failed = written.is_err();
-        // A receiver that is gone has met an error.
+        // The receiver is gone if it met an error.
         if done.send(written).is_err() || failed {
             return;
         }

@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 
+use super::identity::Who;
 use super::people::{CLIENTS, PEOPLE};
-use super::record::{Call, Setting, Who};
+use super::record::{Call, Setting};
 
 /// The kinds of calls, each with how often it occurs.
 static CALLS: &[(u32, Call)] = &[
@@ -125,7 +126,7 @@ static WORKLOADS: [(&str, &str); 6] = [
     ("AWSServiceRoleForConfig", "configLambdaExecution"),
 ];
 
-/// Chooses a call and who made it; `at` brings time and place and gets the rest.
+/// Chooses a call and its caller. `at` has the time, account and region; the rest is filled in.
 pub(super) fn next(at: &mut Setting, rng: &mut Rng) -> &'static Call {
     (at.identity, at.agent, at.address) = caller(rng);
     match rng.u32(..20_000) {

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::people::{ACCOUNTS, REGIONS};
-use super::record::{alphanumerics, timestamp};
+use super::template::{alphanumerics, timestamp};
 use super::{Amount, Format, Spec};
 
 /// A mean event, for what must be estimated.

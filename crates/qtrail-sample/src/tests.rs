@@ -317,7 +317,7 @@ fn an_event_near_the_largest_stays_valid_json() {
         time: DEFAULT_END,
         account: people::ACCOUNTS[0],
         region: people::REGIONS[0],
-        identity: record::Who::Untyped,
+        identity: identity::Who::Untyped,
         agent: "",
         address: "",
         conversation: 0,

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use crate::telemetry::printable::printable;
-use qtrail_core::convert::ids::{self, Rule};
+use qtrail_core::convert::ids::{self, TraceRule};
 use qtrail_core::convert::{Field, Head, On, Sink, Value};
 use qtrail_core::event::Event;
 use qtrail_core::event::amazon_q::Class;
@@ -41,9 +41,11 @@ impl Table {
         Table {
             why_class: why_class(event.class()),
             why_trace: match ids::trace(event).1 {
-                Rule::Conversation => "of the conversation: a UUID itself, another id hashed",
-                Rule::Session => "of the session: account, principal and creation date, hashed",
-                Rule::Event => "of its own: eventID, or the record's bytes, hashed",
+                TraceRule::Conversation => "of the conversation: a UUID itself, another id hashed",
+                TraceRule::Session => {
+                    "of the session: account, principal and creation date, hashed"
+                }
+                TraceRule::Event => "of its own: eventID, or the record's bytes, hashed",
             },
             title: String::new(),
             answers: Vec::new(),

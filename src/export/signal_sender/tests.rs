@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::export::transport::Answering;
 use qtrail_core::convert::{
-    Field, Head, Kind, On, Options, ResourceKey, Severity, Sink, Stability, Value,
+    Field, Head, On, Options, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
 use qtrail_core::otlp::Encoder;
 
@@ -136,7 +136,7 @@ fn payload_at(times: &[i64]) -> Payload {
             end: time + 1,
             name: Cow::Owned(event.to_string()),
             severity: Severity::Info,
-            kind: Kind::Server,
+            kind: SpanKind::Server,
             error: None,
             trace_id: [1; 16],
             span_id: [1; 8],

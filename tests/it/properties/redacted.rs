@@ -80,9 +80,12 @@ fn output(record: &str, options: &Options) -> (Vec<u8>, bool) {
     let mut encoder = Encoder::new(options);
     let mut flat = Flat::new(options);
     let position = Position::default();
-    let verdict = conversion.record(record.as_bytes(), position, None, &mut encoder);
-    assert!(matches!(verdict, Verdict::Converted { .. }), "{verdict:?}");
-    conversion.record(record.as_bytes(), position, None, &mut flat);
+    let verdict = conversion.convert_record(record.as_bytes(), position, None, &mut encoder);
+    assert!(
+        matches!(verdict, RecordOutcome::Converted { .. }),
+        "{verdict:?}"
+    );
+    conversion.convert_record(record.as_bytes(), position, None, &mut flat);
     let encoded = encoder.take();
     let mut output = flat.take();
     for payload in [&encoded.logs, &encoded.spans] {
@@ -181,7 +184,7 @@ fn a_value_that_a_caller_calls_a_secret_hides_neither_who_nor_where_nor_which() 
                 };
                 let conversion = conversion(Select::All, options.clone());
                 let mut flat = Flat::new(&options);
-                conversion.record(record.as_bytes(), Position::default(), None, &mut flat);
+                conversion.convert_record(record.as_bytes(), Position::default(), None, &mut flat);
                 let shown = String::from_utf8(flat.take()).unwrap();
                 let said: Value = serde_json::from_str(&shown).unwrap();
                 let expected = plain.pointer(pointer).unwrap();

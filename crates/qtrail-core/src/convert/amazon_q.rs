@@ -1,4 +1,4 @@
-//! What belongs to Amazon Q, in attributes.
+//! The attributes of Amazon Q's events.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,63 +9,68 @@ use memchr::memmem::Finder;
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::redact::listed;
-use super::{Options, Verdict, ids};
+use super::{Derived, Options, ids};
 use super::{name_of_service, semconv as names};
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
 use crate::json::Type;
 
-/// What Amazon Q is called as an agent.
+/// `gen_ai.agent.name`.
 const AGENT: &str = "Amazon Q Developer";
 
-/// Says every row of Amazon Q's.
-pub(super) fn say<S: Sink>(say: &mut AttributeWriter<'_, S>, verdict: &Verdict, options: &Options) {
-    let event = say.event;
+/// Writes every row of the Amazon Q table.
+pub(super) fn write<S: Sink>(
+    writer: &mut AttributeWriter<'_, S>,
+    derived: &Derived,
+    options: &Options,
+) {
+    let event = writer.event;
     let class = event.class();
-    say.str(&names::EVENT_CLASS, class.as_str());
-    if let Some((channel, evidence)) = verdict.channel {
-        say.str(&names::AGENT_CHANNEL, channel);
-        say.str(&names::AGENT_EVIDENCE, evidence);
+    writer.str(&names::EVENT_CLASS, class.as_str());
+    if let Some((channel, evidence)) = derived.channel {
+        writer.str(&names::AGENT_CHANNEL, channel);
+        writer.str(&names::AGENT_EVIDENCE, evidence);
     }
     if let Some(key) = ids::conversation(event) {
-        say.text(&names::CONVERSATION_ID, key);
+        writer.text(&names::CONVERSATION_ID, key);
     }
-    if let Some(operation) = verdict.operation {
-        say.str(&names::OPERATION_NAME, operation);
+    if let Some(operation) = derived.operation {
+        writer.str(&names::OPERATION_NAME, operation);
         if class.is_call()
             && let Some(tool) = tool(event)
         {
-            say.str(&names::TOOL_NAME, &tool);
+            writer.str(&names::TOOL_NAME, &tool);
         }
-        say.str(&names::AGENT_NAME, AGENT);
-        say.str(&names::PROVIDER_NAME, &options.provider_name);
+        writer.str(&names::AGENT_NAME, AGENT);
+        writer.str(&names::PROVIDER_NAME, &options.provider_name);
     }
-    say.first(&names::REQUEST_MODEL, &[Key::ModelId, Key::MessageModelId]);
+    writer.first(&names::REQUEST_MODEL, &[Key::ModelId, Key::MessageModelId]);
     if class.is_own() {
-        own(say);
+        write_own_event(writer);
     }
     if class.is_by_service() {
-        say.flag(&names::DRY_RUN, Key::DryRun);
+        writer.flag(&names::DRY_RUN, Key::DryRun);
     }
     if class != Class::Other {
-        client(say);
+        write_client(writer);
         let masked = masked(event);
         if !masked.is_empty() {
-            say.value(&names::MASKED, Value::Strs(masked));
+            writer.value(&names::MASKED, Value::Strs(masked));
         }
     }
 }
 
-/// What only Amazon Q's own events have; in others, fields of these names mean something else.
-fn own<S: Sink>(say: &mut AttributeWriter<'_, S>) {
-    say.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
-    say.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
-    say.text(&names::RESULT_CODE, Key::ResultCode);
-    say.text(&names::RESULT_TYPE, Key::ResultType);
-    say.text(&names::RESULT_FORMAT, Key::ResultFormat);
-    say.text(&names::SOURCE, Key::Source);
-    say.text(&names::ORIGIN, Key::Origin);
-    say.text(&names::QUICK_ACTION, Key::QuickAction);
+/// Writes the fields that only Amazon Q's own events have. In other events, fields of these names mean
+/// something else.
+fn write_own_event<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+    writer.id(&names::UTTERANCE_ID, &[Key::UtteranceId]);
+    writer.text(&names::EXPIRATION_TIME, Key::ConversationExpirationTime);
+    writer.text(&names::RESULT_CODE, Key::ResultCode);
+    writer.text(&names::RESULT_TYPE, Key::ResultType);
+    writer.text(&names::RESULT_FORMAT, Key::ResultFormat);
+    writer.text(&names::SOURCE, Key::Source);
+    writer.text(&names::ORIGIN, Key::Origin);
+    writer.text(&names::QUICK_ACTION, Key::QuickAction);
 }
 
 /// `gen_ai.operation.name`.
@@ -86,13 +91,13 @@ pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     }
 }
 
-/// By which way Amazon Q made a call, and what tells so.
+/// How Amazon Q made a call (`service`, `cli` or `ide`), and the field that is the evidence.
 pub(super) fn channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
     match event.class() {
         Class::OnBehalfOf => Some(("service", "invoked_by")),
         Class::AgentCall => {
             let agent = event.text_of(Key::UserAgent).unwrap_or_default();
-            // Amazon Q's own token decides: an IDE's agent runs `aws-cli` too.
+            // Only Amazon Q's own token decides: an IDE's agent runs `aws-cli` too.
             let client = product(&agent).map_or(&*agent, |(_, token)| token);
             let channel = if client.contains("CLI") { "cli" } else { "ide" };
             Some((channel, "user_agent"))
@@ -108,9 +113,9 @@ fn tool(event: &Event<'_>) -> Option<String> {
     Some(format!("{}:{name}", name_of_service(&source)))
 }
 
-/// The client: what a request to Amazon Q says of it, else what the user agent does.
-fn client<S: Sink>(say: &mut AttributeWriter<'_, S>) {
-    let event = say.event;
+/// Writes the client: from the request to Amazon Q if it names one, else from the user agent.
+fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+    let event = writer.event;
     let context = |key| event.class().is_own() && event.text_of(key).is_some();
     let agent = event.text_of(Key::UserAgent).unwrap_or_default();
     let (mut name, mut version) = match software(&agent) {
@@ -118,7 +123,7 @@ fn client<S: Sink>(say: &mut AttributeWriter<'_, S>) {
         None => (None, None),
     };
     let mut system = name.and_then(|_| system(&agent));
-    // A name of one place and a version of the other would be a client that does not exist.
+    // A name from one source with a version from the other would be a client that does not exist.
     if context(Key::IdeCategory) {
         (name, version) = (None, None);
     }
@@ -134,7 +139,7 @@ fn client<S: Sink>(say: &mut AttributeWriter<'_, S>) {
         (&names::CLIENT_OS, Key::OperatingSystem),
     ] {
         if context(key) {
-            say.text(field, key);
+            writer.text(field, key);
         }
     }
     for (field, part) in [
@@ -143,7 +148,7 @@ fn client<S: Sink>(say: &mut AttributeWriter<'_, S>) {
         (&names::CLIENT_OS, system),
     ] {
         if let Some(part) = part {
-            say.str(field, part);
+            writer.str(field, part);
         }
     }
 }
@@ -190,26 +195,26 @@ fn system(agent: &str) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// What AWS puts in the place of a value that it does not show.
+/// What AWS writes in place of a value that it withholds.
 const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
-/// Whether AWS shows this in the place of a value.
-pub(super) fn is_mask(text: &str) -> bool {
+/// Whether AWS writes this text in place of a withheld value.
+fn is_mask(text: &str) -> bool {
     MASKS.contains(&text)
 }
 
-/// What is true of an object in the place of one that was too large to be recorded.
+/// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut, which an escape may hide from a search: most
-/// records have none of these.
+/// Whether a record's bytes can hold a mask or a cut. An escape may hide either from the search, so a
+/// backslash counts as one. Most records have none of these.
 fn may_be_masked(record: &[u8]) -> bool {
     static WORDS: LazyLock<[Finder<'static>; 2]> =
         LazyLock::new(|| [MASKS[1], CUT].map(Finder::new));
     memchr2(b'*', b'\\', record).is_some() || WORDS.iter().any(|word| word.find(record).is_some())
 }
 
-/// Pointers to what AWS masked or cut; as many as are listed.
+/// JSON pointers of the values that AWS masked or cut, up to the limit of [`listed`].
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
     if !may_be_masked(event.text().as_bytes()) {
         return Vec::new();

@@ -1,7 +1,7 @@
-//! What the mapping says, and whom it says it to.
+//! The types between the mapping and its outputs.
 //!
-//! A [`Field`] is one row of the mapping; a [`Sink`] hears the head of an event and each attribute
-//! that the event has. The log and span writers, `explain`'s table and the flat JSON are sinks.
+//! A [`Field`] is one row of the mapping. A [`Sink`] receives the head of an event and each attribute
+//! that the event has. The OTLP encoder, the flat JSON and the table of `qtrail explain` are sinks.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use crate::json::Node;
 pub enum On {
     /// The log record and the span.
     Both,
-    /// The log record alone.
+    /// The log record only.
     Log,
-    /// The span alone.
+    /// The span only.
     Span,
     /// The resource of both.
     Resource,
 }
 
-/// How settled a name is.
+/// How stable an attribute name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stability {
     /// A stable name of the OpenTelemetry semantic conventions.
@@ -29,7 +29,7 @@ pub enum Stability {
     Development,
     /// A name of the OpenTelemetry Collector's CloudTrail decoder.
     Collector,
-    /// A name of qtrail's own.
+    /// A name that qtrail defines.
     Qtrail,
 }
 
@@ -40,13 +40,13 @@ pub struct Field {
     pub name: &'static str,
     /// Which signal carries it.
     pub on: On,
-    /// Where the value comes from, in CloudTrail's words; the text of the documentation.
+    /// The CloudTrail field that the value comes from, in Markdown; `docs/mapping.md` shows it.
     pub from: &'static str,
-    /// How settled the name is.
+    /// How stable the name is.
     pub stability: Stability,
 }
 
-/// A value, as OTLP's `AnyValue` can hold it. An absent value is never said.
+/// A value that OTLP's `AnyValue` can hold. An absent value has no attribute at all.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
     /// A string.
@@ -59,9 +59,9 @@ pub enum Value<'a> {
     Double(f64),
     /// An array of strings.
     Strs(Vec<Cow<'a, str>>),
-    /// A piece of the record, as it stands (redacted where it must be).
+    /// A part of the record, unchanged except for redacted values.
     Json(Node<'a>),
-    /// A map made of pieces of the record, by name.
+    /// A map of values by name.
     Map(Vec<(Cow<'a, str>, Value<'a>)>),
     /// An array of values.
     Array(Vec<Value<'a>>),
@@ -70,13 +70,13 @@ pub enum Value<'a> {
 /// One attribute of one event.
 #[derive(Debug, Clone)]
 pub struct Attribute<'a> {
-    /// The row it stems from.
+    /// Its row of the mapping.
     pub field: &'static Field,
     /// Its value.
     pub value: Value<'a>,
 }
 
-/// OTLP severity numbers that occur.
+/// The OTLP severities that qtrail emits, by their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// 9, `INFO`.
@@ -87,10 +87,10 @@ pub enum Severity {
     Error = 17,
 }
 
-/// OTLP span kinds that occur.
+/// The OTLP span kinds that qtrail emits, by their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// 2: a call that was served.
+pub enum SpanKind {
+    /// 2: a call, recorded by the service that answered it.
     Server = 2,
     /// 3: a call that Amazon Q made.
     Client = 3,
@@ -105,7 +105,7 @@ pub struct Link {
     pub span_id: [u8; 8],
 }
 
-/// Which resource an event belongs to. Events with equal keys share one.
+/// Identifies the OTLP resource of an event. Events with equal keys share one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ResourceKey<'a> {
     /// `service.name`.
@@ -116,49 +116,50 @@ pub struct ResourceKey<'a> {
     pub region: Option<Cow<'a, str>>,
 }
 
-/// All of an event that is no attribute.
+/// The fields of the log record and the span that are not attributes.
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
-    /// Its resource.
+    /// The resource.
     pub resource: ResourceKey<'a>,
     /// `eventTime`, in nanoseconds since 1970: the log record's time.
     pub time: i64,
-    /// The log record's observed time.
+    /// The log record's observed time, in nanoseconds since 1970.
     pub observed: i64,
-    /// The span's start.
+    /// The span's start, in nanoseconds since 1970.
     pub start: i64,
-    /// The span's end, later than its start.
+    /// The span's end, in nanoseconds since 1970; always later than its start.
     pub end: i64,
     /// `<service>.<eventName>`: the log record's event name and the span's name.
     pub name: Cow<'a, str>,
     /// The log record's severity.
     pub severity: Severity,
     /// The span's kind.
-    pub kind: Kind,
-    /// The span's status: `Some` is an error, with its message.
+    pub kind: SpanKind,
+    /// The span's status: `Some(message)` is an error, `None` leaves it unset.
     pub error: Option<Cow<'a, str>>,
-    /// The trace of both signals.
+    /// The trace id of both signals.
     pub trace_id: [u8; 16],
-    /// The span, and the log record's span.
+    /// The span id of both signals.
     pub span_id: [u8; 8],
-    /// The parent span.
+    /// The span's parent.
     pub parent: Option<[u8; 8]>,
     /// A link to the trace of the person's session.
     pub link: Option<Link>,
     /// The log record's body.
     pub body: Option<Value<'a>>,
-    /// Whether a log record is made.
+    /// Whether the event becomes a log record.
     pub log: bool,
-    /// Whether a span is made.
+    /// Whether the event becomes a span.
     pub span: bool,
 }
 
-/// Hears what an event becomes: one `begin`, any number of `attribute`, one `end`.
+/// Receives converted events. For each event, [`convert`](super::convert) calls `begin` once,
+/// `attribute` once for each attribute, and `end` once.
 pub trait Sink {
-    /// The head of the next event.
+    /// Starts an event.
     fn begin(&mut self, head: &Head<'_>);
-    /// An attribute of the event. Resource attributes are in the head's key, not said here.
+    /// Receives one attribute. Resource attributes are not passed here: see [`Head::resource`].
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>);
-    /// The event is complete.
+    /// Ends the event.
     fn end(&mut self);
 }

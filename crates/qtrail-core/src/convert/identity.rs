@@ -1,103 +1,103 @@
-//! `userIdentity` in attributes: who called, with what, for whom.
+//! The attributes of `userIdentity`: the caller, the credentials, the person behind the call.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::Verdict;
+use super::Derived;
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::semconv as names;
 use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
 use crate::event::{Event, Key, mask};
 
-/// Says every row of the identity.
-pub(super) fn say<S: Sink>(
-    say: &mut AttributeWriter<'_, S>,
-    verdict: &Verdict,
+/// Writes every row of the identity.
+pub(super) fn write<S: Sink>(
+    writer: &mut AttributeWriter<'_, S>,
+    derived: &Derived,
     people: &HashMap<String, String>,
 ) {
-    let event = say.event;
+    let event = writer.event;
     let person = person(event);
-    say.id(
+    writer.id(
         &names::USER_ID,
         &[Key::OnBehalfOfUserId, Key::UserId, Key::PrincipalId],
     );
     if let Some((person, key)) = &person {
-        count_whole(say, *key);
-        say.str(&names::ENDUSER_ID, person);
+        mark_person_mapped(writer, *key);
+        writer.str(&names::ENDUSER_ID, person);
     }
     let known = person.and_then(|(person, _)| people.get(&*person));
     match known {
-        Some(name) => say.str(&names::USER_NAME, name),
+        Some(name) => writer.str(&names::USER_NAME, name),
         None if event.shown(Key::UserName).is_some() => {
-            say.text(&names::USER_NAME, Key::UserName);
+            writer.text(&names::USER_NAME, Key::UserName);
         }
         None => {
             if let Some(name) = of_arn(event, last_part) {
-                say.value(&names::USER_NAME, Value::Str(name));
+                writer.value(&names::USER_NAME, Value::Str(name));
             }
         }
     }
     if event.text_of(Key::IssuerType).as_deref() == Some("Role")
         && let Some(role) = event.shown(Key::IssuerUserName)
     {
-        say.value(&names::USER_ROLES, Value::Strs(vec![role]));
+        writer.value(&names::USER_ROLES, Value::Strs(vec![role]));
     }
-    fields(say);
+    fields(writer);
     if let Some(session) = of_arn(event, role_session) {
-        say.value(&names::ROLE_SESSION_NAME, Value::Str(session));
+        writer.value(&names::ROLE_SESSION_NAME, Value::Str(session));
     }
-    if let Some(class) = verdict.identity {
-        say.str(&names::IDENTITY_CLASS, class);
+    if let Some(class) = derived.identity {
+        writer.str(&names::IDENTITY_CLASS, class);
     }
-    if let Some(credential) = verdict.credential {
-        say.str(&names::CREDENTIAL_KIND, credential);
+    if let Some(credential) = derived.credential {
+        writer.str(&names::CREDENTIAL_KIND, credential);
     }
-    if let Some(invoked) = verdict.invoked_by_service {
-        say.value(&names::INVOKED_BY_SERVICE, Value::Bool(invoked));
+    if let Some(invoked) = derived.invoked_by_service {
+        writer.value(&names::INVOKED_BY_SERVICE, Value::Bool(invoked));
     }
 }
 
-/// The fields as they stand.
-fn fields<S: Sink>(say: &mut AttributeWriter<'_, S>) {
-    say.text(&names::PRINCIPAL_ID, Key::PrincipalId);
-    say.text(&names::PRINCIPAL_ARN, Key::Arn);
-    say.text(&names::PRINCIPAL_TYPE, Key::Type);
-    say.text(&names::IDENTITY_ACCOUNT_ID, Key::AccountId);
-    say.text(&names::ACCESS_KEY_ID, Key::AccessKeyId);
-    say.text(&names::CREDENTIAL_ID, Key::CredentialId);
-    say.first(
+/// Writes the fields that are copied unchanged.
+fn fields<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+    writer.text(&names::PRINCIPAL_ID, Key::PrincipalId);
+    writer.text(&names::PRINCIPAL_ARN, Key::Arn);
+    writer.text(&names::PRINCIPAL_TYPE, Key::Type);
+    writer.text(&names::IDENTITY_ACCOUNT_ID, Key::AccountId);
+    writer.text(&names::ACCESS_KEY_ID, Key::AccessKeyId);
+    writer.text(&names::CREDENTIAL_ID, Key::CredentialId);
+    writer.first(
         &names::IDENTITY_STORE_ARN,
         &[Key::OnBehalfOfIdentityStoreArn, Key::IdentityStoreArn],
     );
-    say.text(&names::IDENTITY_PROVIDER, Key::IdentityProvider);
-    if let Some(key) = invoking_service(say.event) {
-        say.text(&names::INVOKED_BY, key);
+    writer.text(&names::IDENTITY_PROVIDER, Key::IdentityProvider);
+    if let Some(key) = invoking_service(writer.event) {
+        writer.text(&names::INVOKED_BY, key);
     }
-    say.flag(&names::MFA_AUTHENTICATED, Key::MfaAuthenticated);
-    say.text(&names::CREATION_DATE, Key::CreationDate);
-    say.text(&names::ISSUER_TYPE, Key::IssuerType);
-    say.text(&names::ISSUER_PRINCIPAL_ID, Key::IssuerPrincipalId);
-    say.text(&names::ISSUER_ARN, Key::IssuerArn);
-    say.text(&names::ISSUER_ACCOUNT_ID, Key::IssuerAccountId);
-    say.text(&names::ISSUER_USER_NAME, Key::IssuerUserName);
-    say.text(&names::SOURCE_IDENTITY, Key::SourceIdentity);
-    say.text(&names::FEDERATED_PROVIDER, Key::FederatedProvider);
+    writer.flag(&names::MFA_AUTHENTICATED, Key::MfaAuthenticated);
+    writer.text(&names::CREATION_DATE, Key::CreationDate);
+    writer.text(&names::ISSUER_TYPE, Key::IssuerType);
+    writer.text(&names::ISSUER_PRINCIPAL_ID, Key::IssuerPrincipalId);
+    writer.text(&names::ISSUER_ARN, Key::IssuerArn);
+    writer.text(&names::ISSUER_ACCOUNT_ID, Key::IssuerAccountId);
+    writer.text(&names::ISSUER_USER_NAME, Key::IssuerUserName);
+    writer.text(&names::SOURCE_IDENTITY, Key::SourceIdentity);
+    writer.text(&names::FEDERATED_PROVIDER, Key::FederatedProvider);
 }
 
-/// Where the person is named, the best place first.
+/// Fields that name the person, the best one first.
 const NAMED: [Key; 3] = [Key::OnBehalfOfUserId, Key::SourceIdentity, Key::UserName];
-/// The same for a user of IAM Identity Center: other events name them by their id.
+/// The same for a user of IAM Identity Center, whom other events name by id.
 const NAMED_IN_CENTER: [Key; 4] = [
     Key::OnBehalfOfUserId,
     Key::UserId,
     Key::SourceIdentity,
     Key::UserName,
 ];
-/// Where they are named if neither these nor the ARN nor the principal id does it.
+/// Fields that name the person if neither the ones above nor the ARN nor the principal id does.
 const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
-/// The person behind the call, and the field that names them. What AWS masked names nobody.
+/// The person behind the call, and the field that names them. A masked value names nobody.
 fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
     let kind = event.text_of(Key::Type).unwrap_or_default();
     let first_of = |keys: &[Key]| {
@@ -122,12 +122,12 @@ fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
         .or_else(|| first_of(&NAMED_LAST))
 }
 
-/// A part of the ARN; none where it is hidden.
+/// A part of the ARN; `None` if the ARN or the part is masked.
 fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
     part_of(event, Key::Arn, part)
 }
 
-/// A part of a field; nothing of it where it is hidden.
+/// A part of a field; `None` if the field or the part is masked.
 fn part_of<'e>(
     event: &'e Event<'_>,
     key: Key,
@@ -140,9 +140,10 @@ fn part_of<'e>(
     name.filter(|name| !mask::is_mask(name))
 }
 
-/// An ARN or a principal id is not said by a part of it.
-fn count_whole<S: Sink>(say: &mut AttributeWriter<'_, S>, key: Key) {
+/// Marks the field that names the person as mapped; not an ARN or a principal id, since the name is
+/// only a part of it.
+fn mark_person_mapped<S: Sink>(writer: &mut AttributeWriter<'_, S>, key: Key) {
     if !matches!(key, Key::Arn | Key::PrincipalId) {
-        say.count(key);
+        writer.mark_mapped(key);
     }
 }

@@ -1,5 +1,5 @@
-//! Trace and span ids: functions of the event alone, so that the same event has the same ids on
-//! any machine, in any order, however often it is read.
+//! Trace and span ids. They depend only on the event, so the same event has the same ids on any machine,
+//! in any order, however often it is read.
 
 use sha2::{Digest, Sha256};
 
@@ -7,18 +7,18 @@ use super::attributes::Link;
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
 
-/// By which rule an event got its trace.
+/// The rule that gave an event its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// It is Amazon Q's own, and carries a conversation id.
+pub enum TraceRule {
+    /// Amazon Q's own event with a conversation id: the trace of the conversation.
     Conversation,
-    /// It is Amazon Q's, and of one sign-in of one person.
+    /// An event or a call of Amazon Q without one: the trace of the person's sign-in.
     Session,
-    /// It stands alone: by its own id.
+    /// Any other event: a trace of its own.
     Event,
 }
 
-/// Where the conversation id may stand, in the order in which it is looked for.
+/// The fields that may hold the conversation id, in order of preference.
 const CONVERSATION: &[Key] = &[
     Key::ConversationId,
     Key::StateConversationId,
@@ -27,31 +27,34 @@ const CONVERSATION: &[Key] = &[
     Key::ResponseConversationId,
 ];
 
-/// Where the event's conversation id stands. It is one in Amazon Q's own events alone: any caller of
-/// another service can put a stranger's into a request.
+/// The field that holds the event's conversation id. Only Amazon Q's own events have one: in a request
+/// to another service, a caller can write any id.
 pub(super) fn conversation(event: &Event<'_>) -> Option<Key> {
     let own = event.class().is_own();
     own.then(|| event.first_shown(CONVERSATION)).flatten()
 }
 
-/// The trace to which an event belongs by itself.
-pub fn trace(event: &Event<'_>) -> ([u8; 16], Rule) {
+/// The trace id of an event by its own fields, and the rule that gave it.
+pub fn trace(event: &Event<'_>) -> ([u8; 16], TraceRule) {
     if let Some(id) = conversation(event).and_then(|key| event.shown(key)) {
-        (trace_of("qtrail.conversation:", &id), Rule::Conversation)
+        (
+            trace_of("qtrail.conversation:", &id),
+            TraceRule::Conversation,
+        )
     } else if let Some(session) = Session::of(event) {
-        (session.trace_id(), Rule::Session)
+        (session.trace_id(), TraceRule::Session)
     } else {
         let id = event.id();
         let trace_id = match id {
             Some(id) => of_event(&id),
             None => hash(&["qtrail.event:", event.text()]),
         };
-        (trace_id, Rule::Event)
+        (trace_id, TraceRule::Event)
     }
 }
 
-/// The trace of an event that is redacted by now: its own, unless that would show the bytes of a
-/// redacted UUID. Then it is their hash, so that a conversation is still one trace.
+/// The trace id of an event after redaction: `trace_id`, unless it is the bytes of a redacted UUID. Then
+/// it is a hash of them, so that a conversation is still one trace.
 pub fn unrevealing(event: &Event<'_>, trace_id: [u8; 16]) -> [u8; 16] {
     let mut fields = CONVERSATION.iter().chain(&[Key::EventId]);
     let reveals = fields.any(|key| {
@@ -66,12 +69,12 @@ pub fn unrevealing(event: &Event<'_>, trace_id: [u8; 16]) -> [u8; 16] {
     }
 }
 
-/// What an event is known by: its `eventID` as a UUID, else a hash of it.
+/// The 16 bytes that identify an event: its `eventID` if that is a UUID, else a hash of it.
 pub fn of_event(id: &str) -> [u8; 16] {
     trace_of("qtrail.event:", id)
 }
 
-/// The event's span.
+/// The event's span id.
 pub fn span(event: &Event<'_>) -> [u8; 8] {
     match event.id() {
         Some(id) => hash(&["qtrail.span:", &id]),
@@ -79,14 +82,15 @@ pub fn span(event: &Event<'_>) -> [u8; 8] {
     }
 }
 
-/// One sign-in of the person for whom Amazon Q acted. (Not the access key: a call by a service
-/// does not share its key with the person's own calls, while all share the principal.)
+/// One sign-in of the person for whom Amazon Q acted: account, principal and creation date. The access
+/// key is no part of it, because a call by a service has a key of its own while all calls share the
+/// principal.
 pub struct Session {
     text: String,
 }
 
 impl Session {
-    /// That of an event, if it names one.
+    /// The session of an event, if the event is Amazon Q's and names one.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         if event.class() == Class::Other {
             return None;
@@ -99,12 +103,12 @@ impl Session {
         })
     }
 
-    /// The trace of the session's calls.
+    /// The trace id of the session's calls.
     pub fn trace_id(&self) -> [u8; 16] {
         hash(&["qtrail.session:", &self.text])
     }
 
-    /// A link from an event that is in another trace.
+    /// A link to the session from an event in another trace; `None` if it is in the session's own.
     pub fn link_from(&self, trace_id: [u8; 16]) -> Option<Link> {
         let own = self.trace_id();
         (own != trace_id).then(|| Link {
@@ -114,8 +118,7 @@ impl Session {
     }
 }
 
-/// A UUID's own bytes, so that it is found by pasting it into a trace search; the hash of any
-/// other id.
+/// A UUID's own bytes, so that pasting it into a trace search finds the trace; a hash of any other id.
 fn trace_of(prefix: &str, id: &str) -> [u8; 16] {
     uuid(id).unwrap_or_else(|| hash(&[prefix, id]))
 }
@@ -142,8 +145,8 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
     (bytes != [0; 16]).then_some(bytes)
 }
 
-/// The first bytes of the SHA-256 of these texts, one after the other. All zeros, which OTLP
-/// forbids, becomes a one.
+/// The first bytes of the SHA-256 of these texts, concatenated. OTLP forbids an id of zeros: it becomes
+/// a one.
 fn hash<const N: usize>(texts: &[&str]) -> [u8; N] {
     let mut sha256 = Sha256::new();
     for text in texts {
@@ -164,7 +167,7 @@ mod tests {
 
     const ID: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
 
-    fn ids(fields: &str) -> (String, Rule, String) {
+    fn ids(fields: &str) -> (String, TraceRule, String) {
         let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#);
         let event = Event::parse(text.as_bytes(), 64).expect("an event");
         let (trace_id, rule) = trace(&event);
@@ -197,7 +200,7 @@ mod tests {
         for fields in with_conversation() {
             let (trace_id, rule, _) = ids(&format!(r#""eventSource":"q.amazonaws.com",{fields}"#));
             assert_eq!(trace_id, ID.replace('-', ""), "{fields}");
-            assert_eq!(rule, Rule::Conversation);
+            assert_eq!(rule, TraceRule::Conversation);
         }
     }
 
@@ -205,9 +208,9 @@ mod tests {
     fn a_conversation_id_in_a_call_of_another_service_is_none() {
         let identity = r#""userIdentity":{"invokedBy":"@","principalId":"P","sessionContext":{"attributes":{"creationDate":"D"}}}"#;
         for (agent, invoked_by, expected) in [
-            ("AmazonQ-For-CLI", "", Rule::Session),
-            ("x", "q.amazonaws.com", Rule::Session),
-            ("x", "", Rule::Event),
+            ("AmazonQ-For-CLI", "", TraceRule::Session),
+            ("x", "q.amazonaws.com", TraceRule::Session),
+            ("x", "", TraceRule::Event),
         ] {
             let identity = identity.replace('@', invoked_by);
             for fields in with_conversation() {
@@ -216,7 +219,7 @@ mod tests {
                 ));
                 assert_eq!(rule, expected, "{fields}");
                 let trace = match rule {
-                    Rule::Session => sha("qtrail.session:/P/D", 16),
+                    TraceRule::Session => sha("qtrail.session:/P/D", 16),
                     _ => sha("qtrail.event:e", 16),
                 };
                 assert_eq!(trace_id, trace, "{fields}");
@@ -250,12 +253,12 @@ mod tests {
         let (trace_id, rule, _) = ids(&identity(r#""accountId":"1","#));
         assert_eq!(
             (trace_id, rule),
-            (sha("qtrail.session:1/P/D", 16), Rule::Session)
+            (sha("qtrail.session:1/P/D", 16), TraceRule::Session)
         );
         let (trace_id, ..) = ids(&identity(""));
         assert_eq!(trace_id, sha("qtrail.session:/P/D", 16));
         let others = identity("").replace("q.amazonaws.com", "s3.amazonaws.com");
-        assert_eq!(ids(&others).1, Rule::Event);
+        assert_eq!(ids(&others).1, TraceRule::Event);
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn an_event_alone_goes_by_its_id() {
         let (trace_id, rule, span_id) = ids(&format!(r#""eventID":"{ID}""#));
-        assert_eq!((trace_id, rule), (ID.replace('-', ""), Rule::Event));
+        assert_eq!((trace_id, rule), (ID.replace('-', ""), TraceRule::Event));
         assert_eq!(span_id, sha(&format!("qtrail.span:{ID}"), 8));
         let (trace_id, _, span_id) = ids(r#""eventID":"e""#);
         assert_eq!(trace_id, sha("qtrail.event:e", 16));

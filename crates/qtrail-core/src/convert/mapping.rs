@@ -1,122 +1,122 @@
-//! The one description of which field becomes what.
+//! The mapping: which CloudTrail field becomes which attribute.
 //!
-//! Enters: an event, redacted, and what was found out of it before. Leaves: each attribute, said
-//! once. What must hold: what the record does not carry is not said; with [`Body::None`], what it
-//! carries is said somewhere.
+//! Enters: a redacted event and the values derived from it before redaction. Leaves: each attribute,
+//! written once. What must hold: a field that the record does not carry gives no attribute; with
+//! [`Body::None`], every field that it carries is in some attribute.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::attribute_writer::AttributeWriter;
-use super::attributes::{Kind, Sink, Value};
+use super::attributes::{Sink, SpanKind, Value};
 use super::redact::listed;
 use super::semconv as names;
-use super::{Body, Options, Placement, Verdict, amazon_q, identity};
+use super::{Body, Derived, Options, Placement, amazon_q, identity};
 use crate::event::{Event, Key};
 use crate::json::Type;
 
 /// `service.namespace` of every resource: the decoder that made the record.
 pub(super) const NAMESPACE: &str = "aws.cloudtrail";
 
-/// Nanoseconds from start to end of a span whose duration is not known. Jaeger takes a span that
-/// ends when it starts for one of negative duration: it warns, and keeps each repeat.
+/// Length, in nanoseconds, of a span whose duration is unknown. Jaeger treats a span that ends at its
+/// start as one of negative duration: it warns, and stores each repeat separately.
 const NO_DURATION: i64 = 1;
 
-/// Says every attribute of an event.
+/// Writes every attribute of an event.
 pub(super) fn write_attributes<S: Sink>(
     event: &Event<'_>,
     placement: &Placement,
-    verdict: &Verdict,
+    derived: &Derived,
     redacted: &[String],
     options: &Options,
     sink: &mut S,
 ) {
     let complete = options.body == Body::None;
-    let mut say = AttributeWriter::new(event, sink, complete);
-    call(&mut say, verdict);
+    let mut writer = AttributeWriter::new(event, sink, complete);
+    call(&mut writer, derived);
     for attribute in &placement.extra {
-        say.value(attribute.field, attribute.value.clone());
+        writer.value(attribute.field, attribute.value.clone());
     }
-    identity::say(&mut say, verdict, &options.identities);
-    amazon_q::say(&mut say, verdict, options);
-    if let Some(link) = &verdict.link {
-        say.str(&names::SESSION_TRACE_ID, &hex::encode(link.trace_id));
+    identity::write(&mut writer, derived, &options.identities);
+    amazon_q::write(&mut writer, derived, options);
+    if let Some(link) = &derived.link {
+        writer.str(&names::SESSION_TRACE_ID, &hex::encode(link.trace_id));
     }
     if !redacted.is_empty() {
         let pointers = redacted.iter().map(|pointer| Cow::Borrowed(&**pointer));
-        say.value(&names::REDACTED, Value::Strs(pointers.collect()));
+        writer.value(&names::REDACTED, Value::Strs(pointers.collect()));
     }
     let unreadable = event.unreadable();
     if !unreadable.is_empty() {
         let pointers = listed(event.document(), unreadable);
         let pointers = pointers.into_iter().map(Cow::Owned);
-        say.value(&names::UNREADABLE, Value::Strs(pointers.collect()));
+        writer.value(&names::UNREADABLE, Value::Strs(pointers.collect()));
     }
     if options.maps || complete {
-        objects(&mut say);
+        objects(&mut writer);
     }
     if complete {
-        // These are in the head.
+        // The head carries these.
         for key in [Key::EventTime, Key::AwsRegion, Key::RecipientAccountId] {
             if event.shown(key).is_some() {
-                say.count(key);
+                writer.mark_mapped(key);
             }
         }
-        if let Some(rest) = say.unsaid() {
-            say.value(&names::UNMAPPED, rest);
+        if let Some(unmapped) = writer.unmapped() {
+            writer.value(&names::UNMAPPED, unmapped);
         }
     }
 }
 
-/// The call itself.
-fn call<S: Sink>(say: &mut AttributeWriter<'_, S>, verdict: &Verdict) {
-    let event = say.event;
-    say.id(&names::LOG_RECORD_UID, &[Key::EventId]);
-    say.text(&names::EVENT_ID, Key::EventId);
-    say.text(&names::EVENT_NAME, Key::EventName);
-    say.text(&names::EVENT_SOURCE, Key::EventSource);
-    say.text(&names::EVENT_TYPE, Key::EventType);
-    say.text(&names::EVENT_VERSION, Key::EventVersion);
-    say.text(&names::API_VERSION, Key::ApiVersion);
-    say.text(&names::EVENT_CATEGORY, Key::EventCategory);
-    say.flag(&names::READ_ONLY, Key::ReadOnly);
-    say.flag(&names::MANAGEMENT, Key::ManagementEvent);
-    say.text(&names::REQUEST_ID, Key::RequestId);
-    say.text(&names::SHARED_EVENT_ID, Key::SharedEventId);
-    say.text(&names::VPC_ENDPOINT_ID, Key::VpcEndpointId);
-    say.text(&names::VPC_ENDPOINT_ACCOUNT_ID, Key::VpcEndpointAccountId);
+/// Writes the attributes of the call itself.
+fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
+    let event = writer.event;
+    writer.id(&names::LOG_RECORD_UID, &[Key::EventId]);
+    writer.text(&names::EVENT_ID, Key::EventId);
+    writer.text(&names::EVENT_NAME, Key::EventName);
+    writer.text(&names::EVENT_SOURCE, Key::EventSource);
+    writer.text(&names::EVENT_TYPE, Key::EventType);
+    writer.text(&names::EVENT_VERSION, Key::EventVersion);
+    writer.text(&names::API_VERSION, Key::ApiVersion);
+    writer.text(&names::EVENT_CATEGORY, Key::EventCategory);
+    writer.flag(&names::READ_ONLY, Key::ReadOnly);
+    writer.flag(&names::MANAGEMENT, Key::ManagementEvent);
+    writer.text(&names::REQUEST_ID, Key::RequestId);
+    writer.text(&names::SHARED_EVENT_ID, Key::SharedEventId);
+    writer.text(&names::VPC_ENDPOINT_ID, Key::VpcEndpointId);
+    writer.text(&names::VPC_ENDPOINT_ACCOUNT_ID, Key::VpcEndpointAccountId);
     if event.text_of(Key::EventType).as_deref() == Some("AwsApiCall") {
-        say.str(&names::RPC_SYSTEM_NAME, "aws-api");
+        writer.str(&names::RPC_SYSTEM_NAME, "aws-api");
         if let Some(source) = event.text_of(Key::EventSource)
             && let Some(name) = event.text_of(Key::EventName)
         {
-            say.str(&names::RPC_METHOD, &[&*source, "/", &*name].concat());
+            writer.str(&names::RPC_METHOD, &[&*source, "/", &*name].concat());
         }
     }
-    say.text(&names::SOURCE_ADDRESS, Key::SourceIpAddress);
+    writer.text(&names::SOURCE_ADDRESS, Key::SourceIpAddress);
     if let Some(addresses) = event.text_of(Key::SourceIpAddress)
         && let Some(address) = first_address(&addresses)
     {
-        say.str(&names::CLIENT_ADDRESS, address);
+        writer.str(&names::CLIENT_ADDRESS, address);
     }
-    say.str(&names::OUTCOME, verdict.outcome.as_str());
-    if kind(event) == Kind::Client {
-        say.text(&names::PEER_SERVICE, Key::EventSource);
+    writer.str(&names::OUTCOME, derived.outcome.as_str());
+    if kind(event) == SpanKind::Client {
+        writer.text(&names::PEER_SERVICE, Key::EventSource);
     }
-    say.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
-    if verdict.error_code {
-        say.scalar(&names::ERROR_TYPE, Key::ErrorCode);
+    writer.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
+    if derived.error_code {
+        writer.scalar(&names::ERROR_TYPE, Key::ErrorCode);
     }
-    say.scalar(&names::ERROR_CODE, Key::ErrorCode);
-    say.text(&names::ERROR_MESSAGE, Key::ErrorMessage);
+    writer.scalar(&names::ERROR_CODE, Key::ErrorCode);
+    writer.text(&names::ERROR_MESSAGE, Key::ErrorMessage);
     if let Some(version) = event.text_of(Key::TlsVersion) {
-        say.count(Key::TlsVersion);
+        writer.mark_mapped(Key::TlsVersion);
         let number = version.strip_prefix("TLSv").unwrap_or(&version);
-        say.str(&names::TLS_PROTOCOL_VERSION, number);
+        writer.str(&names::TLS_PROTOCOL_VERSION, number);
     }
-    say.text(&names::TLS_CIPHER, Key::CipherSuite);
-    say.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
-    say.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
+    writer.text(&names::TLS_CIPHER, Key::CipherSuite);
+    writer.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
+    writer.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
 }
 
 /// The first IP address of a list: behind proxies, the client's own is followed by theirs.
@@ -127,32 +127,32 @@ fn first_address(addresses: &str) -> Option<&str> {
         .find(|part| part.parse::<IpAddr>().is_ok())
 }
 
-/// The objects, as maps.
-fn objects<S: Sink>(say: &mut AttributeWriter<'_, S>) {
-    say.map(&names::REQUEST_PARAMETERS, Key::RequestParameters);
-    say.map(&names::RESPONSE_ELEMENTS, Key::ResponseElements);
-    say.map(&names::ADDITIONAL_EVENT_DATA, Key::AdditionalEventData);
-    say.map(&names::SERVICE_EVENT_DETAILS, Key::ServiceEventDetails);
-    say.map(&names::EVENT_CONTEXT, Key::EventContext);
-    say.map(&names::ADDENDUM, Key::Addendum);
-    say.map(&names::INSIGHT_DETAILS, Key::InsightDetails);
-    resources(say);
+/// Writes the objects as maps.
+fn objects<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+    writer.map(&names::REQUEST_PARAMETERS, Key::RequestParameters);
+    writer.map(&names::RESPONSE_ELEMENTS, Key::ResponseElements);
+    writer.map(&names::ADDITIONAL_EVENT_DATA, Key::AdditionalEventData);
+    writer.map(&names::SERVICE_EVENT_DETAILS, Key::ServiceEventDetails);
+    writer.map(&names::EVENT_CONTEXT, Key::EventContext);
+    writer.map(&names::ADDENDUM, Key::Addendum);
+    writer.map(&names::INSIGHT_DETAILS, Key::InsightDetails);
+    resources(writer);
 }
 
-/// What the parts of a resource are called.
+/// Attribute names of a resource's parts.
 const RESOURCE: [(&str, &str); 3] = [
     ("accountId", "account.id"),
     ("type", "type"),
     ("ARN", "arn"),
 ];
 
-fn resources<S: Sink>(say: &mut AttributeWriter<'_, S>) {
-    let event = say.event;
+fn resources<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+    let event = writer.event;
     let Some(node) = event.get(Key::Resources) else {
         return;
     };
     if node.is_redacted() {
-        return say.text(&names::RESOURCES, Key::Resources);
+        return writer.text(&names::RESOURCES, Key::Resources);
     }
     let mut maps = Vec::new();
     for resource in node.items().filter(|node| node.kind() == Type::Object) {
@@ -162,7 +162,7 @@ fn resources<S: Sink>(say: &mut AttributeWriter<'_, S>) {
                 continue;
             };
             if let Some(text) = part.as_str().filter(|text| !text.is_empty()) {
-                say.count_node(part);
+                writer.mark_node_mapped(part);
                 map.push((Cow::Borrowed(name), Value::Str(text)));
             }
         }
@@ -171,17 +171,17 @@ fn resources<S: Sink>(say: &mut AttributeWriter<'_, S>) {
         }
     }
     if !maps.is_empty() {
-        say.value(&names::RESOURCES, Value::Array(maps));
+        writer.value(&names::RESOURCES, Value::Array(maps));
     }
 }
 
-/// A call that Amazon Q made is drawn from Amazon Q to the service; CloudTrail records all others
-/// where they are served.
-pub(super) fn kind(event: &Event<'_>) -> Kind {
+/// Calls that Amazon Q made are client spans, drawn from Amazon Q to the called service. CloudTrail
+/// records every other call at the service that answers it.
+pub(super) fn kind(event: &Event<'_>) -> SpanKind {
     if event.class().is_call() {
-        Kind::Client
+        SpanKind::Client
     } else {
-        Kind::Server
+        SpanKind::Server
     }
 }
 
@@ -195,7 +195,7 @@ pub(super) fn extent(event: &Event<'_>) -> (i64, i64) {
         .filter(|_| event.class().is_own())
         .and_then(|node| node.as_number())
         .and_then(|text| text.parse::<f64>().ok())
-        // A float that is too large becomes the largest integer, and then no start at all.
+        // A float that is too large saturates, and the subtraction below then gives no start.
         .map(|milliseconds| (milliseconds * 1e6).round() as i64)
         .filter(|nanoseconds| *nanoseconds > 0);
     match duration.and_then(|duration| time.checked_sub(duration)) {

@@ -1,8 +1,11 @@
-//! The one public door from an event to a log record and a span.
+//! Maps an event to the fields and attributes of a log record and a span.
 //!
 //! Enters: an [`Event`], its [`Placement`] and [`Options`]. Leaves: a [`Head`] and each attribute,
-//! said once, to a [`Sink`]. What must hold: the result depends on the event and its source alone
-//! (never on a clock, a random number or an order), so that a repeat is equal byte for byte.
+//! passed once to a [`Sink`]. What must hold: the result depends only on the event and its source
+//! (never on a clock, a random number or the order of events), so that converting an event again
+//! gives the same bytes.
+//!
+//! [`convert`] is the only entry; [`FIELDS`] lists every attribute it can write.
 
 mod amazon_q;
 mod attribute_writer;
@@ -25,71 +28,73 @@ use crate::event::{Event, Key};
 use severity::Outcome;
 
 pub use attributes::{
-    Attribute, Field, Head, Kind, Link, On, ResourceKey, Severity, Sink, Stability, Value,
+    Attribute, Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
 pub use observed::observed_time;
 pub use organization::organization;
 pub use table::FIELDS;
 
-/// Where an event belongs: its own place, or the one that conversation assembly gives it.
+/// The trace and parent of an event: those it has by itself, or those that the caller assigns.
 #[derive(Debug, Clone)]
 pub struct Placement {
-    /// The trace.
+    /// The trace id.
     pub trace_id: [u8; 16],
-    /// The parent span, if any.
+    /// The parent span id, if any.
     pub parent: Option<[u8; 8]>,
-    /// What the placing adds: attributes for both signals.
+    /// Attributes that come from the source rather than the record, such as the organization.
     pub extra: Vec<Attribute<'static>>,
 }
 
-/// How events are converted. Valid by construction.
+/// How events are converted. Every combination of values is valid.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What a log record's body holds.
+    /// The content of the log record's body.
     pub body: Body,
-    /// Whether the objects are carried as map attributes too. With [`Body::None`] they always are.
+    /// Whether `requestParameters`, `responseElements` and the other objects become map attributes
+    /// too. With [`Body::None`] they always do.
     pub maps: bool,
-    /// What becomes `service.name`.
+    /// The source of `service.name`.
     pub service_name: ServiceName,
-    /// Resource attributes that the user adds.
+    /// Resource attributes to add, as names and values. They replace an event's own of the same name;
+    /// of two with one name, the last one counts.
     pub resource: Vec<(String, String)>,
     /// `gen_ai.provider.name`.
     pub provider_name: String,
-    /// What is masked.
+    /// What to mask in addition to secrets, which are always masked.
     pub redaction: Redaction,
-    /// Names of people by `enduser.id`.
+    /// `user.name` by `enduser.id`.
     pub identities: HashMap<String, String>,
-    /// Whether log records are made.
+    /// Whether events become log records.
     pub logs: bool,
-    /// Whether spans are made.
+    /// Whether events become spans.
     pub traces: bool,
-    /// Classes of which spans are made; `None` means all.
+    /// The classes whose events become spans; `None` means all.
     pub trace_classes: Option<BTreeSet<Class>>,
 }
 
-/// What a log record's body holds.
+/// The content of a log record's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Body {
-    /// The record's own text, byte for byte but for redaction.
+    /// The record's own text, byte for byte except for redacted values.
     #[default]
     Original,
     /// The record as a map.
     Map,
-    /// Nothing: every field is in an attribute.
+    /// No body. Every field of the record is in an attribute instead.
     None,
 }
 
-/// What becomes `service.name`.
+/// The source of `service.name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServiceName {
-    /// `amazon-q` for what Amazon Q did, the event source for the rest.
+    /// `amazon-q` for Amazon Q's events and the calls it made; `eventSource` for every other event.
     #[default]
     AmazonQ,
-    /// The event source for every event.
+    /// `eventSource` for every event.
     EventSource,
 }
 
-/// What is masked beyond what always is.
+/// What to mask in addition to secrets, which are always masked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Redaction {
     /// Key names to mask wherever they occur, compared without case, `_` and `-`.
@@ -122,7 +127,7 @@ impl Default for Options {
 }
 
 impl Placement {
-    /// The event's own place: a function of the event alone.
+    /// The placement that follows from the event itself: see [`ids::trace`].
     pub fn of(event: &Event<'_>) -> Self {
         Placement {
             trace_id: ids::trace(event).0,
@@ -131,18 +136,18 @@ impl Placement {
         }
     }
 
-    /// The same, for an event whose source's name tells this [`organization`].
+    /// Adds the organization that [`organization`] found in the source's name.
     pub fn within(mut self, organization: Option<&Attribute<'static>>) -> Self {
         self.extra.extend(organization.cloned());
         self
     }
 }
 
-/// Says what an event becomes: the head first, then each attribute once, then `end`.
+/// Passes an event to a sink: `begin` with the head, `attribute` once for each attribute, `end`.
 ///
-/// The event is used up, since it is redacted on the way: what is to be known of the original
-/// (its [`Placement`], its id) is asked for before. `observed` is the time from
-/// [`observed_time`]; without it, `eventTime` stands in.
+/// Takes the event by value because it redacts it. Read what you need of the original (its
+/// [`Placement`], its id) before the call. `observed` is the time from [`observed_time`], in
+/// nanoseconds since 1970; without it, the observed time is `eventTime`.
 pub fn convert(
     mut event: Event<'_>,
     placement: &Placement,
@@ -150,22 +155,22 @@ pub fn convert(
     options: &Options,
     sink: &mut impl Sink,
 ) {
-    let verdict = Verdict::of(&event, placement);
+    let derived = Derived::of(&event, placement);
     let redacted = redact::redact(event.document_mut(), &options.redaction);
     let event = &event;
-    let mut head = head(event, placement, &verdict, options);
+    let mut head = head(event, placement, &derived, options);
     if !redacted.is_empty() {
         head.trace_id = ids::unrevealing(event, placement.trace_id);
     }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
-    mapping::write_attributes(event, placement, &verdict, &redacted, options, sink);
+    mapping::write_attributes(event, placement, &derived, &redacted, options, sink);
     sink.end();
 }
 
-/// What the original event says of itself, by fields that may be redacted afterwards. None of it
-/// shows a value of theirs.
-struct Verdict {
+/// What follows from the original event, by fields that may be redacted afterwards. Holds none of
+/// their values.
+struct Derived {
     span_id: [u8; 8],
     link: Option<Link>,
     outcome: Outcome,
@@ -177,11 +182,11 @@ struct Verdict {
     channel: Option<(&'static str, &'static str)>,
 }
 
-impl Verdict {
+impl Derived {
     fn of(event: &Event<'_>, placement: &Placement) -> Self {
         use crate::event::identity;
         let session = ids::Session::of(event);
-        Verdict {
+        Derived {
             span_id: ids::span(event),
             link: session.and_then(|session| session.link_from(placement.trace_id)),
             outcome: Outcome::of(event),
@@ -199,7 +204,7 @@ impl Verdict {
 fn head<'e>(
     event: &'e Event<'_>,
     placement: &Placement,
-    verdict: &Verdict,
+    derived: &Derived,
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
@@ -211,16 +216,16 @@ fn head<'e>(
         start,
         end,
         name: name(event),
-        severity: verdict.outcome.severity(),
+        severity: derived.outcome.severity(),
         kind: mapping::kind(event),
-        error: verdict
+        error: derived
             .outcome
             .is_error()
             .then(|| event.text_of(Key::ErrorMessage).unwrap_or_default()),
         trace_id: placement.trace_id,
-        span_id: verdict.span_id,
+        span_id: derived.span_id,
         parent: placement.parent,
-        link: verdict.link,
+        link: derived.link,
         body: match options.body {
             Body::Original => Some(Value::Str(event.document().redacted_text())),
             Body::Map => Some(Value::Json(event.document().root())),
@@ -231,10 +236,10 @@ fn head<'e>(
     }
 }
 
-/// `service.name` of what Amazon Q did.
+/// `service.name` of Amazon Q's events and the calls it made.
 const AMAZON_Q: &str = "amazon-q";
 
-/// `service.name` where there is no event source, as the semantic conventions ask.
+/// `service.name` of an event without `eventSource`, as the semantic conventions ask.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
 fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
@@ -258,8 +263,8 @@ fn name_of_service(source: &str) -> &str {
     source.strip_suffix(".amazonaws.com").unwrap_or(source)
 }
 
-/// `<service>.<eventName>`, or the one that is there. An Insights event has neither, and takes its
-/// `eventType`.
+/// `<service>.<eventName>`, or whichever of the two the event has. An Insights event has neither and is
+/// named by its `eventType`.
 fn name<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
     let source = event.text_of(Key::EventSource);
     match (source, event.text_of(Key::EventName)) {

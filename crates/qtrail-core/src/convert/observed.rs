@@ -1,13 +1,24 @@
-//! When a record was delivered.
+//! The observed time of a record: when its file was delivered.
 
-/// Letters of the time in a CloudTrail file's name, `20240410T1410Z`.
+use jiff::Timestamp;
+
+/// Length of the time in a CloudTrail file's name, `20240410T1410Z`.
 const LENGTH: usize = 14;
-/// The same in a digest's, `20240410T141000Z`.
+/// The same in a digest file's name, `20240410T141000Z`.
 const LENGTH_WITH_SECONDS: usize = 16;
 
-/// The time at which a unit was delivered, in nanoseconds since 1970: the time in a CloudTrail
-/// file's name (`<account>_CloudTrail_<region>_<YYYYMMDDThhmmZ>_<16 characters>.json.gz`), else
-/// `modified`. Never the clock: a record that is read again must be the same record.
+/// The time at which CloudTrail delivered a file, in nanoseconds since 1970: the time in the file's name
+/// (`<account>_CloudTrail_<region>_<YYYYMMDDThhmmZ>_<16 characters>.json.gz`), else `modified`.
+///
+/// It never comes from the clock, because a record that is read again must give the same bytes.
+///
+/// ```
+/// use qtrail_core::convert::observed_time;
+///
+/// let name = "111122223333_CloudTrail_us-east-1_20240410T1410Z_Abcdefghijklmnop.json.gz";
+/// assert_eq!(observed_time(name, None), Some(1_712_758_200_000_000_000));
+/// assert_eq!(observed_time("events.json", Some(7)), Some(7));
+/// ```
 pub fn observed_time(name: &str, modified: Option<i64>) -> Option<i64> {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let named = file
@@ -17,24 +28,14 @@ pub fn observed_time(name: &str, modified: Option<i64>) -> Option<i64> {
 }
 
 fn time(part: &str) -> Option<i64> {
-    // It may be the last part of the name.
-    let part = part.split('.').next().unwrap_or_default();
-    let seconds = match part.len() {
-        _ if !part.is_ascii() => return None,
-        LENGTH => "00",
-        LENGTH_WITH_SECONDS => &part[13..15],
-        _ => return None,
-    };
-    let text = format!(
-        "{}-{}-{}:{}:{seconds}Z",
-        &part[..4],
-        &part[4..6],
-        &part[6..11],
-        &part[11..13]
-    );
-    (part.ends_with('Z') && part.as_bytes()[8] == b'T')
-        .then(|| crate::event::parse_time(&text))
-        .flatten()
+    // The time may be the last part of the name.
+    let part = part.split('.').next()?;
+    let is_time = matches!(part.len(), LENGTH | LENGTH_WITH_SECONDS)
+        && part.as_bytes()[8] == b'T'
+        && part.ends_with('Z');
+    let time: Timestamp = is_time.then(|| part.parse().ok())??;
+    let nanoseconds = i64::try_from(time.as_nanosecond()).ok()?;
+    (nanoseconds >= 0).then_some(nanoseconds)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! Which organization's trail delivered a record.
+//! The organization whose trail delivered a record.
 
 use super::attributes::{Attribute, Value};
 use super::semconv;
 
-/// The organization that a unit's name tells, as an attribute of its events. An organization's trail
-/// delivers to `AWSLogs/o-<id>/<account>/CloudTrail…/`; any other name tells none. It is asked for
-/// once a unit: see [`Placement::within`](super::Placement::within).
+/// The organization in a file's path or an object's key, as the attribute `aws.organization.id` of its
+/// events. An organization's trail delivers to `AWSLogs/o-<id>/<account>/CloudTrail…/`; any other name
+/// gives `None`. Call it once a file, and pass the result to
+/// [`Placement::within`](super::Placement::within).
 pub fn organization(name: &str) -> Option<Attribute<'static>> {
-    // What a user puts before the folders may look like them: the last ones count.
+    // A prefix that the user chose may look like these folders: the last match counts.
     let mut parts = name.rsplit(['/', '\\']);
     let (mut before, mut account) = (parts.next()?, parts.next()?);
     let mut id = parts.next()?;

@@ -1,16 +1,18 @@
-//! What must not leave the machine is marked in the document, so that no writer can read it.
+//! Marks secrets in the parsed record, so that no sink can read them.
 //!
 //! Enters: a parsed record and the user's [`Redaction`]. Leaves: the same record with its secrets
-//! marked, and their JSON pointers. What must hold: a secret is known by its key (`keys`) or its
-//! shape (`shapes`), in whatever encoding (`text`); its copies (`copies`) are hidden in free text,
-//! but nothing hides who, where and which (`fields`); what somebody has hidden before keeps its
-//! mark. The work for a record is bounded (`work`): where it ends, more is hidden, never less.
+//! marked, and their JSON pointers. What must hold: a secret is recognized by its key (`keys`) or its
+//! shape (`shapes`), in any encoding (`text`). Its copies are hidden in free text (`copies`), but never
+//! in the fields that say who called what and where (`fields`, `mask_scope`). A value that is already
+//! masked keeps its mask. The work per record is bounded (`work`); a record that exceeds the bound has
+//! more hidden, never less.
 
 mod chosen;
 mod copies;
 mod fields;
 mod keys;
 mod marks;
+mod mask_scope;
 mod quick;
 mod shapes;
 #[cfg(test)]
@@ -25,13 +27,12 @@ use copies::{Copies, Patterns, Secrets};
 use marks::Marks;
 use walk::Walk;
 
-/// The most bytes of pointers that are listed. A record can be made so that they would take many
-/// times its own size; what is not listed any more is masked all the same.
+/// Limit on the bytes of listed pointers, because a hostile record could make them take many times its
+/// own size. Values beyond the limit are masked too.
 const LISTED_BYTES: usize = 64 << 10;
 
-/// Marks every value that `rules` wants masked, every secret, and their copies in free text. Returns
-/// their JSON pointers, sorted, each once; those of the first [`LISTED_BYTES`], should they take
-/// more.
+/// Marks every value that `rules` names, every secret, and their copies in free text. Returns their JSON
+/// pointers, sorted and without duplicates, up to [`LISTED_BYTES`].
 pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<String> {
     let chosen = chosen::pointed_at(document, rules);
     let mut first = Walk::new(rules, None);
@@ -59,8 +60,8 @@ pub(crate) fn redact(document: &mut Document<'_>, rules: &Redaction) -> Vec<Stri
     pointers
 }
 
-/// Forgets secrets that AWS's own fields show: a caller can put a person's name, a region or an
-/// account into a tag called `password`.
+/// Removes secrets that AWS's own fields show: a caller can put a person's name, a region or an account
+/// into a tag called `password`.
 fn spare_names(document: &Document<'_>, marks: &Marks, secrets: &mut Secrets) {
     if !secrets.may_be_shown() {
         return;
@@ -73,7 +74,7 @@ fn spare_names(document: &Document<'_>, marks: &Marks, secrets: &mut Secrets) {
     }
 }
 
-/// What a record shows of fields that AWS does not fill, as JSON.
+/// The unmarked JSON of the fields that AWS does not fill.
 fn shown<'d>(document: &'d Document<'_>, marks: &Marks) -> impl Iterator<Item = &'d str> {
     let root = document.root();
     let mut marked = marks
@@ -100,8 +101,8 @@ fn is_filled(field: &Node<'_>) -> bool {
     field.raw_key().is_some_and(fields::is_filled)
 }
 
-/// The JSON pointers of these nodes, whose numbers must rise; those of the first [`LISTED_BYTES`],
-/// should they take more. What lies below one of them is left out.
+/// The JSON pointers of these nodes, whose ids must be ascending, up to [`LISTED_BYTES`]. A node inside
+/// another listed one is left out.
 pub(super) fn listed(document: &Document<'_>, nodes: impl IntoIterator<Item = u32>) -> Vec<String> {
     let mut pointers = Vec::new();
     let mut bytes = 0;

@@ -1,4 +1,4 @@
-//! How a call ended.
+//! The outcome of a call, and the severity that it gives.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use super::attributes::Severity;
 use crate::event::{Event, Key};
 use crate::json::{Document, Node};
 
-/// How a call ended: `qtrail.outcome`.
+/// The outcome of a call: `qtrail.outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
     Denied,
     Error,
-    /// A probe: nothing was done, and it would have succeeded.
+    /// A permission probe that did nothing and would have succeeded.
     DryRun,
 }
 
@@ -30,19 +30,19 @@ const DENIED: [&str; 6] = [
 /// Part of the error code of a dry run that would have succeeded.
 const DRY_RUN: &str = "dryrunoperation";
 
-/// Error codes and messages that tell of no error.
+/// Error codes and messages that mean success.
 const SUCCESS: [&str; 4] = ["ok", "succeeded", "success", "successful"];
 
-/// What some exports write for `null`.
+/// Texts that some exports write for `null`.
 const NOTHING: [&str; 3] = ["", "none", "null"];
 
-/// What a sign-in's result reads when it failed.
+/// Results of a failed sign-in.
 const FAILURE: [&str; 2] = ["failed", "failure"];
 
-/// Where AWS writes the result of a sign-in, under the event's name or another.
+/// The fields that hold the result of a sign-in, under the event's name or another.
 const RESULTS: [Key; 2] = [Key::ResponseElements, Key::ServiceEventDetails];
 
-/// Levels of nesting in an object that is written as a text.
+/// Levels of nesting in an object that an export wrote as text.
 const TEXT_DEPTH: u32 = 64;
 
 impl Outcome {
@@ -53,8 +53,8 @@ impl Outcome {
         }
         let message = event
             .text_of(Key::ErrorMessage)
-            .filter(|message| code.is_none() && tells(message) && !is_success(message));
-        // What says that something failed, and not what.
+            .filter(|message| code.is_none() && is_present(message) && !is_success(message));
+        // An error field of another type: something failed, but not what.
         let unread = |key| code.is_none() && event.is_unreadable(key);
         let unread = unread(Key::ErrorCode) || unread(Key::ErrorMessage);
         if message.is_some() || unread || sign_in_failed(event) {
@@ -89,17 +89,19 @@ impl Outcome {
     }
 }
 
-/// Whether `errorCode` holds the code of an error, which `error.type` is for.
+/// Whether `errorCode` holds the code of an error, and so belongs into `error.type`.
 pub(crate) fn has_error_code(event: &Event<'_>) -> bool {
     let outcome = code(event).and_then(|code| of_code(&code));
     outcome.is_some_and(Outcome::is_error)
 }
 
 fn code<'e>(event: &'e Event<'_>) -> Option<Cow<'e, str>> {
-    event.scalar_of(Key::ErrorCode).filter(|code| tells(code))
+    event
+        .scalar_of(Key::ErrorCode)
+        .filter(|code| is_present(code))
 }
 
-/// What an error code tells; `None` for one of success.
+/// The outcome that an error code means; `None` for a code of success.
 fn of_code(code: &str) -> Option<Outcome> {
     if is_success(code) {
         return None;
@@ -114,13 +116,13 @@ fn of_code(code: &str) -> Option<Outcome> {
     })
 }
 
-/// Whether a text says that nothing went wrong.
+/// Whether a text means success.
 fn is_success(text: &str) -> bool {
     matches!(status(text), Some(200..300)) || SUCCESS.contains(&&*folded(text))
 }
 
-/// Whether a text says anything.
-fn tells(text: &str) -> bool {
+/// Whether a text is more than a word for `null`.
+fn is_present(text: &str) -> bool {
     !NOTHING.contains(&&*text.trim().to_ascii_lowercase())
 }
 
@@ -130,14 +132,14 @@ fn status(code: &str) -> Option<u16> {
     (number.fract() == 0.0 && (100.0..1000.0).contains(&number)).then_some(number as u16)
 }
 
-/// Letters and digits alone, in lower case: services write `AccessDenied`, `access_denied` and
+/// Only the letters and digits, in lower case: services write `AccessDenied`, `access_denied` and
 /// `Access Denied`.
 fn folded(text: &str) -> String {
     let letters = text.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Whether an event says of its own action, or of any step of a sign-in, that it failed.
+/// Whether an event reports that its own action, or any step of a sign-in, failed.
 fn sign_in_failed(event: &Event<'_>) -> bool {
     let source = event.text_of(Key::EventSource).unwrap_or_default();
     let is_sign_in = ["signin.", "sso."]
@@ -145,7 +147,7 @@ fn sign_in_failed(event: &Event<'_>) -> bool {
         .any(|name| source.starts_with(name))
         || event.text_of(Key::EventType).as_deref() == Some("AwsConsoleSignIn");
     let name = event.text_of(Key::EventName).unwrap_or_default();
-    let tells_of_failure = |results: Node<'_>| {
+    let reports_failure = |results: Node<'_>| {
         results.entries().any(|(key, result)| {
             (is_sign_in || key.eq_ignore_ascii_case(&name))
                 && result
@@ -158,15 +160,15 @@ fn sign_in_failed(event: &Event<'_>) -> bool {
         // Some exports write an object as its JSON text.
         Some(text) if text.trim_start().starts_with('{') => {
             Document::parse(text.trim(), TEXT_DEPTH)
-                .is_ok_and(|results| tells_of_failure(results.root()))
+                .is_ok_and(|results| reports_failure(results.root()))
         }
         Some(_) => false,
-        None => tells_of_failure(results),
+        None => reports_failure(results),
     })
 }
 
-/// Whether the request says that nothing is to be done. In a call of another service, a caller could
-/// say so of what is done all the same.
+/// Whether the request is a dry run. Only calls by the service count: in any other call, a caller can set
+/// the field although the service ignores it.
 fn is_probe(event: &Event<'_>) -> bool {
     event.class().is_by_service() && event.flag_of(Key::DryRun) == Some(true)
 }

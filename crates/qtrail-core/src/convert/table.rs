@@ -1,9 +1,9 @@
-//! The table of the mapping: every row, and the page that shows it.
+//! The table of the mapping, which `docs/mapping.md` shows.
 
 use super::attributes::Field;
 use super::semconv::*;
 
-/// Every row of the mapping, in the order in which the attributes are said.
+/// Every row of the mapping, in the order in which [`convert`](super::convert) writes the attributes.
 pub static FIELDS: &[Field] = &[
     SERVICE_NAME,
     SERVICE_NAMESPACE,

@@ -3,16 +3,16 @@ use serde_json::{Map, Value as Json, json};
 use super::*;
 use crate::json::{Node, Type};
 
-/// What a sink heard of one event.
+/// Everything that a sink received of one event.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct Received {
     pub(super) head: String,
     pub(super) attributes: Vec<(&'static Field, Json)>,
     pub(super) ended: usize,
     pub(super) start: i64,
     pub(super) end: i64,
     pub(super) observed: i64,
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<SpanKind>,
     pub(super) link: Option<Link>,
     pub(super) error: Option<String>,
     pub(super) body: Option<Json>,
@@ -20,8 +20,8 @@ pub(super) struct Heard {
     pub(super) name: String,
 }
 
-impl Heard {
-    /// An attribute's value; `null` where it was not said.
+impl Received {
+    /// An attribute's value; `null` without one.
     pub(super) fn get(&self, name: &str) -> Json {
         self.attributes
             .iter()
@@ -38,7 +38,7 @@ impl Heard {
     }
 }
 
-impl Sink for Heard {
+impl Sink for Received {
     fn begin(&mut self, head: &Head<'_>) {
         assert!(self.head.is_empty() && self.attributes.is_empty());
         let text = |text: &Cow<'_, str>| text.clone().into_owned();
@@ -118,21 +118,21 @@ fn json_of_node(node: Node<'_>) -> Json {
     }
 }
 
-pub(super) fn heard_with(text: &str, options: &Options) -> Heard {
+pub(super) fn heard_with(text: &str, options: &Options) -> Received {
     heard_from("events.json", text, options)
 }
 
-/// What is said of a record that came from a file of this name.
-pub(super) fn heard_from(name: &str, text: &str, options: &Options) -> Heard {
+/// What a sink receives of a record in a file of this name.
+pub(super) fn heard_from(name: &str, text: &str, options: &Options) -> Received {
     let event = Event::parse(text.as_bytes(), 64).expect("an event");
     let placement = Placement::of(&event).within(organization(name).as_ref());
-    let mut heard = Heard::default();
-    convert(event, &placement, None, options, &mut heard);
-    assert_eq!(heard.ended, 1);
-    heard
+    let mut received = Received::default();
+    convert(event, &placement, None, options, &mut received);
+    assert_eq!(received.ended, 1);
+    received
 }
 
-pub(super) fn heard(text: &str) -> Heard {
+pub(super) fn received(text: &str) -> Received {
     heard_with(text, &Options::default())
 }
 
@@ -154,19 +154,19 @@ pub(super) const SAMPLES: [&str; 4] = [
 
 #[test]
 fn the_published_message() {
-    insta::assert_snapshot!(heard(SAMPLES[0]).text());
+    insta::assert_snapshot!(received(SAMPLES[0]).text());
 }
 
 #[test]
 fn the_published_pass_request_with_the_invoking_service_in_either_place() {
-    let [user, session] = [1, 2].map(|sample| heard(SAMPLES[sample]).text());
+    let [user, session] = [1, 2].map(|sample| received(SAMPLES[sample]).text());
     assert_eq!(user, session);
     insta::assert_snapshot!(user);
 }
 
 #[test]
 fn the_published_call_on_behalf_of_a_person() {
-    insta::assert_snapshot!(heard(SAMPLES[3]).text());
+    insta::assert_snapshot!(received(SAMPLES[3]).text());
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn the_resource_is_amazon_q_or_the_event_source() {
 
 #[test]
 fn the_account_is_the_recipients_else_the_callers() {
-    let account = |fields| heard(&record(fields)).resource[1].clone();
+    let account = |fields| received(&record(fields)).resource[1].clone();
     let identity = json!({"accountId": "2"});
     assert_eq!(
         account(json!({"recipientAccountId": "1", "userIdentity": identity})),
@@ -240,7 +240,7 @@ fn names_are_made_of_what_is_there() {
         ),
         (json!({"eventVersion": "1"}), "aws.cloudtrail"),
     ] {
-        assert_eq!(heard(&record(fields)).name, name);
+        assert_eq!(received(&record(fields)).name, name);
     }
 }
 
@@ -248,10 +248,16 @@ fn names_are_made_of_what_is_there() {
 fn observed_is_the_delivery_else_the_event() {
     let event = || Event::parse(SAMPLES[0].as_bytes(), 64).expect("an event");
     for (given, expected) in [(Some(5), 5), (None, event().time())] {
-        let mut heard = Heard::default();
+        let mut received = Received::default();
         let placement = Placement::of(&event());
-        convert(event(), &placement, given, &Options::default(), &mut heard);
-        assert_eq!(heard.observed, expected);
+        convert(
+            event(),
+            &placement,
+            given,
+            &Options::default(),
+            &mut received,
+        );
+        assert_eq!(received.observed, expected);
     }
 }
 
@@ -284,25 +290,25 @@ fn a_span_without_a_known_duration_ends_a_nanosecond_after_the_event() {
         assert_eq!(extent(none.clone()), (0, 1), "{none}");
     }
     for sample in SAMPLES {
-        let heard = heard(sample);
-        assert_eq!(heard.end - heard.start, 1);
+        let received = received(sample);
+        assert_eq!(received.end - received.start, 1);
     }
 }
 
 /// Start and end of a telemetry event's span that took so many milliseconds, after its `eventTime`.
 fn extent(latency: Json) -> (i64, i64) {
-    let heard = heard(&record(json!({
+    let received = received(&record(json!({
         "eventSource": "codewhisperer.amazonaws.com",
         "eventName": "SendTelemetryEvent",
         "requestParameters": {"telemetryEvent": {"chatAddMessageEvent": {"fullResponselatency": latency}}},
     })));
     let time = 1_712_758_075_000_000_000;
-    (heard.start - time, heard.end - time)
+    (received.start - time, received.end - time)
 }
 
 #[test]
 fn an_error_is_the_spans_status() {
-    let error = |fields| heard(&record(fields)).error;
+    let error = |fields| received(&record(fields)).error;
     assert_eq!(error(json!({"errorMessage": "m"})), Some("m".to_owned()));
     assert_eq!(
         error(json!({"errorMessage": "m", "errorCode": "200"})),
@@ -354,10 +360,10 @@ fn classes_may_be_left_out_of_the_traces() {
 
 #[test]
 fn a_conversation_links_to_its_persons_session() {
-    let heard = heard(SAMPLES[0]);
-    let link = heard.link.expect("a link");
+    let received = received(SAMPLES[0]);
+    let link = received.link.expect("a link");
     assert_eq!(
-        heard.get("qtrail.session.trace_id"),
+        received.get("qtrail.session.trace_id"),
         json!(hex::encode(link.trace_id))
     );
     // A call of the same session is in the linked trace, and needs no link.
@@ -366,7 +372,7 @@ fn a_conversation_links_to_its_persons_session() {
         .replace("SendMessage", "PassRequest");
     let event = Event::parse(call.as_bytes(), 64).expect("an event");
     assert_eq!(Placement::of(&event).trace_id, link.trace_id);
-    assert_eq!(super::tests::heard(&call).link, None);
+    assert_eq!(super::tests::received(&call).link, None);
 }
 
 #[test]
@@ -381,12 +387,22 @@ fn an_event_placed_elsewhere_keeps_its_span_and_names_its_session() {
             value: Value::Str(Cow::Borrowed("c")),
         }],
     };
-    let mut heard = Heard::default();
-    convert(event(), &placement, None, &Options::default(), &mut heard);
-    assert!(heard.head.contains("parent Some([8, 8, 8, 8, 8, 8, 8, 8])"));
-    assert_eq!(heard.get("gen_ai.conversation.id"), json!("c"));
+    let mut received = Received::default();
+    convert(
+        event(),
+        &placement,
+        None,
+        &Options::default(),
+        &mut received,
+    );
+    assert!(
+        received
+            .head
+            .contains("parent Some([8, 8, 8, 8, 8, 8, 8, 8])")
+    );
+    assert_eq!(received.get("gen_ai.conversation.id"), json!("c"));
     assert_eq!(
-        heard.get("qtrail.session.trace_id"),
+        received.get("qtrail.session.trace_id"),
         json!(hex::encode(own.trace_id))
     );
 }
@@ -409,34 +425,37 @@ fn what_is_redacted_is_not_in_any_attribute() {
                 maps,
                 ..users.clone()
             };
-            let heard = heard_with(SAMPLES[0], &options);
-            let text = format!("{heard:?}");
+            let received = heard_with(SAMPLES[0], &options);
+            let text = format!("{received:?}");
             assert!(!text.contains("aws-user"), "{text}");
             assert!(!text.contains("ASIAAB12"), "{text}");
-            assert_eq!(heard.get("aws.principal.id"), json!("[REDACTED]"));
+            assert_eq!(received.get("aws.principal.id"), json!("[REDACTED]"));
             for id in [
                 "user.id",
                 "user.name",
                 "enduser.id",
                 "aws.role_session.name",
             ] {
-                assert_eq!(heard.get(id), Json::Null, "{id}");
+                assert_eq!(received.get(id), Json::Null, "{id}");
             }
-            assert_eq!(heard.get("qtrail.credential.kind"), json!("temporary"));
+            assert_eq!(received.get("qtrail.credential.kind"), json!("temporary"));
         }
     }
     let arn = options(Redaction {
         pointers: vec!["/userIdentity/arn".to_owned()],
         ..Redaction::default()
     });
-    let heard = heard_with(SAMPLES[0], &arn);
-    assert_eq!(heard.get("user.name"), Json::Null);
-    assert_eq!(heard.get("qtrail.redacted"), json!(["/userIdentity/arn"]));
+    let received = heard_with(SAMPLES[0], &arn);
+    assert_eq!(received.get("user.name"), Json::Null);
+    assert_eq!(
+        received.get("qtrail.redacted"),
+        json!(["/userIdentity/arn"])
+    );
 }
 
 #[test]
 fn what_is_left_of_a_masked_text_is_no_id() {
-    let heard = |fields: &str| {
+    let received = |fields: &str| {
         let text = format!(
             r#"{{"eventTime":"2026-11-02T08:00:01Z","eventSource":"q.amazonaws.com",{fields}}}"#
         );
@@ -452,17 +471,17 @@ fn what_is_left_of_a_masked_text_is_no_id() {
         ),
         (user, "enduser.id", "/additionalEventData/UserName"),
     ] {
-        let heard = heard(fields);
-        assert_eq!(heard.get(id), Json::Null, "{id}");
-        assert_eq!(heard.get("qtrail.redacted"), json!([masked]));
+        let received = received(fields);
+        assert_eq!(received.get(id), Json::Null, "{id}");
+        assert_eq!(received.get("qtrail.redacted"), json!([masked]));
     }
 }
 
 #[test]
 fn redaction_changes_no_id_but_one_that_shows_what_is_redacted() {
-    let ids = |heard: &Heard| {
-        let line = heard.head.lines().find(|line| line.starts_with("trace"));
-        (line.map(str::to_owned), heard.link)
+    let ids = |received: &Received| {
+        let line = received.head.lines().find(|line| line.starts_with("trace"));
+        (line.map(str::to_owned), received.link)
     };
     let without = |pointers: &[&str]| {
         let redaction = Redaction {
@@ -477,7 +496,7 @@ fn redaction_changes_no_id_but_one_that_shows_what_is_redacted() {
             },
         )
     };
-    let plain = heard(SAMPLES[0]);
+    let plain = received(SAMPLES[0]);
     let conversation = "a298ec0d0a494d2e92bd7d6e629b4619";
     assert!(plain.head.contains(conversation));
     assert_eq!(ids(&plain), ids(&without(&["/eventID", "/userIdentity"])));
@@ -512,7 +531,7 @@ fn a_mark_in_the_place_of_an_id_is_no_id() {
             },
         });
         let (text, other) = (record.to_string(), record.to_string() + " ");
-        let heard = heard(&text);
+        let received = received(&text);
         for id in [
             "log.record.uid",
             "gen_ai.conversation.id",
@@ -523,10 +542,14 @@ fn a_mark_in_the_place_of_an_id_is_no_id() {
             "aws.q.utterance.id",
             "qtrail.session.trace_id",
         ] {
-            assert_eq!(heard.get(id), Json::Null, "{id} of {mark}");
+            assert_eq!(received.get(id), Json::Null, "{id} of {mark}");
         }
-        assert_eq!(heard.get("aws.cloudtrail.event_id"), json!(mark));
-        assert!(!heard.head.contains("account_id: Some"), "{}", heard.head);
+        assert_eq!(received.get("aws.cloudtrail.event_id"), json!(mark));
+        assert!(
+            !received.head.contains("account_id: Some"),
+            "{}",
+            received.head
+        );
         // Each such event stands alone.
         let trace = |text: &str| {
             let event = Event::parse(text.as_bytes(), 64).expect("an event");
@@ -540,6 +563,6 @@ fn a_mark_in_the_place_of_an_id_is_no_id() {
 #[test]
 fn the_same_event_is_heard_the_same() {
     for sample in SAMPLES {
-        assert_eq!(heard(sample), heard(sample));
+        assert_eq!(received(sample), received(sample));
     }
 }

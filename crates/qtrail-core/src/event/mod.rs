@@ -21,7 +21,6 @@ use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
 pub use readable::event_id;
-pub(crate) use time::parse as parse_time;
 
 /// One CloudTrail event.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The sink that encodes both signals at once.
+//! A sink that encodes log records and spans.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,21 +7,21 @@ use super::payload::{Bound, Group, Payload, RECORD};
 use super::{Signal, log, resource, span, value, wire};
 use crate::convert::{Field, Head, On, Options, ResourceKey, Sink, Value};
 
-/// What the first group's buffers start with, for log records and spans: what is not written to
-/// takes no memory, while a buffer that grows from nothing is copied over and over.
+/// Initial capacity of the first group's buffers, for log records and spans. Capacity that is never
+/// written to takes no memory; a buffer that grows from nothing is copied at each step.
 const FIRST_BYTES: (usize, usize) = (256 << 10, 128 << 10);
 
-/// Bytes of a usual record, of which the length takes two.
+/// Size of a usual record, whose length takes two bytes.
 const USUAL_RECORD: usize = 2048;
 
-/// What an [`Encoder`] has gathered.
+/// The payloads of an [`Encoder`].
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// Log records. Event numbers count the encoder's events from 0.
     pub logs: Payload,
-    /// Spans, likewise.
+    /// Spans, with the same event numbers.
     pub spans: Payload,
-    /// How many events were said.
+    /// How many events the encoder received.
     pub events: u32,
 }
 
@@ -33,26 +33,28 @@ impl Encoded {
     }
 }
 
-/// The sink that encodes both signals at once.
+/// A sink that encodes log records and spans in OTLP's protobuf form as it receives them.
+///
+/// See the [module](super) for an example.
 #[derive(Debug)]
 pub struct Encoder {
-    /// Resource attributes that the user adds.
+    /// Resource attributes to add.
     user: Vec<(String, String)>,
     groups: Vec<Groups>,
     by_key: HashMap<ResourceKey<'static>, usize>,
-    /// The group of the event that is being said, or was said last.
+    /// The group of the current or the last event.
     current: usize,
-    /// What is open of the event that is being said.
+    /// The unfinished records of the current event.
     log: Option<wire::Open>,
     span: Option<wire::Open>,
     time: i64,
     events: u32,
     bytes: usize,
-    /// Sizes for the first group's buffers, after the last `take`.
+    /// Capacity of the first group's buffers, as the last `take` learned it.
     capacity: (usize, usize),
 }
 
-/// The records of one resource, both signals.
+/// The records of one resource, in both signals.
 #[derive(Debug)]
 struct Groups {
     key: ResourceKey<'static>,
@@ -61,12 +63,12 @@ struct Groups {
 }
 
 impl Encoder {
-    /// An encoder; `options` gives the resource attributes that the user adds.
+    /// An encoder that adds the resource attributes of `options`.
     pub fn new(options: &Options) -> Self {
         Encoder::with_size_hint(options, usize::MAX)
     }
 
-    /// The same, for events of so many bytes at first: a few take little memory.
+    /// An encoder for about `bytes` of records, so that a few of them take little memory.
     pub fn with_size_hint(options: &Options, bytes: usize) -> Self {
         let (logs, spans) = FIRST_BYTES;
         let first = |bytes: usize| bytes.saturating_mul(3);
@@ -84,16 +86,16 @@ impl Encoder {
         }
     }
 
-    /// Bytes encoded so far, both signals together, without what stands around records.
+    /// Bytes of records encoded so far, both signals together, without their resources.
     pub fn encoded_len(&self) -> usize {
         self.bytes
     }
 
-    /// Takes what was gathered, and starts anew with the buffers' size as a hint.
+    /// Takes the payloads and leaves an empty encoder, which keeps the buffers' size as a hint.
     pub fn take(&mut self) -> Encoded {
         let groups = std::mem::take(&mut self.groups);
         if let Some(first) = groups.first() {
-            // A little more, or a group that is a little larger than the one before moves once.
+            // With some slack, so that a slightly larger group does not move its bytes.
             let hint = |group: &Group| group.records.len() + group.records.len() / 8;
             self.capacity = (hint(&first.logs), hint(&first.spans));
         }
@@ -114,7 +116,7 @@ impl Encoder {
         }
     }
 
-    /// The number of a resource's group.
+    /// The index of a resource's group.
     fn group(&mut self, key: &ResourceKey<'_>) -> usize {
         if self
             .groups
@@ -123,7 +125,7 @@ impl Encoder {
         {
             return self.current;
         }
-        // A map of owned keys is also one of keys that live shorter.
+        // Shortens the keys' lifetime, so that `get` takes a borrowed key.
         let by_key: &HashMap<ResourceKey<'_>, usize> = &self.by_key;
         if let Some(&group) = by_key.get(key) {
             return group;
@@ -172,7 +174,7 @@ impl Sink for Encoder {
             let start = logs.records.len();
             value::key_value(&mut logs.records, log::ATTRIBUTE, field.name, value);
             if span {
-                // The same but for the key.
+                // The same bytes under another key.
                 spans.records.push(span::ATTRIBUTE);
                 spans.records.extend_from_slice(&logs.records[start + 1..]);
             }

@@ -1,33 +1,34 @@
-//! The sink that writes one flat JSON object an event, for `jq`, Vector or Kafka.
+//! A sink that writes one flat JSON object per event, for `jq`, Vector or Kafka.
 //!
-//! Enters: what [`crate::convert`] says. Leaves: JSON lines: first what the heads of the log record
-//! and the span say (`time`, `observed_time`, `start_time` where it differs, `name`, `severity`,
-//! `kind`, `trace_id`, `span_id`, `parent_span_id`, `link_trace_id`, `link_span_id`, `status`,
-//! `status_message`), then the resource's attributes, each attribute once under its own name, and
-//! `body` last. What must hold: each line is one valid JSON object, in which no name occurs twice.
+//! Enters: the heads and attributes that [`crate::convert`] writes. Leaves: JSON lines. A line has the
+//! fields of the log record and the span first (`time`, `observed_time`, `start_time` if it differs,
+//! `name`, `severity`, `kind`, `trace_id`, `span_id`, `parent_span_id`, `link_trace_id`,
+//! `link_span_id`, `status`, `status_message`), then the resource's attributes, then each attribute
+//! under its own name, and `body` last. What must hold: each line is one valid JSON object, and no
+//! name occurs twice in it.
 
 use jiff::Timestamp;
 
 use super::json::{double, string, text};
 use super::{VALUE_DEPTH, log, resource};
-use crate::convert::{FIELDS, Field, Head, Kind, On, Options, Sink, Value};
+use crate::convert::{FIELDS, Field, Head, On, Options, Sink, SpanKind, Value};
 use crate::json::{Node, Type};
 
-/// The sink that writes one flat JSON object an event.
+/// A sink that writes one flat JSON object per event and line.
 #[derive(Debug)]
 pub struct Flat {
-    /// Resource attributes that the user adds.
-    user: Vec<(String, String)>,
+    /// Resource attributes to add.
+    added: Vec<(String, String)>,
     out: Vec<u8>,
-    /// The body of the event that is being said, as JSON.
+    /// The current event's body, as JSON.
     body: Vec<u8>,
 }
 
 impl Flat {
-    /// A sink; `options` gives the resource attributes that the user adds.
+    /// A sink that adds the resource attributes of `options`.
     pub fn new(options: &Options) -> Self {
         Flat {
-            user: options.resource.iter().map(told_apart).collect(),
+            added: options.resource.iter().map(with_unique_name).collect(),
             out: Vec::new(),
             body: Vec::new(),
         }
@@ -38,7 +39,7 @@ impl Flat {
         self.out.len()
     }
 
-    /// Takes the lines of all events that were said, and starts anew.
+    /// Takes the lines written so far.
     pub fn take(&mut self) -> Vec<u8> {
         let capacity = self.out.len();
         std::mem::replace(&mut self.out, Vec::with_capacity(capacity))
@@ -52,16 +53,16 @@ impl Flat {
         self.out.push(b':');
     }
 
-    fn say(&mut self, name: &str, value: &str) {
+    fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         string(&mut self.out, value);
     }
 
-    fn say_id(&mut self, name: &str, id: &[u8]) {
-        self.say(name, &hex::encode(id));
+    fn id(&mut self, name: &str, id: &[u8]) {
+        self.text(name, &hex::encode(id));
     }
 
-    fn say_time(&mut self, name: &str, nanoseconds: i64) {
+    fn time(&mut self, name: &str, nanoseconds: i64) {
         if let Ok(time) = Timestamp::from_nanosecond(nanoseconds.into()) {
             self.name(name);
             self.out.push(b'"');
@@ -70,27 +71,27 @@ impl Flat {
         }
     }
 
-    fn say_head(&mut self, head: &Head<'_>) {
-        self.say_time("time", head.time);
-        self.say_time("observed_time", head.observed);
+    fn write_head(&mut self, head: &Head<'_>) {
+        self.time("time", head.time);
+        self.time("observed_time", head.observed);
         if head.start != head.time {
-            self.say_time("start_time", head.start);
+            self.time("start_time", head.start);
         }
-        self.say("name", &head.name);
-        self.say("severity", log::severity_text(head.severity));
-        self.say("kind", kind_text(head.kind));
-        self.say_id("trace_id", &head.trace_id);
-        self.say_id("span_id", &head.span_id);
+        self.text("name", &head.name);
+        self.text("severity", log::severity_text(head.severity));
+        self.text("kind", kind_text(head.kind));
+        self.id("trace_id", &head.trace_id);
+        self.id("span_id", &head.span_id);
         if let Some(parent) = &head.parent {
-            self.say_id("parent_span_id", parent);
+            self.id("parent_span_id", parent);
         }
         if let Some(link) = &head.link {
-            self.say_id("link_trace_id", &link.trace_id);
-            self.say_id("link_span_id", &link.span_id);
+            self.id("link_trace_id", &link.trace_id);
+            self.id("link_span_id", &link.span_id);
         }
         if let Some(message) = &head.error {
-            self.say("status", "ERROR");
-            self.say("status_message", message);
+            self.text("status", "ERROR");
+            self.text("status_message", message);
         }
     }
 }
@@ -98,12 +99,12 @@ impl Flat {
 impl Sink for Flat {
     fn begin(&mut self, head: &Head<'_>) {
         self.out.push(b'{');
-        self.say_head(head);
-        let user = std::mem::take(&mut self.user);
-        for (name, value) in resource::attributes(&head.resource, &user) {
-            self.say(name, value);
+        self.write_head(head);
+        let added = std::mem::take(&mut self.added);
+        for (name, value) in resource::attributes(&head.resource, &added) {
+            self.text(name, value);
         }
-        self.user = user;
+        self.added = added;
         self.body.clear();
         if let Some(body) = &head.body {
             write(&mut self.body, body, 0);
@@ -124,7 +125,7 @@ impl Sink for Flat {
     }
 }
 
-/// What is said of an event beside attributes.
+/// Names of a line's members that are not attributes.
 const HEAD: [&str; 14] = [
     "body",
     "kind",
@@ -142,10 +143,11 @@ const HEAD: [&str; 14] = [
     "trace_id",
 ];
 
-/// A user's resource attribute, under another name where an event may have one of the same name.
-fn told_apart((name, value): &(String, String)) -> (String, String) {
-    let is_said = |field: &Field| field.on != On::Resource && field.name == name;
-    let name = if HEAD.contains(&name.as_str()) || FIELDS.iter().any(is_said) {
+/// An added resource attribute, renamed to `resource.<name>` if a line may have another member of that
+/// name.
+fn with_unique_name((name, value): &(String, String)) -> (String, String) {
+    let is_written = |field: &Field| field.on != On::Resource && field.name == name;
+    let name = if HEAD.contains(&name.as_str()) || FIELDS.iter().any(is_written) {
         format!("resource.{name}")
     } else {
         name.clone()
@@ -153,10 +155,10 @@ fn told_apart((name, value): &(String, String)) -> (String, String) {
     (name, value.clone())
 }
 
-fn kind_text(kind: Kind) -> &'static str {
+fn kind_text(kind: SpanKind) -> &'static str {
     match kind {
-        Kind::Server => "SERVER",
-        Kind::Client => "CLIENT",
+        SpanKind::Server => "SERVER",
+        SpanKind::Client => "CLIENT",
     }
 }
 
@@ -179,7 +181,7 @@ fn write(out: &mut Vec<u8>, value: &Value<'_>, depth: u32) {
     }
 }
 
-/// Writes a piece of a record; each string anew, since a lone surrogate escape is no valid one.
+/// Writes a part of a record. Strings are escaped again, because a lone surrogate escape is not valid.
 fn write_json(out: &mut Vec<u8>, node: Node<'_>, depth: u32) {
     match node.kind() {
         Type::String => string(out, &node.as_str().unwrap_or_default()),

@@ -1,9 +1,11 @@
-//! OTLP's wire form as OTLP's JSON form.
+//! Translates an OTLP request from protobuf to JSON.
 //!
-//! Enters: an encoded request. Leaves: the same as JSON on one line, as the OTLP specification and
-//! the collector have it: ids in hexadecimal, 64-bit integers as text, enumerations as numbers,
-//! fields with their default value absent. The wire form is translated as it stands, field by
-//! field, with no message in between.
+//! Enters: an encoded request. Leaves: the same request as JSON on one line, as the OTLP specification
+//! and the collector write it: ids in hexadecimal, 64-bit integers as text, enumerations as numbers,
+//! fields with their default value omitted. It translates field by field and builds no messages.
+//!
+//! Not `serde` on `opentelemetry-proto`: that would bring tonic and its dependencies into this crate,
+//! decode each request into a message tree first, and write fields with their default values.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -16,14 +18,14 @@ struct Field {
     /// `number << 3 | wire type`
     key: u64,
     name: &'static str,
-    kind: Kind,
+    form: Form,
 }
 
-/// How a field's value is written.
+/// How a field's value is written in JSON.
 #[derive(Clone, Copy)]
-enum Kind {
+enum Form {
     String,
-    /// Bytes, in hexadecimal.
+    /// Bytes in hexadecimal.
     Id,
     Bool,
     /// An enumeration or a small number.
@@ -33,117 +35,117 @@ enum Kind {
     Fixed32,
     Fixed64,
     Message(&'static [Field]),
-    /// A repeated message, whose occurrences follow one another.
+    /// A repeated message; its occurrences are adjacent.
     Messages(&'static [Field]),
 }
 
-const fn field(key: u64, name: &'static str, kind: Kind) -> Field {
-    Field { key, name, kind }
+const fn field(key: u64, name: &'static str, form: Form) -> Field {
+    Field { key, name, form }
 }
 
-static LOGS: [Field; 1] = [field(0x0a, "resourceLogs", Kind::Messages(&RESOURCE_LOGS))];
+static LOGS: [Field; 1] = [field(0x0a, "resourceLogs", Form::Messages(&RESOURCE_LOGS))];
 static RESOURCE_LOGS: [Field; 3] = [
-    field(0x0a, "resource", Kind::Message(&RESOURCE)),
-    field(0x12, "scopeLogs", Kind::Messages(&SCOPE_LOGS)),
-    field(0x1a, "schemaUrl", Kind::String),
+    field(0x0a, "resource", Form::Message(&RESOURCE)),
+    field(0x12, "scopeLogs", Form::Messages(&SCOPE_LOGS)),
+    field(0x1a, "schemaUrl", Form::String),
 ];
 static SCOPE_LOGS: [Field; 3] = [
-    field(0x0a, "scope", Kind::Message(&SCOPE)),
-    field(0x12, "logRecords", Kind::Messages(&LOG_RECORD)),
-    field(0x1a, "schemaUrl", Kind::String),
+    field(0x0a, "scope", Form::Message(&SCOPE)),
+    field(0x12, "logRecords", Form::Messages(&LOG_RECORD)),
+    field(0x1a, "schemaUrl", Form::String),
 ];
 static LOG_RECORD: [Field; 10] = [
-    field(0x09, "timeUnixNano", Kind::Fixed64),
-    field(0x10, "severityNumber", Kind::Number),
-    field(0x1a, "severityText", Kind::String),
-    field(0x2a, "body", Kind::Message(&ANY_VALUE)),
-    field(0x32, "attributes", Kind::Messages(&KEY_VALUE)),
-    field(0x45, "flags", Kind::Fixed32),
-    field(0x4a, "traceId", Kind::Id),
-    field(0x52, "spanId", Kind::Id),
-    field(0x59, "observedTimeUnixNano", Kind::Fixed64),
-    field(0x62, "eventName", Kind::String),
+    field(0x09, "timeUnixNano", Form::Fixed64),
+    field(0x10, "severityNumber", Form::Number),
+    field(0x1a, "severityText", Form::String),
+    field(0x2a, "body", Form::Message(&ANY_VALUE)),
+    field(0x32, "attributes", Form::Messages(&KEY_VALUE)),
+    field(0x45, "flags", Form::Fixed32),
+    field(0x4a, "traceId", Form::Id),
+    field(0x52, "spanId", Form::Id),
+    field(0x59, "observedTimeUnixNano", Form::Fixed64),
+    field(0x62, "eventName", Form::String),
 ];
 static SPANS: [Field; 1] = [field(
     0x0a,
     "resourceSpans",
-    Kind::Messages(&RESOURCE_SPANS),
+    Form::Messages(&RESOURCE_SPANS),
 )];
 static RESOURCE_SPANS: [Field; 3] = [
-    field(0x0a, "resource", Kind::Message(&RESOURCE)),
-    field(0x12, "scopeSpans", Kind::Messages(&SCOPE_SPANS)),
-    field(0x1a, "schemaUrl", Kind::String),
+    field(0x0a, "resource", Form::Message(&RESOURCE)),
+    field(0x12, "scopeSpans", Form::Messages(&SCOPE_SPANS)),
+    field(0x1a, "schemaUrl", Form::String),
 ];
 static SCOPE_SPANS: [Field; 3] = [
-    field(0x0a, "scope", Kind::Message(&SCOPE)),
-    field(0x12, "spans", Kind::Messages(&SPAN)),
-    field(0x1a, "schemaUrl", Kind::String),
+    field(0x0a, "scope", Form::Message(&SCOPE)),
+    field(0x12, "spans", Form::Messages(&SPAN)),
+    field(0x1a, "schemaUrl", Form::String),
 ];
 static SPAN: [Field; 11] = [
-    field(0x0a, "traceId", Kind::Id),
-    field(0x12, "spanId", Kind::Id),
-    field(0x22, "parentSpanId", Kind::Id),
-    field(0x2a, "name", Kind::String),
-    field(0x30, "kind", Kind::Number),
-    field(0x39, "startTimeUnixNano", Kind::Fixed64),
-    field(0x41, "endTimeUnixNano", Kind::Fixed64),
-    field(0x4a, "attributes", Kind::Messages(&KEY_VALUE)),
-    field(0x6a, "links", Kind::Messages(&LINK)),
-    field(0x7a, "status", Kind::Message(&STATUS)),
-    field(0x85, "flags", Kind::Fixed32),
+    field(0x0a, "traceId", Form::Id),
+    field(0x12, "spanId", Form::Id),
+    field(0x22, "parentSpanId", Form::Id),
+    field(0x2a, "name", Form::String),
+    field(0x30, "kind", Form::Number),
+    field(0x39, "startTimeUnixNano", Form::Fixed64),
+    field(0x41, "endTimeUnixNano", Form::Fixed64),
+    field(0x4a, "attributes", Form::Messages(&KEY_VALUE)),
+    field(0x6a, "links", Form::Messages(&LINK)),
+    field(0x7a, "status", Form::Message(&STATUS)),
+    field(0x85, "flags", Form::Fixed32),
 ];
 static LINK: [Field; 3] = [
-    field(0x0a, "traceId", Kind::Id),
-    field(0x12, "spanId", Kind::Id),
-    field(0x35, "flags", Kind::Fixed32),
+    field(0x0a, "traceId", Form::Id),
+    field(0x12, "spanId", Form::Id),
+    field(0x35, "flags", Form::Fixed32),
 ];
 static STATUS: [Field; 2] = [
-    field(0x12, "message", Kind::String),
-    field(0x18, "code", Kind::Number),
+    field(0x12, "message", Form::String),
+    field(0x18, "code", Form::Number),
 ];
-static RESOURCE: [Field; 1] = [field(0x0a, "attributes", Kind::Messages(&KEY_VALUE))];
+static RESOURCE: [Field; 1] = [field(0x0a, "attributes", Form::Messages(&KEY_VALUE))];
 static SCOPE: [Field; 3] = [
-    field(0x0a, "name", Kind::String),
-    field(0x12, "version", Kind::String),
-    field(0x1a, "attributes", Kind::Messages(&KEY_VALUE)),
+    field(0x0a, "name", Form::String),
+    field(0x12, "version", Form::String),
+    field(0x1a, "attributes", Form::Messages(&KEY_VALUE)),
 ];
 static KEY_VALUE: [Field; 2] = [
-    field(0x0a, "key", Kind::String),
-    field(0x12, "value", Kind::Message(&ANY_VALUE)),
+    field(0x0a, "key", Form::String),
+    field(0x12, "value", Form::Message(&ANY_VALUE)),
 ];
 static ANY_VALUE: [Field; 6] = [
-    field(0x0a, "stringValue", Kind::String),
-    field(0x10, "boolValue", Kind::Bool),
-    field(0x18, "intValue", Kind::Int64),
-    field(0x21, "doubleValue", Kind::Double),
-    field(0x2a, "arrayValue", Kind::Message(&ARRAY_VALUE)),
-    field(0x32, "kvlistValue", Kind::Message(&KEY_VALUE_LIST)),
+    field(0x0a, "stringValue", Form::String),
+    field(0x10, "boolValue", Form::Bool),
+    field(0x18, "intValue", Form::Int64),
+    field(0x21, "doubleValue", Form::Double),
+    field(0x2a, "arrayValue", Form::Message(&ARRAY_VALUE)),
+    field(0x32, "kvlistValue", Form::Message(&KEY_VALUE_LIST)),
 ];
-static ARRAY_VALUE: [Field; 1] = [field(0x0a, "values", Kind::Messages(&ANY_VALUE))];
-static KEY_VALUE_LIST: [Field; 1] = [field(0x0a, "values", Kind::Messages(&KEY_VALUE))];
+static ARRAY_VALUE: [Field; 1] = [field(0x0a, "values", Form::Messages(&ANY_VALUE))];
+static KEY_VALUE_LIST: [Field; 1] = [field(0x0a, "values", Form::Messages(&KEY_VALUE))];
 
-/// Translates a request that [`super::Payload::encode`] has made.
+/// Translates a request that [`super::Payload::encode`] made.
 pub(super) fn from_wire(signal: Signal, request: &[u8]) -> Vec<u8> {
     let fields = match signal {
         Signal::Logs => &LOGS,
         Signal::Traces => &SPANS,
     };
     let mut out = Vec::with_capacity(request.len() * 3 / 2);
-    // What the encoder wrote can be read to its end.
+    // The encoder's output is always valid.
     let read = message(&mut out, fields, request);
     debug_assert!(read.is_some());
     out
 }
 
-/// Writes a message. Nests as deeply as the encoder lets values nest. `None` where the bytes are
-/// no message; what was written until then is no JSON.
+/// Writes a message. It recurses as deep as the encoder nests values. `None`: the bytes are no message,
+/// and the output is incomplete.
 fn message(out: &mut Vec<u8>, fields: &'static [Field], mut wire: &[u8]) -> Option<()> {
     out.push(b'{');
     let mut before: Option<&Field> = None;
     while !wire.is_empty() {
         let key = varint(&mut wire)?;
         let field = fields.iter().find(|field| field.key == key)?;
-        let repeated = matches!(field.kind, Kind::Messages(_));
+        let repeated = matches!(field.form, Form::Messages(_));
         if repeated && before.is_some_and(|before| before.key == key) {
             out.push(b',');
         } else {
@@ -155,11 +157,11 @@ fn message(out: &mut Vec<u8>, fields: &'static [Field], mut wire: &[u8]) -> Opti
             out.extend_from_slice(field.name.as_bytes());
             out.extend_from_slice(if repeated { b"\":[" } else { b"\":" });
         }
-        value(out, field.kind, &mut wire)?;
+        value(out, field.form, &mut wire)?;
         before = Some(field);
     }
     if let (None, [only]) = (before, fields) {
-        // Some readers want the one field of a list said, even where it is empty.
+        // Some readers require the only field of a list message, even if it is empty.
         out.push(b'"');
         out.extend_from_slice(only.name.as_bytes());
         out.extend_from_slice(b"\":[]");
@@ -172,7 +174,7 @@ fn message(out: &mut Vec<u8>, fields: &'static [Field], mut wire: &[u8]) -> Opti
 /// Ends the array of a repeated field.
 fn close(out: &mut Vec<u8>, field: Option<&Field>) {
     if let Some(Field {
-        kind: Kind::Messages(_),
+        form: Form::Messages(_),
         ..
     }) = field
     {
@@ -180,26 +182,26 @@ fn close(out: &mut Vec<u8>, field: Option<&Field>) {
     }
 }
 
-fn value(out: &mut Vec<u8>, kind: Kind, wire: &mut &[u8]) -> Option<()> {
-    match kind {
-        Kind::String => string(out, std::str::from_utf8(content(wire)?).ok()?),
-        Kind::Id => {
+fn value(out: &mut Vec<u8>, form: Form, wire: &mut &[u8]) -> Option<()> {
+    match form {
+        Form::String => string(out, std::str::from_utf8(content(wire)?).ok()?),
+        Form::Id => {
             out.push(b'"');
             out.extend_from_slice(hex::encode(content(wire)?).as_bytes());
             out.push(b'"');
         }
-        Kind::Bool => text(out, varint(wire)? != 0),
-        Kind::Number => text(out, varint(wire)?),
-        Kind::Int64 => quoted(out, varint(wire)? as i64),
-        Kind::Double => double(out, f64::from_le_bytes(fixed(wire)?)),
-        Kind::Fixed32 => text(out, u32::from_le_bytes(fixed(wire)?)),
-        Kind::Fixed64 => quoted(out, u64::from_le_bytes(fixed(wire)?)),
-        Kind::Message(fields) | Kind::Messages(fields) => message(out, fields, content(wire)?)?,
+        Form::Bool => text(out, varint(wire)? != 0),
+        Form::Number => text(out, varint(wire)?),
+        Form::Int64 => quoted(out, varint(wire)? as i64),
+        Form::Double => double(out, f64::from_le_bytes(fixed(wire)?)),
+        Form::Fixed32 => text(out, u32::from_le_bytes(fixed(wire)?)),
+        Form::Fixed64 => quoted(out, u64::from_le_bytes(fixed(wire)?)),
+        Form::Message(fields) | Form::Messages(fields) => message(out, fields, content(wire)?)?,
     }
     Some(())
 }
 
-/// Writes a JSON string, the same as `serde_json` does, several times as fast.
+/// Writes a JSON string with the same escapes as `serde_json`, several times as fast.
 pub fn string(out: &mut Vec<u8>, string: &str) {
     let bytes = string.as_bytes();
     let mut at = 0;
@@ -221,7 +223,7 @@ pub fn string(out: &mut Vec<u8>, string: &str) {
     out.push(b'"');
 }
 
-/// Writes a number as JSON; what JSON has no number for by the name that protobuf gives it.
+/// Writes a number as JSON; `NaN` and the infinities as the strings that protobuf's JSON mapping defines.
 pub fn double(out: &mut Vec<u8>, number: f64) {
     if number.is_finite() {
         let _ = serde_json::to_writer(out, &number);
@@ -239,7 +241,7 @@ pub fn double(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Writes what needs no escapes.
+/// Writes text that needs no escapes.
 pub(super) fn text(out: &mut Vec<u8>, value: impl Display) {
     // Writing to memory cannot fail.
     let _ = write!(out, "{value}");
@@ -251,7 +253,7 @@ fn quoted(out: &mut Vec<u8>, value: impl Display) {
     out.push(b'"');
 }
 
-/// Takes a number off the front. `None`: it does not end.
+/// Reads a varint from the front. `None`: it does not end.
 pub fn varint(wire: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -265,7 +267,7 @@ pub fn varint(wire: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Takes a length and as many bytes off the front. `None`: there are not so many.
+/// Reads a length and that many bytes from the front. `None`: there are fewer.
 pub fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
     let length = usize::try_from(varint(wire)?).ok()?;
     let (content, rest) = wire.split_at_checked(length)?;
@@ -273,7 +275,7 @@ pub fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
     Some(content)
 }
 
-/// Takes so many bytes off the front. `None`: there are not so many.
+/// Reads `N` bytes from the front. `None`: there are fewer.
 pub fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
     let (fixed, rest) = wire.split_first_chunk::<N>()?;
     *wire = rest;

@@ -1,4 +1,4 @@
-//! The head of a log record, on the wire.
+//! Encodes a log record's fields except its attributes.
 
 use super::{SAMPLED, value, wire};
 use crate::convert::{Head, Severity};
@@ -16,7 +16,7 @@ const SPAN_ID: u8 = 0x52;
 const OBSERVED_TIME: u8 = 0x59;
 const EVENT_NAME: u8 = 0x62;
 
-/// Writes all of a `LogRecord` but its attributes.
+/// Writes a `LogRecord` without its attributes.
 pub(super) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
     wire::fixed64(out, TIME, unix_nano(head.time));
     wire::fixed64(out, OBSERVED_TIME, unix_nano(head.observed));
@@ -31,7 +31,7 @@ pub(super) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-/// OTLP's name of a severity.
+/// OTLP's name of a severity, such as `INFO`.
 pub(super) fn severity_text(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "INFO",
@@ -40,7 +40,7 @@ pub(super) fn severity_text(severity: Severity) -> &'static str {
     }
 }
 
-/// OTLP's times are unsigned; before 1970 there is none but 0, which stands for unknown.
+/// OTLP's times are unsigned, and 0 means unknown: a time before 1970 becomes 0.
 pub(super) fn unix_nano(time: i64) -> u64 {
     time.max(0) as u64
 }

@@ -20,17 +20,17 @@ const IN_SCOPE: u8 = 0x0a;
 // All four
 const SCHEMA: u8 = 0x1a;
 
-/// So many resources are compared one by one.
+/// Up to this many resources are compared one by one; more are looked up in a map.
 const FEW: usize = 16;
 
-/// Encoded records of one signal.
+/// Encoded records of one signal, grouped by resource. It becomes one OTLP request.
 #[derive(Debug, Clone)]
 pub struct Payload {
     signal: Signal,
     groups: Vec<Group>,
-    /// What the groups take in a request.
+    /// The size of the encoded request.
     encoded: usize,
-    /// The groups by their resource, once they are more than [`FEW`].
+    /// Index of each group by its resource, once there are more than [`FEW`].
     by_resource: HashMap<Bytes, usize>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Group {
 /// One record of a group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
-    /// Where it ends in the group's records; it starts where the one before ends.
+    /// Its end in the group's records; it starts at the end of the one before.
     pub(super) end: usize,
     pub(super) event: u32,
     pub(super) time: i64,
@@ -78,7 +78,7 @@ impl Payload {
         self.groups.iter().map(|group| group.bounds.len()).sum()
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no record.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
@@ -88,7 +88,7 @@ impl Payload {
         self.encoded
     }
 
-    /// The event number of each record, in the order in which they are encoded. No event has two.
+    /// The event number of each record, in the order of the encoded records. Each event has at most one.
     pub fn events(&self) -> impl Iterator<Item = u32> + '_ {
         self.bounds().map(|bound| bound.event)
     }
@@ -99,8 +99,8 @@ impl Payload {
         Some((times().min()?, times().max()?))
     }
 
-    /// Takes another payload's records in, their event numbers raised by `base`; groups with equal
-    /// resources become one.
+    /// Appends another payload's records, with `base` added to their event numbers. Groups with equal
+    /// resources are merged.
     pub fn append(&mut self, other: Payload, base: u32) {
         debug_assert_eq!(self.signal, other.signal);
         for (hint, mut group) in other.groups.into_iter().enumerate() {
@@ -126,10 +126,10 @@ impl Payload {
         }
     }
 
-    /// The group with a resource, which is likely to be at `hint`.
+    /// The index of the group with this resource, which is probably `hint`.
     fn find(&mut self, hint: usize, resource: &Bytes) -> Option<usize> {
         let same = |own: &Group| own.resource == *resource;
-        // Payloads in a row have mostly the same resources in the same order.
+        // Successive payloads mostly have the same resources in the same order.
         if self.groups.get(hint).is_some_and(same) {
             return Some(hint);
         }
@@ -144,15 +144,16 @@ impl Payload {
         self.by_resource.get(resource).copied()
     }
 
-    /// Cuts at a record boundary into two halves of about equal size; event numbers stay. A single
-    /// record is the first half.
+    /// Splits at a record boundary into two halves of about equal size; event numbers stay. A single
+    /// record goes to the first half, and the second one is empty.
     pub fn split(mut self) -> (Payload, Payload) {
         let total: usize = self.groups.iter().map(|group| group.records.len()).sum();
         let count = self.len();
         let (mut before, mut taken) = (0, 0);
         for at in 0..self.groups.len() {
             let group = &self.groups[at];
-            // The first record that ends in the second half starts it, but no half stays empty.
+            // The second half starts with the first record that ends beyond the middle; neither half
+            // is left empty.
             let cut = group.bounds.iter().position(|bound| {
                 taken += 1;
                 taken > 1 && (2 * (before + bound.end) > total || taken == count)
@@ -172,9 +173,9 @@ impl Payload {
         (self, rest)
     }
 
-    /// Cuts by time, oldest first: in each payload, the times lie at most `spread` nanoseconds apart.
-    /// Within one, the order of the records stays; event numbers stay.
-    pub fn apart(self, spread: i64) -> Vec<Payload> {
+    /// Splits by event time, oldest first, so that the times within each payload are at most `spread`
+    /// nanoseconds apart. The order of records within a payload and the event numbers stay.
+    pub fn split_by_time(self, spread: i64) -> Vec<Payload> {
         let mut times: Vec<i64> = self.bounds().map(|bound| bound.time).collect();
         times.sort_unstable();
         let mut starts: Vec<i64> = Vec::new();
@@ -214,7 +215,7 @@ impl Payload {
             .collect()
     }
 
-    /// The bytes of an `ExportLogsServiceRequest` or `ExportTraceServiceRequest`. The same payload
+    /// The protobuf bytes of an `ExportLogsServiceRequest` or `ExportTraceServiceRequest`. Every call
     /// gives the same bytes.
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(self.encoded_len());
@@ -224,8 +225,8 @@ impl Payload {
         out.into()
     }
 
-    /// The same in OTLP's JSON form, on one line without an end of line: the body of an OTLP/HTTP
-    /// request, and what the collector's file exporter writes and its receiver reads.
+    /// The same request in OTLP's JSON form, on one line without an end of line: the body of an OTLP/HTTP
+    /// request, and a line of the collector's file exporter.
     pub fn to_json(&self) -> Vec<u8> {
         json::from_wire(self.signal, &self.encode())
     }
@@ -253,7 +254,7 @@ impl Group {
         }));
     }
 
-    /// Takes out the records from this one on.
+    /// Removes and returns the records from `first` on.
     fn split_off(&mut self, first: usize) -> Group {
         let base = match first {
             0 => 0,
@@ -270,7 +271,7 @@ impl Group {
         }
     }
 
-    /// What it takes in a request.
+    /// Its size in a request.
     fn encoded_len(&self) -> usize {
         wire::bytes_len(self.len())
     }

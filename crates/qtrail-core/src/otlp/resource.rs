@@ -1,4 +1,4 @@
-//! What stands around records: the resource, the scope, the schema.
+//! Encodes what surrounds the records: the resource, the scope, the schema.
 
 use std::sync::LazyLock;
 
@@ -36,11 +36,11 @@ pub(super) static SCOPE: LazyLock<Bytes> = LazyLock::new(|| {
     out.into()
 });
 
-/// A resource's attributes: the event's own, then what the user adds; where the user says one of
-/// the event's own, or one twice, the user's last word counts.
+/// A resource's attributes: the event's own, then the added ones. An added attribute replaces the
+/// event's own of the same name; of two added ones with the same name, the last one counts.
 pub(super) fn attributes<'a>(
     key: &'a ResourceKey<'_>,
-    user: &'a [(String, String)],
+    added: &'a [(String, String)],
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let own = [
         (SERVICE_NAME, Some(key.service_name.as_ref())),
@@ -49,24 +49,24 @@ pub(super) fn attributes<'a>(
         (CLOUD_ACCOUNT_ID, key.account_id.as_deref()),
         (CLOUD_REGION, key.region.as_deref()),
     ];
-    let said_from =
-        move |first: usize, name: &str| user[first..].iter().any(|(other, _)| other == name);
+    let is_added_from =
+        move |first: usize, name: &str| added[first..].iter().any(|(other, _)| other == name);
     let own = own
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
-        .filter(move |(name, _)| !said_from(0, name));
-    let user = user
+        .filter(move |(name, _)| !is_added_from(0, name));
+    let added = added
         .iter()
         .enumerate()
-        .filter(move |(index, (name, _))| !said_from(index + 1, name))
+        .filter(move |(index, (name, _))| !is_added_from(index + 1, name))
         .map(|(_, (name, value))| (name.as_str(), value.as_str()));
-    own.chain(user)
+    own.chain(added)
 }
 
 /// The encoded `Resource`.
-pub(super) fn encode(key: &ResourceKey<'_>, user: &[(String, String)]) -> Bytes {
+pub(super) fn encode(key: &ResourceKey<'_>, added: &[(String, String)]) -> Bytes {
     let mut out = Vec::new();
-    for (name, text) in attributes(key, user) {
+    for (name, text) in attributes(key, added) {
         value::key_text(&mut out, RESOURCE_ATTRIBUTE, name, text);
     }
     out.into()

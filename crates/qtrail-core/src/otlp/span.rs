@@ -1,4 +1,4 @@
-//! The head of a span, on the wire.
+//! Encodes a span's fields except its attributes.
 
 use super::log::unix_nano;
 use super::{SAMPLED, wire};
@@ -16,9 +16,9 @@ const START_TIME: u8 = 0x39;
 const END_TIME: u8 = 0x41;
 const LINK: u8 = 0x6a;
 const STATUS: u8 = 0x7a;
-/// `Span.flags` has number 16, whose key takes two bytes: this one, and one that ends a varint.
+/// `Span.flags` is field 16, whose key takes two bytes.
 const FLAGS: [u8; 2] = [0x85, 0x01];
-// Span.Link; its ids are as the span's.
+// Span.Link; its ids have the keys of the span's ids.
 const LINK_FLAGS: u8 = 0x35;
 // Status
 const STATUS_MESSAGE: u8 = 0x12;
@@ -26,7 +26,7 @@ const STATUS_CODE: u8 = 0x18;
 /// `STATUS_CODE_ERROR`
 const ERROR: u8 = 2;
 
-/// Writes all of a `Span` but its attributes.
+/// Writes a `Span` without its attributes.
 pub(super) fn head(out: &mut Vec<u8>, head: &Head<'_>) {
     wire::bytes(out, TRACE_ID, &head.trace_id);
     wire::bytes(out, SPAN_ID, &head.span_id);

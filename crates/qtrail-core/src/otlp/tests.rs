@@ -1,8 +1,8 @@
 //! Everything that is encoded is decoded again with `opentelemetry-proto` and compared with the
 //! messages that it should be.
 
+mod events;
 mod expected;
-mod said;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -11,10 +11,10 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use proptest::prelude::*;
 use prost::Message;
 
+use self::events::{Event, FIELDS, TestValue, events};
 use self::expected::{SCHEMA_URL, any, array, expected_logs, expected_spans, map, pair, text};
-use self::said::{Event, FIELDS, Said, events};
 use super::*;
-use crate::convert::{Head, Kind, Options, ResourceKey, Severity, Sink, Value};
+use crate::convert::{Head, Options, ResourceKey, Severity, Sink, SpanKind, Value};
 use crate::json::{Document, REDACTED};
 
 fn options() -> Options {
@@ -27,7 +27,7 @@ fn options() -> Options {
 fn encode(events: &[Event]) -> Encoded {
     let mut encoder = Encoder::new(&options());
     for event in events {
-        event.say(&mut encoder);
+        event.send_to(&mut encoder);
     }
     encoder.take()
 }
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn what_is_encoded_decodes_to_what_was_said(events in events(0..6)) {
+    fn what_is_encoded_decodes_to_what_the_sink_received(events in events(0..6)) {
         let encoded = encode(&events);
         prop_assert_eq!(encoded.events as usize, events.len());
 
@@ -130,7 +130,7 @@ proptest! {
 
     #[test]
     fn payloads_of_many_resources_are_one_group_each(event in events(1..2), accounts in prop::collection::vec(0_u32..60, 1..120)) {
-        let said: Vec<Event> = accounts
+        let events: Vec<Event> = accounts
             .iter()
             .map(|account| {
                 let mut event = event[0].clone();
@@ -138,9 +138,9 @@ proptest! {
                 event
             })
             .collect();
-        let whole = encode(&said);
+        let whole = encode(&events);
         let (mut logs, mut spans) = (Payload::empty(Signal::Logs), Payload::empty(Signal::Traces));
-        for (number, event) in said.iter().enumerate() {
+        for (number, event) in events.iter().enumerate() {
             let one = encode(std::slice::from_ref(event));
             logs.append(one.logs, number as u32);
             spans.append(one.spans, number as u32);
@@ -183,7 +183,7 @@ proptest! {
         for whole in [encode(&events).logs, encode(&events).spans] {
             let expected = numbered(&whole);
             let narrow = whole.times().is_none_or(|(from, to)| to - from <= spread);
-            let parts = whole.apart(spread);
+            let parts = whole.split_by_time(spread);
             prop_assert!(parts.len() == 1 || !narrow);
             let mut found = Vec::new();
             let mut before = None;
@@ -207,7 +207,7 @@ proptest! {
             let mut event = event.clone();
             event.attributes.sort_by_key(|(field, _)| field.name);
             event.attributes.dedup_by_key(|(field, _)| field.name);
-            event.say(&mut flat);
+            event.send_to(&mut flat);
         }
         let lines = String::from_utf8(flat.take()).unwrap();
         prop_assert_eq!(lines.lines().count(), events.len());
@@ -216,7 +216,7 @@ proptest! {
             prop_assert_eq!(&read["trace_id"], &hex::encode(event.head.trace_id));
             let document = Document::parse(line, 64).unwrap();
             prop_assert_eq!(document.root().children().count(), read.as_object().unwrap().len());
-            if let Some(Said::Json(body)) = &event.body {
+            if let Some(TestValue::Json(body)) = &event.body {
                 prop_assert_eq!(&read["body"], body);
             }
         }
@@ -237,7 +237,7 @@ fn plain_event() -> Event {
             end: 1_700_000_000_250_000_000,
             name: "q.SendMessage".into(),
             severity: Severity::Warn,
-            kind: Kind::Client,
+            kind: SpanKind::Client,
             error: Some("denied\n".into()),
             trace_id: [0xab; 16],
             span_id: [0xcd; 8],
@@ -247,7 +247,7 @@ fn plain_event() -> Event {
             log: true,
             span: true,
         },
-        attributes: vec![(&FIELDS[0], Said::Plain(Value::Int(i64::MAX)))],
+        attributes: vec![(&FIELDS[0], TestValue::Plain(Value::Int(i64::MAX)))],
         body: None,
     }
 }
@@ -284,7 +284,7 @@ fn a_number_that_json_lacks_has_protobufs_name() {
         (f64::INFINITY, "Infinity"),
         (f64::NEG_INFINITY, "-Infinity"),
     ] {
-        event.attributes = vec![(&FIELDS[0], Said::Plain(Value::Double(number)))];
+        event.attributes = vec![(&FIELDS[0], TestValue::Plain(Value::Double(number)))];
         let json = String::from_utf8(encode(&[event.clone()]).spans.to_json()).unwrap();
         assert!(
             json.contains(&format!("{{\"doubleValue\":\"{name}\"}}")),
@@ -375,7 +375,7 @@ fn the_users_resource_attributes_replace_ours() {
             .to_vec(),
         ..Options::default()
     });
-    plain_event().say(&mut encoder);
+    plain_event().send_to(&mut encoder);
     let request = ExportLogsServiceRequest::decode(encoder.take().logs.encode()).unwrap();
     let resource = request.resource_logs[0].resource.clone().unwrap();
     let names: Vec<_> = resource
@@ -399,11 +399,11 @@ fn the_users_resource_attributes_replace_ours() {
 #[test]
 fn an_encoder_starts_anew_after_take() {
     let mut encoder = Encoder::new(&options());
-    plain_event().say(&mut encoder);
+    plain_event().send_to(&mut encoder);
     assert!(encoder.encoded_len() > 0);
     let first = encoder.take();
     assert_eq!(encoder.encoded_len(), 0);
-    plain_event().say(&mut encoder);
+    plain_event().send_to(&mut encoder);
     let second = encoder.take();
     assert_eq!(first.logs.encode(), second.logs.encode());
     assert_eq!(second.logs.events().collect::<Vec<_>>(), [0]);
@@ -428,7 +428,7 @@ fn a_flat_line_says_the_event_on_one_line() {
         resource: vec![("time".to_owned(), "x".to_owned())],
         ..Options::default()
     });
-    plain_event().say(&mut flat);
+    plain_event().send_to(&mut flat);
     let line = String::from_utf8(flat.take()).unwrap();
     assert_eq!(
         line,

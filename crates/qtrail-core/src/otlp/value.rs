@@ -17,10 +17,10 @@ const MAP: u8 = 0x32;
 // ArrayValue, KeyValueList
 const ELEMENT: u8 = 0x0a;
 
-/// Bytes of a `KeyValue` and its `AnyValue` beyond their content, for texts of usual length.
+/// Bytes that a `KeyValue` and its `AnyValue` add to a text of usual length.
 const FRAME: usize = 8;
 
-/// Writes an attribute as a field with this key.
+/// Writes an attribute as a protobuf field with this key.
 pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
     key_and(out, field, key, expected(value), |out| {
         any_value(out, VALUE, value, 0);
@@ -32,7 +32,7 @@ pub(super) fn key_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
     key_and(out, field, key, text.len(), |out| string(out, VALUE, text));
 }
 
-/// Writes a value as a field with this key.
+/// Writes a value as a protobuf field with this key.
 pub(super) fn body(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
     any_value(out, field, value, 0);
 }
@@ -88,7 +88,7 @@ fn json(out: &mut Vec<u8>, field: u8, node: Node<'_>, depth: u32) {
     }
 }
 
-/// A JSON number: an integer, or a double where it has a fraction or an exponent; its text where
+/// Writes a JSON number: as an integer, as a double if it has a fraction or an exponent, or as text if
 /// neither can hold it.
 fn number(out: &mut Vec<u8>, field: u8, text: &str) {
     match Number::of(text) {
@@ -131,16 +131,16 @@ fn key_and(
     wire::close(out, message);
 }
 
-/// An `AnyValue` that is an array or a map.
+/// Writes an `AnyValue` that is an array or a map.
 fn nested(
     out: &mut Vec<u8>,
     field: u8,
-    kind: u8,
+    container: u8,
     expected: usize,
     content: impl FnOnce(&mut Vec<u8>),
 ) {
     let message = wire::open(out, field, expected + FRAME);
-    let inner = wire::open(out, kind, expected);
+    let inner = wire::open(out, container, expected);
     content(out);
     wire::close(out, inner);
     wire::close(out, message);
@@ -166,7 +166,7 @@ fn double(out: &mut Vec<u8>, field: u8, number: f64) {
     wire::fixed64(out, DOUBLE, number.to_bits());
 }
 
-/// About how many bytes a value takes: it only has to save moving things.
+/// An estimate of a value's encoded size, which only saves moving bytes later.
 fn expected(value: &Value<'_>) -> usize {
     match value {
         Value::Str(text) => text.len(),

@@ -1,8 +1,8 @@
-//! A small writer of protobuf's wire form.
+//! A small protobuf writer.
 //!
-//! Keys are single bytes (`number << 3 | wire type`), as for all fields up to number 15. A message
-//! whose length is not known yet is opened with a gap for the length that is expected of it; where
-//! it turns out otherwise, the message is moved by a byte or two.
+//! Keys are single bytes (`number << 3 | wire type`), which fields up to number 15 have. A message of
+//! unknown length is opened with a gap for its expected length; if the real length needs another
+//! number of bytes, closing moves the message by a byte or two.
 
 /// A message whose length is still to be written.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) fn varint_len(number: u64) -> usize {
     ((number | 1).ilog2() / 7 + 1) as usize
 }
 
-/// Writes a field of known content: a string, bytes, or an encoded message.
+/// Writes a string, bytes, or an encoded message as a field.
 pub(super) fn bytes(out: &mut Vec<u8>, key: u8, content: &[u8]) {
     out.push(key);
     varint(out, content.len() as u64);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_decodes_whatever_length_was_expected_of_it() {
+    fn a_message_decodes_whatever_its_expected_length_was() {
         for length in [0, 1, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_152] {
             let content: Vec<u8> = (0..length).map(|i| i as u8).collect();
             let mut known = vec![7];

@@ -3,14 +3,14 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::tests::{Heard, SAMPLES, heard, heard_from, heard_with, record};
+use super::super::tests::{Received, SAMPLES, heard_from, heard_with, received, record};
 use super::*;
 use crate::convert::{FIELDS, Options, Redaction};
 use crate::event::amazon_q::{Class, Lists, Select, Selector};
 
-/// What is said of a record with these fields, under this name.
-fn said(name: &str, fields: Json) -> Json {
-    heard(&record(fields)).get(name)
+/// The attribute of this name of a record with these fields.
+fn attribute(name: &str, fields: Json) -> Json {
+    received(&record(fields)).get(name)
 }
 
 fn complete() -> Options {
@@ -21,13 +21,13 @@ fn complete() -> Options {
 }
 
 #[test]
-fn each_row_is_said_of_a_record_that_has_everything() {
+fn each_row_is_written_for_a_record_that_has_everything() {
     let own = include_str!("../../../../../tests/fixtures/every-field.json");
     let name = "s3://trail/AWSLogs/o-exampleorgid/123456789012/CloudTrail/us-east-1/a.json.gz";
     let heard_of_own = heard_from(name, own, &complete());
     let mut names: HashSet<_> = names_of(&heard_of_own);
-    names.extend(names_of(&heard(SAMPLES[3])));
-    names.extend(names_of(&heard(&record(json!({"vpcEndpointId": 7})))));
+    names.extend(names_of(&received(SAMPLES[3])));
+    names.extend(names_of(&received(&record(json!({"vpcEndpointId": 7})))));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
@@ -42,11 +42,11 @@ fn each_row_is_said_of_a_record_that_has_everything() {
     );
 }
 
-fn names_of(heard: &Heard) -> HashSet<&'static str> {
+fn names_of(received: &Received) -> HashSet<&'static str> {
     let mut names = HashSet::new();
-    for (field, _) in &heard.attributes {
+    for (field, _) in &received.attributes {
         assert!(FIELDS.contains(field), "{} is in the table", field.name);
-        assert!(names.insert(field.name), "{} is said once", field.name);
+        assert!(names.insert(field.name), "{} is written once", field.name);
     }
     names
 }
@@ -60,14 +60,14 @@ fn no_name_is_in_the_table_twice() {
 }
 
 #[test]
-fn attributes_are_said_in_the_order_of_the_table() {
+fn attributes_are_written_in_the_order_of_the_table() {
     for sample in SAMPLES {
-        let heard = heard_from(
+        let received = heard_from(
             "AWSLogs/o-exampleorgid/123456789012/CloudTrail/a",
             sample,
             &complete(),
         );
-        let places = heard
+        let places = received
             .attributes
             .iter()
             .map(|(field, _)| FIELDS.iter().position(|row| row == *field));
@@ -86,8 +86,8 @@ fn the_person_behind_the_call() {
         for key in without {
             identity.as_object_mut().unwrap().remove(*key);
         }
-        let heard = heard(&record(json!({"userIdentity": identity})));
-        ["enduser.id", "user.id", "user.name"].map(|name| heard.get(name))
+        let received = received(&record(json!({"userIdentity": identity})));
+        ["enduser.id", "user.id", "user.name"].map(|name| received.get(name))
     };
     assert_eq!(person(&[]), ["u", "u", "n"]);
     assert_eq!(person(&["onBehalfOf"]), ["s", "i", "n"]);
@@ -100,8 +100,8 @@ fn the_person_behind_the_call() {
         ["mary", "i", "mary"]
     );
     let user = json!({"userIdentity": {"arn": "arn:aws:iam::1:user/a/Bob"}});
-    assert_eq!(said("enduser.id", user.clone()), "Bob");
-    assert_eq!(said("aws.role_session.name", user), Json::Null);
+    assert_eq!(attribute("enduser.id", user.clone()), "Bob");
+    assert_eq!(attribute("aws.role_session.name", user), Json::Null);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_person_is_named_by_whatever_names_one() {
         ),
         (json!({"additionalEventData": {"UserName": 7}}), Json::Null),
     ] {
-        assert_eq!(said("enduser.id", fields.clone()), person, "{fields}");
+        assert_eq!(attribute("enduser.id", fields.clone()), person, "{fields}");
         let hidden = Options {
             redaction: Redaction {
                 users: true,
@@ -216,11 +216,11 @@ fn the_identities_file_names_the_person() {
 #[test]
 fn on_behalf_of_may_be_an_array() {
     let fields = json!({"userIdentity": {"onBehalfOf": [{"userId": "u", "identityStoreArn": "a"}, {"userId": "v"}]}});
-    assert_eq!(said("user.id", fields.clone()), "u");
-    assert_eq!(said("aws.identity_store.arn", fields.clone()), "a");
-    let heard = heard_with(&record(fields), &complete());
+    assert_eq!(attribute("user.id", fields.clone()), "u");
+    assert_eq!(attribute("aws.identity_store.arn", fields.clone()), "a");
+    let received = heard_with(&record(fields), &complete());
     assert_eq!(
-        heard.get("aws.cloudtrail.unmapped"),
+        received.get("aws.cloudtrail.unmapped"),
         json!({"userIdentity": {"onBehalfOf": [{"userId": "v"}]}})
     );
 }
@@ -228,7 +228,7 @@ fn on_behalf_of_may_be_an_array() {
 #[test]
 fn the_issuer_is_a_role_only_where_it_says_so() {
     let roles = |kind: &str| {
-        said(
+        attribute(
             "user.roles",
             json!({"userIdentity": {"sessionContext": {"sessionIssuer": {"type": kind, "userName": "R"}}}}),
         )
@@ -252,14 +252,14 @@ fn an_address_is_a_clients_only_where_it_is_one() {
         ("123.456.789.012", Json::Null),
         (", ,", Json::Null),
     ] {
-        let heard = heard(&record(json!({"sourceIPAddress": address})));
-        assert_eq!(heard.get("source.address"), address);
-        assert_eq!(heard.get("client.address"), client, "{address}");
+        let received = received(&record(json!({"sourceIPAddress": address})));
+        assert_eq!(received.get("source.address"), address);
+        assert_eq!(received.get("client.address"), client, "{address}");
     }
 }
 
 #[test]
-fn a_code_is_said_as_text_and_is_a_type_of_error_only_where_it_is_one() {
+fn a_code_is_written_as_text_and_is_a_type_of_error_only_where_it_is_one() {
     for (fields, code, kind) in [
         (
             json!({"errorCode": "AccessDenied"}),
@@ -282,10 +282,10 @@ fn a_code_is_said_as_text_and_is_a_type_of_error_only_where_it_is_one() {
         ),
         (json!({"errorMessage": "m"}), Json::Null, Json::Null),
     ] {
-        let heard = heard_with(&record(fields.clone()), &complete());
-        assert_eq!(heard.get("aws.error.code"), code, "{fields}");
-        assert_eq!(heard.get("error.type"), kind, "{fields}");
-        assert_eq!(heard.get("aws.cloudtrail.unmapped"), Json::Null);
+        let received = heard_with(&record(fields.clone()), &complete());
+        assert_eq!(received.get("aws.error.code"), code, "{fields}");
+        assert_eq!(received.get("error.type"), kind, "{fields}");
+        assert_eq!(received.get("aws.cloudtrail.unmapped"), Json::Null);
     }
 }
 
@@ -293,8 +293,8 @@ fn a_code_is_said_as_text_and_is_a_type_of_error_only_where_it_is_one() {
 fn the_rpc_is_that_of_an_api_call() {
     let rpc = |kind: &str| {
         let fields = json!({"eventType": kind, "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"});
-        let heard = heard(&record(fields));
-        (heard.get("rpc.system.name"), heard.get("rpc.method"))
+        let received = received(&record(fields));
+        (received.get("rpc.system.name"), received.get("rpc.method"))
     };
     assert_eq!(
         rpc("AwsApiCall"),
@@ -306,7 +306,7 @@ fn the_rpc_is_that_of_an_api_call() {
 #[test]
 fn tls_versions_are_numbers() {
     let version = |text: &str| {
-        said(
+        attribute(
             "tls.protocol.version",
             json!({"tlsDetails": {"tlsVersion": text}}),
         )
@@ -318,10 +318,10 @@ fn tls_versions_are_numbers() {
 #[test]
 fn generative_operations() {
     let operation = |source: &str, name: &str| {
-        let heard = heard(&record(json!({"eventSource": source, "eventName": name})));
+        let received = received(&record(json!({"eventSource": source, "eventName": name})));
         (
-            heard.get("gen_ai.operation.name"),
-            heard.get("gen_ai.agent.name"),
+            received.get("gen_ai.operation.name"),
+            received.get("gen_ai.agent.name"),
         )
     };
     let agent = json!("Amazon Q Developer");
@@ -346,13 +346,13 @@ fn generative_operations() {
         provider_name: "p".to_owned(),
         ..Options::default()
     };
-    let heard = heard_with(SAMPLES[0], &provider);
-    assert_eq!(heard.get("gen_ai.provider.name"), "p");
+    let received = heard_with(SAMPLES[0], &provider);
+    assert_eq!(received.get("gen_ai.provider.name"), "p");
 }
 
 #[test]
 fn an_agents_call_is_a_tool_of_its_client() {
-    let heard = heard(&record(json!({
+    let received = received(&record(json!({
         "eventSource": "ec2.amazonaws.com", "eventName": "DescribeInstances",
         "userAgent": "aws-cli/2.15 os/linux exec-env/AmazonQ-For-CLI-Version-1.10.0",
         "requestParameters": {"source": "x"},
@@ -370,21 +370,21 @@ fn an_agents_call_is_a_tool_of_its_client() {
         // Another service's field of this name is not Amazon Q's.
         ("aws.q.source", Json::Null),
     ] {
-        assert_eq!(heard.get(name), value, "{name}");
+        assert_eq!(received.get(name), value, "{name}");
     }
-    assert_eq!(heard.kind, Some(Kind::Client));
+    assert_eq!(received.kind, Some(SpanKind::Client));
 }
 
 #[test]
 fn what_the_request_says_of_the_client_comes_before_the_user_agent() {
-    let heard = heard(&record(json!({
+    let received = received(&record(json!({
         "eventSource": "codewhisperer.amazonaws.com", "eventName": "SendTelemetryEvent",
         "userAgent": "AmazonQ-For-VSCode/1.60 Visual-Studio-Code/1.99 os/linux",
         "requestParameters": {"userContext": {"ideCategory": "JETBRAINS", "operatingSystem": "MAC"}},
     })));
-    assert_eq!(heard.get("aws.q.client.name"), "JETBRAINS");
-    assert_eq!(heard.get("aws.q.client.version"), Json::Null);
-    assert_eq!(heard.get("aws.q.client.os"), "MAC");
+    assert_eq!(received.get("aws.q.client.name"), "JETBRAINS");
+    assert_eq!(received.get("aws.q.client.version"), Json::Null);
+    assert_eq!(received.get("aws.q.client.os"), "MAC");
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_models_name_is_found_in_either_place() {
         json!({"conversationState": {"currentMessage": {"userInputMessage": {"modelId": "m"}}}}),
     ] {
         assert_eq!(
-            said(
+            attribute(
                 "gen_ai.request.model",
                 json!({"requestParameters": request})
             ),
@@ -412,7 +412,7 @@ fn what_aws_masked_or_cut_is_pointed_at() {
         "responseElements": {"omitted": true, "originalSize": 200_000},
     });
     assert_eq!(
-        said("aws.q.redacted", fields),
+        attribute("aws.q.redacted", fields),
         json!([
             "/requestParameters/a~1b/1",
             "/requestParameters/conversationToken",
@@ -422,8 +422,8 @@ fn what_aws_masked_or_cut_is_pointed_at() {
     );
     let escaped =
         r#"{"eventTime":"2024-04-10T14:07:55Z","eventSource":"q.amazonaws.com","x":"\u002a**"}"#;
-    assert_eq!(heard(escaped).get("aws.q.redacted"), json!(["/x"]));
-    assert_eq!(heard(SAMPLES[3]).get("aws.q.redacted"), Json::Null);
+    assert_eq!(received(escaped).get("aws.q.redacted"), json!(["/x"]));
+    assert_eq!(received(SAMPLES[3]).get("aws.q.redacted"), Json::Null);
 }
 
 #[test]
@@ -433,11 +433,14 @@ fn objects_are_maps_where_they_are_asked_for() {
         ..Options::default()
     };
     let request = json!({"Host": "s3.amazonaws.com"});
-    assert_eq!(heard(SAMPLES[3]).get("aws.request.parameters"), Json::Null);
-    let heard = heard_with(SAMPLES[3], &maps);
-    assert_eq!(heard.get("aws.request.parameters"), request);
-    assert_eq!(heard.get("aws.response.elements"), Json::Null);
-    assert_eq!(heard.get("aws.cloudtrail.unmapped"), Json::Null);
+    assert_eq!(
+        received(SAMPLES[3]).get("aws.request.parameters"),
+        Json::Null
+    );
+    let received = heard_with(SAMPLES[3], &maps);
+    assert_eq!(received.get("aws.request.parameters"), request);
+    assert_eq!(received.get("aws.response.elements"), Json::Null);
+    assert_eq!(received.get("aws.cloudtrail.unmapped"), Json::Null);
     let resources =
         record(json!({"resources": [{"ARN": "a", "type": ""}, "odd", {}, {"accountId": 1}]}));
     assert_eq!(
@@ -452,7 +455,7 @@ fn objects_are_maps_where_they_are_asked_for() {
 
 #[test]
 fn an_insights_event_has_neither_source_nor_caller() {
-    let heard = heard_with(
+    let received = heard_with(
         &record(json!({
             "eventVersion": "1.07", "eventID": "e", "eventType": "AwsCloudTrailInsight",
             "eventCategory": "Insight", "sharedEventID": "s", "recipientAccountId": "1",
@@ -460,9 +463,9 @@ fn an_insights_event_has_neither_source_nor_caller() {
         })),
         &complete(),
     );
-    assert_eq!(heard.name, "AwsCloudTrailInsight");
+    assert_eq!(received.name, "AwsCloudTrailInsight");
     assert_eq!(
-        heard.get("aws.insight_details"),
+        received.get("aws.insight_details"),
         json!({"state": "Start", "eventName": "SendMessage"})
     );
     for absent in [
@@ -471,9 +474,9 @@ fn an_insights_event_has_neither_source_nor_caller() {
         "rpc.method",
         "aws.cloudtrail.unmapped",
     ] {
-        assert_eq!(heard.get(absent), Json::Null, "{absent}");
+        assert_eq!(received.get(absent), Json::Null, "{absent}");
     }
-    assert_eq!(heard.get("qtrail.event.class"), "other");
+    assert_eq!(received.get("qtrail.event.class"), "other");
 }
 
 #[test]
@@ -484,12 +487,12 @@ fn an_odd_type_counts_as_unmapped_and_the_event_ships() {
         "errorCode": {"a": 1}, "resources": {}, "sourceIPAddress": true, "requestID": null, "apiVersion": "",
         "new": {"deep": [null, 1.5, 123456789012345678u64]},
     });
-    let heard = heard_with(&record(fields.clone()), &complete());
+    let received = heard_with(&record(fields.clone()), &complete());
     let mut unmapped = fields;
     unmapped.as_object_mut().unwrap().remove("requestID");
-    assert_eq!(heard.get("aws.cloudtrail.unmapped"), unmapped);
+    assert_eq!(received.get("aws.cloudtrail.unmapped"), unmapped);
     assert_eq!(
-        heard.get("qtrail.unreadable"),
+        received.get("qtrail.unreadable"),
         json!([
             "/errorCode",
             "/eventID",
@@ -557,7 +560,11 @@ fn a_field_that_nothing_reads_is_told_where_it_says_something() {
             Json::Null,
         ),
     ] {
-        assert_eq!(said("qtrail.unreadable", fields.clone()), told, "{fields}");
+        assert_eq!(
+            attribute("qtrail.unreadable", fields.clone()),
+            told,
+            "{fields}"
+        );
     }
 }
 
@@ -588,18 +595,18 @@ fn unmapped_holds_the_parts_without_a_row_under_their_own_names() {
 #[test]
 fn a_key_that_occurs_twice_counts_with_its_last_value() {
     let text = r#"{"eventTime":"x","eventTime":"2024-04-10T14:07:55Z","eventName":"A","eventName":"B","userIdentity":{"type":"Root"},"userIdentity":{"type":"IAMUser","type":"SAMLUser"}}"#;
-    let heard = heard(text);
-    assert_eq!(heard.name, "B");
-    assert_eq!(heard.get("qtrail.identity.class"), "saml_user");
+    let received = received(text);
+    assert_eq!(received.name, "B");
+    assert_eq!(received.get("qtrail.identity.class"), "saml_user");
 }
 
 #[test]
 fn a_lone_surrogate_becomes_a_replacement_character() {
     let text = r#"{"eventTime":"2024-04-10T14:07:55Z","eventName":"A\ud83d","\ud83d":"\udc00"}"#;
-    let heard = heard_with(text, &complete());
-    assert_eq!(heard.name, "A\u{fffd}");
+    let received = heard_with(text, &complete());
+    assert_eq!(received.name, "A\u{fffd}");
     assert_eq!(
-        heard.get("aws.cloudtrail.unmapped"),
+        received.get("aws.cloudtrail.unmapped"),
         json!({"\u{fffd}": "\u{fffd}"})
     );
 }
@@ -674,13 +681,13 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_without_a_body(text in any_record()) {
-        let heard = heard_with(&text, &complete());
-        names_of(&heard);
+        let received = heard_with(&text, &complete());
+        names_of(&received);
         let mut found = HashSet::new();
-        for (_, value) in &heard.attributes {
+        for (_, value) in &received.attributes {
             leaves(value, &mut found);
         }
-        found.extend(heard.resource.iter().flatten().cloned());
+        found.extend(received.resource.iter().flatten().cloned());
         let mut record: Json = serde_json::from_str(&text).expect("JSON");
         let entries = record.as_object_mut().expect("an object");
         entries.remove("eventTime");
@@ -706,7 +713,7 @@ proptest! {
         if let Ok(event) = Event::parse(text.as_bytes(), 64) {
             let placement = Placement::of(&event);
             let options = Options { maps, ..Options::default() };
-            crate::convert::convert(event, &placement, None, &options, &mut Heard::default());
+            crate::convert::convert(event, &placement, None, &options, &mut Received::default());
         }
     }
 
@@ -722,8 +729,8 @@ proptest! {
             // The ids are those of the bytes.
             (one.head, other.head) = (String::new(), String::new());
         }
-        let sorted = |heard: &mut Heard| {
-            for (field, value) in &mut heard.attributes {
+        let sorted = |received: &mut Received| {
+            for (field, value) in &mut received.attributes {
                 if ["aws.q.redacted", "qtrail.unreadable"].contains(&field.name) && let Json::Array(pointers) = value {
                     pointers.sort_by_key(ToString::to_string);
                 }

@@ -1,4 +1,4 @@
-//! What the user wants hidden beside secrets: keys, pointers, addresses and people.
+//! The values that the user's rules hide: keys, pointers, addresses and people.
 
 use super::copies::Secrets;
 use super::{fields, keys};
@@ -6,7 +6,7 @@ use crate::convert::Redaction;
 use crate::event::mask::is_mask;
 use crate::json::{Document, Node, Type};
 
-/// Keys of user names and ids; `arn` is looked at more closely.
+/// Keys of user names and ids. An `arn` is one only for some services.
 const PERSONS: &[&str] = &[
     "arn",
     "principalId",
@@ -16,7 +16,7 @@ const PERSONS: &[&str] = &[
     "userName",
 ];
 
-/// Where an identity provider's claims about a person stand.
+/// Pointer of an identity provider's claims about a person.
 const CLAIMS: &str = "/userIdentity/sessionContext/webIdFederationData/attributes";
 
 /// Why a value is hidden.
@@ -30,7 +30,7 @@ pub(super) enum Rule {
     Person,
 }
 
-/// Whether there are keys to look for beside those of secrets.
+/// Whether the rules name keys.
 pub(super) fn has_keys(rules: &Redaction) -> bool {
     !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users
 }
@@ -51,7 +51,7 @@ pub(super) fn rule(key: &[u8], rules: &Redaction) -> Option<Rule> {
     }
 }
 
-/// Whether the value is one that the rule is about, and not hidden already.
+/// Whether the rule is about this value, and it is not hidden already.
 pub(super) fn applies(rule: Rule, node: Node<'_>) -> bool {
     let text = node.as_str().unwrap_or_default();
     let arn = || {
@@ -61,7 +61,7 @@ pub(super) fn applies(rule: Rule, node: Node<'_>) -> bool {
     is_real(node)
         && match rule {
             Rule::Named => true,
-            // The name of an AWS service in place of an address tells of no person.
+            // A service's name instead of an address identifies no person.
             Rule::Address => !text.ends_with(".amazonaws.com") && text != "AWS Internal",
             Rule::Person if arn() => [":iam:", ":sts:", ":identitystore:"]
                 .iter()
@@ -71,8 +71,7 @@ pub(super) fn applies(rule: Rule, node: Node<'_>) -> bool {
         }
 }
 
-/// The values that the user's pointers lead to, in order; where a key occurs twice, each of its
-/// values.
+/// Ids of the values that the user's pointers lead to, in order. If a key occurs twice, of both values.
 pub(super) fn pointed_at(document: &Document<'_>, rules: &Redaction) -> Vec<u32> {
     let mut found = Vec::new();
     let claims = rules.users.then_some(CLAIMS);
@@ -100,7 +99,7 @@ pub(super) fn pointed_at(document: &Document<'_>, rules: &Redaction) -> Vec<u32>
     found
 }
 
-/// What a pointer's token leads to; names are compared without case, as everywhere.
+/// The values that a pointer's token leads to. Names are compared without case, as everywhere.
 fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
     node.children()
         .enumerate()
@@ -112,7 +111,7 @@ fn step<'d>(node: Node<'d>, token: &str) -> Vec<Node<'d>> {
         .collect()
 }
 
-/// Takes the texts of a hidden value, whose copies are hidden too.
+/// Collects the texts of a hidden value, so that their copies are hidden too.
 pub(super) fn take(node: Node<'_>, rule: Rule, secrets: &mut Secrets) {
     for (_, text) in fields::texts(node) {
         if is_mask(&text) {
@@ -133,7 +132,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     last.into_iter().chain(first).filter(unique)
 }
 
-/// Whether there is anything in the value that is not hidden already.
+/// Whether the value holds anything that is not hidden already.
 fn is_real(node: Node<'_>) -> bool {
     let mut below = (node.id()..node.end_id()).map(|id| node.with_id(id));
     below.any(|node| match node.kind() {

@@ -1,8 +1,8 @@
-//! Other places that show a secret: its copies, as they are or in base64.
+//! Finds copies of secrets in other texts, verbatim or in base64.
 //!
-//! Enters: the secrets of one record. Leaves: where a text shows one. What must hold: a search
-//! passes over a text once, however many secrets there are; a search that would be too large hides
-//! every text instead.
+//! Enters: the secrets of one record. Leaves: the ranges of a text that hold one. What must hold: a
+//! search passes over a text once, however many secrets there are; if a search would be too large,
+//! every text is hidden instead.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -14,50 +14,50 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::{memchr, memchr2, memmem};
 
-/// A shorter secret is not looked for.
+/// Copies of a shorter secret are not searched for.
 const SECRET_CHARS: usize = 4;
-/// A shorter secret is not looked for in keys, nor in base64.
+/// A shorter secret is not searched for in keys, nor in base64.
 const LONG_BYTES: usize = 8;
-/// So many of a secret's first bytes are looked for; where they are found, the whole text is hidden.
+/// How many of a long secret's first bytes are searched for; a text that holds them is hidden entirely.
 const NEEDLE_BYTES: usize = 64;
-/// The same of its base64.
+/// The same for its base64.
 const BASE64_BYTES: usize = 16;
-/// So many patterns are looked for one by one, before a search for all of them is built.
+/// Up to this many patterns are searched one by one before an automaton for all of them is built.
 const ONE_BY_ONE: usize = 32;
-/// With more secrets in one record, every text is hidden.
+/// If one record has more secrets, every text is hidden.
 const SECRETS: usize = 256;
 
 /// The secrets of one record.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
-    /// Those that the caller may have chosen, so that they are no reason to hide a name.
+    /// Secrets that the caller may have chosen, so they must not hide a name that AWS wrote.
     found: HashSet<String>,
-    /// Those that the user wants hidden.
+    /// Values that the user wants hidden.
     wanted: HashSet<String>,
     too_many: bool,
 }
 
 impl Secrets {
-    /// A secret that is one by its key or its shape.
+    /// Adds a secret that its key or its shape gave away.
     pub(super) fn found(&mut self, secret: &str) {
         if self.take(secret) && !self.found.contains(secret.trim()) {
             self.found.insert(secret.trim().to_owned());
         }
     }
 
-    /// A value that the user wants hidden.
+    /// Adds a value that the user wants hidden.
     pub(super) fn wanted(&mut self, secret: &str) {
         if self.take(secret) && !self.wanted.contains(secret.trim()) {
             self.wanted.insert(secret.trim().to_owned());
         }
     }
 
-    /// Those that may be no secrets at all: `part` is a part of a text that is shown in any case.
+    /// Removes a secret that is part of a text which is shown anyway.
     pub(super) fn shown(&mut self, part: &str) {
         self.found.remove(part);
     }
 
-    /// Whether any may be shown in any case.
+    /// Whether [`Secrets::shown`] could remove any.
     pub(super) fn may_be_shown(&self) -> bool {
         !self.found.is_empty()
     }
@@ -69,29 +69,29 @@ impl Secrets {
     }
 }
 
-/// What is looked for.
+/// The byte strings to search for.
 #[derive(Debug)]
 pub(super) struct Patterns {
-    /// `None` where there are too many.
+    /// `None` if there are too many.
     texts: Option<Vec<String>>,
     needles: Vec<Needle>,
-    /// A secret has blanks, which may be written as `+`.
+    /// Whether a secret has blanks, which may be written as `+`.
     blanks: bool,
 }
 
-/// What one pattern stands for.
+/// Describes one pattern.
 #[derive(Debug, Clone, Copy)]
 struct Needle {
     bytes: usize,
-    /// A part of a secret, or its base64: what stands around it belongs to it.
+    /// Whether it is a part of a secret, or its base64, so that the bytes around it belong to it.
     partial: bool,
 }
 
 impl Patterns {
-    /// `None` where there is nothing to look for.
+    /// `None` if there is nothing to search for.
     pub(super) fn of(secrets: &Secrets) -> Option<Self> {
-        // In order, so that the same secrets hide the same. Where several begin alike, the longest
-        // decides.
+        // Sorted, so that equal secrets always hide equally. If several have the same start, the
+        // longest decides.
         let mut patterns: BTreeMap<String, bool> = BTreeMap::new();
         let mut put = |text: String, partial: bool| *patterns.entry(text).or_default() |= partial;
         for secret in secrets.found.iter().chain(&secrets.wanted) {
@@ -116,7 +116,7 @@ impl Patterns {
         })
     }
 
-    /// Whether a text of this JSON may show a secret: `false` is certain.
+    /// Whether a text in this JSON may hold a secret; `false` is certain.
     pub(super) fn may_be_in(&self, json: &str) -> bool {
         let Some(texts) = self
             .texts
@@ -137,17 +137,17 @@ impl Patterns {
 /// A search for copies of secrets.
 #[derive(Debug)]
 pub(super) struct Copies {
-    /// `None` where it would be too large.
+    /// `None` if it would be too large.
     search: Option<NFA>,
     needles: Vec<Needle>,
 }
 
-/// How far a text shows secrets.
+/// How much of a text must be hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// At the places that were said, if at any.
-    Places,
-    /// All of it must be hidden.
+    /// The reported ranges, if any.
+    Ranges,
+    /// All of it.
     Whole,
 }
 
@@ -166,24 +166,24 @@ impl Copies {
         }
     }
 
-    /// Says where a text shows secrets.
+    /// Passes each range that holds a secret to `found`.
     pub(super) fn find(&self, text: &str, mut found: impl FnMut(Range<usize>)) -> Shown {
         self.search(text, SECRET_CHARS, |needle, end| {
             if needle.partial {
                 return Shown::Whole;
             }
             found(end - needle.bytes..end);
-            Shown::Places
+            Shown::Ranges
         })
     }
 
-    /// Whether a text shows any.
+    /// Whether a text holds a secret.
     pub(super) fn are_in(&self, text: &str) -> bool {
         self.search(text, SECRET_CHARS, |_, _| Shown::Whole) == Shown::Whole
     }
 
-    /// Whether a key shows one. A key of letters alone is AWS's own word, which a caller may choose
-    /// as a value too.
+    /// Whether a key holds a secret. A key of only letters is a word of AWS's own, which a caller may also
+    /// choose as a value.
     pub(super) fn are_in_key(&self, key: &str) -> bool {
         let is_word = key.bytes().all(|byte| byte.is_ascii_alphabetic());
         !is_word
@@ -191,12 +191,12 @@ impl Copies {
                 if needle.bytes >= LONG_BYTES {
                     Shown::Whole
                 } else {
-                    Shown::Places
+                    Shown::Ranges
                 }
             }) == Shown::Whole
     }
 
-    /// Says the longest needle that ends at each place, until `found` has seen enough.
+    /// Passes the longest needle that ends at each byte to `found`, until that returns `Whole`.
     fn search(
         &self,
         text: &str,
@@ -204,7 +204,7 @@ impl Copies {
         mut found: impl FnMut(Needle, usize) -> Shown,
     ) -> Shown {
         if text.len() < least {
-            return Shown::Places;
+            return Shown::Ranges;
         }
         let Some(search) = &self.search else {
             return Shown::Whole;
@@ -214,7 +214,7 @@ impl Copies {
         };
         for (at, &byte) in text.as_bytes().iter().enumerate() {
             state = search.next_state(Anchored::No, state, byte);
-            // The first pattern of a state is its own; the others are ends of it.
+            // The first pattern of a state is the longest; the others are its endings.
             if search.is_match(state)
                 && let Some(&needle) = self.needles.get(search.match_pattern(state, 0).as_usize())
                 && found(needle, at + 1) == Shown::Whole
@@ -222,11 +222,11 @@ impl Copies {
                 return Shown::Whole;
             }
         }
-        Shown::Places
+        Shown::Ranges
     }
 }
 
-/// The first bytes of a text, so many at most.
+/// At most this many of a text's first bytes.
 fn start_of(text: &str, mut bytes: usize) -> &str {
     while !text.is_char_boundary(bytes.min(text.len())) {
         bytes -= 1;
@@ -234,8 +234,8 @@ fn start_of(text: &str, mut bytes: usize) -> &str {
     &text[..bytes.min(text.len())]
 }
 
-/// What the base64 of any text with the secret in it holds, by the secret's place in its group of
-/// three bytes; in both alphabets.
+/// The characters that base64 of any text with the secret in it contains, for each position of the secret
+/// in a group of three bytes, in both alphabets.
 fn base64_forms(secret: &[u8]) -> HashSet<String> {
     let start = &secret[..secret.len().min(BASE64_BYTES)];
     let mut forms = HashSet::new();
@@ -244,7 +244,7 @@ fn base64_forms(secret: &[u8]) -> HashSet<String> {
     }
     for before in 0..3 {
         let bytes = [&[0; 3][..before], start].concat();
-        // Characters that other bytes have a part in are left out.
+        // Without the characters that also depend on other bytes.
         let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             forms.insert(engine.encode(&bytes)[first..last].to_owned());
@@ -276,7 +276,7 @@ mod tests {
     fn copies_are_found_where_they_stand() {
         assert_eq!(
             shown(&["hunter2", "hunter22"], "a hunter22 b hunter2"),
-            (vec![2..9, 2..10, 13..20], Shown::Places)
+            (vec![2..9, 2..10, 13..20], Shown::Ranges)
         );
         assert!(copies(&["abc", "é ", " a  "]).is_none());
         let long = "x".repeat(100);
@@ -308,7 +308,7 @@ mod tests {
             .collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(shown(&many, "a text"), (vec![], Shown::Whole));
-        assert_eq!(shown(&many[1..], "a text"), (vec![], Shown::Places));
+        assert_eq!(shown(&many[1..], "a text"), (vec![], Shown::Ranges));
     }
 
     proptest! {

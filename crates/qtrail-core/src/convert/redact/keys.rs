@@ -1,245 +1,48 @@
 //! Names of secrets: keys of JSON, of URLs, forms, connection strings, headers and variables.
 //!
-//! Enters: a name. Leaves: whether what stands under it is secret, and how far. What must hold:
-//! letters' case and what stands between words (`_`, `-`, `.`) make no difference; a name costs the
-//! same however long it is.
+//! Enters: a name. Leaves: whether the value under it is secret, and how far. What must hold: case and
+//! separators (`_`, `-`, `.`) make no difference; a long name costs no more than a short one.
 
 mod beside;
 mod endings;
+mod names;
 
 use crate::event::mask::is_mask;
 use crate::json::{Node, Type};
 pub(super) use beside::{
-    are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_value,
-    is_word_like, names,
+    are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_name_key,
+    is_value, is_word_like,
 };
+use names::{ABOUT_A_KEY, WHOLE};
 
-/// How far a name makes what stands under it secret.
+/// Which values a name makes secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Secret {
-    /// Each value below that is no label (an id, a name, a type, an ARN, …).
+    /// Every value below it, except labels (an id, a name, a type, an ARN, …).
     All,
-    /// The same, but a number is a count.
+    /// The same, except numbers, which are counts.
     Counted,
-    /// A text or number, or one directly in an array. Objects have keys of their own.
+    /// A text or number, also directly in an array. Objects have keys of their own.
     Scalar,
-    /// A long random text: a code of OAuth, but not of an error.
+    /// A long random text: an OAuth code, but not an error code.
     Random,
-    /// What stands deeper below a name of [`SCALAR`]: a text that is no word.
+    /// Deeper below a scalar's name: a text that is no word.
     Below,
 }
 
-/// Ends of names of secrets.
-const ALL: &[&str] = &[
-    "adminpass",
-    "assertion",
-    "authorization",
-    "dbpass",
-    "keymaterial",
-    "keypass",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "passwords",
-    "presharedkey",
-    "privatekey",
-    "pwd",
-    "samlresponse",
-    "secret",
-    "secretkey",
-    "secrets",
-    "sharedkey",
-    "smtppass",
-    "storepass",
-    "token",
-    "userdata",
-    "userpass",
-];
-
-/// Ends of names of secrets, unless they are counts.
-const COUNTED: &[&str] = &["tokens"];
-
-/// Ends of names of secrets that name objects too.
-const SCALAR: &[&str] = &[
-    "accesscode",
-    "accesskey",
-    "accesskeys",
-    "accountkey",
-    "activationcode",
-    "activationkey",
-    "apikey",
-    "apikeys",
-    "authcode",
-    "authkey",
-    "authorizationcode",
-    "authorizationheader",
-    "backupcode",
-    "backupcodes",
-    "basicauth",
-    "codeverifier",
-    "confirmationcode",
-    "cookie",
-    "cookies",
-    "credential",
-    "credentials",
-    "customerkey",
-    "devicecode",
-    "hostkey",
-    "hostkeybody",
-    "jwt",
-    "licensekey",
-    "masterkey",
-    "mfacode",
-    "onetimecode",
-    "otp",
-    "otpcode",
-    "pinblock",
-    "recoverycode",
-    "recoverycodes",
-    "registrationcode",
-    "secretcode",
-    "secretkeybase",
-    "secrettoauthenticateinitiator",
-    "secrettoauthenticatetarget",
-    "sessionkey",
-    "signature",
-    "signingkey",
-    "storagekey",
-    "streamkey",
-    "subscriptionkey",
-    "tokencode",
-    "tokenhint",
-    "totp",
-    "unlockcode",
-    "usercode",
-    "verificationcode",
-];
-
-/// Whole names of secrets; parts of other words.
-const WHOLE: &[&str] = &[
-    "auth",
-    "awsaccesskeyid",
-    "bearer",
-    "pin",
-    "plaintext",
-    "psk",
-    "sas",
-    "sig",
-    "twofactorpin",
-];
-
-/// Ends of names that look like those of secrets: pages, retries, locks and counts.
-const SPARED: &[&str] = &[
-    "changetoken",
-    "checkpointtoken",
-    "clienttoken",
-    "conditionaltoken",
-    "continuationtoken",
-    "creationtoken",
-    "dkimtokens",
-    "httptokens",
-    "idempotencytoken",
-    "locktoken",
-    "pagetoken",
-    "paginationtoken",
-    "patterntokens",
-    "publickeymaterial",
-    "requesttoken",
-    "sequencetoken",
-    "startingtoken",
-    "synctoken",
-    "updatetoken",
-    "versiontoken",
-];
-
-/// What may follow the name of a secret and tells its form: `secretString`, `privateKeyBase64`.
-const FORMS: &[&str] = &[
-    "b64",
-    "base64",
-    "binary",
-    "bytes",
-    "confirm",
-    "confirmation",
-    "content",
-    "current",
-    "data",
-    "dev",
-    "encoded",
-    "hash",
-    "material",
-    "new",
-    "old",
-    "pem",
-    "plaintext",
-    "prod",
-    "production",
-    "raw",
-    "staging",
-    "string",
-    "test",
-    "text",
-    "value",
-    "values",
-];
-
-/// Ends of keys that, below the key of a secret, say which secret it is.
-const LABELS: &[&str] = &[
-    "algorithm",
-    "arn",
-    "arns",
-    "count",
-    "date",
-    "description",
-    "expiration",
-    "expires",
-    "expiresin",
-    "id",
-    "ids",
-    "name",
-    "names",
-    "region",
-    "state",
-    "status",
-    "time",
-    "type",
-    "version",
-];
-
-/// What follows `privateKey` in names of what is public.
-const ABOUT_A_KEY: &[&str] = &[
-    "algorithm",
-    "arn",
-    "file",
-    "filename",
-    "format",
-    "id",
-    "ids",
-    "length",
-    "location",
-    "name",
-    "path",
-    "size",
-    "spec",
-    "status",
-    "type",
-    "usage",
-    "version",
-];
-
-/// A numeral of so many digits at most is a count.
+/// The most digits of a count.
 const COUNT_DIGITS: usize = 9;
-/// A random code has so many characters at least.
+/// The fewest characters of a random code.
 const RANDOM_CHARS: usize = 16;
-/// The last letters and digits of a name that are looked at.
+/// How many of a name's last letters and digits count.
 const NAME_BYTES: usize = 48;
 
-/// What the name makes secret, if anything.
+/// Which values the name makes secret, if any.
 pub(super) fn secret(name: &[u8]) -> Option<Secret> {
     secret_or(name, true)
 }
 
-/// The same; `private`: whether the name may hold `privateKey` before its end.
+/// The same. `private`: whether the name may contain `privateKey` before its end.
 #[inline]
 pub(super) fn secret_or(name: &[u8], private: bool) -> Option<Secret> {
     let private = private && holds_private_key(name);
@@ -255,7 +58,7 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
     let mut buffer = [0; NAME_BYTES];
     let (whole, plain) = plain(name, &mut buffer);
     let next = whole && plain.starts_with("next") && plain.ends_with("token");
-    if next || endings::SPARED.of(plain).is_some() {
+    if next || endings::SPARED.of(plain.as_bytes()).is_some() {
         return None;
     }
     if whole {
@@ -276,11 +79,11 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
         if rest.ends_with("psk") && is_word(name, b"psk") {
             return Some(Secret::Scalar);
         }
-        if let Some((_, secret)) = endings::SECRETS.of(rest) {
+        if let Some((_, secret)) = endings::SECRETS.of(rest.as_bytes()) {
             return Some(secret);
         }
-        let shorter = match endings::FORMS.of(rest) {
-            Some((form, ())) => &rest[..rest.len() - form.len()],
+        let shorter = match endings::FORMS.of(rest.as_bytes()) {
+            Some((start, ())) => &rest[..start],
             None => rest.trim_end_matches(|c: char| c.is_ascii_digit()),
         };
         if shorter.len() == rest.len() {
@@ -290,8 +93,8 @@ fn secret_of(name: &[u8], private: bool) -> Option<Secret> {
     }
 }
 
-/// Whether a value under such a name is secret: a text or number that is not empty, not masked
-/// already, and no reference to where the secret is kept.
+/// Whether a value under such a name is secret: a text or number that is not empty, not already masked,
+/// and no reference to where the secret is kept.
 pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
     match node.kind() {
         Type::String => node
@@ -302,12 +105,12 @@ pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
     }
 }
 
-/// The same of a text.
+/// The same for a text.
 pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
     let text = text.trim();
     let is_count = text.len() <= COUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-    // Or how long: `tokenValidityUnits`.
-    let says_nothing = [
+    // The units are of `tokenValidityUnits`.
+    let no_secret = [
         "",
         "days",
         "false",
@@ -319,9 +122,7 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
         "true",
         "undefined",
     ];
-    !(says_nothing
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(text))
+    !(no_secret.iter().any(|word| word.eq_ignore_ascii_case(text))
         || is_mask(text)
         || is_arn(text)
         || secret == Secret::Counted && is_count
@@ -329,13 +130,15 @@ pub(super) fn is_secret_text(secret: Secret, text: &str) -> bool {
         || secret == Secret::Below && is_word_like(text))
 }
 
-/// Whether a key below that of a secret says which one it is.
+/// Whether a key below that of a secret describes the secret rather than holds it.
 pub(super) fn is_label(key: &[u8]) -> bool {
     let mut buffer = [0; NAME_BYTES];
-    endings::LABELS.of(plain(key, &mut buffer).1).is_some()
+    endings::LABELS
+        .of(plain(key, &mut buffer).1.as_bytes())
+        .is_some()
 }
 
-/// Whether two names are the same but for case and what stands between words.
+/// Whether two names are equal apart from case and separators.
 pub(super) fn same(name: &[u8], other: &str) -> bool {
     let letters = |name: &[u8]| {
         let name = name.to_ascii_lowercase();
@@ -348,7 +151,7 @@ pub(super) fn same(name: &[u8], other: &str) -> bool {
     }
 }
 
-/// A name's last letters and digits in lower case, and whether these are all.
+/// A name's last letters and digits in lower case, and whether these are all it has.
 fn plain<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES]) -> (bool, &'b str) {
     let mut start = NAME_BYTES;
     let mut letters = name
@@ -367,7 +170,7 @@ fn ends(name: &str, with: &[&str]) -> bool {
     with.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a name's last word is this one, by a hump or by what is no letter before it.
+/// Whether a name's last word is this one: a capital or a non-letter must start it.
 fn is_word(name: &[u8], word: &[u8]) -> bool {
     let Some(start) = name.len().checked_sub(word.len()) else {
         return false;
@@ -380,7 +183,7 @@ fn is_word(name: &[u8], word: &[u8]) -> bool {
     last.eq_ignore_ascii_case(word) && starts_word
 }
 
-/// Whether the name holds `privateKey`, after which anything may follow.
+/// Whether the name may contain `privateKey`, after which anything may follow.
 fn holds_private_key(name: &[u8]) -> bool {
     let last = &name[name.len().saturating_sub(NAME_BYTES)..];
     last.windows(3)
@@ -402,6 +205,8 @@ fn is_random(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -419,6 +224,40 @@ mod tests {
         for name in OTHER_NAMES.split_whitespace() {
             assert_eq!(secret(name.as_bytes()), None, "{name}");
         }
+    }
+
+    proptest! {
+        /// Words of all lists, in any case, parted by anything or nothing.
+        #[test]
+        fn the_automaton_finds_what_a_comparison_with_each_word_finds(
+            words in prop::collection::vec(prop::sample::select(words()), 0..4),
+            parts in prop::collection::vec("[-_.a-z0-9]{0,2}", 5),
+            capitals: bool,
+        ) {
+            let parted = parts.iter().zip(words.iter().chain(&[""; 5]));
+            let mut name: String = parted.flat_map(|(part, word)| [part.as_str(), word]).collect();
+            if capitals {
+                name.make_ascii_uppercase();
+            }
+            let name = name.as_bytes();
+            prop_assert!(secret_of(name, false).is_none() || endings::may_be_secret(name));
+            let mut buffer = [0; NAME_BYTES];
+            let plain = plain(name, &mut buffer).1;
+            let ends = names::FORMS.iter().filter(|word| plain.ends_with(**word));
+            let longest = ends.map(|word| plain.len() - word.len()).min();
+            prop_assert_eq!(endings::FORMS.of(plain.as_bytes()).map(|found| found.0), longest);
+        }
+    }
+
+    fn words() -> Vec<&'static str> {
+        let lists = [
+            names::ALL,
+            names::COUNTED,
+            names::SCALAR,
+            WHOLE,
+            names::FORMS,
+        ];
+        [&lists.concat()[..], &["code", "pass", "psk"]].concat()
     }
 
     #[test]

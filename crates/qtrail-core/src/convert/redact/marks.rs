@@ -1,15 +1,15 @@
-//! What must not be shown of a document.
+//! The values, texts and keys of a document to hide.
 
 use crate::json::Document;
 
-/// What must not be shown of a document.
+/// The ids of values, texts and keys to hide in a document.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// Values, whole.
+    /// Values to hide entirely.
     pub(super) values: Vec<u32>,
-    /// Texts with something else in their place.
+    /// Texts, each with its replacement.
     pub(super) texts: Vec<(u32, String)>,
-    /// Values whose keys must not be shown.
+    /// Values whose keys to hide.
     pub(super) keys: Vec<u32>,
 }
 
@@ -18,19 +18,19 @@ impl Marks {
         self.values.is_empty() && self.texts.is_empty() && self.keys.is_empty()
     }
 
-    /// Puts them in the order of the document.
+    /// Sorts them in the order of the document.
     pub(super) fn sort(&mut self) {
         self.values.sort_unstable();
         self.texts.sort_unstable_by_key(|(node, _)| *node);
     }
 
-    /// Whether a value, or one around it, is marked. They must be in order.
+    /// Whether a value, or one around it, is marked. The marks must be sorted.
     pub(super) fn cover(&self, document: &Document<'_>, node: u32) -> bool {
         let after = self.values.partition_point(|value| *value <= node);
         after > 0 && document.root().with_id(self.values[after - 1]).end_id() > node
     }
 
-    /// Hides what is marked. Returns the values that read as something else now, in order.
+    /// Redacts the document. Returns the ids of the changed values, in order.
     pub(super) fn apply(mut self, document: &mut Document<'_>) -> Vec<u32> {
         self.sort();
         let texts = self.texts.iter().map(|(node, _)| *node);

@@ -1,17 +1,18 @@
-//! Nearly every record has nothing to hide: a quick look tells.
+//! A quick check for records with nothing to hide, which nearly all are.
 //!
-//! What must hold: a record of which a [`Walk`] hides anything is never plain.
+//! What must hold: a record in which a [`Walk`] hides anything is never plain.
 
 use memchr::memchr;
 
-use super::fields::{self, Place};
+use super::fields;
+use super::mask_scope::MaskScope;
 use super::walk::{KEY_BYTES, Walk};
 use super::work::Work;
 use super::{keys, shapes};
 use crate::json::{Document, Node, Type};
 
 impl Walk<'_> {
-    /// Whether a record has certainly nothing to hide that the user did not name.
+    /// Whether a record certainly has nothing to hide, apart from what the user's rules name.
     pub(super) fn is_plain(&mut self, record: &Document<'_>) -> bool {
         self.work = Work::for_record(record.text().len());
         let root = record.root();
@@ -21,7 +22,7 @@ impl Walk<'_> {
                 return false;
             };
             if fields::is_filled(key) {
-                // The field's own name is known.
+                // The field's own name is no secret's.
                 return !may_be_json(field) && nodes(field).skip(1).all(is_plain_field);
             }
             if field.id() >= known {
@@ -31,7 +32,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Whether a value that AWS did not fill is certainly shown.
+    /// Whether a value that AWS did not fill certainly has nothing to hide.
     fn is_plain_value(&mut self, node: Node<'_>) -> bool {
         if let Some(key) = node.raw_key() {
             let secret = keys::secret_or(key, self.field.token);
@@ -45,7 +46,7 @@ impl Walk<'_> {
         let Some(text) = node.as_str() else {
             return true;
         };
-        let names = node.raw_key().is_none_or(keys::names);
+        let names = node.raw_key().is_none_or(keys::is_name_key);
         if names && keys::secret(text.as_bytes()).is_some() {
             return false;
         }
@@ -53,7 +54,7 @@ impl Walk<'_> {
             && text.len() < shapes::UNMARKED
             && !may_be_json(node)
             && memchr(b':', text.as_bytes()).is_none();
-        shows_nothing || self.hidden(&text, Place::Text, 0).is_none()
+        shows_nothing || self.hidden(&text, MaskScope::Text, 0).is_none()
     }
 
     fn is_plain_key(&mut self, key: &[u8]) -> bool {
@@ -66,7 +67,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a value that AWS filled is certainly shown.
+/// Whether a value that AWS filled certainly has nothing to hide.
 fn is_plain_field(node: Node<'_>) -> bool {
     let json = matches!(
         node.raw().as_bytes(),

@@ -1,8 +1,8 @@
-//! Secrets that are known by their shape, in any text.
+//! Finds secrets by their shape in any text.
 //!
-//! Enters: a text. Leaves: the ranges that must not be shown, in no order; some may overlap. What
-//! must hold: one pass for each kind of shape; no byte is looked at again for each place from which
-//! a shape may start.
+//! Enters: a text. Leaves: the ranges to hide, in no order; some may overlap. What must hold: the work
+//! grows with the length of the text, with one pass per kind of shape, however many starts of shapes
+//! the text has.
 
 mod assignments;
 mod keys;
@@ -17,17 +17,18 @@ use memchr::{memchr, memchr_iter, memchr2};
 
 pub(super) use tokens::BASE64_OF_JSON;
 
-/// A shorter text shows no secret without a sign.
+/// A shorter text holds no secret without a sign.
 pub(super) const UNMARKED: usize = keys::LENGTH;
 
-/// What a text has that shapes and encodings need: where it is missing, they need not be looked for.
+/// Characters and marks in a text that shapes and encodings need. Without its sign, a shape is not
+/// searched for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Signs {
     /// `=` or `>`.
     pub(super) equals: bool,
     /// `@`.
     pub(super) at: bool,
-    /// What begins an option: `-` before a letter, but not after one.
+    /// The start of an option: `-` before a letter, but not after one.
     pub(super) option: bool,
     /// `\`.
     pub(super) backslash: bool,
@@ -41,7 +42,7 @@ pub(super) struct Signs {
     pub(super) entity: bool,
 }
 
-/// Entities of markup that stand around names and values.
+/// Entities of markup that delimit names and values.
 pub(super) const ENTITIES: &[(&str, char)] = &[
     ("&amp;", '&'),
     ("&apos;", '\''),
@@ -55,7 +56,7 @@ pub(super) const ENTITIES: &[(&str, char)] = &[
 ];
 
 impl Signs {
-    /// The signs in a text, or in JSON without a backslash and all its texts.
+    /// The signs in a text; or in all texts of JSON without a backslash.
     pub(super) fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
         let has = |byte: u8| memchr(byte, bytes).is_some();
@@ -83,8 +84,8 @@ impl Signs {
     }
 }
 
-/// Says each range of a text that shows a secret. From `guess` on also what is a secret by its look
-/// alone, without a name or a mark.
+/// Passes each range of a text that holds a secret to `found`. From `guess` on, this includes random
+/// texts that have neither a name nor a mark.
 pub(super) fn find(text: &str, signs: Signs, guess: usize, mut found: impl FnMut(Range<usize>)) {
     assignments::find(text, signs.equals, &mut found);
     if signs.equals {
@@ -111,7 +112,7 @@ fn is_entity(bytes: &[u8]) -> bool {
         .any(|(entity, _)| bytes.starts_with(entity.as_bytes()))
 }
 
-/// The end of the run of such bytes that starts at a place.
+/// The end of the run of such bytes that starts at `start`.
 fn run_end(bytes: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
     let run = rest.iter().position(|&byte| !is(byte));
@@ -120,23 +121,23 @@ fn run_end(bytes: &[u8], start: usize, is: impl Fn(u8) -> bool) -> usize {
     start + run
 }
 
-/// Counts bytes that were looked at beyond the one search for each shape's beginning, for the test
-/// that holds the work in proportion to the text.
+/// Counts the bytes read after a shape's start, for the test that compares the work with the length of
+/// the text.
 #[cfg(not(test))]
 fn looked_at(_: usize) {}
 
 #[cfg(test)]
 use tests::looked_at;
 
-/// Blanks between a name, its separator and its value.
+/// The most blanks between a name, its separator and its value.
 const BLANKS: usize = 64;
 
-/// How many of the first bytes, so many at most, are of a kind.
+/// How many of the first bytes match, up to `most`.
 fn leading(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
     run_end(&bytes[..bytes.len().min(most)], 0, is)
 }
 
-/// The same of the last ones.
+/// How many of the last bytes match, up to `most`.
 fn trailing(bytes: &[u8], most: usize, is: impl Fn(u8) -> bool) -> usize {
     let last = bytes.iter().rev().take(most);
     let count = last.take_while(|byte| is(**byte)).count();

@@ -1,8 +1,8 @@
-//! One text: what of it must not be shown.
+//! Hides the secrets in one text.
 //!
-//! Enters: a text and its place. Leaves: nothing, or what stands in its place. What must hold: JSON
-//! in the text, percent-encoding, escapes and base64 hide no secret; work that is left out hides
-//! the text.
+//! Enters: a text and how far it may be masked. Leaves: the text to write instead, if it holds secrets.
+//! What must hold: a secret is found inside JSON, percent-encoding, escapes and base64; a text that is
+//! too much work to decode is hidden.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,47 +15,47 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::copies::Shown;
-use super::fields::Place;
+use super::mask_scope::MaskScope;
 use super::shapes::{self, ENTITIES, Signs};
 use super::walk::Walk;
 use crate::event::mask::is_mask;
 use crate::json::{Document, REDACTED, unescape_leniently};
 
-/// Levels of nesting in JSON inside a text; beyond, it is read as text.
+/// Levels of nesting in JSON inside a text; deeper JSON is read as plain text.
 const JSON_DEPTH: u32 = 512;
-/// Levels of encodings inside one another that are read; what is deeper is hidden.
+/// Levels of encodings inside one another that are decoded; deeper texts are hidden.
 const LEVELS: u32 = 8;
-/// A shorter text shows nothing.
+/// A shorter text holds no secret.
 const LEAST: usize = 4;
 
-/// What stands in the place of a text.
+/// What to write instead of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Hidden {
-    /// The mark alone.
+    /// Only the mark.
     Whole,
     /// The text with marks in it.
     Parts(String),
 }
 
 impl Walk<'_> {
-    /// What must stand in the place of a text; `None` where it may be shown.
-    pub(super) fn hidden(&mut self, text: &str, place: Place, level: u32) -> Option<Hidden> {
+    /// What to write instead of a text; `None` if it may be shown.
+    pub(super) fn hidden(&mut self, text: &str, scope: MaskScope, level: u32) -> Option<Hidden> {
         if text.len() < LEAST {
             return None;
         }
         if let Some(inner) = json_start(text) {
-            match self.json(inner, place, level) {
+            match self.json(inner, scope, level) {
                 Json::Shown => return None,
                 Json::Hidden(hidden) => return Some(hidden),
                 Json::Torn => {}
             }
         }
-        if place == Place::Filled {
+        if scope == MaskScope::Filled {
             return None;
         }
         let signs = self.signs(text, level);
         let mut ranges = Vec::new();
-        let free = free_from(text, place);
+        let free = free_from(text, scope);
         shapes::find(text, signs, free, |range| {
             self.secrets.found(&text[range.clone()]);
             ranges.push(range);
@@ -66,23 +66,23 @@ impl Walk<'_> {
             }
             ranges.push(free..text.len());
         }
-        if signs.backslash && self.decoded_hides(text, unescape_leniently(text), place, level)
-            || signs.entity && self.decoded_hides(text, markup_decoded(text), place, level)
+        if signs.backslash && self.decoded_hides(text, unescape_leniently(text), scope, level)
+            || signs.entity && self.decoded_hides(text, markup_decoded(text), scope, level)
         {
             return Some(Hidden::Whole);
         }
         if signs.percent || signs.plus && self.copies.is_some() {
-            self.percents(text, place, level, &mut ranges);
+            self.percents(text, scope, level, &mut ranges);
         }
         if signs.token {
-            self.base64(text, place, level, &mut ranges);
+            self.base64(text, scope, level, &mut ranges);
         }
         ranges.retain(|range| !is_mask(&text[range.clone()]));
         (!ranges.is_empty()).then(|| hide(text, ranges))
     }
 
-    /// Adds the places where a text shows copies of secrets, from a place on; whether all that
-    /// follows this place must be hidden.
+    /// Adds the ranges of copies of secrets from `free` on. Returns whether everything from `free` on must
+    /// be hidden.
     fn shows_copies(
         &self,
         text: &str,
@@ -97,20 +97,20 @@ impl Walk<'_> {
         let shown = copies.find(text, |range| {
             ranges.push(free + range.start..free + range.end)
         });
-        // A secret with blanks or quotes in it may be encoded across what parts a URL.
+        // A secret with blanks or quotes may be encoded across the separators of a URL.
         shown == Shown::Whole
             || signs.percent
                 && percent_decoded(text, false).is_some_and(|text| copies.are_in(&text))
     }
 
-    fn json(&mut self, text: &str, place: Place, level: u32) -> Json {
+    fn json(&mut self, text: &str, scope: MaskScope, level: u32) -> Json {
         let Ok(mut document) = Document::parse(text, JSON_DEPTH) else {
             return Json::Torn;
         };
         if !self.may_decode(text.len(), level) {
             return Json::Hidden(Hidden::Whole);
         }
-        let marks = self.inner(&document, place, level + 1);
+        let marks = self.inner(&document, scope, level + 1);
         if marks.is_empty() {
             return Json::Shown;
         }
@@ -118,30 +118,36 @@ impl Walk<'_> {
         Json::Hidden(Hidden::Parts(document.redacted_text().into_owned()))
     }
 
-    /// Whether a text shows more where it is read as if it were the inside of a JSON string, or
-    /// markup.
-    fn decoded_hides(&mut self, text: &str, decoded: String, place: Place, level: u32) -> bool {
+    /// Whether a text holds a secret once it is decoded, as the inside of a JSON string or as markup.
+    fn decoded_hides(&mut self, text: &str, decoded: String, scope: MaskScope, level: u32) -> bool {
         decoded != text
             && (!self.may_decode(decoded.len(), level)
-                || self.hidden(&decoded, place, level + 1).is_some())
+                || self.hidden(&decoded, scope, level + 1).is_some())
     }
 
-    /// Adds what is secret once it is decoded: the value after `=`, else all that stands together.
-    fn percents(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
-        let free = free_from(text, place);
+    /// Adds the parts that hold a secret once they are percent-decoded: the value after `=`, else the whole
+    /// part.
+    fn percents(
+        &mut self,
+        text: &str,
+        scope: MaskScope,
+        level: u32,
+        ranges: &mut Vec<Range<usize>>,
+    ) {
+        let free = free_from(text, scope);
         let mut start = 0;
         for part in text.split(is_part_end) {
             let end = start + part.len();
-            let place = match place {
-                Place::Link if start >= free => Place::Text,
-                _ => place,
+            let scope = match scope {
+                MaskScope::Url if start >= free => MaskScope::Text,
+                _ => scope,
             };
             let hides = percent_decoded(part, false).is_some_and(|decoded| {
                 !self.may_decode(decoded.len(), level)
-                    || self.hidden(&decoded, place, level + 1).is_some()
+                    || self.hidden(&decoded, scope, level + 1).is_some()
             });
-            // A `+` is a blank in forms, and part of base64 elsewhere: it parts no shapes.
-            if hides || place == Place::Text && self.shows_copies_with_blanks(part) {
+            // A `+` is a blank in forms and part of base64 elsewhere, so shapes do not end at it.
+            if hides || scope == MaskScope::Text && self.shows_copies_with_blanks(part) {
                 let value = memchr(b'=', part.as_bytes()).filter(|at| at + 1 < part.len());
                 ranges.push(start + value.map_or(0, |at| at + 1)..end);
             }
@@ -149,15 +155,15 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a text shows a copy of a secret once each `+` is a blank.
+    /// Whether a text holds a copy of a secret once each `+` is read as a blank.
     fn shows_copies_with_blanks(&self, text: &str) -> bool {
         self.copies.is_some_and(|copies| {
             percent_decoded(text, true).is_some_and(|text| copies.are_in(&text))
         })
     }
 
-    /// Adds the base64 of JSON, or of a private key, with a secret in it.
-    fn base64(&mut self, text: &str, place: Place, level: u32, ranges: &mut Vec<Range<usize>>) {
+    /// Adds base64 that decodes to JSON or a private key with a secret in it.
+    fn base64(&mut self, text: &str, scope: MaskScope, level: u32, ranges: &mut Vec<Range<usize>>) {
         let bytes = text.as_bytes();
         for mark in &*BASE64_MARKS {
             let mut covered = 0;
@@ -180,7 +186,7 @@ impl Walk<'_> {
                     continue;
                 };
                 if !self.may_decode(decoded.len(), level)
-                    || self.hidden(&decoded, place, level + 1).is_some()
+                    || self.hidden(&decoded, scope, level + 1).is_some()
                 {
                     ranges.push(at..end);
                 }
@@ -188,7 +194,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What is known of a text: of the record's own, what is known of its field.
+    /// The signs in a text; for a record's own text, those of its field.
     fn signs(&self, text: &str, level: u32) -> Signs {
         if level == 0 && !self.field.backslash {
             self.field
@@ -197,7 +203,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether so much decoded text may be looked at, so deep.
+    /// Whether this much decoded text may be searched at this level.
     fn may_decode(&mut self, bytes: usize, level: u32) -> bool {
         level < LEVELS && self.work.may_take(bytes)
     }
@@ -206,11 +212,11 @@ impl Walk<'_> {
 enum Json {
     Shown,
     Hidden(Hidden),
-    /// It only starts like JSON, or is cut or broken.
+    /// Only the start is JSON, or it is cut or broken.
     Torn,
 }
 
-/// A text that starts like a JSON object, array or string, without what stands around it.
+/// A text that starts like a JSON object, array or string, trimmed.
 fn json_start(text: &str) -> Option<&str> {
     let first = *text.as_bytes().first()?;
     let may_be = first.is_ascii_whitespace() || matches!(first, b'{' | b'[' | b'"');
@@ -219,16 +225,16 @@ fn json_start(text: &str) -> Option<&str> {
         .filter(|text| text.starts_with(['{', '[', '"']))
 }
 
-/// From where on a text is free: what stands there names nothing.
-fn free_from(text: &str, place: Place) -> usize {
-    match place {
-        Place::Text => 0,
-        Place::Link => memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len()),
-        Place::Name | Place::Filled => text.len(),
+/// The index from which a text is free text and names nothing.
+fn free_from(text: &str, scope: MaskScope) -> usize {
+    match scope {
+        MaskScope::Text => 0,
+        MaskScope::Url => memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len()),
+        MaskScope::Name | MaskScope::Filled => text.len(),
     }
 }
 
-/// The text with marks in the place of these ranges.
+/// The text with a mark instead of each range.
 fn hide(text: &str, mut ranges: Vec<Range<usize>>) -> Hidden {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut out = String::with_capacity(text.len());
@@ -259,13 +265,12 @@ fn hide(text: &str, mut ranges: Vec<Range<usize>>) -> Hidden {
     }
 }
 
-/// What parts the values of URLs, forms and lists.
+/// Whether a character separates the values of URLs, forms and lists.
 fn is_part_end(c: char) -> bool {
     c.is_ascii_whitespace() || matches!(c, '&' | '?' | ';' | ',' | '"' | '\'' | '<' | '>' | '\\')
 }
 
-/// A text without its percent-encoding, and with blanks for each `+` if that is asked for; `None`
-/// where that changes nothing.
+/// A percent-decoded text, with a blank for each `+` if `blanks`; `None` if that changes nothing.
 fn percent_decoded(text: &str, blanks: bool) -> Option<String> {
     let bytes = text.as_bytes();
     let has_percent = || memchr_iter(b'%', bytes).any(|at| percent(bytes, at).is_some());
@@ -297,7 +302,7 @@ fn percent_decoded(text: &str, blanks: bool) -> Option<String> {
     })
 }
 
-/// The byte that the `%XX` at a place stands for.
+/// The byte that the `%XX` at this index encodes.
 fn percent(bytes: &[u8], at: usize) -> Option<u8> {
     let [b'%', high, low] = *bytes.get(at..)?.first_chunk::<3>()? else {
         return None;
@@ -306,7 +311,7 @@ fn percent(bytes: &[u8], at: usize) -> Option<u8> {
     Some((digit(high)? << 4 | digit(low)?) as u8)
 }
 
-/// A text of markup without its entities.
+/// Markup with its entities decoded.
 fn markup_decoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut shown = 0;
@@ -323,7 +328,7 @@ fn markup_decoded(text: &str) -> String {
     out
 }
 
-/// How base64 begins: of JSON objects and arrays, and of `-----BEGIN`.
+/// Starts of the base64 of JSON objects and arrays, and of `-----BEGIN`.
 static BASE64_MARKS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
     let json = shapes::BASE64_OF_JSON.iter().copied();
     let marks = json.chain(["eyJ", "LS0tLS1CRUdJTi"]);
@@ -334,7 +339,7 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
-/// The text of which this is the base64, in either alphabet, padded or not.
+/// Decodes base64 in either alphabet, padded or not, to a text.
 pub(super) fn base64_decoded(text: &str) -> Option<String> {
     const ENGINE: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,

@@ -14,25 +14,26 @@ use pairs::is_pair;
 
 use super::chosen::{self, Rule};
 use super::copies::{Copies, Secrets};
-use super::fields::{self, Place};
+use super::fields;
 use super::keys::{self, Secret};
 use super::marks::Marks;
+use super::mask_scope::{MaskScope, mask_scope};
 use super::shapes::{self, Signs};
 use super::text::Hidden;
 use super::work::Work;
 use crate::convert::Redaction;
 use crate::json::{Document, Node, Type};
 
-/// A shorter key shows no secret.
+/// A shorter key cannot hold a secret.
 pub(super) const KEY_BYTES: usize = 8;
-/// A longer text is no name of a secret.
+/// A longer text is not the name of a secret.
 const NAME_BYTES: usize = 128;
 
-/// What is known on the way.
+/// State of the walks over a record and the documents inside it.
 pub(super) struct Walk<'w> {
     rules: &'w Redaction,
     has_keys: bool,
-    /// Secrets whose copies are looked for; `None` at first, when they are yet to be found.
+    /// Searches for copies of secrets; `None` in the first walk, which finds the secrets.
     pub(super) copies: Option<&'w Copies>,
     pub(super) work: Work,
     pub(super) secrets: Secrets,
@@ -42,25 +43,25 @@ pub(super) struct Walk<'w> {
 
 /// A walk over one document.
 struct Visit<'d> {
-    /// How many encodings the document is in.
+    /// How many encodings surround the document.
     level: u32,
     /// The containers around the value.
     open: Vec<Open<'d>>,
-    /// Where values without a key stand; all values, if AWS fills it.
-    place: Place,
-    /// Values that the user's pointers name, in order; of a record.
+    /// The scope of values without a key; of all values, if AWS fills the document.
+    scope: MaskScope,
+    /// Ids of the values that the user's pointers name, in order; `None` inside a text.
     chosen: Option<&'d [u32]>,
-    /// The end of what AWS fills.
+    /// The end of the value that AWS fills.
     filled: u32,
-    /// The end of what stands under the key of a secret, and what key it is.
+    /// The end of the value under the key of a secret, and how far that key hides it.
     secret: (u32, Secret),
-    /// The end of what stands deeper below the key of a secret, and whether it is that of cookies.
+    /// The end of the container under the key of a scalar secret, and whether the key is that of cookies.
     below: (u32, bool),
-    /// The end of a value that the user wants hidden, but that is empty.
+    /// The end of a value that the user wants hidden but that has nothing to hide.
     void: u32,
-    /// The end of the fields of which these signs are known.
+    /// The end of the fields that these signs belong to.
     signs: (u32, Signs),
-    /// Values beside the name of a secret.
+    /// Ids of values beside the name of a secret.
     named: BinaryHeap<Reverse<(u32, Secret)>>,
     marks: Marks,
 }
@@ -68,14 +69,14 @@ struct Visit<'d> {
 #[derive(Clone, Copy)]
 struct Open<'d> {
     node: Node<'d>,
-    /// The key that tells where the content stands: its own, or that of an array around it.
+    /// Its own key, or that of an array around it.
     key: Option<&'d [u8]>,
-    /// Whether the values beside a name were looked for.
+    /// Whether the values beside a name were already collected.
     paired: bool,
 }
 
 impl<'w> Walk<'w> {
-    /// A walk over one record. `copies`: of secrets that were found before.
+    /// A walk over one record. `copies` searches for the secrets that an earlier walk found.
     pub(super) fn new(rules: &'w Redaction, copies: Option<&'w Copies>) -> Self {
         Walk {
             rules,
@@ -87,21 +88,21 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks over a record. `chosen`: the values that the user's pointers name.
+    /// Walks over a record. `chosen` are the ids of the values that the user's pointers name.
     pub(super) fn record(&mut self, record: &Document<'_>, chosen: &[u32]) -> Marks {
         self.work = Work::for_record(record.text().len());
-        self.walk(record, Place::Text, Some(chosen), 0)
+        self.walk(record, MaskScope::Text, Some(chosen), 0)
     }
 
-    /// Walks over JSON inside a text, so many levels deep.
-    pub(super) fn inner(&mut self, inner: &Document<'_>, place: Place, level: u32) -> Marks {
-        self.walk(inner, place, None, level)
+    /// Walks over JSON inside a text, `level` encodings deep.
+    pub(super) fn inner(&mut self, inner: &Document<'_>, scope: MaskScope, level: u32) -> Marks {
+        self.walk(inner, scope, None, level)
     }
 
     fn walk<'d>(
         &mut self,
         document: &'d Document<'_>,
-        place: Place,
+        scope: MaskScope,
         chosen: Option<&'d [u32]>,
         level: u32,
     ) -> Marks {
@@ -109,7 +110,7 @@ impl<'w> Walk<'w> {
         let mut visit = Visit {
             level,
             open: Vec::new(),
-            place,
+            scope,
             chosen,
             filled: 0,
             secret: (0, Secret::All),
@@ -133,7 +134,7 @@ impl<'w> Walk<'w> {
         visit.marks
     }
 
-    /// Looks at one value. Returns the number of the next one.
+    /// Visits one value. Returns the id of the next one.
     fn value<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>) -> u32 {
         let decoded = node.has_escaped_key().then(|| node.key()).flatten();
         let key = match &decoded {
@@ -179,7 +180,7 @@ impl<'w> Walk<'w> {
         id + 1
     }
 
-    /// Hides what the user wants hidden.
+    /// Hides a value that the user wants hidden.
     fn chosen(&mut self, visit: &mut Visit<'_>, node: Node<'_>, key: Option<&[u8]>) -> Option<u32> {
         let rule = if visit.is_chosen(node.id()) {
             Some(Rule::Named)
@@ -189,7 +190,7 @@ impl<'w> Walk<'w> {
             None
         }?;
         if !chosen::applies(rule, node) {
-            // Nor is there anything to hide in what stands below.
+            // Nothing inside it needs hiding either.
             visit.void = node.end_id();
             return None;
         }
@@ -198,7 +199,7 @@ impl<'w> Walk<'w> {
         Some(node.end_id())
     }
 
-    /// Hides what stands under the name of a secret; `None` where there is more to look at.
+    /// Hides the value under the name of a secret; `None` if its content must be visited.
     fn secret<'d>(&mut self, visit: &mut Visit<'d>, node: Node<'d>, secret: Secret) -> Option<u32> {
         match (node.kind(), secret) {
             (Type::Array, Secret::Scalar | Secret::Random) => {
@@ -236,42 +237,42 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Hides a value, and takes the secrets in it.
+    /// Hides a value, and collects the secrets in it.
     fn mark(&mut self, visit: &mut Visit<'_>, node: Node<'_>) -> u32 {
         for (_, text) in fields::texts(node) {
             self.secrets.found(&text);
             if self.copies.is_none() {
-                // The text may be JSON, or a URL, with a secret in it that is shown elsewhere.
-                let _ = self.hidden(&text, Place::Text, visit.level);
+                // The text may be JSON or a URL that holds a secret which occurs elsewhere too.
+                let _ = self.hidden(&text, MaskScope::Text, visit.level);
             }
         }
         visit.marks.values.push(node.id());
         node.end_id()
     }
 
-    /// Looks at a text: whether it is the name of a secret beside it, and what it shows.
+    /// Visits a text: it may name a secret beside it, and it may hold secrets.
     fn text(&mut self, visit: &mut Visit<'_>, node: Node<'_>, filled: bool) {
         let Some(text) = node.as_str() else {
             return;
         };
-        let place = if filled {
-            Place::Filled
+        let scope = if filled {
+            MaskScope::Filled
         } else if self.copies.is_none() && text.len() < shapes::UNMARKED {
-            Place::Text
+            MaskScope::Text
         } else {
-            visit.around(node).map_or(visit.place, fields::place)
+            visit.around(node).map_or(visit.scope, mask_scope)
         };
-        if place != Place::Filled && text.len() <= NAME_BYTES {
+        if scope != MaskScope::Filled && text.len() <= NAME_BYTES {
             self.names(visit, node, &text);
         }
-        match self.hidden(&text, place, visit.level) {
+        match self.hidden(&text, scope, visit.level) {
             Some(Hidden::Whole) => visit.marks.values.push(node.id()),
             Some(Hidden::Parts(text)) => visit.marks.texts.push((node.id(), text)),
             None => {}
         }
     }
 
-    /// Whether a key shows a secret.
+    /// Whether a key holds a secret.
     pub(super) fn key_shows(&mut self, key: &[u8], level: u32) -> bool {
         if key.len() < KEY_BYTES {
             return false;
@@ -280,18 +281,18 @@ impl<'w> Walk<'w> {
             return false;
         };
         self.copies.is_some_and(|copies| copies.are_in_key(key))
-            || self.hidden(key, Place::Name, level).is_some()
+            || self.hidden(key, MaskScope::Name, level).is_some()
     }
 
     /// If a text is the name of a secret, finds the secret beside it: `{"name":…,"value":…}`, and
-    /// in arrays what [`is_pair`] tells.
+    /// in arrays as [`is_pair`] decides.
     fn names(&mut self, visit: &mut Visit<'_>, node: Node<'_>, text: &str) {
         let Some(open) = visit.open.last_mut() else {
             return;
         };
-        // Cheap questions first: most texts stand beside nothing.
+        // Cheap checks first: most texts are beside nothing.
         let key = node.raw_key();
-        if open.paired || key.is_some_and(|key| !keys::names(key)) {
+        if open.paired || key.is_some_and(|key| !keys::is_name_key(key)) {
             return;
         }
         let Some(secret) = keys::secret(text.as_bytes()) else {
@@ -301,7 +302,7 @@ impl<'w> Walk<'w> {
         let (parent, next) = (open.node, node.end_id());
         let in_names = open
             .key
-            .is_some_and(|key| fields::place(key) == Place::Name);
+            .is_some_and(|key| mask_scope(key) == MaskScope::Name);
         match parent.kind() {
             Type::Object => {
                 if let Some(open) = visit.open.last_mut() {
@@ -328,7 +329,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Hides each secret in a value that was visited before.
+    /// Hides each secret in a value that was already visited.
     fn mark_below(&mut self, visit: &mut Visit<'_>, node: Node<'_>, secret: Secret) {
         for id in node.id()..node.end_id() {
             let node = node.with_id(id);

@@ -11,8 +11,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Link as ProtoLink;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
-use super::said::{Event, Said};
-use crate::convert::{Kind, On, ResourceKey, Severity, Value};
+use super::events::{Event, TestValue};
+use crate::convert::{On, ResourceKey, Severity, SpanKind, Value};
 use crate::otlp::Signal;
 
 pub(super) fn any(value: Any) -> AnyValue {
@@ -70,14 +70,14 @@ pub(super) fn expected_plain(value: &Value<'_>) -> AnyValue {
             .iter()
             .map(|(key, value)| pair(key, expected_plain(value)))
             .collect()),
-        Value::Json(_) => unreachable!("said as Said::Json"),
+        Value::Json(_) => unreachable!("sent as TestValue::Json"),
     }
 }
 
-pub(super) fn expected_value(said: &Said) -> AnyValue {
-    match said {
-        Said::Plain(value) => expected_plain(value),
-        Said::Json(json) => expected_json(json),
+pub(super) fn expected_value(value: &TestValue) -> AnyValue {
+    match value {
+        TestValue::Plain(value) => expected_plain(value),
+        TestValue::Json(json) => expected_json(json),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn expected_attributes(event: &Event, ons: [On; 2]) -> Vec<KeyValue> 
         .attributes
         .iter()
         .filter(|(field, _)| ons.contains(&field.on));
-    on.map(|(field, said)| pair(field.name, expected_value(said)))
+    on.map(|(field, value)| pair(field.name, expected_value(value)))
         .collect()
 }
 
@@ -121,8 +121,8 @@ pub(super) fn expected_span(event: &Event) -> Span {
         flags: 1,
         name: head.name.to_string(),
         kind: match head.kind {
-            Kind::Server => 2,
-            Kind::Client => 3,
+            SpanKind::Server => 2,
+            SpanKind::Client => 3,
         },
         start_time_unix_nano: head.start as u64,
         end_time_unix_nano: head.end as u64,
@@ -179,7 +179,7 @@ pub(super) fn expected_scope() -> Option<InstrumentationScope> {
     })
 }
 
-/// The events of each resource, in the order in which they were first said.
+/// The events of each resource, in the order in which the sink first received them.
 pub(super) fn by_resource(
     events: &[Event],
     signal: Signal,

@@ -1,10 +1,10 @@
-//! Keys and names that tell what stands beside or below them: a name and its value, pairs, headers.
+//! Keys that describe the values beside or below them: a name and its value, pairs, headers.
 
 use super::{NAME_BYTES, ends, is_label, plain};
-use crate::convert::redact::fields::{self, Place};
+use crate::convert::redact::mask_scope::{MaskScope, mask_scope};
 
-/// Whether a key somewhere below one of [`SCALAR`](super::SCALAR) says what the secret is for. Any name may be that
-/// of a cookie.
+/// Whether a key below one of [`SCALAR`](super::names::SCALAR) describes the secret rather than holds it. A cookie may have
+/// any name.
 pub(in crate::convert::redact) fn is_label_below(key: &[u8], cookies: bool) -> bool {
     const LABELS: &[&str] = &["audience", "created", "fingerprint", "issuer", "provider"];
     let mut buffer = [0; NAME_BYTES];
@@ -12,7 +12,7 @@ pub(in crate::convert::redact) fn is_label_below(key: &[u8], cookies: bool) -> b
         let plain = plain(key, &mut buffer).1;
         return ends(plain, &["forward", "items", "names", "quantity"]);
     }
-    is_label(key) || fields::place(key) != Place::Text || ends(plain(key, &mut buffer).1, LABELS)
+    is_label(key) || mask_scope(key) != MaskScope::Text || ends(plain(key, &mut buffer).1, LABELS)
 }
 
 /// Whether a name is that of cookies.
@@ -38,8 +38,8 @@ pub(in crate::convert::redact) fn are_pairs(key: &[u8]) -> bool {
     ends(plain(key, &mut buffer).1, PAIRS) || are_headers(key)
 }
 
-/// Whether headers with their values stand under such a key. (Elsewhere it says which ones are
-/// allowed, signed and the like.)
+/// Whether the value under such a key holds headers with their values, rather than a list of the headers
+/// that are allowed, signed and the like.
 pub(in crate::convert::redact) fn are_headers(key: &[u8]) -> bool {
     const NAMED: &[&str] = &[
         "access",
@@ -60,8 +60,8 @@ pub(in crate::convert::redact) fn are_headers(key: &[u8]) -> bool {
     ends(plain, &["header", "headers"]) && !NAMED.iter().any(|named| plain.starts_with(named))
 }
 
-/// Whether an entry's key says that its value is a name: `{"name":"Authorization","value":"…"}`.
-pub(in crate::convert::redact) fn names(key: &[u8]) -> bool {
+/// Whether an entry's key marks its value as a name: `{"name":"Authorization","value":"…"}`.
+pub(in crate::convert::redact) fn is_name_key(key: &[u8]) -> bool {
     const NAMES: &[&str] = &[
         "attribute",
         "field",
@@ -101,8 +101,7 @@ pub(in crate::convert::redact) fn names(key: &[u8]) -> bool {
     NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
 }
 
-/// Whether an entry's key says that its value is what the name beside it names, or what the key
-/// around it does: `{"apiKey":{"S":"…"}}`.
+/// Whether an entry's key marks its value as that of the name beside it, or of the key around it: `{"apiKey":{"S":"…"}}`.
 pub(in crate::convert::redact) fn is_value(key: &[u8]) -> bool {
     const VALUES: &[&str] = &["content", "default", "text", "value", "values", "valueset"];
     let mut buffer = [0; NAME_BYTES];
@@ -116,7 +115,7 @@ pub(in crate::convert::redact) fn is_header(text: &str) -> bool {
     text.bytes().all(is_letter)
 }
 
-/// Whether a text is the name of a header and nothing else: `Authorization`, `X-Api-Key`.
+/// Whether a text is certainly the name of a header: `Authorization`, `X-Api-Key`.
 pub(in crate::convert::redact) fn is_known_header(text: &str) -> bool {
     let name = text.trim_end_matches([':', ' ']);
     let starts = |start: &str| {

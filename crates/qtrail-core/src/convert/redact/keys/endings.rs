@@ -1,211 +1,119 @@
-//! Which of many endings a name has, at little cost for names that have none.
+//! Finds which of many words a name ends in, with an automaton over the reversed words.
 
 use std::sync::LazyLock;
 
-use super::{ALL, COUNTED, LABELS as LABEL_LIST, SCALAR, SPARED as SPARED_LIST, Secret, WHOLE};
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, MatchKind, StartKind};
 
-/// Endings by their last letter or digit.
-pub(super) struct Endings<T: 'static>([Vec<(&'static str, T)>; 36]);
+use super::Secret;
+use super::names::{self, ALL, COUNTED, SCALAR, WHOLE};
 
 pub(super) static SECRETS: LazyLock<Endings<Secret>> = LazyLock::new(|| {
-    let of = |list: &'static [&str], secret| list.iter().map(move |end| (*end, secret));
-    let all = of(ALL, Secret::All).chain(of(COUNTED, Secret::Counted));
-    Endings::new(all.chain(of(SCALAR, Secret::Scalar)))
+    Endings::new(&[
+        (ALL, Secret::All),
+        (COUNTED, Secret::Counted),
+        (SCALAR, Secret::Scalar),
+    ])
+});
+pub(super) static SPARED: LazyLock<Endings<()>> =
+    LazyLock::new(|| Endings::new(&[(names::SPARED, ())]));
+pub(super) static FORMS: LazyLock<Endings<()>> =
+    LazyLock::new(|| Endings::new(&[(names::FORMS, ())]));
+pub(super) static LABELS: LazyLock<Endings<()>> =
+    LazyLock::new(|| Endings::new(&[(names::LABELS, ())]));
+
+/// Words of [`may_be_secret`].
+static QUICK: LazyLock<Endings<Quick>> = LazyLock::new(|| {
+    let others = &["code", "pass", "psk"];
+    let secrets = [ALL, COUNTED, SCALAR, WHOLE, others].map(|list| (list, Quick::Secret));
+    Endings::new(&[&secrets[..], &[(names::FORMS, Quick::Form)]].concat())
 });
 
-pub(super) static SPARED: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(SPARED_LIST));
-pub(super) static FORMS: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(super::FORMS));
-pub(super) static LABELS: LazyLock<Endings<()>> = LazyLock::new(|| Endings::names(LABEL_LIST));
+#[derive(Clone, Copy)]
+enum Quick {
+    Secret,
+    Form,
+}
 
-impl Endings<()> {
-    fn names(list: &'static [&str]) -> Self {
-        Endings::new(list.iter().map(|end| (*end, ())))
+/// Whether a name may make a value secret; `false` is certain.
+#[inline]
+pub(super) fn may_be_secret(mut name: &[u8]) -> bool {
+    let quick = &*QUICK;
+    loop {
+        let end = match quick.of(name) {
+            Some((_, Quick::Secret)) => return true,
+            Some((start, Quick::Form)) => start,
+            // A number may follow the name: `password2`.
+            None => {
+                let last = name.iter().rposition(u8::is_ascii_alphabetic);
+                last.map_or(0, |last| last + 1)
+            }
+        };
+        if end == name.len() {
+            return false;
+        }
+        name = &name[..end];
     }
+}
+
+/// Words, in small letters and digits, that a name may end in.
+pub(super) struct Endings<T> {
+    automaton: DFA,
+    start: StateID,
+    /// The length of each word, and its meaning.
+    words: Vec<(usize, T)>,
 }
 
 impl<T: Copy> Endings<T> {
-    fn new(list: impl Iterator<Item = (&'static str, T)>) -> Self {
-        let mut by_letter = [const { Vec::new() }; 36];
-        for (end, what) in list {
-            if let Some(letter) = last(end.as_bytes()) {
-                by_letter[letter].push((end, what));
-            }
+    fn new(lists: &[(&[&str], T)]) -> Self {
+        let words = || lists.iter().flat_map(|(words, _)| *words);
+        let reversed = words().map(|word| word.bytes().rev().collect::<Vec<u8>>());
+        let automaton = DFA::builder()
+            .match_kind(MatchKind::Standard)
+            .start_kind(StartKind::Anchored)
+            .ascii_case_insensitive(true)
+            .prefilter(false)
+            .build(reversed)
+            .expect("a hundred short words are far below the automaton's limits");
+        let start = automaton.start_state(Anchored::Yes);
+        let kinds = lists.iter().flat_map(|(words, what)| {
+            let lengths = words.iter().map(|word| word.len());
+            lengths.map(move |length| (length, *what))
+        });
+        Endings {
+            start: start.expect("the automaton is an anchored one"),
+            words: kinds.collect(),
+            automaton,
         }
-        Endings(by_letter)
     }
 
-    /// The ending that a name in small letters has.
-    pub(super) fn of(&self, name: &str) -> Option<(&'static str, T)> {
-        let list = &self.0[last(name.as_bytes())?];
-        list.iter().find(|(end, _)| name.ends_with(end)).copied()
-    }
-}
-
-/// The number of a name's last letter or digit.
-fn last(name: &[u8]) -> Option<usize> {
-    match *name.last()? {
-        byte @ b'a'..=b'z' => Some((byte - b'a').into()),
-        byte @ b'0'..=b'9' => Some((byte - b'0' + 26).into()),
-        _ => None,
-    }
-}
-
-/// So many last letters tell a long ending.
-const LONG: usize = 6;
-/// So many are looked at first.
-const SHORT: usize = 3;
-
-/// The last letters of names of secrets.
-static OF_SECRETS: Letters = Letters::of(&[ALL, COUNTED, SCALAR, &["code", "pass", "psk"]]);
-/// The same of what may follow.
-static OF_FORMS: Letters = Letters::of(&[super::FORMS]);
-/// The same of all names.
-static OF_ALL: Letters = Letters::of(&[
-    ALL,
-    COUNTED,
-    SCALAR,
-    WHOLE,
-    &["code", "pass", "psk"],
-    super::FORMS,
-]);
-
-/// Names by their length and last letters.
-const fn told<const N: usize>(list: &[&str]) -> [(usize, u64); N] {
-    let mut names = [(0, 0); N];
-    let mut at = 0;
-    while at < N {
-        let name = list[at].as_bytes();
-        names[at] = (name.len(), last_bytes(name));
-        at += 1;
-    }
-    names
-}
-
-const WHOLE_NAMES: [(usize, u64); WHOLE.len()] = told(WHOLE);
-const FORM_NAMES: [(usize, u64); super::FORMS.len()] = told(super::FORMS);
-
-/// A bit for the last three letters of each ending, and one for the last six of each long one.
-struct Letters {
-    three: [u64; 512],
-    six: [u64; 64],
-    /// The last three letters of a short one.
-    short: [u64; 512],
-}
-
-impl Letters {
-    const fn of(lists: &[&[&str]]) -> Self {
-        let mut letters = Letters {
-            three: [0; 512],
-            six: [0; 64],
-            short: [0; 512],
-        };
-        let mut list = 0;
-        while list < lists.len() {
-            let mut name = 0;
-            while name < lists[list].len() {
-                let bytes = lists[list][name].as_bytes();
-                let last = last_bytes(bytes);
-                let at = three(last);
-                letters.three[at / 64] |= 1 << (at % 64);
-                if bytes.len() >= LONG {
-                    let at = six(last);
-                    letters.six[at / 64] |= 1 << (at % 64);
-                } else {
-                    letters.short[at / 64] |= 1 << (at % 64);
+    /// The longest word that a name ends in: its start in the name, and its meaning. Case and
+    /// bytes other than letters and digits make no difference.
+    #[inline]
+    pub(super) fn of(&self, name: &[u8]) -> Option<(usize, T)> {
+        let (mut state, mut letters, mut found) = (self.start, 0, None);
+        for (at, &byte) in name.iter().enumerate().rev() {
+            if !byte.is_ascii_alphanumeric() {
+                continue;
+            }
+            state = self.automaton.next_state(Anchored::Yes, state, byte);
+            letters += 1;
+            if !self.automaton.is_special(state) {
+                continue;
+            }
+            if self.automaton.is_dead(state) {
+                break;
+            }
+            if self.automaton.is_match(state) {
+                // The state's first word is its longest. A shorter one does not end the name.
+                let word = self.automaton.match_pattern(state, 0);
+                let (length, what) = self.words[word.as_usize()];
+                if length == letters {
+                    found = Some((at, what));
                 }
-                name += 1;
             }
-            list += 1;
         }
-        letters
-    }
-
-    /// Whether an ending may end in these three letters.
-    fn may_end(&self, last: u64) -> bool {
-        self.three[three(last) / 64] & 1 << (three(last) % 64) != 0
-    }
-
-    /// A closer look.
-    fn may_well_end(&self, last: u64, length: usize) -> bool {
-        self.short[three(last) / 64] & 1 << (three(last) % 64) != 0
-            || length >= LONG && self.six[six(last) / 64] & 1 << (six(last) % 64) != 0
-    }
-}
-
-/// A name's last eight bytes, the last one lowest, as small letters.
-const fn last_bytes(name: &[u8]) -> u64 {
-    if let Some(last) = name.last_chunk::<8>() {
-        return u64::from_be_bytes(*last) | 0x2020_2020_2020_2020;
-    }
-    let mut last = 0;
-    let mut at = 0;
-    while at < name.len() {
-        last = last << 8 | (name[at] | 0x20) as u64;
-        at += 1;
-    }
-    last
-}
-
-/// A number below 2^15 for the last three letters.
-const fn three(last: u64) -> usize {
-    (last & 31 | (last >> 3) & (31 << 5) | (last >> 6) & (31 << 10)) as usize
-}
-
-/// A number below 2^12 for the last six.
-const fn six(last: u64) -> usize {
-    ((last & 0xffff_ffff_ffff).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
-}
-
-/// Whether so many of these bytes are letters, all of them.
-fn are_letters(last: u64, letters: usize) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x80 * ONES;
-    // A byte's high bit tells whether it is at least `a`, and whether it is beyond `z`.
-    let from_a = last.wrapping_add(ONES * (0x80 - b'a' as u64));
-    let beyond_z = last.wrapping_add(ONES * (0x80 - b'z' as u64 - 1));
-    let highs = HIGHS & (u64::MAX >> (64 - 8 * letters));
-    last & highs == 0 && from_a & !beyond_z & highs == highs
-}
-
-/// A quick look at a name's end: `false` is certain.
-#[inline]
-pub(super) fn may_be_secret(name: &[u8]) -> bool {
-    if name.len() < SHORT {
-        return false;
-    }
-    let last = last_bytes(name);
-    // A digit, or what is no letter, takes a closer look.
-    !are_letters(last, SHORT) || OF_ALL.may_end(last) && may_well_be_secret(name)
-}
-
-/// A closer look; `false` is certain.
-#[inline(never)]
-fn may_well_be_secret(mut name: &[u8]) -> bool {
-    if WHOLE_NAMES.contains(&(name.len(), last_bytes(name))) {
-        return true;
-    }
-    loop {
-        let last = last_bytes(name);
-        if name.len() < SHORT {
-            return false;
-        }
-        if !are_letters(last, name.len().min(LONG)) || OF_SECRETS.may_well_end(last, name.len()) {
-            return true;
-        }
-        if !OF_FORMS.may_well_end(last, name.len()) {
-            return false;
-        }
-        let ends = |(form, (length, letters)): &(&&str, &(usize, u64))| {
-            let seen = u64::MAX >> (64 - 8 * (*length).min(8));
-            name.len() >= *length
-                && (last ^ letters) & seen == 0
-                && (*length <= 8
-                    || name[name.len() - length..].eq_ignore_ascii_case(form.as_bytes()))
-        };
-        let form = super::FORMS.iter().zip(&FORM_NAMES).find(ends);
-        match form {
-            Some((form, _)) => name = &name[..name.len() - form.len()],
-            None => return false,
-        }
+        found
     }
 }

@@ -9,7 +9,7 @@ use super::values::{self, BACKSLASHES};
 use super::{BLANKS, is_blank, is_quote, is_word, leading, run_end, trailing};
 use crate::convert::redact::keys::{self, Secret};
 
-/// Bytes of a name that are looked at.
+/// How many of a name's last bytes count.
 pub(super) const NAME_BYTES: usize = 64;
 /// Characters of an operator before its `=`: `:=`, `::=`, `!=`, `?=`.
 const OPERATOR: usize = 2;
@@ -17,11 +17,11 @@ const OPERATOR: usize = 2;
 /// A name before a separator.
 pub(super) struct Name {
     pub(super) range: Range<usize>,
-    /// It stands in quotes of its own.
+    /// Whether it is in quotes of its own.
     pub(super) quoted: bool,
 }
 
-/// Says each secret value after a separator. `equals`: whether there may be others than colons.
+/// Finds each secret value after a separator. `equals`: whether the text has separators other than colons.
 pub(super) fn find(text: &str, equals: bool, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut covered = 0;
@@ -44,7 +44,7 @@ pub(super) fn find(text: &str, equals: bool, found: &mut impl FnMut(Range<usize>
     }
 }
 
-/// The same of options of a command line: `--password hunter2`, `-Password hunter2`.
+/// The same for options of a command line: `--password hunter2`, `-Password hunter2`.
 pub(super) fn find_options(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut covered = 0;
@@ -61,15 +61,15 @@ pub(super) fn find_options(text: &str, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// Whether the name of an option follows the dash at a place.
+/// Whether the name of an option follows the dash at this index.
 pub(super) fn begins_option(bytes: &[u8], dash: usize) -> bool {
     let before = bytes[..dash].last();
     let after = bytes.get(dash + 1);
     before.is_none_or(|&byte| !is_word(byte)) && after.is_some_and(u8::is_ascii_alphabetic)
 }
 
-/// The value after the separator at a place, if the name before it is that of a secret, and whether
-/// the value is one.
+/// The value after the separator at this index, if the name before it is that of a secret, and whether
+/// the value is a secret.
 fn assigned(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
     let name = name_before(bytes, at);
@@ -78,7 +78,7 @@ fn assigned(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     };
     let range = match bytes[at] {
         b':' if !name.quoted && is_path(bytes, name.range.start, at) => return None,
-        // A code may stand in a URL that has more.
+        // A code may be in a URL that continues after it.
         _ if secret == Secret::Random => at + 1..run_end(bytes, at + 1, is_code),
         _ => values::after(bytes, at, &name),
     };
@@ -86,11 +86,11 @@ fn assigned(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     Some((range, is_secret))
 }
 
-/// The value of `"name":"password","value":"…"`, in JSON that is cut or stands inside a text; `at`
-/// is the place of the first colon.
+/// The value of `"name":"password","value":"…"` in JSON that is cut or inside a text; `at` is the index
+/// of the first colon.
 fn beside_a_name(text: &str, at: usize, name: &Name) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
-    if bytes[at] != b':' || !name.quoted || !keys::names(&bytes[name.range.clone()]) {
+    if bytes[at] != b':' || !name.quoted || !keys::is_name_key(&bytes[name.range.clone()]) {
         return None;
     }
     let near = bytes.len().min(at + 2 * NAME_BYTES);
@@ -113,8 +113,8 @@ fn is_code(byte: u8) -> bool {
     is_word(byte) || matches!(byte, b'-' | b'.' | b'~' | b'%' | b'/' | b'+')
 }
 
-/// The value of an option whose name starts at a place, if that is the name of a secret, and whether
-/// the value is one.
+/// The value of an option whose name starts at this index, if that is the name of a secret, and whether
+/// the value is a secret.
 fn argument(text: &str, start: usize) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
     let is_name = |byte: u8| is_word(byte) || byte == b'-';
@@ -143,7 +143,7 @@ fn argument(text: &str, start: usize) -> Option<(Range<usize>, bool)> {
     Some((range, is_secret))
 }
 
-/// How many bytes part an option from its value: blanks, and the end of a line that goes on.
+/// How many bytes separate an option from its value: blanks, and a line continuation.
 fn parted(bytes: &[u8]) -> usize {
     let blanks = leading(bytes, BLANKS, is_blank);
     let rest = &bytes[blanks..];

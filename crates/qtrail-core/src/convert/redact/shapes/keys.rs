@@ -1,4 +1,4 @@
-//! AWS's secret access keys, which nothing marks: 40 random characters.
+//! AWS secret access keys: 40 random characters without any mark.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use super::run_end;
 
 /// Characters of a key.
 pub(super) const LENGTH: usize = 40;
-/// Changes between capitals, small letters, digits and others in a key, at least: 25 are usual in
-/// random characters, 10 in words and paths.
+/// The fewest changes between capitals, small letters, digits and others in a key. Random characters
+/// usually have 25, words and paths 10.
 const CHANGES: usize = 16;
-/// The same, where the id of a key stands beside it.
+/// The same if the text also has the id of an access key.
 const CHANGES_BESIDE_AN_ID: usize = 10;
 
 pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
-    // A run of so many characters has one of them at every such place.
+    // A run of this length includes one of every `LENGTH`th byte.
     let mut at = LENGTH - 1;
     let mut beside_an_id = None;
     while at < bytes.len() {

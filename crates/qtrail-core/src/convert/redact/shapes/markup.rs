@@ -8,13 +8,13 @@ use memchr::{memchr_iter, memmem, memrchr};
 use super::{is_quote, is_word, leading, looked_at, run_end};
 use crate::convert::redact::keys::{self, Secret};
 
-/// Bytes of a name that are looked at.
+/// The most bytes of a name.
 const NAME_BYTES: usize = 128;
 
-/// Says each secret value between tags, or in an attribute beside its name.
+/// Finds each secret value between tags, or in an attribute beside its name.
 pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
-    // Each tag is looked at with what stands between the tag before and itself.
+    // Each tag is examined with the bytes since the previous one.
     let mut start = 0;
     let mut named: Option<Secret> = None;
     for at in memchr_iter(b'>', bytes) {
@@ -31,7 +31,7 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
         let inside = &bytes[open + 1..at];
         if let [b'/', name @ ..] = inside {
             // `<key>password</key>`.
-            let is_name = keys::names(local(name)) && open - between.start <= NAME_BYTES;
+            let is_name = keys::is_name_key(local(name)) && open - between.start <= NAME_BYTES;
             named = is_name
                 .then(|| keys::secret(&bytes[between.start..open]))
                 .flatten();
@@ -59,12 +59,12 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// What the attributes of a tag say.
+/// The attributes of a tag that concern secrets.
 #[derive(Default)]
 struct Attributes {
-    /// That it is about a secret: `name="password"`.
+    /// The name of a secret: `name="password"`.
     secret: Option<Secret>,
-    /// What it is: `value="…"`.
+    /// The value of that name: `value="…"`.
     value: Option<Range<usize>>,
 }
 
@@ -85,19 +85,19 @@ impl Attributes {
             covered = value.end;
             if keys::is_value(name) {
                 attributes.value = Some(value);
-            } else if keys::names(name) && value.len() <= NAME_BYTES {
+            } else if keys::is_name_key(name) && value.len() <= NAME_BYTES {
                 attributes.secret = keys::secret(&bytes[value]);
             }
         }
         if attributes.secret.is_none() {
-            // Without a name beside it a value is that of an attribute of its own.
+            // Without a name beside it, a value belongs to the tag's own name.
             attributes.value = None;
         }
         attributes
     }
 }
 
-/// What stands after an opening tag.
+/// The content after an opening tag.
 fn content(bytes: &[u8], start: usize) -> Range<usize> {
     const CDATA: &[u8] = b"<![CDATA[";
     let blanks = leading(&bytes[start..], NAME_BYTES, |byte| {

@@ -1,4 +1,4 @@
-//! Tokens and keys that begin with a mark of their own.
+//! Tokens and keys that start with a known mark.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::{BLANKS, is_blank, is_word, leading, looked_at, run_end};
 use crate::convert::redact::text::base64_decoded;
 use Body::{Base64, Dashed, Dotted, Path, Word};
 
-/// What a token consists of.
+/// The characters of a token.
 #[derive(Clone, Copy)]
 enum Body {
     /// Letters, digits and `_`.
@@ -21,11 +21,11 @@ enum Body {
     Dotted,
     /// Letters, digits, `+`, `/`, `-`, `_`, `=`.
     Base64,
-    /// Whatever stands in the path of a URL.
+    /// The characters of a URL's path.
     Path,
 }
 
-/// Marks of tokens, what follows them, and how many bytes of it at least.
+/// Marks of tokens, the characters after the mark, and the fewest of them.
 const TOKENS: &[(&str, Body, usize)] = &[
     // AWS: session tokens, API keys of Bedrock and AppSync.
     ("IQoJb3JpZ2lu", Base64, 16),
@@ -79,7 +79,7 @@ const TOKENS: &[(&str, Body, usize)] = &[
     ("NRAK-", Word, 24),
 ];
 
-/// Marks that are looked at more closely.
+/// Marks that need a check of their own.
 const OTHERS: &[&str] = &[
     "LS0tLS1CRUdJTi",
     "eyJ",
@@ -107,16 +107,16 @@ const SHORTER: &[&str] = &[
     "EARER",
 ];
 
-/// How the base64 of JSON begins, unless it is that of `{"` and a letter: `{ "`, `{""`, `{`, `[`.
-/// (Of `{"0"` it is `eyI`, which is in `keyId` too.)
+/// Starts of the base64 of JSON that does not start with `{"` and a letter: `{ "`, `{""`, `{`, `[`.
+/// (Not `eyI`, the start for `{"0"`, because `keyId` contains it.)
 pub(in crate::convert::redact) const BASE64_OF_JSON: &[&str] = &[
     "eyAi", "eyAg", "eyIi", "ewog", "ewoJ", "ewoi", "ew0K", "W3si", "W3sg", "W3sK", "WyJ", "WyIt",
     "Wwog", "WyAi",
 ];
 
-/// A credential after `Bearer` has so many bytes at least: shorter ones are words.
+/// The fewest bytes of a credential after `Bearer`; a shorter one is a word.
 const BEARER_BYTES: usize = 8;
-/// Bytes of the first line of a private key.
+/// The most bytes of a private key's first line.
 const HEADING_BYTES: usize = 64;
 
 static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
@@ -134,7 +134,7 @@ pub(super) fn may_be_in(json: &str) -> bool {
         .is_none_or(|quick| quick.find(json.as_bytes()).is_some())
 }
 
-/// By SIMD, where the machine has it; a word that is part of others stands for them.
+/// Uses SIMD if the machine has it; a word that is part of others replaces them.
 static QUICK: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
     let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
     let short = |mark: &'static str| SHORTER.iter().find(|part| mark.contains(**part));
@@ -150,7 +150,7 @@ static QUICK: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
 
 pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let Some(marks) = &*MARKS else {
-        // Without the search nothing can be said to be no secret.
+        // Without the search, any text may be a secret.
         return found(0..text.len());
     };
     let bytes = text.as_bytes();
@@ -162,11 +162,11 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
         let secret = match TOKENS.get(mark.pattern().as_usize()) {
             Some(&(_, body, least)) => token(bytes, mark.range(), body, least),
             None => match &bytes[mark.range()] {
-                // Base64, which is read for what is in it.
-                b"LS0tLS1CRUdJTi" => Looked::nothing(mark.end()),
+                // Base64, which `text` decodes and searches.
+                b"LS0tLS1CRUdJTi" => Checked::nothing(mark.end()),
                 b"eyJ" => json_web_token(bytes, mark.start()),
                 b"-----BEGIN " => private_key(bytes, mark.start()),
-                b"PuTTY-User-Key-File-" => Looked::secret(mark.start()..bytes.len()),
+                b"PuTTY-User-Key-File-" => Checked::secret(mark.start()..bytes.len()),
                 scheme => credential(text, mark.start(), mark.end(), scheme),
             },
         };
@@ -177,33 +177,33 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// What a closer look found, and how far it has looked: what lies before is not looked at again.
-struct Looked {
+/// The result of a check, and how far it has read: the search continues there.
+struct Checked {
     range: Option<Range<usize>>,
     until: usize,
 }
 
-impl Looked {
+impl Checked {
     fn secret(range: Range<usize>) -> Self {
         let until = range.end;
-        Looked {
+        Checked {
             range: Some(range),
             until,
         }
     }
 
     fn nothing(until: usize) -> Self {
-        Looked { range: None, until }
+        Checked { range: None, until }
     }
 }
 
-fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Looked {
-    // Inside a longer word it is no mark.
+fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Checked {
+    // It is no mark inside a longer word.
     if bytes[..mark.start]
         .last()
         .is_some_and(|&byte| is_word(byte))
     {
-        return Looked::nothing(mark.end);
+        return Checked::nothing(mark.end);
     }
     let dashed = |byte: u8| is_word(byte) || byte == b'-';
     let end = run_end(bytes, mark.end, |byte| match body {
@@ -214,40 +214,40 @@ fn token(bytes: &[u8], mark: Range<usize>, body: Body, least: usize) -> Looked {
         Path => dashed(byte) || byte == b'/',
     });
     if end - mark.end < least {
-        return Looked::nothing(mark.end);
+        return Checked::nothing(mark.end);
     }
-    // Before words without digits it is a name.
+    // Without digits it is a name.
     let random = matches!(body, Path) || bytes[mark.end..end].iter().any(u8::is_ascii_digit);
     if random {
-        Looked::secret(mark.start..end)
+        Checked::secret(mark.start..end)
     } else {
-        Looked::nothing(end)
+        Checked::nothing(end)
     }
 }
 
 /// `eyJ….eyJ….…`: a header, claims, and (where it is signed or encrypted) more.
-fn json_web_token(bytes: &[u8], start: usize) -> Looked {
+fn json_web_token(bytes: &[u8], start: usize) -> Checked {
     const PART_BYTES: usize = 10;
     let is_part = |byte: u8| is_word(byte) || byte == b'-';
     if bytes[..start].last().is_some_and(|&byte| is_part(byte)) {
-        return Looked::nothing(start + 1);
+        return Checked::nothing(start + 1);
     }
     let header = run_end(bytes, start, is_part);
     if header - start < PART_BYTES || bytes.get(header) != Some(&b'.') {
-        return Looked::nothing(header);
+        return Checked::nothing(header);
     }
     let claims = run_end(bytes, header + 1, is_part);
     if claims - header <= PART_BYTES {
-        return Looked::nothing(claims);
+        return Checked::nothing(claims);
     }
-    Looked::secret(start..run_end(bytes, claims, |byte| is_part(byte) || byte == b'.'))
+    Checked::secret(start..run_end(bytes, claims, |byte| is_part(byte) || byte == b'.'))
 }
 
-/// A private key in PEM, to its last line, or to the end where it is cut off.
-fn private_key(bytes: &[u8], start: usize) -> Looked {
+/// A private key in PEM: to its last line, or to the end if it is cut off.
+fn private_key(bytes: &[u8], start: usize) -> Checked {
     let heading = &bytes[start..bytes.len().min(start + HEADING_BYTES)];
     if memmem::find(heading, b"PRIVATE KEY").is_none() {
-        return Looked::nothing(start + 1);
+        return Checked::nothing(start + 1);
     }
     const LAST: &[u8] = b"-----END ";
     let end = match memmem::find(&bytes[start..], LAST) {
@@ -258,11 +258,11 @@ fn private_key(bytes: &[u8], start: usize) -> Looked {
         }
     };
     looked_at(end - start);
-    Looked::secret(start..end)
+    Checked::secret(start..end)
 }
 
-/// What stands after `Bearer` or `Basic`; `start` is that of the word's second letter.
-fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
+/// A credential after `Bearer` or `Basic`; `start` is the index of the word's second letter.
+fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Checked {
     let bytes = text.as_bytes();
     let basic = scheme[..4].eq_ignore_ascii_case(b"asic");
     let initial = bytes[..start].last().copied().unwrap_or_default();
@@ -279,9 +279,9 @@ fn credential(text: &str, start: usize, value: usize, scheme: &[u8]) -> Looked {
             token.len() >= BEARER_BYTES && !token.bytes().all(|byte| byte.is_ascii_lowercase())
         };
     if secret {
-        Looked::secret(value..end)
+        Checked::secret(value..end)
     } else {
-        Looked::nothing(value)
+        Checked::nothing(value)
     }
 }
 

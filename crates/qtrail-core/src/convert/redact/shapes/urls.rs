@@ -1,4 +1,4 @@
-//! `scheme://user:password@host`: what stands before the host.
+//! `scheme://user:password@host`: credentials before the host.
 
 use std::ops::Range;
 
@@ -7,19 +7,19 @@ use memchr::{memchr, memchr_iter, memmem};
 use super::looked_at;
 use crate::event::mask::is_mask;
 
-/// A name alone of so many bytes is a token.
+/// A user name without a password is a token from this length on.
 const TOKEN_BYTES: usize = 16;
 
 pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
-    // Each `@` is looked at with what stands between the one before and itself.
+    // Each `@` is examined with the bytes since the previous one.
     let mut start = 0;
     let mut secret: Option<Range<usize>> = None;
     for at in memchr_iter(b'@', bytes) {
         let from = start;
         let between = &bytes[from..at];
         looked_at(between.len());
-        // An `@` of the password's own: the host comes after the last one.
+        // An `@` in the password: the host follows the last one.
         let more = secret.take().filter(|range| {
             range.end + 1 == from && !between.iter().any(|&byte| is_outside(byte) || byte == b'/')
         });
@@ -38,7 +38,7 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-/// Where the password, or a token in the place of a user's name, starts in what stands before `@`.
+/// The start of the password, or of a token as the user name, in the bytes before `@`.
 fn user(before: &[u8]) -> Option<usize> {
     let start = memmem::rfind(before, b"://")? + 3;
     let user = &before[start..];
@@ -52,7 +52,7 @@ fn user(before: &[u8]) -> Option<usize> {
         // A token with a word for the password: `https://TOKEN:x-oauth-basic@host`.
         (Some(colon), None) if is_token(&user[..colon]) => Some(start),
         (Some(colon), None) => Some(start + colon + 1),
-        // A slash in the password, unless what stands before it is a port.
+        // A slash in the password, unless a port precedes it.
         (Some(colon), Some(path)) if colon < path => {
             let port = &user[colon + 1..path];
             let is_port = !port.is_empty() && port.iter().all(u8::is_ascii_digit);

@@ -1,7 +1,7 @@
-//! Where a value stands: in quotes, in brackets, to the end of a line, or up to what follows it.
+//! Finds the range of a value: in quotes, in brackets, to the end of a line, or up to the next field.
 //!
-//! Enters: the place where a value may start. Leaves: its range. What must hold: nothing of a secret
-//! is left beside the range. Where it is open how far a value goes, it goes further.
+//! Enters: the index where a value may start. Leaves: its range. What must hold: no part of a secret is
+//! outside the range. If the end is ambiguous, the range is the longer one.
 
 use std::ops::Range;
 
@@ -12,17 +12,17 @@ use super::{BLANKS, is_blank, is_quote, is_word, leading, looked_at, run_end, tr
 
 /// Backslashes before a quote, in JSON inside JSON.
 pub(super) const BACKSLASHES: usize = 15;
-/// Ends of names of headers whose value goes to the end of the line.
+/// Endings of names of headers whose value extends to the end of the line.
 const LINES: &[&str] = &["authorization", "cookie"];
-/// What may stand right before the quote of a text in programming languages and SQL.
+/// Prefixes of quoted texts in programming languages and SQL.
 const LITERALS: &[&str] = &[
     "@$", "$@", "$", "@", "b", "br", "e", "f", "fr", "l", "n", "q", "r", "rb", "rf", "u", "u&",
     "u8", "x",
 ];
-/// Tags and anchors before a value in YAML.
+/// The most tags and anchors before a value in YAML.
 const TAGS: usize = 3;
 
-/// The value after a name and the separator at a place.
+/// The value after a name and the separator at this index.
 pub(super) fn after(bytes: &[u8], separator: usize, name: &Name) -> Range<usize> {
     let mut start = separator + 1;
     let colon = bytes[separator] == b':';
@@ -43,7 +43,7 @@ pub(super) fn after(bytes: &[u8], separator: usize, name: &Name) -> Range<usize>
         is_blank(byte) || lines && matches!(byte, b'\n' | b'\r')
     });
     match bytes.get(start) {
-        // The rest of JSON that is cut or broken.
+        // JSON that is cut or broken: everything that is left.
         Some(b'{' | b'[') if lines => return start..bytes.len(),
         _ if !colon || lines => return at(bytes, start),
         Some(quote) if is_quote(*quote) => return at(bytes, start),
@@ -64,7 +64,7 @@ pub(super) fn after(bytes: &[u8], separator: usize, name: &Name) -> Range<usize>
     }
 }
 
-/// The value that starts at a place.
+/// The value that starts at this index.
 pub(super) fn at(bytes: &[u8], start: usize) -> Range<usize> {
     let rest = &bytes[start..];
     let backslashes = leading(rest, BACKSLASHES, |byte| byte == b'\\');
@@ -92,7 +92,7 @@ pub(super) fn at(bytes: &[u8], start: usize) -> Range<usize> {
     }
 }
 
-/// Whether the value of a header goes to the end of the line.
+/// Whether a header's value extends to the end of the line.
 fn is_header(name: &[u8]) -> bool {
     LINES.iter().any(|line| {
         let start = name.len().checked_sub(line.len());
@@ -100,7 +100,7 @@ fn is_header(name: &[u8]) -> bool {
     })
 }
 
-/// The end of a header's value: that of the line, or of what is in the quotes around the header.
+/// The end of a header's value: the end of the line, or of the quotes around the header.
 fn line_end(bytes: &[u8], start: usize, name: usize) -> usize {
     let before = &bytes[..name];
     let quote = before.last().copied().filter(|byte| is_quote(*byte));
@@ -145,7 +145,7 @@ fn block(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     Some(first + 1..end.max(first + 1)).filter(|block| block.end <= bytes.len())
 }
 
-/// How many bytes of tags and anchors stand before a value of YAML: `!Sub `, `!!str `, `&name `.
+/// The length of the tags and anchors before a value of YAML: `!Sub `, `!!str `, `&name `.
 fn tags(bytes: &[u8]) -> usize {
     let mut start = 0;
     for _ in 0..TAGS {
@@ -166,7 +166,7 @@ fn tags(bytes: &[u8]) -> usize {
     start
 }
 
-/// The end of the value after a type that ends at a place: `password: str = "…"`.
+/// The end of the value after a type that ends at this index: `password: str = "…"`.
 fn typed(bytes: &[u8], end: usize) -> Option<usize> {
     let end = end + leading(&bytes[end..], 2, |byte| matches!(byte, b']' | b'>'));
     let sign = end + leading(&bytes[end..], BLANKS, is_blank);
@@ -178,7 +178,7 @@ fn typed(bytes: &[u8], end: usize) -> Option<usize> {
     Some(at(bytes, value + blanks).end)
 }
 
-/// How many bytes before the quote of a text say what text it is: `N'…'`, `b'…'`, `f"…"`.
+/// The length of the prefix of a quoted text: `N'…'`, `b'…'`, `f"…"`.
 fn literal(bytes: &[u8]) -> usize {
     let is = |literal: &&&str| {
         let length = literal.len();
@@ -188,8 +188,8 @@ fn literal(bytes: &[u8]) -> usize {
     LITERALS.iter().find(is).map_or(0, |literal| literal.len())
 }
 
-/// The quote that closes what stands in quotes, less its backslashes; the end where it is cut off.
-/// A quote with more backslashes than the opening one has is part of the value.
+/// The index of the closing quote, or of the backslashes before it; the end of the text if it is cut off.
+/// A quote with more backslashes than the opening one is part of the value.
 fn closing(bytes: &[u8], start: usize, quote: u8, backslashes: usize) -> usize {
     for at in memchr_iter(quote, &bytes[start..]) {
         let at = start + at;
@@ -203,8 +203,8 @@ fn closing(bytes: &[u8], start: usize, quote: u8, backslashes: usize) -> usize {
     bytes.len()
 }
 
-/// The end of a value without quotes. What may be part of a password ends it only where something
-/// else follows.
+/// The end of a value without quotes. A character that a password may contain ends it only if a
+/// separator or another field follows.
 fn bare_end(bytes: &[u8], start: usize) -> usize {
     let mut end = start;
     while let Some(&byte) = bytes.get(end) {
@@ -230,7 +230,7 @@ fn bare_end(bytes: &[u8], start: usize) -> usize {
     end
 }
 
-/// Whether what stands before such a byte has come to its end.
+/// Whether a value ends before such a byte.
 fn closes(next: u8) -> bool {
     next.is_ascii_whitespace()
         || is_quote(next)
@@ -240,7 +240,7 @@ fn closes(next: u8) -> bool {
         )
 }
 
-/// Whether another field of a form, or an entity, begins after `&`.
+/// Whether another field of a form, or an entity, starts after `&`.
 fn follows_ampersand(rest: &[u8]) -> bool {
     const ENTITIES: &[&[u8]] = &[b"amp;", b"quot;", b"lt;", b"gt;", b"apos;", b"#"];
     begins_pair(rest, false) || ENTITIES.iter().any(|entity| rest.starts_with(entity))
@@ -261,8 +261,8 @@ fn begins_tag(rest: &[u8]) -> bool {
     name > 0 && rest.get(name) == Some(&b'>')
 }
 
-/// Whether a backslash begins the escape of what follows a value: a quote at its end, or the next
-/// line, with a name and a sign.
+/// Whether a backslash starts the escape of what follows a value: its closing quote, or a line break
+/// before the next name and separator.
 fn is_escape(bytes: &[u8]) -> bool {
     let backslashes = leading(bytes, BACKSLASHES, |byte| byte == b'\\');
     let rest = &bytes[backslashes..];

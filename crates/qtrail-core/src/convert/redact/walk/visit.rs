@@ -1,10 +1,11 @@
-//! What is known of a value by what stands around it.
+//! Properties of a value that follow from its surroundings.
 
 use std::cmp::Reverse;
 
 use super::Visit;
-use crate::convert::redact::fields::{self, Place};
+use crate::convert::redact::fields;
 use crate::convert::redact::keys::{self, Secret};
+use crate::convert::redact::mask_scope::MaskScope;
 use crate::convert::redact::shapes::Signs;
 use crate::json::Node;
 
@@ -38,7 +39,7 @@ impl<'d> Visit<'d> {
 
     /// Whether AWS fills this value.
     pub(super) fn is_filled(&mut self, node: Node<'_>, key: Option<&[u8]>) -> bool {
-        if node.id() < self.filled || self.place == Place::Filled {
+        if node.id() < self.filled || self.scope == MaskScope::Filled {
             return true;
         }
         let (Some(_), Some(key)) = (self.chosen, key) else {
@@ -63,7 +64,7 @@ impl<'d> Visit<'d> {
         filled
     }
 
-    /// Whether a value stands beside the name of a secret.
+    /// Whether a value is beside the name of a secret, and how far that name hides it.
     pub(super) fn beside_a_name(&mut self, id: u32) -> Option<Secret> {
         let mut found = None;
         while let Some(&Reverse((named, secret))) = self.named.peek()
@@ -75,7 +76,7 @@ impl<'d> Visit<'d> {
         found
     }
 
-    /// Takes note that what stands below a node is secret, unless it has labels or is a word.
+    /// Records that values below a node are secret, unless a label is their key or they are words.
     pub(super) fn goes_below(&mut self, node: Node<'d>, secret: Secret) {
         if secret == Secret::Scalar && node.id() >= self.below.0 {
             let cookies = self.around(node).is_some_and(keys::are_cookies);
@@ -83,7 +84,7 @@ impl<'d> Visit<'d> {
         }
     }
 
-    /// Whether a value is secret because it stands below the key of a secret.
+    /// Whether a value is secret because it is below the key of a secret.
     pub(super) fn is_below_a_secret(&self, node: Node<'d>) -> bool {
         if node.id() >= self.secret.0.max(self.below.0) {
             return false;
@@ -97,7 +98,7 @@ impl<'d> Visit<'d> {
                 && keys::is_secret_value(Secret::Below, node)
     }
 
-    /// The key that tells where a value stands.
+    /// The value's own key, or the nearest one around it.
     pub(super) fn around(&self, node: Node<'d>) -> Option<&'d [u8]> {
         node.raw_key()
             .or(self.open.last().and_then(|open| open.key))

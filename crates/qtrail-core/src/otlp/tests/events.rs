@@ -1,10 +1,12 @@
-//! Events to say, and any of them.
+//! Test events, and a strategy that makes any of them.
 
 use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use crate::convert::{Field, Head, Kind, Link, On, ResourceKey, Severity, Sink, Stability, Value};
+use crate::convert::{
+    Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
+};
 use crate::json::Document;
 
 pub(super) const fn field(name: &'static str, on: On) -> Field {
@@ -26,25 +28,25 @@ pub(super) static FIELDS: [Field; 4] = [
     ),
 ];
 
-/// An event to say, with values that own what they hold.
+/// An event to send to a sink, with values that own their content.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
     pub(super) head: Head<'static>,
-    pub(super) attributes: Vec<(&'static Field, Said)>,
-    pub(super) body: Option<Said>,
+    pub(super) attributes: Vec<(&'static Field, TestValue)>,
+    pub(super) body: Option<TestValue>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Said {
+pub(super) enum TestValue {
     Plain(Value<'static>),
     Json(serde_json::Value),
 }
 
 impl Event {
-    pub(super) fn say(&self, sink: &mut impl Sink) {
-        let with = |said: &Said, then: &mut dyn FnMut(&Value<'_>)| match said {
-            Said::Plain(value) => then(value),
-            Said::Json(json) => {
+    pub(super) fn send_to(&self, sink: &mut impl Sink) {
+        let with = |value: &TestValue, then: &mut dyn FnMut(&Value<'_>)| match value {
+            TestValue::Plain(value) => then(value),
+            TestValue::Json(json) => {
                 let text = serde_json::to_string_pretty(json).expect("JSON");
                 let document = Document::parse(&text, 64).expect("JSON");
                 then(&Value::Json(document.root()));
@@ -58,8 +60,8 @@ impl Event {
                 sink.begin(&head);
             }),
         }
-        for (field, said) in &self.attributes {
-            with(said, &mut |value| sink.attribute(field, value));
+        for (field, value) in &self.attributes {
+            with(value, &mut |value| sink.attribute(field, value));
         }
         sink.end();
     }
@@ -116,10 +118,10 @@ pub(super) fn value() -> impl Strategy<Value = Value<'static>> {
     })
 }
 
-pub(super) fn said() -> impl Strategy<Value = Said> {
+pub(super) fn any_value() -> impl Strategy<Value = TestValue> {
     prop_oneof![
-        3 => value().prop_map(Said::Plain),
-        1 => json().prop_map(Said::Json),
+        3 => value().prop_map(TestValue::Plain),
+        1 => json().prop_map(TestValue::Json),
     ]
 }
 
@@ -137,7 +139,7 @@ pub(super) fn head() -> impl Strategy<Value = Head<'static>> {
     );
     let kinds = (
         prop::sample::select(vec![Severity::Info, Severity::Warn, Severity::Error]),
-        prop::sample::select(vec![Kind::Server, Kind::Client]),
+        prop::sample::select(vec![SpanKind::Server, SpanKind::Client]),
         prop::option::of(sized_text()),
     );
     (
@@ -182,12 +184,12 @@ pub(super) fn head() -> impl Strategy<Value = Head<'static>> {
 pub(super) fn event() -> impl Strategy<Value = Event> {
     let attribute = (
         prop::sample::select(FIELDS.iter().collect::<Vec<_>>()),
-        said(),
+        any_value(),
     );
     (
         head(),
         prop::collection::vec(attribute, 0..8),
-        prop::option::of(said()),
+        prop::option::of(any_value()),
     )
         .prop_map(|(head, attributes, body)| Event {
             head,
