@@ -91,6 +91,17 @@ impl Content {
     }
 }
 
+#[cfg(feature = "aws")]
+impl From<crate::aws::object::Content> for Content {
+    fn from(object: crate::aws::object::Content) -> Self {
+        use crate::aws::object;
+        match object {
+            object::Content::Whole(bytes) => Content::Bytes(bytes),
+            object::Content::Streamed(reader, again) => Content::Twice(reader, again),
+        }
+    }
+}
+
 /// One of a unit's texts.
 #[derive(Debug)]
 pub struct Text {

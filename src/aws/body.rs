@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::Aws;
 use super::fault::{Fault, Remedy, causes};
 use super::object::Location;
-use crate::export::retry::Schedule;
+use crate::runtime::retry::Schedule;
 
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(30);

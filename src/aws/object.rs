@@ -5,6 +5,7 @@
 //! the same version of the object.
 
 use std::fmt;
+use std::io::Read;
 use std::str::Utf8Error;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -16,7 +17,6 @@ use super::Aws;
 use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
 use super::fault::{Fault, Remedy};
-use crate::pipeline::Content;
 use crate::telemetry::printable::printable;
 use qtrail_core::envelope::Again;
 
@@ -54,6 +54,14 @@ pub(crate) fn decoded(key: &str) -> Result<String, Utf8Error> {
     Ok(decoded.into_owned())
 }
 
+/// An object's bytes.
+pub enum Content {
+    /// All of a small object.
+    Whole(Bytes),
+    /// A large object, read as its bytes come, and how to read the same version again.
+    Streamed(Box<dyn Read + Send>, Again),
+}
+
 /// An object that was opened: S3 has answered, its bytes are still to come.
 #[derive(Debug)]
 pub struct Object {
@@ -84,12 +92,12 @@ impl Object {
             let reader = Blocking::new(self.body, abort.clone());
             let again = reader.again();
             let again = Again::Reader(Box::new(move || Ok(Box::new(again.again()))));
-            return Ok(Content::Twice(Box::new(reader), again));
+            return Ok(Content::Streamed(Box::new(reader), again));
         }
         tokio::select! {
             biased;
             () = abort.cancelled() => Err(Fault::new(Remedy::Retry, "qtrail is stopping")),
-            bytes = all(&mut self.body, self.bytes as usize) => bytes.map(Content::Bytes),
+            bytes = all(&mut self.body, self.bytes as usize) => bytes.map(Content::Whole),
         }
     }
 }

@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dead_letter::{OnDamage, Origin};
-use crate::export::Health;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use crate::runtime::health::Health;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::Reason;

@@ -2,8 +2,13 @@
 
 pub(crate) mod codec;
 pub(crate) mod database;
+pub mod endpoint;
+pub mod health;
 pub(crate) mod line_file;
 pub(crate) mod no_proxy;
+pub(crate) mod paths;
 pub(crate) mod pem;
 pub(crate) mod reload;
+pub(crate) mod retry;
 pub mod shutdown;
+pub(crate) mod terminal;

@@ -157,7 +157,7 @@ impl Source for Bucket {
                 observed: observed_time(&location.key, object.modified),
                 on_damage: OnDamage::NamePlace,
             },
-            content: object.content(abort).await.map_err(trouble)?,
+            content: object.content(abort).await.map_err(trouble)?.into(),
             _held: held,
         })
     }

@@ -16,7 +16,6 @@ use super::source::{Source, Trouble};
 use super::{Backfill, Error, Status};
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Pipeline, Report, Truncation, Unit};
-use crate::sidecar::Sidecar;
 
 /// Files that are taken from the plan at once.
 const AHEAD: usize = 1024;
@@ -64,13 +63,14 @@ pub(super) async fn run<S: Source>(
     plan: &Plan,
     listing: Listing,
     fetchers: usize,
-    sidecar: &Sidecar,
+    pipeline: Pipeline,
+    abort: CancellationToken,
 ) -> Result<Delivered, Error> {
     let shared = Arc::new(Shared {
         source: Arc::clone(&backfill.source),
         retry: Arc::clone(&backfill.retry),
-        pipeline: sidecar.pipeline.clone(),
-        abort: sidecar.abort.clone(),
+        pipeline,
+        abort,
     });
     let mut queue = Queue::new(plan.clone(), listing);
     let mut marks = Marks::new(plan.clone());

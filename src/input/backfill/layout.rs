@@ -13,8 +13,8 @@ use globset::GlobSet;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::days::start_of;
 use super::left_out::Why;
-use super::when::start_of;
 use qtrail_core::convert::observed_time;
 
 /// What is wanted.
@@ -255,8 +255,8 @@ fn digits(part: &str, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::when::When;
     use super::*;
+    use crate::cli::args::when::When;
 
     const A: &str = "111111111111";
     const B: &str = "222222222222";

@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::days::day_of;
 use super::layout::Layout;
 use super::plan::{Entry, Met};
 use super::retry::{Retry, Tries};
 use super::source::{Found, Page, Root, Source, Trouble};
-use super::when::day_of;
 use super::{Backfill, Error, Listed, Status};
 
 /// Files that go into the plan at once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::source::Trouble;
-use crate::export::retry::Schedule;
+use crate::runtime::retry::Schedule;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// Tries, the first one included: over about a minute.

@@ -9,8 +9,9 @@ use jiff::civil::date;
 use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root};
-use super::when::When;
+
 use super::*;
+use crate::cli::args::when::When;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::pipeline::Content;
 
@@ -389,8 +390,11 @@ async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
     ];
     let environment = environment.into_iter().collect();
     let loaded = crate::config::load(None, &environment, crate::config::Flags::default()).unwrap();
-    let sidecar = Sidecar::start(&loaded.config, Arc::default(), true).unwrap();
-    let delivered = backfill.deliver(4, &sidecar).await.unwrap();
+    let sidecar = crate::sidecar::Sidecar::start(&loaded.config, Arc::default(), true).unwrap();
+    let delivered = backfill
+        .deliver(4, sidecar.pipeline, sidecar.abort)
+        .await
+        .unwrap();
     (delivered, plan.next(listing, None, 1000).unwrap().0.len())
 }
 

@@ -19,7 +19,7 @@ use super::queue::{BATCH, Message, Queue};
 use super::visibility::Keeper;
 use super::{Error, waits};
 use crate::aws::fault::{Fault, Remedy};
-use crate::export::Health;
+use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::stalls::Cause;
 

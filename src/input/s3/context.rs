@@ -15,9 +15,9 @@ use crate::aws::fault::Fault;
 use crate::aws::object::Location;
 use crate::aws::room::Room;
 use crate::dead_letter::Origin;
-use crate::export::Health;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
@@ -63,7 +63,7 @@ impl Fetch for S3 {
             held_bytes: object.held_bytes(),
             content: {
                 let abort = self.abort.clone();
-                Box::pin(async move { object.content(&abort).await })
+                Box::pin(async move { object.content(&abort).await.map(Content::from) })
             },
         })
     }
