@@ -32,6 +32,7 @@ use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::export::{Delivery, Exporter};
 use crate::pipeline::tracker::Tracker;
+use crate::runtime::budget::Budget;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::envelope::Again;
 use qtrail_core::reject::Reason;
@@ -186,11 +187,9 @@ pub struct Pipeline {
     exporter: Exporter,
     dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
-    budget: Arc<Semaphore>,
-    budget_units: usize,
+    budget: Budget,
     /// Room for windows that are not small.
-    windows: Arc<Semaphore>,
-    window_units: usize,
+    windows: Budget,
     readers: Arc<Semaphore>,
     /// Who sends the units, where they are sent.
     sender: Option<Arc<str>>,
@@ -214,16 +213,14 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let (budget_units, window_units) = Self::shares(memory_bytes);
+        let windows = memory_bytes / 4;
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Arc::new(Semaphore::new(budget_units)),
-            budget_units,
-            windows: Arc::new(Semaphore::new(window_units)),
-            window_units,
+            budget: Budget::new(memory_bytes - windows, BUDGET_UNIT),
+            windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),
             sender: None,
             before: None,
@@ -413,10 +410,8 @@ impl Pipeline {
     }
 
     fn gauge_memory(&self) {
-        let units = self.budget_units - self.budget.available_permits();
-        self.metrics
-            .buffered_bytes
-            .set((units * BUDGET_UNIT) as u64);
+        let taken = self.budget.taken_bytes();
+        self.metrics.buffered_bytes.set(taken as u64);
     }
 }
 

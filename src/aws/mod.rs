@@ -19,8 +19,6 @@ pub(crate) mod queue_policy;
 #[cfg(feature = "aws")]
 pub(crate) mod redrive;
 #[cfg(feature = "aws")]
-pub(crate) mod room;
-#[cfg(feature = "aws")]
 mod route;
 #[cfg(feature = "aws")]
 #[cfg(test)]

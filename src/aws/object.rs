@@ -27,6 +27,9 @@ const WINDOW: usize = 1 << 20;
 /// Bytes of a key, at most: S3's own limit.
 const LONGEST_KEY: usize = 1024;
 
+/// Memory for objects is counted in units of this many bytes, so that many tiny objects are bounded too.
+pub(crate) const BUDGET_UNIT: usize = 4096;
+
 /// Where an object is. Its text is `s3://bucket/key`, printable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {

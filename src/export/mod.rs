@@ -58,6 +58,7 @@ use end::Ending;
 pub(crate) use end::unread;
 pub use outcome::Outcome;
 
+use crate::runtime::budget::Reservation;
 pub use crate::runtime::endpoint::{Endpoint, Protocol, Tls};
 pub use crate::runtime::health::Health;
 
@@ -118,7 +119,7 @@ pub struct Chunk {
     /// What its unit may have of dead letters.
     pub letters: UnitLetters,
     /// Holds the chunk's bytes in the budget until the chunk is dropped.
-    pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub permit: Option<Reservation>,
 }
 
 /// Original records, back to back: what a dead letter holds.

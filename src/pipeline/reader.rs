@@ -29,6 +29,7 @@ use super::{Content, Counts, Pipeline, Truncation, Unit};
 use crate::dead_letter::Origin;
 use crate::dead_letter::{Entry, Full, UnitLetters};
 use crate::export::{Original, Originals};
+use crate::runtime::budget::Reservation;
 use damage::Lost;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
@@ -171,9 +172,9 @@ struct Reader {
     /// There was no room for them.
     full: Option<Full>,
     /// Room in the budget for what the next step holds.
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Reservation>,
     /// Room for a window that is not small, and how large it may be.
-    window: Option<OwnedSemaphorePermit>,
+    window: Option<Reservation>,
     window_bytes: usize,
     /// The text that is read, where the unit holds texts.
     text: Option<Current>,

@@ -1,5 +1,6 @@
 //! What every room of the process uses.
 
+pub mod budget;
 pub(crate) mod codec;
 pub(crate) mod database;
 pub mod endpoint;

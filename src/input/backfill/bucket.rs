@@ -16,9 +16,9 @@ use super::source::{Found, Opened, Page, Root, Source, Trouble};
 use super::{ObjectLimits, Status};
 use crate::aws::Aws;
 use crate::aws::fault::{Fault, Remedy};
-use crate::aws::object::{Location, decoded};
-use crate::aws::room::Room;
+use crate::aws::object::{BUDGET_UNIT, Location, decoded};
 use crate::dead_letter::{OnDamage, Origin};
+use crate::runtime::budget::Budget;
 use crate::telemetry::printable::printable;
 use qtrail_core::convert::observed_time;
 
@@ -30,7 +30,7 @@ pub(crate) struct Bucket {
     prefix: String,
     requester_pays: bool,
     limits: ObjectLimits,
-    room: Room,
+    budget: Budget,
 }
 
 impl Bucket {
@@ -48,7 +48,7 @@ impl Bucket {
             prefix,
             requester_pays,
             limits,
-            room: Room::new(limits.in_flight_bytes),
+            budget: Budget::new(limits.in_flight_bytes, BUDGET_UNIT),
         }
     }
 
@@ -149,7 +149,7 @@ impl Source for Bucket {
         };
         let object = self.aws.open(&location, self.limits.object_bytes).await;
         let object = object.map_err(trouble)?;
-        let held = self.room.take(object.held_bytes()).await;
+        let memory = self.budget.acquire(object.held_bytes()).await;
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
@@ -158,7 +158,7 @@ impl Source for Bucket {
                 on_damage: OnDamage::NamePlace,
             },
             content: object.content(abort).await.map_err(trouble)?.into(),
-            _held: held,
+            _memory: memory,
         })
     }
 }

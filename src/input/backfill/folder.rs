@@ -153,7 +153,7 @@ impl Source for Folder {
                 on_damage: OnDamage::NamePlace,
             },
             content: Content::twice(Section::new(Arc::new(content), 0, u64::MAX)),
-            _held: None,
+            _memory: None,
         })
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
@@ -14,6 +14,7 @@ use super::left_out::Why;
 use super::plan::Entry;
 use crate::dead_letter::Origin;
 use crate::pipeline::Content;
+use crate::runtime::budget::Reservation;
 
 /// A directory or a bucket.
 pub(crate) trait Source: Send + Sync + 'static {
@@ -81,7 +82,7 @@ pub(crate) struct Opened {
     pub(crate) origin: Origin,
     pub(crate) content: Content,
     /// The memory that it takes.
-    pub(crate) _held: Option<OwnedSemaphorePermit>,
+    pub(crate) _memory: Option<Reservation>,
 }
 
 /// Why something could not be listed or read.

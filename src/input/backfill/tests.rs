@@ -158,7 +158,7 @@ impl Source for Fake {
                 on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(r#"{"Records":[]}"#.into()),
-            _held: None,
+            _memory: None,
         })
     }
 }

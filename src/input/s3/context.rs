@@ -12,11 +12,11 @@ use super::Settings;
 use super::attempts::Attempts;
 use crate::aws::Aws;
 use crate::aws::fault::Fault;
-use crate::aws::object::Location;
-use crate::aws::room::Room;
+use crate::aws::object::{BUDGET_UNIT, Location};
 use crate::dead_letter::Origin;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::runtime::budget::Budget;
 use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
@@ -110,7 +110,7 @@ pub(super) struct Context<F, P> {
     /// How often S3 answered for an object: it is there, and so are the credentials.
     pub(super) answered: AtomicU64,
     /// For objects, and messages that hold events.
-    pub(super) room: Room,
+    pub(super) budget: Budget,
     pub(super) past: Attempts,
     pub(super) log_throttle: LogThrottle,
     /// Nothing new is begun.
@@ -135,7 +135,7 @@ impl<F, P> Context<F, P> {
             metrics,
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
-            room: Room::new(settings.in_flight_bytes),
+            budget: Budget::new(settings.in_flight_bytes, BUDGET_UNIT),
             past: Attempts::default(),
             log_throttle: LogThrottle::default(),
             stop,

@@ -171,7 +171,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// The body holds the events.
     async fn events(&self, message: &Message) -> Verdict {
         let bytes = Bytes::copy_from_slice(message.body.as_bytes());
-        let Some(_room) = self.context.room.take(bytes.len()).await else {
+        let Some(_memory) = self.context.budget.acquire(bytes.len()).await else {
             return Verdict::GivenUp;
         };
         // Not in the dead letters at once, where it is none of CloudTrail's after all.

@@ -94,7 +94,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     async fn deliver(&self, location: &Location, opened: Opened) -> Try {
-        let Some(_room) = self.room.take(opened.held_bytes).await else {
+        let Some(_memory) = self.budget.acquire(opened.held_bytes).await else {
             return Try::End(End::GivenUp);
         };
         let content = match opened.content.await {

@@ -6,21 +6,18 @@
 //! a window either.
 
 use std::io::Read;
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Abandoned, Reached, Reader};
 use crate::dead_letter::Entry;
 use crate::export::Original;
-use crate::pipeline::{BUDGET_UNIT, Pipeline};
+use crate::runtime::budget::{Budget, Reservation};
 use qtrail_core::envelope::Records;
 
 /// A record takes up to so many times its bytes, once it is encoded for both signals and while they
 /// are sent, and so many bytes beside.
 const RECORD_FACTOR: usize = 8;
 const RECORD_BYTES: usize = 4 << 10;
-/// Bytes that are asked for at once, so that it is done log_throttle; less where the budget is small.
+/// Bytes that are asked for at once, so that it is done seldom; less where the budget is small.
 const GRAIN: usize = 256 << 10;
 const GRAINS: usize = 8;
 
@@ -35,14 +32,14 @@ const LARGE_FACTOR: usize = 16;
 impl Reader {
     /// Room for `more` bytes beside what is held. Where there is none, what is held is sent first.
     pub(super) fn make_room(&mut self, reached: Reached, more: usize) -> Result<(), Abandoned> {
-        let held = self.room.as_ref().map_or(0, |room| room.num_permits());
-        let wanted = units(self.held_bytes() + more);
+        let held = self.room.as_ref().map_or(0, Reservation::bytes);
+        let wanted = self.held_bytes() + more;
         if wanted <= held {
             return Ok(());
         }
         let (missing, grain) = (wanted - held, self.grain());
-        for units in [missing.max(grain), missing] {
-            if let Some(room) = try_acquire(&self.pipeline.budget, units) {
+        for bytes in [missing.max(grain), missing] {
+            if let Some(room) = self.pipeline.budget.try_acquire(bytes) {
                 match &mut self.room {
                     Some(held) => held.merge(room),
                     none => *none = Some(room),
@@ -51,9 +48,7 @@ impl Reader {
             }
         }
         self.hold_nothing(reached)?;
-        let wanted = units(more).max(grain).min(self.pipeline.budget_units);
-        let budget = Arc::clone(&self.pipeline.budget);
-        self.room = Some(self.wait_for(budget, wanted)?);
+        self.room = Some(self.wait_for(&self.pipeline.budget, more.max(grain))?);
         Ok(())
     }
 
@@ -68,19 +63,17 @@ impl Reader {
 
     /// Gives back most of the room that a large record did not take after all.
     pub(super) fn spare_room(&mut self) {
-        let needed = units(self.held_bytes()) + self.grain();
+        let needed = self.held_bytes() + self.grain();
         if let Some(room) = &mut self.room
-            && room.num_permits() > 2 * needed
+            && room.bytes() > 2 * needed
         {
-            drop(room.split(room.num_permits() - needed));
+            room.shrink_to(needed);
         }
     }
 
-    /// Units that are asked for at once.
+    /// Bytes that are asked for at once.
     fn grain(&self) -> usize {
-        (GRAIN / BUDGET_UNIT)
-            .min(self.pipeline.budget_units / GRAINS)
-            .max(1)
+        GRAIN.min(self.pipeline.budget.total_bytes() / GRAINS)
     }
 
     /// Room for a larger window. It is held until the unit ends.
@@ -96,9 +89,7 @@ impl Reader {
         };
         self.hold_nothing(Reached::of(records))?;
         self.window = None;
-        let wanted = units(bytes).min(self.pipeline.window_units);
-        let windows = Arc::clone(&self.pipeline.windows);
-        self.window = Some(self.wait_for(windows, wanted)?);
+        self.window = Some(self.wait_for(&self.pipeline.windows, bytes)?);
         self.window_bytes = window;
         records.allow_window(window);
         Ok(())
@@ -114,15 +105,10 @@ impl Reader {
         Ok(())
     }
 
-    fn wait_for(
-        &self,
-        budget: Arc<Semaphore>,
-        units: usize,
-    ) -> Result<OwnedSemaphorePermit, Abandoned> {
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
+    fn wait_for(&self, budget: &Budget, bytes: usize) -> Result<Reservation, Abandoned> {
         self.output.wait(async {
             tokio::select! {
-                permit = budget.acquire_many_owned(units) => permit.map_err(|_| Abandoned),
+                room = budget.acquire(bytes) => room.ok_or(Abandoned),
                 () = self.pipeline.abort.cancelled() => Err(Abandoned),
                 () = self.output.closed() => Err(Abandoned),
             }
@@ -134,12 +120,9 @@ impl Reader {
     pub(super) fn take_room(
         &mut self,
         rejects_leave: bool,
-    ) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    ) -> (Option<Reservation>, Option<Reservation>) {
         let mut room = self.room.take();
-        let mut take = |bytes| {
-            let room = room.as_mut()?;
-            room.split(units(bytes).min(room.num_permits()))
-        };
+        let mut take = |bytes| room.as_mut()?.split(bytes);
         let events = take(self.event_bytes());
         let rejects = take(self.reject_bytes);
         if rejects_leave {
@@ -163,23 +146,4 @@ impl Reader {
 /// Bytes that a reject takes whose record has so many.
 pub(super) fn reject_bytes(record: usize) -> usize {
     record + size_of::<Entry>()
-}
-
-fn try_acquire(budget: &Arc<Semaphore>, units: usize) -> Option<OwnedSemaphorePermit> {
-    let units = u32::try_from(units).ok()?;
-    Arc::clone(budget).try_acquire_many_owned(units).ok()
-}
-
-fn units(bytes: usize) -> usize {
-    bytes.div_ceil(BUDGET_UNIT)
-}
-
-impl Pipeline {
-    /// How the memory is shared out: what is in flight, and large windows, in units.
-    pub(in crate::pipeline) fn shares(memory_bytes: usize) -> (usize, usize) {
-        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
-        let windows = memory_bytes / 4;
-        let units = |bytes: usize| (bytes / BUDGET_UNIT).clamp(1, most);
-        (units(memory_bytes - windows), units(windows))
-    }
 }

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::{Abandoned, Reached, Reader, room};
 use crate::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
 use crate::pipeline::dedup::Claims;
 use crate::pipeline::{Counts, REFUSED_IN_REPORT};
+use crate::runtime::budget::Reservation;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Reason, Reject};
 
@@ -23,7 +22,7 @@ pub(in crate::pipeline) struct Step {
     pub(in crate::pipeline) counts: Counts,
     /// Refused records, with the room for them in the budget and among the letters.
     pub(in crate::pipeline) rejects: Vec<Entry>,
-    pub(in crate::pipeline) reject_room: (Option<OwnedSemaphorePermit>, Taken),
+    pub(in crate::pipeline) reject_room: (Option<Reservation>, Taken),
     /// Refused records that have no letter of their own, by the kind of their reason.
     pub(in crate::pipeline) suppressed: BTreeMap<&'static str, u64>,
     /// What is told without a letter: numbers, of texts that are none of CloudTrail's too, and why.
@@ -118,7 +117,7 @@ impl Reader {
         self.output.send(step, &self.pipeline.metrics)
     }
 
-    fn take_chunk(&mut self, room: Option<OwnedSemaphorePermit>) -> Option<Chunk> {
+    fn take_chunk(&mut self, room: Option<Reservation>) -> Option<Chunk> {
         if self.originals.records.is_empty() {
             return None;
         }
