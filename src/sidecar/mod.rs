@@ -155,7 +155,7 @@ impl Sidecar {
             return Ok(None);
         };
         let (window, writer) = Window::open(settings, Arc::clone(&self.metrics))?;
-        self.pipeline = self.pipeline.clone().with_window(window);
+        self.pipeline = self.pipeline.clone().with_dedup(window);
         Ok(Some(writer))
     }
 }

@@ -58,7 +58,7 @@ impl Room {
     fn flow(&self, destination: Destination, memory: usize) -> Flow {
         let flow = flow(destination, DeadLetters::none(), memory);
         Flow {
-            pipeline: flow.pipeline.with_window(self.window.clone()),
+            pipeline: flow.pipeline.with_dedup(self.window.clone()),
             ..flow
         }
     }

@@ -163,7 +163,7 @@ async fn however_little_room_there_is_everything_settles() {
             max_age: std::time::Duration::from_secs(3600),
         };
         let (window, writer) = Window::open(settings, flow.metrics.clone()).unwrap();
-        let pipeline = flow.pipeline.clone().with_window(window);
+        let pipeline = flow.pipeline.clone().with_dedup(window);
         let mut units = JoinSet::new();
         for n in 0..30_u32 {
             // The same events in other orders, and between them records that take large windows.

@@ -240,7 +240,7 @@ impl Bench {
         };
         let (window, _) = Window::open(settings, Arc::clone(&metrics)).unwrap();
         Bench {
-            pipeline: pipeline.with_window(window),
+            pipeline: pipeline.with_dedup(window),
             metrics,
             health: watch::channel(Health::Up).0,
             state: Arc::new(State::open(folder.path()).unwrap()),
