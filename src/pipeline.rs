@@ -32,7 +32,7 @@ use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
 use crate::runtime::budget::Budget;
 use crate::telemetry::metrics::Metrics;
-use dedup::Window;
+use dedup::Dedup;
 use qtrail_core::Converter;
 use reader::{ReadEnd, Step};
 use report::Gathering;
@@ -63,7 +63,7 @@ pub struct Pipeline {
     sender: Option<Arc<str>>,
     /// What the dead letters of the units said, where they are replayed.
     before: Option<Arc<Before>>,
-    dedup: Option<Window>,
+    dedup: Option<Dedup>,
     abort: CancellationToken,
 }
 
@@ -95,7 +95,7 @@ impl Pipeline {
     }
 
     /// The same, but events that were delivered before are counted as duplicates, and not delivered.
-    pub fn with_dedup(self, dedup: Window) -> Self {
+    pub fn with_dedup(self, dedup: Dedup) -> Self {
         Pipeline {
             dedup: Some(dedup),
             ..self

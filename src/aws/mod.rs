@@ -11,7 +11,7 @@ mod clients;
 #[cfg(feature = "aws")]
 mod endpoint;
 #[cfg(feature = "aws")]
-pub mod fault;
+pub mod error;
 #[cfg(feature = "aws")]
 pub mod object;
 #[cfg(feature = "aws")]
@@ -26,6 +26,8 @@ mod tests;
 
 #[cfg(feature = "aws")]
 pub use clients::Aws;
+#[cfg(feature = "aws")]
+pub use error::Error;
 
 /// How Amazon's services are reached. What is not set here, the SDK finds by itself: credentials
 /// (environment, profile, web identity, container, instance), region, endpoint.

@@ -5,15 +5,15 @@
 //! each try; a signal that was accepted is not sent again; a set-up that is wrong costs no event.
 //!
 //! ```text
-//! submit ─▶ batch ─▶ lane (logs)   ─▶ transport: gRPC, HTTP, file, …
-//!             │   └▶ lane (traces) ─▶ transport
+//! submit ─▶ batch ─▶ signal_sender (logs)   ─▶ transport: gRPC, HTTP, file, …
+//!             │   └▶ signal_sender (traces) ─▶ transport
 //!             │         │ answer ─▶ classify ─▶ decide: settled, wait, halve, refuse
 //!             ▼
 //!           settle ─▶ dead letters ─▶ Delivery
 //! ```
 //!
 //! `classify`, `decide`, `retry`, `rate` and `settle` are functions of plain values; `batch` and
-//! `lane` wait; the transports do I/O and decide nothing.
+//! `signal_sender` wait; the transports do I/O and decide nothing.
 
 mod batch;
 mod body;
@@ -290,8 +290,9 @@ pub async fn probe(
             Signal::Logs => &transports.logs,
             Signal::Traces => &transports.traces,
         };
-        let lane = signal_sender::SignalSender::new(signal, Arc::clone(transport), shared.clone());
-        asked.push(tokio::spawn(async move { (signal, lane.check().await) }));
+        let sender =
+            signal_sender::SignalSender::new(signal, Arc::clone(transport), shared.clone());
+        asked.push(tokio::spawn(async move { (signal, sender.check().await) }));
     }
     let mut results = Vec::new();
     for answer in asked {

@@ -14,7 +14,7 @@ use crate::dead_letter::DeadLetters;
 use crate::export::{End, Exporter};
 use crate::input::Downstream;
 use crate::pipeline::Pipeline;
-use crate::pipeline::dedup::{Window, Writer};
+use crate::pipeline::dedup::{Dedup, Writer};
 use crate::runtime::shutdown;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
@@ -154,7 +154,7 @@ impl Sidecar {
         let Some(settings) = config.duplicates.clone() else {
             return Ok(None);
         };
-        let (window, writer) = Window::open(settings, Arc::clone(&self.metrics))?;
+        let (window, writer) = Dedup::open(settings, Arc::clone(&self.metrics))?;
         self.pipeline = self.pipeline.clone().with_dedup(window);
         Ok(Some(writer))
     }

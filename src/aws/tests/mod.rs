@@ -9,7 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::{Fault, Remedy};
+use super::error::{Error, Remedy};
 use super::object::{Location, Object};
 use super::{Aws, Settings, clients, route};
 use crate::aws::object::Content;
@@ -79,7 +79,7 @@ async fn read(object: Object) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn fault(mishaps: Vec<Mishap>) -> Fault {
+async fn fault(mishaps: Vec<Mishap>) -> Error {
     let fake = Fake::start(bytes(10), mishaps).await;
     aws(&fake).open(&location(), NO_LIMIT).await.unwrap_err()
 }
@@ -482,10 +482,10 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .await
         .unwrap_err();
     assert_eq!(
-        Fault::of(&error).remedy,
+        Error::of(&error).remedy,
         Remedy::Mend,
         "{}",
-        Fault::of(&error)
+        Error::of(&error)
     );
     let error = aws
         .cloudtrail(Some("eu-west-1"))
@@ -494,10 +494,10 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .await
         .unwrap_err();
     assert_eq!(
-        Fault::of(&error).remedy,
+        Error::of(&error).remedy,
         Remedy::Retry,
         "{}",
-        Fault::of(&error)
+        Error::of(&error)
     );
 }
 

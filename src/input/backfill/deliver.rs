@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Entry, Listing, Place, Plan};
 use super::retry::{Retry, Tries};
-use super::source::{Source, Trouble};
+use super::source::{self, Source};
 use super::{Backfill, Error, Status};
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Pipeline, Report, Truncation, Unit};
@@ -44,7 +44,7 @@ pub struct Delivered {
 /// How one file ended.
 enum Fate {
     Done,
-    Left(Trouble),
+    Left(source::Error),
     /// Stopped before its end.
     Stopped,
 }
@@ -120,7 +120,7 @@ impl Delivered {
         match fate {
             Fate::Done => self.done += 1,
             Fate::Stopped => {}
-            Fate::Left(Trouble::Gone(message)) => {
+            Fate::Left(source::Error::Gone(message)) => {
                 tracing::error!("{name} is gone: {message}");
                 self.gone += 1;
             }
@@ -187,7 +187,7 @@ impl<S: Source> Shared<S> {
 /// How one delivery ended.
 enum Ended {
     Delivered,
-    Unread(Trouble),
+    Unread(source::Error),
     /// The collector cannot take it now.
     Wait(Duration),
     Abandoned,
@@ -196,7 +196,7 @@ enum Ended {
 fn ended(report: &Report) -> Ended {
     match (&report.read_error, &report.outcome) {
         (_, Outcome::Abandoned) => Ended::Abandoned,
-        (Some(error), _) => Ended::Unread(Trouble::Passing(error.clone())),
+        (Some(error), _) => Ended::Unread(source::Error::Passing(error.clone())),
         (None, Outcome::Delivered) => Ended::Delivered,
         (None, Outcome::Retry(after)) => Ended::Wait(after.unwrap_or(COLLECTOR)),
         (None, Outcome::Blocked(_)) => Ended::Wait(COLLECTOR),

@@ -48,7 +48,7 @@ use layout::{Layout, Wanted};
 use left_out::LeftOut;
 use plan::{Listing, Plan};
 use retry::Retry;
-use source::{Source, Trouble};
+use source::Source;
 
 /// Bounds on what is fetched from a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl<S: Source> Backfill<S> {
 
     /// Finds what is wanted.
     pub(crate) async fn list(&self, wanted: Wanted) -> Result<Listed, Error> {
-        let source = |trouble: Trouble| Error::Source {
+        let source = |trouble: source::Error| Error::Source {
             name: self.source.name(b""),
             message: trouble.to_string(),
         };

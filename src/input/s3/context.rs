@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::attempts::Attempts;
+use crate::aws;
 use crate::aws::Aws;
-use crate::aws::fault::Fault;
 use crate::aws::object::{BUDGET_UNIT, Location};
 use crate::dead_letter::Origin;
 use crate::export::Outcome;
@@ -35,7 +35,7 @@ pub(super) struct Opened {
 }
 
 /// An object's content, to come.
-pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, Fault>> + Send>>;
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, aws::Error>> + Send>>;
 
 /// Where objects come from; S3.
 pub(super) trait Fetch: Send + Sync + 'static {
@@ -44,7 +44,7 @@ pub(super) trait Fetch: Send + Sync + 'static {
         &self,
         location: &Location,
         limit: u64,
-    ) -> impl Future<Output = Result<Opened, Fault>> + Send;
+    ) -> impl Future<Output = Result<Opened, aws::Error>> + Send;
 }
 
 /// S3 itself.
@@ -55,7 +55,7 @@ pub(super) struct S3 {
 }
 
 impl Fetch for S3 {
-    async fn open(&self, location: &Location, limit: u64) -> Result<Opened, Fault> {
+    async fn open(&self, location: &Location, limit: u64) -> Result<Opened, aws::Error> {
         let object = self.aws.open(location, limit).await?;
         Ok(Opened {
             bytes: object.bytes,

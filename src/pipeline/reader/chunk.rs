@@ -3,7 +3,7 @@
 use super::source::Source;
 use crate::dead_letter::UnitLetters;
 use crate::export::{Chunk, Original, Originals};
-use crate::pipeline::dedup::{Claims, Twin, Window};
+use crate::pipeline::dedup::{Claims, Dedup, Twin};
 use crate::runtime::budget::Reservation;
 use qtrail_core::convert::Placement;
 use qtrail_core::otlp::Encoder;
@@ -25,7 +25,7 @@ pub(super) struct NextChunk {
 
 impl NextChunk {
     /// `bytes`: the unit's size, as far as it is known.
-    pub(super) fn new(converter: &Converter, dedup: Option<Window>, bytes: usize) -> Self {
+    pub(super) fn new(converter: &Converter, dedup: Option<Dedup>, bytes: usize) -> Self {
         NextChunk {
             encoder: Encoder::with_size_hint(&converter.options, bytes),
             originals: Originals::default(),

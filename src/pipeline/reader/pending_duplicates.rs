@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::{Reached, Reader, Stopped};
-use crate::pipeline::dedup::{Id, Window};
+use crate::pipeline::dedup::{Dedup, Id};
 use qtrail_core::reject::Position;
 
 /// Records that wait at most.
@@ -87,7 +87,7 @@ impl Reader {
     }
 
     /// Waits until another copy of a waiting record has settled; the ids of those that have.
-    fn twins_settled(&self, window: &Window) -> Result<HashSet<Id>, Stopped> {
+    fn twins_settled(&self, window: &Dedup) -> Result<HashSet<Id>, Stopped> {
         let mut changes = window.settled();
         loop {
             changes.mark_unchanged();
