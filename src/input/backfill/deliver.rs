@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Entry, Listing, Place, Plan};
+use super::plan::{Entry, Listing, OrderKey, Plan};
 use super::retry::{Retry, Tries};
 use super::source::{self, Source};
 use super::{Backfill, Error, Status};
@@ -208,7 +208,7 @@ struct Queue {
     plan: Plan,
     listing: Listing,
     ahead: VecDeque<Entry>,
-    after: Option<Place>,
+    after: Option<OrderKey>,
     read: bool,
 }
 
