@@ -20,9 +20,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::Aws;
-use super::fault::{Fault, Remedy, causes};
+use super::error::{Error, Remedy, causes};
 use super::object::Location;
-use crate::export::retry::Schedule;
+use crate::runtime::retry::Schedule;
 
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(30);
@@ -88,7 +88,7 @@ impl Body {
     }
 
     /// The next bytes; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut tries = 0;
         loop {
             let fault = match self.step().await {
@@ -97,7 +97,7 @@ impl Body {
                 Err(Broken::Passing(fault)) => fault,
                 Err(Broken::Anew(why)) => {
                     let message = format!("{why}: it must be read anew");
-                    return Err(self.told(Fault::new(Remedy::Retry, message)));
+                    return Err(self.told(Error::new(Remedy::Retry, message)));
                 }
                 Err(Broken::ForGood(fault)) => return Err(self.told(fault)),
             };
@@ -124,7 +124,7 @@ impl Body {
         };
         let Ok(next) = tokio::time::timeout(self.stall, stream.next()).await else {
             let message = format!("no bytes came within {} s", self.stall.as_secs_f64());
-            return Err(Broken::Passing(Fault::new(Remedy::Retry, message)));
+            return Err(Broken::Passing(Error::new(Remedy::Retry, message)));
         };
         match next {
             Some(Ok(chunk)) if chunk.len() as u64 <= self.total - self.offset => {
@@ -133,10 +133,10 @@ impl Body {
             }
             Some(Ok(_)) => Err(Broken::Anew("it has more bytes than S3 said".to_owned())),
             Some(Err(error)) => {
-                let fault = Fault::new(Remedy::Retry, causes(&error));
+                let fault = Error::new(Remedy::Retry, causes(&error));
                 Err(Broken::Passing(fault))
             }
-            None => Err(Broken::Passing(Fault::new(Remedy::Retry, "it ended early"))),
+            None => Err(Broken::Passing(Error::new(Remedy::Retry, "it ended early"))),
         }
     }
 
@@ -173,8 +173,8 @@ impl Body {
         }
     }
 
-    fn told(&self, fault: Fault) -> Fault {
-        Fault {
+    fn told(&self, fault: Error) -> Error {
+        Error {
             message: format!(
                 "{}: reading broke off at byte {} of {}: {fault}",
                 self.location, self.offset, self.total
@@ -187,18 +187,18 @@ impl Body {
 /// Why the next bytes did not come.
 enum Broken {
     /// Going on from here may help.
-    Passing(Fault),
+    Passing(Error),
     /// Not going on, but beginning anew: these are not the bytes of one version.
     Anew(String),
     /// Nothing helps here.
-    ForGood(Fault),
+    ForGood(Error),
 }
 
 fn refused(error: &SdkError<GetObjectError, HttpResponse>) -> Broken {
     if let Some(412 | 416) = error.raw_response().map(|raw| raw.status().as_u16()) {
         return Broken::Anew("it was replaced meanwhile".to_owned());
     }
-    let fault = Fault::of(error);
+    let fault = Error::of(error);
     match fault.remedy {
         Remedy::Retry | Remedy::Mend => Broken::Passing(fault),
         // The bucket has moved: who opens the object anew finds it.

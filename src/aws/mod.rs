@@ -11,15 +11,13 @@ mod clients;
 #[cfg(feature = "aws")]
 mod endpoint;
 #[cfg(feature = "aws")]
-pub mod fault;
+pub mod error;
 #[cfg(feature = "aws")]
 pub mod object;
 #[cfg(feature = "aws")]
 pub(crate) mod queue_policy;
 #[cfg(feature = "aws")]
 pub(crate) mod redrive;
-#[cfg(feature = "aws")]
-pub(crate) mod room;
 #[cfg(feature = "aws")]
 mod route;
 #[cfg(feature = "aws")]
@@ -28,6 +26,8 @@ mod tests;
 
 #[cfg(feature = "aws")]
 pub use clients::Aws;
+#[cfg(feature = "aws")]
+pub use error::Error;
 
 /// How Amazon's services are reached. What is not set here, the SDK finds by itself: credentials
 /// (environment, profile, web identity, container, instance), region, endpoint.

@@ -5,6 +5,7 @@
 //! the same version of the object.
 
 use std::fmt;
+use std::io::Read;
 use std::str::Utf8Error;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -15,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Aws;
 use super::body::{Blocking, Body, request};
 use super::endpoint::{is_bucket, is_region};
-use super::fault::{Fault, Remedy};
-use crate::pipeline::Content;
+use super::error::{Error, Remedy};
 use crate::telemetry::printable::printable;
 use qtrail_core::envelope::Again;
 
@@ -26,6 +26,9 @@ const SMALL: u64 = 1 << 20;
 const WINDOW: usize = 1 << 20;
 /// Bytes of a key, at most: S3's own limit.
 const LONGEST_KEY: usize = 1024;
+
+/// Memory for objects is counted in units of this many bytes, so that many tiny objects are bounded too.
+pub(crate) const BUDGET_UNIT: usize = 4096;
 
 /// Where an object is. Its text is `s3://bucket/key`, printable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,6 +57,14 @@ pub(crate) fn decoded(key: &str) -> Result<String, Utf8Error> {
     Ok(decoded.into_owned())
 }
 
+/// An object's bytes.
+pub enum Content {
+    /// All of a small object.
+    Whole(Bytes),
+    /// A large object, read as its bytes come, and how to read the same version again.
+    Streamed(Box<dyn Read + Send>, Again),
+}
+
 /// An object that was opened: S3 has answered, its bytes are still to come.
 #[derive(Debug)]
 pub struct Object {
@@ -79,23 +90,23 @@ impl Object {
     ///
     /// # Errors
     /// A small object could not be read.
-    pub async fn content(mut self, abort: &CancellationToken) -> Result<Content, Fault> {
+    pub async fn content(mut self, abort: &CancellationToken) -> Result<Content, Error> {
         if self.bytes > SMALL {
             let reader = Blocking::new(self.body, abort.clone());
             let again = reader.again();
             let again = Again::Reader(Box::new(move || Ok(Box::new(again.again()))));
-            return Ok(Content::Twice(Box::new(reader), again));
+            return Ok(Content::Streamed(Box::new(reader), again));
         }
         tokio::select! {
             biased;
-            () = abort.cancelled() => Err(Fault::new(Remedy::Retry, "qtrail is stopping")),
-            bytes = all(&mut self.body, self.bytes as usize) => bytes.map(Content::Bytes),
+            () = abort.cancelled() => Err(Error::new(Remedy::Retry, "qtrail is stopping")),
+            bytes = all(&mut self.body, self.bytes as usize) => bytes.map(Content::Whole),
         }
     }
 }
 
 /// All bytes of a small object.
-async fn all(body: &mut Body, length: usize) -> Result<Bytes, Fault> {
+async fn all(body: &mut Body, length: usize) -> Result<Bytes, Error> {
     let mut bytes = BytesMut::with_capacity(length);
     loop {
         match body.next().await {
@@ -112,29 +123,29 @@ impl Aws {
     /// # Errors
     /// Among others [`Remedy::TooLarge`], where it has more bytes than `limit`. Throttling and
     /// broken connections were retried by the SDK a few times before.
-    pub async fn open(&self, location: &Location, limit: u64) -> Result<Object, Fault> {
+    pub async fn open(&self, location: &Location, limit: u64) -> Result<Object, Error> {
         let named = is_bucket(&location.bucket)
             && !location.key.is_empty()
             && location.key.len() <= LONGEST_KEY;
         if !named {
             let message = format!("{location:?} is not the name of an object");
-            return Err(Fault::new(Remedy::Gone, message));
+            return Err(Error::new(Remedy::Gone, message));
         }
-        let (region, answer) = self.find(location).await.map_err(|fault| Fault {
+        let (region, answer) = self.find(location).await.map_err(|fault| Error {
             message: format!("{location}: {fault}"),
             ..fault
         })?;
         let length = answer.content_length.map(u64::try_from);
         let Some(Ok(bytes)) = length else {
             let message = format!("{location}: S3 did not say how many bytes it has");
-            return Err(Fault::new(Remedy::Retry, message));
+            return Err(Error::new(Remedy::Retry, message));
         };
         if bytes > limit {
             let message = format!(
                 "{location}: has {bytes} bytes, more than the {limit} that are allowed \
                  (s3.object_bytes raises it)"
             );
-            return Err(Fault::new(Remedy::TooLarge, message));
+            return Err(Error::new(Remedy::TooLarge, message));
         }
         Ok(Object {
             bytes,
@@ -146,11 +157,11 @@ impl Aws {
     }
 
     /// S3's answer, and the region that gave it.
-    async fn find(&self, location: &Location) -> Result<(String, GetObjectOutput), Fault> {
+    async fn find(&self, location: &Location) -> Result<(String, GetObjectOutput), Error> {
         let hint = location.region.as_deref();
         self.where_it_is(&location.bucket, hint, |region| async move {
             let answer = request(self, location, &region).send().await;
-            answer.map_err(|error| Fault::of(&error))
+            answer.map_err(|error| Error::of(&error))
         })
         .await
     }
@@ -165,14 +176,14 @@ impl Aws {
         bucket: &str,
         hint: Option<&str>,
         ask: impl Fn(String) -> F,
-    ) -> Result<(String, T), Fault>
+    ) -> Result<(String, T), Error>
     where
-        F: Future<Output = Result<T, Fault>>,
+        F: Future<Output = Result<T, Error>>,
     {
         let found = self.ask_where_it_is(bucket, hint, ask).await;
         found.map_err(|fault| match (self.expected_bucket_owner(), &fault.remedy) {
             // S3 does not say which of the two it is.
-            (Some(owner), Remedy::Denied) => Fault {
+            (Some(owner), Remedy::Denied) => Error {
                 message: format!(
                     "{fault} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
                 ),
@@ -187,9 +198,9 @@ impl Aws {
         bucket: &str,
         hint: Option<&str>,
         ask: impl Fn(String) -> F,
-    ) -> Result<(String, T), Fault>
+    ) -> Result<(String, T), Error>
     where
-        F: Future<Output = Result<T, Fault>>,
+        F: Future<Output = Result<T, Error>>,
     {
         let hint = hint.filter(|region| is_region(region)).map(str::to_owned);
         let known = self.known_region(bucket);
@@ -228,7 +239,7 @@ impl Aws {
     }
 
     /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.
-    async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Fault> {
+    async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Error> {
         let client = self.s3(Some(&self.any_region()));
         let asked = client
             .head_bucket()
@@ -242,7 +253,7 @@ impl Aws {
                 .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
             {
                 Some(region) => Some(region.to_owned()),
-                None => return Err(Fault::of(&error)),
+                None => return Err(Error::of(&error)),
             },
         };
         Ok(told.filter(|region| is_region(region)))
@@ -250,8 +261,8 @@ impl Aws {
 }
 
 /// S3 points to a region that does not have it.
-fn astray(fault: Fault) -> Fault {
-    Fault {
+fn astray(fault: Error) -> Error {
+    Error {
         remedy: Remedy::Mend,
         message: format!("{fault} (check aws.endpoint_url and aws.region)"),
     }

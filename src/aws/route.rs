@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http::Uri;
 
-use super::fault::Remedy;
+use super::error::Remedy;
 use crate::runtime::no_proxy::{NoProxy, variable};
 
 /// The variables by which the SDK finds a proxy.

@@ -7,6 +7,7 @@
 mod backfill;
 mod check;
 mod shared;
+pub(crate) mod when;
 
 use std::path::PathBuf;
 

@@ -12,17 +12,18 @@ use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::BackfillArgs;
+use super::args::when::When;
 use super::done::Done;
 use super::progress::Progress;
 use super::summary::{self, Files};
 use super::{Exit, Unread, print};
 use crate::config::{self, Config, places};
 use crate::export::{Destination, End, unread};
+use crate::input::backfill::days::shown;
 use crate::input::backfill::folder::Folder;
 use crate::input::backfill::layout::Wanted;
 use crate::input::backfill::plan::Plan;
 use crate::input::backfill::source::Source;
-use crate::input::backfill::when::{When, shown};
 use crate::input::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
@@ -284,7 +285,8 @@ impl Command {
             let (read, exported) = (metrics.read.get(), metrics.exported.get());
             format!("{files}/{total} files, {read} events, {exported} exported")
         };
-        let work = backfill.deliver(self.args.fetchers as usize, &sidecar);
+        let (pipeline, abort) = (sidecar.pipeline.clone(), sidecar.abort.clone());
+        let work = backfill.deliver(self.args.fetchers as usize, pipeline, abort);
         let work = self.telling(work, &told, || {
             progress.at(status.bytes.load(Ordering::Relaxed), told());
         });

@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 use self::args::{Cli, Command};
 use crate::config::{self, Config, Environment, Loaded};
 use crate::runtime::shutdown::{self, First};
-use crate::telemetry::{self, terminal};
+use crate::runtime::terminal;
+use crate::telemetry;
 
 pub use self::exit::Exit;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::runtime::terminal;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::terminal;
 
 /// A bar, shown from the first second on. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -16,7 +16,6 @@ use crate::input::ingest::{self, Ingest};
 use crate::input::ingest::{grpc, http};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
-use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
 /// Runs until a signal comes, or with `--once` until all has settled.
@@ -79,13 +78,7 @@ pub async fn watch(
         // Told before anybody can ask; the input tells it from its first walk on.
         directory::announce(directory, &metrics);
     }
-    let server = telemetry::serve(
-        &config.telemetry,
-        Arc::clone(&metrics),
-        sidecar.pipeline.dead_letters().clone(),
-        stop.clone(),
-    )
-    .await?;
+    let server = sidecar.serve(config.telemetry.http, stop.clone()).await?;
     let failed = CancellationToken::new();
     let work = async {
         let inputs = read(&config, &sidecar, &stop, &failed);
@@ -163,14 +156,16 @@ async fn amazon(
     let aws = Aws::load(&config.aws).await;
     let objects = async {
         match config.s3.clone() {
-            Some(settings) => s3::run(settings, &aws, sidecar, stop.clone()).await,
+            Some(settings) => s3::run(settings, &aws, sidecar.downstream(), stop.clone()).await,
             None => Ok(()),
         }
         .inspect_err(|_| stop.cancel())
     };
     let history = async {
         match config.event_history.clone() {
-            Some(settings) => event_history::run(settings, &aws, sidecar, stop.clone()).await,
+            Some(settings) => {
+                event_history::run(settings, &aws, sidecar.downstream(), stop.clone()).await
+            }
             None => Ok(()),
         }
         .inspect_err(|_| stop.cancel())

@@ -1,4 +1,4 @@
-//! Where files really are, whatever links lead there.
+//! Files that qtrail writes are not read as its own input.
 //!
 //! Enters: paths, which need not exist yet. Leaves: what is wrong with them. What must hold: what qtrail writes is
 //! not read as its own input.
@@ -11,28 +11,7 @@ use super::{Config, Error};
 use crate::export::Destination;
 use crate::input::backfill::STATE;
 use crate::input::directory::After;
-
-/// Links that are followed for one path, as Linux does.
-const LINKS: usize = 40;
-
-/// The place that a path leads to, without links: as far as it exists, and the rest as it is written.
-pub(crate) fn resolve(path: &Path) -> PathBuf {
-    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    for _ in 0..LINKS {
-        if let Ok(real) = path.canonicalize() {
-            return real;
-        }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return path;
-        };
-        match path.read_link() {
-            // It leads to what does not exist yet.
-            Ok(target) => path = parent.join(target),
-            Err(_) => return resolve(parent).join(name),
-        }
-    }
-    path
-}
+use crate::runtime::paths::resolve;
 
 /// The files that a command with this configuration appends to or makes, each with its key.
 pub(crate) fn written(config: &Config) -> Vec<(&'static str, PathBuf)> {
@@ -128,33 +107,5 @@ pub(crate) fn outside_of_backfill(
                 .map(|(key, told)| format!("{key}: {told}"))
                 .collect(),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn a_place_is_found_through_links_also_where_nothing_is_yet() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        std::fs::create_dir(root.join("w")).unwrap();
-        symlink(root.join("w"), root.join("link")).unwrap();
-        symlink("w/later", root.join("dangling")).unwrap();
-        symlink("circle", root.join("circle")).unwrap();
-        for (path, place) in [
-            ("link/a/b", "w/a/b"),
-            ("w/../link/x", "w/x"),
-            ("dangling", "w/later"),
-            ("dangling/deeper", "w/later/deeper"),
-            ("nothing/here", "nothing/here"),
-        ] {
-            assert_eq!(resolve(&root.join(path)), root.join(place), "{path}");
-        }
-        // It leads nowhere, and ends.
-        resolve(&root.join("circle"));
     }
 }

@@ -5,6 +5,8 @@
 //! set-up that is wrong, a busy server and a code that nobody has heard of cost none; only an answer
 //! in OTLP's own terms counts as success.
 
+mod text;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -13,14 +15,12 @@ use http::{HeaderMap, StatusCode, header};
 use prost::Message;
 use tonic::Code;
 
-use super::body::{ANSWER_BYTES, Body};
+use super::body::Body;
 use super::response::{self, ExportResponse, RpcStatus};
 use super::{End, Protocol};
+use text::{grpc_name, location, shown};
 
-/// Characters kept of a collector's own words.
-const MESSAGE_CHARS: usize = 300;
-/// Characters kept of what is no answer.
-const EXCERPT_CHARS: usize = 60;
+pub(super) use text::clean;
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -293,36 +293,6 @@ fn no_answer(protocol: Protocol, what: &str) -> Answer {
     Answer::blocked(format!("{what}; {remedy}"))
 }
 
-/// What a body is that is no answer of OTLP's, for one line of a log.
-fn shown(content_type: &str, body: &Body) -> String {
-    let of = match content_type {
-        "" => String::new(),
-        content_type => format!(" of {}", clean(content_type)),
-    };
-    match body {
-        Body::TooLong => {
-            format!("more than {ANSWER_BYTES} bytes{of}, which is no answer of OTLP's")
-        }
-        Body::NotGzip => format!("broken gzip{of}, which is no answer of OTLP's"),
-        Body::Whole(bytes) => {
-            let text: String = std::str::from_utf8(bytes)
-                .unwrap_or_default()
-                .trim()
-                .chars()
-                .take(EXCERPT_CHARS)
-                .collect();
-            let text = match text.is_empty() {
-                true => String::new(),
-                false => format!(" ({:?})", text),
-            };
-            format!(
-                "{} bytes{of}{text}, which is no answer of OTLP's",
-                bytes.len()
-            )
-        }
-    }
-}
-
 /// The wait that `RetryInfo` asks for.
 fn retry_delay(details: &[u8]) -> Option<Duration> {
     let status = RpcStatus::decode(details).ok()?;
@@ -352,55 +322,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             .duration_since(now)
             .unwrap_or_default(),
     )
-}
-
-/// Where a redirect points, without what may be secret in it.
-fn location(headers: &HeaderMap) -> String {
-    let Some(value) = headers.get(header::LOCATION) else {
-        return "nowhere".to_owned();
-    };
-    let text = clean(&String::from_utf8_lossy(value.as_bytes()));
-    text.split(['?', '#']).next().unwrap_or_default().to_owned()
-}
-
-/// A collector's words, fit for one line of a log: bounded, control characters escaped.
-pub(super) fn clean(text: &str) -> String {
-    let mut out = String::new();
-    for (count, c) in text.trim().chars().enumerate() {
-        if count == MESSAGE_CHARS {
-            out.push('…');
-            break;
-        }
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// The code as the gRPC specification writes it.
-fn grpc_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What to do next with a request that got an answer.
 //!
-//! Enters: an [`Answer`] and the [`Facts`] of the request. Leaves: a [`Step`]. What must hold: a
+//! Enters: an [`Answer`] and the [`Facts`] of the request. Leaves: a [`Action`]. What must hold: a
 //! record is refused for good only when the answer blames it and its neighbours, or an empty
 //! request, were taken meanwhile.
 
@@ -34,13 +34,13 @@ pub(super) struct Facts {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Action {
     /// It is settled: all of it, or all but so many.
     Settled { rejected: u64, message: String },
     /// Wait, then send the same bytes again; others of the batch first, if `aside`.
     Wait {
         hint: Option<Duration>,
-        trouble: Trouble,
+        trouble: WaitReason,
         aside: bool,
     },
     /// Cut it in two.
@@ -55,20 +55,20 @@ pub(super) enum Step {
 
 /// Why it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum WaitReason {
     Down(String),
     Blocked(String),
 }
 
-impl Trouble {
+impl WaitReason {
     /// As health; `peer` says whose.
     pub(super) fn health(self, peer: &str, retry_after: Duration) -> Health {
         match self {
-            Trouble::Down(reason) => Health::Down {
+            WaitReason::Down(reason) => Health::Down {
                 reason: format!("{peer}: {reason}"),
                 retry_after,
             },
-            Trouble::Blocked(reason) => Health::Blocked {
+            WaitReason::Blocked(reason) => Health::Blocked {
                 reason: format!("{peer}: {reason}"),
             },
         }
@@ -76,33 +76,33 @@ impl Trouble {
 }
 
 /// Decides.
-pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
+pub(super) fn decide(answer: Answer, facts: Facts) -> Action {
     match answer {
-        Answer::Accepted { .. } => Step::Settled {
+        Answer::Accepted { .. } => Action::Settled {
             rejected: 0,
             message: String::new(),
         },
-        Answer::Partial { rejected, message } => Step::Settled { rejected, message },
-        Answer::Retry { after, reason } => Step::Wait {
+        Answer::Partial { rejected, message } => Action::Settled { rejected, message },
+        Answer::Retry { after, reason } => Action::Wait {
             hint: after,
-            trouble: Trouble::Down(reason),
+            trouble: WaitReason::Down(reason),
             aside: false,
         },
         Answer::Blocked { reason } => wait_blocked(reason),
-        Answer::End(end) => Step::End(end),
+        Answer::End(end) => Action::End(end),
         // Words that are not OTLP's may be those of something on the way, which knows no record.
         Answer::Rejected {
             status,
             message,
             in_otlp,
-        } if !facts.trusted || !(in_otlp || facts.vouched) => Step::Probe { status, message },
-        Answer::Rejected { .. } | Answer::TooLarge { .. } if facts.records > 1 => Step::Halve,
+        } if !facts.trusted || !(in_otlp || facts.vouched) => Action::Probe { status, message },
+        Answer::Rejected { .. } | Answer::TooLarge { .. } if facts.records > 1 => Action::Halve,
         Answer::TooLarge {
             status, message, ..
-        } if !facts.trusted => Step::Probe { status, message },
+        } if !facts.trusted => Action::Probe { status, message },
         Answer::Rejected {
             status, message, ..
-        } => Step::Refuse { status, message },
+        } => Action::Refuse { status, message },
         Answer::TooLarge {
             status,
             message,
@@ -112,27 +112,27 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Step {
         )),
         Answer::TooLarge {
             status, message, ..
-        } => Step::Refuse { status, message },
+        } => Action::Refuse { status, message },
         Answer::Fault { status, message } => {
             if facts.faults < FAULTS || (facts.records == 1 && !facts.others_accepted) {
-                return Step::Wait {
+                return Action::Wait {
                     hint: None,
-                    trouble: Trouble::Down(format!("{status}: {message}")),
+                    trouble: WaitReason::Down(format!("{status}: {message}")),
                     aside: true,
                 };
             }
             match facts.records {
-                1 => Step::Refuse { status, message },
-                _ => Step::Halve,
+                1 => Action::Refuse { status, message },
+                _ => Action::Halve,
             }
         }
     }
 }
 
-fn wait_blocked(reason: String) -> Step {
-    Step::Wait {
+fn wait_blocked(reason: String) -> Action {
+    Action::Wait {
         hint: None,
-        trouble: Trouble::Blocked(reason),
+        trouble: WaitReason::Blocked(reason),
         aside: false,
     }
 }
@@ -182,13 +182,13 @@ mod tests {
         }
     }
 
-    fn refuses(step: &Step) -> bool {
-        matches!(step, Step::Refuse { .. })
+    fn refuses(step: &Action) -> bool {
+        matches!(step, Action::Refuse { .. })
     }
 
     #[test]
     fn a_rejected_batch_is_halved_down_to_the_record() {
-        assert_eq!(decide(rejected(), MANY), Step::Halve);
+        assert_eq!(decide(rejected(), MANY), Action::Halve);
         assert!(refuses(&decide(rejected(), ONE)));
     }
 
@@ -198,20 +198,20 @@ mod tests {
             trusted: false,
             ..ONE
         };
-        assert!(matches!(decide(rejected(), facts), Step::Probe { .. }));
+        assert!(matches!(decide(rejected(), facts), Action::Probe { .. }));
     }
 
     #[test]
     fn a_refusal_that_is_not_otlps_blames_a_record_only_where_an_empty_request_passes() {
         for facts in [ONE, MANY] {
             let step = decide(rejected_by(false), facts);
-            assert!(matches!(step, Step::Probe { .. }), "{step:?}");
+            assert!(matches!(step, Action::Probe { .. }), "{step:?}");
         }
         let vouched = |facts| Facts {
             vouched: true,
             ..facts
         };
-        assert_eq!(decide(rejected_by(false), vouched(MANY)), Step::Halve);
+        assert_eq!(decide(rejected_by(false), vouched(MANY)), Action::Halve);
         assert!(refuses(&decide(rejected_by(false), vouched(ONE))));
         let doubted = Facts {
             trusted: false,
@@ -219,7 +219,7 @@ mod tests {
         };
         assert!(matches!(
             decide(rejected_by(false), doubted),
-            Step::Probe { .. }
+            Action::Probe { .. }
         ));
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn a_fault_is_retried_however_often_while_nothing_else_is_accepted() {
         for faults in 1..100 {
             let facts = Facts { faults, ..ONE };
-            assert!(matches!(decide(fault(), facts), Step::Wait { .. }));
+            assert!(matches!(decide(fault(), facts), Action::Wait { .. }));
         }
     }
 
@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn a_batch_that_meets_faults_is_halved_after_some() {
         let facts = |faults| Facts { faults, ..MANY };
-        assert!(matches!(decide(fault(), facts(1)), Step::Wait { .. }));
-        assert_eq!(decide(fault(), facts(FAULTS)), Step::Halve);
+        assert!(matches!(decide(fault(), facts(1)), Action::Wait { .. }));
+        assert_eq!(decide(fault(), facts(FAULTS)), Action::Halve);
     }
 
     #[test]
@@ -257,20 +257,20 @@ mod tests {
         };
         for certain in [true, false] {
             let step = decide(too_large(certain), untrusted(ONE));
-            assert!(matches!(step, Step::Probe { .. }), "{step:?}");
-            assert_eq!(decide(too_large(certain), untrusted(MANY)), Step::Halve);
+            assert!(matches!(step, Action::Probe { .. }), "{step:?}");
+            assert_eq!(decide(too_large(certain), untrusted(MANY)), Action::Halve);
         }
     }
 
     #[test]
     fn one_small_record_cannot_be_too_large_for_a_quota() {
-        assert_eq!(decide(too_large(false), MANY), Step::Halve);
+        assert_eq!(decide(too_large(false), MANY), Action::Halve);
         let step = decide(too_large(false), ONE);
         assert!(
             matches!(
                 step,
-                Step::Wait {
-                    trouble: Trouble::Blocked(_),
+                Action::Wait {
+                    trouble: WaitReason::Blocked(_),
                     ..
                 }
             ),

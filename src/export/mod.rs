@@ -5,15 +5,15 @@
 //! each try; a signal that was accepted is not sent again; a set-up that is wrong costs no event.
 //!
 //! ```text
-//! submit ─▶ batch ─▶ lane (logs)   ─▶ transport: gRPC, HTTP, file, …
-//!             │   └▶ lane (traces) ─▶ transport
+//! submit ─▶ batch ─▶ signal_sender (logs)   ─▶ transport: gRPC, HTTP, file, …
+//!             │   └▶ signal_sender (traces) ─▶ transport
 //!             │         │ answer ─▶ classify ─▶ decide: settled, wait, halve, refuse
 //!             ▼
 //!           settle ─▶ dead letters ─▶ Delivery
 //! ```
 //!
 //! `classify`, `decide`, `retry`, `rate` and `settle` are functions of plain values; `batch` and
-//! `lane` wait; the transports do I/O and decide nothing.
+//! `signal_sender` wait; the transports do I/O and decide nothing.
 
 mod batch;
 mod body;
@@ -32,14 +32,12 @@ mod rate;
 mod reached;
 mod resolve;
 mod response;
-pub(crate) mod retry;
 mod settings;
 mod settle;
 mod signal_sender;
 mod tls;
 mod transport;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -59,6 +57,10 @@ pub use end::End;
 use end::Ending;
 pub(crate) use end::unread;
 pub use outcome::Outcome;
+
+use crate::runtime::budget::Reservation;
+pub use crate::runtime::endpoint::{Endpoint, Protocol, Tls};
+pub use crate::runtime::health::Health;
 
 /// Where events go, and how.
 #[derive(Debug, Clone)]
@@ -105,60 +107,6 @@ pub enum Destination {
     Discard,
 }
 
-/// One OTLP endpoint.
-#[derive(Clone)]
-pub struct Endpoint {
-    /// `http(s)://host:port`; for HTTP with the signal's whole path.
-    pub url: http::Uri,
-    /// How requests are carried.
-    pub protocol: Protocol,
-    /// Sent with every request. Values are secret: never logged.
-    pub headers: BTreeMap<String, String>,
-    /// Whether requests are compressed.
-    pub gzip: bool,
-    /// The bound on one request. Default 10 s.
-    pub timeout: Duration,
-    /// Certificates.
-    pub tls: Tls,
-}
-
-impl fmt::Debug for Endpoint {
-    /// Shows the headers' names alone.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint")
-            .field("url", &self.url)
-            .field("protocol", &self.protocol)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("gzip", &self.gzip)
-            .field("timeout", &self.timeout)
-            .field("tls", &self.tls)
-            .finish()
-    }
-}
-
-/// An OTLP protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Protocol {
-    /// gRPC.
-    #[default]
-    Grpc,
-    /// Protobuf over HTTP.
-    HttpProtobuf,
-    /// JSON over HTTP.
-    HttpJson,
-}
-
-/// PEM files, read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tls {
-    /// Certificate authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The client's certificate chain.
-    pub cert_file: Option<PathBuf>,
-    /// The client's private key.
-    pub key_file: Option<PathBuf>,
-}
-
 /// Events of one unit, encoded, with the records that they were made of.
 #[derive(Debug)]
 pub struct Chunk {
@@ -171,7 +119,7 @@ pub struct Chunk {
     /// What its unit may have of dead letters.
     pub letters: UnitLetters,
     /// Holds the chunk's bytes in the budget until the chunk is dropped.
-    pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub permit: Option<Reservation>,
 }
 
 /// Original records, back to back: what a dead letter holds.
@@ -342,8 +290,9 @@ pub async fn probe(
             Signal::Logs => &transports.logs,
             Signal::Traces => &transports.traces,
         };
-        let lane = signal_sender::SignalSender::new(signal, Arc::clone(transport), shared.clone());
-        asked.push(tokio::spawn(async move { (signal, lane.check().await) }));
+        let sender =
+            signal_sender::SignalSender::new(signal, Arc::clone(transport), shared.clone());
+        asked.push(tokio::spawn(async move { (signal, sender.check().await) }));
     }
     let mut results = Vec::new();
     for answer in asked {
@@ -363,23 +312,4 @@ impl Delivery {
             undelivered: Vec::new(),
         }
     }
-}
-
-/// How the collector is doing, for `/readyz`, logs, and inputs that refuse work meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// The last request was answered.
-    Up,
-    /// Requests fail for now: why, and how long to wait before trying again.
-    Down {
-        /// The last failure.
-        reason: String,
-        /// The wait.
-        retry_after: Duration,
-    },
-    /// The set-up is wrong: what to mend.
-    Blocked {
-        /// The last failure, and the remedy.
-        reason: String,
-    },
 }

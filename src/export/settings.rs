@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::end::{End, Ending, unread};
 use super::health::Board;
 use super::transport::Transports;
-use super::{Destination, Settings, retry, signal_sender};
+use super::{Destination, Settings, signal_sender};
+use crate::runtime::retry::Schedule;
 use crate::telemetry::metrics::Metrics;
 
 impl Settings {
@@ -54,7 +55,7 @@ impl Settings {
                     .batch_spread
                     .map(|spread| i64::try_from(spread.as_nanos()).unwrap_or(i64::MAX)),
             },
-            schedule: retry::Schedule {
+            schedule: Schedule {
                 initial: self.retry_initial,
                 max: self.retry_max,
             },

@@ -19,14 +19,15 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dead_letter::{OnDamage, Origin};
-use crate::export::Health;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
+use crate::runtime::budget::{Budget, Reservation};
+use crate::runtime::health::Health;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::Reason;
@@ -43,7 +44,7 @@ const BUDGET_UNIT: usize = 4096;
 /// Room for a request's bytes; given back when it is dropped.
 #[derive(Debug)]
 pub struct Reserved {
-    room: OwnedSemaphorePermit,
+    memory: Reservation,
     sender: Option<Arc<str>>,
 }
 
@@ -57,9 +58,12 @@ impl Reserved {
     }
 }
 
-impl From<OwnedSemaphorePermit> for Reserved {
-    fn from(room: OwnedSemaphorePermit) -> Self {
-        Reserved { room, sender: None }
+impl From<Reservation> for Reserved {
+    fn from(memory: Reservation) -> Self {
+        Reserved {
+            memory,
+            sender: None,
+        }
     }
 }
 
@@ -87,7 +91,7 @@ pub struct Ingest {
     /// Why dead letters cannot be written, while they cannot.
     letters: watch::Receiver<Option<String>>,
     limits: Arc<Limits>,
-    budget: Arc<Semaphore>,
+    budget: Budget,
     units: TaskTracker,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
@@ -102,7 +106,7 @@ impl Ingest {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
-        let budget = Arc::new(Semaphore::new(units(limits.in_flight_bytes) as usize));
+        let budget = Budget::new(limits.in_flight_bytes, BUDGET_UNIT);
         Ingest {
             letters: pipeline.dead_letters().trouble(),
             pipeline,
@@ -128,7 +132,8 @@ impl Ingest {
     pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
         self.available()?;
         self.fits(bytes)?;
-        self.try_acquire(units(bytes)).map(Reserved::from)
+        let memory = self.budget.try_acquire(bytes);
+        memory.map(Reserved::from).ok_or_else(|| self.busy())
     }
 
     /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
@@ -141,8 +146,8 @@ impl Ingest {
         self.fits(bytes)?;
         tokio::select! {
             biased;
-            permit = Arc::clone(&self.budget).acquire_many_owned(units(bytes)) => {
-                permit.map(Reserved::from).map_err(|_| Refusal::Stopping)
+            memory = self.budget.acquire(bytes) => {
+                memory.map(Reserved::from).ok_or(Refusal::Stopping)
             }
             () = self.stop.cancelled() => Err(Refusal::Stopping),
             refusal = self.sent_away() => Err(refusal),
@@ -156,14 +161,10 @@ impl Ingest {
     /// # Errors
     /// [`Refusal::Busy`].
     pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
-        let (held, needed) = (reserved.room.num_permits(), units(bytes) as usize);
-        if let Some(spare) = held.checked_sub(needed) {
-            drop(reserved.room.split(spare));
-            return Ok(());
+        match self.budget.try_resize(&mut reserved.memory, bytes) {
+            true => Ok(()),
+            false => Err(self.busy()),
         }
-        let missing = u32::try_from(needed - held).unwrap_or(u32::MAX);
-        reserved.room.merge(self.try_acquire(missing)?);
-        Ok(())
     }
 
     /// The same, but room that is there already is kept.
@@ -171,17 +172,16 @@ impl Ingest {
     /// # Errors
     /// [`Refusal::Busy`].
     pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
-        match reserved.room.num_permits() < units(bytes) as usize {
+        match reserved.memory.bytes() < bytes {
             true => self.resize(reserved, bytes),
             false => Ok(()),
         }
     }
 
-    fn try_acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
-        let permit = Arc::clone(&self.budget).try_acquire_many_owned(units);
-        permit.map_err(|_| Refusal::Busy {
+    fn busy(&self) -> Refusal {
+        Refusal::Busy {
             limit: self.limits.in_flight_bytes,
-        })
+        }
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Refusal> {
@@ -324,11 +324,6 @@ impl Ingest {
         self.units.close();
         self.units.wait().await;
     }
-}
-
-fn units(bytes: usize) -> u32 {
-    let units = bytes.div_ceil(BUDGET_UNIT).max(1);
-    u32::try_from(units).unwrap_or(u32::MAX)
 }
 
 fn away(health: &Health) -> Option<Refusal> {

@@ -8,7 +8,7 @@
 //! ```text
 //! reader ─▶ claim ─▶ new ───────▶ chunk ─▶ exporter ─▶ delivered ─▶ known ─▶ journal
 //!             │ └──▶ duplicate       (claims beside it) └▶ not ─▶ free again
-//!             └────▶ in flight: set pending_duplicates until its twin has settled
+//!             └────▶ in flight: waits until its twin has settled
 //! ```
 
 mod ids;
@@ -94,7 +94,7 @@ impl From<database::Error> for Error {
 
 /// The window. Cheap to clone; shared by all inputs.
 #[derive(Debug, Clone)]
-pub struct Window(Arc<Shared>);
+pub struct Dedup(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -114,12 +114,12 @@ struct State {
     closed: bool,
 }
 
-impl Window {
+impl Dedup {
     /// Opens the window with what was known at the last stop. It tells its size in `metrics`.
     ///
     /// # Errors
     /// The file cannot be used; another process has it.
-    pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<(Window, Writer), Error> {
+    pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<(Dedup, Writer), Error> {
         let journal = Journal::open(&settings)?;
         let known = journal.load(second())?;
         let shared = Arc::new(Shared {
@@ -146,7 +146,7 @@ impl Window {
             shared: Arc::clone(&shared),
             thread: Some(thread),
         };
-        Ok((Window(shared), writer))
+        Ok((Dedup(shared), writer))
     }
 
     /// Tells when claims settle.
@@ -164,7 +164,7 @@ impl Window {
 /// Whether the window could be opened, with what it holds. One that is not there yet is not made.
 ///
 /// # Errors
-/// As [`Window::open`].
+/// As [`Dedup::open`].
 pub fn check(settings: &Settings) -> Result<(), Error> {
     match Journal::is_there(settings) {
         true => Journal::open(settings)?.load(second()).map(drop),
@@ -260,21 +260,21 @@ impl Shared {
 pub(super) enum Twin {
     /// It was delivered.
     Delivered,
-    /// It is being delivered; how that ends, [`Window::settled`] tells.
+    /// It is being delivered; how that ends, [`Dedup::settled`] tells.
     InFlight(Id),
 }
 
 /// Claims on the events of one chunk. Those that are dropped have failed.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    window: Option<Window>,
+    window: Option<Dedup>,
     /// The events' numbers in the chunk.
     held: Vec<(u32, Id)>,
 }
 
 impl Claims {
     /// None yet. Without a window, every event is new.
-    pub(super) fn new(window: Option<Window>) -> Self {
+    pub(super) fn new(window: Option<Dedup>) -> Self {
         Claims {
             window,
             held: Vec::new(),

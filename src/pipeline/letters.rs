@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Pipeline, Report};
-use crate::dead_letter::Origin;
-use crate::dead_letter::{Before, DeadLetters, Entry};
+use super::{Pipeline, Report, Unit};
+use crate::dead_letter::{Before, DeadLetters, Entry, OnDamage, Origin, UnitLetters};
 use crate::export::Outcome;
 use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 
@@ -31,7 +30,17 @@ impl Pipeline {
         &self.dead_letters
     }
 
-    /// Whose account its dead letters are on.
+    /// The dead letters that a unit may have.
+    pub(super) fn letters_of(&self, unit: &Unit) -> UnitLetters {
+        let request = match unit.origin.on_damage {
+            OnDamage::NamePlace => None,
+            _ => unit.content.in_memory(),
+        };
+        let letters = UnitLetters::new(&self.dead_letters, self.sender.clone(), request);
+        letters.replaying(self.before.clone())
+    }
+
+    /// The account that its dead letters are on.
     pub(super) fn account(&self, origin: &Origin) -> Arc<str> {
         match &self.sender {
             Some(sender) => Arc::clone(sender),

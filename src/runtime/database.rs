@@ -4,18 +4,16 @@
 //! it cannot be used. What must hold: who is killed while the file is made leaves none; of two
 //! processes one has it; a file of another version is refused and left alone.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use redb::{Builder, Database, ReadableTable, TableDefinition, WriteTransaction};
-
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stalls::Cause;
 
 /// Facts about the database itself: `schema`, and what its owner adds.
 pub(crate) const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
@@ -48,8 +46,10 @@ pub(crate) enum Error {
     Unusable { path: PathBuf, detail: String },
 }
 
+/// Receives the database's file, and the error while it cannot be used.
+pub(crate) type Observer = Box<dyn Fn(&Path, Option<&redb::Error>) + Send + Sync>;
+
 /// An open database.
-#[derive(Debug)]
 pub(crate) struct Store {
     /// `None` only while it cannot be opened again.
     database: RwLock<Option<Database>>,
@@ -57,8 +57,8 @@ pub(crate) struct Store {
     failed: AtomicBool,
     /// The last write failed.
     unwritten: AtomicBool,
-    /// Where it is told that it cannot be used, if anywhere.
-    told: Option<Arc<Metrics>>,
+    /// Receives after each use whether the database can be used.
+    observer: Option<Observer>,
     kind: Kind,
     path: PathBuf,
     pid: PathBuf,
@@ -89,16 +89,16 @@ impl Store {
             database: RwLock::new(Some(database)),
             failed: AtomicBool::new(false),
             unwritten: AtomicBool::new(false),
-            told: None,
+            observer: None,
             kind,
             path,
             pid,
         })
     }
 
-    /// The same, but events stand still while it cannot be used, and `/readyz` says so.
-    pub(crate) fn told_in(mut self, metrics: Arc<Metrics>) -> Self {
-        self.told = Some(metrics);
+    /// The same; `observer` receives whether the database can be used.
+    pub(crate) fn observed(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
         self
     }
 
@@ -110,7 +110,7 @@ impl Store {
         let result = self.with(f);
         // What can be read may still not be written.
         if result.is_err() || !self.unwritten.load(Ordering::Relaxed) {
-            self.tell(result.as_ref().err());
+            self.report(result.as_ref().err());
         }
         result
     }
@@ -122,7 +122,7 @@ impl Store {
     ) -> Result<T, redb::Error> {
         let result = self.with(f);
         self.unwritten.store(result.is_err(), Ordering::Relaxed);
-        self.tell(result.as_ref().err());
+        self.report(result.as_ref().err());
         result
     }
 
@@ -158,25 +158,21 @@ impl Store {
         Ok(())
     }
 
-    fn tell(&self, error: Option<&redb::Error>) {
-        let Some(metrics) = &self.told else {
-            return;
-        };
-        let path = self.path.display().to_string();
-        match error {
-            None => metrics.stalls.clear(Cause::StateUnusable, &path),
-            Some(error) => {
-                let reason = format!(
-                    "the state {path} cannot be used: {error}: free some space or mend its permissions; nothing is acknowledged until then"
-                );
-                metrics.stalls.set(Cause::StateUnusable, &path, reason);
-            }
+    fn report(&self, error: Option<&redb::Error>) {
+        if let Some(observer) = &self.observer {
+            observer(&self.path, error);
         }
     }
 
     /// The file, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.path).finish()
     }
 }
 

@@ -1,9 +1,15 @@
 //! What every room of the process uses.
 
+pub mod budget;
 pub(crate) mod codec;
 pub(crate) mod database;
+pub mod endpoint;
+pub mod health;
 pub(crate) mod line_file;
 pub(crate) mod no_proxy;
+pub(crate) mod paths;
 pub(crate) mod pem;
 pub(crate) mod reload;
+pub(crate) mod retry;
 pub mod shutdown;
+pub(crate) mod terminal;

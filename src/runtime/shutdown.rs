@@ -12,8 +12,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry;
-
 /// The exit code of a second signal.
 const SECOND_SIGNAL: i32 = 130;
 /// How long the work may take to give up once it was aborted.
@@ -81,7 +79,7 @@ pub fn listen() -> std::io::Result<First> {
                 // The command may have ended.
                 let _ = sender.send(name);
             } else if name != "SIGHUP" {
-                telemetry::terminal::clear();
+                super::terminal::clear();
                 std::process::exit(SECOND_SIGNAL);
             }
         }

@@ -8,7 +8,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::Settings;
-use super::terminal::Stderr;
+use crate::runtime::terminal::Stderr;
 
 /// A level, or a filter such as `info,qtrail::export=debug`.
 ///

@@ -1,9 +1,9 @@
 //! qtrail's own logs, metrics and health.
 //!
-//! Enters: [`Settings`], then the metrics, with what keeps events from moving. Leaves: log lines on
-//! standard error, `/metrics` and `/readyz`, and OTLP where it is asked for. What must hold: qtrail's own telemetry never mixes with the events, and never delays them.
+//! Enters: [`Settings`], then the metrics, and the causes that stop events from moving. Leaves: log lines on
+//! standard error, the text of `/metrics`, and OTLP where an endpoint is set. What must hold: qtrail's own
+//! telemetry never mixes with the events, and never delays them.
 
-pub mod http;
 pub mod log_throttle;
 pub mod logging;
 pub mod metrics;
@@ -11,18 +11,14 @@ mod otlp;
 pub(crate) mod printable;
 mod prometheus;
 pub mod stalls;
-pub(crate) mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
-use self::http::Server;
 use self::metrics::Metrics;
-use crate::dead_letter::DeadLetters;
-use crate::export::Endpoint;
+use crate::runtime::endpoint::Endpoint;
 
 /// How qtrail tells about itself.
 #[derive(Debug, Clone)]
@@ -69,20 +65,12 @@ impl Guard {
     }
 }
 
-/// Serves metrics and health: over HTTP where [`Settings::http`] says so, and the metrics over OTLP
-/// where [`init`] started that. After `stop`, qtrail is not ready; `letters` tell whether they are full.
-///
-/// # Errors
-/// The address cannot be listened on.
-pub async fn serve(
-    settings: &Settings,
-    metrics: Arc<Metrics>,
-    letters: DeadLetters,
-    stop: CancellationToken,
-) -> anyhow::Result<Option<Server>> {
-    otlp::observe(&opentelemetry::global::meter("qtrail"), &metrics);
-    match settings.http {
-        Some(address) => Ok(Some(Server::start(address, metrics, letters, stop).await?)),
-        None => Ok(None),
-    }
+/// Exports the metrics over OTLP, where [`init`] started that.
+pub(crate) fn export(metrics: &Arc<Metrics>) {
+    otlp::observe(&opentelemetry::global::meter("qtrail"), metrics);
+}
+
+/// The text of `/metrics`, and its content type.
+pub(crate) fn prometheus_text(metrics: &Metrics) -> (&'static str, String) {
+    (prometheus::CONTENT_TYPE, prometheus::render(metrics))
 }

@@ -29,7 +29,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::metrics::{ALL, Kind, Metrics};
 use super::stalls::STALLED;
-use crate::export::Endpoint;
+use crate::runtime::endpoint::Endpoint;
 
 /// The bound on sending what is left at the end.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -212,7 +212,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-    use crate::export::{Protocol, Tls};
+    use crate::runtime::endpoint::{Protocol, Tls};
 
     /// The token of a request, and its debug text.
     type Seen = (Option<String>, String);

@@ -5,10 +5,13 @@
 //! at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::metrics::Metrics;
+use crate::runtime::database::Observer;
 
 /// How long something may last that usually passes, before `/readyz` says so. Shorter gaps are what retries
 /// are for.
@@ -72,6 +75,22 @@ impl Cause {
             Cause::EventHistoryUnreadable => "event_history_unreadable",
         }
     }
+}
+
+/// Reports whether a state database can be used: while it cannot, `/readyz` says so.
+pub(crate) fn of_state(metrics: Arc<Metrics>) -> Observer {
+    Box::new(move |path, error| {
+        let path = path.display().to_string();
+        match error {
+            None => metrics.stalls.clear(Cause::StateUnusable, &path),
+            Some(error) => {
+                let reason = format!(
+                    "the state {path} cannot be used: {error}: free some space or mend its permissions; nothing is acknowledged until then"
+                );
+                metrics.stalls.set(Cause::StateUnusable, &path, reason);
+            }
+        }
+    })
 }
 
 /// All that stands still now.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use qtrail::dead_letter::DeadLetters;
 use qtrail::export::Outcome;
 use qtrail::export::{Destination, Protocol};
-use qtrail::pipeline::dedup::{Settings, Window, Writer};
+use qtrail::pipeline::dedup::{Dedup, Settings, Writer};
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail::telemetry::metrics::{Balance, Metrics};
 use qtrail_core::otlp::Signal;
@@ -31,7 +31,7 @@ const MEMORY: usize = 64 << 20;
 /// A window, and the folder of its file.
 struct Room {
     folder: TempDir,
-    window: Window,
+    window: Dedup,
     writer: Writer,
 }
 
@@ -46,7 +46,7 @@ impl Room {
             max_ids: 100_000,
             max_age: Duration::from_secs(3600),
         };
-        let (window, writer) = Window::open(settings, Arc::new(Metrics::default())).unwrap();
+        let (window, writer) = Dedup::open(settings, Arc::new(Metrics::default())).unwrap();
         Room {
             folder,
             window,
@@ -58,7 +58,7 @@ impl Room {
     fn flow(&self, destination: Destination, memory: usize) -> Flow {
         let flow = flow(destination, DeadLetters::none(), memory);
         Flow {
-            pipeline: flow.pipeline.with_window(self.window.clone()),
+            pipeline: flow.pipeline.with_dedup(self.window.clone()),
             ..flow
         }
     }

@@ -47,5 +47,6 @@ mod proxy;
 mod readiness;
 mod redaction;
 mod replay;
+mod rooms;
 mod run;
 mod unread;

@@ -9,7 +9,7 @@ use qtrail::dead_letter::{self, DeadLetters};
 use qtrail::export::Destination;
 use qtrail::export::Outcome;
 use qtrail::pipeline::Truncation;
-use qtrail::pipeline::dedup::{self, Window};
+use qtrail::pipeline::dedup::{self, Dedup};
 use qtrail_core::otlp::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -162,8 +162,8 @@ async fn however_little_room_there_is_everything_settles() {
             max_ids: 1000,
             max_age: std::time::Duration::from_secs(3600),
         };
-        let (window, writer) = Window::open(settings, flow.metrics.clone()).unwrap();
-        let pipeline = flow.pipeline.clone().with_window(window);
+        let (window, writer) = Dedup::open(settings, flow.metrics.clone()).unwrap();
+        let pipeline = flow.pipeline.clone().with_dedup(window);
         let mut units = JoinSet::new();
         for n in 0..30_u32 {
             // The same events in other orders, and between them records that take large windows.

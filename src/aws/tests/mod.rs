@@ -9,10 +9,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::{Fault, Remedy};
+use super::error::{Error, Remedy};
 use super::object::{Location, Object};
 use super::{Aws, Settings, clients, route};
-use crate::pipeline::Content;
+use crate::aws::object::Content;
 use fake::{Fake, Mishap};
 
 const SECRETS: [&str; 3] = [
@@ -67,8 +67,8 @@ fn bytes(length: usize) -> Vec<u8> {
 async fn read(object: Object) -> Result<Vec<u8>, String> {
     let content = object.content(&CancellationToken::new()).await;
     match content.map_err(|fault| fault.message)? {
-        Content::Bytes(bytes) => Ok(bytes.to_vec()),
-        Content::Whole(mut reader) | Content::Twice(mut reader, _) => {
+        Content::Whole(bytes) => Ok(bytes.to_vec()),
+        Content::Streamed(mut reader, _) => {
             let read = move || {
                 let mut out = Vec::new();
                 reader.read_to_end(&mut out).map(|_| out)
@@ -76,11 +76,10 @@ async fn read(object: Object) -> Result<Vec<u8>, String> {
             let result = tokio::task::spawn_blocking(read).await.unwrap();
             result.map_err(|error| error.to_string())
         }
-        Content::Texts(_) => panic!("an object is one thing"),
     }
 }
 
-async fn fault(mishaps: Vec<Mishap>) -> Fault {
+async fn fault(mishaps: Vec<Mishap>) -> Error {
     let fake = Fake::start(bytes(10), mishaps).await;
     aws(&fake).open(&location(), NO_LIMIT).await.unwrap_err()
 }
@@ -182,7 +181,7 @@ async fn stopping_ends_a_read_that_waits() {
     let fake = Fake::start(bytes(2 << 20), vec![Mishap::Hang(1000)]).await;
     let object = aws(&fake).open(&location(), NO_LIMIT).await.unwrap();
     let abort = CancellationToken::new();
-    let Ok(Content::Twice(mut reader, _)) = object.content(&abort).await else {
+    let Ok(Content::Streamed(mut reader, _)) = object.content(&abort).await else {
         panic!("it is large");
     };
     let reading = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
@@ -483,10 +482,10 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .await
         .unwrap_err();
     assert_eq!(
-        Fault::of(&error).remedy,
+        Error::of(&error).remedy,
         Remedy::Mend,
         "{}",
-        Fault::of(&error)
+        Error::of(&error)
     );
     let error = aws
         .cloudtrail(Some("eu-west-1"))
@@ -495,10 +494,10 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .await
         .unwrap_err();
     assert_eq!(
-        Fault::of(&error).remedy,
+        Error::of(&error).remedy,
         Remedy::Retry,
         "{}",
-        Fault::of(&error)
+        Error::of(&error)
     );
 }
 

@@ -6,9 +6,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
+use super::when::When;
 use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, exit};
 use crate::input::backfill::Named;
-use crate::input::backfill::when::When;
 
 /// Deliver what is there already, once: a directory or an S3 bucket, between two times, oldest first.
 ///

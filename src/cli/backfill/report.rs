@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::summary::Files;
 use crate::config::Config;
 use crate::input::backfill::backend_limits::{exceeded, shown as span};
-use crate::input::backfill::when::shown;
+use crate::input::backfill::days::shown;
 use crate::input::backfill::{Listed, Tally};
 use crate::telemetry::printable::printable;
 

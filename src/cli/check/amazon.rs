@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 
 use super::{Finding, Warning};
+use crate::aws;
 use crate::aws::Aws;
-use crate::aws::fault::Fault;
 use crate::aws::queue_policy;
 use crate::aws::redrive::max_receive_count;
 use crate::config::Config;
@@ -52,7 +52,7 @@ async fn ask_queue(aws: &Aws, queue: &str) -> Result<HashMap<Name, String>, Stri
         .attribute_names(Name::All)
         .send()
         .await
-        .map_err(|error| Fault::of(&error).message)?;
+        .map_err(|error| aws::Error::of(&error).message)?;
     Ok(answer.attributes.unwrap_or_default())
 }
 
@@ -112,7 +112,7 @@ async fn history(aws: &Aws, settings: &event_history::Settings) -> Vec<Finding> 
             result: match answer {
                 Ok(answer) if answer.events().is_empty() => Ok("answers, no event".to_owned()),
                 Ok(_) => Ok("answers".to_owned()),
-                Err(error) => Err(Fault::of(&error).message),
+                Err(error) => Err(aws::Error::of(&error).message),
             },
         });
     }

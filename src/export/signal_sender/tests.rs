@@ -1,11 +1,14 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::tries::sorted;
 use super::*;
+use crate::export::decide::FAULTS;
 use crate::export::transport::Answering;
 use qtrail_core::convert::{
     Field, Head, On, Options, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
@@ -152,7 +155,7 @@ fn payload_at(times: &[i64]) -> Payload {
     encoder.take().logs
 }
 
-fn lane(transport: Arc<dyn Transport>) -> SignalSender {
+fn sender(transport: Arc<dyn Transport>) -> SignalSender {
     let stop = CancellationToken::new();
     let shared = Shared {
         limits: Limits {
@@ -190,8 +193,8 @@ fn a_day_of_server_errors_costs_no_event_and_few_requests() {
             broken_until: Some(Instant::now() + day),
             ..Arc::into_inner(Model::new(vec![Nature::Good; 50], Vec::new())).unwrap()
         });
-        let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
-        let report = lane.deliver(payload(50)).await.unwrap();
+        let sender = sender(Arc::clone(&model) as Arc<dyn Transport>);
+        let report = sender.deliver(payload(50)).await.unwrap();
         assert_eq!(report, SignalReport::default());
         assert_eq!(model.accepted.lock().unwrap().len(), 50);
         // At 15 s to 30 s between two tries; more would mean that errors are answered by a flood.
@@ -211,9 +214,9 @@ fn no_request_holds_events_that_lie_further_apart_than_allowed() {
             certain: true,
         };
         let model = Model::new(vec![Nature::Good; 60], vec![too_large]);
-        let mut lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
-        lane.limits.spread = Some(24 * HOUR);
-        let report = lane.deliver(payload_at(&times)).await.unwrap();
+        let mut sender = sender(Arc::clone(&model) as Arc<dyn Transport>);
+        sender.limits.spread = Some(24 * HOUR);
+        let report = sender.deliver(payload_at(&times)).await.unwrap();
         assert_eq!(report, SignalReport::default());
         let accepted = model.accepted.lock().unwrap();
         assert_eq!(accepted.len(), 60);
@@ -238,14 +241,14 @@ fn something_on_the_way_that_refuses_all_at_once_costs_no_event() {
             in_otlp: false,
         };
         let model = Model::new(vec![Nature::Good; 20], Vec::new());
-        let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+        let sender = sender(Arc::clone(&model) as Arc<dyn Transport>);
         // The set-up was right: what is refused in OTLP's own terms is the record's fault.
         assert_eq!(
-            lane.deliver(payload(20)).await.unwrap(),
+            sender.deliver(payload(20)).await.unwrap(),
             SignalReport::default()
         );
         model.moods.lock().unwrap().extend(vec![refused; 500]);
-        let report = lane.deliver(payload(20)).await.unwrap();
+        let report = sender.deliver(payload(20)).await.unwrap();
         assert_eq!(report, SignalReport::default());
         let accepted = model.accepted.lock().unwrap();
         assert!(accepted.len() == 20 && accepted.values().all(|times| *times == 2));
@@ -256,9 +259,9 @@ fn something_on_the_way_that_refuses_all_at_once_costs_no_event() {
 fn a_stop_ends_a_wait() {
     paused(async {
         let model = Model::new(vec![Nature::Good], vec![Answer::retry("busy"); 1000]);
-        let lane = lane(model);
-        let stop = lane.stop.clone();
-        let delivery = lane.deliver(payload(1));
+        let sender = sender(model);
+        let stop = sender.stop.clone();
+        let delivery = sender.deliver(payload(1));
         tokio::pin!(delivery);
         let early = tokio::time::timeout(Duration::from_secs(3600), &mut delivery).await;
         assert!(early.is_err(), "it gave up by itself");
@@ -320,16 +323,16 @@ proptest! {
                 in_otlp,
                 ..Arc::into_inner(Model::new(natures.clone(), moods)).unwrap()
             });
-            let lane = lane(Arc::clone(&model) as Arc<dyn Transport>);
+            let sender = sender(Arc::clone(&model) as Arc<dyn Transport>);
             let traffic = async {
                 loop {
                     tokio::time::sleep(Duration::from_secs(60)).await;
                     // What other batches do meanwhile.
-                    lane.accepted.fetch_add(1, Relaxed);
+                    sender.accepted.fetch_add(1, Relaxed);
                 }
             };
             let report = tokio::select! {
-                report = lane.deliver(payload(natures.len())) => report.unwrap(),
+                report = sender.deliver(payload(natures.len())) => report.unwrap(),
                 () = traffic => unreachable!(),
             };
             let refused: Vec<u32> = sorted(report.refused.iter().map(|(event, _)| *event));

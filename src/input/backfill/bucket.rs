@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::left_out::Why;
 use super::plan::Entry;
-use super::source::{Found, Opened, Page, Root, Source, Trouble};
+use super::source::{self, Found, Opened, Page, Root, Source};
 use super::{ObjectLimits, Status};
+use crate::aws;
 use crate::aws::Aws;
-use crate::aws::fault::{Fault, Remedy};
-use crate::aws::object::{Location, decoded};
-use crate::aws::room::Room;
+use crate::aws::error::Remedy;
+use crate::aws::object::{BUDGET_UNIT, Location, decoded};
 use crate::dead_letter::{OnDamage, Origin};
+use crate::runtime::budget::Budget;
 use crate::telemetry::printable::printable;
 use qtrail_core::convert::observed_time;
 
@@ -30,7 +31,7 @@ pub(crate) struct Bucket {
     prefix: String,
     requester_pays: bool,
     limits: ObjectLimits,
-    room: Room,
+    budget: Budget,
 }
 
 impl Bucket {
@@ -48,7 +49,7 @@ impl Bucket {
             prefix,
             requester_pays,
             limits,
-            room: Room::new(limits.in_flight_bytes),
+            budget: Budget::new(limits.in_flight_bytes, BUDGET_UNIT),
         }
     }
 
@@ -58,7 +59,7 @@ impl Bucket {
         prefix: &str,
         token: Option<String>,
         status: &Status,
-    ) -> Result<ListObjectsV2Output, Trouble> {
+    ) -> Result<ListObjectsV2Output, source::Error> {
         let (token, payer) = (
             &token,
             self.requester_pays.then_some(RequestPayer::Requester),
@@ -78,7 +79,7 @@ impl Bucket {
                 .set_expected_bucket_owner(self.aws.expected_bucket_owner())
                 .send()
                 .await;
-            answer.map_err(|error| Fault::of(&error))
+            answer.map_err(|error| aws::Error::of(&error))
         };
         let found = self.aws.where_it_is(&self.bucket, None, ask).await;
         Ok(found.map_err(trouble)?.1)
@@ -100,7 +101,7 @@ impl Source for Bucket {
         format!("s3://{}/{}", self.bucket, printable(&key))
     }
 
-    async fn root(&self, status: &Status) -> Result<Root, Trouble> {
+    async fn root(&self, status: &Status) -> Result<Root, source::Error> {
         let folder = |prefix: String| Root {
             folder: Some(prefix.into_bytes()),
             files: Vec::new(),
@@ -125,7 +126,7 @@ impl Source for Bucket {
         folder: &[u8],
         token: Option<String>,
         status: &Status,
-    ) -> Result<Page, Trouble> {
+    ) -> Result<Page, source::Error> {
         let prefix = String::from_utf8_lossy(folder);
         let output = self.list(&prefix, token, status).await?;
         let prefixes = output.common_prefixes().iter().filter_map(|p| p.prefix());
@@ -141,7 +142,7 @@ impl Source for Bucket {
         })
     }
 
-    async fn open(&self, file: &Entry, abort: &CancellationToken) -> Result<Opened, Trouble> {
+    async fn open(&self, file: &Entry, abort: &CancellationToken) -> Result<Opened, source::Error> {
         let location = Location {
             bucket: self.bucket.clone(),
             key: String::from_utf8_lossy(&file.place.1).into_owned(),
@@ -149,7 +150,7 @@ impl Source for Bucket {
         };
         let object = self.aws.open(&location, self.limits.object_bytes).await;
         let object = object.map_err(trouble)?;
-        let held = self.room.take(object.held_bytes()).await;
+        let memory = self.budget.acquire(object.held_bytes()).await;
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
@@ -157,8 +158,8 @@ impl Source for Bucket {
                 observed: observed_time(&location.key, object.modified),
                 on_damage: OnDamage::NamePlace,
             },
-            content: object.content(abort).await.map_err(trouble)?,
-            _held: held,
+            content: object.content(abort).await.map_err(trouble)?.into(),
+            _memory: memory,
         })
     }
 }
@@ -184,11 +185,11 @@ fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
     decoded.unwrap_or_else(|| text.to_owned()).into_bytes()
 }
 
-fn trouble(fault: Fault) -> Trouble {
+fn trouble(fault: aws::Error) -> source::Error {
     match fault.remedy {
-        Remedy::Retry => Trouble::Passing(fault.message),
-        Remedy::Mend | Remedy::Region(_) => Trouble::Setup(fault.message),
-        Remedy::Gone => Trouble::Gone(fault.message),
-        Remedy::Denied | Remedy::TooLarge => Trouble::Refused(fault.message),
+        Remedy::Retry => source::Error::Passing(fault.message),
+        Remedy::Mend | Remedy::Region(_) => source::Error::Setup(fault.message),
+        Remedy::Gone => source::Error::Gone(fault.message),
+        Remedy::Denied | Remedy::TooLarge => source::Error::Refused(fault.message),
     }
 }

@@ -10,13 +10,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Entry, Listing, Place, Plan};
+use super::plan::{Entry, Listing, OrderKey, Plan};
 use super::retry::{Retry, Tries};
-use super::source::{Source, Trouble};
+use super::source::{self, Source};
 use super::{Backfill, Error, Status};
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Pipeline, Report, Truncation, Unit};
-use crate::sidecar::Sidecar;
 
 /// Files that are taken from the plan at once.
 const AHEAD: usize = 1024;
@@ -45,7 +44,7 @@ pub struct Delivered {
 /// How one file ended.
 enum Fate {
     Done,
-    Left(Trouble),
+    Left(source::Error),
     /// Stopped before its end.
     Stopped,
 }
@@ -64,13 +63,14 @@ pub(super) async fn run<S: Source>(
     plan: &Plan,
     listing: Listing,
     fetchers: usize,
-    sidecar: &Sidecar,
+    pipeline: Pipeline,
+    abort: CancellationToken,
 ) -> Result<Delivered, Error> {
     let shared = Arc::new(Shared {
         source: Arc::clone(&backfill.source),
         retry: Arc::clone(&backfill.retry),
-        pipeline: sidecar.pipeline.clone(),
-        abort: sidecar.abort.clone(),
+        pipeline,
+        abort,
     });
     let mut queue = Queue::new(plan.clone(), listing);
     let mut marks = Marks::new(plan.clone());
@@ -120,7 +120,7 @@ impl Delivered {
         match fate {
             Fate::Done => self.done += 1,
             Fate::Stopped => {}
-            Fate::Left(Trouble::Gone(message)) => {
+            Fate::Left(source::Error::Gone(message)) => {
                 tracing::error!("{name} is gone: {message}");
                 self.gone += 1;
             }
@@ -187,7 +187,7 @@ impl<S: Source> Shared<S> {
 /// How one delivery ended.
 enum Ended {
     Delivered,
-    Unread(Trouble),
+    Unread(source::Error),
     /// The collector cannot take it now.
     Wait(Duration),
     Abandoned,
@@ -196,7 +196,7 @@ enum Ended {
 fn ended(report: &Report) -> Ended {
     match (&report.read_error, &report.outcome) {
         (_, Outcome::Abandoned) => Ended::Abandoned,
-        (Some(error), _) => Ended::Unread(Trouble::Passing(error.clone())),
+        (Some(error), _) => Ended::Unread(source::Error::Passing(error.clone())),
         (None, Outcome::Delivered) => Ended::Delivered,
         (None, Outcome::Retry(after)) => Ended::Wait(after.unwrap_or(COLLECTOR)),
         (None, Outcome::Blocked(_)) => Ended::Wait(COLLECTOR),
@@ -208,7 +208,7 @@ struct Queue {
     plan: Plan,
     listing: Listing,
     ahead: VecDeque<Entry>,
-    after: Option<Place>,
+    after: Option<OrderKey>,
     read: bool,
 }
 

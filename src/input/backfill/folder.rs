@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::left_out::Why;
 use super::plan::Entry;
-use super::source::{Found, Opened, Page, Root, Source, Trouble};
+use super::source::{self, Found, Opened, Page, Root, Source};
 use super::{STATE, Status};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::input::directory::file_id::{self, FileId, Section, Stat, shown};
@@ -78,7 +78,7 @@ impl Source for Folder {
         shown(&self.given.join(path(key)))
     }
 
-    async fn root(&self, _: &Status) -> Result<Root, Trouble> {
+    async fn root(&self, _: &Status) -> Result<Root, source::Error> {
         let Some(only) = &self.only else {
             return Ok(Root {
                 folder: Some(Vec::new()),
@@ -88,12 +88,12 @@ impl Source for Folder {
         let file = file_id::open(&self.root, only).and_then(|file| file.metadata());
         let metadata = file.map_err(|error| trouble(&error))?;
         if !metadata.is_file() {
-            return Err(Trouble::Refused(
+            return Err(source::Error::Refused(
                 "neither a directory nor a regular file: `qtrail convert` reads it".to_owned(),
             ));
         }
         if self.written.contains(&Stat::of(&metadata).id) {
-            return Err(Trouble::Refused(
+            return Err(source::Error::Refused(
                 "it would be read and written at once: choose other dead letters, or another output".to_owned(),
             ));
         }
@@ -108,7 +108,7 @@ impl Source for Folder {
         folder: &[u8],
         _: Option<String>,
         status: &Status,
-    ) -> Result<Page, Trouble> {
+    ) -> Result<Page, source::Error> {
         status.requests.fetch_add(1, Ordering::Relaxed);
         let folder = path(folder).to_owned();
         let entries = self.root.join(&folder).read_dir();
@@ -128,7 +128,7 @@ impl Source for Folder {
         })
     }
 
-    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
+    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, source::Error> {
         let (root, key) = (self.root.clone(), path(&file.place.1).to_owned());
         let opened = tokio::task::spawn_blocking(move || {
             let file = file_id::open(&root, &key)?;
@@ -153,7 +153,7 @@ impl Source for Folder {
                 on_damage: OnDamage::NamePlace,
             },
             content: Content::twice(Section::new(Arc::new(content), 0, u64::MAX)),
-            _held: None,
+            _memory: None,
         })
     }
 }
@@ -169,7 +169,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn send(mut self, pages: &mpsc::Sender<Result<Page, Trouble>>) {
+    fn send(mut self, pages: &mpsc::Sender<Result<Page, source::Error>>) {
         let mut page = Page::default();
         while let Some(entry) = self.entries.next() {
             let looked = entry.and_then(|entry| self.look(&entry, &mut page));
@@ -260,19 +260,19 @@ fn found(path: &Path, metadata: &Metadata) -> Found {
     }
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+fn trouble(error: &io::Error) -> source::Error {
     use rustix::io::Errno;
     // What openat2(2) answers for a way out of the root, or through a link.
     let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
     match error.kind() {
-        io::ErrorKind::NotFound => Trouble::Gone(error.to_string()),
+        io::ErrorKind::NotFound => source::Error::Gone(error.to_string()),
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::InvalidFilename
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => Trouble::Refused(error.to_string()),
-        _ if away.contains(&error.raw_os_error()) => Trouble::Refused(error.to_string()),
+        | io::ErrorKind::NotADirectory => source::Error::Refused(error.to_string()),
+        _ if away.contains(&error.raw_os_error()) => source::Error::Refused(error.to_string()),
         // Network file systems and full tables pass.
-        _ => Trouble::Passing(error.to_string()),
+        _ => source::Error::Passing(error.to_string()),
     }
 }

@@ -13,8 +13,8 @@ use globset::GlobSet;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::days::start_of;
 use super::left_out::Why;
-use super::when::start_of;
 use qtrail_core::convert::observed_time;
 
 /// What is wanted.
@@ -69,7 +69,7 @@ enum Level {
 
 /// A folder, understood.
 #[derive(Debug)]
-struct Place<'a> {
+struct Position<'a> {
     level: Level,
     account: Option<&'a str>,
     region: Option<&'a str>,
@@ -165,7 +165,7 @@ impl Layout {
     }
 }
 
-impl Place<'_> {
+impl Position<'_> {
     /// The year, month or day of a folder: its first moment, and the one after its last. `None` where
     /// it is none.
     fn span(&self) -> Option<(i64, i64)> {
@@ -181,8 +181,8 @@ impl Place<'_> {
     }
 }
 
-fn place(folder: &str) -> Place<'_> {
-    let mut place = Place {
+fn place(folder: &str) -> Position<'_> {
+    let mut place = Position {
         level: Level::Free,
         account: None,
         region: None,
@@ -255,8 +255,8 @@ fn digits(part: &str, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::when::When;
     use super::*;
+    use crate::cli::args::when::When;
 
     const A: &str = "111111111111";
     const B: &str = "222222222222";

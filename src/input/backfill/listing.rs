@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::days::day_of;
 use super::layout::Layout;
 use super::plan::{Entry, Met};
 use super::retry::{Retry, Tries};
-use super::source::{Found, Page, Root, Source, Trouble};
-use super::when::day_of;
+use super::source::{self, Found, Page, Root, Source};
 use super::{Backfill, Error, Listed, Status};
 
 /// Files that go into the plan at once.
@@ -24,7 +24,7 @@ const BATCH: usize = 4096;
 const PAGES: usize = 32;
 
 /// What was asked for.
-pub(super) async fn root<S: Source>(source: &S, retry: &Retry) -> Result<Root, Trouble> {
+pub(super) async fn root<S: Source>(source: &S, retry: &Retry) -> Result<Root, source::Error> {
     let mut tries = Tries::default();
     loop {
         match source.root(&Status::default()).await {
@@ -102,7 +102,7 @@ async fn folder_pages<S: Source>(
     retry: Arc<Retry>,
     folder: Vec<u8>,
     pages: mpsc::Sender<Page>,
-) -> Result<(), Trouble> {
+) -> Result<(), source::Error> {
     let (mut token, mut tries) = (None, Tries::default());
     while !retry.stop.is_cancelled() {
         let mut page = match source.page(&folder, token.clone(), &status).await {
@@ -256,7 +256,7 @@ impl<S: Source> Gathering<'_, S> {
     fn unlisted(
         &mut self,
         folder: &[u8],
-        trouble: &Trouble,
+        trouble: &source::Error,
         first: &[Vec<u8>],
     ) -> Result<(), Error> {
         let name = self.backfill.source.name(folder);

@@ -19,6 +19,7 @@
 pub mod backend_limits;
 #[cfg(feature = "aws")]
 pub(crate) mod bucket;
+pub(crate) mod days;
 mod deliver;
 pub(crate) mod folder;
 pub mod layout;
@@ -27,7 +28,6 @@ mod listing;
 pub mod plan;
 mod retry;
 pub(crate) mod source;
-pub mod when;
 
 #[cfg(test)]
 mod tests;
@@ -41,14 +41,14 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::sidecar::Sidecar;
+use crate::pipeline::Pipeline;
 
 pub use deliver::Delivered;
 use layout::{Layout, Wanted};
 use left_out::LeftOut;
 use plan::{Listing, Plan};
 use retry::Retry;
-use source::{Source, Trouble};
+use source::Source;
 
 /// Bounds on what is fetched from a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl<S: Source> Backfill<S> {
 
     /// Finds what is wanted.
     pub(crate) async fn list(&self, wanted: Wanted) -> Result<Listed, Error> {
-        let source = |trouble: Trouble| Error::Source {
+        let source = |trouble: source::Error| Error::Source {
             name: self.source.name(b""),
             message: trouble.to_string(),
         };
@@ -246,11 +246,12 @@ impl<S: Source> Backfill<S> {
     pub(crate) async fn deliver(
         &self,
         fetchers: usize,
-        sidecar: &Sidecar,
+        pipeline: Pipeline,
+        abort: CancellationToken,
     ) -> Result<Delivered, Error> {
         match (&self.plan, self.listing) {
             (Some(plan), Some(listing)) => {
-                deliver::run(self, plan, listing, fetchers, sidecar).await
+                deliver::run(self, plan, listing, fetchers, pipeline, abort).await
             }
             _ => Ok(Delivered::default()),
         }

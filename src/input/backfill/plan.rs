@@ -80,12 +80,12 @@ impl From<database::Error> for Error {
 }
 
 /// A file's place in the order of reading.
-pub(crate) type Place = (i64, Vec<u8>);
+pub(crate) type OrderKey = (i64, Vec<u8>);
 
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) place: Place,
+    pub(crate) place: OrderKey,
     pub(crate) bytes: u64,
     /// What its bytes are known by: equal as long as they are the same.
     pub(crate) identity: Vec<u8>,
@@ -236,9 +236,9 @@ impl Plan {
     pub(crate) fn next(
         &self,
         listing: Listing,
-        after: Option<&Place>,
+        after: Option<&OrderKey>,
         most: usize,
-    ) -> Result<(Vec<Entry>, Option<Place>), Error> {
+    ) -> Result<(Vec<Entry>, Option<OrderKey>), Error> {
         self.with(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
             let first = after.map_or((i64::MIN, &[][..]), |(time, key)| (*time, key));

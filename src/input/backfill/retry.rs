@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::Trouble;
-use crate::export::retry::Schedule;
+use super::source;
+use crate::runtime::retry::Schedule;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// Tries, the first one included: over about a minute.
@@ -53,8 +53,14 @@ impl Retry {
     }
 
     /// Whether to try again; returns when it is time to.
-    pub(super) async fn again(&self, tries: &mut Tries, what: &str, trouble: &Trouble) -> bool {
-        let unset = matches!(trouble, Trouble::Setup(_)) && !self.began.load(Ordering::Relaxed);
+    pub(super) async fn again(
+        &self,
+        tries: &mut Tries,
+        what: &str,
+        trouble: &source::Error,
+    ) -> bool {
+        let unset =
+            matches!(trouble, source::Error::Setup(_)) && !self.began.load(Ordering::Relaxed);
         if unset || !trouble.may_pass() {
             return false;
         }
@@ -69,8 +75,8 @@ impl Retry {
         self.wait(WAITS.wait(tries.0, None, fastrand::f64())).await
     }
 
-    fn gave_up(&self, trouble: &Trouble) {
-        if let Trouble::Setup(message) = trouble
+    fn gave_up(&self, trouble: &source::Error) {
+        if let source::Error::Setup(message) = trouble
             && self.in_vain.fetch_add(1, Ordering::Relaxed) + 1 == IN_VAIN
         {
             tracing::error!("stopping: nothing can be had until this is mended: {message}");
@@ -91,7 +97,7 @@ impl Retry {
 mod tests {
     use super::*;
 
-    async fn tried(retry: &Retry, trouble: &Trouble) -> u32 {
+    async fn tried(retry: &Retry, trouble: &source::Error) -> u32 {
         let (mut tries, mut made) = (Tries::default(), 1);
         while retry.again(&mut tries, "x", trouble).await {
             made += 1;
@@ -103,10 +109,10 @@ mod tests {
     async fn what_may_pass_is_tried_for_a_while_and_all_else_once() {
         let retry = Retry::new(CancellationToken::new());
         let begun = tokio::time::Instant::now();
-        let passing = Trouble::Passing("503".to_owned());
+        let passing = source::Error::Passing("503".to_owned());
         assert_eq!(tried(&retry, &passing).await, TRIES);
         assert!(begun.elapsed() >= Duration::from_secs(40));
-        let refused = Trouble::Refused("403".to_owned());
+        let refused = source::Error::Refused("403".to_owned());
         assert_eq!(tried(&retry, &refused).await, 1);
         retry.stop.cancel();
         assert_eq!(tried(&retry, &passing).await, 1);
@@ -115,8 +121,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_the_set_up_is_wrong_all_is_stopped() {
         let retry = Retry::new(CancellationToken::new());
-        let expired = Trouble::Setup("ExpiredToken".to_owned());
-        let passing = Trouble::Passing("503".to_owned());
+        let expired = source::Error::Setup("ExpiredToken".to_owned());
+        let passing = source::Error::Passing("503".to_owned());
         assert_eq!(tried(&retry, &expired).await, 1, "nothing was had yet");
         retry.went_well();
         for round in 1..IN_VAIN {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
@@ -14,6 +14,7 @@ use super::left_out::Why;
 use super::plan::Entry;
 use crate::dead_letter::Origin;
 use crate::pipeline::Content;
+use crate::runtime::budget::Reservation;
 
 /// A directory or a bucket.
 pub(crate) trait Source: Send + Sync + 'static {
@@ -27,7 +28,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn name(&self, key: &[u8]) -> String;
 
     /// What was asked for.
-    fn root(&self, status: &Status) -> impl Future<Output = Result<Root, Trouble>> + Send;
+    fn root(&self, status: &Status) -> impl Future<Output = Result<Root, Error>> + Send;
 
     /// What a page of a folder holds. The first page is asked for with no token.
     fn page(
@@ -35,14 +36,14 @@ pub(crate) trait Source: Send + Sync + 'static {
         folder: &[u8],
         token: Option<String>,
         status: &Status,
-    ) -> impl Future<Output = Result<Page, Trouble>> + Send;
+    ) -> impl Future<Output = Result<Page, Error>> + Send;
 
     /// Opens a file. After `abort`, its content ends with an error.
     fn open(
         &self,
         file: &Entry,
         abort: &CancellationToken,
-    ) -> impl Future<Output = Result<Opened, Trouble>> + Send;
+    ) -> impl Future<Output = Result<Opened, Error>> + Send;
 }
 
 /// What was asked for: a folder, a file, or both, where they have one name.
@@ -62,7 +63,7 @@ pub(crate) struct Page {
     pub(crate) left_out: Vec<(Why, Vec<u8>)>,
     pub(crate) next: Option<String>,
     /// What is read from one open folder cannot be asked for again.
-    pub(crate) rest: Option<mpsc::Receiver<Result<Page, Trouble>>>,
+    pub(crate) rest: Option<mpsc::Receiver<Result<Page, Error>>>,
 }
 
 /// A file that was listed.
@@ -81,12 +82,12 @@ pub(crate) struct Opened {
     pub(crate) origin: Origin,
     pub(crate) content: Content,
     /// The memory that it takes.
-    pub(crate) _held: Option<OwnedSemaphorePermit>,
+    pub(crate) _memory: Option<Reservation>,
 }
 
 /// Why something could not be listed or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum Error {
     /// It may pass.
     Passing(String),
     /// It may pass once credentials, clock or endpoint are mended: nothing is wrong with the thing.
@@ -101,20 +102,20 @@ pub(crate) enum Trouble {
     Refused(String),
 }
 
-impl Trouble {
+impl Error {
     /// Whether another try may help.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Trouble::Passing(_) | Trouble::Setup(_))
+        matches!(self, Error::Passing(_) | Error::Setup(_))
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Passing(text)
-            | Trouble::Setup(text)
-            | Trouble::Gone(text)
-            | Trouble::Refused(text) => f.write_str(text),
+            Error::Passing(text)
+            | Error::Setup(text)
+            | Error::Gone(text)
+            | Error::Refused(text) => f.write_str(text),
         }
     }
 }

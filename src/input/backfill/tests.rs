@@ -9,8 +9,9 @@ use jiff::civil::date;
 use super::left_out::Why;
 use super::plan::Entry;
 use super::source::{Found, Opened, Page, Root};
-use super::when::When;
+
 use super::*;
+use crate::cli::args::when::When;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::pipeline::Content;
 
@@ -34,7 +35,7 @@ struct Fake {
     /// Days cannot be listed: the credentials have expired.
     expired: bool,
     /// Files that cannot be read: a part of their keys, and why.
-    unread: Option<(&'static str, Trouble)>,
+    unread: Option<(&'static str, source::Error)>,
 }
 
 impl Fake {
@@ -77,7 +78,7 @@ impl Source for Fake {
         format!("s3://fake/{}", String::from_utf8_lossy(key))
     }
 
-    async fn root(&self, _: &Status) -> Result<Root, Trouble> {
+    async fn root(&self, _: &Status) -> Result<Root, source::Error> {
         Ok(Root {
             folder: Some(Vec::new()),
             files: Vec::new(),
@@ -89,7 +90,7 @@ impl Source for Fake {
         folder: &[u8],
         token: Option<String>,
         status: &Status,
-    ) -> Result<Page, Trouble> {
+    ) -> Result<Page, source::Error> {
         let folder = String::from_utf8_lossy(folder).into_owned();
         Status::count(&status.requests, 1);
         self.asked.lock().unwrap().push(folder.clone());
@@ -97,14 +98,14 @@ impl Source for Fake {
             let mut fails = self.fails.lock().unwrap();
             if *fails > 0 {
                 *fails -= 1;
-                return Err(Trouble::Passing("503 SlowDown".to_owned()));
+                return Err(source::Error::Passing("503 SlowDown".to_owned()));
             }
         }
         if self.denied.as_ref() == Some(&folder) {
-            return Err(Trouble::Refused("AccessDenied".to_owned()));
+            return Err(source::Error::Refused("AccessDenied".to_owned()));
         }
         if self.expired && folder.matches('/').count() > 7 {
-            return Err(Trouble::Setup("ExpiredToken".to_owned()));
+            return Err(source::Error::Setup("ExpiredToken".to_owned()));
         }
         let (mut page, mut folders) = (Page::default(), BTreeSet::new());
         let after = token.unwrap_or_default();
@@ -142,7 +143,7 @@ impl Source for Fake {
         Ok(page)
     }
 
-    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, Trouble> {
+    async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, source::Error> {
         let key = String::from_utf8_lossy(&file.place.1);
         if let Some((region, trouble)) = &self.unread
             && key.contains(region)
@@ -157,7 +158,7 @@ impl Source for Fake {
                 on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(r#"{"Records":[]}"#.into()),
-            _held: None,
+            _memory: None,
         })
     }
 }
@@ -389,16 +390,19 @@ async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
     ];
     let environment = environment.into_iter().collect();
     let loaded = crate::config::load(None, &environment, crate::config::Flags::default()).unwrap();
-    let sidecar = Sidecar::start(&loaded.config, Arc::default(), true).unwrap();
-    let delivered = backfill.deliver(4, &sidecar).await.unwrap();
+    let sidecar = crate::sidecar::Sidecar::start(&loaded.config, Arc::default(), true).unwrap();
+    let delivered = backfill
+        .deliver(4, sidecar.pipeline, sidecar.abort)
+        .await
+        .unwrap();
     (delivered, plan.next(listing, None, 1000).unwrap().0.len())
 }
 
 #[tokio::test]
 async fn a_file_that_may_not_be_read_is_left_and_costs_no_other() {
     for (trouble, unread, gone) in [
-        (Trouble::Refused("AccessDenied".to_owned()), 20, 0),
-        (Trouble::Gone("NoSuchKey".to_owned()), 0, 20),
+        (source::Error::Refused("AccessDenied".to_owned()), 20, 0),
+        (source::Error::Gone("NoSuchKey".to_owned()), 0, 20),
     ] {
         let mut fake = Fake::organization(10);
         fake.unread = Some((REGIONS[0], trouble));
@@ -412,7 +416,7 @@ async fn a_file_that_may_not_be_read_is_left_and_costs_no_other() {
 #[tokio::test(start_paused = true)]
 async fn where_the_credentials_have_expired_reading_is_stopped_and_all_is_left() {
     let mut fake = Fake::organization(10);
-    fake.unread = Some(("", Trouble::Setup("ExpiredToken".to_owned())));
+    fake.unread = Some(("", source::Error::Setup("ExpiredToken".to_owned())));
     let stop = CancellationToken::new();
     let (delivered, left) = deliver(fake, stop.clone()).await;
     assert!(stop.is_cancelled());

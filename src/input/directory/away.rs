@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::checkpoint::{FileEntry, Held, Op};
-use super::context::{Context, Problem};
+use super::context::{Context, ReadError};
 use super::decide::{self, Away};
 use super::file_id::{FileId, Stat, shown};
-use super::schedule::Verdict;
+use super::schedule::Attempt;
 use super::writers::History;
 use super::{After, Deliver, after};
 
@@ -77,11 +77,11 @@ pub(super) fn put_away<D: Deliver>(
     path: &Path,
     stat: &Stat,
     settled: Settled,
-) -> Result<(Verdict, Vec<Op>), Problem> {
+) -> Result<(Attempt, Vec<Op>), ReadError> {
     let keep = || {
         ctx.settled.forget(stat.id);
         let entry = FileEntry::new(*stat, settled.held);
-        Ok((Verdict::Done, vec![Op::File(entry)]))
+        Ok((Attempt::Done, vec![Op::File(entry)]))
     };
     if ctx.settings.after == After::Keep {
         return keep();
@@ -110,26 +110,26 @@ pub(super) fn put_away<D: Deliver>(
         }
         Away::Wait => {
             ctx.settled.put(*stat, Waits::Writer(settled));
-            return Ok((Verdict::Later(ctx.settings.settle, Some(*stat)), Vec::new()));
+            return Ok((Attempt::Later(ctx.settings.settle, Some(*stat)), Vec::new()));
         }
         Away::Now => {}
     }
     let done = take(ctx, path, stat, settled.grows);
     ctx.settled.forget(stat.id);
     let verdict = match done {
-        Ok(()) => Verdict::Done,
+        Ok(()) => Attempt::Done,
         Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
-            Verdict::Later(ctx.settings.settle, None)
+            Attempt::Later(ctx.settings.settle, None)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path_exists(ctx, path) => {
-            Verdict::Done
+            Attempt::Done
         }
         Err(error) => {
             ctx.warn(
                 path,
                 &format!("was delivered, but cannot be put away: {error}"),
             );
-            Verdict::Failed(None)
+            Attempt::Failed(None)
         }
     };
     Ok((verdict, Vec::new()))

@@ -24,6 +24,7 @@ use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_
 use super::{Error, Start};
 use crate::runtime::database::{self, Kind, META};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::of_state;
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
@@ -115,9 +116,9 @@ impl Store {
         Ok(Store(database::Store::open(folder, STATE)?))
     }
 
-    /// The same, but `/readyz` says while it cannot be used.
-    pub(super) fn told_in(self, metrics: Arc<Metrics>) -> Store {
-        Store(self.0.told_in(metrics))
+    /// The same; `/readyz` reports while it cannot be used.
+    pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> Store {
+        Store(self.0.observed(of_state(metrics)))
     }
 
     /// The first run's choice; `choice` becomes it if there was none before.

@@ -14,7 +14,7 @@ use super::commits::Commits;
 use super::file_id::{Digest, shown};
 use super::filter::Filter;
 use super::followed::Followed;
-use super::schedule::{Candidate, Verdict};
+use super::schedule::{Attempt, Candidate};
 use super::unread::Unread;
 use super::walk::ObservedTime;
 use super::warned::Warned;
@@ -78,16 +78,16 @@ pub(super) struct Context<D> {
 
 /// Why a reading failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub(super) enum ReadError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("the state cannot be read: {0}")]
     State(#[from] Box<redb::Error>),
 }
 
-impl From<redb::Error> for Problem {
+impl From<redb::Error> for ReadError {
     fn from(error: redb::Error) -> Self {
-        Problem::State(Box::new(error))
+        ReadError::State(Box::new(error))
     }
 }
 
@@ -117,24 +117,24 @@ impl<D: Deliver> Context<D> {
     }
 
     /// What a failed reading leads to.
-    pub(super) fn failed(&self, candidate: &Candidate, problem: &Problem) -> Verdict {
+    pub(super) fn failed(&self, candidate: &Candidate, problem: &ReadError) -> Attempt {
         use std::io::ErrorKind;
         let path = &candidate.path;
         let gone = || self.unread.gone(&self.metrics, &self.root, path);
         match problem {
-            Problem::Io(error) if error.kind() == ErrorKind::NotFound => {
+            ReadError::Io(error) if error.kind() == ErrorKind::NotFound => {
                 tracing::debug!("{} vanished", shown(path));
                 gone();
-                Verdict::Done
+                Attempt::Done
             }
             // What openat2(2) answers for a way out of the root, or through a link.
-            Problem::Io(error)
+            ReadError::Io(error)
                 if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
                     || error.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) =>
             {
                 self.warn(path, "leads through a symbolic link; skipped");
                 gone();
-                Verdict::Done
+                Attempt::Done
             }
             _ => {
                 self.warn(
@@ -142,11 +142,11 @@ impl<D: Deliver> Context<D> {
                     &format!("cannot be read: {problem}; it is tried again"),
                 );
                 // The state tells for itself.
-                if let (Problem::Io(error), true) = (problem, candidate.failures == 0) {
+                if let (ReadError::Io(error), true) = (problem, candidate.failures == 0) {
                     let (metrics, error) = (&self.metrics, error.to_string());
                     self.unread.failed(metrics, &self.root, path, &error);
                 }
-                Verdict::Failed(None)
+                Attempt::Failed(None)
             }
         }
     }

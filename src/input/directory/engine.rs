@@ -22,9 +22,9 @@ use super::kind::named_lines;
 use super::lines;
 use super::reader::process;
 use super::round::{Round, round, sweep};
-use super::schedule::{Schedule, Verdict};
+use super::schedule::{Attempt, Schedule};
 use super::sweep::Sweep;
-use super::walk::{Found, Place, Walked};
+use super::walk::{Found, OrderKey, Walked};
 use super::watch::{Signal, Watch};
 use super::{Deliver, unlisted};
 use crate::telemetry::stalls::Cause;
@@ -86,7 +86,7 @@ struct Engine<D> {
     ctx: Arc<Context<D>>,
     schedule: Schedule,
     slots: Arc<Semaphore>,
-    tasks: JoinSet<Verdict>,
+    tasks: JoinSet<Attempt>,
     /// What each task reads.
     paths: HashMap<Id, Arc<Path>>,
     watch: Option<Watch>,
@@ -97,7 +97,7 @@ struct Engine<D> {
     /// New folders, to be walked.
     folders: BTreeSet<PathBuf>,
     /// Where the last walk had to stop.
-    cursor: Option<Place>,
+    cursor: Option<OrderKey>,
     /// There are files that had no room in the schedule.
     more: bool,
     next_walk: Instant,
@@ -115,7 +115,7 @@ enum Woke {
     Time,
     Signal(Signal),
     Slot(OwnedSemaphorePermit),
-    Ended(Result<(Id, Verdict), JoinError>),
+    Ended(Result<(Id, Attempt), JoinError>),
     Walked(Round),
 }
 
@@ -165,12 +165,12 @@ impl<D: Deliver> Engine<D> {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Verdict), JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Attempt), JoinError>) {
         let (id, verdict) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "reading a file failed");
-                (error.id(), Verdict::Failed(None))
+                (error.id(), Attempt::Failed(None))
             }
         };
         if let Some(path) = self.paths.remove(&id) {

@@ -22,13 +22,13 @@ use super::Deliver;
 use super::away::{Settled, Waits};
 use super::checkpoint::{FileEntry, Held, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
-use super::context::{Claim, Context, Problem};
+use super::context::{Claim, Context, ReadError};
 use super::decide::{self, Ended};
 use super::file_id::{self, Digest, Stat};
 use super::followed::Known;
 use super::kind;
 use super::reader::{self, Look, Opened, blocking};
-use super::schedule::Verdict;
+use super::schedule::Attempt;
 use crate::pipeline::{Truncation, Unit};
 
 /// Bytes of one unit: what a crash repeats at most, for each file.
@@ -65,15 +65,15 @@ pub(super) fn look<D: Deliver>(
     opened: Opened,
     head: &[u8],
     entry: Option<FileEntry>,
-) -> Result<Look, Problem> {
+) -> Result<Look, ReadError> {
     let (stat, age, settle) = (opened.stat, opened.age, ctx.settings.settle);
     let whole_line = kind::first_line(head);
     if whole_line.is_none() && (head.len() as u64) < kind::HEAD_BYTES && age < settle {
-        return Ok(Look::Verdict(Verdict::Later(settle - age, Some(stat))));
+        return Ok(Look::Attempt(Attempt::Later(settle - age, Some(stat))));
     }
     let first = file_id::digest(whole_line.unwrap_or(head));
     let Some(claim) = ctx.claims.take(first) else {
-        return Ok(Look::Verdict(Verdict::Later(DELAY, Some(stat))));
+        return Ok(Look::Attempt(Attempt::Later(DELAY, Some(stat))));
     };
     let ((at, clean), proof) = match followed(ctx, &opened.file, &stat)? {
         Some(known) => known,
@@ -98,7 +98,7 @@ fn followed<D: Deliver>(
     ctx: &Context<D>,
     file: &Arc<File>,
     stat: &Stat,
-) -> Result<Option<(Reached, Proof)>, Problem> {
+) -> Result<Option<(Reached, Proof)>, ReadError> {
     let Some(Known { at, clean, due }) = ctx.followed.get(stat.id) else {
         return Ok(None);
     };
@@ -110,8 +110,8 @@ fn followed<D: Deliver>(
 
 /// Compares all bytes, and says when that may be done again.
 fn compared(
-    compare: impl FnOnce() -> Result<Reached, Problem>,
-) -> Result<(Reached, Proof), Problem> {
+    compare: impl FnOnce() -> Result<Reached, ReadError>,
+) -> Result<(Reached, Proof), ReadError> {
     let begun = Instant::now();
     let at = compare()?;
     let took = begun.elapsed();
@@ -126,7 +126,7 @@ fn resume<D: Deliver>(
     stat: &Stat,
     first: Digest,
     entry: Option<FileEntry>,
-) -> Result<Reached, Problem> {
+) -> Result<Reached, ReadError> {
     let mut known: Vec<LinesEntry> = ctx.store.lines(&first)?.into_iter().map(|k| k.1).collect();
     if let Some(Held::Lines(earlier) | Held::LeftOut(Some(earlier))) = entry.map(|e| e.held)
         && earlier != first
@@ -198,7 +198,7 @@ pub(super) async fn deliver<D: Deliver>(
     ctx: &Arc<Context<D>>,
     mut follow: Follow,
     permit: OwnedSemaphorePermit,
-) -> Result<Verdict, Problem> {
+) -> Result<Attempt, ReadError> {
     let quiet = follow.opened.age >= ctx.settings.settle;
     let mut unit_bytes = UNIT_BYTES;
     while follow.at.offset() < follow.opened.stat.size && !ctx.stop.is_cancelled() {
@@ -214,7 +214,7 @@ pub(super) async fn deliver<D: Deliver>(
             return Err(io::Error::other(error).into());
         }
         let to = match decide::ended(&report) {
-            Ended::Again(after) => return Ok(Verdict::Failed(after)),
+            Ended::Again(after) => return Ok(Attempt::Failed(after)),
             Ended::Settled => end,
             Ended::Unfinished => report.settled_offset.clamp(from, end),
         };
@@ -229,8 +229,8 @@ pub(super) async fn deliver<D: Deliver>(
             let Some(at) = blocking(move || Ok(consumed.up_to(&file, to)?)).await? else {
                 // It was rewritten meanwhile: the next look finds where to go on.
                 return Ok(match ctx.commit(Vec::new()).await {
-                    true => Verdict::Later(DELAY, None),
-                    false => Verdict::Failed(None),
+                    true => Attempt::Later(DELAY, None),
+                    false => Attempt::Failed(None),
                 });
             };
             follow.clean &= !report.has_dead_letters();
@@ -297,7 +297,7 @@ async fn finish<D: Deliver>(
     ctx: &Arc<Context<D>>,
     follow: Follow,
     quiet: bool,
-) -> Result<Verdict, Problem> {
+) -> Result<Attempt, ReadError> {
     let Opened {
         path,
         file,
@@ -308,27 +308,27 @@ async fn finish<D: Deliver>(
     let file = Arc::clone(file);
     let now = blocking(move || Ok(Stat::of(&file.metadata()?))).await?;
     if !ctx.commit(Vec::new()).await {
-        return Ok(Verdict::Failed(None));
+        return Ok(Attempt::Failed(None));
     }
     let at = follow.at.offset();
     let all = at == stat.size;
     if ctx.settings.once && all && (!quiet || now != *stat) {
         // What comes later is the next run's.
-        Ok(Verdict::Done)
+        Ok(Attempt::Done)
     } else if now != *stat || ctx.stop.is_cancelled() {
-        Ok(Verdict::Later(DELAY, None))
+        Ok(Attempt::Later(DELAY, None))
     } else if !quiet {
         let wait = ctx.settings.settle.saturating_sub(*age);
-        Ok(Verdict::Later(wait, Some(*stat)))
+        Ok(Attempt::Later(wait, Some(*stat)))
     } else if !follow.proof.whole {
         // What is before the offset may have been rewritten, and its end not.
         let wait = follow.proof.due.saturating_duration_since(Instant::now());
-        Ok(Verdict::Later(wait, Some(*stat)))
+        Ok(Attempt::Later(wait, Some(*stat)))
     } else if !all {
         let what = format!("ends in an unfinished line at byte {at}, which waits for its rest");
         ctx.warn(path, &what);
         ctx.settled.put(*stat, Waits::Unfinished);
-        Ok(Verdict::Left)
+        Ok(Attempt::Left)
     } else {
         let settled = Settled {
             held: Held::Lines(follow.first),

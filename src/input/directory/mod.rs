@@ -253,7 +253,7 @@ fn open<D: Deliver>(
         list(&settings)?;
     }
     let filter = Filter::new(&settings)?;
-    let store = Store::open(&settings.state)?.told_in(Arc::clone(&metrics));
+    let store = Store::open(&settings.state)?.reported_in(Arc::clone(&metrics));
     let store = Arc::new(store);
     let failed = |detail: String| Error::State {
         path: store.path().to_owned(),

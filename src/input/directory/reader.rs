@@ -1,6 +1,6 @@
 //! Reading one file: look, deliver, commit, put away.
 //!
-//! Enters: a [`Candidate`]. Leaves: a [`Verdict`]; on the way a unit for the pipeline and changes of
+//! Enters: a [`Candidate`]. Leaves: a [`Attempt`]; on the way a unit for the pipeline and changes of
 //! the state. What must hold: content that was delivered is not delivered again, whatever it is
 //! called; nothing is committed that was not delivered; a file is put away only after its commit is
 //! durable.
@@ -17,12 +17,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::away::{Settled, Waits, put_away};
 use super::checkpoint::{ContentEntry, Held, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
-use super::context::{Claim, Context, Problem};
+use super::context::{Claim, Context, ReadError};
 use super::decide::{self, Ended, Plan};
 use super::file_id::{self, Digest, Stat, shown};
 use super::kind::{self, Kind};
 use super::lines::{self, Follow};
-use super::schedule::{Candidate, Verdict};
+use super::schedule::{Attempt, Candidate};
 use super::walk::WRITTEN;
 use super::{After, Deliver};
 use crate::pipeline::{Content, Truncation, Unit};
@@ -37,7 +37,7 @@ const BUSY: Duration = Duration::from_millis(100);
 
 /// What a look at a file leads to.
 pub(super) enum Look {
-    Verdict(Verdict),
+    Attempt(Attempt),
     Whole(Whole),
     Lines(Follow),
 }
@@ -69,18 +69,18 @@ pub(super) async fn process<D: Deliver>(
     ctx: Arc<Context<D>>,
     candidate: Candidate,
     permit: OwnedSemaphorePermit,
-) -> Verdict {
+) -> Attempt {
     let (shared, looked_at) = (Arc::clone(&ctx), candidate.clone());
     let looked = blocking(move || look(&shared, &looked_at)).await;
     let verdict = match looked {
-        Ok(Look::Verdict(verdict)) => Ok(verdict),
+        Ok(Look::Attempt(verdict)) => Ok(verdict),
         Ok(Look::Whole(whole)) => deliver(&ctx, whole, permit).await,
         Ok(Look::Lines(follow)) => lines::deliver(&ctx, follow, permit).await,
         Err(problem) => Err(problem),
     };
     match verdict {
         // It was read, and not taken.
-        Ok(Verdict::Failed(after)) => Verdict::Failed(after),
+        Ok(Attempt::Failed(after)) => Attempt::Failed(after),
         Ok(verdict) => {
             ctx.unread.read(&ctx.metrics, &ctx.root);
             verdict
@@ -91,16 +91,16 @@ pub(super) async fn process<D: Deliver>(
 
 /// Runs what may block. A panic is the file's, not the input's.
 pub(super) async fn blocking<T: Send + 'static>(
-    f: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+    f: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
     match tokio::task::spawn_blocking(f).await {
         Ok(result) => result,
-        Err(error) => Err(Problem::Io(io::Error::other(error))),
+        Err(error) => Err(ReadError::Io(io::Error::other(error))),
     }
 }
 
 /// Opens a file and finds out what is to be done with it.
-fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Problem> {
+fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, ReadError> {
     let path = &candidate.path;
     let file = Arc::new(file_id::open(&ctx.root, path)?);
     let metadata = file.metadata()?;
@@ -108,19 +108,19 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         if !metadata.is_dir() {
             ctx.warn(path, "is a pipe, socket or device; skipped");
         }
-        return Ok(Look::Verdict(Verdict::Done));
+        return Ok(Look::Attempt(Attempt::Done));
     }
     if is_ours(&metadata) {
         ctx.warn(path, WRITTEN);
-        return Ok(Look::Verdict(Verdict::Done));
+        return Ok(Look::Attempt(Attempt::Done));
     }
     let stat = Stat::of(&metadata);
     match ctx.settled.get(&stat) {
-        Some(Waits::Unfinished) => return Ok(Look::Verdict(Verdict::Left)),
+        Some(Waits::Unfinished) => return Ok(Look::Attempt(Attempt::Left)),
         Some(Waits::Writer(settled)) => {
             let (verdict, ops) = put_away(ctx, path, &stat, settled)?;
             drop(ctx.commits.write(ops));
-            return Ok(Look::Verdict(verdict));
+            return Ok(Look::Attempt(verdict));
         }
         None => {}
     }
@@ -133,7 +133,7 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
         let delivered = (ctx.tuning.observed)(&named, Some(stat.modified));
         if decide::left_out(&ctx.first_run, &stat, delivered) {
             ctx.store.apply(&lines::leave_out(name, &file, stat)?)?;
-            return Ok(Look::Verdict(Verdict::Done));
+            return Ok(Look::Attempt(Attempt::Done));
         }
     }
     let settle = ctx.settings.settle;
@@ -141,8 +141,8 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
     let age = decide::age(&stat, (ctx.tuning.now)(), seen_for);
     let early = candidate.closed || kind == Kind::Lines;
     match decide::plan(&stat, entry.as_ref(), age, early, settle) {
-        Plan::Leave => Ok(Look::Verdict(Verdict::Done)),
-        Plan::Wait(time) => Ok(Look::Verdict(Verdict::Later(time, Some(stat)))),
+        Plan::Leave => Ok(Look::Attempt(Attempt::Done)),
+        Plan::Wait(time) => Ok(Look::Attempt(Attempt::Later(time, Some(stat)))),
         Plan::Read { .. } => {
             let opened = Opened {
                 path: Arc::clone(path),
@@ -158,7 +158,11 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Pro
     }
 }
 
-fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Result<Look, Problem> {
+fn look_whole<D: Deliver>(
+    ctx: &Context<D>,
+    opened: Opened,
+    head: &[u8],
+) -> Result<Look, ReadError> {
     let Opened {
         path, file, stat, ..
     } = &opened;
@@ -171,10 +175,10 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
         (all.digest(), None)
     };
     if Stat::of(&file.metadata()?) != *stat {
-        return Ok(Look::Verdict(Verdict::Later(ctx.settings.settle, None)));
+        return Ok(Look::Attempt(Attempt::Later(ctx.settings.settle, None)));
     }
     let Some(claim) = ctx.claims.take(digest) else {
-        return Ok(Look::Verdict(Verdict::Later(BUSY, Some(*stat))));
+        return Ok(Look::Attempt(Attempt::Later(BUSY, Some(*stat))));
     };
     let short = bytes
         .as_deref()
@@ -185,7 +189,7 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
     if let Some(known) = ctx.store.content(&digest)? {
         tracing::debug!("{} was delivered before", shown(path));
         let verdict = if opened.age < ctx.settings.settle {
-            Verdict::Later(ctx.settings.settle - opened.age, Some(*stat))
+            Attempt::Later(ctx.settings.settle - opened.age, Some(*stat))
         } else {
             let settled = settled(digest, known.dead_letters, grows);
             let (verdict, ops) = put_away(ctx, path, stat, settled)?;
@@ -193,7 +197,7 @@ fn look_whole<D: Deliver>(ctx: &Context<D>, opened: Opened, head: &[u8]) -> Resu
             drop(ctx.commits.write(ops));
             verdict
         };
-        return Ok(Look::Verdict(verdict));
+        return Ok(Look::Attempt(verdict));
     }
     Ok(Look::Whole(Whole {
         opened,
@@ -217,7 +221,7 @@ async fn deliver<D: Deliver>(
     ctx: &Arc<Context<D>>,
     mut whole: Whole,
     permit: OwnedSemaphorePermit,
-) -> Result<Verdict, Problem> {
+) -> Result<Attempt, ReadError> {
     let quiet = whole.opened.age >= ctx.settings.settle;
     let (unit, consumed) = unit(ctx, &mut whole, quiet);
     let report = ctx.deliver.deliver(unit).await;
@@ -228,8 +232,8 @@ async fn deliver<D: Deliver>(
     }
     let until_quiet = ctx.settings.settle.saturating_sub(*age).max(BUSY);
     match decide::ended(&report) {
-        Ended::Again(after) => return Ok(Verdict::Failed(after)),
-        Ended::Unfinished => return Ok(Verdict::Later(until_quiet, Some(*stat))),
+        Ended::Again(after) => return Ok(Attempt::Failed(after)),
+        Ended::Unfinished => return Ok(Attempt::Later(until_quiet, Some(*stat))),
         Ended::Settled => {}
     }
     ctx.count(&report);
@@ -239,14 +243,14 @@ async fn deliver<D: Deliver>(
         let all = blocking(move || Ok(consumed.up_to(&file, size)?)).await?;
         if all.is_none_or(|all| all.digest() != whole.digest) {
             // What was delivered is not what was hashed: it was rewritten in between.
-            return Ok(Verdict::Later(ctx.settings.settle, None));
+            return Ok(Attempt::Later(ctx.settings.settle, None));
         }
     }
     if !ctx.commit(delivered(&whole, dead_letters)).await {
-        return Ok(Verdict::Failed(None));
+        return Ok(Attempt::Failed(None));
     }
     if !quiet {
-        return Ok(Verdict::Later(until_quiet, Some(*stat)));
+        return Ok(Attempt::Later(until_quiet, Some(*stat)));
     }
     let settled = settled(whole.digest, dead_letters, whole.grows);
     // Content of this digest may be read under another name from here on.
@@ -259,7 +263,7 @@ pub(super) async fn away<D: Deliver>(
     ctx: &Arc<Context<D>>,
     opened: Opened,
     settled: Settled,
-) -> Result<Verdict, Problem> {
+) -> Result<Attempt, ReadError> {
     let shared = Arc::clone(ctx);
     let away = move || put_away(&shared, &opened.path, &opened.stat, settled);
     let (verdict, ops) = match ctx.settings.after {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::file_id::{FileId, Stat};
 use super::sweep::{self, Sweep};
-use super::walk::{Place, Walk, Walked};
+use super::walk::{OrderKey, Walk, Walked};
 use super::watch::Watch;
 use super::{After, Deliver};
 
@@ -28,7 +28,7 @@ pub(super) fn round<D: Deliver>(
     ctx: &Context<D>,
     from: &Path,
     watched: Option<FileId>,
-    after: Option<Place>,
+    after: Option<OrderKey>,
     seen: Option<Sweep>,
 ) -> Round {
     let started = Instant::now();

@@ -33,9 +33,9 @@ impl Candidate {
     }
 }
 
-/// How a look at a file ended.
+/// How an attempt to read a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Attempt {
     /// Nothing is left to do until it changes.
     Done,
     /// The same, but not all of it was delivered.
@@ -182,7 +182,7 @@ impl Schedule {
     }
 
     /// Takes a file back from its worker.
-    pub(super) fn finish(&mut self, path: &Arc<Path>, verdict: Verdict, now: Instant) {
+    pub(super) fn finish(&mut self, path: &Arc<Path>, verdict: Attempt, now: Instant) {
         let Some(mut item) = self.items.remove(path) else {
             return;
         };
@@ -192,12 +192,12 @@ impl Schedule {
             Slot::Ready | Slot::Waiting(_) => None,
         };
         item.failures = match verdict {
-            Verdict::Failed(_) => item.failures.saturating_add(1),
+            Attempt::Failed(_) => item.failures.saturating_add(1),
             _ => 0,
         };
         let due = match verdict {
-            Verdict::Done | Verdict::Left => again,
-            Verdict::Later(after, stat) => {
+            Attempt::Done | Attempt::Left => again,
+            Attempt::Later(after, stat) => {
                 item.seen = stat.map(|stat| match item.seen {
                     Some((seen, since)) if seen == stat => (seen, since),
                     _ => (stat, now),
@@ -205,11 +205,11 @@ impl Schedule {
                 let due = now + after;
                 Some(again.map_or(due, |again| again.min(due)))
             }
-            Verdict::Failed(at_least) => Some(now + backoff(item.failures, at_least)),
+            Attempt::Failed(at_least) => Some(now + backoff(item.failures, at_least)),
         };
         self.failing -= usize::from(was_failing);
         let Some(due) = due else {
-            self.left += u64::from(verdict == Verdict::Left);
+            self.left += u64::from(verdict == Attempt::Left);
             return;
         };
         if item.failures > 0 {
@@ -281,10 +281,10 @@ mod tests {
         schedule.offer(Arc::clone(&a), 1, now, true);
         schedule.wake(now);
         assert!(!schedule.has_ready(), "it is with a worker");
-        schedule.finish(&a, Verdict::Done, now);
+        schedule.finish(&a, Attempt::Done, now);
         schedule.wake(now);
         assert!(schedule.next().unwrap().closed);
-        schedule.finish(&a, Verdict::Done, now);
+        schedule.finish(&a, Attempt::Done, now);
         assert_eq!(schedule.len(), 0);
     }
 
@@ -297,7 +297,7 @@ mod tests {
         for seconds in [1, 2, 4] {
             schedule.wake(now);
             assert!(schedule.next().is_some());
-            schedule.finish(&a, Verdict::Failed(None), now);
+            schedule.finish(&a, Attempt::Failed(None), now);
             let due = now + Duration::from_secs(seconds);
             assert_eq!(schedule.wake(now), Some(due));
             now = due;
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(schedule.workable(), 2);
         schedule.wake(now);
         while let Some(candidate) = schedule.next() {
-            schedule.finish(&candidate.path, Verdict::Failed(None), now);
+            schedule.finish(&candidate.path, Attempt::Failed(None), now);
         }
         assert_eq!(
             schedule.len(),
@@ -337,7 +337,7 @@ mod tests {
             let now = start + second * n;
             schedule.wake(now);
             let candidate = schedule.next().unwrap();
-            schedule.finish(&a, Verdict::Later(second, Some(stat)), now);
+            schedule.finish(&a, Attempt::Later(second, Some(stat)), now);
             candidate.seen_for(&stat, now)
         };
         assert_eq!(look(0, stat), None);

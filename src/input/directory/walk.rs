@@ -37,7 +37,7 @@ pub(super) const WRITTEN: &str = "is what qtrail writes; skipped";
 pub(super) type ObservedTime = fn(&str, Option<i64>) -> Option<i64>;
 
 /// A file's place in the order of reading: delivery time, then path.
-pub(super) type Place = (i64, Arc<Path>);
+pub(super) type OrderKey = (i64, Arc<Path>);
 
 /// One walk.
 pub(super) struct Walk<'a> {
@@ -52,7 +52,7 @@ pub(super) struct Walk<'a> {
     /// Files to return.
     pub(super) keep: usize,
     /// Return files after this one only.
-    pub(super) after: Option<Place>,
+    pub(super) after: Option<OrderKey>,
     /// Hears of every file.
     pub(super) seen: Option<Sweep>,
 }
@@ -78,7 +78,7 @@ pub(super) struct Walked {
 /// A file that is not as it was when it settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) place: Place,
+    pub(super) place: OrderKey,
     pub(super) stat: Stat,
 }
 
@@ -95,7 +95,7 @@ impl PartialOrd for Found {
 }
 
 /// A file's place in the order of reading.
-pub(super) fn place(observed: ObservedTime, path: &Path, modified: i64) -> Place {
+pub(super) fn place(observed: ObservedTime, path: &Path, modified: i64) -> OrderKey {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let time = observed(&name, Some(modified)).unwrap_or(modified);
     (time, Arc::from(path))

@@ -18,7 +18,8 @@ use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use serde_json::{Value, json};
 
 use super::slices::Slice;
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 
 /// Events of a page at most: AWS allows no more.
 pub(super) const PAGE: i32 = 50;
@@ -44,11 +45,11 @@ pub(super) struct Page {
 
 /// Why there is no page.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum Error {
     /// The token is not good any more: the question is asked anew.
     Token,
     /// All else.
-    Fault(Fault),
+    Aws(aws::Error),
 }
 
 /// What answers questions about one region.
@@ -58,14 +59,14 @@ pub(super) trait Lookup: Send + Sync {
         &self,
         question: &Question,
         token: Option<&str>,
-    ) -> impl Future<Output = Result<Page, Trouble>> + Send;
+    ) -> impl Future<Output = Result<Page, Error>> + Send;
 
     /// The second since 1970 that it is.
     fn now(&self) -> i64;
 }
 
 impl Lookup for Client {
-    async fn page(&self, question: &Question, token: Option<&str>) -> Result<Page, Trouble> {
+    async fn page(&self, question: &Question, token: Option<&str>) -> Result<Page, Error> {
         let attribute = question.source.as_deref().map(|source| {
             LookupAttribute::builder()
                 .attribute_key(LookupAttributeKey::EventSource)
@@ -95,8 +96,8 @@ impl Lookup for Client {
     }
 }
 
-fn unasked(error: impl std::error::Error) -> Trouble {
-    Trouble::Fault(Fault {
+fn unasked(error: impl std::error::Error) -> Error {
+    Error::Aws(aws::Error {
         remedy: Remedy::Mend,
         message: DisplayErrorContext(error).to_string(),
     })
@@ -121,9 +122,9 @@ fn told(event: &Event) -> (String, Value) {
     (event.event_id.clone().unwrap_or_default(), told)
 }
 
-fn trouble(error: SdkError<LookupEventsError, HttpResponse>) -> Trouble {
+fn trouble(error: SdkError<LookupEventsError, HttpResponse>) -> Error {
     match error.as_service_error() {
-        Some(LookupEventsError::InvalidNextTokenException(_)) => Trouble::Token,
-        _ => Trouble::Fault(Fault::of(&error)),
+        Some(LookupEventsError::InvalidNextTokenException(_)) => Error::Token,
+        _ => Error::Aws(aws::Error::of(&error)),
     }
 }

@@ -17,7 +17,12 @@ mod slices;
 mod state;
 
 use std::path::PathBuf;
+#[cfg(feature = "aws")]
+use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(feature = "aws")]
+use tokio_util::sync::CancellationToken;
 
 /// How the Event history is read. Valid by construction.
 #[derive(Debug, Clone)]
@@ -124,19 +129,19 @@ const PAGES: usize = 8;
 pub async fn run(
     settings: Settings,
     aws: &crate::aws::Aws,
-    sidecar: &crate::sidecar::Sidecar,
-    stop: tokio_util::sync::CancellationToken,
+    downstream: super::Downstream,
+    stop: CancellationToken,
 ) -> Result<(), Error> {
     let regions = settings.regions(aws)?;
+    let metrics = downstream.metrics;
+    let state = state::State::open(&settings.state)?.reported_in(Arc::clone(&metrics));
     let shared = region::Shared {
-        state: std::sync::Arc::new(
-            state::State::open(&settings.state)?.told_in(std::sync::Arc::clone(&sidecar.metrics)),
-        ),
-        settings: std::sync::Arc::new(settings),
-        pipeline: sidecar.pipeline.clone(),
-        metrics: std::sync::Arc::clone(&sidecar.metrics),
-        health: sidecar.exporter.health(),
-        pages: std::sync::Arc::new(tokio::sync::Semaphore::new(PAGES)),
+        state: Arc::new(state),
+        settings: Arc::new(settings),
+        pipeline: downstream.pipeline,
+        metrics,
+        health: downstream.health,
+        pages: Arc::new(tokio::sync::Semaphore::new(PAGES)),
         stop,
     };
     // Each has a pace of its own.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::export::retry::Schedule;
+use crate::runtime::retry::Schedule;
 
 /// Between two calls of a region.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);

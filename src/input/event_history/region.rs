@@ -15,15 +15,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::Settings;
-use super::lookup::{Lookup, PAGE, Page, Question, Trouble};
+use super::lookup::{self, Lookup, PAGE, Page, Question};
 use super::pace::{PAUSE, Pace};
 use super::slices::{Slice, slices};
 use super::state::State;
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::dead_letter::{OnDamage, Origin};
-use crate::export::Health;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
+use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
@@ -166,11 +167,11 @@ impl<L: Lookup> Region<L> {
         loop {
             let (page, permit) = match self.page(question, token.as_deref()).await {
                 Ok(Ok(page)) => page,
-                Ok(Err(Trouble::Token)) => {
+                Ok(Err(lookup::Error::Token)) => {
                     self.pace.failed(fastrand::f64());
                     return Asked::Anew;
                 }
-                Ok(Err(Trouble::Fault(fault))) => {
+                Ok(Err(lookup::Error::Aws(fault))) => {
                     self.pace.failed(fastrand::f64());
                     self.tell(&fault);
                     // A run that reads once does not wait until a set-up is mended.
@@ -216,7 +217,7 @@ impl<L: Lookup> Region<L> {
         &mut self,
         question: &Question,
         token: Option<&str>,
-    ) -> Result<Result<(Page, Option<OwnedSemaphorePermit>), Trouble>, Stopped> {
+    ) -> Result<Result<(Page, Option<OwnedSemaphorePermit>), lookup::Error>, Stopped> {
         let stop = self.shared.stop.clone();
         let pages = Arc::clone(&self.shared.pages);
         let mut health = self.shared.health.clone();
@@ -306,7 +307,7 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    fn tell(&self, fault: &Fault) {
+    fn tell(&self, fault: &aws::Error) {
         let (kind, remedy) = match fault.remedy {
             Remedy::Retry => ("retry", ""),
             Remedy::Denied => ("denied", "it takes cloudtrail:LookupEvents; "),

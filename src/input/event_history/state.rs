@@ -11,6 +11,7 @@ use redb::{ReadableDatabase, TableDefinition};
 use super::Error;
 use crate::runtime::database::{self, Kind, Store};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stalls::of_state;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
@@ -37,9 +38,9 @@ impl State {
         Ok(State(Store::open(folder, STATE)?))
     }
 
-    /// The same, but `/readyz` says while it cannot be used.
-    pub(super) fn told_in(self, metrics: Arc<Metrics>) -> State {
-        State(self.0.told_in(metrics))
+    /// The same; `/readyz` reports while it cannot be used.
+    pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> State {
+        State(self.0.observed(of_state(metrics)))
     }
 
     /// Up to which second all was delivered, if anything was.

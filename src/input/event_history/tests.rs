@@ -11,15 +11,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
-use super::lookup::{Lookup, Page, Question, Trouble};
+use super::lookup::{self, Lookup, Page, Question};
 use super::pace::PAUSE;
 use super::region::{Region, Shared};
 use super::state::State;
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::dead_letter::DeadLetters;
 use crate::export::{self, Destination, Exporter, Health};
 use crate::pipeline::Pipeline;
-use crate::pipeline::dedup::{self, Window};
+use crate::pipeline::dedup::{self, Dedup};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::{Lists, Select, Selector};
@@ -42,7 +43,7 @@ struct Model {
     /// When it was asked what.
     calls: Vec<(Instant, Question, Option<String>)>,
     /// What goes wrong with the next calls, if anything.
-    faults: VecDeque<Option<Trouble>>,
+    faults: VecDeque<Option<lookup::Error>>,
     /// The number of the call that is never answered.
     silent_from: usize,
 }
@@ -76,7 +77,7 @@ impl History {
         });
     }
 
-    fn fails(&self, troubles: impl IntoIterator<Item = Trouble>) {
+    fn fails(&self, troubles: impl IntoIterator<Item = lookup::Error>) {
         let troubles = troubles.into_iter().map(Some);
         self.0.lock().unwrap().faults.extend(troubles);
     }
@@ -107,7 +108,7 @@ impl History {
 }
 
 impl Lookup for History {
-    async fn page(&self, question: &Question, token: Option<&str>) -> Result<Page, Trouble> {
+    async fn page(&self, question: &Question, token: Option<&str>) -> Result<Page, lookup::Error> {
         let now = self.now();
         let answer = {
             let mut model = self.0.lock().unwrap();
@@ -238,9 +239,9 @@ impl Bench {
             max_ids: 100_000,
             max_age: Duration::from_secs(24 * 3600),
         };
-        let (window, _) = Window::open(settings, Arc::clone(&metrics)).unwrap();
+        let (window, _) = Dedup::open(settings, Arc::clone(&metrics)).unwrap();
         Bench {
-            pipeline: pipeline.with_window(window),
+            pipeline: pipeline.with_dedup(window),
             metrics,
             health: watch::channel(Health::Up).0,
             state: Arc::new(State::open(folder.path()).unwrap()),
@@ -309,12 +310,12 @@ impl Bench {
     }
 }
 
-fn throttled() -> Trouble {
+fn throttled() -> lookup::Error {
     fault(Remedy::Retry, "ThrottlingException: Rate exceeded")
 }
 
-fn fault(remedy: Remedy, message: &str) -> Trouble {
-    Trouble::Fault(Fault {
+fn fault(remedy: Remedy, message: &str) -> lookup::Error {
+    lookup::Error::Aws(aws::Error {
         remedy,
         message: message.to_owned(),
     })
@@ -475,7 +476,7 @@ async fn a_token_that_expired_begins_the_slice_anew() {
     let bench = Bench::new();
     let history = past(120);
     history.0.lock().unwrap().faults.push_back(None);
-    history.fails([Trouble::Token]);
+    history.fails([lookup::Error::Token]);
     bench.once(&history).await;
     let tokens: Vec<_> = history
         .calls()

@@ -18,8 +18,9 @@ use super::known::Known;
 use super::queue::{BATCH, Message, Queue};
 use super::visibility::Keeper;
 use super::{Error, waits};
-use crate::aws::fault::{Fault, Remedy};
-use crate::export::Health;
+use crate::aws;
+use crate::aws::error::Remedy;
+use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::stalls::Cause;
 
@@ -212,7 +213,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     /// A queue that cannot be received from is waited for, unless it never was one.
-    fn refused(&self, fault: Fault) -> Result<(), Error> {
+    fn refused(&self, fault: aws::Error) -> Result<(), Error> {
         let gone = fault.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
         // Who reads once waits for nobody to mend something.
         let hopeless = self.context.settings.once && fault.remedy != Remedy::Retry;

@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::attempts::Attempts;
+use crate::aws;
 use crate::aws::Aws;
-use crate::aws::fault::Fault;
-use crate::aws::object::Location;
-use crate::aws::room::Room;
+use crate::aws::object::{BUDGET_UNIT, Location};
 use crate::dead_letter::Origin;
-use crate::export::Health;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::runtime::budget::Budget;
+use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
@@ -35,7 +35,7 @@ pub(super) struct Opened {
 }
 
 /// An object's content, to come.
-pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, Fault>> + Send>>;
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, aws::Error>> + Send>>;
 
 /// Where objects come from; S3.
 pub(super) trait Fetch: Send + Sync + 'static {
@@ -44,7 +44,7 @@ pub(super) trait Fetch: Send + Sync + 'static {
         &self,
         location: &Location,
         limit: u64,
-    ) -> impl Future<Output = Result<Opened, Fault>> + Send;
+    ) -> impl Future<Output = Result<Opened, aws::Error>> + Send;
 }
 
 /// S3 itself.
@@ -55,7 +55,7 @@ pub(super) struct S3 {
 }
 
 impl Fetch for S3 {
-    async fn open(&self, location: &Location, limit: u64) -> Result<Opened, Fault> {
+    async fn open(&self, location: &Location, limit: u64) -> Result<Opened, aws::Error> {
         let object = self.aws.open(location, limit).await?;
         Ok(Opened {
             bytes: object.bytes,
@@ -63,7 +63,7 @@ impl Fetch for S3 {
             held_bytes: object.held_bytes(),
             content: {
                 let abort = self.abort.clone();
-                Box::pin(async move { object.content(&abort).await })
+                Box::pin(async move { object.content(&abort).await.map(Content::from) })
             },
         })
     }
@@ -110,7 +110,7 @@ pub(super) struct Context<F, P> {
     /// How often S3 answered for an object: it is there, and so are the credentials.
     pub(super) answered: AtomicU64,
     /// For objects, and messages that hold events.
-    pub(super) room: Room,
+    pub(super) budget: Budget,
     pub(super) past: Attempts,
     pub(super) log_throttle: LogThrottle,
     /// Nothing new is begun.
@@ -135,7 +135,7 @@ impl<F, P> Context<F, P> {
             metrics,
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
-            room: Room::new(settings.in_flight_bytes),
+            budget: Budget::new(settings.in_flight_bytes, BUDGET_UNIT),
             past: Attempts::default(),
             log_throttle: LogThrottle::default(),
             stop,

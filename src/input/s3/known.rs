@@ -14,7 +14,7 @@ use super::buckets::Buckets;
 use super::consume::Consumer;
 use super::context::{Fetch, Flow};
 use super::queue::{Queue, Redrive};
-use crate::aws::fault::Remedy;
+use crate::aws::error::Remedy;
 use crate::telemetry::stalls::Cause;
 
 /// How often the queue is asked.

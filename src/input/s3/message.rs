@@ -29,17 +29,17 @@ const LONGEST_AWAY: Duration = Duration::from_secs(300);
 const LONGEST_AWAY_ONCE: Duration = Duration::from_secs(5);
 
 /// How the work on a message ended.
-enum Verdict {
+enum Handled {
     /// All has settled.
     Done,
     /// It could not be finished; nothing is wrong with it.
     GivenUp,
     /// It failed by its own fault.
-    Failed(Fault),
+    Failed(Error),
 }
 
 /// What is wrong with a message.
-enum Fault {
+enum Error {
     /// Its body.
     Unknown(String),
     /// Objects of it, each with the reason.
@@ -51,15 +51,15 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     pub(super) async fn message(&self, message: Message, ticket: Ticket<Q>) {
         let verdict = tokio::select! {
             verdict = self.work(&message) => verdict,
-            () = self.context.abort.cancelled() => Verdict::GivenUp,
+            () = self.context.abort.cancelled() => Handled::GivenUp,
         };
         match verdict {
-            Verdict::Done => self.delete(&message, ticket),
-            Verdict::GivenUp => {
+            Handled::Done => self.delete(&message, ticket),
+            Handled::GivenUp => {
                 let tries = self.context.past.gave_up(&message.id);
                 ticket.give_back(self.away(tries));
             }
-            Verdict::Failed(fault) => self.failed(message, ticket, fault).await,
+            Handled::Failed(fault) => self.failed(message, ticket, fault).await,
         }
     }
 
@@ -68,15 +68,15 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         ticket.delete();
     }
 
-    async fn work(&self, message: &Message) -> Verdict {
+    async fn work(&self, message: &Message) -> Handled {
         if self.context.stop.is_cancelled() {
-            return Verdict::GivenUp;
+            return Handled::GivenUp;
         }
         match notice::read(&message.body) {
             Notice::Objects(objects) => self.objects(message, &objects).await,
             Notice::Events if self.context.settings.inline_events => self.events(message).await,
             Notice::Events => self.refuse_message(message, Reason::InlineEvents).await,
-            Notice::Unknown(detail) => Verdict::Failed(Fault::Unknown(detail)),
+            Notice::Unknown(detail) => Handled::Failed(Error::Unknown(detail)),
             Notice::Nothing(what) => {
                 self.context.metrics.skipped.add(1);
                 if let Some(left_out) = self.context.log_throttle.due(what) {
@@ -87,13 +87,13 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                         "a message that announces nothing, and is deleted: {what}"
                     );
                 }
-                Verdict::Done
+                Handled::Done
             }
         }
     }
 
     /// One after the other: other messages go on meanwhile.
-    async fn objects(&self, message: &Message, objects: &[Location]) -> Verdict {
+    async fn objects(&self, message: &Message, objects: &[Location]) -> Handled {
         let context = &self.context;
         let (mut failed, mut refused) = (Vec::new(), Vec::new());
         for location in objects {
@@ -112,23 +112,23 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                     refused.push(location);
                     continue;
                 }
-                Access::Unknown => return Verdict::GivenUp,
+                Access::Unknown => return Handled::GivenUp,
             }
             match context.object(location).await {
                 End::Settled => self.remember(message, location, objects.len()),
                 End::Failed(reason) => failed.push((location.clone(), reason)),
-                End::GivenUp => return Verdict::GivenUp,
+                End::GivenUp => return Handled::GivenUp,
             }
         }
         if self.refuse_objects(message, &refused).await != End::Settled {
-            return Verdict::GivenUp;
+            return Handled::GivenUp;
         }
         for location in refused {
             self.remember(message, location, objects.len());
         }
         match failed.is_empty() {
-            true => Verdict::Done,
-            false => Verdict::Failed(Fault::Objects(failed)),
+            true => Handled::Done,
+            false => Handled::Failed(Error::Objects(failed)),
         }
     }
 
@@ -146,18 +146,18 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             return self.context.refuse_object(first, reason).await;
         }
         match self.refuse_message(message, reason).await {
-            Verdict::Done => End::Settled,
+            Handled::Done => End::Settled,
             _ => End::GivenUp,
         }
     }
 
     /// Puts a message as it is into the dead letters.
-    async fn refuse_message(&self, message: &Message, reason: Reason) -> Verdict {
+    async fn refuse_message(&self, message: &Message, reason: Reason) -> Handled {
         let body = Evidence::Bytes(message.body.clone().into_bytes());
         let kept = self.context.flow.refuse(self.origin(message), reason, body);
         match kept.await {
-            Outcome::Delivered => Verdict::Done,
-            _ => Verdict::GivenUp,
+            Outcome::Delivered => Handled::Done,
+            _ => Handled::GivenUp,
         }
     }
 
@@ -169,10 +169,10 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     /// The body holds the events.
-    async fn events(&self, message: &Message) -> Verdict {
+    async fn events(&self, message: &Message) -> Handled {
         let bytes = Bytes::copy_from_slice(message.body.as_bytes());
-        let Some(_room) = self.context.room.take(bytes.len()).await else {
-            return Verdict::GivenUp;
+        let Some(_memory) = self.context.budget.acquire(bytes.len()).await else {
+            return Handled::GivenUp;
         };
         // Not in the dead letters at once, where it is none of CloudTrail's after all.
         let text = Text {
@@ -185,10 +185,10 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         match report.outcome {
             Outcome::Delivered if report.counts.foreign > 0 => {
                 let reason = report.refused.first().map(|(_, reason)| reason.to_string());
-                Verdict::Failed(Fault::Unknown(reason.unwrap_or_default()))
+                Handled::Failed(Error::Unknown(reason.unwrap_or_default()))
             }
-            Outcome::Delivered => Verdict::Done,
-            _ => Verdict::GivenUp,
+            Outcome::Delivered => Handled::Done,
+            _ => Handled::GivenUp,
         }
     }
 
@@ -201,7 +201,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    async fn failed(&self, message: Message, ticket: Ticket<Q>, fault: Fault) {
+    async fn failed(&self, message: Message, ticket: Ticket<Q>, fault: Error) {
         let context = &self.context;
         context.metrics.s3_messages_failed.add(1);
         let failures = context.past.failed(&message.id);
@@ -241,14 +241,14 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     /// Puts what is wrong with a message into the dead letters; whether it is there.
-    async fn keep(&self, message: &Message, fault: &Fault) -> bool {
+    async fn keep(&self, message: &Message, fault: &Error) -> bool {
         let objects = match fault {
-            Fault::Unknown(detail) => {
+            Error::Unknown(detail) => {
                 let detail = detail.clone();
                 let kept = self.refuse_message(message, Reason::UnknownNotice { detail });
-                return matches!(kept.await, Verdict::Done);
+                return matches!(kept.await, Handled::Done);
             }
-            Fault::Objects(objects) => objects,
+            Error::Objects(objects) => objects,
         };
         for (location, reason) in objects {
             if self.context.refuse_object(location, reason.clone()).await != End::Settled {
@@ -260,20 +260,20 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 }
 
-impl Fault {
+impl Error {
     fn kind(&self) -> &'static str {
         match self {
-            Fault::Unknown(_) => "unknown",
-            Fault::Objects(_) => "objects",
+            Error::Unknown(_) => "unknown",
+            Error::Objects(_) => "objects",
         }
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Fault::Unknown(detail) => write!(f, "its body is not understood: {detail}"),
-            Fault::Objects(objects) => {
+            Error::Unknown(detail) => write!(f, "its body is not understood: {detail}"),
+            Error::Objects(objects) => {
                 let (first, reason) = &objects[0];
                 let count = objects.len();
                 write!(f, "{count} of its objects, such as {first}: {reason}")

@@ -32,9 +32,13 @@ mod tests;
 #[cfg(feature = "aws")]
 mod visibility;
 
+#[cfg(feature = "aws")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::GlobSet;
+#[cfg(feature = "aws")]
+use tokio_util::sync::CancellationToken;
 
 pub use buckets::{Buckets, is_pattern};
 #[cfg(feature = "aws")]
@@ -96,26 +100,26 @@ pub enum Error {
 pub async fn run(
     settings: Settings,
     aws: &crate::aws::Aws,
-    sidecar: &crate::sidecar::Sidecar,
-    stop: tokio_util::sync::CancellationToken,
+    downstream: super::Downstream,
+    stop: CancellationToken,
 ) -> Result<(), Error> {
     let queues = settings.queues.clone();
-    let context = std::sync::Arc::new(context::Context::new(
+    let metrics = downstream.metrics;
+    let context = Arc::new(context::Context::new(
         settings,
         context::S3 {
             aws: aws.clone(),
-            abort: sidecar.abort.clone(),
+            abort: downstream.abort.clone(),
         },
-        sidecar.pipeline.clone(),
-        sidecar.exporter.health(),
-        std::sync::Arc::clone(&sidecar.metrics),
-        (stop, sidecar.abort.clone()),
+        downstream.pipeline,
+        downstream.health,
+        Arc::clone(&metrics),
+        (stop, downstream.abort),
     ));
     let mut running = tokio::task::JoinSet::new();
     for url in queues {
-        let metrics = std::sync::Arc::clone(&sidecar.metrics);
-        let queue = sqs::Sqs::new(aws.sqs_for(&url), url, metrics);
-        running.spawn(consume::consume(std::sync::Arc::clone(&context), queue));
+        let queue = sqs::Sqs::new(aws.sqs_for(&url), url, Arc::clone(&metrics));
+        running.spawn(consume::consume(Arc::clone(&context), queue));
     }
     let mut result = Ok(());
     while let Some(ended) = running.join_next().await {
@@ -137,7 +141,7 @@ fn waits(failures: u32) -> Duration {
 
 #[cfg(feature = "aws")]
 fn waits_up_to(max: Duration, failures: u32) -> Duration {
-    let schedule = crate::export::retry::Schedule {
+    let schedule = crate::runtime::retry::Schedule {
         initial: Duration::from_secs(1),
         max,
     };

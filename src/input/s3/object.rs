@@ -11,7 +11,8 @@ use tracing::{debug, error, warn};
 
 use super::context::{Context, Fetch, Flow, Opened};
 use super::waits;
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::aws::object::Location;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
@@ -38,9 +39,9 @@ pub(super) enum End {
 enum Try {
     End(End),
     /// Another try may do better.
-    Again(Fault),
+    Again(aws::Error),
     /// The same, once the collector takes events: nothing is wrong with the object.
-    Later(Fault),
+    Later(aws::Error),
 }
 
 impl<F: Fetch, P: Flow> Context<F, P> {
@@ -94,7 +95,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     async fn deliver(&self, location: &Location, opened: Opened) -> Try {
-        let Some(_room) = self.room.take(opened.held_bytes).await else {
+        let Some(_memory) = self.budget.acquire(opened.held_bytes).await else {
             return Try::End(End::GivenUp);
         };
         let content = match opened.content.await {
@@ -124,7 +125,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     /// What becomes of an object that cannot be had.
-    async fn judge(&self, location: &Location, fault: Fault) -> Try {
+    async fn judge(&self, location: &Location, fault: aws::Error) -> Try {
         let detail = fault.message.clone();
         let reason = match fault.remedy {
             Remedy::Gone => Reason::ObjectGone { detail },
@@ -149,7 +150,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     /// The newest object decides, until another can be had.
-    fn tell_readiness(&self, location: &Location, fault: Option<&Fault>) {
+    fn tell_readiness(&self, location: &Location, fault: Option<&aws::Error>) {
         let stalls = &self.metrics.stalls;
         let Some(fault) = fault else {
             return stalls.clear(Cause::ObjectsUnreadable, "");
@@ -168,7 +169,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         stalls.set_fault(Cause::ObjectsUnreadable, "", passes, reason);
     }
 
-    fn tell_again(&self, location: &Location, fault: &Fault) {
+    fn tell_again(&self, location: &Location, fault: &aws::Error) {
         match fault.remedy {
             Remedy::Retry => {
                 if let Some(left_out) = self.log_throttle.due("retry") {
@@ -189,15 +190,15 @@ impl<F: Fetch, P: Flow> Context<F, P> {
 }
 
 /// Whether the same may be had later.
-fn passes(fault: &Fault) -> bool {
+fn passes(fault: &aws::Error) -> bool {
     matches!(
         fault.remedy,
         Remedy::Retry | Remedy::Mend | Remedy::Region(_)
     )
 }
 
-fn passing(message: String) -> Fault {
-    Fault {
+fn passing(message: String) -> aws::Error {
+    aws::Error {
         remedy: Remedy::Retry,
         message,
     }

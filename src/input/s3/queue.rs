@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::buckets::Buckets;
-use crate::aws::fault::Fault;
+use crate::aws;
 
 /// Messages in one call of any kind at most.
 pub(super) const BATCH: usize = 10;
@@ -86,17 +86,18 @@ pub(super) trait Queue: Send + Sync + 'static {
         most: usize,
         wait: Duration,
         visibility: Duration,
-    ) -> impl Future<Output = Result<Vec<Message>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Vec<Message>, aws::Error>> + Send;
 
     /// Hides up to [`BATCH`] messages, each for so long from now; zero shows it.
     fn hide(
         &self,
         entries: &[(Entry, Duration)],
-    ) -> impl Future<Output = Result<Answers, Fault>> + Send;
+    ) -> impl Future<Output = Result<Answers, aws::Error>> + Send;
 
     /// Deletes up to [`BATCH`] messages.
-    fn delete(&self, entries: &[Entry]) -> impl Future<Output = Result<Answers, Fault>> + Send;
+    fn delete(&self, entries: &[Entry])
+    -> impl Future<Output = Result<Answers, aws::Error>> + Send;
 
     /// What the queue says of itself.
-    fn attributes(&self) -> impl Future<Output = Result<Attributes, Fault>> + Send;
+    fn attributes(&self) -> impl Future<Output = Result<Attributes, aws::Error>> + Send;
 }

@@ -12,7 +12,8 @@ use aws_sdk_sqs::types::{
 
 use super::buckets::Buckets;
 use super::queue::{Answers, Attributes, BATCH, Entry, Message, Queue, Redrive, Refused};
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::aws::queue_policy;
 use crate::aws::redrive::max_receive_count;
 use crate::telemetry::metrics::Metrics;
@@ -44,7 +45,7 @@ impl Queue for Sqs {
         most: usize,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Message>, Fault> {
+    ) -> Result<Vec<Message>, aws::Error> {
         self.metrics.sqs_requests.add(1);
         let answer = self
             .client
@@ -56,12 +57,12 @@ impl Queue for Sqs {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
-            .map_err(|e| Fault::of(&e))?;
+            .map_err(|e| aws::Error::of(&e))?;
         let messages = answer.messages.unwrap_or_default();
         Ok(messages.into_iter().filter_map(message).collect())
     }
 
-    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, Fault> {
+    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, aws::Error> {
         self.metrics.sqs_requests.add(1);
         let batch = entries.iter().map(|(entry, time)| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -78,13 +79,13 @@ impl Queue for Sqs {
             .set_entries(Some(batch.collect::<Result<_, _>>()?))
             .send()
             .await
-            .map_err(|e| Fault::of(&e))?;
+            .map_err(|e| aws::Error::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
         let entries = entries.iter().map(|(entry, _)| entry);
         Ok(answers(entries, done, &answer.failed))
     }
 
-    async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
+    async fn delete(&self, entries: &[Entry]) -> Result<Answers, aws::Error> {
         self.metrics.sqs_requests.add(1);
         let batch = entries.iter().map(|entry| {
             DeleteMessageBatchRequestEntry::builder()
@@ -100,12 +101,12 @@ impl Queue for Sqs {
             .set_entries(Some(batch.collect::<Result<_, _>>()?))
             .send()
             .await
-            .map_err(|e| Fault::of(&e))?;
+            .map_err(|e| aws::Error::of(&e))?;
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
         Ok(answers(entries, done, &answer.failed))
     }
 
-    async fn attributes(&self) -> Result<Attributes, Fault> {
+    async fn attributes(&self) -> Result<Attributes, aws::Error> {
         self.metrics.sqs_requests.add(1);
         let answer = self
             .client
@@ -115,7 +116,7 @@ impl Queue for Sqs {
             .attribute_names(QueueAttributeName::All)
             .send()
             .await
-            .map_err(|e| Fault::of(&e))?;
+            .map_err(|e| aws::Error::of(&e))?;
         let attributes = answer.attributes.unwrap_or_default();
         let redrive = attributes.get(&QueueAttributeName::RedrivePolicy);
         let policy = attributes.get(&QueueAttributeName::Policy);
@@ -182,8 +183,8 @@ fn seconds(time: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-fn impossible(error: impl std::fmt::Display) -> Fault {
-    Fault {
+fn impossible(error: impl std::fmt::Display) -> aws::Error {
+    aws::Error {
         remedy: Remedy::Retry,
         message: error.to_string(),
     }

@@ -13,7 +13,7 @@ use globset::{Glob, GlobSet};
 
 use super::Error;
 use super::queue::Redrive;
-use crate::aws::fault::Remedy;
+use crate::aws::error::Remedy;
 use crate::dead_letter::DeadLetters;
 use crate::dead_letter::OnDamage;
 use crate::export::Outcome;

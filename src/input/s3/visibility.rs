@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 
@@ -350,7 +351,7 @@ impl<Q: Queue> Keeper<Q> {
         self.ended(usize::from(held.is_some()));
     }
 
-    fn tell(&self, what: &'static str, fault: &Fault) {
+    fn tell(&self, what: &'static str, fault: &aws::Error) {
         if let Some(left_out) = self.log_throttle.due(what) {
             warn!(
                 queue = self.queue.url(),
@@ -370,8 +371,8 @@ fn answer_to(answers: &Answers, number: u64) -> Result<(), Refused> {
     })
 }
 
-fn slow() -> Fault {
-    Fault {
+fn slow() -> aws::Error {
+    aws::Error {
         remedy: Remedy::Retry,
         message: "no answer in time".to_owned(),
     }

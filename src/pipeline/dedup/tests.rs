@@ -38,28 +38,28 @@ impl Room {
         self.folder.path().join("duplicates.redb")
     }
 
-    fn open(&self) -> (Window, Writer) {
+    fn open(&self) -> (Dedup, Writer) {
         self.open_with(self.settings()).unwrap()
     }
 
-    fn open_with(&self, settings: Settings) -> Result<(Window, Writer), Error> {
-        Window::open(settings, Arc::clone(&self.metrics))
+    fn open_with(&self, settings: Settings) -> Result<(Dedup, Writer), Error> {
+        Dedup::open(settings, Arc::clone(&self.metrics))
     }
 }
 
-fn claims(window: &Window) -> Claims {
+fn claims(window: &Dedup) -> Claims {
     Claims::new(Some(window.clone()))
 }
 
 /// One event, delivered.
-fn deliver(window: &Window, id: &str) {
+fn deliver(window: &Dedup, id: &str) {
     let mut claims = claims(window);
     assert_eq!(claims.claim(0, Some(id)), Ok(()));
     claims.delivered(&[]);
 }
 
 /// What a further event of this id would be told.
-fn claim(window: &Window, id: &str) -> Result<(), Twin> {
+fn claim(window: &Dedup, id: &str) -> Result<(), Twin> {
     claims(window).claim(0, Some(id))
 }
 
@@ -312,7 +312,7 @@ fn many_threads_deliver_each_event_once_and_lose_none() {
 }
 
 /// Goes through all events in an order of its own until each is delivered, here or elsewhere.
-fn deliver_all(window: &Window, delivered: &[AtomicU32], mut rng: Rng) {
+fn deliver_all(window: &Dedup, delivered: &[AtomicU32], mut rng: Rng) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

@@ -9,7 +9,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 
-use super::{Reader, STEP_REJECT_BYTES, STEP_REJECTS};
+use super::Reader;
 use crate::dead_letter::OnDamage;
 use qtrail_core::envelope::{Records, Skipped};
 use qtrail_core::reject::{Evidence, Reason, Reject};
@@ -35,9 +35,34 @@ impl<'r> Lost<'r> {
         }
     }
 
+    /// Bytes of the text inside the unit.
+    pub(super) fn inner_bytes(self) -> usize {
+        self.inner.map_or(0, <[u8]>::len)
+    }
+
     /// Whether it stands in a text inside.
     pub(super) fn is_inside(self) -> bool {
         self.inner.is_some()
+    }
+}
+
+/// What is known of a unit that holds damage.
+#[derive(Default)]
+pub(super) struct Damage {
+    /// All bytes of the unit, or of the text that is read, where they are in memory.
+    pub(super) content: Option<Bytes>,
+    /// What was kept whole last.
+    kept: Option<u64>,
+    /// Something was read.
+    readable: bool,
+    /// The unit is refused: the number of the record, and why.
+    pub(super) unreadable: Option<(u64, Reason)>,
+}
+
+impl Damage {
+    /// Something was read.
+    pub(super) fn has_read(&mut self) {
+        self.readable = true;
     }
 }
 
@@ -46,15 +71,15 @@ impl Reader {
     /// in an earlier letter, or the unit is refused.
     pub(super) fn keeps(&mut self, reject: &mut Reject, lost: Lost<'_>) -> bool {
         // What is well-formed and none of CloudTrail's was read, where it is an element's.
-        let is_element = lost.is_inside() && self.origin.on_damage == OnDamage::KeepElements;
+        let is_element = lost.is_inside() && self.source.origin.on_damage == OnDamage::KeepElements;
         let is_stranger = matches!(reject.reason, Reason::NotCloudTrail { .. });
         let is_event = matches!(reject.reason, Reason::BadField { .. });
         if lost.knows || is_event || is_element && is_stranger {
-            self.has_read();
+            self.damage.has_read();
         }
         let more_is_lost = lost.broke_off || reject.evidence.kept_bytes().is_none();
         let ends_early = more_is_lost || matches!(reject.reason, Reason::Truncated { .. });
-        let is_damage = match self.origin.on_damage {
+        let is_damage = match self.source.origin.on_damage {
             OnDamage::NamePlace => false,
             OnDamage::Refuse => ends_early || matches!(reject.reason, Reason::BadBase64 { .. }),
             OnDamage::KeepElements => ends_early,
@@ -64,14 +89,14 @@ impl Reader {
             return true;
         }
         let Some((place, whole)) = self.damaged(reject.position.offset, lost) else {
-            self.unreadable = Some((reject.position.index, reject.reason.clone()));
+            self.damage.unreadable = Some((reject.position.index, reject.reason.clone()));
             return false;
         };
-        if self.kept == Some(place) {
+        if self.damage.kept == Some(place) {
             return false;
         }
-        self.kept = Some(place);
-        if self.origin.on_damage == OnDamage::KeepWhole {
+        self.damage.kept = Some(place);
+        if self.source.origin.on_damage == OnDamage::KeepWhole {
             reject.position.offset = self.base;
         }
         reject.position.length = whole.len() as u64;
@@ -81,52 +106,45 @@ impl Reader {
 
     /// What is kept of something damaged, and what tells it from others; `None`: nothing is.
     fn damaged(&self, offset: u64, lost: Lost<'_>) -> Option<(u64, Bytes)> {
-        match self.origin.on_damage {
+        match self.source.origin.on_damage {
             OnDamage::NamePlace | OnDamage::Refuse => None,
-            OnDamage::KeepElements if self.kept == Some(offset) => Some((offset, Bytes::new())),
+            OnDamage::KeepElements if self.damage.kept == Some(offset) => {
+                Some((offset, Bytes::new()))
+            }
             OnDamage::KeepElements => Some((offset, Bytes::copy_from_slice(lost.inner?))),
             OnDamage::KeepWhole => {
                 let text = self.text.as_ref().map(|text| text.number());
-                Some((text.unwrap_or_default(), self.content.clone()?))
+                Some((text.unwrap_or_default(), self.damage.content.clone()?))
             }
         }
     }
 
-    /// Something was read.
-    pub(super) fn has_read(&mut self) {
-        self.readable = true;
-    }
-
     /// Something well known was found, without events.
-    pub(super) fn has_skipped(&mut self, skipped: Skipped) {
-        if skipped == Skipped::PromptLog && self.origin.on_damage == OnDamage::KeepElements {
+    pub(super) fn found_skipped(&mut self, skipped: Skipped) {
+        if skipped == Skipped::PromptLog && self.source.origin.on_damage == OnDamage::KeepElements {
             let detail = "a record without data".to_owned();
-            self.unreadable = Some((0, Reason::NotCloudTrail { detail }));
+            self.damage.unreadable = Some((0, Reason::NotCloudTrail { detail }));
         }
-        self.has_read();
+        self.damage.has_read();
     }
 
     /// Whether rejects may become letters now: where nothing was read, the unit may be refused yet.
     pub(super) fn letters_may_leave(&self) -> bool {
-        self.readable
+        self.damage.readable
             || matches!(
-                self.origin.on_damage,
+                self.source.origin.on_damage,
                 OnDamage::NamePlace | OnDamage::KeepWhole
             )
     }
 
     /// Refuses the unit where it has had so many rejects, or has `ended`, and nothing was read.
     pub(super) fn refuse_unread(&mut self, ended: bool) {
-        let many = self.rejects.len() >= STEP_REJECTS || self.reject_bytes >= STEP_REJECT_BYTES;
-        if self.letters_may_leave() || !(ended || many) {
+        if self.letters_may_leave() || !(ended || self.rejects.are_many()) {
             return;
         }
-        let rejects = std::mem::take(&mut self.rejects);
-        if let (None, Some(first)) = (&self.unreadable, rejects.into_iter().next()) {
-            self.unreadable = Some((first.position.index, first.reason));
+        let rejects = self.rejects.take().entries;
+        if let (None, Some(first)) = (&self.damage.unreadable, rejects.into_iter().next()) {
+            self.damage.unreadable = Some((first.position.index, first.reason));
         }
-        (self.reject_bytes, self.letter_bytes) = (0, 0);
-        self.suppressed.clear();
-        self.told.clear();
     }
 }

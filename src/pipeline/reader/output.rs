@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Abandoned, Step};
+use super::{Step, Stopped};
 use crate::telemetry::metrics::Metrics;
 
 /// Takes steps.
@@ -22,21 +22,24 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Whether the reader must not wait.
-    pub(super) fn is_one(&self) -> bool {
-        matches!(self, Output::One(_))
+    /// Fails where the reader must not wait, as for room among the dead letters.
+    pub(super) fn may_wait(&self) -> Result<(), Stopped> {
+        match self {
+            Output::Steps(..) => Ok(()),
+            Output::One(_) => Err(Stopped::Abandoned),
+        }
     }
 
     /// Waits, if that is possible here.
     pub(super) fn wait<T>(
         &self,
-        future: impl Future<Output = Result<T, Abandoned>>,
-    ) -> Result<T, Abandoned> {
+        future: impl Future<Output = Result<T, Stopped>>,
+    ) -> Result<T, Stopped> {
         match self {
             Output::Steps(handle, _) => handle.block_on(future),
             Output::One(_) => match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => result,
-                Poll::Pending => Err(Abandoned),
+                Poll::Pending => Err(Stopped::Abandoned),
             },
         }
     }
@@ -50,14 +53,16 @@ impl Output {
     }
 
     /// Sends a step, and counts it: only what is settled later may be counted.
-    pub(super) fn send(&mut self, step: Step, metrics: &Metrics) -> Result<(), Abandoned> {
+    pub(super) fn send(&mut self, step: Step, metrics: &Metrics) -> Result<(), Stopped> {
         match self {
             Output::Steps(handle, steps) => {
-                let room = handle.block_on(steps.reserve()).map_err(|_| Abandoned)?;
+                let room = handle
+                    .block_on(steps.reserve())
+                    .map_err(|_| Stopped::Abandoned)?;
                 step.count(metrics);
                 room.send(step);
             }
-            Output::One(Some(_)) => return Err(Abandoned),
+            Output::One(Some(_)) => return Err(Stopped::Abandoned),
             Output::One(one) => *one = Some(step),
         }
         Ok(())

@@ -1,18 +1,18 @@
-//! Records of which a twin is in flight, until that has settled.
+//! Records waiting for another copy of the same event to be delivered.
 //!
-//! Enters: records. Leaves: duplicates, and records that take their twin's place. What must hold:
-//! what waits is bounded; who waits has sent all that it has claimed, so that waiting never goes in a
-//! circle, and stops waiting when the work is aborted.
+//! Enters: records. Leaves: duplicates, and records that are delivered instead of the other copy. What must
+//! hold: the waiting records are bounded; a reader that waits has sent all that it has claimed, so that waiting
+//! never goes in a circle, and stops waiting when the work is aborted.
 
 use std::collections::HashSet;
 
-use super::{Abandoned, Reached, Reader};
-use crate::pipeline::dedup::{Id, Window};
+use super::{Reached, Reader, Stopped};
+use crate::pipeline::dedup::{Dedup, Id};
 use qtrail_core::reject::Position;
 
-/// Records beyond which no more are put aside.
+/// Records that wait at most.
 const RECORDS: usize = 512;
-/// Bytes of records beyond which no more are put aside.
+/// Bytes of records that wait at most.
 const BYTES: usize = 256 << 10;
 
 /// The records of one unit that wait.
@@ -64,21 +64,21 @@ impl PendingDuplicates {
 }
 
 impl Reader {
-    /// Waits for the twins of what was put aside. Where one was delivered, ours is a duplicate; where
-    /// it was not, ours takes its place, in a chunk that is yet to be sent.
-    pub(super) fn settle_pending_duplicates(&mut self, reached: Reached) -> Result<(), Abandoned> {
-        let Some(window) = self.pipeline.window.clone() else {
+    /// Waits for the other copies. Where one was delivered, ours is a duplicate; where it was not, ours is
+    /// delivered instead, in a chunk that is yet to be sent.
+    pub(super) fn settle_pending_duplicates(&mut self, reached: Reached) -> Result<(), Stopped> {
+        let Some(window) = self.pipeline.dedup.clone() else {
             return Ok(());
         };
         while !self.pending_duplicates.is_empty() {
             // Others may wait for what is claimed here, or for its room.
             self.hold_nothing(reached)?;
             let settled = self.twins_settled(&window)?;
-            self.make_room_for_record(reached, self.pending_duplicates.bytes.len())?;
-            let pending_duplicates = std::mem::take(&mut self.pending_duplicates);
-            for (id, position, bytes) in pending_duplicates.iter() {
+            self.reserve_for_record(reached, self.pending_duplicates.bytes.len())?;
+            let waiting = std::mem::take(&mut self.pending_duplicates);
+            for (id, position, bytes) in waiting.iter() {
                 match settled.contains(&id) {
-                    true => self.record(bytes, position),
+                    true => self.record(bytes, position)?,
                     false => self.pending_duplicates.put(id, position, bytes),
                 }
             }
@@ -86,8 +86,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits until a twin of what was put pending_duplicates has settled; the ids of those that have.
-    fn twins_settled(&self, window: &Window) -> Result<HashSet<Id>, Abandoned> {
+    /// Waits until another copy of a waiting record has settled; the ids of those that have.
+    fn twins_settled(&self, window: &Dedup) -> Result<HashSet<Id>, Stopped> {
         let mut changes = window.settled();
         loop {
             changes.mark_unchanged();
@@ -98,8 +98,8 @@ impl Reader {
             self.output.wait(async {
                 tokio::select! {
                     _ = changes.changed() => Ok(()),
-                    () = self.pipeline.abort.cancelled() => Err(Abandoned),
-                    () = self.output.closed() => Err(Abandoned),
+                    () = self.pipeline.abort.cancelled() => Err(Stopped::Abandoned),
+                    () = self.output.closed() => Err(Stopped::Abandoned),
                 }
             })?;
         }

@@ -4,16 +4,20 @@
 //! have no room is not sent, and so not read.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::{Abandoned, Reached, Reader, room};
+use super::{Reader, Stopped};
 use crate::dead_letter::{Entry, Taken};
 use crate::export::Chunk;
+use crate::pipeline::Counts;
 use crate::pipeline::dedup::Claims;
-use crate::pipeline::{Counts, REFUSED_IN_REPORT};
+use crate::runtime::budget::Reservation;
 use crate::telemetry::metrics::Metrics;
-use qtrail_core::reject::{Reason, Reject};
+use qtrail_core::envelope::Records;
+use qtrail_core::reject::Reason;
+
+/// Inflated bytes after which a step is sent, so that a follower's commits move through noise.
+const STEP_INFLATED: u64 = 32 << 20;
 
 /// What was read since the step before.
 pub(in crate::pipeline) struct Step {
@@ -21,13 +25,13 @@ pub(in crate::pipeline) struct Step {
     pub(in crate::pipeline) offset: u64,
     /// Read, filtered, duplicate, skipped, bytes: what needs no settling.
     pub(in crate::pipeline) counts: Counts,
-    /// Refused records, with the room for them in the budget and among the letters.
+    /// Refused records, with the memory and the room among the letters that were reserved for them.
     pub(in crate::pipeline) rejects: Vec<Entry>,
-    pub(in crate::pipeline) reject_room: (Option<OwnedSemaphorePermit>, Taken),
+    pub(in crate::pipeline) reject_memory: (Option<Reservation>, Taken),
     /// Refused records that have no letter of their own, by the kind of their reason.
     pub(in crate::pipeline) suppressed: BTreeMap<&'static str, u64>,
-    /// What is told without a letter: numbers, of texts that are none of CloudTrail's too, and why.
-    pub(in crate::pipeline) told: Vec<(u64, Reason)>,
+    /// What is reported without a letter: numbers, of texts that are none of CloudTrail's too, and why.
+    pub(in crate::pipeline) without_letter: Vec<(u64, Reason)>,
     /// Events to deliver.
     pub(in crate::pipeline) chunk: Option<Chunk>,
     /// The claims on them.
@@ -49,87 +53,90 @@ impl Step {
     }
 }
 
-impl Reader {
-    /// A record that cannot be had: its letter, if its unit may have one more. It is not counted as read
-    /// before the letter leaves.
-    pub(super) fn refuse(&mut self, mut reject: Reject) {
-        self.rejected += 1;
-        if self.output.is_one() {
-            return;
-        }
-        reject.evidence = self.origin.keep(reject.evidence);
-        let entry = Entry::new(self.origin.clone(), reject);
-        let (index, reason) = (entry.position.index, entry.reason.clone());
-        match self.letters.admit(entry) {
-            Some(entry) => {
-                self.reject_bytes += room::reject_bytes(entry.record.len());
-                self.letter_bytes += entry.bytes();
-                self.rejects.push(entry);
-            }
-            None => {
-                *self.suppressed.entry(reason.kind()).or_default() += 1;
-                if self.rejected <= REFUSED_IN_REPORT as u64 {
-                    self.told.push((index, reason));
-                }
-            }
+/// How far the reading of one thing has come.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reached {
+    /// Inflated bytes.
+    pub(super) inflated: u64,
+    /// The same, with all that was inflated inside.
+    pub(super) spent: u64,
+    /// Where a follower resumes.
+    pub(super) offset: u64,
+}
+
+impl Reached {
+    pub(super) fn of<R: Read>(records: &Records<R>) -> Self {
+        Reached {
+            inflated: records.inflated_bytes(),
+            spent: records.spent_bytes(),
+            offset: records.resume_offset(),
         }
     }
+}
 
+/// How far the steps have come.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Of the next step.
+    pub(super) counts: Counts,
+    /// Inflated bytes of the texts before the one that is read.
+    pub(super) inflated_before: u64,
+    /// Inflated bytes up to the last step.
+    sent_bytes: u64,
+    /// The offset up to which the last step reached.
+    sent_offset: u64,
+}
+
+impl Progress {
+    /// Whether the next step is due for its inflated bytes alone.
+    pub(super) fn is_long(&self, reached: Reached) -> bool {
+        self.inflated_before + reached.inflated - self.sent_bytes >= STEP_INFLATED
+    }
+}
+
+impl Reader {
     /// Sends what was read since the step before, unless there is no room for its dead letters: an
     /// event may become one too.
-    pub(super) fn send(&mut self, reached: Reached) -> Result<(), Abandoned> {
+    pub(super) fn send(&mut self, reached: Reached) -> Result<(), Stopped> {
         let leave = self.letters_may_leave();
-        let mut letters = Taken::default();
-        if !self.originals.records.is_empty() || leave && !self.rejects.is_empty() {
-            let bytes = if leave { self.letter_bytes } else { 0 };
-            let room = self.pipeline.dead_letters.room(&self.sender, bytes);
-            letters = room.map_err(|full| {
-                self.full = Some(full);
-                Abandoned
-            })?;
+        let mut room = Taken::default();
+        if !self.chunk.is_empty() || leave && !self.rejects.is_empty() {
+            let bytes = if leave {
+                self.rejects.letter_bytes()
+            } else {
+                0
+            };
+            let letters = &self.pipeline.dead_letters;
+            let taken = letters.room(&self.rejects.account, bytes);
+            room = taken.map_err(Stopped::LettersFull)?;
         }
-        let (events, reject_room) = self.take_room(leave);
-        let (mut rejects, mut suppressed, mut told) = Default::default();
-        if leave {
-            rejects = std::mem::take(&mut self.rejects);
-            suppressed = std::mem::take(&mut self.suppressed);
-            told = std::mem::take(&mut self.told);
-            (self.reject_bytes, self.letter_bytes) = (0, 0);
-        }
-        let mut counts = std::mem::take(&mut self.counts);
-        counts.read += rejects.len() as u64 + suppressed.values().sum::<u64>();
-        let inflated = self.inflated_before + reached.inflated;
-        counts.bytes = inflated - self.sent_bytes;
-        self.sent_bytes = inflated;
+        let (event_memory, reject_memory) = self.take_memory(leave);
+        let rejects = match leave {
+            true => self.rejects.take(),
+            false => Default::default(),
+        };
+        let progress = &mut self.progress;
+        let mut counts = std::mem::take(&mut progress.counts);
+        counts.read += rejects.count();
+        let inflated = progress.inflated_before + reached.inflated;
+        counts.bytes = inflated - progress.sent_bytes;
+        progress.sent_bytes = inflated;
         if self.pending_duplicates.is_empty() {
-            self.sent_offset = reached.offset;
+            progress.sent_offset = reached.offset;
         }
+        let letters = self.rejects.letters.clone();
+        let (chunk, claims) = self.chunk.take(&self.source, letters, event_memory);
         let step = Step {
-            offset: self.base + self.sent_offset,
+            offset: self.base + progress.sent_offset,
             counts,
-            chunk: self.take_chunk(events),
-            rejects,
-            reject_room: (reject_room, letters),
-            suppressed,
-            told,
-            claims: self.claims.take(),
+            rejects: rejects.entries,
+            reject_memory: (reject_memory, room),
+            suppressed: rejects.suppressed,
+            without_letter: rejects.without_letter,
+            chunk,
+            claims,
         };
         self.pipeline.gauge_memory();
         self.output.send(step, &self.pipeline.metrics)
-    }
-
-    fn take_chunk(&mut self, room: Option<OwnedSemaphorePermit>) -> Option<Chunk> {
-        if self.originals.records.is_empty() {
-            return None;
-        }
-        let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
-        Some(Chunk {
-            origin: self.origin.clone(),
-            encoded: self.encoder.take(),
-            originals,
-            letters: self.letters.clone(),
-            permit: room,
-        })
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::dead_letter::OnDamage;
+use crate::dead_letter::{OnDamage, Origin};
 use crate::input::ingest::tests::{EVENT, pipeline};
 
 fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {

@@ -8,51 +8,51 @@ use std::io::Cursor;
 
 use memchr::memmem;
 
-use super::{Abandoned, Reached, Reader, Tail};
+use super::{Reached, ReadEnd, Reader};
 use crate::dead_letter::Origin;
 use crate::pipeline::{Text, Truncation};
-use qtrail_core::convert::{observed_time, organization};
+use qtrail_core::convert::observed_time;
 use qtrail_core::envelope::{Again, Limits};
 use qtrail_core::reject::Reason;
 
 impl Reader {
     /// Their limit is that of the unit: what one has inflated, the next ones cannot.
-    pub(super) fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> Tail {
-        let mut tail = Tail::default();
-        let unit = self.origin.clone();
+    pub(super) fn texts(&mut self, texts: Vec<Text>, limits: &Limits) -> ReadEnd {
+        let mut end = ReadEnd::default();
+        let unit = self.source.origin.clone();
         let mut source = None;
         let mut left = limits.clone();
         for text in texts {
             if text.source != source {
-                // A chunk has one origin, and so has what was put aside.
+                // A chunk has one origin, and so have the records that wait.
                 let reached = Reached::default();
-                if self.settle_pending_duplicates(reached).is_err() || self.send(reached).is_err() {
-                    return tail.abandoned();
+                let sent = self.settle_pending_duplicates(reached);
+                if let Err(why) = sent.and_then(|()| self.send(reached)) {
+                    return end.stopped(why);
                 }
-                self.origin = origin(&unit, text.source.as_deref());
-                self.organization = organization(&self.origin.name);
+                self.source = origin(&unit, text.source.as_deref()).into();
                 source = text.source;
             }
             self.text = Some(Current::new(text.number, &text.bytes));
-            self.content = Some(text.bytes.clone());
+            self.damage.content = Some(text.bytes.clone());
             let bytes = Cursor::new(text.bytes);
             let again = Some(Again::clones(bytes.clone()));
-            match self.read(bytes, again, Truncation::Reject, &left, &mut tail) {
+            match self.read(bytes, again, Truncation::Reject, &left, &mut end) {
                 Ok(reached) => {
-                    self.inflated_before += reached.inflated;
+                    self.progress.inflated_before += reached.inflated;
                     left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);
                 }
-                Err(Abandoned) => return tail.abandoned(),
+                Err(why) => return end.stopped(why),
             }
         }
-        self.end(Reached::default(), tail)
+        self.end(Reached::default(), end)
     }
 
     /// The text that is read is none of CloudTrail's.
-    pub(super) fn tell_foreign(&mut self, reason: Reason) {
+    pub(super) fn report_foreign(&mut self, reason: Reason) {
         if let Some(number) = self.text.as_mut().and_then(Current::found_foreign) {
-            self.counts.foreign += 1;
-            self.told.push((number, reason));
+            self.progress.counts.foreign += 1;
+            self.rejects.report(number, reason);
         }
     }
 }

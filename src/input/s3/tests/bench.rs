@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::twin::Twin;
-use crate::aws::fault::{Fault, Remedy};
+use crate::aws;
+use crate::aws::error::Remedy;
 use crate::aws::object::Location;
 use crate::dead_letter::Origin;
 use crate::export::Health;
@@ -25,8 +26,8 @@ use crate::pipeline::{Content, Counts, Report, Unit};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
 
-pub(super) fn fault(remedy: Remedy) -> Fault {
-    Fault {
+pub(super) fn fault(remedy: Remedy) -> aws::Error {
+    aws::Error {
         remedy,
         message: "said the service".to_owned(),
     }
@@ -48,7 +49,7 @@ pub(super) fn report(outcome: Outcome) -> Report {
 /// Objects of 10 bytes, unless a key is to fail first.
 #[derive(Default)]
 pub(super) struct Bucket {
-    pub(super) faults: Mutex<HashMap<String, VecDeque<Fault>>>,
+    pub(super) faults: Mutex<HashMap<String, VecDeque<aws::Error>>>,
     pub(super) opened: Mutex<Vec<String>>,
     pub(super) held_bytes: usize,
     /// How many objects panic while they are read.
@@ -56,7 +57,7 @@ pub(super) struct Bucket {
 }
 
 impl Fetch for Arc<Bucket> {
-    async fn open(&self, location: &Location, _: u64) -> Result<Opened, Fault> {
+    async fn open(&self, location: &Location, _: u64) -> Result<Opened, aws::Error> {
         self.opened.lock().unwrap().push(location.key.clone());
         let mut faults = self.faults.lock().unwrap();
         if let Some(fault) = faults.get_mut(&location.key).and_then(VecDeque::pop_front) {

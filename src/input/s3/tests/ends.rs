@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::bench::{Bench, notice, pass, until};
 use super::{HOUR, MINUTE, down};
-use crate::aws::fault::Remedy;
+use crate::aws::error::Remedy;
 use crate::export::Health;
 use crate::input::s3::consume::consume;
 use crate::input::s3::queue::Redrive;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::bench::{Bench, fault, notice, pass, until};
 use super::{HOUR, MINUTE};
-use crate::aws::fault::Remedy;
+use crate::aws::error::Remedy;
 use crate::input::ingest::tests::EVENT;
 use crate::input::s3::Buckets;
 use crate::input::s3::queue::Redrive;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::aws::fault::Fault;
+use crate::aws;
 use crate::aws::queue_policy;
 use crate::input::s3::Buckets;
 use crate::input::s3::queue::{
@@ -31,19 +31,19 @@ pub(super) struct State {
     pub(super) messages: Vec<Stored>,
     /// Ids of what was received too often.
     pub(super) dead: Vec<String>,
-    pub(super) redrive: Option<Result<Redrive, Fault>>,
+    pub(super) redrive: Option<Result<Redrive, aws::Error>>,
     /// The queue's own policy.
     pub(super) policy: String,
     /// How often it was asked for its attributes.
     pub(super) asked: u64,
     /// What goes wrong with the next questions for its attributes.
-    pub(super) fail_attributes: VecDeque<Fault>,
+    pub(super) fail_attributes: VecDeque<aws::Error>,
     pub(super) received: u64,
     /// Each call's entries: how long they are to be hidden.
     pub(super) hidden: Vec<Vec<Duration>>,
     pub(super) deletes: Vec<usize>,
-    pub(super) fail_receive: VecDeque<Fault>,
-    pub(super) fail_delete: VecDeque<Option<Fault>>,
+    pub(super) fail_receive: VecDeque<aws::Error>,
+    pub(super) fail_delete: VecDeque<Option<aws::Error>>,
 }
 
 pub(super) struct Stored {
@@ -131,7 +131,7 @@ impl Queue for Twin {
         most: usize,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Message>, Fault> {
+    ) -> Result<Vec<Message>, aws::Error> {
         assert!((1..=BATCH).contains(&most));
         let end = Instant::now() + wait;
         loop {
@@ -156,7 +156,7 @@ impl Queue for Twin {
         }
     }
 
-    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, Fault> {
+    async fn hide(&self, entries: &[(Entry, Duration)]) -> Result<Answers, aws::Error> {
         assert!((1..=BATCH).contains(&entries.len()));
         let mut state = self.state();
         let times = entries.iter().map(|(_, time)| *time).collect();
@@ -182,7 +182,7 @@ impl Queue for Twin {
         Ok(answers)
     }
 
-    async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
+    async fn delete(&self, entries: &[Entry]) -> Result<Answers, aws::Error> {
         assert!((1..=BATCH).contains(&entries.len()));
         let mut state = self.state();
         state.deletes.push(entries.len());
@@ -211,7 +211,7 @@ impl Queue for Twin {
             .collect())
     }
 
-    async fn attributes(&self) -> Result<Attributes, Fault> {
+    async fn attributes(&self) -> Result<Attributes, aws::Error> {
         let mut state = self.state();
         state.asked += 1;
         if let Some(fault) = state.fail_attributes.pop_front() {

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::{Keeper, answer_to, slow};
-use crate::aws::fault::Remedy;
+use crate::aws::error::Remedy;
 use crate::input::s3::queue::{BATCH, Entry, Queue};
 use crate::input::s3::waits;
 use crate::telemetry::stalls::Cause;
@@ -138,7 +138,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::aws::fault::Fault;
+    use crate::aws;
     use crate::input::s3::queue::{Answers, Attributes, Message, Refused};
 
     /// A queue that deletes all but one message, and remembers the receipts.
@@ -152,15 +152,20 @@ mod tests {
             "http://queue/1/trail"
         }
 
-        async fn receive(&self, _: usize, _: Duration, _: Duration) -> Result<Vec<Message>, Fault> {
+        async fn receive(
+            &self,
+            _: usize,
+            _: Duration,
+            _: Duration,
+        ) -> Result<Vec<Message>, aws::Error> {
             pending().await
         }
 
-        async fn hide(&self, _: &[(Entry, Duration)]) -> Result<Answers, Fault> {
+        async fn hide(&self, _: &[(Entry, Duration)]) -> Result<Answers, aws::Error> {
             pending().await
         }
 
-        async fn delete(&self, entries: &[Entry]) -> Result<Answers, Fault> {
+        async fn delete(&self, entries: &[Entry]) -> Result<Answers, aws::Error> {
             let refused = || {
                 Err(Refused {
                     for_good: false,
@@ -178,7 +183,7 @@ mod tests {
             Ok(answers.collect())
         }
 
-        async fn attributes(&self) -> Result<Attributes, Fault> {
+        async fn attributes(&self) -> Result<Attributes, aws::Error> {
             pending().await
         }
     }

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use crate::config::value;
+use crate::input::backfill::days::start_of;
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
@@ -63,29 +62,10 @@ impl When {
     }
 }
 
-/// The first moment of a day of UTC.
-pub(super) fn start_of(day: Date) -> Option<i64> {
-    let time: Timestamp = TimeZone::UTC
-        .to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
-        .ok()?;
-    i64::try_from(time.as_nanosecond()).ok()
-}
-
-/// The day of UTC in which a moment is.
-pub(super) fn day_of(time: i64) -> Date {
-    let time = Timestamp::from_nanosecond(i128::from(time)).unwrap_or_default();
-    time.to_zoned(TimeZone::UTC).date()
-}
-
-/// A moment, for people: to the second.
-pub fn shown(time: i64) -> String {
-    let time = Timestamp::from_second(time.div_euclid(1_000_000_000)).unwrap_or_default();
-    time.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::backfill::days::shown;
 
     /// 2026-11-23T01:00:00Z.
     const NOW: i64 = 1_795_395_600_000_000_000;

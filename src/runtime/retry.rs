@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 /// The longest wait that a collector may ask for (`RetryInfo`, `Retry-After`).
-pub(super) const LONGEST_HINT: Duration = Duration::from_secs(300);
+const LONGEST_HINT: Duration = Duration::from_secs(300);
 
 /// Doubling waits with jitter.
 #[derive(Debug, Clone, Copy)]

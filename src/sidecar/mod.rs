@@ -1,5 +1,8 @@
-//! All rooms put together: what `run`, `convert`, `replay` and `demo` have in common.
+//! The rooms, connected: what `run`, `convert`, `replay`, `backfill` and `demo` have in common.
 
+mod http;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +12,16 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::dead_letter::DeadLetters;
 use crate::export::{End, Exporter};
+use crate::input::Downstream;
 use crate::pipeline::Pipeline;
-use crate::pipeline::dedup::{Window, Writer};
+use crate::pipeline::dedup::{Dedup, Writer};
 use crate::runtime::shutdown;
+use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::Selector;
+
+pub use http::Server;
 
 /// The flow from a unit to the collector, ready for inputs.
 pub struct Sidecar {
@@ -102,6 +109,35 @@ impl Sidecar {
         Drained { output, end }
     }
 
+    /// What the inputs use of it.
+    pub fn downstream(&self) -> Downstream {
+        Downstream {
+            pipeline: self.pipeline.clone(),
+            health: self.exporter.health(),
+            metrics: Arc::clone(&self.metrics),
+            abort: self.abort.clone(),
+        }
+    }
+
+    /// Serves metrics and health: over HTTP at `address`, and the metrics over OTLP where that was
+    /// started. After `stop`, qtrail is not ready.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve(
+        &self,
+        address: Option<SocketAddr>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Option<Server>> {
+        telemetry::export(&self.metrics);
+        let Some(address) = address else {
+            return Ok(None);
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let letters = self.pipeline.dead_letters().clone();
+        Ok(Some(Server::start(address, metrics, letters, stop).await?))
+    }
+
     async fn ends(&self) -> End {
         tokio::select! {
             end = self.exporter.ended() => end,
@@ -118,8 +154,8 @@ impl Sidecar {
         let Some(settings) = config.duplicates.clone() else {
             return Ok(None);
         };
-        let (window, writer) = Window::open(settings, Arc::clone(&self.metrics))?;
-        self.pipeline = self.pipeline.clone().with_window(window);
+        let (window, writer) = Dedup::open(settings, Arc::clone(&self.metrics))?;
+        self.pipeline = self.pipeline.clone().with_dedup(window);
         Ok(Some(writer))
     }
 }

@@ -1,8 +1,8 @@
 //! `/metrics`, `/livez` and `/readyz`.
 //!
-//! Enters: an address, the metrics, with what keeps events from moving. Leaves: answers.
-//! What must hold: a port that is taken is told by the key that moves it; whatever others do with
-//! their connections, they take few of the process's files, and a probe is answered.
+//! Enters: an address, the metrics, and the causes that stop events from moving. Leaves: answers. What must
+//! hold: the error for a port in use names the key that changes it; clients take few of the process's
+//! files, and a probe is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use axum::routing::get;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
-use super::prometheus;
 use crate::dead_letter::DeadLetters;
 use crate::input::ingest::Limits;
 use crate::input::ingest::listen::Listener;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::prometheus_text;
 
 /// Connections at a time. Beyond it, the one that has been idle for longest is closed for a new one.
 const CONNECTIONS: usize = 64;
@@ -105,10 +105,8 @@ async fn serve(listener: Listener, shared: Shared, stop: CancellationToken) {
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     shared.letters.look();
-    (
-        [(CONTENT_TYPE, prometheus::CONTENT_TYPE)],
-        prometheus::render(&shared.metrics),
-    )
+    let (content_type, text) = prometheus_text(&shared.metrics);
+    ([(CONTENT_TYPE, content_type)], text)
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {

@@ -1,3 +1,5 @@
+use super::codes::{ARCHIVED, GRANT, INVALID, KEY};
+use super::text::LONGEST_WORDS;
 use super::*;
 
 fn answer(status: u16, code: &str) -> (Remedy, &'static str) {
@@ -79,7 +81,7 @@ fn the_region_is_taken_from_where_it_is_told() {
         status: Some(400),
         code: Some("AuthorizationHeaderMalformed"),
         words: None,
-        region: region_in(b"<Error><Region>eu-west-1</Region></Error>"),
+        region: region_in(b"<StdError><Region>eu-west-1</Region></StdError>"),
     };
     let there = Remedy::Region(Some("eu-west-1".to_owned()));
     assert_eq!(judge(&seen).0, there);
@@ -115,7 +117,7 @@ fn codes_decide_and_no_words() {
 #[test]
 fn an_error_without_a_word_of_the_sdks_is_told_by_the_types_of_its_causes() {
     use aws_smithy_types::retry::ErrorKind;
-    let other = |source: Box<dyn Error + Send + Sync>| ConnectorError::other(source, None);
+    let other = |source: Box<dyn StdError + Send + Sync>| ConnectorError::other(source, None);
     // Words of credentials, endpoints and regions, in errors that have none of their types.
     let words = "no credentials, no identity, no endpoint, no region";
     let broken = io::Error::new(io::ErrorKind::ConnectionReset, words);

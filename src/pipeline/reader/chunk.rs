@@ -1,0 +1,103 @@
+//! The events of the next step: encoded, with the records that they were made of.
+
+use super::source::Source;
+use crate::dead_letter::UnitLetters;
+use crate::export::{Chunk, Original, Originals};
+use crate::pipeline::dedup::{Claims, Dedup, Twin};
+use crate::runtime::budget::Reservation;
+use qtrail_core::convert::Placement;
+use qtrail_core::otlp::Encoder;
+use qtrail_core::reject::Position;
+use qtrail_core::{Converter, RecordOutcome};
+
+/// Events in a chunk at most.
+const EVENTS: usize = 512;
+/// Bytes of a chunk (records and both signals) beyond which no event is added.
+const BYTES: usize = 1 << 20;
+
+/// The chunk that is being filled.
+pub(super) struct NextChunk {
+    encoder: Encoder,
+    originals: Originals,
+    /// The claims on its events.
+    claims: Claims,
+}
+
+impl NextChunk {
+    /// `bytes`: the unit's size, as far as it is known.
+    pub(super) fn new(converter: &Converter, dedup: Option<Dedup>, bytes: usize) -> Self {
+        NextChunk {
+            encoder: Encoder::with_size_hint(&converter.options, bytes),
+            originals: Originals::default(),
+            claims: Claims::new(dedup),
+        }
+    }
+
+    /// Converts a record, and adds its event if it is wanted and new.
+    pub(super) fn convert(
+        &mut self,
+        converter: &Converter,
+        source: &Source,
+        record: &[u8],
+        position: Position,
+    ) -> RecordOutcome<Twin> {
+        let (number, claims) = (self.originals.records.len() as u32, &mut self.claims);
+        let mut outcome = converter.convert_record_with(
+            record,
+            position,
+            source.origin.observed,
+            |event| {
+                claims.claim(number, event.id().as_deref())?;
+                Ok(Placement::of(event).within(source.organization.as_ref()))
+            },
+            &mut self.encoder,
+        );
+        if let RecordOutcome::Converted { event_id } = &mut outcome {
+            self.originals.bytes.extend_from_slice(record);
+            self.originals.records.push(Original {
+                position,
+                event_id: event_id.take(),
+                end: self.originals.bytes.len(),
+            });
+        }
+        outcome
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.originals.records.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.originals.records.len() >= EVENTS
+            || self.originals.bytes.len() + self.encoder.encoded_len() >= BYTES
+    }
+
+    /// Memory that it takes: while a request is under way, its bytes stand beside the records.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let records = self.originals.records.len() * size_of::<Original>();
+        self.originals.bytes.len() + records + 2 * self.encoder.encoded_len()
+    }
+
+    /// The chunk, with the memory that was reserved for it, and the claims on its events.
+    pub(super) fn take(
+        &mut self,
+        source: &Source,
+        letters: UnitLetters,
+        permit: Option<Reservation>,
+    ) -> (Option<Chunk>, Claims) {
+        let claims = self.claims.take();
+        if self.is_empty() {
+            return (None, claims);
+        }
+        let originals = std::mem::take(&mut self.originals);
+        self.originals.bytes.reserve(originals.bytes.len());
+        let chunk = Chunk {
+            origin: source.origin.clone(),
+            encoded: self.encoder.take(),
+            originals,
+            letters,
+            permit,
+        };
+        (Some(chunk), claims)
+    }
+}
