@@ -12,11 +12,11 @@ use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::BackfillArgs;
-use super::done::Done;
 use super::progress::Progress;
 use super::summary::{self, Files};
-use super::{Exit, Unread, print};
-use crate::config::{self, Config, places};
+use super::totals::Totals;
+use super::{Exit, OutputClosed, print};
+use crate::config::{self, Config, paths};
 use crate::export::{Destination, End, unread};
 use crate::input::backfill::folder::Folder;
 use crate::input::backfill::layout::Wanted;
@@ -65,7 +65,7 @@ pub async fn run(
     match this.args.source.clone() {
         Named::Path(path) => {
             let exclude = GlobSet::new(this.args.exclude.iter().cloned())?;
-            places::outside_of_backfill(&path, &exclude, &this.config)?;
+            paths::check_backfill(&path, &exclude, &this.config)?;
             let source = Folder::new(&path, &this.config.state, &written(&this.config))
                 .with_context(|| format!("cannot read {}", path.display()))?;
             this.run(source).await
@@ -76,7 +76,7 @@ pub async fn run(
 
 /// The files that it writes, also what is rotated.
 fn written(config: &Config) -> Vec<PathBuf> {
-    let written = places::written(config).into_iter().map(|(_, path)| path);
+    let written = paths::written(config).into_iter().map(|(_, path)| path);
     written.chain(config.dead_letters.rotated()).collect()
 }
 
@@ -154,13 +154,13 @@ impl Command {
             plan.release(&self.start_name())?;
         }
         report::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
-        let done = Done {
+        let done = Totals {
             files: files.files,
             counts: delivered.counts,
             failed: files.left > 0,
             interrupted: self.stop.is_cancelled(),
         };
-        summary::tell_backfill(
+        summary::print_backfill(
             self.args.summary,
             &files,
             &listed.left_out,
@@ -248,7 +248,7 @@ impl Command {
         let listed = tokio::select! {
             biased;
             listed = work => listed,
-            () = gone => return Err(Unread.into()),
+            () = gone => return Err(OutputClosed.into()),
         };
         progress.finish();
         Ok(listed?)
@@ -294,7 +294,7 @@ impl Command {
             writer.close().await;
         }
         match drained.end {
-            Some(End::Unread) => return Err(Unread.into()),
+            Some(End::Unread) => return Err(OutputClosed.into()),
             Some(End::Failed(reason)) => tracing::error!("given up: {reason}"),
             None => {}
         }
@@ -328,7 +328,7 @@ impl Command {
 }
 
 /// As of the commands that keep nothing: a signal that came first is told by the code, too.
-fn exit(listed: &Listed, files: &Files, done: &Done) -> Exit {
+fn exit(listed: &Listed, files: &Files, done: &Totals) -> Exit {
     let left = done.interrupted || listed.stopped || listed.unlisted > 0 || files.left > 0;
     Exit::of(left, done.counts.dead_lettered)
 }

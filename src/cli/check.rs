@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 use super::args::CheckArgs;
 use super::{Exit, canary};
-use crate::config::{Config, NOTHING_TO_READ};
+use crate::config::{Config, NO_INPUT};
 
 /// What was tried, and how it went: what was seen, or what to mend.
 struct Finding {
@@ -66,7 +66,7 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
 fn inputs(config: &Config) -> Result<&'static str, &'static str> {
     match config.has_input() {
         true => Ok("valid"),
-        false => Err(NOTHING_TO_READ),
+        false => Err(NO_INPUT),
     }
 }
 
@@ -78,7 +78,7 @@ async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
 #[cfg(not(feature = "aws"))]
 async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let asked = config.s3.is_some() || config.event_history.is_some();
-    let refused = crate::config::takes_aws(crate::config::AWS_INPUTS).err();
+    let refused = crate::config::require_aws(crate::config::AWS_INPUTS).err();
     let finding = refused.filter(|_| asked).map(|error| Finding {
         what: "AWS".to_owned(),
         result: Err(error.to_string()),

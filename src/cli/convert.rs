@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ConvertArgs, Format};
-use super::done::Done;
-use super::files::{Source, Sources, Written, sources};
+use super::files::{Outputs, Source, Sources, sources};
 use super::progress::Progress;
+use super::totals::Totals;
 use super::{Exit, events, stop_on, summary};
 use crate::config::Config;
 use crate::dead_letter::Begin;
@@ -56,7 +56,7 @@ pub async fn run(
     };
     progress.finish();
     let done = done?;
-    summary::tell(args.summary, &done, begun.elapsed());
+    summary::print(args.summary, &done, begun.elapsed());
     Ok(done.exit())
 }
 
@@ -83,8 +83,8 @@ fn destination(output: &Path) -> anyhow::Result<Destination> {
 }
 
 /// What is written, and so must not be read too.
-fn written(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Written {
-    let mut written = Written::default();
+fn written(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Outputs {
+    let mut written = Outputs::default();
     if args.dead_letters.is_some() {
         written.letters(&config.dead_letters);
     }
@@ -102,7 +102,7 @@ async fn deliver(
     config: &Config,
     progress: &Progress,
     stop: &CancellationToken,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Totals> {
     let mut config = config.clone();
     let in_order = matches!(
         config.export.destination,
@@ -116,7 +116,7 @@ async fn deliver(
         false => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
-    let mut done = Done::default();
+    let mut done = Totals::default();
     let work = each(listed, workers, &sidecar, progress, stop, &mut done);
     let drained = sidecar.drain(work, stop, config.shutdown).await;
     let unfinished = drained.output.is_none().then_some(&*sidecar.metrics);
@@ -132,7 +132,7 @@ async fn each(
     sidecar: &Sidecar,
     progress: &Progress,
     stop: &CancellationToken,
-    done: &mut Done,
+    done: &mut Totals,
 ) {
     let mut under_way = JoinSet::new();
     let mut tick = tokio::time::interval(Duration::from_millis(200));

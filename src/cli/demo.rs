@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::DemoArgs;
 use super::run::watch;
 use super::summary::counted as counts;
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::dead_letter;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
@@ -28,12 +28,12 @@ use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;
 use report::{Facts, report};
-use workdir::Place;
+use workdir::Workdir;
 
 /// Longer than it ever takes: what has not arrived by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often progress is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the sidecar may drain when something did not arrive.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -50,27 +50,27 @@ pub async fn run(args: DemoArgs, config: Config, signal: First) -> anyhow::Resul
     signal.stop(stop.clone(), |name| {
         tracing::warn!(signal = name, "stopping; a second signal ends at once");
     });
-    let place = Place::new(args.dir.as_deref())?;
+    let workdir = Workdir::new(args.dir.as_deref())?;
     tokio::select! {
         biased;
-        shown = show(&args, &config, &place, &stop) => shown,
-        () = unread(stdout()) => Err(Unread.into()),
+        shown = show(&args, &config, &workdir, &stop) => shown,
+        () = unread(stdout()) => Err(OutputClosed.into()),
     }
 }
 
 async fn show(
     args: &DemoArgs,
     config: &Config,
-    place: &Place,
+    workdir: &Workdir,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let facts = play(config, place, stop, watch).await?;
+    let facts = play(config, workdir, stop, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
             config,
             config.export.destination.clone(),
-            place,
+            workdir,
             "sent",
             stop,
             watch,
@@ -88,7 +88,7 @@ async fn show(
 /// Delivers the trail to a collector inside this process, and gathers what arrived there.
 async fn play<S>(
     config: &Config,
-    place: &Place,
+    workdir: &Workdir,
     stop: &CancellationToken,
     sidecar: S,
 ) -> anyhow::Result<Facts>
@@ -110,17 +110,17 @@ where
         logs: endpoint.clone(),
         traces: endpoint,
     };
-    let counts = deliver(config, destination, place, "shown", stop, sidecar).await?;
+    let counts = deliver(config, destination, workdir, "shown", stop, sidecar).await?;
     Ok(Facts {
-        trail: place.trail().display().to_string(),
-        files: place.files(),
+        trail: workdir.trail().display().to_string(),
+        files: workdir.files(),
         collector: format!(
             "an OTLP/gRPC collector inside this process, at {}",
             collector.address()
         ),
-        in_trail: place.event_ids(),
+        in_trail: workdir.event_ids(),
         received: collector.received(),
-        dead_letters: place.read_dead_letters("shown")?,
+        dead_letters: workdir.read_dead_letters("shown")?,
         counts,
         colour: stdout().is_terminal(),
     })
@@ -131,7 +131,7 @@ where
 async fn deliver<S>(
     config: &Config,
     destination: Destination,
-    place: &Place,
+    workdir: &Workdir,
     name: &str,
     stop: &CancellationToken,
     sidecar: S,
@@ -141,12 +141,12 @@ where
 {
     let mut config = config.clone();
     config.export.destination = destination;
-    let watched = place.watched(name);
+    let watched = workdir.watched(name);
     if let Some(duplicates) = &mut config.duplicates {
         duplicates.folder.clone_from(&watched.state);
     }
     config.directory = Some(watched);
-    config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
+    config.dead_letters = dead_letter::Settings::new(workdir.dead_letters(name));
     // What a user's own file of ids and names would say.
     config
         .convert
@@ -156,8 +156,8 @@ where
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
     // Half of the trail is there at the start; the rest arrives while it is watched.
-    let half = place.files() / 2;
-    place.deliver(0..half)?;
+    let half = workdir.files() / 2;
+    workdir.deliver(0..half)?;
     let mut running = pin!(sidecar(config, Arc::clone(&metrics), ended.clone()));
     let settled = tokio::select! {
         biased;
@@ -166,7 +166,7 @@ where
             result?;
             bail!("the sidecar stopped by itself");
         }
-        settled = arrive_and_settle(place, half, &metrics) => settled,
+        settled = arrive_and_settle(workdir, half, &metrics) => settled,
     };
     ended.cancel();
     running.await?;
@@ -175,11 +175,15 @@ where
 }
 
 /// Lets the other half arrive, and waits until all of the trail has settled.
-async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> anyhow::Result<()> {
+async fn arrive_and_settle(
+    workdir: &Workdir,
+    half: usize,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     let expected = qtrail_sample::demo_expected();
     let settle = async {
         until(|| metrics.read.get() > 0).await;
-        place.deliver(half..place.files())?;
+        workdir.deliver(half..workdir.files())?;
         until(|| {
             let counts = counts(metrics);
             counts.read >= expected.read
@@ -189,13 +193,13 @@ async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> any
         .await;
         Ok(())
     };
-    match tokio::time::timeout(PATIENCE, settle).await {
+    match tokio::time::timeout(TIMEOUT, settle).await {
         Ok(done) => done,
         Err(_) => {
             let counts = counts(metrics);
             bail!(
                 "after {} s, {} of {} records were read and {} had settled",
-                PATIENCE.as_secs(),
+                TIMEOUT.as_secs(),
                 counts.read,
                 expected.read,
                 settled(&counts)
@@ -206,7 +210,7 @@ async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> any
 
 async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

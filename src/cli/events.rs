@@ -9,11 +9,11 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::Unread;
+use super::OutputClosed;
 use super::args::ConvertArgs;
-use super::done::Done;
 use super::files::{Source, Sources};
 use super::progress::Progress;
+use super::totals::Totals;
 use crate::config::Config;
 use crate::dead_letter::Origin;
 use crate::dead_letter::{DeadLetters, Entry, UnitLetters};
@@ -51,7 +51,7 @@ pub(super) async fn write(
     config: &Config,
     progress: &Progress,
     stop: &CancellationToken,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Totals> {
     let output = match args.output.to_str() {
         _ if to_stdout => Output::Stream(Box::new(io::stdout())),
         Some("discard") => Output::Stream(Box::new(io::sink())),
@@ -75,7 +75,7 @@ pub(super) async fn write(
         dead_letters,
         handle: Handle::current(),
         stop: stop.clone(),
-        done: Done::default(),
+        done: Totals::default(),
         told: Arc::clone(&done),
     };
     let bar = progress.clone();
@@ -94,12 +94,12 @@ pub(super) async fn write(
     let written = tokio::select! {
         biased;
         written = work => written?,
-        () = unread => Err(Unread.into()),
+        () = unread => Err(OutputClosed.into()),
         () = given_up => Ok(()),
     };
     progress.finish();
     let end = match written {
-        Err(error) if error.is::<Unread>() => Some(End::Unread),
+        Err(error) if error.is::<OutputClosed>() => Some(End::Unread),
         Err(error) => Some(End::Failed(format!("{error:#}"))),
         Ok(()) => None,
     };
@@ -146,12 +146,12 @@ struct Writer {
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
-    done: Done,
+    done: Totals,
     /// The same, as of what was written last.
-    told: Arc<Mutex<Done>>,
+    told: Arc<Mutex<Totals>>,
 }
 
-fn lock(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+fn lock(done: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
     done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -271,7 +271,7 @@ impl Writer {
     fn flush(&mut self) -> anyhow::Result<()> {
         let lines = self.flat.take();
         match self.output.write(&lines) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(OutputClosed.into()),
             written => written.with_context(|| format!("cannot write to {}", self.name))?,
         }
         *lock(&self.told) = self.done;

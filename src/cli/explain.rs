@@ -16,7 +16,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ExplainArgs;
-use super::{Exit, Unread, files};
+use super::{Exit, OutputClosed, files};
 use crate::config::Config;
 use crate::export::unread;
 use crate::telemetry::printable::printable;
@@ -67,7 +67,7 @@ pub async fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
     tokio::select! {
         biased;
         done = work => done?,
-        () = unread(io::stdout()) => Err(Unread.into()),
+        () = unread(io::stdout()) => Err(OutputClosed.into()),
     }
 }
 

@@ -38,14 +38,14 @@ type FileId = (u64, u64);
 
 /// What a command writes while it reads.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct Outputs {
     /// Files by their paths, which may not be there yet.
     pub(super) paths: Vec<PathBuf>,
     /// A file that was open already: standard output.
     open: Option<FileId>,
 }
 
-impl Written {
+impl Outputs {
     /// Dead letters, with the files that a full one may become.
     pub(super) fn letters(&mut self, letters: &dead_letter::Settings) {
         self.paths.push(letters.path.clone());
@@ -83,7 +83,7 @@ impl Written {
 pub(super) struct Sources {
     paths: VecDeque<PathBuf>,
     /// What is written while the rest is read.
-    written: Written,
+    written: Outputs,
     /// The rest of each directory that is open, innermost last; names in reverse order.
     open: Vec<Vec<PathBuf>>,
 }
@@ -92,7 +92,7 @@ pub(super) struct Sources {
 ///
 /// # Errors
 /// A path that does not exist or that is `written`, before anything is read.
-pub(super) fn sources(paths: &[PathBuf], written: Written) -> anyhow::Result<Sources> {
+pub(super) fn sources(paths: &[PathBuf], written: Outputs) -> anyhow::Result<Sources> {
     for path in paths {
         let metadata = match path.as_os_str() == "-" {
             true => stdin_metadata(),
@@ -165,7 +165,7 @@ fn id(metadata: &Metadata) -> FileId {
 
 /// What a path is. Links are followed where they were named, not inside a directory, where they
 /// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
-fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
+fn kind(path: &Path, below: bool, written: &Outputs) -> io::Result<Kind> {
     let metadata = if below {
         std::fs::symlink_metadata(path)?
     } else {
@@ -291,7 +291,7 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(root.path(), root.path().join("circle")).unwrap();
-        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], Written::default())
+        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], Outputs::default())
             .unwrap()
             .map(|s| match s.unwrap() {
                 Source::File(path) => path
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
-        let error = sources(&["-".into(), "/nowhere/at.all".into()], Written::default())
+        let error = sources(&["-".into(), "/nowhere/at.all".into()], Outputs::default())
             .err()
             .unwrap();
         assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
@@ -327,7 +327,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (input, output) = (root.path().join("in"), root.path().join("out"));
         std::fs::write(&input, "{}").unwrap();
-        let written = || Written {
+        let written = || Outputs {
             paths: vec![output.clone()],
             open: None,
         };

@@ -10,7 +10,6 @@ pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
-mod done;
 mod events;
 mod exit;
 pub mod explain;
@@ -23,6 +22,7 @@ pub mod run;
 pub mod sample;
 mod stoppable;
 mod summary;
+mod totals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -80,15 +80,15 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             }
             let mut loaded = loaded.for_run()?;
             if args.once {
-                loaded = loaded.ending();
+                loaded = loaded.giving_up();
             }
             observed(loaded, async |config| run::run(args, config, signal).await).await
         }
         Command::Convert(args) => {
             let signal = shutdown::listen()?;
-            let mut loaded = load(args.flags(&globals))?.quieter().ending();
+            let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if args.paths.iter().any(|path| files::is_read_once(path)) {
-                loaded = loaded.keeping_all_letters();
+                loaded = loaded.keeping_all_dead_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
@@ -99,7 +99,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         Command::Backfill(args) => {
             let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
-            let loaded = loaded.for_backfill(&args.source, args.dry_run)?.ending();
+            let loaded = loaded.for_backfill(&args.source, args.dry_run)?.giving_up();
             let quiet = globals.quiet;
             let dead_letters_are_named = !loaded.is_default("dead_letters.path");
             observed(loaded, async |config| {
@@ -108,18 +108,18 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Explain(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
             observed(loaded, async |config| explain::run(args, config).await).await
         }
         Command::Check(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
             let signal = shutdown::listen()?;
-            let mut loaded = load(args.flags(&globals))?.quieter().ending();
+            let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if files::is_read_once(&args.file) {
-                loaded = loaded.keeping_all_letters();
+                loaded = loaded.keeping_all_dead_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
@@ -131,7 +131,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let signal = shutdown::listen()?;
             // Its result is the same everywhere: neither a file nor the environment has a say.
             let loaded = config::load(None, &Environment::default(), args.flags(&globals))?;
-            observed(loaded.quieter(), async |config| {
+            observed(loaded.with_warnings_only(), async |config| {
                 demo::run(args, config, signal).await
             })
             .await
@@ -145,7 +145,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
 /// Prints the configuration, after what is odd about it.
 async fn print_config(loaded: Loaded) -> anyhow::Result<Exit> {
     let text = loaded.to_string();
-    let mut loaded = loaded.noting_for_run().quieter();
+    let mut loaded = loaded.for_print().with_warnings_only();
     // Nothing but the log: it is only looked at.
     loaded.config.telemetry.endpoint = None;
     observed(loaded, async |_| print(&text)).await
@@ -168,12 +168,12 @@ async fn observed(
 /// Nobody reads standard output any more (`| head`): the command ends at once, and says nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
-pub(crate) struct Unread;
+pub(crate) struct OutputClosed;
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// [`Unread`]; an output that cannot be written.
+/// [`OutputClosed`]; an output that cannot be written.
 pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
@@ -182,7 +182,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
 /// What became of writing to standard output.
 fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
     match result {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
         result => result
             .map(|()| Exit::Done)
             .context("cannot write to standard output"),
@@ -190,7 +190,7 @@ fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
 }
 
 /// Writes to standard error. Nobody may be there any more: that changes no exit code.
-fn tell(text: &str) {
+fn eprint(text: &str) {
     let _ = terminal::Stderr.write_all(text.as_bytes());
 }
 
@@ -207,10 +207,10 @@ fn stop_on(signal: First, stop: &CancellationToken, config: &Config) {
 
 /// Tells an error with its causes, and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Unread>() {
+    if error.is::<OutputClosed>() {
         return Exit::Done.into();
     }
-    tell(&format!("qtrail: {error:#}\n"));
+    eprint(&format!("qtrail: {error:#}\n"));
     match error.downcast_ref::<config::Error>() {
         Some(_) => Exit::Usage.into(),
         None => Exit::Failed.into(),

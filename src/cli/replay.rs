@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ReplayArgs;
-use super::done::Done;
-use super::files::{self, Written};
+use super::files::{self, Outputs};
 use super::progress::Progress;
-use super::{Exit, Unread, stop_on, summary};
+use super::totals::Totals;
+use super::{Exit, OutputClosed, stop_on, summary};
 use crate::config::Config;
 use crate::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
 use crate::dead_letter::{OnDamage, Origin};
@@ -52,9 +52,9 @@ pub async fn run(
     let progress = Progress::new(total, quiet);
     let mut letters = read(BufReader::new(progress.wrap(content)));
     let file = || format!("in {}", args.file.display());
-    let mut done = Done {
+    let mut done = Totals {
         files: 1,
-        ..Done::default()
+        ..Totals::default()
     };
     // Nothing is made, and nothing sent, before it is known to be a file of dead letters.
     let unread = async {
@@ -65,7 +65,7 @@ pub async fn run(
     };
     let first = tokio::select! {
         first = letters.recv() => first,
-        () = unread => return Err(Unread.into()),
+        () = unread => return Err(OutputClosed.into()),
     };
     let first = match first {
         Some(Err(_)) if stop.is_cancelled() => None,
@@ -83,13 +83,13 @@ pub async fn run(
         progress.finish();
         done.end(None, &stop, None)?;
     }
-    summary::tell(args.summary, &done, begun.elapsed());
+    summary::print(args.summary, &done, begun.elapsed());
     Ok(done.exit())
 }
 
 /// What is written, and so must not be read too: what is refused again, the output.
-fn written(config: &Config) -> Written {
-    let mut written = Written::default();
+fn written(config: &Config) -> Outputs {
+    let mut written = Outputs::default();
     written.letters(&config.dead_letters);
     match &config.export.destination {
         Destination::File(path) => written.paths.push(path.clone()),
@@ -102,7 +102,7 @@ fn written(config: &Config) -> Written {
 /// The bytes of a file until `stop`, and how many it has.
 fn open(
     file: &Path,
-    written: &Written,
+    written: &Outputs,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if file.as_os_str() == "-" {
@@ -196,7 +196,7 @@ async fn each(
     mut letters: mpsc::Receiver<Numbered>,
     sidecar: &Sidecar,
     stop: &CancellationToken,
-    done: &mut Done,
+    done: &mut Totals,
 ) -> anyhow::Result<()> {
     let mut under_way = UnderWay::default();
     let mut next = Some(Ok(first));
@@ -262,7 +262,7 @@ impl UnderWay {
         self.units.len() >= UNDER_WAY || beyond && !self.units.is_empty()
     }
 
-    async fn join(&mut self, done: &mut Done, stop: &CancellationToken) {
+    async fn join(&mut self, done: &mut Totals, stop: &CancellationToken) {
         match self.units.join_next().await {
             Some(Ok((name, bytes, report))) => {
                 self.bytes -= bytes;

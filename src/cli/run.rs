@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::directory;
@@ -96,7 +96,7 @@ pub async fn watch(
         writer.close().await;
     }
     match drained.end {
-        Some(End::Unread) => return Err(Unread.into()),
+        Some(End::Unread) => return Err(OutputClosed.into()),
         Some(End::Failed(reason)) => anyhow::bail!(reason),
         None => {}
     }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{SampleArgs, SampleFormat};
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a made-up trail.
@@ -29,14 +29,16 @@ pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
             (summary, file.display().to_string())
         }
         _ => match qtrail_sample::write_one(&spec, io::stdout().lock()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Err(OutputClosed.into());
+            }
             written => (
                 written.context("cannot write to standard output")?,
                 "standard output".to_owned(),
             ),
         },
     };
-    super::tell(&tell(&summary, &place));
+    super::eprint(&tell(&summary, &place));
     Ok(Exit::Done)
 }
 

@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::Summary;
-use super::done::Done;
+use super::totals::Totals;
 use crate::input::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 use crate::telemetry::metrics::Metrics;
 
 /// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
-pub(super) fn tell(how: Summary, done: &Done, elapsed: Duration) {
+pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration) {
     match how {
         Summary::None => {}
         Summary::Text => line(&text(done, elapsed)),
@@ -21,11 +21,11 @@ pub(super) fn tell(how: Summary, done: &Done, elapsed: Duration) {
 }
 
 /// The same for a backfill: files that were done before, those that are left, and those left out.
-pub(super) fn tell_backfill(
+pub(super) fn print_backfill(
     how: Summary,
     files: &Files,
     left_out: &LeftOut,
-    done: &Done,
+    done: &Totals,
     elapsed: Duration,
 ) {
     match how {
@@ -36,15 +36,15 @@ pub(super) fn tell_backfill(
 }
 
 fn line(text: &str) {
-    super::tell(&format!("{text}\n"));
+    super::eprint(&format!("{text}\n"));
 }
 
 /// What became of files.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Files {
-    /// Done now.
+    /// Totals now.
     pub(super) files: u64,
-    /// Done by a run before.
+    /// Totals by a run before.
     pub(super) skipped_done: u64,
     /// Gone before they were read.
     pub(super) gone: u64,
@@ -96,7 +96,7 @@ fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     serde_json::Value::Object(each.collect())
 }
 
-fn backfill_json(files: &Files, left_out: &LeftOut, done: &Done, elapsed: Duration) -> String {
+fn backfill_json(files: &Files, left_out: &LeftOut, done: &Totals, elapsed: Duration) -> String {
     let line = serde_json::from_str(&self::json(done, elapsed));
     let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
         (line, serde_json::to_value(files))
@@ -122,7 +122,7 @@ pub(super) fn counted(metrics: &Metrics) -> Counts {
     }
 }
 
-fn text(done: &Done, elapsed: Duration) -> String {
+fn text(done: &Totals, elapsed: Duration) -> String {
     let counts = &done.counts;
     let seconds = elapsed.as_secs_f64();
     let skipped = match counts.skipped {
@@ -159,7 +159,7 @@ fn count(n: u64, what: &str) -> String {
     }
 }
 
-fn json(done: &Done, elapsed: Duration) -> String {
+fn json(done: &Totals, elapsed: Duration) -> String {
     #[derive(Serialize)]
     struct Line {
         files: u64,
@@ -205,11 +205,11 @@ mod tests {
             bytes: 99,
             ..Counts::default()
         };
-        let done = Done {
+        let done = Totals {
             files: 2,
             counts,
             interrupted: true,
-            ..Done::default()
+            ..Totals::default()
         };
         let value: serde_json::Value =
             serde_json::from_str(&super::json(&done, Duration::from_millis(1500))).unwrap();
@@ -229,9 +229,9 @@ mod tests {
             unread: 0,
             left: 4,
         };
-        let done = Done {
+        let done = Totals {
             files: 3,
-            ..Done::default()
+            ..Totals::default()
         };
         let sum = Sum {
             files: 3,
@@ -272,11 +272,11 @@ mod tests {
             skipped: 1,
             ..Counts::default()
         };
-        let done = Done {
+        let done = Totals {
             files: 1,
             counts,
             interrupted: true,
-            ..Done::default()
+            ..Totals::default()
         };
         let text = text(&done, Duration::from_secs(1));
         assert!(

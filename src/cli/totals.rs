@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Unread, summary};
+use super::{Exit, OutputClosed, summary};
 use crate::export::End;
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Report};
@@ -10,7 +10,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Done {
+pub(super) struct Totals {
     pub(super) files: u64,
     pub(super) counts: Counts,
     /// Something could not be read or delivered, and was told.
@@ -19,7 +19,7 @@ pub(super) struct Done {
     pub(super) interrupted: bool,
 }
 
-impl Done {
+impl Totals {
     pub(super) fn exit(&self) -> Exit {
         Exit::of(self.failed, self.counts.dead_lettered)
     }
@@ -46,9 +46,9 @@ impl Done {
         end: Option<End>,
         stop: &CancellationToken,
         metrics: Option<&Metrics>,
-    ) -> Result<(), Unread> {
+    ) -> Result<(), OutputClosed> {
         match end {
-            Some(End::Unread) => return Err(Unread),
+            Some(End::Unread) => return Err(OutputClosed),
             Some(End::Failed(reason)) => tracing::error!("given up: {reason}"),
             None if stop.is_cancelled() => tracing::error!(
                 "interrupted before all was read and delivered: nothing is kept of how far it came, the same command begins anew"

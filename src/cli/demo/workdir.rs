@@ -17,20 +17,20 @@ use qtrail_core::envelope::{self, Item, Limits};
 use qtrail_core::event::Event;
 
 /// The folder. A temporary one goes when this is dropped.
-pub(super) struct Place {
+pub(super) struct Workdir {
     root: PathBuf,
     temporary: bool,
     files: Vec<(String, Vec<u8>)>,
 }
 
-impl Place {
+impl Workdir {
     /// A new folder of this name, or a temporary one, for a trail that ends now.
     ///
     /// # Errors
     /// The folder cannot be made, or has content already.
     pub(super) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
         let now = jiff::Timestamp::now().as_second();
-        let place = Place {
+        let workdir = Workdir {
             root: match named {
                 Some(root) => root.to_owned(),
                 None => {
@@ -40,21 +40,21 @@ impl Place {
             temporary: named.is_none(),
             files: qtrail_sample::demo_trail(now),
         };
-        let root = place.root.display();
+        let root = workdir.root.display();
         // Other people of the machine need not see it.
         fs::DirBuilder::new()
-            .recursive(!place.temporary)
+            .recursive(!workdir.temporary)
             .mode(0o700)
-            .create(&place.root)
+            .create(&workdir.root)
             .with_context(|| format!("cannot create {root}"))?;
-        if fs::read_dir(&place.root)?.next().is_some() {
+        if fs::read_dir(&workdir.root)?.next().is_some() {
             bail!(
                 "{root} is not empty: name a new directory, so that the demo counts its own files alone"
             );
         }
-        fs::create_dir(place.trail())
+        fs::create_dir(workdir.trail())
             .with_context(|| format!("cannot create a folder in {root}"))?;
-        Ok(place)
+        Ok(workdir)
     }
 
     /// Where the log files are.
@@ -125,7 +125,7 @@ impl Place {
         self.files.len()
     }
 
-    /// Puts these files of the trail into place, each renamed in when it is complete, as `aws s3
+    /// Puts these files of the trail into workdir, each renamed in when it is complete, as `aws s3
     /// sync` does. Those that are there stay.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Workdir {
     fn drop(&mut self) {
         if self.temporary {
             // What cannot be removed is in the system's temporary folder, which is cleaned.
@@ -164,7 +164,10 @@ mod tests {
     fn a_temporary_folder_goes_and_a_named_one_stays() {
         let outer = tempfile::tempdir().unwrap();
         let named = outer.path().join("a/b");
-        let (temporary, kept) = (Place::new(None).unwrap(), Place::new(Some(&named)).unwrap());
+        let (temporary, kept) = (
+            Workdir::new(None).unwrap(),
+            Workdir::new(Some(&named)).unwrap(),
+        );
         let root = temporary.root.clone();
         temporary.deliver(0..temporary.files()).unwrap();
         assert!(root.is_dir());
@@ -177,7 +180,7 @@ mod tests {
     fn a_folder_with_content_is_refused_and_left_alone() {
         let outer = tempfile::tempdir().unwrap();
         fs::write(outer.path().join("mine"), "precious").unwrap();
-        let error = Place::new(Some(outer.path())).err().unwrap().to_string();
+        let error = Workdir::new(Some(outer.path())).err().unwrap().to_string();
         assert!(error.contains("is not empty"), "{error}");
         assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
     }

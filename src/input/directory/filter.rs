@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use globset::GlobSet;
 
 use super::{After, Error, Settings, after};
-use crate::config::places::resolve;
+use crate::config::paths::resolve;
 
 /// The user's patterns, and the folders that are ours.
 #[derive(Debug)]
