@@ -1,7 +1,7 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
-//! Enters: arguments and the environment. Leaves: an exit code. What must hold: what goes wrong is
-//! told once, on standard error, with its remedy; secrets are in none of it.
+//! Enters: arguments and the environment. Leaves: an exit code. What must hold: an error is reported once, on
+//! standard error, with its remedy; no message holds a secret.
 
 pub mod args;
 pub mod backfill;
@@ -42,11 +42,13 @@ pub use self::exit::Exit;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return answered(&answer),
+        Err(error) => return print_usage(&error),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&anyhow::Error::new(error).context("cannot start threads")),
+        Err(error) => {
+            return report(&anyhow::Error::new(error).context("cannot start the runtime"));
+        }
     };
     let result = runtime.block_on(dispatch(cli, &Environment::of_process()));
     // A read of standard input cannot be cancelled, and must not keep the process.
@@ -58,13 +60,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints help, a version, or what is wrong with the arguments.
-fn answered(answer: &clap::Error) -> ExitCode {
-    // What is wrong goes to standard error, where nobody may be.
-    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+/// Prints help, the version, or an error in the arguments.
+fn print_usage(usage: &clap::Error) -> ExitCode {
+    // Standard error may be closed.
+    let printed = usage.print().and_then(|()| std::io::stdout().flush());
     match written(printed) {
-        Err(error) if !answer.use_stderr() => report(&error),
-        _ => ExitCode::from(answer.exit_code() as u8),
+        Err(error) if !usage.use_stderr() => report(&error),
+        _ => ExitCode::from(usage.exit_code() as u8),
     }
 }
 
@@ -129,7 +131,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Demo(args) => {
             let signal = shutdown::listen()?;
-            // Its result is the same everywhere: neither a file nor the environment has a say.
+            // Its result is the same everywhere: it ignores the configuration file and the environment.
             let loaded = config::load(None, &Environment::default(), args.flags(&globals))?;
             observed(loaded.with_warnings_only(), async |config| {
                 demo::run(args, config, signal).await
@@ -142,16 +144,16 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
     }
 }
 
-/// Prints the configuration, after what is odd about it.
+/// Logs the notes about the configuration, then prints it.
 async fn print_config(loaded: Loaded) -> anyhow::Result<Exit> {
     let text = loaded.to_string();
     let mut loaded = loaded.for_print().with_warnings_only();
-    // Nothing but the log: it is only looked at.
+    // Only the log: nothing is delivered.
     loaded.config.telemetry.endpoint = None;
     observed(loaded, async |_| print(&text)).await
 }
 
-/// Runs a command between the start and the flush of qtrail's own telemetry.
+/// Runs a command with qtrail's own telemetry, which is flushed at the end.
 async fn observed(
     loaded: Loaded,
     command: impl AsyncFnOnce(Config) -> anyhow::Result<Exit>,
@@ -165,21 +167,21 @@ async fn observed(
     result
 }
 
-/// Nobody reads standard output any more (`| head`): the command ends at once, and says nothing.
+/// The reader of standard output has exited (`| head`): the command exits at once, without a message.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("the reader of standard output has exited")]
 pub(crate) struct OutputClosed;
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// [`OutputClosed`]; an output that cannot be written.
+/// [`OutputClosed`]; standard output cannot be written.
 pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// What became of writing to standard output.
+/// The result of writing to standard output.
 fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
     match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
@@ -189,23 +191,23 @@ fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
     }
 }
 
-/// Writes to standard error. Nobody may be there any more: that changes no exit code.
+/// Writes to standard error. A failure does not change the exit code.
 fn eprint(text: &str) {
     let _ = terminal::Stderr.write_all(text.as_bytes());
 }
 
-/// Stops a command that keeps nothing at the first signal, and says what that does.
+/// Stops a command that saves no progress at the first signal.
 fn stop_on(signal: First, stop: &CancellationToken, config: &Config) {
     let seconds = config.shutdown.as_secs_f64();
     signal.stop(stop.clone(), move |signal| {
         tracing::warn!(
             signal,
-            "stopping: nothing more is read, and what was read is delivered, for at most {seconds} s (shutdown.timeout); a second signal ends at once. Nothing is kept of how far it came"
+            "stopping: delivering what has been read, for at most {seconds} s (shutdown.timeout); progress is not saved; a second signal exits at once"
         );
     })
 }
 
-/// Tells an error with its causes, and chooses the exit code.
+/// Prints an error with its causes, and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     if error.is::<OutputClosed>() {
         return Exit::Done.into();

@@ -1,4 +1,4 @@
-//! `qtrail replay`: dead letters once more.
+//! `qtrail replay`: sends dead letters again.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -24,12 +24,12 @@ use crate::pipeline::{Content, Report, Truncation, Unit};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 
-/// Records on their way to the collector at a time, and their bytes, unless one alone has more.
-const UNDER_WAY: usize = 256;
-const BYTES_UNDER_WAY: usize = 16 << 20;
+/// Records in flight at a time, and their bytes, unless a single record is larger.
+const MAX_IN_FLIGHT: usize = 256;
+const MAX_BYTES_IN_FLIGHT: usize = 16 << 20;
 
-/// Letters that are read ahead.
-const AHEAD: usize = 8;
+/// Dead letters that are read ahead.
+const READ_AHEAD: usize = 8;
 
 /// Sends dead letters again. `quiet`: no progress bars.
 pub async fn run(
@@ -38,17 +38,17 @@ pub async fn run(
     quiet: bool,
     signal: First,
 ) -> anyhow::Result<Exit> {
-    let begun = Instant::now();
+    let start = Instant::now();
     config.dead_letters.begin = match args.dead_letters {
         Some(_) => Begin::Anew,
         None => Begin::AnewWithFirst,
     };
     if args.dead_letters.is_none() {
-        config.dead_letters.path = refused_again(&args.file);
+        config.dead_letters.path = rejected_again(&args.file);
     }
     let stop = CancellationToken::new();
     stop_on(signal, &stop, &config);
-    let (content, total) = open(&args.file, &written(&config), &stop)?;
+    let (content, total) = open(&args.file, &outputs(&config), &stop)?;
     let progress = Progress::new(total, quiet);
     let mut letters = read(BufReader::new(progress.wrap(content)));
     let file = || format!("in {}", args.file.display());
@@ -56,8 +56,8 @@ pub async fn run(
         files: 1,
         ..Totals::default()
     };
-    // Nothing is made, and nothing sent, before it is known to be a file of dead letters.
-    let unread = async {
+    // Nothing is created or sent before the file is known to hold dead letters.
+    let reader_gone = async {
         match config.export.destination {
             Destination::Stdout => unread(io::stdout()).await,
             _ => std::future::pending().await,
@@ -65,7 +65,7 @@ pub async fn run(
     };
     let first = tokio::select! {
         first = letters.recv() => first,
-        () = unread => return Err(OutputClosed.into()),
+        () = reader_gone => return Err(OutputClosed.into()),
     };
     let first = match first {
         Some(Err(_)) if stop.is_cancelled() => None,
@@ -83,42 +83,42 @@ pub async fn run(
         progress.finish();
         done.end(None, &stop, None)?;
     }
-    summary::print(args.summary, &done, begun.elapsed());
+    summary::print(args.summary, &done, start.elapsed());
     Ok(done.exit())
 }
 
-/// What is written, and so must not be read too: what is refused again, the output.
-fn written(config: &Config) -> Outputs {
-    let mut written = Outputs::default();
-    written.letters(&config.dead_letters);
+/// The files that are written, which must not be read.
+fn outputs(config: &Config) -> Outputs {
+    let mut outputs = Outputs::default();
+    outputs.add_dead_letters(&config.dead_letters);
     match &config.export.destination {
-        Destination::File(path) => written.paths.push(path.clone()),
-        Destination::Stdout => written.stdout(),
+        Destination::File(path) => outputs.paths.push(path.clone()),
+        Destination::Stdout => outputs.add_stdout(),
         Destination::Otlp { .. } | Destination::Discard => {}
     }
-    written
+    outputs
 }
 
 /// The bytes of a file until `stop`, and how many it has.
 fn open(
     file: &Path,
-    written: &Outputs,
+    outputs: &Outputs,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if file.as_os_str() == "-" {
-        written.refuse(file, &files::stdin_metadata()?)?;
+        outputs.reject(file, &files::stdin_metadata()?)?;
         return Ok((files::stdin(false, stop)?.0, None));
     }
     let cannot = || format!("cannot read {}", file.display());
     let content = File::open(file).with_context(cannot)?;
-    let there = content.metadata().with_context(cannot)?;
-    written.refuse(file, &there)?;
-    let total = there.is_file().then_some(there.len());
+    let metadata = content.metadata().with_context(cannot)?;
+    outputs.reject(file, &metadata)?;
+    let total = metadata.is_file().then_some(metadata.len());
     let (content, _) = files::read(content, false, stop).with_context(cannot)?;
     Ok((content, total))
 }
 
-fn refused_again(file: &Path) -> std::path::PathBuf {
+fn rejected_again(file: &Path) -> std::path::PathBuf {
     let mut path = match file.as_os_str() == "-" {
         true => "dead-letters.jsonl".into(),
         false => file.as_os_str().to_owned(),
@@ -127,12 +127,12 @@ fn refused_again(file: &Path) -> std::path::PathBuf {
     path.into()
 }
 
-/// A letter with the number of its line, from 1.
+/// A dead letter with the number of its line, from 1.
 type Numbered = anyhow::Result<(usize, Letter)>;
 
-/// Reads letters on a thread of its own, since a pipe may be silent.
+/// Reads dead letters on a thread of its own, since reading a pipe may block.
 fn read(lines: impl BufRead + Send + 'static) -> mpsc::Receiver<Numbered> {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
         for letter in letters(lines) {
             if sender.blocking_send(letter).is_err() {
@@ -143,7 +143,7 @@ fn read(lines: impl BufRead + Send + 'static) -> mpsc::Receiver<Numbered> {
     receiver
 }
 
-/// The letters of a dead-letter file.
+/// The dead letters of a file.
 fn letters(mut lines: impl BufRead) -> impl Iterator<Item = Numbered> {
     let lines = std::iter::from_fn(move || match line(&mut lines) {
         Ok(line) if line.is_empty() => None,
@@ -152,7 +152,7 @@ fn letters(mut lines: impl BufRead) -> impl Iterator<Item = Numbered> {
     lines.zip(1..).flat_map(|(line, number)| {
         let letters = line
             .with_context(|| format!("cannot read line {number}"))
-            .and_then(|line| parse(&line).with_context(|| format!("line {number} is no dead letter (a file of dead letters has one JSON object a line; `qtrail convert` reads CloudTrail's own files)")));
+            .and_then(|line| parse(&line).with_context(|| format!("line {number} is not a dead letter (a file of dead letters has one JSON object per line; use `qtrail convert` for CloudTrail files)")));
         match letters {
             Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
             Err(e) => vec![Err(e)],
@@ -160,8 +160,8 @@ fn letters(mut lines: impl BufRead) -> impl Iterator<Item = Numbered> {
     })
 }
 
-/// The next line; nothing at the end. Of what begins otherwise than a letter it is the first byte: there
-/// may be no line's end at all.
+/// The next line; empty at the end. For a line that cannot be a dead letter, only its first byte: the file may
+/// have no newlines at all.
 fn line(lines: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     match lines.fill_buf()?.first() {
@@ -178,12 +178,12 @@ fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
     match serde_json::from_slice::<Line>(line) {
         _ if line.trim_ascii().is_empty() => Ok(Vec::new()),
         Ok(line) => match line.into_letters() {
-            letters if letters.is_empty() => anyhow::bail!("it names no record"),
+            letters if letters.is_empty() => anyhow::bail!("it has no record"),
             letters => Ok(letters),
         },
         Err(error) if error.is_eof() && !line.ends_with(b"\n") && begins_as_a_letter(line) => {
             tracing::warn!(
-                "the last line is not finished, and left out: it is being written, or a crash left it before its record was acknowledged"
+                "skipped the incomplete last line: it is being written, or a crash interrupted it before its record was acknowledged"
             );
             Ok(Vec::new())
         }
@@ -198,9 +198,9 @@ async fn each(
     stop: &CancellationToken,
     done: &mut Totals,
 ) -> anyhow::Result<()> {
-    let mut under_way = UnderWay::default();
+    let mut in_flight = InFlight::default();
     let mut next = Some(Ok(first));
-    let mut spoilt = Ok(());
+    let mut result = Ok(());
     while let Some(letter) = next.take() {
         if stop.is_cancelled() {
             break;
@@ -213,7 +213,7 @@ async fn each(
         });
         match read {
             Err(error) => {
-                spoilt = Err(error);
+                result = Err(error);
                 break;
             }
             Ok((number, source, sha256, None)) => {
@@ -221,21 +221,21 @@ async fn each(
                     line = number,
                     source,
                     sha256,
-                    "this line does not hold the record: mend its source, then `qtrail convert` that"
+                    "this line does not hold the record: fix the record in its source, then run `qtrail convert` on that"
                 );
                 done.counts.read += 1;
                 done.counts.dead_lettered += 1;
             }
             Ok((_, _, _, Some((unit, bytes)))) => {
-                while under_way.is_full(bytes) {
-                    under_way.join(done, stop).await;
+                while in_flight.is_full(bytes) {
+                    in_flight.join(done, stop).await;
                 }
                 let pipeline = match before {
                     Some(before) => sidecar.pipeline.replaying(before),
                     None => sidecar.pipeline.clone(),
                 };
-                under_way.bytes += bytes;
-                under_way.units.spawn(async move {
+                in_flight.bytes += bytes;
+                in_flight.units.spawn(async move {
                     let name = Arc::clone(&unit.origin.name);
                     (name, bytes, pipeline.deliver(unit).await)
                 });
@@ -243,32 +243,32 @@ async fn each(
         }
         next = letters.recv().await;
     }
-    while !under_way.units.is_empty() {
-        under_way.join(done, stop).await;
+    while !in_flight.units.is_empty() {
+        in_flight.join(done, stop).await;
     }
-    spoilt
+    result
 }
 
-/// What is on its way.
+/// Records being delivered.
 #[derive(Default)]
-struct UnderWay {
+struct InFlight {
     units: JoinSet<(Arc<str>, usize, Report)>,
     bytes: usize,
 }
 
-impl UnderWay {
+impl InFlight {
     fn is_full(&self, more: usize) -> bool {
-        let beyond = self.bytes + more > BYTES_UNDER_WAY;
-        self.units.len() >= UNDER_WAY || beyond && !self.units.is_empty()
+        let beyond = self.bytes + more > MAX_BYTES_IN_FLIGHT;
+        self.units.len() >= MAX_IN_FLIGHT || beyond && !self.units.is_empty()
     }
 
     async fn join(&mut self, done: &mut Totals, stop: &CancellationToken) {
         match self.units.join_next().await {
             Some(Ok((name, bytes, report))) => {
                 self.bytes -= bytes;
-                // The file is the letters', not their records'.
+                // All records are from one file of dead letters.
                 let files = done.files;
-                done.take(&name, &report, stop);
+                done.add(&name, &report, stop);
                 done.files = files;
             }
             Some(Err(_)) => done.failed = true,
@@ -277,8 +277,7 @@ impl UnderWay {
     }
 }
 
-/// The unit that a letter holds, at its old place, and its bytes; `None` where only its hash was
-/// kept.
+/// The unit in a dead letter, at its original position, and its bytes; `None` if only its hash was kept.
 fn unit(letter: Letter) -> anyhow::Result<Option<(Unit, usize)>> {
     let origin = Origin {
         input: "replay",
@@ -287,7 +286,7 @@ fn unit(letter: Letter) -> anyhow::Result<Option<(Unit, usize)>> {
         on_damage: OnDamage::KeepWhole,
     };
     let base = letter.offset;
-    let record = letter.into_bytes().context("record_base64 is no base64")?;
+    let record = letter.into_bytes().context("record_base64 is not base64")?;
     Ok(record.map(|record| {
         let bytes = record.len();
         let unit = Unit {
@@ -306,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_record_of_each_line_is_found_and_a_spoilt_line_is_named() {
+    fn each_record_of_each_line_is_found_and_an_invalid_line_is_named() {
         let file = concat!(
             r#"{"stage":"parse","reason":"bad_time","message":"m","input":"directory","source":"a","index":1,"offset":5,"length":2,"observed_time_unix_nano":9,"record":"{}"}"#,
             "\n\n",
@@ -323,7 +322,7 @@ mod tests {
         assert_eq!((first.base, first.origin.observed), (5, Some(9)));
         assert_eq!(bytes, 2);
         assert!(read[3].as_ref().unwrap_err().to_string().contains("line 4"));
-        assert_eq!(read.len(), 4, "the last line is not finished");
+        assert_eq!(read.len(), 4, "the last line is incomplete");
     }
 
     #[test]

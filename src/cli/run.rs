@@ -19,16 +19,16 @@ use crate::sidecar::Sidecar;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
-/// Runs until a signal comes, or with `--once` until all has settled.
+/// Runs until a signal, or with `--once` until everything has settled.
 pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let interrupted = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&interrupted);
+    let flag = Arc::clone(&interrupted);
     signal.stop(stop.clone(), move |signal| {
-        noted.store(true, Ordering::Relaxed);
+        flag.store(true, Ordering::Relaxed);
         tracing::info!(
             signal,
-            "stopping: delivering what was read; a second signal ends at once"
+            "stopping: delivering what has been read; a second signal exits at once"
         );
     });
     if let Some(directory) = &mut config.directory {
@@ -52,9 +52,7 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
         "stopped"
     );
     if args.once && interrupted.load(Ordering::Relaxed) {
-        tracing::error!(
-            "interrupted before all was read and delivered: the next run goes on with the rest"
-        );
+        tracing::error!("interrupted before everything was delivered: the next run resumes");
     }
     Ok(match args.once {
         true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),
@@ -62,11 +60,10 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
     })
 }
 
-/// Runs the sidecar with its inputs until `stop`, or until all has settled where the directory is
-/// to be read once.
+/// Runs the sidecar with its inputs until `stop`, or until everything has settled if the inputs are read once.
 ///
 /// # Errors
-/// What keeps it from starting, or the directory input from going on.
+/// It cannot start, or an input fails.
 pub async fn watch(
     config: Config,
     metrics: Arc<Metrics>,
@@ -76,7 +73,7 @@ pub async fn watch(
     let duplicates = sidecar.drop_duplicates(&config)?;
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     if let Some(directory) = &config.directory {
-        // Told before anybody can ask; the input tells it from its first walk on.
+        // Before the server starts, so that the first scrape has it; later the input updates it.
         directory::announce(directory, &metrics);
     }
     let server = telemetry::serve(
@@ -103,7 +100,7 @@ pub async fn watch(
     match drained.output {
         Some(result) => result?,
         None if failed.is_cancelled() => {
-            anyhow::bail!("an input failed (the log says why), and the others did not stop in time")
+            anyhow::bail!("an input failed (see the log), and the others did not stop in time")
         }
         None => {
             metrics.left.add(1);
@@ -116,18 +113,18 @@ pub async fn watch(
     Ok(())
 }
 
-/// Reads the inputs that are gone to, until `stop`, or to their end where they are to be read once.
-/// Cancels `failed` when one cannot go on.
+/// Reads the pull inputs until `stop`, or to their end if they are read once. Cancels `failed` when one
+/// fails.
 async fn read(
     config: &Config,
     sidecar: &Sidecar,
     stop: &CancellationToken,
     failed: &CancellationToken,
 ) -> anyhow::Result<()> {
-    // An input that cannot go on takes the others with it, for the service manager to see.
+    // A failed input stops the others, so that the service manager notices.
     let guarded = |result: anyhow::Result<()>| {
         result.inspect_err(|error| {
-            tracing::error!("an input cannot go on: {error:#}");
+            tracing::error!("an input failed: {error:#}");
             failed.cancel();
             stop.cancel();
         })
@@ -148,7 +145,7 @@ async fn read(
     directory.and(amazon)
 }
 
-/// The inputs that are Amazon's services.
+/// The inputs from AWS.
 #[cfg(feature = "aws")]
 async fn amazon(
     config: &Config,
@@ -180,13 +177,13 @@ async fn amazon(
     Ok(history?)
 }
 
-/// Without the feature, the configuration has refused them.
+/// Without the feature, the configuration has rejected them.
 #[cfg(not(feature = "aws"))]
 async fn amazon(_: &Config, _: &Sidecar, _: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The listeners, and what they hand requests to.
+/// The listeners, and the handler of their requests.
 struct Senders {
     ingest: Ingest,
     listeners: Vec<(Listener, axum::Router)>,
@@ -229,7 +226,7 @@ impl Senders {
         Ok(Senders { ingest, listeners })
     }
 
-    /// Serves until `stop`, then until all that was taken has settled.
+    /// Serves until `stop`, then waits until all accepted requests have settled.
     async fn serve(self, stop: CancellationToken) {
         let mut serving = tokio::task::JoinSet::new();
         for (listener, router) in self.listeners {

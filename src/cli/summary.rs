@@ -1,4 +1,4 @@
-//! What a one-off command tells at its end.
+//! The summary at the end of a command.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::input::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 use crate::telemetry::metrics::Metrics;
 
-/// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
+/// Prints the counts on standard error. `read` counts records, `bytes` bytes after decompression.
 pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration) {
     match how {
         Summary::None => {}
@@ -20,7 +20,7 @@ pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration) {
     }
 }
 
-/// The same for a backfill: files that were done before, those that are left, and those left out.
+/// The same for a backfill, with the files that were done before, are left, or were left out.
 pub(super) fn print_backfill(
     how: Summary,
     files: &Files,
@@ -39,18 +39,18 @@ fn line(text: &str) {
     super::eprint(&format!("{text}\n"));
 }
 
-/// What became of files.
+/// Counts of files.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Files {
-    /// Totals now.
+    /// Done in this run.
     pub(super) files: u64,
-    /// Totals by a run before.
+    /// Done in an earlier run.
     pub(super) skipped_done: u64,
-    /// Gone before they were read.
+    /// Removed before they were read.
     pub(super) gone: u64,
-    /// Could not be read.
+    /// Not readable.
     pub(super) unread: u64,
-    /// All that are left, these included.
+    /// All files that are left, including the unreadable ones.
     pub(super) left: u64,
 }
 
@@ -82,7 +82,7 @@ fn left_out_text(left_out: &LeftOut) -> String {
     each.collect()
 }
 
-/// By reason: files, folders, examples.
+/// Files, folders and examples by reason.
 fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     let each = left_out.0.iter().map(|(why, sum)| {
         let Sum {
@@ -108,7 +108,7 @@ fn backfill_json(files: &Files, left_out: &LeftOut, done: &Totals, elapsed: Dura
     serde_json::Value::Object(line).to_string()
 }
 
-/// What a sidecar has counted.
+/// The counts of a sidecar.
 pub(super) fn counted(metrics: &Metrics) -> Counts {
     Counts {
         read: metrics.read.get(),
@@ -127,9 +127,9 @@ fn text(done: &Totals, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
     let skipped = match counts.skipped {
         0 => String::new(),
-        n => format!("; {n} skipped that hold no CloudTrail events"),
+        n => format!("; {n} skipped without CloudTrail events"),
     };
-    // What an end before the end left.
+    // Records that an early end left.
     let settled = counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered;
     let in_flight = match counts.read.saturating_sub(settled) {
         0 => String::new(),
@@ -186,7 +186,7 @@ fn json(done: &Totals, elapsed: Duration) -> String {
         seconds: elapsed.as_secs_f64(),
         interrupted: done.interrupted,
     };
-    // Numbers alone always serialize.
+    // Numbers always serialize.
     serde_json::to_string(&line).unwrap_or_default()
 }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_tells_what_was_done_before_and_what_is_left() {
+    fn a_backfills_summary_has_files_done_before_and_files_left() {
         let files = Files {
             files: 3,
             skipped_done: 2,
