@@ -1,7 +1,7 @@
 //! `qtrail demo`.
 //!
-//! Enters: a made-up trail. Leaves: a report of what arrived at a collector. What must hold: all
-//! between the two is what `qtrail run` does; nothing in the report is known beforehand.
+//! Enters: a sample trail. Leaves: a report of what arrived at a collector. What must hold: everything in
+//! between is what `qtrail run` does; nothing in the report is known in advance.
 
 mod collector;
 mod report;
@@ -30,41 +30,41 @@ use collector::Collector;
 use report::{Facts, report};
 use workdir::Workdir;
 
-/// Longer than it ever takes: what has not arrived by then never will.
+/// Longer than the demo ever takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How often progress is looked at.
+/// How often the counts are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// How long the sidecar may drain when something did not arrive.
+/// How long the sidecar may drain if something did not arrive.
 const DRAIN: Duration = Duration::from_secs(2);
 
 const NEXT: &str = "
-Next
+Next steps
   qtrail demo --dir demo                              keep the files in ./demo
-  qtrail convert demo/trail --format events | jq .    each event as one flat JSON object
-  qtrail run DIR --endpoint http://localhost:4317     watch a trail of your own
+  qtrail convert demo/trail --format events | jq .    print each event as a flat JSON object
+  qtrail run DIR --endpoint http://localhost:4317     watch your own trail
 ";
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
 pub async fn run(args: DemoArgs, config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     signal.stop(stop.clone(), |name| {
-        tracing::warn!(signal = name, "stopping; a second signal ends at once");
+        tracing::warn!(signal = name, "stopping; a second signal exits at once");
     });
     let workdir = Workdir::new(args.dir.as_deref())?;
     tokio::select! {
         biased;
-        shown = show(&args, &config, &workdir, &stop) => shown,
+        exit = run_in(&args, &config, &workdir, &stop) => exit,
         () = unread(stdout()) => Err(OutputClosed.into()),
     }
 }
 
-async fn show(
+async fn run_in(
     args: &DemoArgs,
     config: &Config,
     workdir: &Workdir,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let facts = play(config, workdir, stop, watch).await?;
+    let facts = run_pipeline(config, workdir, stop, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
@@ -76,17 +76,19 @@ async fn show(
             watch,
         )
         .await
-        .with_context(|| format!("is a collector listening at {endpoint}?"))?;
+        .with_context(|| {
+            format!("cannot deliver to {endpoint}: is a collector listening there?")
+        })?;
         super::print(&format!(
-            "\nThe same to {endpoint}: {} events accepted, as log records and as spans\n",
+            "\nAlso sent to {endpoint}: {} events accepted, as log records and spans\n",
             counts.exported
         ))?;
     }
     super::print(NEXT)
 }
 
-/// Delivers the trail to a collector inside this process, and gathers what arrived there.
-async fn play<S>(
+/// Delivers the trail to a collector inside this process, and collects what arrived.
+async fn run_pipeline<S>(
     config: &Config,
     workdir: &Workdir,
     stop: &CancellationToken,
@@ -115,7 +117,7 @@ where
         trail: workdir.trail().display().to_string(),
         files: workdir.files(),
         collector: format!(
-            "an OTLP/gRPC collector inside this process, at {}",
+            "OTLP/gRPC collector inside this process, at {}",
             collector.address()
         ),
         in_trail: workdir.event_ids(),
@@ -126,8 +128,7 @@ where
     })
 }
 
-/// Runs the sidecar on the trail until everything in it has settled. `name` tells the files of one
-/// run from another's.
+/// Runs the sidecar on the trail until everything in it has settled. `name` distinguishes the files of this run.
 async fn deliver<S>(
     config: &Config,
     destination: Destination,
@@ -147,7 +148,7 @@ where
     }
     config.directory = Some(watched);
     config.dead_letters = dead_letter::Settings::new(workdir.dead_letters(name));
-    // What a user's own file of ids and names would say.
+    // In place of a user's `identities` file.
     config
         .convert
         .identities
@@ -155,7 +156,7 @@ where
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
-    // Half of the trail is there at the start; the rest arrives while it is watched.
+    // Half of the trail exists at the start; the rest arrives while it is watched.
     let half = workdir.files() / 2;
     workdir.deliver(0..half)?;
     let mut running = pin!(sidecar(config, Arc::clone(&metrics), ended.clone()));
@@ -164,7 +165,7 @@ where
         () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
         result = &mut running => {
             result?;
-            bail!("the sidecar stopped by itself");
+            bail!("the sidecar stopped early");
         }
         settled = arrive_and_settle(workdir, half, &metrics) => settled,
     };
@@ -174,7 +175,7 @@ where
     Ok(counts(&metrics))
 }
 
-/// Lets the other half arrive, and waits until all of the trail has settled.
+/// Writes the other half of the trail, and waits until all of it has settled.
 async fn arrive_and_settle(
     workdir: &Workdir,
     half: usize,
@@ -198,7 +199,7 @@ async fn arrive_and_settle(
         Err(_) => {
             let counts = counts(metrics);
             bail!(
-                "after {} s, {} of {} records were read and {} had settled",
+                "timed out after {} s: {} of {} records were read and {} had settled",
                 TIMEOUT.as_secs(),
                 counts.read,
                 expected.read,

@@ -1,7 +1,9 @@
 //! `qtrail replay`: sends dead letters again.
 
+mod letters;
+
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,13 +13,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::letters::Numbered;
 use super::args::ReplayArgs;
 use super::files::{self, Outputs};
 use super::progress::Progress;
 use super::totals::Totals;
 use super::{Exit, OutputClosed, stop_on, summary};
 use crate::config::Config;
-use crate::dead_letter::{Begin, Letter, Line, begins_as_a_letter};
+use crate::dead_letter::{Begin, Letter};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::{Destination, unread};
 use crate::pipeline::{Content, Report, Truncation, Unit};
@@ -27,9 +30,6 @@ use crate::sidecar::Sidecar;
 /// Records in flight at a time, and their bytes, unless a single record is larger.
 const MAX_IN_FLIGHT: usize = 256;
 const MAX_BYTES_IN_FLIGHT: usize = 16 << 20;
-
-/// Dead letters that are read ahead.
-const READ_AHEAD: usize = 8;
 
 /// Sends dead letters again. `quiet`: no progress bars.
 pub async fn run(
@@ -50,7 +50,7 @@ pub async fn run(
     stop_on(signal, &stop, &config);
     let (content, total) = open(&args.file, &outputs(&config), &stop)?;
     let progress = Progress::new(total, quiet);
-    let mut letters = read(BufReader::new(progress.wrap(content)));
+    let mut letters = letters::read(BufReader::new(progress.wrap(content)));
     let file = || format!("in {}", args.file.display());
     let mut done = Totals {
         files: 1,
@@ -125,70 +125,6 @@ fn rejected_again(file: &Path) -> std::path::PathBuf {
     };
     path.push(".replay");
     path.into()
-}
-
-/// A dead letter with the number of its line, from 1.
-type Numbered = anyhow::Result<(usize, Letter)>;
-
-/// Reads dead letters on a thread of its own, since reading a pipe may block.
-fn read(lines: impl BufRead + Send + 'static) -> mpsc::Receiver<Numbered> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        for letter in letters(lines) {
-            if sender.blocking_send(letter).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// The dead letters of a file.
-fn letters(mut lines: impl BufRead) -> impl Iterator<Item = Numbered> {
-    let lines = std::iter::from_fn(move || match line(&mut lines) {
-        Ok(line) if line.is_empty() => None,
-        line => Some(line),
-    });
-    lines.zip(1..).flat_map(|(line, number)| {
-        let letters = line
-            .with_context(|| format!("cannot read line {number}"))
-            .and_then(|line| parse(&line).with_context(|| format!("line {number} is not a dead letter (a file of dead letters has one JSON object per line; use `qtrail convert` for CloudTrail files)")));
-        match letters {
-            Ok(letters) => letters.into_iter().map(|l| Ok((number, l))).collect(),
-            Err(e) => vec![Err(e)],
-        }
-    })
-}
-
-/// The next line; empty at the end. For a line that cannot be a dead letter, only its first byte: the file may
-/// have no newlines at all.
-fn line(lines: &mut impl BufRead) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    match lines.fill_buf()?.first() {
-        Some(&first) if first != b'{' && !first.is_ascii_whitespace() => {
-            lines.consume(1);
-            line.push(first);
-        }
-        _ => drop(lines.read_until(b'\n', &mut line)?),
-    };
-    Ok(line)
-}
-
-fn parse(line: &[u8]) -> anyhow::Result<Vec<Letter>> {
-    match serde_json::from_slice::<Line>(line) {
-        _ if line.trim_ascii().is_empty() => Ok(Vec::new()),
-        Ok(line) => match line.into_letters() {
-            letters if letters.is_empty() => anyhow::bail!("it has no record"),
-            letters => Ok(letters),
-        },
-        Err(error) if error.is_eof() && !line.ends_with(b"\n") && begins_as_a_letter(line) => {
-            tracing::warn!(
-                "skipped the incomplete last line: it is being written, or a crash interrupted it before its record was acknowledged"
-            );
-            Ok(Vec::new())
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn each(
@@ -312,7 +248,7 @@ mod tests {
             r#"{"stage":"export","reason":"uncertain","message":"m","uncertain":true,"records":[{"input":"directory","source":"b","index":0,"offset":0,"length":2,"record":"{}"},{"input":"directory","source":"c","index":0,"offset":0,"length":1,"record_base64":"/w=="}]}"#,
             "\n{\"half\n{\"stage\":\"par"
         );
-        let read: Vec<_> = letters(file.as_bytes()).collect();
+        let read: Vec<_> = letters::letters(file.as_bytes()).collect();
         let sources: Vec<_> = read[..3]
             .iter()
             .map(|l| l.as_ref().unwrap().1.source.clone())

@@ -103,7 +103,7 @@ async fn stand_in(
 #[tokio::test]
 async fn the_trail_arrives_in_two_parts_and_the_collector_keeps_what_was_sent() {
     let workdir = Workdir::new(None).unwrap();
-    let facts = play(&config(), &workdir, &CancellationToken::new(), stand_in)
+    let facts = run_pipeline(&config(), &workdir, &CancellationToken::new(), stand_in)
         .await
         .unwrap();
     assert_eq!(
@@ -128,7 +128,7 @@ async fn nothing_of_the_demo_is_served_or_shared_with_another_run() {
         );
         bail!("seen")
     };
-    let error = play(&config(), &workdir, &CancellationToken::new(), look)
+    let error = run_pipeline(&config(), &workdir, &CancellationToken::new(), look)
         .await
         .err()
         .unwrap();
@@ -141,7 +141,7 @@ async fn nothing_of_the_demo_is_served_or_shared_with_another_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_never_settles_is_an_error_that_says_how_far_it_came() {
+async fn a_pipeline_that_never_settles_times_out_with_its_counts() {
     let workdir = Workdir::new(None).unwrap();
     let stuck = async |_, metrics: Arc<Metrics>, stop: CancellationToken| {
         metrics.read.set(3);
@@ -149,11 +149,11 @@ async fn what_never_settles_is_an_error_that_says_how_far_it_came() {
         stop.cancelled().await;
         Ok(())
     };
-    let error = play(&config(), &workdir, &CancellationToken::new(), stuck)
+    let error = run_pipeline(&config(), &workdir, &CancellationToken::new(), stuck)
         .await
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("after 30 s, 3 of "), "{error}");
+    assert!(error.contains("after 30 s: 3 of "), "{error}");
     assert!(error.ends_with("were read and 2 had settled"), "{error}");
 }
