@@ -52,7 +52,9 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
         "stopped"
     );
     if args.once && interrupted.load(Ordering::Relaxed) {
-        tracing::error!("interrupted before everything was delivered: the next run resumes");
+        tracing::error!(
+            "interrupted before everything was delivered: the next run delivers the rest"
+        );
     }
     Ok(match args.once {
         true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),

@@ -135,7 +135,7 @@ async fn all_that_a_run_needs_is_told_and_no_event_is_sent() {
     let told = scene.is_well().await;
     for part in [
         "configuration: valid",
-        "trail: readable, 1 files",
+        "trail: readable, 1 file\n",
         "state: will be created",
         "duplicate ids",
         "dead-letters.jsonl: will be created",
@@ -220,13 +220,13 @@ async fn what_cannot_be_read_is_told() {
     let scene = scene.set("QTRAIL_DIRECTORY_INCLUDE", "*.gz");
     let told = scene.is_well().await;
     assert!(
-        told.contains("warn") && told.contains("leaves all of them out"),
+        told.contains("warn") && told.contains("files are ignored"),
         "{told}"
     );
     let scene = scene.set("QTRAIL_DIRECTORY_INCLUDE", "");
     let scene = scene.set("QTRAIL_DIRECTORY_AFTER", "delete");
     scene
-        .fails(&["files cannot be taken from 1 folders", "keep"])
+        .fails(&["files cannot be moved or deleted in 1 folders", "keep"])
         .await;
     mode(&scene.path("trail"), 0o777);
     scene.is_well().await;
@@ -249,7 +249,10 @@ async fn places_that_cannot_be_written_are_told() {
         locked
     };
     for (state, parts) in [
-        ("locked/state", &["cannot be created", "Permission denied"][..]),
+        (
+            "locked/state",
+            &["cannot be created", "Permission denied"][..],
+        ),
         ("locked", &["cannot write to"]),
         ("file", &["is not a directory"]),
         ("file/state", &["cannot be created"]),

@@ -116,6 +116,7 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
         what(),
         Ok::<_, String>(match (found.files, found.more) {
             (0, false) => "readable, no files".to_owned(),
+            (1, false) => "readable, 1 file".to_owned(),
             (files, false) => format!("readable, {files} files"),
             (files, true) => format!("readable, at least {files} files"),
         }),
