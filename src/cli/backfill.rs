@@ -1,40 +1,36 @@
-//! `qtrail backfill`: what is there already, between two times.
+//! `qtrail backfill`: delivers existing files between two times.
 
 mod report;
+mod saved;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
+use self::status::with_status;
 use super::args::BackfillArgs;
-use super::args::when::When;
-use super::done::Done;
 use super::progress::Progress;
 use super::summary::{self, Files};
-use super::{Exit, Unread, print};
-use crate::config::{self, Config, places};
+use super::totals::Totals;
+use super::{Exit, OutputClosed, print};
+use crate::config::{Config, paths};
 use crate::export::{Destination, End, unread};
-use crate::input::backfill::days::shown;
 use crate::input::backfill::folder::Folder;
 use crate::input::backfill::layout::Wanted;
-use crate::input::backfill::plan::Plan;
 use crate::input::backfill::source::Source;
 use crate::input::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
 
-/// How often it is told how far it is, where there is no terminal.
-const TOLD: Duration = Duration::from_secs(30);
-const TICK: Duration = Duration::from_millis(200);
-
-/// Lists, then delivers or tells what would be. `quiet`: no progress bars.
-/// `dead_letters_are_named`: somebody chose their file.
+/// Lists the files, then delivers them or prints what would be read. `quiet`: no progress bars.
+/// `dead_letters_are_named`: their file is configured.
 pub async fn run(
     args: BackfillArgs,
     mut config: Config,
@@ -46,7 +42,7 @@ pub async fn run(
     signal.stop(stop.clone(), |signal| {
         tracing::warn!(
             signal,
-            "stopping: what was read is delivered; a second signal ends at once. What is done is remembered"
+            "stopping: delivering what has been read; progress is saved; a second signal exits at once"
         );
     });
     let folder = folder(&args, &config);
@@ -56,32 +52,32 @@ pub async fn run(
     if let Some(duplicates) = &mut config.duplicates {
         duplicates.folder.clone_from(&folder);
     }
-    let this = Command {
+    let run = Run {
         args,
         config,
         folder,
         stop,
         quiet,
     };
-    match this.args.source.clone() {
+    match run.args.source.clone() {
         Named::Path(path) => {
-            let exclude = GlobSet::new(this.args.exclude.iter().cloned())?;
-            places::outside_of_backfill(&path, &exclude, &this.config)?;
-            let source = Folder::new(&path, &this.config.state, &written(&this.config))
+            let exclude = GlobSet::new(run.args.exclude.iter().cloned())?;
+            paths::check_backfill(&path, &exclude, &run.config)?;
+            let source = Folder::new(&path, &run.config.state, &written(&run.config))
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            this.run(source).await
+            run.run(source).await
         }
-        Named::Bucket { bucket, prefix } => this.bucket(bucket, prefix).await,
+        Named::Bucket { bucket, prefix } => run.bucket(bucket, prefix).await,
     }
 }
 
-/// The files that it writes, also what is rotated.
+/// The files that it writes, including rotated ones.
 fn written(config: &Config) -> Vec<PathBuf> {
-    let written = places::written(config).into_iter().map(|(_, path)| path);
+    let written = paths::written(config).into_iter().map(|(_, path)| path);
     written.chain(config.dead_letters.rotated()).collect()
 }
 
-/// One backfill: of the same source, to the same place, of the same events.
+/// The folder of one backfill: the same source, destination and events.
 fn folder(args: &BackfillArgs, config: &Config) -> PathBuf {
     let destination = match &config.export.destination {
         Destination::Otlp { logs, traces } => format!("{} {}", logs.url, traces.url),
@@ -95,16 +91,16 @@ fn folder(args: &BackfillArgs, config: &Config) -> PathBuf {
     backfill::folder(&config.state, &what.map(String::as_str))
 }
 
-struct Command {
+struct Run {
     args: BackfillArgs,
     config: Config,
-    /// Of this backfill.
+    /// The folder of its saved progress.
     folder: PathBuf,
     stop: CancellationToken,
     quiet: bool,
 }
 
-impl Command {
+impl Run {
     #[cfg(feature = "aws")]
     async fn bucket(self, bucket: String, prefix: String) -> anyhow::Result<Exit> {
         use crate::aws::Aws;
@@ -122,10 +118,10 @@ impl Command {
     }
 
     async fn run(self, source: impl Source) -> anyhow::Result<Exit> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         let plan = self.plan()?;
-        let wanted = self.wanted(plan.as_ref(), now)?;
+        let wanted = self.selection(plan.as_ref(), now)?;
         let listing = match &plan {
             Some(plan) if !self.args.dry_run => Some(plan.begin(self.args.again)?),
             _ => None,
@@ -155,75 +151,20 @@ impl Command {
             plan.release(&self.start_name())?;
         }
         report::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
-        let done = Done {
+        let done = Totals {
             files: files.files,
             counts: delivered.counts,
             failed: files.left > 0,
             interrupted: self.stop.is_cancelled(),
         };
-        summary::tell_backfill(
+        summary::print_backfill(
             self.args.summary,
             &files,
             &listed.left_out,
             &done,
-            begun.elapsed(),
+            start.elapsed(),
         );
         Ok(exit(&listed, &files, &done))
-    }
-
-    /// What is known of this backfill. A dry run makes nothing.
-    fn plan(&self) -> anyhow::Result<Option<Plan>> {
-        if self.args.dry_run {
-            return Ok(match Plan::is_there(&self.folder) {
-                true => Some(Plan::open(&self.folder)?),
-                false => None,
-            });
-        }
-        let plan = Plan::open(&self.folder)?;
-        if self.args.again {
-            plan.release(&self.start_name())?;
-            // What it knows would be left out once more.
-            if let Some(duplicates) = &self.config.duplicates {
-                crate::pipeline::dedup::forget(duplicates)?;
-            }
-        }
-        Ok(Some(plan))
-    }
-
-    /// What a relative start is held under until all since then is done.
-    fn start_name(&self) -> String {
-        let args = &self.args;
-        format!(
-            "from {:?} {:?} {:?}",
-            args.from, args.accounts, args.regions
-        )
-    }
-
-    fn wanted(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
-        let mut from = self.args.from.first(now);
-        if let (Some(plan), When::Ago(_)) = (plan, self.args.from) {
-            let held = match self.args.dry_run {
-                true => plan.held(&self.start_name())?.unwrap_or(from),
-                false => plan.hold(&self.start_name(), from)?,
-            };
-            if held != from {
-                tracing::info!("going on from {}, as at the first start", shown(held));
-            }
-            from = held;
-        }
-        let to = self.args.to.map_or(i64::MAX, |to| to.end(now));
-        if from >= to {
-            let (from, to) = (shown(from), shown(to));
-            let problem = format!("nothing is between --from {from} and --to {to}");
-            return Err(config::Error::of(problem).into());
-        }
-        Ok(Wanted {
-            from,
-            to,
-            accounts: self.args.accounts.iter().cloned().collect(),
-            regions: self.args.regions.iter().cloned().collect(),
-            exclude: GlobSet::new(self.args.exclude.iter().cloned())?,
-        })
     }
 
     async fn list(
@@ -233,14 +174,14 @@ impl Command {
         status: &Status,
     ) -> anyhow::Result<Listed> {
         let progress = Progress::spinner(self.quiet);
-        let told = || {
+        let line = || {
             let found = status.found.load(Ordering::Relaxed);
             let requests = status.requests.load(Ordering::Relaxed);
-            format!("listing: {found} files found by {requests} requests")
+            format!("listing: {found} files found with {requests} requests")
         };
         let work = backfill.list(wanted);
-        let work = self.telling(work, &told, || progress.at(0, told()));
-        let gone = async {
+        let work = with_status(self.quiet, work, &line, || progress.at(0, line()));
+        let reader_gone = async {
             match self.args.dry_run {
                 true => unread(std::io::stdout()).await,
                 false => std::future::pending().await,
@@ -249,7 +190,7 @@ impl Command {
         let listed = tokio::select! {
             biased;
             listed = work => listed,
-            () = gone => return Err(Unread.into()),
+            () = reader_gone => return Err(OutputClosed.into()),
         };
         progress.finish();
         Ok(listed?)
@@ -259,12 +200,12 @@ impl Command {
         report::left_out(listed);
         report::old(listed, &self.config);
         if listed.stopped {
-            tracing::error!("interrupted while listing: what follows is not all");
+            tracing::error!("interrupted while listing: the list is incomplete");
         }
-        let told = print(&report::dry_run(listed))?;
+        let exit = print(&report::dry_run(listed))?;
         Ok(match listed.stopped || listed.unlisted > 0 {
             true => Exit::Failed,
-            false => told,
+            false => exit,
         })
     }
 
@@ -280,15 +221,15 @@ impl Command {
         let duplicates = sidecar.drop_duplicates(&self.config)?;
         let progress = Progress::files(listed.left.bytes, self.quiet);
         let total = listed.left.files;
-        let told = || {
+        let line = || {
             let files = status.files.load(Ordering::Relaxed);
             let (read, exported) = (metrics.read.get(), metrics.exported.get());
             format!("{files}/{total} files, {read} events, {exported} exported")
         };
         let (pipeline, abort) = (sidecar.pipeline.clone(), sidecar.abort.clone());
         let work = backfill.deliver(self.args.fetchers as usize, pipeline, abort);
-        let work = self.telling(work, &told, || {
-            progress.at(status.bytes.load(Ordering::Relaxed), told());
+        let work = with_status(self.quiet, work, &line, || {
+            progress.at(status.bytes.load(Ordering::Relaxed), line());
         });
         let drained = sidecar.drain(work, &self.stop, self.config.shutdown).await;
         progress.finish();
@@ -296,41 +237,21 @@ impl Command {
             writer.close().await;
         }
         match drained.end {
-            Some(End::Unread) => return Err(Unread.into()),
-            Some(End::Failed(reason)) => tracing::error!("given up: {reason}"),
+            Some(End::Unread) => return Err(OutputClosed.into()),
+            Some(End::Failed(reason)) => tracing::error!("giving up: {reason}"),
             None => {}
         }
         match drained.output {
             Some(delivered) => Ok(delivered?),
             None => anyhow::bail!(
-                "what was under way did not stop in time; the same command goes on with what is left"
+                "deliveries in flight did not stop in time; run the same command again to resume"
             ),
-        }
-    }
-
-    /// Does the work, and tells how far it is: on the bar, or by a log line now and then.
-    async fn telling<T>(
-        &self,
-        work: impl Future<Output = T>,
-        told: impl Fn() -> String,
-        show: impl Fn(),
-    ) -> T {
-        let mut work = std::pin::pin!(work);
-        let shown = Progress::is_shown(self.quiet);
-        let mut tick = tokio::time::interval(TICK);
-        let mut line = tokio::time::interval_at(tokio::time::Instant::now() + TOLD, TOLD);
-        loop {
-            tokio::select! {
-                output = &mut work => return output,
-                _ = tick.tick(), if shown => show(),
-                _ = line.tick(), if !shown => tracing::info!("{}", told()),
-            }
         }
     }
 }
 
-/// As of the commands that keep nothing: a signal that came first is told by the code, too.
-fn exit(listed: &Listed, files: &Files, done: &Done) -> Exit {
+/// A signal before the end makes it fail, as for the commands that save no progress.
+fn exit(listed: &Listed, files: &Files, done: &Totals) -> Exit {
     let left = done.interrupted || listed.stopped || listed.unlisted > 0 || files.left > 0;
     Exit::of(left, done.counts.dead_lettered)
 }

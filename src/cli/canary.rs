@@ -1,7 +1,7 @@
-//! The canary of `qtrail check --canary`: one marked log record and span, sent as any other.
+//! The canary of `qtrail check --canary`: a marked log record and span.
 //!
-//! What must hold: it passes the same conversion and the same exporter as events do, and whoever
-//! sees it can tell it from them.
+//! What must hold: it passes through the same conversion and exporter as events, and its mark distinguishes it
+//! from them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use qtrail_core::event::Event;
 use qtrail_core::otlp::Encoder;
 use qtrail_core::reject::Position;
 
-/// How long an answer may take, beside the bound on a request.
+/// Time for an answer, in addition to the timeout of a request.
 const SLACK: Duration = Duration::from_secs(5);
 
 static CANARY: Field = Field {
@@ -32,7 +32,7 @@ static CANARY: Field = Field {
 /// Sends the canary and waits for the collector's answer.
 ///
 /// # Errors
-/// What the collector said, or why it could not be asked.
+/// The collector's error, or why it could not be reached.
 pub(super) async fn send(config: &Config) -> Result<String, String> {
     let id = format!("qtrail-canary-{}", jiff::Timestamp::now().as_second());
     let chunk = chunk(config, &id)?;
@@ -54,7 +54,7 @@ async fn answer(exporter: &Exporter, chunk: Chunk, bound: Duration) -> Result<()
     let health = exporter.health();
     let delivery = tokio::select! {
         delivery = exporter.submit(chunk) => delivery,
-        // The exporter tries for ever: a check wants to know why.
+        // The exporter retries for ever; a check reports the first failure.
         reason = failure(health) => return Err(reason),
         () = tokio::time::sleep(bound) => return Err(format!("no answer within {} s", bound.as_secs())),
     };
@@ -62,12 +62,12 @@ async fn answer(exporter: &Exporter, chunk: Chunk, bound: Duration) -> Result<()
         return Err(reason.to_string());
     }
     if delivery.uncertain.is_some() || delivery.dead_lettered > 0 {
-        return Err("the collector rejected it without saying why".to_owned());
+        return Err("the collector rejected it without a reason".to_owned());
     }
     match delivery.outcome {
         Outcome::Delivered => Ok(()),
         Outcome::Blocked(reason) => Err(reason),
-        Outcome::Retry(_) | Outcome::Abandoned => Err("it was given up".to_owned()),
+        Outcome::Retry(_) | Outcome::Abandoned => Err("it was not delivered".to_owned()),
     }
 }
 
@@ -125,7 +125,7 @@ fn chunk(config: &Config, id: &str) -> Result<Chunk, String> {
     })
 }
 
-/// A CloudTrail record of Amazon Q's that says nothing but what it is.
+/// A CloudTrail record of Amazon Q with only the necessary fields.
 fn record(id: &str) -> Vec<u8> {
     let seconds = jiff::Timestamp::now().as_second();
     let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
@@ -143,7 +143,7 @@ fn record(id: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Says the mark before the end of the event.
+/// Adds the mark to the event.
 struct Marked<'a>(&'a mut Encoder);
 
 impl Sink for Marked<'_> {
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_record_is_one_of_amazon_qs_and_names_itself() {
+    fn the_record_is_an_amazon_q_event_with_its_id() {
         let record: serde_json::Value = serde_json::from_slice(&record("qtrail-canary-1")).unwrap();
         assert_eq!(record["eventID"], "qtrail-canary-1");
         assert_eq!(record["eventSource"], "q.amazonaws.com");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_failure_is_waited_for_and_told() {
+    async fn the_first_failure_is_returned() {
         let (health, seen) = watch::channel(Health::Up);
         let waiting = tokio::spawn(failure(seen));
         health.send_replace(Health::Blocked {

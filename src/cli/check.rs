@@ -1,8 +1,8 @@
-//! `qtrail check`: what a run needs, tried one after the other.
+//! `qtrail check`: tests everything that a run needs.
 //!
-//! Enters: a valid [`Config`]. Leaves: a line for each thing, and what to mend. What must hold: where
-//! a run could not start, or would stand still, there is a line that says FAIL; nothing that is made for a try
-//! is left behind, and no event is sent unless `--canary` asks for it.
+//! Enters: a valid [`Config`]. Leaves: a line for each check, with its remedy. What must hold: whatever would
+//! keep a run from starting or stall it has a FAIL line; nothing that a check creates is left behind, and no
+//! event is sent without `--canary`.
 
 #[cfg(feature = "aws")]
 mod amazon;
@@ -15,15 +15,15 @@ use std::fmt::Write;
 
 use super::args::CheckArgs;
 use super::{Exit, canary};
-use crate::config::{Config, NOTHING_TO_READ};
+use crate::config::{Config, NO_INPUT};
 
-/// What was tried, and how it went: what was seen, or what to mend.
+/// A check and its result: what was found, or what to fix.
 struct Finding {
     what: String,
     result: Result<String, String>,
 }
 
-/// What works, and yet should be mended.
+/// Something that works, but should be fixed.
 struct Warning {
     what: String,
     text: String,
@@ -36,7 +36,7 @@ impl Finding {
     }
 }
 
-/// Checks what a run needs.
+/// Runs all checks and prints their results.
 pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
     let mut findings = vec![Finding::new("configuration".to_owned(), inputs(&config))];
     let (of_files, mut warnings) = files::findings(&config);
@@ -66,7 +66,7 @@ pub async fn run(args: CheckArgs, config: Config) -> anyhow::Result<Exit> {
 fn inputs(config: &Config) -> Result<&'static str, &'static str> {
     match config.has_input() {
         true => Ok("valid"),
-        false => Err(NOTHING_TO_READ),
+        false => Err(NO_INPUT),
     }
 }
 
@@ -78,7 +78,7 @@ async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
 #[cfg(not(feature = "aws"))]
 async fn amazon(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let asked = config.s3.is_some() || config.event_history.is_some();
-    let refused = crate::config::takes_aws(crate::config::AWS_INPUTS).err();
+    let refused = crate::config::require_aws(crate::config::AWS_INPUTS).err();
     let finding = refused.filter(|_| asked).map(|error| Finding {
         what: "AWS".to_owned(),
         result: Err(error.to_string()),
@@ -121,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_nothing_to_read_is_told() {
+    fn a_run_without_an_input_fails() {
         let text = inputs(&config(&[])).unwrap_err();
-        assert!(text.contains("nothing to read"), "{text}");
+        assert!(text.contains("no input is configured"), "{text}");
         for (key, value) in [
             ("directory.path", "/d"),
             ("ingest.grpc.listen", "127.0.0.1:0"),
@@ -135,7 +135,7 @@ mod tests {
 
     #[cfg(not(feature = "aws"))]
     #[tokio::test]
-    async fn without_the_feature_amazons_services_are_told_to_be_missing() {
+    async fn without_the_feature_inputs_from_aws_fail() {
         assert!(amazon(&config(&[])).await.0.is_empty());
         let queue = ("s3.queues", "https://sqs.eu-central-1.amazonaws.com/1/q");
         let (findings, _) = amazon(&config(&[queue])).await;
@@ -148,7 +148,7 @@ mod tests {
 
     #[cfg(feature = "aws")]
     #[tokio::test]
-    async fn a_queue_that_does_not_answer_is_told() {
+    async fn a_queue_that_does_not_answer_fails() {
         let (findings, warnings) = amazon(&config(&[
             ("s3.queues", "http://127.0.0.1:1/1/q"),
             ("aws.endpoint_url", "http://127.0.0.1:1"),

@@ -1,4 +1,4 @@
-//! `qtrail convert`: files once, without state.
+//! `qtrail convert`: converts files once, without state.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ConvertArgs, Format};
-use super::done::Done;
-use super::files::{Source, Sources, Written, sources};
+use super::files::{Outputs, Source, Sources, sources};
 use super::progress::Progress;
+use super::totals::Totals;
 use super::{Exit, events, stop_on, summary};
 use crate::config::Config;
 use crate::dead_letter::Begin;
@@ -21,23 +21,23 @@ use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 
-/// Converts what is named, then tells a summary. `quiet`: no progress bars.
+/// Converts the files and prints a summary. `quiet`: no progress bars.
 pub async fn run(
     args: ConvertArgs,
     mut config: Config,
     quiet: bool,
     signal: First,
 ) -> anyhow::Result<Exit> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let to_stdout = args.export.endpoint.is_none() && is_stdout(&args.output);
-    let listed = sources(&args.paths, written(&args, &config, to_stdout))?;
+    let listed = sources(&args.paths, outputs(&args, &config, to_stdout))?;
     anyhow::ensure!(
         args.dead_letters.as_ref() != Some(&args.output),
-        "{} cannot hold the events and the dead letters: choose another file",
+        "{} cannot hold both the events and the dead letters: choose another file",
         args.output.display()
     );
     let total = total_bytes(&args.paths);
-    // On a terminal, the bar would stand between the events.
+    // On a terminal, the bar would be among the events.
     let progress = Progress::new(total, quiet || to_stdout && io::stdout().is_terminal());
     let stop = CancellationToken::new();
     stop_on(signal, &stop, &config);
@@ -56,12 +56,12 @@ pub async fn run(
     };
     progress.finish();
     let done = done?;
-    summary::tell(args.summary, &done, begun.elapsed());
+    summary::print(args.summary, &done, start.elapsed());
     Ok(done.exit())
 }
 
-/// Whether this is standard output, also by the name that the system has for it: to open a pipe once
-/// more would wait for a reader.
+/// Whether this is standard output, also under a name such as `/dev/stdout`: opening a pipe again would wait
+/// for a reader.
 fn is_stdout(output: &Path) -> bool {
     let is_ours = |there: Stat| {
         let is_file = FileType::from_raw_mode(there.st_mode).is_file();
@@ -71,7 +71,7 @@ fn is_stdout(output: &Path) -> bool {
     output.as_os_str() == "-" || stat(output).is_ok_and(is_ours)
 }
 
-/// Where OTLP JSON lines go. A file begins anew, as one does that is written by `>`.
+/// Where OTLP JSON lines are written. A file is overwritten, as with `>`.
 fn destination(output: &Path) -> anyhow::Result<Destination> {
     Ok(match output.to_str() {
         Some("discard") => Destination::Discard,
@@ -82,18 +82,18 @@ fn destination(output: &Path) -> anyhow::Result<Destination> {
     })
 }
 
-/// What is written, and so must not be read too.
-fn written(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Written {
-    let mut written = Written::default();
+/// The files that are written, which must not be read.
+fn outputs(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Outputs {
+    let mut outputs = Outputs::default();
     if args.dead_letters.is_some() {
-        written.letters(&config.dead_letters);
+        outputs.add_dead_letters(&config.dead_letters);
     }
     match args.export.endpoint {
-        None if to_stdout => written.stdout(),
-        None if args.output.as_os_str() != "discard" => written.paths.push(args.output.clone()),
+        None if to_stdout => outputs.add_stdout(),
+        None if args.output.as_os_str() != "discard" => outputs.paths.push(args.output.clone()),
         _ => {}
     }
-    written
+    outputs
 }
 
 async fn deliver(
@@ -102,7 +102,7 @@ async fn deliver(
     config: &Config,
     progress: &Progress,
     stop: &CancellationToken,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Totals> {
     let mut config = config.clone();
     let in_order = matches!(
         config.export.destination,
@@ -116,7 +116,7 @@ async fn deliver(
         false => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
-    let mut done = Done::default();
+    let mut done = Totals::default();
     let work = each(listed, workers, &sidecar, progress, stop, &mut done);
     let drained = sidecar.drain(work, stop, config.shutdown).await;
     let unfinished = drained.output.is_none().then_some(&*sidecar.metrics);
@@ -132,13 +132,13 @@ async fn each(
     sidecar: &Sidecar,
     progress: &Progress,
     stop: &CancellationToken,
-    done: &mut Done,
+    done: &mut Totals,
 ) {
-    let mut under_way = JoinSet::new();
+    let mut tasks = JoinSet::new();
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let mut listed = listed.fuse();
     loop {
-        while under_way.len() < workers && !stop.is_cancelled() {
+        while tasks.len() < workers && !stop.is_cancelled() {
             match listed
                 .next()
                 .map(|source| source.and_then(|s| open(s, progress, stop)))
@@ -151,16 +151,16 @@ async fn each(
                 Some(Ok(unit)) => {
                     let pipeline = sidecar.pipeline.clone();
                     let name = unit.origin.name.clone();
-                    under_way.spawn(async move { (name, pipeline.deliver(unit).await) });
+                    tasks.spawn(async move { (name, pipeline.deliver(unit).await) });
                 }
             }
         }
         tokio::select! {
-            joined = under_way.join_next() => match joined {
+            joined = tasks.join_next() => match joined {
                 None => return,
-                Some(Ok((name, report))) => done.take(&name, &report, stop),
+                Some(Ok((name, report))) => done.add(&name, &report, stop),
                 Some(Err(e)) => {
-                    tracing::error!("a worker ended: {e}");
+                    tracing::error!("a worker failed: {e}");
                     done.failed = true;
                 }
             },
@@ -180,7 +180,7 @@ fn open(source: Source, progress: &Progress, stop: &CancellationToken) -> anyhow
     })
 }
 
-/// The bytes to read, where they are known beforehand and cheap to count.
+/// The bytes to read, if they are known in advance.
 fn total_bytes(paths: &[std::path::PathBuf]) -> Option<u64> {
     paths
         .iter()

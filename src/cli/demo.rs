@@ -1,7 +1,7 @@
 //! `qtrail demo`.
 //!
-//! Enters: a made-up trail. Leaves: a report of what arrived at a collector. What must hold: all
-//! between the two is what `qtrail run` does; nothing in the report is known beforehand.
+//! Enters: a sample trail. Leaves: a report of what arrived at a collector. What must hold: everything in
+//! between is what `qtrail run` does; nothing in the report is known in advance.
 
 mod collector;
 mod report;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::DemoArgs;
 use super::run::watch;
 use super::summary::counted as counts;
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::dead_letter;
 use crate::export::{Destination, Endpoint, Protocol, Tls, unread};
@@ -28,67 +28,69 @@ use crate::telemetry::metrics::Metrics;
 
 use collector::Collector;
 use report::{Facts, report};
-use workdir::Place;
+use workdir::Workdir;
 
-/// Longer than it ever takes: what has not arrived by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often progress is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
-/// How long the sidecar may drain when something did not arrive.
+/// Longer than the demo ever takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the counts are checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long the sidecar may drain if something did not arrive.
 const DRAIN: Duration = Duration::from_secs(2);
 
 const NEXT: &str = "
-Next
+Next steps
   qtrail demo --dir demo                              keep the files in ./demo
-  qtrail convert demo/trail --format events | jq .    each event as one flat JSON object
-  qtrail run DIR --endpoint http://localhost:4317     watch a trail of your own
+  qtrail convert demo/trail --format events | jq .    print each event as a flat JSON object
+  qtrail run DIR --endpoint http://localhost:4317     watch your own trail
 ";
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.
 pub async fn run(args: DemoArgs, config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     signal.stop(stop.clone(), |name| {
-        tracing::warn!(signal = name, "stopping; a second signal ends at once");
+        tracing::warn!(signal = name, "stopping; a second signal exits at once");
     });
-    let place = Place::new(args.dir.as_deref())?;
+    let workdir = Workdir::new(args.dir.as_deref())?;
     tokio::select! {
         biased;
-        shown = show(&args, &config, &place, &stop) => shown,
-        () = unread(stdout()) => Err(Unread.into()),
+        exit = run_in(&args, &config, &workdir, &stop) => exit,
+        () = unread(stdout()) => Err(OutputClosed.into()),
     }
 }
 
-async fn show(
+async fn run_in(
     args: &DemoArgs,
     config: &Config,
-    place: &Place,
+    workdir: &Workdir,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let facts = play(config, place, stop, watch).await?;
+    let facts = run_pipeline(config, workdir, stop, watch).await?;
     super::print(&report(&facts))?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
             config,
             config.export.destination.clone(),
-            place,
+            workdir,
             "sent",
             stop,
             watch,
         )
         .await
-        .with_context(|| format!("is a collector listening at {endpoint}?"))?;
+        .with_context(|| {
+            format!("cannot deliver to {endpoint}: is a collector listening there?")
+        })?;
         super::print(&format!(
-            "\nThe same to {endpoint}: {} events accepted, as log records and as spans\n",
+            "\nAlso sent to {endpoint}: {} events accepted, as log records and spans\n",
             counts.exported
         ))?;
     }
     super::print(NEXT)
 }
 
-/// Delivers the trail to a collector inside this process, and gathers what arrived there.
-async fn play<S>(
+/// Delivers the trail to a collector inside this process, and collects what arrived.
+async fn run_pipeline<S>(
     config: &Config,
-    place: &Place,
+    workdir: &Workdir,
     stop: &CancellationToken,
     sidecar: S,
 ) -> anyhow::Result<Facts>
@@ -110,28 +112,27 @@ where
         logs: endpoint.clone(),
         traces: endpoint,
     };
-    let counts = deliver(config, destination, place, "shown", stop, sidecar).await?;
+    let counts = deliver(config, destination, workdir, "shown", stop, sidecar).await?;
     Ok(Facts {
-        trail: place.trail().display().to_string(),
-        files: place.files(),
+        trail: workdir.trail().display().to_string(),
+        files: workdir.files(),
         collector: format!(
-            "an OTLP/gRPC collector inside this process, at {}",
+            "OTLP/gRPC collector inside this process, at {}",
             collector.address()
         ),
-        in_trail: place.event_ids(),
+        in_trail: workdir.event_ids(),
         received: collector.received(),
-        dead_letters: place.read_dead_letters("shown")?,
+        dead_letters: workdir.read_dead_letters("shown")?,
         counts,
         colour: stdout().is_terminal(),
     })
 }
 
-/// Runs the sidecar on the trail until everything in it has settled. `name` tells the files of one
-/// run from another's.
+/// Runs the sidecar on the trail until everything in it has settled. `name` distinguishes the files of this run.
 async fn deliver<S>(
     config: &Config,
     destination: Destination,
-    place: &Place,
+    workdir: &Workdir,
     name: &str,
     stop: &CancellationToken,
     sidecar: S,
@@ -141,13 +142,13 @@ where
 {
     let mut config = config.clone();
     config.export.destination = destination;
-    let watched = place.watched(name);
+    let watched = workdir.watched(name);
     if let Some(duplicates) = &mut config.duplicates {
         duplicates.folder.clone_from(&watched.state);
     }
     config.directory = Some(watched);
-    config.dead_letters = dead_letter::Settings::new(place.dead_letters(name));
-    // What a user's own file of ids and names would say.
+    config.dead_letters = dead_letter::Settings::new(workdir.dead_letters(name));
+    // In place of a user's `identities` file.
     config
         .convert
         .identities
@@ -155,18 +156,18 @@ where
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
-    // Half of the trail is there at the start; the rest arrives while it is watched.
-    let half = place.files() / 2;
-    place.deliver(0..half)?;
+    // Half of the trail exists at the start; the rest arrives while it is watched.
+    let half = workdir.files() / 2;
+    workdir.deliver(0..half)?;
     let mut running = pin!(sidecar(config, Arc::clone(&metrics), ended.clone()));
     let settled = tokio::select! {
         biased;
         () = stop.cancelled() => Err(anyhow!("stopped by a signal")),
         result = &mut running => {
             result?;
-            bail!("the sidecar stopped by itself");
+            bail!("the sidecar stopped early");
         }
-        settled = arrive_and_settle(place, half, &metrics) => settled,
+        settled = arrive_and_settle(workdir, half, &metrics) => settled,
     };
     ended.cancel();
     running.await?;
@@ -174,12 +175,16 @@ where
     Ok(counts(&metrics))
 }
 
-/// Lets the other half arrive, and waits until all of the trail has settled.
-async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> anyhow::Result<()> {
+/// Writes the other half of the trail, and waits until all of it has settled.
+async fn arrive_and_settle(
+    workdir: &Workdir,
+    half: usize,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     let expected = qtrail_sample::demo_expected();
     let settle = async {
         until(|| metrics.read.get() > 0).await;
-        place.deliver(half..place.files())?;
+        workdir.deliver(half..workdir.files())?;
         until(|| {
             let counts = counts(metrics);
             counts.read >= expected.read
@@ -189,13 +194,13 @@ async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> any
         .await;
         Ok(())
     };
-    match tokio::time::timeout(PATIENCE, settle).await {
+    match tokio::time::timeout(TIMEOUT, settle).await {
         Ok(done) => done,
         Err(_) => {
             let counts = counts(metrics);
             bail!(
-                "after {} s, {} of {} records were read and {} had settled",
-                PATIENCE.as_secs(),
+                "timed out after {} s: {} of {} records were read and {} had settled",
+                TIMEOUT.as_secs(),
                 counts.read,
                 expected.read,
                 settled(&counts)
@@ -206,7 +211,7 @@ async fn arrive_and_settle(place: &Place, half: usize, metrics: &Metrics) -> any
 
 async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

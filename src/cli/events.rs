@@ -1,4 +1,4 @@
-//! `qtrail convert --format events`: one flat JSON object an event, in the order of the input.
+//! `qtrail convert --format events`: one flat JSON object per event, in the order of the input.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -9,11 +9,11 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::Unread;
+use super::OutputClosed;
 use super::args::ConvertArgs;
-use super::done::Done;
 use super::files::{Source, Sources};
 use super::progress::Progress;
+use super::totals::Totals;
 use crate::config::Config;
 use crate::dead_letter::Origin;
 use crate::dead_letter::{DeadLetters, Entry, UnitLetters};
@@ -27,12 +27,12 @@ use qtrail_core::otlp::Flat;
 use qtrail_core::reject::Reject;
 use qtrail_core::{Converter, RecordOutcome};
 
-/// How long a file may take to end once a signal came.
+/// How long a file may take to finish after a signal.
 const GRACE: Duration = Duration::from_secs(2);
-/// Encoded bytes beyond which they are written out: to a file, each time is waited for.
+/// Encoded bytes that are written at once; more to a file, where each write is synced.
 const WRITE_BYTES: usize = 64 << 10;
 const WRITE_BYTES_TO_FILE: usize = 1 << 20;
-/// A file of events.
+/// A file of events, as a line file.
 const EVENTS: line_file::Kind = line_file::Kind {
     line_start: b"{",
     mode: 0o666,
@@ -43,7 +43,7 @@ const EVENTS: line_file::Kind = line_file::Kind {
 /// Writes the events of all sources to the output.
 ///
 /// # Errors
-/// An output or a dead-letter file that cannot be opened or written; nobody reads it.
+/// The output or the dead letters cannot be opened or written, or the reader of the output has exited.
 pub(super) async fn write(
     listed: Sources,
     args: &ConvertArgs,
@@ -51,7 +51,7 @@ pub(super) async fn write(
     config: &Config,
     progress: &Progress,
     stop: &CancellationToken,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Totals> {
     let output = match args.output.to_str() {
         _ if to_stdout => Output::Stream(Box::new(io::stdout())),
         Some("discard") => Output::Stream(Box::new(io::sink())),
@@ -60,7 +60,7 @@ pub(super) async fn write(
                 .with_context(|| format!("cannot write {}", args.output.display()))?,
         ),
     };
-    // A disk that refuses is not waited for, and so nothing has to be aborted.
+    // Nothing waits for a full disk, so nothing needs to be aborted.
     let never = CancellationToken::new();
     let dead_letters = sidecar::dead_letters(config, args.dead_letters.is_some(), &never)?;
     let done = Arc::new(Mutex::default());
@@ -75,17 +75,17 @@ pub(super) async fn write(
         dead_letters,
         handle: Handle::current(),
         stop: stop.clone(),
-        done: Done::default(),
-        told: Arc::clone(&done),
+        done: Totals::default(),
+        written: Arc::clone(&done),
     };
     let bar = progress.clone();
     let work = tokio::task::spawn_blocking(move || writer.all(listed, &bar));
-    // It looks at `stop` wherever it reads, but its reader may let it wait.
-    let given_up = async {
+    // The thread checks `stop` while it reads, but writing may block.
+    let grace_over = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    let unread = async {
+    let reader_gone = async {
         match to_stdout {
             true => unread(io::stdout()).await,
             false => std::future::pending().await,
@@ -94,12 +94,12 @@ pub(super) async fn write(
     let written = tokio::select! {
         biased;
         written = work => written?,
-        () = unread => Err(Unread.into()),
-        () = given_up => Ok(()),
+        () = reader_gone => Err(OutputClosed.into()),
+        () = grace_over => Ok(()),
     };
     progress.finish();
     let end = match written {
-        Err(error) if error.is::<Unread>() => Some(End::Unread),
+        Err(error) if error.is::<OutputClosed>() => Some(End::Unread),
         Err(error) => Some(End::Failed(format!("{error:#}"))),
         Ok(()) => None,
     };
@@ -110,7 +110,7 @@ pub(super) async fn write(
 
 enum Output {
     Stream(Box<dyn Write + Send>),
-    /// It begins anew, as one does that is written by `>`.
+    /// A file, which is overwritten, as with `>`.
     File(LineFile),
 }
 
@@ -128,7 +128,7 @@ impl Output {
         }
     }
 
-    /// Bytes that are written at once.
+    /// Bytes to write at once.
     fn block(&self) -> usize {
         match self {
             Output::Stream(_) => WRITE_BYTES,
@@ -141,17 +141,17 @@ struct Writer {
     conversion: Converter,
     flat: Flat,
     output: Output,
-    /// What the output is called.
+    /// The name of the output in errors.
     name: String,
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
-    done: Done,
-    /// The same, as of what was written last.
-    told: Arc<Mutex<Done>>,
+    done: Totals,
+    /// The totals as of the last write.
+    written: Arc<Mutex<Totals>>,
 }
 
-fn lock(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+fn lock(done: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
     done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -267,14 +267,14 @@ impl Writer {
         )
     }
 
-    /// Writes what is encoded.
+    /// Writes the encoded events.
     fn flush(&mut self) -> anyhow::Result<()> {
         let lines = self.flat.take();
         match self.output.write(&lines) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(OutputClosed.into()),
             written => written.with_context(|| format!("cannot write to {}", self.name))?,
         }
-        *lock(&self.told) = self.done;
+        *lock(&self.written) = self.done;
         Ok(())
     }
 }

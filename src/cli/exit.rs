@@ -1,22 +1,21 @@
-//! How a command ends, and what each command means by it.
+//! Exit codes, and their meaning for each command.
 //!
-//! Enters: nothing. Leaves: the exit codes, once: `--help` and the table in `docs/operations.md` are made
-//! from them.
+//! Enters: nothing. Leaves: the table that `--help` and `docs/operations.md` are generated from.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
-/// How a command ended. The code of a second signal, 130, is `shutdown`'s.
+/// How a command ended. `shutdown` exits with 130 after a second signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done.
+    /// Success.
     Done = 0,
-    /// Something went wrong or is left, and was told.
+    /// Something failed or is left undelivered, and was logged.
     Failed = 1,
-    /// Wrong usage or configuration.
+    /// Invalid usage or configuration.
     Usage = 2,
-    /// All is done, but some records went to the dead letters.
+    /// Everything is done, but some records are dead letters.
     DeadLetters = 3,
 }
 
@@ -27,7 +26,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The exit of a command that delivers: what is left weighs more than what is dead.
+    /// The exit of a command that delivers: undelivered records outweigh dead letters.
     pub(super) fn of(left: bool, dead_lettered: u64) -> Exit {
         match (left, dead_lettered) {
             (true, _) => Exit::Failed,
@@ -37,104 +36,104 @@ impl Exit {
     }
 }
 
-/// What the exit codes of one command mean. 2 and 130 mean the same everywhere.
+/// The meaning of the exit codes of one command. 2 and 130 mean the same for every command.
 pub(super) struct Codes {
-    /// The command, with the flag that makes it end otherwise.
+    /// The command, with the flag that changes the meaning.
     pub(super) command: &'static str,
     done: &'static str,
     failed: &'static str,
     dead_letters: Option<&'static str>,
 }
 
-/// Of every command.
+/// The exit codes of every command.
 #[rustfmt::skip]
 pub(super) const CODES: [Codes; 12] = [
     Codes {
         command: "run",
-        done: "stopped by a signal: what had not settled is read again at the next start",
-        failed: "it could not start, an input could not go on, or nothing was accepted for --give-up-after, where that is set",
+        done: "stopped by a signal; unfinished work is read again at the next start",
+        failed: "it could not start, an input failed, or nothing was accepted for --give-up-after, if set",
         dead_letters: None,
     },
     Codes {
         command: "run --once",
-        done: "all that is there was delivered, or is skipped on purpose",
-        failed: "an error, or something is left: a file or folder that cannot be read, a last line without its end, a message that was given back, a collector that accepts nothing (--give-up-after), or a signal came first",
-        dead_letters: Some("all was delivered, but some records are dead letters"),
+        done: "everything was delivered or skipped on purpose",
+        failed: "an error, or something is left: an unreadable file or folder, an incomplete last line, a message returned to its queue, a collector that accepts nothing (--give-up-after), or a signal",
+        dead_letters: Some("everything was delivered, but some records are dead letters"),
     },
     Codes {
         command: "convert",
-        done: "all was converted",
-        failed: "an error, or something is left: a file that cannot be read, an output that cannot be written, a collector that accepts nothing (--give-up-after), or a signal came first",
-        dead_letters: Some("all was converted, but some records are dead letters"),
+        done: "everything was converted",
+        failed: "an error, or something is left: an unreadable file, an unwritable output, a collector that accepts nothing (--give-up-after), or a signal",
+        dead_letters: Some("everything was converted, but some records are dead letters"),
     },
     Codes {
         command: "backfill",
-        done: "all is done",
-        failed: "an error, or something is left: a file or folder that cannot be read, a collector that accepts nothing (--give-up-after), or a signal came first",
-        dead_letters: Some("all is done, but some records are dead letters"),
+        done: "everything was delivered",
+        failed: "an error, or something is left: an unreadable file or folder, a collector that accepts nothing (--give-up-after), or a signal",
+        dead_letters: Some("everything was delivered, but some records are dead letters"),
     },
     Codes {
         command: "backfill --dry-run",
-        done: "all was listed",
-        failed: "an error, a folder that cannot be listed, or a signal came first",
+        done: "everything was listed",
+        failed: "an error, an unreadable folder, or a signal",
         dead_letters: None,
     },
     Codes {
         command: "replay",
-        done: "all were accepted",
-        failed: "an error, a line that is no dead letter, a collector that accepts nothing (--give-up-after), or a signal came first",
-        dead_letters: Some("some were refused again, or hold no record"),
+        done: "all records were accepted",
+        failed: "an error, a line that is not a dead letter, a collector that accepts nothing (--give-up-after), or a signal",
+        dead_letters: Some("some records were rejected again, or are not in the file"),
     },
     Codes {
         command: "explain",
-        done: "explained",
-        failed: "the file cannot be read, or holds no such record",
+        done: "printed",
+        failed: "the file cannot be read, or has no such record",
         dead_letters: None,
     },
     Codes {
         command: "check",
-        done: "all is well",
-        failed: "something is not, and the line that begins with FAIL says what to mend",
+        done: "all checks passed",
+        failed: "a check failed; each FAIL line says what to fix",
         dead_letters: None,
     },
     Codes {
         command: "demo",
-        done: "all arrived",
-        failed: "something did not, or a signal came first",
+        done: "all events arrived",
+        failed: "some events did not arrive, or a signal",
         dead_letters: None,
     },
     Codes {
         command: "sample",
         done: "written",
-        failed: "it cannot be written",
+        failed: "the output cannot be written",
         dead_letters: None,
     },
     Codes {
         command: "completions",
         done: "written",
-        failed: "they cannot be written",
+        failed: "the output cannot be written",
         dead_letters: None,
     },
     Codes {
         command: "man",
         done: "written",
-        failed: "they cannot be written",
+        failed: "the output cannot be written",
         dead_letters: None,
     },
 ];
 
-/// What `qtrail --help` says of them.
+/// The exit codes in `qtrail --help`.
 pub(super) const SUMMARY: &str = "\
 Exit codes:
-  0    done; `run`: stopped by a signal; any command: nobody reads its output any more (`| head`)
-  1    an error, or something is left undelivered; told on standard error
-  2    wrong usage or configuration
-  3    all was delivered, but some records went to the dead letters (convert, backfill, replay,
+  0    success; `run`: stopped by a signal; any command: the reader of its output exited (`| head`)
+  1    an error, or something is left undelivered; standard error says what
+  2    invalid usage or configuration
+  3    everything was delivered, but some records are dead letters (convert, backfill, replay,
        run --once)
-  130  ended at once by a second signal, without waiting for the collector
-What they mean for one command, its own --help says.";
+  130  exited at once after a second signal, without waiting for the collector
+See the --help of each command for details.";
 
-/// The help of a command after its arguments: examples, then its exit codes.
+/// The end of a command's help: examples, then its exit codes.
 pub(super) fn help(command: &str, examples: &str) -> String {
     let mut text = examples.to_owned();
     let is_of = |codes: &&Codes| codes.command.split(' ').next() == Some(command);
@@ -143,18 +142,18 @@ pub(super) fn help(command: &str, examples: &str) -> String {
             true => String::new(),
             false => format!(" of {}", codes.command),
         };
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n\nExit codes{of}:\n  0    {}; or nobody reads its output any more\n  1    {}",
+            "\n\nExit codes{of}:\n  0    {}; or the reader of its output exited\n  1    {}",
             codes.done, codes.failed
         );
-        text.push_str("\n  2    wrong usage or configuration");
+        text.push_str("\n  2    invalid usage or configuration");
         if let Some(dead_letters) = codes.dead_letters {
             let _ = write!(text, "\n  3    {dead_letters}");
         }
         if codes.failed.contains("signal") || command == "run" {
-            text.push_str("\n  130  ended at once by a second signal");
+            text.push_str("\n  130  exited at once after a second signal");
         }
     }
     text
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_every_command_says_its_exit_codes() {
+    fn the_help_of_every_command_lists_its_exit_codes() {
         for command in Cli::command().get_subcommands_mut() {
             let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
@@ -201,9 +200,12 @@ mod tests {
             let of_it = |codes: &&Codes| codes.command.split(' ').next() == Some(&name);
             let mut found = 0;
             for codes in CODES.iter().filter(of_it) {
-                for said in [Some(codes.done), Some(codes.failed), codes.dead_letters] {
-                    let said = said.unwrap_or_default();
-                    assert!(words(&help).contains(said), "{name}: no {said:?} in {help}");
+                for meaning in [Some(codes.done), Some(codes.failed), codes.dead_letters] {
+                    let meaning = meaning.unwrap_or_default();
+                    assert!(
+                        words(&help).contains(meaning),
+                        "{name}: no {meaning:?} in {help}"
+                    );
                 }
                 found += 1;
             }
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_weighs_more_than_what_is_dead() {
+    fn undelivered_records_outweigh_dead_letters() {
         assert_eq!(Exit::of(false, 0), Exit::Done);
         assert_eq!(Exit::of(false, 2), Exit::DeadLetters);
         assert_eq!(Exit::of(true, 2), Exit::Failed);

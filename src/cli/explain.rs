@@ -1,9 +1,9 @@
-//! `qtrail explain`: what a record becomes, and why, as a table.
+//! `qtrail explain`: shows how a record is converted, as a table.
 //!
-//! Enters: a file in any container, or standard input. Leaves: for each record that is asked for,
-//! its class, the answers about its identity, its ids with the rule that gave them, and each
-//! attribute with its value and its source. What must hold: the values are those that the exporter
-//! would send (redaction included); nothing that a record holds can control a terminal.
+//! Enters: a file in any container, or standard input. Leaves: for each requested record its class, its
+//! identity, its ids with the rules behind them, and each attribute with its value and source. What must hold:
+//! the values are those that the exporter sends (redaction included); nothing in a record can control a
+//! terminal.
 
 mod table;
 
@@ -16,7 +16,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ExplainArgs;
-use super::{Exit, Unread, files};
+use super::{Exit, OutputClosed, files};
 use crate::config::Config;
 use crate::export::unread;
 use crate::telemetry::printable::printable;
@@ -26,48 +26,48 @@ use qtrail_core::event::amazon_q::{Class, Lists, Select, Selector};
 use qtrail_core::reject::{Position, Reason};
 use table::Table;
 
-/// Which records are explained.
+/// The records to explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Which {
-    /// The first that is selected.
+    /// The first selected record.
     #[default]
     First,
-    /// The one with this number, from 0, selected or not.
+    /// The record with this number, from 0, selected or not.
     Index(u64),
-    /// All that are selected.
+    /// All selected records.
     All,
 }
 
-/// How records are explained.
+/// How to explain records.
 #[derive(Debug, Clone, Default)]
 pub struct Explain {
-    /// Which of them.
+    /// The records to explain.
     pub which: Which,
-    /// Which events are kept.
+    /// Which events are selected.
     pub select: Select,
-    /// By what Amazon Q's events are known.
+    /// How Amazon Q's events are recognized.
     pub lists: Lists,
-    /// Bounds on the input.
+    /// Limits of the input.
     pub limits: Limits,
     /// How events are converted.
     pub convert: convert::Options,
     /// When the input was delivered, in nanoseconds since 1970.
     pub observed: Option<i64>,
-    /// Which organization's trail delivered it.
+    /// The organization whose trail delivered the input.
     pub organization: Option<Attribute<'static>>,
 }
 
-/// Prints what a record becomes, and why.
+/// Prints how records are converted.
 ///
 /// # Errors
-/// A file that cannot be read; no record that is asked for in it.
+/// The file cannot be read, or does not have the requested record.
 pub async fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
-    // Its input may be silent while its reader goes.
+    // The reader of the output may exit while the input is idle.
     let work = tokio::task::spawn_blocking(move || explain_file(&args, config));
     tokio::select! {
         biased;
         done = work => done?,
-        () = unread(io::stdout()) => Err(Unread.into()),
+        () = unread(io::stdout()) => Err(OutputClosed.into()),
     }
 }
 
@@ -95,7 +95,7 @@ fn explain_file(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         let file = File::open(&args.file).with_context(|| format!("cannot open {path}"))?;
         anyhow::ensure!(
             !args.file.is_dir(),
-            "{path} is a directory: name a file in it"
+            "{path} is a directory: choose a file in it"
         );
         options.organization = organization(&args.file.to_string_lossy());
         options.observed = observed_time(&args.file.to_string_lossy(), modified(&file));
@@ -105,7 +105,7 @@ fn explain_file(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Standard output, which its errors name: they stand among those of the input.
+/// Standard output, with errors that name it, since input errors are returned too.
 struct Stdout(io::StdoutLock<'static>);
 
 impl Write for Stdout {
@@ -127,11 +127,11 @@ fn modified(file: &File) -> Option<i64> {
     i64::try_from(since.as_nanos()).ok()
 }
 
-/// Writes the tables of the records that are asked for. `again`: how to have the input's bytes again.
+/// Writes the tables of the requested records. `again`: a way to read the input again.
 ///
 /// # Errors
-/// An input that cannot be read, no such record in it, an output that cannot be written (but a
-/// reader that went away, as `head` does, is no error).
+/// The input cannot be read or does not have the record, or the output cannot be written (unless its reader has
+/// exited, like `head`).
 pub fn explain<W: Write>(
     input: impl Read,
     again: Option<Again>,
@@ -192,7 +192,7 @@ impl<W: Write> Explainer<'_, W> {
                 Item::Skipped(skipped) => {
                     writeln!(
                         self.out,
-                        "skipped: {}, which holds no event\n",
+                        "skipped: {}, which has no events\n",
                         skipped.as_str()
                     )?;
                 }
@@ -200,12 +200,12 @@ impl<W: Write> Explainer<'_, W> {
         }
         self.out.flush()?;
         if self.explained == 0 {
-            anyhow::bail!(self.nothing());
+            anyhow::bail!(self.no_match());
         }
         Ok(())
     }
 
-    fn is_asked(&self, position: Position) -> bool {
+    fn is_requested(&self, position: Position) -> bool {
         match self.options.which {
             Which::Index(index) => position.index == index,
             Which::First | Which::All => true,
@@ -216,22 +216,22 @@ impl<W: Write> Explainer<'_, W> {
         self.options.which != Which::All && self.explained > 0
     }
 
-    fn nothing(&self) -> String {
+    fn no_match(&self) -> String {
         let read = self.read;
         match self.options.which {
             Which::Index(index) => {
-                format!("there is no record {index}: it holds {read}, counted from 0")
+                format!("no record {index}: the input has {read} records, counted from 0")
             }
-            _ if read == 0 => "it holds no CloudTrail record".to_owned(),
-            _ if read == self.refused => "it holds no record that can be read".to_owned(),
+            _ if read == 0 => "the input has no CloudTrail records".to_owned(),
+            _ if read == self.refused => "the input has no readable records".to_owned(),
             _ => format!(
-                "none of its {read} records is Amazon Q's (--select all or --index N explains others)"
+                "none of the {read} records is an Amazon Q event (use --select all or --index N to explain others)"
             ),
         }
     }
 
     fn record(&mut self, position: Position, bytes: &[u8]) -> anyhow::Result<()> {
-        if !self.is_asked(position) {
+        if !self.is_requested(position) {
             return Ok(());
         }
         let (mut canonical, depth) = (Vec::new(), self.options.limits.depth);
@@ -245,7 +245,7 @@ impl<W: Write> Explainer<'_, W> {
         if self.options.select == Select::AmazonQ && event.class() == Class::Other {
             writeln!(
                 self.out,
-                "not Amazon Q's: left out unless `select` is `all`"
+                "not an Amazon Q event: ignored unless `select` is `all`"
             )?;
         }
         let placement = Placement::of(&event).within(self.options.organization.as_ref());
@@ -263,10 +263,10 @@ impl<W: Write> Explainer<'_, W> {
     }
 
     fn reject(&mut self, position: Position, reason: &Reason) -> anyhow::Result<()> {
-        if !self.is_asked(position) {
+        if !self.is_requested(position) {
             return Ok(());
         }
-        // A record that was asked for is explained by its reason.
+        // A requested record is explained by its reason.
         self.explained += u64::from(matches!(self.options.which, Which::Index(_)));
         self.refused += 1;
         self.heading(position)?;

@@ -1,8 +1,8 @@
-//! The files that a one-off command reads.
+//! The files that a command reads once.
 //!
-//! Enters: files, directories, `-`. Leaves: [`Source`]s, in the order of the arguments, a
-//! directory's by name (which for a CloudTrail bucket's layout is by time). What must hold: memory
-//! stays within one directory's names and one open directory a level.
+//! Enters: files, directories, `-`. Leaves: [`Source`]s in the order of the arguments; those of a directory
+//! by name, which is by time in the layout of CloudTrail's buckets. What must hold: memory stays within the
+//! names of one directory per level.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -36,82 +36,84 @@ pub(super) enum Source {
 /// Device and inode.
 type FileId = (u64, u64);
 
-/// What a command writes while it reads.
+/// The files that a command writes while it reads.
 #[derive(Debug, Default)]
-pub(super) struct Written {
-    /// Files by their paths, which may not be there yet.
+pub(super) struct Outputs {
+    /// Paths, which need not exist yet.
     pub(super) paths: Vec<PathBuf>,
-    /// A file that was open already: standard output.
+    /// Standard output, if it is a file.
     open: Option<FileId>,
 }
 
-impl Written {
-    /// Dead letters, with the files that a full one may become.
-    pub(super) fn letters(&mut self, letters: &dead_letter::Settings) {
+impl Outputs {
+    /// Adds the file of dead letters and its rotated names.
+    pub(super) fn add_dead_letters(&mut self, letters: &dead_letter::Settings) {
         self.paths.push(letters.path.clone());
         self.paths.extend(letters.rotated());
     }
 
-    /// Standard output, where it is a file.
-    pub(super) fn stdout(&mut self) {
-        let ours = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        let there = ours.and_then(|ours| ours.metadata());
-        self.open = there.ok().filter(Metadata::is_file).map(|there| id(&there));
+    /// Adds standard output.
+    pub(super) fn add_stdout(&mut self) {
+        let file = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        let metadata = file.and_then(|file| file.metadata());
+        self.open = metadata
+            .ok()
+            .filter(Metadata::is_file)
+            .map(|file| id(&file));
     }
 
-    pub(super) fn is(&self, file: &Metadata) -> bool {
-        let is_there =
-            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|there| id(&there) == id(file));
-        self.open == Some(id(file)) || is_ours(file) || self.paths.iter().any(is_there)
+    fn contains(&self, file: &Metadata) -> bool {
+        let is_same =
+            |path: &PathBuf| std::fs::metadata(path).is_ok_and(|other| id(&other) == id(file));
+        self.open == Some(id(file)) || is_ours(file) || self.paths.iter().any(is_same)
     }
 
-    /// Refuses a file that is named to be read.
+    /// Rejects an input file that is also an output.
     ///
     /// # Errors
-    /// It is written too; with the remedy.
-    pub(super) fn refuse(&self, name: &Path, file: &Metadata) -> anyhow::Result<()> {
+    /// The file, with the remedy.
+    pub(super) fn reject(&self, name: &Path, file: &Metadata) -> anyhow::Result<()> {
         anyhow::ensure!(
-            !(file.is_file() && self.is(file)),
-            "{} would be read and written at once: choose another output, or other dead letters",
+            !(file.is_file() && self.contains(file)),
+            "{} would be read and written at the same time: choose another output or another file for dead letters",
             name.display()
         );
         Ok(())
     }
 }
 
-/// Lists what `paths` name, as it is asked for.
+/// An iterator over the files that `paths` name.
 pub(super) struct Sources {
     paths: VecDeque<PathBuf>,
-    /// What is written while the rest is read.
-    written: Written,
-    /// The rest of each directory that is open, innermost last; names in reverse order.
+    outputs: Outputs,
+    /// The remaining names of each open directory, innermost last, in reverse order.
     open: Vec<Vec<PathBuf>>,
 }
 
-/// The sources that `paths` name. In a directory, the file that is `written` is left out.
+/// The sources that `paths` name. `outputs` are skipped in directories.
 ///
 /// # Errors
-/// A path that does not exist or that is `written`, before anything is read.
-pub(super) fn sources(paths: &[PathBuf], written: Written) -> anyhow::Result<Sources> {
+/// A path that does not exist or is one of `outputs`, before anything is read.
+pub(super) fn sources(paths: &[PathBuf], outputs: Outputs) -> anyhow::Result<Sources> {
     for path in paths {
         let metadata = match path.as_os_str() == "-" {
             true => stdin_metadata(),
             false => std::fs::metadata(path),
         };
         let metadata = metadata.with_context(|| format!("cannot read {}", path.display()))?;
-        written.refuse(path, &metadata)?;
+        outputs.reject(path, &metadata)?;
     }
     Ok(Sources {
         paths: paths.iter().cloned().collect(),
-        written,
+        outputs,
         open: Vec::new(),
     })
 }
 
-/// Whether what is at a path cannot be read again: standard input, a pipe.
+/// Whether a path cannot be read twice: standard input, a pipe.
 pub(super) fn is_read_once(path: &Path) -> bool {
-    let again = |there: Metadata| there.is_file() || there.is_dir();
-    path.as_os_str() == "-" || path.metadata().is_ok_and(|there| !again(there))
+    let is_pipe = |file: Metadata| !file.is_file() && !file.is_dir();
+    path.as_os_str() == "-" || path.metadata().is_ok_and(is_pipe)
 }
 
 impl Iterator for Sources {
@@ -135,11 +137,11 @@ impl Iterator for Sources {
                 }
             };
             let below = !self.open.is_empty();
-            match kind(&path, below, &self.written) {
+            match kind(&path, below, &self.outputs) {
                 Ok(Kind::Directory(names)) => self.open.push(names),
                 Ok(Kind::File) => return Some(Ok(Source::File(path))),
                 Ok(Kind::Written) => {
-                    tracing::warn!(path = %path.display(), "skipped: it is what is written");
+                    tracing::warn!(path = %path.display(), "skipped: it is being written by this command");
                 }
                 Ok(Kind::Other) => {
                     tracing::warn!(path = %path.display(), "skipped: neither a file nor a directory");
@@ -163,9 +165,9 @@ fn id(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
-/// What a path is. Links are followed where they were named, not inside a directory, where they
-/// could lead anywhere, or in a circle. A pipe can be named too (`<(…)`).
-fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
+/// The kind of a path. Links are followed if they are arguments, but not inside a directory, where they could
+/// lead anywhere, or in a circle. An argument may also be a pipe (`<(…)`).
+fn kind(path: &Path, below: bool, outputs: &Outputs) -> io::Result<Kind> {
     let metadata = if below {
         std::fs::symlink_metadata(path)?
     } else {
@@ -177,7 +179,7 @@ fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
             .collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Kind::Directory(names))
-    } else if below && written.is(&metadata) {
+    } else if below && outputs.contains(&metadata) {
         Ok(Kind::Written)
     } else if metadata.is_file() || !below {
         Ok(Kind::File)
@@ -187,8 +189,8 @@ fn kind(path: &Path, below: bool, written: &Written) -> io::Result<Kind> {
 }
 
 impl Source {
-    /// Opens the source: where it comes from, its bytes until `stop`, and how to have them again. `wrap`
-    /// sees every byte read, for a progress bar.
+    /// Opens the source: its origin, its bytes until `stop`, and a way to read them again. `wrap` sees every
+    /// byte read, for a progress bar.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -222,32 +224,32 @@ impl Source {
     }
 }
 
-/// What standard input is.
+/// The metadata of standard input.
 pub(super) fn stdin_metadata() -> io::Result<Metadata> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     File::from(input).metadata()
 }
 
-/// The bytes of standard input until `stop`, and how to have them again.
+/// The bytes of standard input until `stop`, and a way to read them again.
 pub(super) fn stdin(
-    tells: bool,
+    reports_idle: bool,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Box<dyn Read + Send>, Again)> {
     let input = io::stdin().as_fd().try_clone_to_owned();
     input
-        .and_then(|input| read(input.into(), tells, stop))
+        .and_then(|input| read(input.into(), reports_idle, stop))
         .context("cannot read standard input")
 }
 
-/// The bytes of a file until `stop`, and how to have them again: those of a pipe are kept in a temporary file as far
-/// as they are read ahead. `tells`: whether a pipe says when it is silent.
+/// The bytes of a file until `stop`, and a way to read them again: bytes read ahead of a pipe are kept in a
+/// temporary file. `reports_idle`: whether a pipe reports when it is idle.
 pub(super) fn read(
     mut file: File,
-    tells: bool,
+    reports_idle: bool,
     stop: &CancellationToken,
 ) -> io::Result<(Box<dyn Read + Send>, Again)> {
     if !file.metadata()?.is_file() {
-        let pipe = Stoppable::pipe(file, tells, stop.clone())?;
+        let pipe = Stoppable::pipe(file, reports_idle, stop.clone())?;
         return Ok((Box::new(pipe), Again::Store(Box::new(temporary))));
     }
     let from = file.stream_position()?;
@@ -260,7 +262,7 @@ fn temporary() -> io::Result<Box<dyn Store>> {
     let file = tempfile::tempfile().map_err(|error| {
         let folder = std::env::temp_dir();
         io::Error::other(format!(
-            "what follows a broken record cannot be kept in {}: {error} (TMPDIR names another directory)",
+            "cannot keep the bytes after a broken record in {}: {error} (set TMPDIR to another directory)",
             folder.display()
         ))
     })?;
@@ -291,7 +293,7 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(root.path(), root.path().join("circle")).unwrap();
-        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], Written::default())
+        let listed: Vec<_> = sources(&[root.path().to_path_buf(), "-".into()], Outputs::default())
             .unwrap()
             .map(|s| match s.unwrap() {
                 Source::File(path) => path
@@ -315,28 +317,28 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_exist_is_told_before_anything_is_read() {
-        let error = sources(&["-".into(), "/nowhere/at.all".into()], Written::default())
+    fn a_path_that_does_not_exist_is_an_error_before_anything_is_read() {
+        let error = sources(&["-".into(), "/nowhere/at.all".into()], Outputs::default())
             .err()
             .unwrap();
         assert!(error.to_string().contains("/nowhere/at.all"), "{error:#}");
     }
 
     #[test]
-    fn what_is_written_is_not_read() {
+    fn outputs_are_not_read() {
         let root = tempfile::tempdir().unwrap();
         let (input, output) = (root.path().join("in"), root.path().join("out"));
         std::fs::write(&input, "{}").unwrap();
-        let written = || Written {
+        let outputs = || Outputs {
             paths: vec![output.clone()],
             open: None,
         };
-        let listed = sources(&[root.path().to_path_buf()], written()).unwrap();
-        // It is made once the others are known.
+        let listed = sources(&[root.path().to_path_buf()], outputs()).unwrap();
+        // It is created after the listing has begun.
         std::fs::write(&output, "").unwrap();
         let listed: Vec<_> = listed.map(Result::unwrap).collect();
         assert_eq!(listed, [Source::File(input)]);
-        let error = sources(std::slice::from_ref(&output), written())
+        let error = sources(std::slice::from_ref(&output), outputs())
             .err()
             .unwrap();
         assert!(

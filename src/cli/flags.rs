@@ -1,6 +1,6 @@
-//! Typed arguments become settings: which flag sets which key.
+//! Arguments become settings: which flag sets which key.
 //!
-//! What must hold: only text is carried; its value is checked in `config`, as that of a file is.
+//! What must hold: only text is passed on; `config` checks its value, as it checks that of a file.
 
 use std::path::PathBuf;
 
@@ -92,7 +92,7 @@ impl RunArgs {
 }
 
 impl ConvertArgs {
-    /// What the command line sets; `--output` is the command's own matter.
+    /// What the command line sets; the command itself reads `--output`.
     pub fn flags(&self, globals: &Globals) -> Flags {
         let mut flags = Flags::default();
         globals.set(&mut flags);
@@ -105,7 +105,7 @@ impl ConvertArgs {
 }
 
 impl BackfillArgs {
-    /// What the command line sets; which files are read is the command's own matter.
+    /// What the command line sets; the command itself reads the selection of files.
     pub fn flags(&self, globals: &Globals) -> Flags {
         let mut flags = Flags::default();
         globals.set(&mut flags);
@@ -172,7 +172,7 @@ impl DemoArgs {
     pub fn flags(&self, globals: &Globals) -> Flags {
         let mut flags = Flags::default();
         if globals.log_level.is_none() && !globals.verbose {
-            // The report itself tells of the record that is refused.
+            // The report shows the rejected record.
             flags.set("log.level", "demo", "error,qtrail::dead_letter=off");
         }
         globals.set(&mut flags);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_and_flag_is_explained_and_shown_in_use() {
+    fn every_command_and_flag_has_a_help_text_and_an_example() {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name}");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_reaches_the_key_that_it_names() {
+    fn every_flag_sets_its_key() {
         let cli = parse(
             "qtrail run /d --endpoint http://x:1 --protocol http/json --header a=b --header c=d \
              --signals logs --select all --state /s --dead-letters /dl --log-level warn --log-format json",
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_together_is_refused() {
+    fn conflicting_arguments_are_rejected() {
         for line in [
             "qtrail run /d --endpoint http://x:1 --output -",
             "qtrail convert - --endpoint http://x:1 --format events",

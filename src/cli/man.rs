@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use super::Exit;
 use super::args::{Cli, ManArgs};
 
-/// Prints the page of `qtrail`, or writes the pages of all commands into a directory.
+/// Prints the man page of `qtrail`, or writes those of all commands to a directory.
 pub fn run(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.dir {
         None => super::print(&render(Cli::command())?),
@@ -19,7 +19,7 @@ pub fn run(args: &ManArgs) -> anyhow::Result<Exit> {
 fn write_all(dir: &Path) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
-        .with_context(|| format!("cannot write the man pages into {}", dir.display()))?;
+        .with_context(|| format!("cannot write the man pages to {}", dir.display()))?;
     Ok(Exit::Done)
 }
 

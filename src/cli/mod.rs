@@ -1,7 +1,7 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
-//! Enters: arguments and the environment. Leaves: an exit code. What must hold: what goes wrong is
-//! told once, on standard error, with its remedy; secrets are in none of it.
+//! Enters: arguments and the environment. Leaves: an exit code. What must hold: an error is reported once, on
+//! standard error, with its remedy; no message holds a secret.
 
 pub mod args;
 pub mod backfill;
@@ -10,7 +10,6 @@ pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod demo;
-mod done;
 mod events;
 mod exit;
 pub mod explain;
@@ -23,6 +22,7 @@ pub mod run;
 pub mod sample;
 mod stoppable;
 mod summary;
+mod totals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,11 +43,13 @@ pub use self::exit::Exit;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return answered(&answer),
+        Err(error) => return print_usage(&error),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&anyhow::Error::new(error).context("cannot start threads")),
+        Err(error) => {
+            return report(&anyhow::Error::new(error).context("cannot start the runtime"));
+        }
     };
     let result = runtime.block_on(dispatch(cli, &Environment::of_process()));
     // A read of standard input cannot be cancelled, and must not keep the process.
@@ -59,13 +61,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints help, a version, or what is wrong with the arguments.
-fn answered(answer: &clap::Error) -> ExitCode {
-    // What is wrong goes to standard error, where nobody may be.
-    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+/// Prints help, the version, or an error in the arguments.
+fn print_usage(usage: &clap::Error) -> ExitCode {
+    // Standard error may be closed.
+    let printed = usage.print().and_then(|()| std::io::stdout().flush());
     match written(printed) {
-        Err(error) if !answer.use_stderr() => report(&error),
-        _ => ExitCode::from(answer.exit_code() as u8),
+        Err(error) if !usage.use_stderr() => report(&error),
+        _ => ExitCode::from(usage.exit_code() as u8),
     }
 }
 
@@ -81,15 +83,15 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             }
             let mut loaded = loaded.for_run()?;
             if args.once {
-                loaded = loaded.ending();
+                loaded = loaded.giving_up();
             }
             observed(loaded, async |config| run::run(args, config, signal).await).await
         }
         Command::Convert(args) => {
             let signal = shutdown::listen()?;
-            let mut loaded = load(args.flags(&globals))?.quieter().ending();
+            let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if args.paths.iter().any(|path| files::is_read_once(path)) {
-                loaded = loaded.keeping_all_letters();
+                loaded = loaded.keeping_all_dead_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
@@ -100,7 +102,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         Command::Backfill(args) => {
             let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
-            let loaded = loaded.for_backfill(&args.source, args.dry_run)?.ending();
+            let loaded = loaded.for_backfill(&args.source, args.dry_run)?.giving_up();
             let quiet = globals.quiet;
             let dead_letters_are_named = !loaded.is_default("dead_letters.path");
             observed(loaded, async |config| {
@@ -109,18 +111,18 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Explain(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
             observed(loaded, async |config| explain::run(args, config).await).await
         }
         Command::Check(args) => {
-            let loaded = load(args.flags(&globals))?.quieter();
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
             let signal = shutdown::listen()?;
-            let mut loaded = load(args.flags(&globals))?.quieter().ending();
+            let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if files::is_read_once(&args.file) {
-                loaded = loaded.keeping_all_letters();
+                loaded = loaded.keeping_all_dead_letters();
             }
             let quiet = globals.quiet;
             observed(loaded, async |config| {
@@ -130,9 +132,9 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Demo(args) => {
             let signal = shutdown::listen()?;
-            // Its result is the same everywhere: neither a file nor the environment has a say.
+            // Its result is the same everywhere: it ignores the configuration file and the environment.
             let loaded = config::load(None, &Environment::default(), args.flags(&globals))?;
-            observed(loaded.quieter(), async |config| {
+            observed(loaded.with_warnings_only(), async |config| {
                 demo::run(args, config, signal).await
             })
             .await
@@ -143,16 +145,16 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
     }
 }
 
-/// Prints the configuration, after what is odd about it.
+/// Logs the notes about the configuration, then prints it.
 async fn print_config(loaded: Loaded) -> anyhow::Result<Exit> {
     let text = loaded.to_string();
-    let mut loaded = loaded.noting_for_run().quieter();
-    // Nothing but the log: it is only looked at.
+    let mut loaded = loaded.for_print().with_warnings_only();
+    // Only the log: nothing is delivered.
     loaded.config.telemetry.endpoint = None;
     observed(loaded, async |_| print(&text)).await
 }
 
-/// Runs a command between the start and the flush of qtrail's own telemetry.
+/// Runs a command with qtrail's own telemetry, which is flushed at the end.
 async fn observed(
     loaded: Loaded,
     command: impl AsyncFnOnce(Config) -> anyhow::Result<Exit>,
@@ -166,52 +168,52 @@ async fn observed(
     result
 }
 
-/// Nobody reads standard output any more (`| head`): the command ends at once, and says nothing.
+/// The reader of standard output has exited (`| head`): the command exits at once, without a message.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
-pub(crate) struct Unread;
+#[error("the reader of standard output has exited")]
+pub(crate) struct OutputClosed;
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// [`Unread`]; an output that cannot be written.
+/// [`OutputClosed`]; standard output cannot be written.
 pub(crate) fn print(text: &str) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// What became of writing to standard output.
+/// The result of writing to standard output.
 fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
     match result {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
         result => result
             .map(|()| Exit::Done)
             .context("cannot write to standard output"),
     }
 }
 
-/// Writes to standard error. Nobody may be there any more: that changes no exit code.
-fn tell(text: &str) {
+/// Writes to standard error. A failure does not change the exit code.
+fn eprint(text: &str) {
     let _ = terminal::Stderr.write_all(text.as_bytes());
 }
 
-/// Stops a command that keeps nothing at the first signal, and says what that does.
+/// Stops a command that saves no progress at the first signal.
 fn stop_on(signal: First, stop: &CancellationToken, config: &Config) {
     let seconds = config.shutdown.as_secs_f64();
     signal.stop(stop.clone(), move |signal| {
         tracing::warn!(
             signal,
-            "stopping: nothing more is read, and what was read is delivered, for at most {seconds} s (shutdown.timeout); a second signal ends at once. Nothing is kept of how far it came"
+            "stopping: delivering what has been read, for at most {seconds} s (shutdown.timeout); progress is not saved; a second signal exits at once"
         );
     })
 }
 
-/// Tells an error with its causes, and chooses the exit code.
+/// Prints an error with its causes, and chooses the exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Unread>() {
+    if error.is::<OutputClosed>() {
         return Exit::Done.into();
     }
-    tell(&format!("qtrail: {error:#}\n"));
+    eprint(&format!("qtrail: {error:#}\n"));
     match error.downcast_ref::<config::Error>() {
         Some(_) => Exit::Usage.into(),
         None => Exit::Failed.into(),

@@ -1,6 +1,6 @@
-//! Progress on a terminal, for what takes longer than a second.
+//! Progress bars for commands that take longer than a second.
 //!
-//! Enters: bytes read, events counted. Leaves: a bar on standard error; nothing in a pipe.
+//! Enters: bytes and events so far. Leaves: a bar on standard error, if that is a terminal.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Read};
@@ -11,28 +11,28 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use crate::runtime::terminal;
 use crate::telemetry::metrics::Metrics;
 
-/// A bar, shown from the first second on. Cheap to clone.
+/// A bar, shown after the first second. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A spinner, for what has no total yet.
+    /// A spinner, for an unknown total.
     pub(super) fn spinner(quiet: bool) -> Self {
         Self::with("{spinner} {msg}", None, quiet)
     }
 
-    /// A bar over the bytes of files that are done one by one.
+    /// A bar over the bytes of files that are done one after another.
     pub(super) fn files(bytes: u64, quiet: bool) -> Self {
         let template = "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}{left}";
         Self::with(template, Some(bytes), quiet)
     }
 
-    /// Whether it can be seen.
+    /// Whether progress bars are shown.
     pub(super) fn is_shown(quiet: bool) -> bool {
         !quiet && io::stderr().is_terminal()
     }
 
-    /// A bar over this many bytes; without a total, a spinner.
+    /// A bar over this many bytes, or a spinner without a total.
     pub(super) fn new(total: Option<u64>, quiet: bool) -> Self {
         let template = match total {
             Some(_) => "{bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}{left}",
@@ -59,12 +59,12 @@ impl Progress {
         Progress(bar)
     }
 
-    /// Counts what is read through the returned reader.
+    /// Counts the bytes read through the returned reader.
     pub(super) fn wrap(&self, content: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
         Box::new(self.0.wrap_read(content))
     }
 
-    /// Shows the events so far.
+    /// Shows the number of events so far.
     pub(super) fn events(&self, metrics: &Metrics) {
         self.0.set_message(format!(
             "{} events, {} exported",
@@ -73,23 +73,23 @@ impl Progress {
         ));
     }
 
-    /// Shows how far it is.
+    /// Shows the position and a message.
     pub(super) fn at(&self, bytes: u64, message: String) {
         self.0.set_position(bytes);
         self.0.set_message(message);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         self.0.finish_and_clear();
         terminal::clear();
     }
 }
 
-/// Nothing before the first byte: it would be none.
+/// The time left; nothing before the first byte, when it is unknown.
 fn time_left(state: &ProgressState, out: &mut dyn fmt::Write) {
     if state.pos() > 0 {
-        // A bar that cannot be written is no reason to stop.
+        // A failure to draw is ignored.
         let _ = write!(out, " {:#} left", HumanDuration(state.eta()));
     }
 }

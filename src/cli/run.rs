@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::directory;
@@ -18,16 +18,16 @@ use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
 
-/// Runs until a signal comes, or with `--once` until all has settled.
+/// Runs until a signal, or with `--once` until everything has settled.
 pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let interrupted = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&interrupted);
+    let flag = Arc::clone(&interrupted);
     signal.stop(stop.clone(), move |signal| {
-        noted.store(true, Ordering::Relaxed);
+        flag.store(true, Ordering::Relaxed);
         tracing::info!(
             signal,
-            "stopping: delivering what was read; a second signal ends at once"
+            "stopping: delivering what has been read; a second signal exits at once"
         );
     });
     if let Some(directory) = &mut config.directory {
@@ -52,7 +52,7 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
     );
     if args.once && interrupted.load(Ordering::Relaxed) {
         tracing::error!(
-            "interrupted before all was read and delivered: the next run goes on with the rest"
+            "interrupted before everything was delivered: the next run delivers the rest"
         );
     }
     Ok(match args.once {
@@ -61,11 +61,10 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
     })
 }
 
-/// Runs the sidecar with its inputs until `stop`, or until all has settled where the directory is
-/// to be read once.
+/// Runs the sidecar with its inputs until `stop`, or until everything has settled if the inputs are read once.
 ///
 /// # Errors
-/// What keeps it from starting, or the directory input from going on.
+/// It cannot start, or an input fails.
 pub async fn watch(
     config: Config,
     metrics: Arc<Metrics>,
@@ -75,7 +74,7 @@ pub async fn watch(
     let duplicates = sidecar.drop_duplicates(&config)?;
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     if let Some(directory) = &config.directory {
-        // Told before anybody can ask; the input tells it from its first walk on.
+        // Before the server starts, so that the first scrape has it; later the input updates it.
         directory::announce(directory, &metrics);
     }
     let server = sidecar.serve(config.telemetry.http, stop.clone()).await?;
@@ -89,14 +88,14 @@ pub async fn watch(
         writer.close().await;
     }
     match drained.end {
-        Some(End::Unread) => return Err(Unread.into()),
+        Some(End::Unread) => return Err(OutputClosed.into()),
         Some(End::Failed(reason)) => anyhow::bail!(reason),
         None => {}
     }
     match drained.output {
         Some(result) => result?,
         None if failed.is_cancelled() => {
-            anyhow::bail!("an input failed (the log says why), and the others did not stop in time")
+            anyhow::bail!("an input failed (see the log), and the others did not stop in time")
         }
         None => {
             metrics.left.add(1);
@@ -109,18 +108,18 @@ pub async fn watch(
     Ok(())
 }
 
-/// Reads the inputs that are gone to, until `stop`, or to their end where they are to be read once.
-/// Cancels `failed` when one cannot go on.
+/// Reads the pull inputs until `stop`, or to their end if they are read once. Cancels `failed` when one
+/// fails.
 async fn read(
     config: &Config,
     sidecar: &Sidecar,
     stop: &CancellationToken,
     failed: &CancellationToken,
 ) -> anyhow::Result<()> {
-    // An input that cannot go on takes the others with it, for the service manager to see.
+    // A failed input stops the others, so that the service manager notices.
     let guarded = |result: anyhow::Result<()>| {
         result.inspect_err(|error| {
-            tracing::error!("an input cannot go on: {error:#}");
+            tracing::error!("an input failed: {error:#}");
             failed.cancel();
             stop.cancel();
         })
@@ -141,7 +140,7 @@ async fn read(
     directory.and(amazon)
 }
 
-/// The inputs that are Amazon's services.
+/// The inputs from AWS.
 #[cfg(feature = "aws")]
 async fn amazon(
     config: &Config,
@@ -175,13 +174,13 @@ async fn amazon(
     Ok(history?)
 }
 
-/// Without the feature, the configuration has refused them.
+/// Without the feature, the configuration has rejected them.
 #[cfg(not(feature = "aws"))]
 async fn amazon(_: &Config, _: &Sidecar, _: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The listeners, and what they hand requests to.
+/// The listeners, and the handler of their requests.
 struct Senders {
     ingest: Ingest,
     listeners: Vec<(Listener, axum::Router)>,
@@ -224,7 +223,7 @@ impl Senders {
         Ok(Senders { ingest, listeners })
     }
 
-    /// Serves until `stop`, then until all that was taken has settled.
+    /// Serves until `stop`, then waits until all accepted requests have settled.
     async fn serve(self, stop: CancellationToken) {
         let mut serving = tokio::task::JoinSet::new();
         for (listener, router) in self.listeners {

@@ -1,7 +1,6 @@
 //! `qtrail sample`.
 //!
-//! Enters: arguments. Leaves: files, or one file on standard output, and on standard error what is
-//! in them.
+//! Enters: arguments. Leaves: files, or one file on standard output, and a summary on standard error.
 
 use std::fs::File;
 use std::io;
@@ -11,14 +10,13 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{SampleArgs, SampleFormat};
-use super::{Exit, Unread};
+use super::{Exit, OutputClosed};
 use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
-/// Writes a made-up trail.
-/// `quiet`: no progress bar.
+/// Writes a sample trail. `quiet`: no progress bar.
 pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
     let spec = spec(&args);
-    let (summary, place) = match (&args.dir, &args.output) {
+    let (summary, destination) = match (&args.dir, &args.output) {
         (Some(dir), _) => (
             into_directory(&spec, dir, quiet)?,
             dir.display().to_string(),
@@ -29,14 +27,16 @@ pub fn run(args: SampleArgs, quiet: bool) -> anyhow::Result<Exit> {
             (summary, file.display().to_string())
         }
         _ => match qtrail_sample::write_one(&spec, io::stdout().lock()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Unread.into()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Err(OutputClosed.into());
+            }
             written => (
                 written.context("cannot write to standard output")?,
                 "standard output".to_owned(),
             ),
         },
     };
-    super::tell(&tell(&summary, &place));
+    super::eprint(&describe(&summary, &destination));
     Ok(Exit::Done)
 }
 
@@ -64,7 +64,7 @@ fn into_directory(
         Amount::Events(n) => (n, "{wide_bar} {human_pos}/{human_len} events {eta}"),
         Amount::Bytes(n) => (n, "{wide_bar} {bytes}/{total_bytes} {eta}"),
     };
-    // Drawn on standard error, and only where that is a terminal.
+    // Drawn on standard error, if that is a terminal.
     let bar = match quiet {
         true => ProgressBar::hidden(),
         false => ProgressBar::new(total),
@@ -82,10 +82,10 @@ fn into_directory(
     summary
 }
 
-fn tell(summary: &Summary, place: &str) -> String {
+fn describe(summary: &Summary, destination: &str) -> String {
     let amazon_q: u64 = summary.amazon_q.values().sum();
     let mut text = format!(
-        "{} files with {} events, {} of them Amazon Q's; {} of JSON, {} on disk; in {place}\n",
+        "{destination}: {} files, {} events, {} of them Amazon Q's; {} of JSON, {} on disk\n",
         summary.files,
         summary.events,
         amazon_q,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_is_what_is_asked_for() {
+    fn arguments_become_the_specification() {
         let typed = [
             "t", "--size", "1MiB", "--share", "2.5", "--seed", "7", "--files", "3",
         ];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_arguments_are_rejected() {
         for line in [
             &["t", "--share", "101"][..],
             &["t", "--end", "tomorrow"],
@@ -163,8 +163,8 @@ mod tests {
             amazon_q: BTreeMap::from([(Class::Conversation, 4), (Class::OnBehalfOf, 1)]),
         };
         assert_eq!(
-            tell(&summary, "trail"),
-            "2 files with 30 events, 5 of them Amazon Q's; 45.7 kB of JSON, 5678 bytes on disk; in trail\n\
+            describe(&summary, "trail"),
+            "trail: 2 files, 30 events, 5 of them Amazon Q's; 45.7 kB of JSON, 5678 bytes on disk\n\
              \x20          4 conversation\n           1 on_behalf_of\n"
         );
     }

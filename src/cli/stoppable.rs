@@ -1,8 +1,7 @@
 //! A file or a pipe whose reading can be stopped.
 //!
-//! Enters: an open file, a token. Leaves: its bytes; once the token is cancelled, an error, also while
-//! a pipe is silent; and, where that is asked for, word that a pipe is silent, for what was read to be
-//! delivered meanwhile.
+//! Enters: an open file, a token. Leaves: its bytes; an error once the token is cancelled, also while a pipe is
+//! idle; and optionally a report that a pipe is idle, so that the records so far can be delivered.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,29 +12,28 @@ use tokio_util::sync::CancellationToken;
 
 use qtrail_core::envelope::Quiet;
 
-/// How often a silent pipe's reader looks at its token.
-const GLANCE: Duration = Duration::from_millis(100);
-/// How long what was read waits for more, where none is there.
-const GATHER: Duration = Duration::from_millis(200);
+/// How often the token is checked while a pipe is idle.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// After this long without new bytes, a pipe is idle.
+const IDLE_AFTER: Duration = Duration::from_millis(200);
 
-/// Bytes that are given until `stop`.
+/// A reader that fails once `stop` is cancelled.
 pub(super) struct Stoppable<R> {
     content: R,
-    /// What is waited for before it is read.
+    /// A pipe, which is polled before it is read.
     pipe: Option<Pipe>,
     stop: CancellationToken,
 }
 
 struct Pipe {
     file: File,
-    /// Whether silence is told.
-    tells: bool,
-    /// When the first bytes came since it was told last.
-    came: Option<Instant>,
+    reports_idle: bool,
+    /// When the first bytes since the last report were read.
+    first_read: Option<Instant>,
 }
 
 impl<R> Stoppable<R> {
-    /// Of something that can be read at any time.
+    /// For a file, which never blocks for long.
     pub(super) fn new(content: R, stop: CancellationToken) -> Self {
         Stoppable {
             content,
@@ -46,15 +44,19 @@ impl<R> Stoppable<R> {
 }
 
 impl Stoppable<File> {
-    /// Of a pipe, a terminal, a socket. With `tells`, silence after some bytes is told once, as the error
-    /// [`Quiet`].
-    pub(super) fn pipe(file: File, tells: bool, stop: CancellationToken) -> io::Result<Self> {
+    /// For a pipe, a terminal or a socket. With `reports_idle`, it returns the error [`Quiet`] once when it is
+    /// idle after some bytes.
+    pub(super) fn pipe(
+        file: File,
+        reports_idle: bool,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
         Ok(Stoppable {
             content: file.try_clone()?,
             pipe: Some(Pipe {
                 file,
-                tells,
-                came: None,
+                reports_idle,
+                first_read: None,
             }),
             stop,
         })
@@ -62,14 +64,20 @@ impl Stoppable<File> {
 }
 
 impl Pipe {
-    /// Waits a while for bytes, or the end; whether they are there.
+    /// Waits briefly for bytes or the end; whether the pipe can be read.
     fn wait(&mut self) -> io::Result<bool> {
-        let left = self.came.map(|came| GATHER.saturating_sub(came.elapsed()));
-        let wait = Timespec::try_from(left.unwrap_or(GLANCE).min(GLANCE));
+        let left = self
+            .first_read
+            .map(|first| IDLE_AFTER.saturating_sub(first.elapsed()));
+        let wait = Timespec::try_from(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
         let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
         match poll(&mut waiting, wait.ok().as_ref()) {
-            Ok(0) if self.came.is_some_and(|came| came.elapsed() >= GATHER) => {
-                self.came = None;
+            Ok(0)
+                if self
+                    .first_read
+                    .is_some_and(|first| first.elapsed() >= IDLE_AFTER) =>
+            {
+                self.first_read = None;
                 Err(io::Error::other(Quiet))
             }
             Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
@@ -91,8 +99,12 @@ impl<R: Read> Read for Stoppable<R> {
             }
         }
         let read = self.content.read(buffer)?;
-        if let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.tells && read > 0) {
-            pipe.came.get_or_insert_with(Instant::now);
+        if let Some(pipe) = self
+            .pipe
+            .as_mut()
+            .filter(|pipe| pipe.reports_idle && read > 0)
+        {
+            pipe.first_read.get_or_insert_with(Instant::now);
         }
         Ok(read)
     }
@@ -106,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_silent_pipe_can_be_stopped_and_what_came_before_is_read() {
+    fn an_idle_pipe_can_be_stopped_and_earlier_bytes_are_read() {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"before").unwrap();
         let stop = CancellationToken::new();
@@ -114,9 +126,9 @@ mod tests {
             Stoppable::pipe(OwnedFd::from(reader).into(), false, stop.clone()).unwrap();
         let mut read = [0; 100];
         assert_eq!(content.read(&mut read).unwrap(), 6);
-        let silent = std::thread::spawn(move || content.read(&mut [0; 100]));
+        let idle = std::thread::spawn(move || content.read(&mut [0; 100]));
         stop.cancel();
-        let error = silent.join().unwrap().unwrap_err();
+        let error = idle.join().unwrap().unwrap_err();
         assert_eq!(error.to_string(), "stopped");
     }
 
@@ -130,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_pipe_says_so_once_and_goes_on() {
+    fn an_idle_pipe_reports_it_once_and_goes_on() {
         let (reader, mut writer) = io::pipe().unwrap();
         let stop = CancellationToken::new();
         let mut content = Stoppable::pipe(OwnedFd::from(reader).into(), true, stop).unwrap();

@@ -1,4 +1,4 @@
-//! What a one-off command tells at its end.
+//! The summary at the end of a command.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::Summary;
-use super::done::Done;
+use super::totals::Totals;
 use crate::input::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 use crate::telemetry::metrics::Metrics;
 
-/// Tells the counts on standard error. `read` counts records, `bytes` inflated bytes.
-pub(super) fn tell(how: Summary, done: &Done, elapsed: Duration) {
+/// Prints the counts on standard error. `read` counts records, `bytes` bytes after decompression.
+pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration) {
     match how {
         Summary::None => {}
         Summary::Text => line(&text(done, elapsed)),
@@ -20,12 +20,12 @@ pub(super) fn tell(how: Summary, done: &Done, elapsed: Duration) {
     }
 }
 
-/// The same for a backfill: files that were done before, those that are left, and those left out.
-pub(super) fn tell_backfill(
+/// The same for a backfill, with the files that were done before, are left, or were left out.
+pub(super) fn print_backfill(
     how: Summary,
     files: &Files,
     left_out: &LeftOut,
-    done: &Done,
+    done: &Totals,
     elapsed: Duration,
 ) {
     match how {
@@ -36,21 +36,21 @@ pub(super) fn tell_backfill(
 }
 
 fn line(text: &str) {
-    super::tell(&format!("{text}\n"));
+    super::eprint(&format!("{text}\n"));
 }
 
-/// What became of files.
+/// Counts of files.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Files {
-    /// Done now.
+    /// Done in this run.
     pub(super) files: u64,
-    /// Done by a run before.
+    /// Done in an earlier run.
     pub(super) skipped_done: u64,
-    /// Gone before they were read.
+    /// Removed before they were read.
     pub(super) gone: u64,
-    /// Could not be read.
+    /// Not readable.
     pub(super) unread: u64,
-    /// All that are left, these included.
+    /// All files that are left, including the unreadable ones.
     pub(super) left: u64,
 }
 
@@ -82,7 +82,7 @@ fn left_out_text(left_out: &LeftOut) -> String {
     each.collect()
 }
 
-/// By reason: files, folders, examples.
+/// Files, folders and examples by reason.
 fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     let each = left_out.0.iter().map(|(why, sum)| {
         let Sum {
@@ -96,7 +96,7 @@ fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     serde_json::Value::Object(each.collect())
 }
 
-fn backfill_json(files: &Files, left_out: &LeftOut, done: &Done, elapsed: Duration) -> String {
+fn backfill_json(files: &Files, left_out: &LeftOut, done: &Totals, elapsed: Duration) -> String {
     let line = serde_json::from_str(&self::json(done, elapsed));
     let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
         (line, serde_json::to_value(files))
@@ -108,7 +108,7 @@ fn backfill_json(files: &Files, left_out: &LeftOut, done: &Done, elapsed: Durati
     serde_json::Value::Object(line).to_string()
 }
 
-/// What a sidecar has counted.
+/// The counts of a sidecar.
 pub(super) fn counted(metrics: &Metrics) -> Counts {
     Counts {
         read: metrics.read.get(),
@@ -122,14 +122,14 @@ pub(super) fn counted(metrics: &Metrics) -> Counts {
     }
 }
 
-fn text(done: &Done, elapsed: Duration) -> String {
+fn text(done: &Totals, elapsed: Duration) -> String {
     let counts = &done.counts;
     let seconds = elapsed.as_secs_f64();
     let skipped = match counts.skipped {
         0 => String::new(),
-        n => format!("; {n} skipped that hold no CloudTrail events"),
+        n => format!("; {n} skipped without CloudTrail events"),
     };
-    // What an end before the end left.
+    // Records that an early end left.
     let settled = counts.exported + counts.filtered + counts.duplicate + counts.dead_lettered;
     let in_flight = match counts.read.saturating_sub(settled) {
         0 => String::new(),
@@ -159,7 +159,7 @@ fn count(n: u64, what: &str) -> String {
     }
 }
 
-fn json(done: &Done, elapsed: Duration) -> String {
+fn json(done: &Totals, elapsed: Duration) -> String {
     #[derive(Serialize)]
     struct Line {
         files: u64,
@@ -186,7 +186,7 @@ fn json(done: &Done, elapsed: Duration) -> String {
         seconds: elapsed.as_secs_f64(),
         interrupted: done.interrupted,
     };
-    // Numbers alone always serialize.
+    // Numbers always serialize.
     serde_json::to_string(&line).unwrap_or_default()
 }
 
@@ -205,11 +205,11 @@ mod tests {
             bytes: 99,
             ..Counts::default()
         };
-        let done = Done {
+        let done = Totals {
             files: 2,
             counts,
             interrupted: true,
-            ..Done::default()
+            ..Totals::default()
         };
         let value: serde_json::Value =
             serde_json::from_str(&super::json(&done, Duration::from_millis(1500))).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_tells_what_was_done_before_and_what_is_left() {
+    fn a_backfills_summary_has_files_done_before_and_files_left() {
         let files = Files {
             files: 3,
             skipped_done: 2,
@@ -229,9 +229,9 @@ mod tests {
             unread: 0,
             left: 4,
         };
-        let done = Done {
+        let done = Totals {
             files: 3,
-            ..Done::default()
+            ..Totals::default()
         };
         let sum = Sum {
             files: 3,
@@ -272,11 +272,11 @@ mod tests {
             skipped: 1,
             ..Counts::default()
         };
-        let done = Done {
+        let done = Totals {
             files: 1,
             counts,
             interrupted: true,
-            ..Done::default()
+            ..Totals::default()
         };
         let text = text(&done, Duration::from_secs(1));
         assert!(

@@ -1,4 +1,4 @@
-//! How Amazon's services are reached, and what is read there.
+//! Settings become the AWS client's options and the inputs from AWS.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use crate::aws::{AssumeRole, Settings};
 use crate::input::backfill::ObjectLimits;
 use crate::input::{event_history, s3};
 
-/// Half of this must be enough for two requests.
-const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
-/// How long SQS hides a message at most.
-const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
-/// Digits of an account's id.
+/// Half of it must suffice for two requests.
+const MIN_VISIBILITY: Duration = Duration::from_secs(5);
+/// SQS hides a message for at most this long.
+const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
+/// Digits of an account id.
 const ACCOUNT_DIGITS: usize = 12;
-/// How far back the Event history goes.
-const LONGEST_HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long the Event history keeps events.
+const MAX_HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// How Amazon's services are reached.
+/// How AWS is reached.
 pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
     let external_id = b.text("aws.assume_role.external_id");
     let session_name = b.text("aws.assume_role.session_name").unwrap_or_default();
@@ -25,14 +25,14 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         match text.starts_with("arn:") && text.contains(":role/") {
             true => Ok(text.to_owned()),
             false => Err(format!(
-                "{text:?} is no role: write it as arn:aws:iam::123456789012:role/NAME"
+                "{text:?} is not a role: write it like arn:aws:iam::123456789012:role/NAME"
             )),
         }
     });
     if arn.is_none() && external_id.is_some() {
         b.problem(
             "aws.assume_role.external_id",
-            "needs aws.assume_role.arn beside it",
+            "needs aws.assume_role.arn as well",
         );
     }
     Settings {
@@ -50,7 +50,7 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
             match digits && text.len() == ACCOUNT_DIGITS {
                 true => Ok(text.to_owned()),
                 false => Err(format!(
-                    "{text:?} is no account: write its 12 digits, in quotes"
+                    "{text:?} is not an account id: write its 12 digits, in quotes"
                 )),
             }
         }),
@@ -59,16 +59,16 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
 
 /// The queues that announce objects, if there are any.
 pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
-    let visibility = b.span("s3.visibility");
-    let allowed = SHORTEST_VISIBILITY..=LONGEST_VISIBILITY;
+    let visibility = b.positive_duration("s3.visibility");
+    let allowed = MIN_VISIBILITY..=MAX_VISIBILITY;
     if visibility.subsec_nanos() > 0 || !allowed.contains(&visibility) {
-        let message = "must be whole seconds, at least 5 seconds and at most 12 hours";
+        let message = "must be whole seconds, from 5 seconds to 12 hours";
         b.problem("s3.visibility", message);
     }
     let buckets = b.list("s3.buckets").unwrap_or_default();
     for bucket in buckets.iter().filter(|bucket| !s3::is_pattern(bucket)) {
         let message = format!(
-            "{bucket:?} is no bucket's name: write the name alone, or a pattern with * and ?"
+            "{bucket:?} is not a bucket name: write only the name, or a pattern with * and ?"
         );
         b.problem("s3.buckets", &message);
     }
@@ -88,9 +88,9 @@ pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
     for queue in &settings.queues {
         if !is_queue(queue) {
             // It may hold a password.
-            let told = queue.rsplit('@').next().unwrap_or_default();
+            let shown = queue.rsplit('@').next().unwrap_or_default();
             let message = format!(
-                "{told:?} is no queue's URL: write it as https://sqs.eu-central-1.amazonaws.com/123456789012/NAME"
+                "{shown:?} is not the URL of a queue: write it like https://sqs.eu-central-1.amazonaws.com/123456789012/NAME"
             );
             b.problem("s3.queues", &message);
         }
@@ -98,7 +98,7 @@ pub(super) fn s3(b: &mut Builder<'_>) -> Option<s3::Settings> {
     (!settings.queues.is_empty()).then_some(settings)
 }
 
-/// Whether a text can be a queue's URL. It is logged, so it may hold no password.
+/// Whether a text can be the URL of a queue. It is logged, so it must not hold a password.
 fn is_queue(url: &str) -> bool {
     let Some(("http" | "https", rest)) = url.split_once("://") else {
         return false;
@@ -116,21 +116,21 @@ pub(super) fn objects(b: &mut Builder<'_>) -> ObjectLimits {
     }
 }
 
-/// The Event history, if it is to be read.
+/// The Event history, if it is enabled.
 pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_history::Settings> {
     let settings = event_history::Settings {
         regions: b.list("event_history.regions").unwrap_or_default(),
         event_sources: b.list("event_history.event_sources").unwrap_or_default(),
-        start: b.span("event_history.start"),
-        interval: b.span("event_history.interval"),
+        start: b.positive_duration("event_history.start"),
+        interval: b.positive_duration("event_history.interval"),
         overlap: b.duration("event_history.overlap"),
         state: state.to_owned(),
         once: false,
     };
-    if settings.start > LONGEST_HISTORY {
+    if settings.start > MAX_HISTORY {
         b.problem(
             "event_history.start",
-            "is more than the 90 days that the Event history keeps",
+            "is longer than the 90 days that the Event history keeps",
         );
     }
     if b.boolean("event_history.enabled") != Some(true) {
@@ -139,13 +139,15 @@ pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_h
     if b.boolean("duplicates.drop") == Some(false) {
         b.problem(
             "event_history.enabled",
-            "needs duplicates.drop: each question overlaps the last one",
+            "needs duplicates.drop: true, since each query overlaps the previous one",
         );
     }
-    if b.span("duplicates.max_age") < settings.overlap.saturating_add(settings.interval) {
+    if b.positive_duration("duplicates.max_age")
+        < settings.overlap.saturating_add(settings.interval)
+    {
         b.problem(
             "event_history.overlap",
-            "must not be longer, with event_history.interval, than duplicates.max_age: what is forgotten is delivered again",
+            "plus event_history.interval must not be longer than duplicates.max_age: events whose ids have expired are delivered again",
         );
     }
     Some(settings)
@@ -156,7 +158,7 @@ mod tests {
     use super::is_queue;
 
     #[test]
-    fn only_what_can_be_a_queues_url_is_taken_for_one() {
+    fn only_urls_of_queues_are_accepted() {
         for url in [
             "https://sqs.eu-central-1.amazonaws.com/123456789012/trail",
             "https://sqs.eu-central-1.amazonaws.com/123456789012/trail.fifo",

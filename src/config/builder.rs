@@ -1,7 +1,7 @@
 //! Settings are read by type.
 //!
-//! Enters: the name of a key. Leaves: its value, or nothing and a problem with the value's source.
-//! What must hold: after a problem, reading goes on, so that one run tells all of them.
+//! Enters: the name of a key. Leaves: its value, or a problem that names the value's source. What must hold:
+//! reading goes on after a problem, so that one run reports all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use super::keys::{self, Kind};
 use super::layers::{Layers, Origin, Setting, Value};
 use super::{Problems, value};
 
-/// Reads settings by type, and notes what is wrong.
+/// Reads settings by type, and collects problems.
 pub(super) struct Builder<'a> {
     pub(super) layers: &'a Layers,
     problems: &'a mut Problems,
@@ -39,7 +39,7 @@ impl<'a> Builder<'a> {
         self.layers.get(name)
     }
 
-    /// A problem with the value of this key, at its source.
+    /// Adds a problem with the value of this key.
     pub(super) fn problem(&mut self, name: &str, message: &str) {
         let origin = self
             .setting(name)
@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
         let text = self.os_text(name)?;
         let utf8 = text.to_str().map(|text| text.trim().to_owned());
         if utf8.is_none() {
-            self.problem(name, "is not UTF-8");
+            self.problem(name, "is not valid UTF-8");
         }
         utf8
     }
@@ -83,9 +83,9 @@ impl<'a> Builder<'a> {
     }
 
     /// A duration that is not zero.
-    pub(super) fn span(&mut self, name: &str) -> Duration {
+    pub(super) fn positive_duration(&mut self, name: &str) -> Duration {
         self.parse(name, |text| match value::duration(text)? {
-            Duration::ZERO => Err("must be longer than nothing".to_owned()),
+            Duration::ZERO => Err("must be longer than 0".to_owned()),
             span => Ok(span),
         })
         .unwrap_or_default()
@@ -93,7 +93,7 @@ impl<'a> Builder<'a> {
 
     pub(super) fn size<T: TryFrom<u64> + Default>(&mut self, name: &str) -> T {
         self.parse(name, |text| match value::size(text)? {
-            0 => Err("must be more than nothing".to_owned()),
+            0 => Err("must be larger than 0".to_owned()),
             bytes => T::try_from(bytes).map_err(|_| format!("{text:?} is too large")),
         })
         .unwrap_or_default()
@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
                 .ok()
                 .filter(|number| *number >= least)
                 .and_then(|number| T::try_from(number).ok())
-                .ok_or_else(|| format!("{text:?} is no whole number from {least} up"))
+                .ok_or_else(|| format!("{text:?} is not a whole number of at least {least}"))
         })
         .unwrap_or_default()
     }
@@ -117,7 +117,7 @@ impl<'a> Builder<'a> {
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
         self.parse(name, |text| {
             text.parse()
-                .map_err(|_| format!("{text:?} is neither true nor false"))
+                .map_err(|_| format!("{text:?} is not true or false"))
         })
     }
 
@@ -131,7 +131,7 @@ impl<'a> Builder<'a> {
                 .iter()
                 .find(|word| **word == text)
                 .copied()
-                .ok_or_else(|| format!("{text:?} is none of {}", words.join(", ")))
+                .ok_or_else(|| format!("{text:?} is not one of {}", words.join(", ")))
         })
         .unwrap_or_default()
     }
@@ -150,13 +150,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn known(&mut self, name: &str, items: &[String], words: &[&str]) {
+    /// Adds a problem for each item that is none of `words`.
+    pub(super) fn check_words(&mut self, name: &str, items: &[String], words: &[&str]) {
         let unknown: BTreeSet<_> = items
             .iter()
             .filter(|i| !words.contains(&i.as_str()))
             .collect();
         for item in unknown {
-            self.problem(name, &format!("{item:?} is none of {}", words.join(", ")));
+            self.problem(
+                name,
+                &format!("{item:?} is not one of {}", words.join(", ")),
+            );
         }
     }
 

@@ -1,5 +1,5 @@
-//! `docs/configuration.md` and `examples/config.yaml`, held to the table of keys.
-//! `UPDATE_DOCS=1 cargo test --lib config::docs` writes the page anew.
+//! `docs/configuration.md`, generated from the table of keys, and checks of `examples/config.yaml` against it.
+//! `UPDATE_DOCS=1 cargo test --lib config::docs` writes the page.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,47 +11,50 @@ use super::{Environment, Flags, load};
 const HEAD: &str = "\
 # Configuration
 
-<!-- Made from src/config/keys.rs: `UPDATE_DOCS=1 cargo test --lib config::docs` writes it anew. -->
+<!-- Generated from src/config/keys.rs by `UPDATE_DOCS=1 cargo test --lib config::docs`. -->
 
-`qtrail run DIR --endpoint URL` needs no file. For all else there is a YAML file (`--config FILE`, or the
-variable `QTRAIL_CONFIG`); [examples/config.yaml](../examples/config.yaml) is one with every key.
-`qtrail run --print-config` shows the result, each value with its source, secrets masked.
-`qtrail check` tries it.
+`qtrail run DIR --endpoint URL` needs no configuration file. Everything else can be set in a YAML file (`--config FILE`,
+or the variable `QTRAIL_CONFIG`); [examples/config.yaml](../examples/config.yaml) shows every key.
+`qtrail run --print-config` prints the resulting configuration, each value with its source and secrets masked.
+`qtrail check` tests it.
+
+[config.schema.json](config.schema.json) is a JSON Schema with which editors complete and check the file. With the YAML
+language server, start the file with
+`# yaml-language-server: $schema=https://raw.githubusercontent.com/qtrail/qtrail/main/docs/config.schema.json`.
 
 ## Which source wins
 
 From the weakest to the strongest:
 
-1. the defaults below,
+1. the defaults listed below,
 2. the [standard `OTEL_EXPORTER_OTLP_*` variables](#standard-variables),
 3. the file,
 4. `QTRAIL_*` variables,
 5. flags.
 
-The file wins over the standard variables because it was written for qtrail, while those are often
-given to every process of a host; OpenTelemetry's own declarative configuration does the same. A
-signal's own setting (`export.logs.endpoint`) wins over the general one (`export.endpoint`) only where
-both come from the same source, or its own is the stronger. A list or a map replaces the whole of the
-one below it. An empty variable counts as unset.
+The file wins over the standard variables because it was written for qtrail, while those are often set for every process
+of a host; OpenTelemetry's declarative configuration does the same. The setting for one signal (`export.logs.endpoint`)
+wins over the general one (`export.endpoint`) unless the general one comes from a stronger source. A list or a map
+replaces the one from a weaker source as a whole. An empty variable counts as unset.
 
-An unknown key is an error that suggests the nearest one. An unknown `QTRAIL_*` variable is ignored
-(Kubernetes sets such variables by itself), with a warning where it looks like a misspelt one.
+An unknown key is an error that suggests the nearest one. An unknown `QTRAIL_*` variable is ignored (Kubernetes sets such
+variables), with a warning if it looks like a misspelt key.
 
-## What values look like
+## Types of values
 
-| type | written as |
+| type | syntax |
 | --- | --- |
 | duration | `500ms`, `5s`, `1m30s`, `2h`, `7d` |
-| size | bytes, or with a unit: `64KiB`, `2MiB`, `4GiB` (also `kB`, `MB`, `GB`) |
+| size | a number of bytes, or with a unit: `64KiB`, `2MiB`, `4GiB` (also `kB`, `MB`, `GB`) |
 | list | `[a, b]` in the file, `a,b` in a variable |
 | map, headers | `name: value` lines in the file, `name=value,name=value` in a variable (percent-encoded, as in `OTEL_EXPORTER_OTLP_HEADERS`) |
 | address | `127.0.0.1:9465`, `[::1]:9465`, `localhost:9465`, or `none` |
 | listener | `127.0.0.1`, `0.0.0.0:4319`, `[::]:4319`, `localhost`, a Unix socket as `unix:/run/qtrail/grpc.sock`, or `none` |
-| path | relative ones start at the working directory |
+| path | absolute, or relative to the working directory |
 
-In the file, `${env:NAME}` stands for a variable, `${env:NAME:-default}` for one with a default, and `$$`
-for a dollar sign. Among headers, in the file, in `QTRAIL_*` and in `--header`, `${file:PATH}` stands for
-a file's content without its last line break: what Docker and Kubernetes mount as a secret.
+In the file, `${env:NAME}` is replaced by a variable, `${env:NAME:-default}` by a variable with a default, and `$$` by a
+dollar sign. In headers (in the file, in `QTRAIL_*` variables and in `--header`), `${file:PATH}` is replaced by the content
+of a file without its final newline, for secrets that Docker or Kubernetes mount.
 
 ## Keys
 ";
@@ -63,35 +66,35 @@ const TAIL: &str = "
 `CERTIFICATE`, `CLIENT_CERTIFICATE`, `CLIENT_KEY` and `INSECURE`, and the same with `LOGS_` or `TRACES_`
 before the last word, as in the [OpenTelemetry
 specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/): over HTTP, `/v1/logs` and
-`/v1/traces` are appended to the general endpoint, and one signal's own is used as it stands; an
-endpoint without a scheme is `https` unless `INSECURE` is `true`. A value that makes no sense is
+`/v1/traces` are appended to the general endpoint, and the endpoint of one signal is used unchanged; an
+endpoint without a scheme is `https` unless `INSECURE` is `true`. An invalid value is
 ignored, with a warning. Unlike in the specification, the default protocol is `grpc`.
 
 `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe qtrail itself in its own telemetry
 (`telemetry.endpoint`), never the events.
 
-`NO_COLOR` turns colours off.
+`NO_COLOR` disables colours.
 
-`HTTPS_PROXY`, else `ALL_PROXY`, names the HTTP proxy through which `https` endpoints are reached (by `CONNECT`;
-`http://USER:PASSWORD@HOST:PORT`). `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces:
+`HTTPS_PROXY`, else `ALL_PROXY`, is the HTTP proxy for `https` endpoints (with `CONNECT`;
+`http://USER:PASSWORD@HOST:PORT`). `NO_PROXY` lists hosts to connect to directly, separated by commas or spaces:
 
 | entry | hosts |
 | --- | --- |
-| `example.com`, `.example.com` | this one and its subdomains |
+| `example.com`, `.example.com` | this host and its subdomains |
 | `*.example.com` | its subdomains |
 | `192.0.2.7`, `2001:db8::1`, `[2001:db8::1]` | the address |
-| `10.0.0.0/8`, `2001:db8::/32` | the addresses of the network; names are not looked up |
-| `collector:4317`, `*.example.com:4317`, `[::1]:4317` | the same, at this port only |
+| `10.0.0.0/8`, `2001:db8::/32` | the addresses of the network; names are not resolved |
+| `collector:4317`, `*.example.com:4317`, `[::1]:4317` | the same, on this port only |
 | `*` | all |
 
-Each variable is also read in lower case, where the one in capitals is not set or empty. An `http` endpoint,
-`telemetry.endpoint` and this machine (`localhost`, `127.0.0.0/8`, `::1`) are always reached directly. AWS's services go
-by the same `NO_PROXY`, and by these proxies as the AWS SDK reads them (and `HTTP_PROXY`, for plain endpoints).
+Each variable is also read in lower case if the one in upper case is unset or empty. `http` endpoints,
+`telemetry.endpoint` and this host (`localhost`, `127.0.0.0/8`, `::1`) never use the proxy. For AWS, `NO_PROXY` has the
+same meaning; the AWS SDK reads the proxy variables itself (and `HTTP_PROXY`, for plain endpoints).
 
 ## Metrics and health
 
 `telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503 with the
-reason and the remedy while events do not move: [operations.md](operations.md#health-and-metrics) has each reason.
+reason and the remedy while events are stuck: [operations.md](operations.md#health-and-metrics) lists the reasons.
 
 ## Exit codes
 
@@ -104,10 +107,10 @@ const SECTIONS: [(&str, &[&str]); 9] = [
         "Input",
         &["directory", "ingest", "s3", "event_history", "aws", "state"],
     ),
-    ("Which events", &["select", "amazon_q", "duplicates"]),
+    ("Event selection", &["select", "amazon_q", "duplicates"]),
     ("Limits", &["limits"]),
     (
-        "What becomes of an event",
+        "Output",
         &[
             "signals",
             "traces",
@@ -119,11 +122,11 @@ const SECTIONS: [(&str, &[&str]); 9] = [
             "identities",
         ],
     ),
-    ("What is masked", &["redact"]),
-    ("Where events go", &["export"]),
+    ("Redaction", &["redact"]),
+    ("Export", &["export"]),
     ("Dead letters", &["dead_letters"]),
     ("Shutdown", &["shutdown"]),
-    ("qtrail's own telemetry", &["log", "telemetry"]),
+    ("Telemetry", &["log", "telemetry"]),
 ];
 
 fn section_of(key: &Key) -> &'static str {
@@ -143,7 +146,7 @@ fn page() -> String {
             section = section_of(key);
             write!(
                 out,
-                "\n### {section}\n\n| key | type | default | variable | meaning |\n| --- | --- | --- | --- | --- |\n"
+                "\n### {section}\n\n| key | type | default | variable | description |\n| --- | --- | --- | --- | --- |\n"
             )
             .unwrap();
         }
@@ -152,9 +155,9 @@ fn page() -> String {
             let own: Vec<_> = SIGNAL_KEYS.iter().map(|key| format!("`{key}`")).collect();
             write!(
                 out,
-                "\nFor one signal alone, under `export.logs` or `export.traces`: {}. So\n\
-                 `export.traces.endpoint` (`QTRAIL_EXPORT_TRACES_ENDPOINT`) sends spans elsewhere. Over HTTP,\n\
-                 such an endpoint is used as it stands.\n",
+                "\nThese can also be set for one signal, under `export.logs` or `export.traces`: {}.\n\
+                 For example, `export.traces.endpoint` (`QTRAIL_EXPORT_TRACES_ENDPOINT`) sends spans to another\n\
+                 collector. Over HTTP, such an endpoint is used unchanged.\n",
                 own.join(", ")
             )
             .unwrap();
@@ -169,7 +172,7 @@ fn row(key: &Key) -> String {
         Kind::Text => "text".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Bool => "`true`, `false`".to_owned(),
-        Kind::Count(least) => format!("number from {least}"),
+        Kind::Count(least) => format!("number, at least {least}"),
         Kind::Duration => "duration".to_owned(),
         Kind::Size => "size".to_owned(),
         Kind::Choice(choice) | Kind::Variant(choice) => words(choice).join(", "),
@@ -179,7 +182,7 @@ fn row(key: &Key) -> String {
         Kind::Secrets => "headers".to_owned(),
         Kind::Url => "URL".to_owned(),
         Kind::Address => "address".to_owned(),
-        Kind::Listen(port) => format!("listener, port {port}"),
+        Kind::Listen(port) => format!("listener, default port {port}"),
     };
     let default = match key.default {
         "" => String::new(),
@@ -219,8 +222,22 @@ fn each_section_of_the_page_occurs_once() {
     assert_eq!(headings.len(), unique.len(), "{headings:?}");
 }
 
-fn example() -> String {
+pub(super) fn example() -> String {
     std::fs::read_to_string(file("examples/config.yaml")).unwrap()
+}
+
+/// The example with its `#: ` lines taken in.
+pub(super) fn uncommented(example: &str) -> String {
+    let lines = example
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix("#: ") {
+            Some(rest) => {
+                let indent = line.len() - line.trim_start().len();
+                format!("{:indent$}{rest}\n", "")
+            }
+            None => format!("{line}\n"),
+        });
+    lines.collect()
 }
 
 fn printed(yaml: &str) -> Vec<String> {
@@ -250,18 +267,9 @@ fn the_example_as_it_stands_is_the_defaults_and_what_it_says_it_sets() {
 
 #[test]
 fn the_example_names_every_key_and_its_commented_lines_are_valid_too() {
-    let uncommented: String = example()
-        .lines()
-        .map(|line| match line.trim_start().strip_prefix("#: ") {
-            Some(rest) => {
-                let indent = line.len() - line.trim_start().len();
-                format!("{:indent$}{rest}\n", "")
-            }
-            None => format!("{line}\n"),
-        })
-        .collect();
+    let uncommented = uncommented(&example());
     let file = tempfile::NamedTempFile::new().unwrap();
-    // Two lines point to files that only a real host has, and one excludes another.
+    // Two lines name files that only a real host has, and one conflicts with another.
     let here = uncommented
         .replace("${file:/run/secrets/otlp-token}", "token")
         .replace(

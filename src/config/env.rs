@@ -1,8 +1,8 @@
 //! Variables become settings: `QTRAIL_*`, and the standard `OTEL_EXPORTER_OTLP_*`.
 //!
-//! Enters: the environment, as a plain value. Leaves: settings, and notes on what was ignored. What
-//! must hold: a variable that is empty counts as unset, and a standard variable that makes no sense
-//! is ignored with a warning, as the OpenTelemetry specification asks.
+//! Enters: the environment, as a plain value. Leaves: settings, and a note for each ignored variable. What
+//! must hold: an empty variable counts as unset, and an invalid standard variable is ignored with a warning,
+//! as the OpenTelemetry specification asks.
 
 use std::collections::BTreeMap;
 
@@ -51,22 +51,22 @@ fn value(kind: Kind, text: &str, env: &Environment) -> Result<Value, String> {
     })
 }
 
-/// Variables that look like a key's, but are not. Others are left alone: Kubernetes gives each pod
-/// `QTRAIL_SERVICE_HOST` and its like where a service is called `qtrail`.
+/// A note for each variable that looks like a misspelt key. Others are fine: Kubernetes sets
+/// `QTRAIL_SERVICE_HOST` and the like in each pod if a service is named `qtrail`.
 fn misspelt(env: &Environment) -> Vec<String> {
     let known: Vec<_> = keys::names().map(|name| keys::variable(&name)).collect();
     let near = |name: &str| {
         let words = &name["QTRAIL".len()..];
         let is_near = |k: &&String| k.ends_with(words) || strsim::damerau_levenshtein(k, name) <= 2;
         let found = known.iter().find(is_near);
-        // `QTRAIL_GRPC`, as the flag is called.
+        // `QTRAIL_GRPC`, after the name of the flag.
         found.or_else(|| known.iter().find(|k| k.contains(words)))
     };
     env.names()
         .filter(|name| name.starts_with("QTRAIL_") && *name != "QTRAIL_CONFIG")
         .filter(|name| !known.iter().any(|k| k == name))
         .filter_map(|name| {
-            near(name).map(|k| format!("{name} is no setting and is ignored: did you mean {k}?"))
+            near(name).map(|k| format!("{name} is not a setting and is ignored: did you mean {k}?"))
         })
         .collect()
 }
@@ -141,7 +141,7 @@ fn one_of(words: &[&str], text: &str) -> Result<Value, String> {
     if words.contains(&word.as_str()) {
         Ok(Value::from(word.as_str()))
     } else {
-        Err(format!("{text:?} is none of {}", words.join(", ")))
+        Err(format!("{text:?} is not one of {}", words.join(", ")))
     }
 }
 
@@ -149,11 +149,11 @@ fn milliseconds(text: &str) -> Result<Value, String> {
     let millis: u64 = text
         .trim()
         .parse()
-        .map_err(|_| format!("{text:?} is no number of milliseconds"))?;
+        .map_err(|_| format!("{text:?} is not a number of milliseconds"))?;
     Ok(Value::from(format!("{millis}ms").as_str()))
 }
 
-/// `name=value,name=value`, values percent-encoded, as in a W3C baggage. The message never holds a
+/// Parses `name=value,name=value` with percent-encoded values, as in W3C baggage. The error never holds a
 /// value.
 fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
     text.split(',')
@@ -161,7 +161,7 @@ fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
         .map(|pair| {
             let (name, value) = pair
                 .split_once('=')
-                .ok_or("write it as name=value,name=value (a comma in a value is %2C)")?;
+                .ok_or("write it like name=value,name=value (a comma in a value is %2C)")?;
             Ok((name.trim().to_owned(), percent_decode(value.trim())?))
         })
         .collect()
@@ -186,5 +186,5 @@ pub(super) fn percent_decode(text: &str) -> Result<String, String> {
             }
         }
     }
-    String::from_utf8(bytes).map_err(|_| "a percent-encoded value is not UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| "a percent-encoded value is not valid UTF-8".to_owned())
 }

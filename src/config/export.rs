@@ -1,8 +1,8 @@
-//! Settings become endpoints and all that belongs to sending.
+//! Settings become endpoints and the other options of the exporter.
 //!
-//! Enters: the keys under `export`, for each signal its own or the general ones. Leaves:
-//! [`Settings`]. What must hold: a password in a URL becomes a header, so that no URL is secret;
-//! no message holds a header's value.
+//! Enters: the keys under `export`, for each signal its own or the general ones. Leaves: [`Settings`]. What
+//! must hold: a password in a URL becomes a header, so that no URL is secret; no message holds a header's
+//! value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         batch_events: b.number("export.batch.events"),
         batch_bytes: b.size("export.batch.bytes"),
         concurrency: b.number("export.concurrency"),
-        retry_initial: b.span("export.retry.initial"),
-        retry_max: b.span("export.retry.max"),
+        retry_initial: b.positive_duration("export.retry.initial"),
+        retry_max: b.positive_duration("export.retry.max"),
         give_up_after: b
             .setting("export.give_up_after")
             .map(|_| b.duration("export.give_up_after"))
@@ -36,7 +36,7 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
         write_errors_end: false,
         batch_spread: b
             .setting("export.batch.spread")
-            .map(|_| b.span("export.batch.spread")),
+            .map(|_| b.positive_duration("export.batch.spread")),
         rate_limit: b
             .setting("export.rate_limit")
             .map(|_| b.number("export.rate_limit")),
@@ -50,7 +50,7 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
     settings
 }
 
-/// A file or a collector: whichever the stronger source names.
+/// A file or a collector: the one from the stronger source.
 fn destination(b: &mut Builder<'_>) -> Destination {
     let otlp = Destination::Otlp {
         logs: endpoint(b, Signal::Logs),
@@ -73,7 +73,7 @@ fn destination(b: &mut Builder<'_>) -> Destination {
     if file == collector {
         b.problem(
             "export.file",
-            "stands beside an endpoint: keep one of the two",
+            "conflicts with an endpoint from the same source: remove one of the two",
         );
     }
     match path.to_str() {
@@ -107,13 +107,13 @@ fn endpoint(b: &mut Builder<'_>, signal: Signal) -> Endpoint {
         b.problem(&url_key, "mTLS needs both tls.cert_file and tls.key_file");
     }
     let url = url(b, &url_key, signal, protocol, &mut headers);
-    clear_text(b, &url_key, &url, &headers);
+    note_clear_text(b, &url_key, &url, &headers);
     Endpoint {
         url,
         protocol,
         headers,
         gzip: b.choice(&compression) == "gzip",
-        timeout: b.span(&timeout),
+        timeout: b.positive_duration(&timeout),
         tls,
     }
 }
@@ -127,7 +127,7 @@ pub(super) fn telemetry(b: &mut Builder<'_>) -> Option<Endpoint> {
     if url.scheme() == Some(&Scheme::HTTPS) {
         b.problem(
             NAME,
-            "must be http://: qtrail's own telemetry goes to a collector beside it, which can speak TLS to others",
+            "must be http://: qtrail sends its own telemetry to a local collector, which can forward it over TLS",
         );
     }
     Some(Endpoint {
@@ -155,31 +155,30 @@ fn url(
         Some(setting) if http && setting.origin == Origin::Default => {
             Uri::from_static(DEFAULT_HTTP)
         }
-        // A file instead: nothing is sent there.
+        // With a file, nothing is sent.
         None => return Uri::from_static(DEFAULT_HTTP),
         Some(_) => parse(b, name, headers),
     };
     let path = url.path();
     if !http {
         if path != "/" {
-            let message =
-                format!("{name}: gRPC has no use for the path {path:?}, which is ignored");
+            let message = format!("{name}: gRPC does not use the path {path:?}; it is ignored");
             b.notes.push(message);
         }
-        usual_port(b, name, &url, 4318, "export.protocol: http/protobuf");
+        note_usual_port(b, name, &url, 4318, "export.protocol: http/protobuf");
         return with_path(&url, "/");
     }
-    usual_port(b, name, &url, 4317, "export.protocol: grpc");
+    note_usual_port(b, name, &url, 4317, "export.protocol: grpc");
     if name != "export.endpoint" {
         return url;
     }
     if path.ends_with("/v1/logs") || path.ends_with("/v1/traces") {
         b.problem(
             name,
-            "names one signal's path: leave /v1/… away (it is appended), or set export.logs.endpoint and export.traces.endpoint",
+            "ends with the path of one signal: omit /v1/… (it is appended), or set export.logs.endpoint and export.traces.endpoint",
         );
     }
-    // Some receivers take their token there.
+    // Some receivers expect their token in the query.
     let query = url.query().map_or_else(String::new, |q| format!("?{q}"));
     with_path(
         &url,
@@ -191,10 +190,10 @@ fn url(
     )
 }
 
-fn usual_port(b: &mut Builder<'_>, name: &str, url: &Uri, port: u16, remedy: &str) {
+fn note_usual_port(b: &mut Builder<'_>, name: &str, url: &Uri, port: u16, remedy: &str) {
     if url.port_u16() == Some(port) {
         let note = format!(
-            "{name}: collectors use port {port} for the other protocol: is `{remedy}` meant?"
+            "{name}: port {port} is usually the other protocol's: did you mean `{remedy}`?"
         );
         if !b.notes.contains(&note) {
             b.notes.push(note);
@@ -202,8 +201,8 @@ fn usual_port(b: &mut Builder<'_>, name: &str, url: &Uri, port: u16, remedy: &st
     }
 }
 
-/// A credential that leaves this host without TLS is worth a word.
-fn clear_text(b: &mut Builder<'_>, name: &str, url: &Uri, headers: &BTreeMap<String, String>) {
+/// Adds a note for a credential that is sent to another host without TLS.
+fn note_clear_text(b: &mut Builder<'_>, name: &str, url: &Uri, headers: &BTreeMap<String, String>) {
     let host = url.host().unwrap_or_default();
     let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
     let credential = headers.keys().find(|header| {
@@ -213,7 +212,8 @@ fn clear_text(b: &mut Builder<'_>, name: &str, url: &Uri, headers: &BTreeMap<Str
         && url.scheme() == Some(&Scheme::HTTP)
         && !loopback
     {
-        let note = format!("{name}: the header {header} goes to {host} without TLS: use https://");
+        let note =
+            format!("{name}: the header {header} is sent to {host} without TLS: use https://");
         if !b.notes.contains(&note) {
             b.notes.push(note);
         }
@@ -226,23 +226,23 @@ fn with_path(url: &Uri, path: &str) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
-/// A URL with its user and password, if any, moved to the headers. After a problem, a placeholder.
+/// A URL, with its user and password moved to the headers. After a problem, a placeholder.
 fn parse(b: &mut Builder<'_>, name: &str, headers: &mut BTreeMap<String, String>) -> Uri {
     b.parse(name, |text| {
         let (url, user) = without_user(text);
         let parsed: Uri = url
             .parse()
-            .map_err(|error| format!("{url:?} is no URL: {error}"))?;
+            .map_err(|error| format!("{url:?} is not a URL: {error}"))?;
         match (parsed.scheme_str(), parsed.host()) {
             (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
             (scheme, _) => {
-                let fault = match scheme {
+                let error = match scheme {
                     // `host:4317` may look as if its host were a scheme.
-                    Some(_) if url.contains("://") => "is no address that OTLP is spoken at",
+                    Some(_) if url.contains("://") => "is not an OTLP endpoint",
                     _ => "has no scheme",
                 };
                 return Err(format!(
-                    "{url:?} {fault}: write http://HOST:PORT, or https://HOST:PORT for TLS"
+                    "{url:?} {error}: write http://HOST:PORT, or https://HOST:PORT for TLS"
                 ));
             }
         }
@@ -280,11 +280,11 @@ fn headers(b: &mut Builder<'_>, name: &str) -> BTreeMap<String, String> {
     for (header, value) in map {
         let lower = header.to_ascii_lowercase();
         if HeaderName::from_bytes(lower.as_bytes()).is_err() {
-            b.problem(name, &format!("{header:?} is no name of a header"));
+            b.problem(name, &format!("{header:?} is not a valid header name"));
         } else if HeaderValue::from_str(value).is_err() {
             b.problem(
                 name,
-                &format!("the value of {header} holds characters that a header cannot"),
+                &format!("the value of {header} has characters that a header cannot have"),
             );
         }
         valid.insert(lower, value.clone());

@@ -1,7 +1,7 @@
 //! A YAML file becomes settings.
 //!
-//! Enters: its text. Leaves: one setting for each key that it names, with its line. What must hold:
-//! a key that is not in the table is refused, with the nearest one that is.
+//! Enters: its text. Leaves: a setting for each key in it, with its line. What must hold: a key that is not
+//! in the table is an error that names the nearest one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::{Environment, Problems};
 
 type Entries = Vec<(Spanned<String>, Spanned<Node>)>;
 
-/// YAML of any shape, its scalars as texts.
+/// Any YAML, with scalars as texts.
 enum Node {
     Null,
     Scalar(String),
@@ -25,7 +25,7 @@ enum Node {
     Map(Entries),
 }
 
-/// Reads a file's text into `layers`. What is wrong goes to `problems`.
+/// Reads a file's text into `layers` and `problems`.
 pub(super) fn read(
     path: &Path,
     text: &str,
@@ -52,15 +52,15 @@ pub(super) fn read(
             _ => reader.problem(
                 1,
                 "the file",
-                "must hold keys, such as `state: /var/lib/qtrail`",
+                "must have keys, such as `state: /var/lib/qtrail`",
             ),
         },
         Err(error) => {
             let line = error.location().map_or(1, |at| at.line());
             let text = error.without_snippet().to_string();
-            // The parser's advice is for who calls it.
+            // The parser's advice is for its caller.
             let text = text.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
-            reader.problem(line, "the file", &format!("is no valid YAML: {text}"));
+            reader.problem(line, "the file", &format!("is not valid YAML: {text}"));
         }
     }
 }
@@ -86,12 +86,16 @@ impl Reader<'_> {
                 match node.value {
                     Node::Map(entries) => self.group(&name, entries),
                     Node::Null => {}
-                    _ => self.problem(line, &name, "is a group: write its keys below it, indented"),
+                    _ => self.problem(
+                        line,
+                        &name,
+                        "is a group of keys: write them below it, indented",
+                    ),
                 }
             } else {
                 let hint = match keys::nearest(&name) {
                     Some(nearest) => format!("unknown key: did you mean `{nearest}`?"),
-                    None => "unknown key: docs/configuration.md lists all".to_owned(),
+                    None => "unknown key: see docs/configuration.md".to_owned(),
                 };
                 self.problem(line, &name, &hint);
             }
@@ -112,7 +116,7 @@ impl Reader<'_> {
         let scalar = |node: Node| match node {
             Node::Scalar(text) => expand(&text, self.env, kind),
             Node::Null => Ok(String::new()),
-            _ => Err("expects a single value here".to_owned()),
+            _ => Err("expected a single value".to_owned()),
         };
         Ok(Some(match (kind, node) {
             (_, Node::Null) => return Ok(None),
@@ -130,7 +134,9 @@ impl Reader<'_> {
                     .collect::<Result<BTreeMap<_, _>, String>>()?,
             ),
             (Kind::Map | Kind::Secrets, _) => {
-                return Err("expects names and values: write `name: value` below it".to_owned());
+                return Err(
+                    "expected names and values: write `name: value` lines below it".to_owned(),
+                );
             }
             // `after: {move: /done}` reads as `after: "move: /done"`.
             (Kind::Variant(_), Node::Map(entries)) if entries.len() == 1 => {
@@ -162,7 +168,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value, a list or keys")
+        f.write_str("a value, a list or a map")
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {

@@ -1,7 +1,7 @@
-//! Where senders are listened to.
+//! Settings become the listeners for senders.
 //!
-//! What must hold: beyond loopback traffic is encrypted and senders show who they are, unless the
-//! configuration says for each of the two that it is not wanted.
+//! What must hold: beyond loopback, traffic is encrypted and senders authenticate, unless the configuration
+//! turns off each of the two.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Settings {
     let certified = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
     let insecure = b.boolean("ingest.insecure").unwrap_or_default();
     let anonymous = b.boolean("ingest.anonymous").unwrap_or_default();
-    let guard = Guard {
+    let protection = Protection {
         encrypted: tls.is_some() || insecure,
-        named: !files.is_empty() || certified || anonymous,
+        authenticated: !files.is_empty() || certified || anonymous,
     };
-    let grpc = listen(b, "ingest.grpc.listen", guard);
-    let http = listen(b, "ingest.http.listen", guard);
+    let grpc = listen(b, "ingest.grpc.listen", protection);
+    let http = listen(b, "ingest.http.listen", protection);
     if grpc.is_some() && grpc == http && !any_port(&grpc) {
         b.problem(
             "ingest.http.listen",
-            "is ingest.grpc.listen too: each needs its own",
+            "is the same as ingest.grpc.listen: each needs an address of its own",
         );
     }
     Settings {
@@ -50,21 +50,15 @@ fn tls(b: &mut Builder<'_>) -> Option<ServerTls> {
         }),
         (None, None) if client_ca_file.is_none() => None,
         (Some(_), None) => {
-            b.problem(
-                "ingest.tls.cert_file",
-                "needs ingest.tls.key_file beside it",
-            );
+            b.problem("ingest.tls.cert_file", "needs ingest.tls.key_file as well");
             None
         }
         (None, Some(_)) => {
-            b.problem(
-                "ingest.tls.key_file",
-                "needs ingest.tls.cert_file beside it",
-            );
+            b.problem("ingest.tls.key_file", "needs ingest.tls.cert_file as well");
             None
         }
         (None, None) => {
-            let message = "needs ingest.tls.cert_file and ingest.tls.key_file beside it";
+            let message = "needs ingest.tls.cert_file and ingest.tls.key_file as well";
             b.problem("ingest.tls.client_ca_file", message);
             None
         }
@@ -78,8 +72,8 @@ fn limits(b: &mut Builder<'_>) -> Limits {
         in_flight_bytes: b.size("ingest.limits.in_flight_bytes"),
         connections: b.number("ingest.limits.connections"),
         streams: b.number("ingest.limits.streams"),
-        header_timeout: b.span("ingest.limits.header_timeout"),
-        body_timeout: b.span("ingest.limits.body_timeout"),
+        header_timeout: b.positive_duration("ingest.limits.header_timeout"),
+        body_timeout: b.positive_duration("ingest.limits.body_timeout"),
     };
     if limits.in_flight_bytes < limits.request_bytes {
         let message = format!(
@@ -91,30 +85,33 @@ fn limits(b: &mut Builder<'_>) -> Limits {
     limits
 }
 
-/// What stands between other hosts and a listener, or is said not to be wanted.
+/// How a listener is protected beyond loopback.
 #[derive(Debug, Clone, Copy)]
-struct Guard {
-    /// Nobody on the way reads or changes what is sent.
+struct Protection {
+    /// By TLS, or `ingest.insecure` allows plain text.
     encrypted: bool,
-    /// A sender needs a token or a certificate.
-    named: bool,
+    /// By tokens or certificates, or `ingest.anonymous` allows anyone.
+    authenticated: bool,
 }
 
-impl Guard {
-    /// What is missing, each with its remedies.
+impl Protection {
+    /// What is missing, with its remedies.
     fn missing(self) -> Vec<&'static str> {
-        let encryption = "traffic is in plain text: set ingest.tls.cert_file and \
+        let encryption = "traffic would be in plain text: set ingest.tls.cert_file and \
              ingest.tls.key_file, or ingest.insecure: true where the network is trusted";
-        let names = "anyone can send events: set ingest.token_files or \
-             ingest.tls.client_ca_file, or ingest.anonymous: true where that is wanted";
-        [(self.encrypted, encryption), (self.named, names)]
-            .into_iter()
-            .filter_map(|(held, message)| (!held).then_some(message))
-            .collect()
+        let authentication = "anyone could send events: set ingest.token_files or \
+             ingest.tls.client_ca_file, or ingest.anonymous: true to allow it";
+        [
+            (self.encrypted, encryption),
+            (self.authenticated, authentication),
+        ]
+        .into_iter()
+        .filter_map(|(protected, message)| (!protected).then_some(message))
+        .collect()
     }
 }
 
-fn listen(b: &mut Builder<'_>, name: &str, guard: Guard) -> Option<Listen> {
+fn listen(b: &mut Builder<'_>, name: &str, protection: Protection) -> Option<Listen> {
     let port = match keys::find(name).map(|key| key.kind) {
         Some(Kind::Listen(port)) => port,
         _ => 0,
@@ -123,15 +120,15 @@ fn listen(b: &mut Builder<'_>, name: &str, guard: Guard) -> Option<Listen> {
     if let Listen::Tcp(address) = &listen
         && !address.ip().is_loopback()
     {
-        for missing in guard.missing() {
-            let message = format!("other hosts reach {}, and {missing}", address.ip());
+        for missing in protection.missing() {
+            let message = format!("other hosts can reach {}, and {missing}", address.ip());
             b.problem(name, &message);
         }
     }
     Some(listen)
 }
 
-/// The address that a text names; `none` is none.
+/// Parses an address; `none` is none.
 fn address(text: &str, port: u16) -> Result<Option<Listen>, String> {
     if text == "none" {
         return Ok(None);
@@ -139,7 +136,9 @@ fn address(text: &str, port: u16) -> Result<Option<Listen>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return match path {
-            "" => Err("names no socket: write it as unix:/run/qtrail/grpc.sock".to_owned()),
+            "" => {
+                Err("does not name a socket: write it like unix:/run/qtrail/grpc.sock".to_owned())
+            }
             path => Ok(Some(Listen::Unix(path.into()))),
         };
     }
@@ -153,14 +152,14 @@ fn address(text: &str, port: u16) -> Result<Option<Listen>, String> {
         (_, Ok(ip)) => SocketAddr::new(ip, port),
         _ => {
             return Err(format!(
-                "{text:?} is no address: write 127.0.0.1, 0.0.0.0:{port}, [::]:{port}, unix:PATH or none"
+                "{text:?} is not an address: write 127.0.0.1, 0.0.0.0:{port}, [::]:{port}, unix:PATH or none"
             ));
         }
     };
     Ok(Some(Listen::Tcp(address)))
 }
 
-/// Whether the system chooses the port, so that two equal addresses are not the same.
+/// Whether the system chooses the port, so that two equal addresses do not conflict.
 fn any_port(listen: &Option<Listen>) -> bool {
     matches!(listen, Some(Listen::Tcp(address)) if address.port() == 0)
 }
@@ -305,7 +304,7 @@ mod tests {
             &[KEY, CLIENTS],
         ] {
             let refusal = set(half).unwrap_err();
-            assert!(refusal.contains("beside it"), "{refusal}");
+            assert!(refusal.contains("as well"), "{refusal}");
         }
     }
 
@@ -314,7 +313,7 @@ mod tests {
         for text in ["127.0.0.1:7", "unix:/run/q.sock"] {
             let refusal = set(&[(GRPC, text), (HTTP, text)]).unwrap_err();
             assert!(
-                refusal.contains("ingest.http.listen: is ingest.grpc.listen too"),
+                refusal.contains("ingest.http.listen: is the same as ingest.grpc.listen"),
                 "{refusal}"
             );
         }

@@ -1,10 +1,10 @@
 //! Every configuration key, once: its name, its type, its default, its meaning.
 //!
-//! Enters: nothing. Leaves: the table from which the file is read, the `QTRAIL_*` variables are
-//! named, `--print-config` is written and `docs/configuration.md` is made. What must hold: a key
-//! that is not here does not exist.
+//! Enters: nothing. Leaves: the table that the file and the `QTRAIL_*` variables are read with, and that
+//! `--print-config`, `docs/configuration.md` and `docs/config.schema.json` are generated from. What must hold:
+//! a key that is not in the table does not exist.
 
-/// What a value looks like.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
@@ -21,7 +21,7 @@ pub enum Kind {
     Size,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// One of these words; the one in capitals stands for a text: `move: DIR`.
+    /// One of these words; a word in capitals stands for any text: `move: DIR`.
     Variant(&'static [&'static str]),
     /// Several texts.
     List,
@@ -29,13 +29,13 @@ pub enum Kind {
     Choices(&'static [&'static str]),
     /// Names and values.
     Map,
-    /// Names and values that are secret: never shown.
+    /// Names and secret values, which are never shown.
     Secrets,
     /// An `http://` or `https://` URL.
     Url,
     /// `host:port`, or `none`.
     Address,
-    /// `host`, `host:port` or `unix:PATH`, or `none`; the port stands for the one that is not named.
+    /// `host`, `host:port`, `unix:PATH` or `none`, with the default port.
     Listen(u16),
 }
 
@@ -44,11 +44,11 @@ pub enum Kind {
 pub struct Key {
     /// Its path in the file, with dots.
     pub name: &'static str,
-    /// What its value looks like.
+    /// The type of its value.
     pub kind: Kind,
-    /// Its default, as one would write it; empty: none, or as `help` says.
+    /// Its default, as written in the file; empty: none, or described in `help`.
     pub default: &'static str,
-    /// What it means, in Markdown.
+    /// Its meaning, in Markdown.
     pub help: &'static str,
 }
 
@@ -77,8 +77,7 @@ pub(super) const CLASSES: [&str; 8] = [
     "other",
 ];
 
-/// The prefix under which a key of one signal's export is found; each key of [`SIGNAL_KEYS`] may
-/// stand under `export.logs` and `export.traces` too.
+/// Keys of `export` that may also be set for one signal, under `export.logs` and `export.traces`.
 pub(super) const SIGNAL_KEYS: [&str; 8] = [
     "endpoint",
     "protocol",
@@ -99,126 +98,126 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'stat
     }
 }
 
-/// All keys, in the order of the documentation. What belongs together shares its first word.
+/// All keys, in the order of the documentation. Related keys share their first word.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("directory.path", Kind::Path, "", "The directory to watch, with all below it. The command line's `DIR`."),
-    key("directory.include", Kind::List, "", "Files to read: globs over the path below `directory.path`, such as `**/*.json.gz`. None: all."),
-    key("directory.exclude", Kind::List, "", "Files to leave alone, likewise."),
-    key("directory.settle", Kind::Duration, "5s", "How long a file must be quiet before it counts as complete, unless its writer closed it or renamed it in."),
-    key("directory.rescan", Kind::Duration, "1m", "How often the whole tree is listed, beside notifications."),
-    key("directory.poll", Kind::Bool, "false", "Use no notifications, only listings: for network mounts."),
-    key("directory.start", Kind::Variant(&["beginning", "end", "since: TIME"]), "beginning", "What the first run reads: everything that is there, only what comes, or what was delivered since a time (RFC 3339)."),
-    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What becomes of a file once all of it was delivered. A file with dead letters stays, and so does one that can still grow (lines, compressed or not) until it is rotated."),
-    key("directory.workers", Kind::Count(1), "", "Files read at once. Default: the number of processors, but 2 to 4."),
-    key("directory.idle_files_warning", Kind::Count(1), "1000", "Files without one wanted event before a warning says so."),
+    key("directory.path", Kind::Path, "", "The directory to watch, including its subdirectories. `DIR` on the command line."),
+    key("directory.include", Kind::List, "", "Files to read: globs over the path below `directory.path`, such as `**/*.json.gz`. Default: all files."),
+    key("directory.exclude", Kind::List, "", "Files to ignore, as globs over the same path."),
+    key("directory.settle", Kind::Duration, "5s", "How long a file must be unchanged before it counts as complete, unless its writer closed it or moved it into the directory."),
+    key("directory.rescan", Kind::Duration, "1m", "How often the whole tree is listed, in addition to file system notifications."),
+    key("directory.poll", Kind::Bool, "false", "Only list the tree and use no notifications, for network mounts."),
+    key("directory.start", Kind::Variant(&["beginning", "end", "since: TIME"]), "beginning", "What the first run reads: all existing files, only new files, or files delivered since a time (RFC 3339)."),
+    key("directory.after", Kind::Variant(&["keep", "delete", "move: DIR"]), "keep", "What to do with a file once all of its events are delivered. Files with dead letters are kept, and so are files that can still grow (lines, compressed or not) until they are rotated."),
+    key("directory.workers", Kind::Count(1), "", "Files to read at once. Default: the number of processors, but at least 2 and at most 4."),
+    key("directory.idle_files_warning", Kind::Count(1), "1000", "Warn after this many files without a selected event."),
 
-    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where events are taken over gRPC (the ingest service and OTLP). Beyond loopback it takes `ingest.tls` or `ingest.insecure: true`, and `ingest.token_files`, `ingest.tls.client_ca_file` or `ingest.anonymous: true`. Default: nowhere."),
-    key("ingest.http.listen", Kind::Listen(4320), "", "Where events are taken over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). Beyond loopback it takes the same. Default: nowhere."),
-    key("ingest.insecure", Kind::Bool, "false", "Listen in plain text beyond loopback: whoever is on the way can read and change what is sent, tokens too."),
-    key("ingest.anonymous", Kind::Bool, "false", "Take events from anyone beyond loopback, without a token or a client certificate: whoever reaches the address can write into the trail."),
-    key("ingest.token_files", Kind::List, "", "Files of bearer tokens, one a line, read again when they change. A sender must have one of them. None: no token is asked for."),
-    key("ingest.tls.cert_file", Kind::Path, "", "The server's certificate chain (PEM). Read again when it changes."),
+    key("ingest.grpc.listen", Kind::Listen(4319), "", "Where to accept events over gRPC (the ingest service and OTLP). An address other than loopback also needs `ingest.tls` or `ingest.insecure: true`, and `ingest.token_files`, `ingest.tls.client_ca_file` or `ingest.anonymous: true`. Default: do not listen."),
+    key("ingest.http.listen", Kind::Listen(4320), "", "Where to accept events over HTTP (`/v1/events`, `/v1/firehose`, OTLP's `/v1/logs`). An address other than loopback needs the same keys as `ingest.grpc.listen`. Default: do not listen."),
+    key("ingest.insecure", Kind::Bool, "false", "Allow plain text beyond loopback: anyone on the network path can read and change what is sent, tokens included."),
+    key("ingest.anonymous", Kind::Bool, "false", "Accept events from anyone beyond loopback, without a token or a client certificate: whoever can reach the address can write into the trail."),
+    key("ingest.token_files", Kind::List, "", "Files with bearer tokens, one per line, reloaded when they change. A sender must present one of them. Default: no token is required."),
+    key("ingest.tls.cert_file", Kind::Path, "", "The server's certificate chain (PEM), reloaded when it changes."),
     key("ingest.tls.key_file", Kind::Path, "", "The server's private key (PEM)."),
-    key("ingest.tls.client_ca_file", Kind::Path, "", "Certificate authorities (PEM) of clients. With it, every client needs a certificate (mTLS), but on a Unix socket."),
-    key("ingest.limits.request_bytes", Kind::Size, "16MiB", "Bytes of one request, or one message of a stream, as it arrives. Firehose sends up to 64 MiB, if its buffer is set so."),
-    key("ingest.limits.inflated_bytes", Kind::Size, "256MiB", "Inflated bytes of one request."),
-    key("ingest.limits.in_flight_bytes", Kind::Size, "64MiB", "Bytes of all requests that are not yet answered. Beyond it, senders are slowed down or told to come again."),
-    key("ingest.limits.connections", Kind::Count(1), "512", "Connections to each of the two listeners. Beyond it, the one that has been idle for longest is closed for a new one."),
-    key("ingest.limits.streams", Kind::Count(1), "100", "Calls under way on one HTTP/2 connection."),
-    key("ingest.limits.header_timeout", Kind::Duration, "10s", "How long a TLS handshake, or the headers of a request, may take, and how long an HTTP/1.1 connection is kept between requests."),
-    key("ingest.limits.body_timeout", Kind::Duration, "30s", "How long the body of a request, or one message of a stream, may take once it has begun."),
+    key("ingest.tls.client_ca_file", Kind::Path, "", "Certificate authorities (PEM) of clients. If set, every client needs a certificate (mTLS), except on a Unix socket."),
+    key("ingest.limits.request_bytes", Kind::Size, "16MiB", "Maximum size of a request, or of a message in a stream, as received. Firehose sends up to 64 MiB if its buffer is that large."),
+    key("ingest.limits.inflated_bytes", Kind::Size, "256MiB", "Maximum size of a request after decompression."),
+    key("ingest.limits.in_flight_bytes", Kind::Size, "64MiB", "Maximum size of all requests that are not yet answered. Beyond it, senders are slowed down or told to retry."),
+    key("ingest.limits.connections", Kind::Count(1), "512", "Maximum number of connections to each of the two listeners. At the limit, a new connection replaces the one that has been idle longest."),
+    key("ingest.limits.streams", Kind::Count(1), "100", "Maximum number of concurrent calls on one HTTP/2 connection."),
+    key("ingest.limits.header_timeout", Kind::Duration, "10s", "Time limit for a TLS handshake and for the headers of a request, and how long an idle HTTP/1.1 connection is kept open."),
+    key("ingest.limits.body_timeout", Kind::Duration, "30s", "Time limit for the body of a request, or for a message in a stream, from its first byte."),
 
-    key("s3.queues", Kind::List, "", "URLs of SQS queues that announce new S3 objects: see [s3.md](s3.md). Takes a qtrail with the `aws` feature."),
-    key("s3.buckets", Kind::List, "", "Buckets that messages may have read, by name or by patterns with `*` and `?`. Default: those that the queue's own policy names (`aws:SourceArn`); where it names none, all, with a warning. An object of another bucket goes to the dead letters by its name."),
-    key("s3.expected_bucket_owner", Kind::Text, "", "The account, 12 digits, that owns the buckets: S3 refuses each request to a bucket of another."),
-    key("s3.inline_events", Kind::Bool, "false", "Read CloudTrail events that stand in the messages themselves. Whoever may send to the queue can make such events up; without this they go to the dead letters."),
-    key("s3.include", Kind::List, "", "Objects to read: globs over the key, such as `**/CloudTrail/**`. None: all. What is left alone costs no request."),
-    key("s3.exclude", Kind::List, "**/CloudTrail-Digest/**", "Objects to leave alone, likewise."),
-    key("s3.fetchers", Kind::Count(1), "16", "Objects that are worked on at once."),
-    key("s3.in_flight_bytes", Kind::Size, "64MiB", "Bytes of objects that are held in memory, all together."),
-    key("s3.object_bytes", Kind::Size, "1GiB", "Bytes of one object as it is stored. A larger one goes to the dead letters by its name."),
-    key("s3.visibility", Kind::Duration, "1m", "How long a message stays hidden from other replicas, 5 seconds at least; extended while it is worked on. Who is killed gives its messages back after this time."),
-    key("s3.max_receives", Kind::Count(1), "5", "How often a message may fail by its own fault before it goes to the dead letters. A queue with a redrive policy decides that itself."),
-    key("s3.requester_pays", Kind::Bool, "false", "Pay for requests to buckets of others that ask for it."),
+    key("s3.queues", Kind::List, "", "URLs of SQS queues that announce new S3 objects: see [s3.md](s3.md). Needs a qtrail with the `aws` feature."),
+    key("s3.buckets", Kind::List, "", "Buckets to read from, by name or by pattern with `*` and `?`; a message for another bucket becomes a dead letter that names the object. Default: the buckets in the queue's own policy (`aws:SourceArn`), or all buckets, with a warning, if the policy names none."),
+    key("s3.expected_bucket_owner", Kind::Text, "", "The account (12 digits) that must own the buckets: S3 rejects requests to buckets of other accounts."),
+    key("s3.inline_events", Kind::Bool, "false", "Read CloudTrail events that are inside the messages. Anyone who can send to the queue can forge such events; without this key they become dead letters."),
+    key("s3.include", Kind::List, "", "Objects to read: globs over the key, such as `**/CloudTrail/**`. Default: all objects. Ignored objects cost no request."),
+    key("s3.exclude", Kind::List, "**/CloudTrail-Digest/**", "Objects to ignore, as globs over the key."),
+    key("s3.fetchers", Kind::Count(1), "16", "Objects to process at once."),
+    key("s3.in_flight_bytes", Kind::Size, "64MiB", "Maximum size of all objects in memory."),
+    key("s3.object_bytes", Kind::Size, "1GiB", "Maximum size of an object as stored. A larger one becomes a dead letter that names the object."),
+    key("s3.visibility", Kind::Duration, "1m", "How long a message stays hidden from other replicas, at least 5 seconds; extended while it is processed. If a replica is killed, its messages become visible again after this time."),
+    key("s3.max_receives", Kind::Count(1), "5", "How often a message may be received and fail because of its own content before it becomes a dead letter. With a redrive policy, the queue decides instead."),
+    key("s3.requester_pays", Kind::Bool, "false", "Pay for requests to requester-pays buckets of other accounts."),
 
-    key("event_history.enabled", Kind::Bool, "false", "Read CloudTrail's Event history, for accounts without a trail: see [s3.md](s3.md#event-history). Takes a qtrail with the `aws` feature."),
-    key("event_history.regions", Kind::List, "", "Regions whose history is read. Default: `aws.region`."),
-    key("event_history.event_sources", Kind::List, "", "Event sources to ask for, such as `q.amazonaws.com`. None: all events, and with them what Amazon Q called in other services."),
+    key("event_history.enabled", Kind::Bool, "false", "Read CloudTrail's Event history, for accounts without a trail: see [s3.md](s3.md#event-history). Needs a qtrail with the `aws` feature."),
+    key("event_history.regions", Kind::List, "", "Regions to read. Default: `aws.region`."),
+    key("event_history.event_sources", Kind::List, "", "Event sources to query, such as `q.amazonaws.com`. Default: all events, including the calls that Amazon Q made to other services."),
     key("event_history.start", Kind::Duration, "1h", "How far back the first run reads, at most 90 days (`90d`)."),
-    key("event_history.interval", Kind::Duration, "1m", "How often it is asked for what is new."),
-    key("event_history.overlap", Kind::Duration, "30m", "How far each question reaches back behind the last one, for events that come late; the window of duplicates drops what is known."),
+    key("event_history.interval", Kind::Duration, "1m", "How often to query for new events."),
+    key("event_history.overlap", Kind::Duration, "30m", "How far each query overlaps the previous one, to catch late events; repeated events are dropped as duplicates."),
 
-    key("aws.region", Kind::Text, "", "The region of what names none. Default: what the AWS SDK finds (`AWS_REGION`, the profile, the instance)."),
-    key("aws.endpoint_url", Kind::Url, "", "Another endpoint for all of AWS's services, such as a VPC endpoint or a test server. Default: `AWS_ENDPOINT_URL`, else AWS's own."),
-    key("aws.path_style", Kind::Bool, "false", "Name buckets in the path instead of the host: for S3 servers of others."),
+    key("aws.region", Kind::Text, "", "The region for requests that name none. Default: the region that the AWS SDK finds (`AWS_REGION`, the profile, the instance)."),
+    key("aws.endpoint_url", Kind::Url, "", "Another endpoint for all AWS services, such as a VPC endpoint or a test server. Default: `AWS_ENDPOINT_URL`, else AWS's endpoints."),
+    key("aws.path_style", Kind::Bool, "false", "Put bucket names in the path instead of the host name, for other S3 servers."),
     key("aws.assume_role.arn", Kind::Text, "", "A role to assume, for queues and buckets of another account."),
-    key("aws.assume_role.external_id", Kind::Text, "", "The external id that the role's trust policy asks for."),
-    key("aws.assume_role.session_name", Kind::Text, "qtrail", "What the session is called in the other account's own trail."),
+    key("aws.assume_role.external_id", Kind::Text, "", "The external id that the role's trust policy requires."),
+    key("aws.assume_role.session_name", Kind::Text, "qtrail", "The session name, as it appears in the other account's trail."),
 
-    key("state", Kind::Path, "", "The directory in which qtrail remembers what was delivered. Default: `$STATE_DIRECTORY` (which systemd sets), else `$XDG_STATE_HOME/qtrail`, else `~/.local/state/qtrail`."),
+    key("state", Kind::Path, "", "The directory where qtrail remembers what it has delivered. Default: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/qtrail`, else `~/.local/state/qtrail`."),
 
-    key("select", Kind::Choice(&SELECTS), "amazon-q", "Which events are kept: what Amazon Q did, or every record."),
-    key("amazon_q.services", Kind::List, "", "Event sources and invoking services that are Amazon Q's. Default: the list in [mapping.md](mapping.md)."),
-    key("amazon_q.user_agents", Kind::List, "", "Parts of the user agents of Amazon Q's own clients. Default: the list in [mapping.md](mapping.md)."),
-    key("duplicates.drop", Kind::Bool, "true", "Whether an event that was delivered before is dropped and counted: see [operations.md](operations.md#duplicates)."),
-    key("duplicates.max_ids", Kind::Count(1), "1000000", "Ids of delivered events that are known, at most; the oldest goes first. A million take 33 MB of memory and 26 MB of disk."),
-    key("duplicates.max_age", Kind::Duration, "24h", "How long an id is known."),
+    key("select", Kind::Choice(&SELECTS), "amazon-q", "Which events to keep: only those of Amazon Q, or all."),
+    key("amazon_q.services", Kind::List, "", "Event sources and invoking services that belong to Amazon Q. Default: the list in [mapping.md](mapping.md)."),
+    key("amazon_q.user_agents", Kind::List, "", "Substrings of the user agents of Amazon Q's own clients. Default: the list in [mapping.md](mapping.md)."),
+    key("duplicates.drop", Kind::Bool, "true", "Drop and count events that were delivered before: see [operations.md](operations.md#duplicates)."),
+    key("duplicates.max_ids", Kind::Count(1), "1000000", "How many ids of delivered events to remember; the oldest are forgotten first. A million take 33 MB of memory and 26 MB of disk."),
+    key("duplicates.max_age", Kind::Duration, "24h", "How long to remember an id."),
 
-    key("limits.memory", Kind::Size, "128MiB", "Records, payloads and dead letters in flight, and what is held of large records while they are read, over all inputs."),
-    key("limits.inflated_bytes", Kind::Size, "4GiB", "Inflated bytes of one file."),
-    key("limits.event_bytes", Kind::Size, "2MiB", "Bytes of one event. CloudTrail's own maximum is 1 MiB."),
-    key("limits.depth", Kind::Count(4), "64", "Levels of nesting inside one event."),
-    key("limits.events", Kind::Count(1), "10000000", "Events in one file."),
+    key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs."),
+    key("limits.inflated_bytes", Kind::Size, "4GiB", "Maximum size of a file after decompression."),
+    key("limits.event_bytes", Kind::Size, "2MiB", "Maximum size of an event. CloudTrail's own maximum is 1 MiB."),
+    key("limits.depth", Kind::Count(4), "64", "Maximum nesting depth of an event."),
+    key("limits.events", Kind::Count(1), "10000000", "Maximum number of events in a file."),
 
-    key("signals", Kind::Choices(&SIGNALS), "logs, traces", "What is made of an event."),
-    key("traces.classes", Kind::Choices(&CLASSES), "", "Classes of events of which spans are made; the others are log records only. Default: all."),
-    key("body", Kind::Choice(&BODIES), "original", "What a log record's body holds: the record's own text, the same as a map, or nothing."),
-    key("maps", Kind::Bool, "", "Carry the record's objects as map attributes of the log record. Default: `false` with `body: original`, which has them already, else `true`."),
-    key("service_name", Kind::Choice(&SERVICE_NAMES), "amazon-q", "What becomes `service.name`: `amazon-q` for all that Amazon Q did, or each event's source."),
+    key("signals", Kind::Choices(&SIGNALS), "logs, traces", "The signals to make from each event."),
+    key("traces.classes", Kind::Choices(&CLASSES), "", "Classes of events to make spans for; other events become log records only. Default: all classes."),
+    key("body", Kind::Choice(&BODIES), "original", "The body of a log record: the original record as text, the record as a map, or nothing."),
+    key("maps", Kind::Bool, "", "Add the record's objects to the log record as map attributes. Default: `false` with `body: original`, which already holds them, else `true`."),
+    key("service_name", Kind::Choice(&SERVICE_NAMES), "amazon-q", "The value of `service.name`: `amazon-q` for all of Amazon Q's events, or the source of each event."),
     key("resource.attributes", Kind::Map, "", "Resource attributes to add to every event."),
-    key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "What becomes `gen_ai.provider.name`."),
-    key("identities", Kind::Path, "", "A CSV file of `id,name` lines: names of people by `enduser.id`."),
+    key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "The value of `gen_ai.provider.name`."),
+    key("identities", Kind::Path, "", "A CSV file with `id,name` lines that maps `enduser.id` to names of people."),
 
-    key("redact.keys", Kind::List, "", "Names of keys to mask wherever they stand, beside the secrets that always are; compared without case, `_` and `-`."),
+    key("redact.keys", Kind::List, "", "Names of keys to mask wherever they occur, in addition to the secrets that are always masked; matched without regard to case, `_` and `-`."),
     key("redact.pointers", Kind::List, "", "JSON pointers to mask, such as `/requestParameters/bucketName`."),
-    key("redact.access_key_id", Kind::Choice(&KEEP_DROP), "keep", "`accessKeyId`."),
-    key("redact.source_ip", Kind::Choice(&KEEP_DROP), "keep", "`sourceIPAddress`."),
-    key("redact.users", Kind::Choice(&KEEP_DROP), "keep", "User names and ids."),
+    key("redact.access_key_id", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop `accessKeyId`."),
+    key("redact.source_ip", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop `sourceIPAddress`."),
+    key("redact.users", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop user names and ids."),
 
     key("export.endpoint", Kind::Url, "http://localhost:4317", "The collector. Over HTTP, `/v1/logs` and `/v1/traces` are appended, and the default is `http://localhost:4318`."),
-    key("export.protocol", Kind::Choice(&PROTOCOLS), "grpc", "How events are carried."),
-    key("export.headers", Kind::Secrets, "", "Sent with every request. Values are never shown; `${file:/run/secrets/token}` keeps them out of this file."),
-    key("export.compression", Kind::Choice(&COMPRESSIONS), "none", "Whether requests are compressed."),
-    key("export.timeout", Kind::Duration, "10s", "The bound on one request."),
-    key("export.tls.ca_file", Kind::Path, "", "Certificate authorities (PEM) to trust instead of the system's. Read again when it changes."),
-    key("export.tls.cert_file", Kind::Path, "", "The client's certificate chain (PEM), for mTLS. Read again when it changes."),
+    key("export.protocol", Kind::Choice(&PROTOCOLS), "grpc", "The OTLP protocol."),
+    key("export.headers", Kind::Secrets, "", "Headers to send with every request. Values are never shown; `${file:/run/secrets/token}` keeps them out of this file."),
+    key("export.compression", Kind::Choice(&COMPRESSIONS), "none", "How to compress requests."),
+    key("export.timeout", Kind::Duration, "10s", "Time limit for a request."),
+    key("export.tls.ca_file", Kind::Path, "", "Certificate authorities (PEM) to trust instead of the system's, reloaded when the file changes."),
+    key("export.tls.cert_file", Kind::Path, "", "The client's certificate chain (PEM) for mTLS, reloaded when it changes."),
     key("export.tls.key_file", Kind::Path, "", "The client's private key (PEM)."),
-    key("export.file", Kind::Path, "", "Append OTLP JSON lines to this file instead of sending; `-` is standard output."),
-    key("export.batch.events", Kind::Count(1), "2000", "Events in one request, at most. A request leaves earlier when the input runs dry."),
-    key("export.batch.bytes", Kind::Size, "2MiB", "Bytes of one request before compression, at most. Collectors take 4 MiB over gRPC unless told otherwise."),
-    key("export.batch.spread", Kind::Duration, "", "Time between the oldest and the newest event of one request, at most: some back ends refuse more (`24h` for CloudWatch Logs). Default: no limit."),
-    key("export.concurrency", Kind::Count(1), "4", "Requests under way at once, each signal."),
-    key("export.retry.initial", Kind::Duration, "1s", "The first wait after a failure; it doubles, with jitter."),
-    key("export.retry.max", Kind::Duration, "30s", "The longest wait between two tries."),
-    key("export.give_up_after", Kind::Duration, "", "End with exit code 1 once nothing was accepted for so long although events wait; `0s`: never. Default: never for `run`; 5 minutes for `run --once`, `convert`, `replay` and `backfill`."),
-    key("export.rate_limit", Kind::Count(1), "", "Events a second, at most. Default: no limit."),
+    key("export.file", Kind::Path, "", "Append OTLP JSON lines to this file instead of sending to a collector; `-` is standard output."),
+    key("export.batch.events", Kind::Count(1), "2000", "Maximum number of events in a request. A request is sent earlier when no more input is waiting."),
+    key("export.batch.bytes", Kind::Size, "2MiB", "Maximum size of a request before compression. Collectors accept 4 MiB over gRPC by default."),
+    key("export.batch.spread", Kind::Duration, "", "Maximum time between the oldest and the newest event of a request: some back ends reject more (`24h` for CloudWatch Logs). Default: no limit."),
+    key("export.concurrency", Kind::Count(1), "4", "Maximum number of concurrent requests for each signal."),
+    key("export.retry.initial", Kind::Duration, "1s", "The first delay after a failure; it doubles with each attempt, with jitter."),
+    key("export.retry.max", Kind::Duration, "30s", "The longest delay between two attempts."),
+    key("export.give_up_after", Kind::Duration, "", "Exit with code 1 if events are waiting and none was accepted for this long; `0s`: never. Default: never for `run`; 5 minutes for `run --once`, `convert`, `replay` and `backfill`."),
+    key("export.rate_limit", Kind::Count(1), "", "Maximum number of events per second. Default: no limit."),
 
-    key("dead_letters.path", Kind::Path, "", "Where records go that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. The file holds unredacted records; its mode is 0600."),
-    key("dead_letters.max_bytes", Kind::Size, "64MiB", "Bytes of the file before it is rotated."),
-    key("dead_letters.keep", Kind::Count(1), "10", "Rotated files that are kept."),
-    key("dead_letters.when_full", Kind::Choice(&WHEN_FULL), "", "What happens when all of them are full: deliver nothing more until somebody makes room, or erase the oldest file. Default: `wait` where `ingest` listens, as what was sent cannot be read again, else `rotate`. See [operations.md](operations.md#full-dead-letters)."),
-    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Bytes of one record that are kept; of a larger one in a file or an object, its place and SHA-256. What a sender pushed is kept whole, since nobody else has it."),
-    key("dead_letters.unit_letters", Kind::Count(1), "1000", "Dead letters of one file, object or request. What is refused beyond is counted, and told in one letter more."),
-    key("dead_letters.unit_bytes", Kind::Size, "16MiB", "Bytes of the records that are kept of one file, object or request; of those beyond, place and SHA-256."),
+    key("dead_letters.path", Kind::Path, "", "The file for records that cannot be delivered. Default: `dead-letters.jsonl` in the `state` directory. It holds unredacted records; its mode is 0600."),
+    key("dead_letters.max_bytes", Kind::Size, "64MiB", "Size at which the file is rotated."),
+    key("dead_letters.keep", Kind::Count(1), "10", "Number of rotated files to keep."),
+    key("dead_letters.when_full", Kind::Choice(&WHEN_FULL), "", "What to do when all files are full: stop delivering until there is room again, or erase the oldest file. Default: `wait` if `ingest` listens, since pushed events cannot be read again, else `rotate`. See [operations.md](operations.md#full-dead-letters)."),
+    key("dead_letters.max_record_bytes", Kind::Size, "2MiB", "Maximum size of a record that is kept; of a larger one in a file or an object, only the position and SHA-256 are kept. Pushed records are always kept whole, since there is no other copy."),
+    key("dead_letters.unit_letters", Kind::Count(1), "1000", "Maximum number of dead letters for one file, object or request. Records beyond it are counted in one more letter."),
+    key("dead_letters.unit_bytes", Kind::Size, "16MiB", "Maximum size of all records kept for one file, object or request; beyond it, only positions and SHA-256 are kept."),
 
-    key("shutdown.timeout", Kind::Duration, "15s", "How long SIGTERM waits for the collector before what is in flight is left for the next start."),
+    key("shutdown.timeout", Kind::Duration, "15s", "How long to wait for the collector after SIGTERM. Events that are still in flight are read again at the next start."),
 
-    key("log.level", Kind::Text, "info", "What is logged to standard error: a level, or a filter such as `info,qtrail::export=debug`."),
-    key("log.format", Kind::Choice(&LOG_FORMATS), "text", "How log lines look."),
-    key("telemetry.http", Kind::Address, "127.0.0.1:9465", "Where `/metrics`, `/livez` and `/readyz` are served; `none`: nowhere."),
+    key("log.level", Kind::Text, "info", "What to log to standard error: a level, or a filter such as `info,qtrail::export=debug`."),
+    key("log.format", Kind::Choice(&LOG_FORMATS), "text", "The format of log lines."),
+    key("telemetry.http", Kind::Address, "127.0.0.1:9465", "Where to serve `/metrics`, `/livez` and `/readyz`; `none` turns it off."),
     key("telemetry.endpoint", Kind::Url, "", "A collector (gRPC) for qtrail's own metrics, traces and logs. Never inherited from `export.endpoint` or `OTEL_EXPORTER_OTLP_*`."),
-    key("telemetry.headers", Kind::Secrets, "", "Sent with qtrail's own telemetry."),
+    key("telemetry.headers", Kind::Secrets, "", "Headers to send with qtrail's own telemetry."),
 ];
 
 /// The key of this name; `export.logs.protocol` is found as `export.protocol`.
@@ -242,7 +241,7 @@ fn base(name: &str) -> std::borrow::Cow<'_, str> {
     name.into()
 }
 
-/// The names of all keys, those of a signal's own too.
+/// The names of all keys, including those for one signal.
 pub(super) fn names() -> impl Iterator<Item = String> {
     let own = SIGNALS.into_iter().flat_map(|signal| {
         SIGNAL_KEYS
@@ -252,7 +251,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     KEYS.iter().map(|key| key.name.to_owned()).chain(own)
 }
 
-/// Whether keys stand below this name.
+/// Whether this name is a group of keys.
 pub(super) fn is_group(name: &str) -> bool {
     let below = |key: String| {
         key.strip_prefix(name)
@@ -261,8 +260,8 @@ pub(super) fn is_group(name: &str) -> bool {
     names().any(below)
 }
 
-/// The key that an unknown one was meant to be: one with the same last word, else the one that is
-/// spelt most alike.
+/// The name that an unknown one was probably meant to be: the one with the most similar spelling, else one
+/// with the same last word.
 pub(super) fn nearest(name: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
     let alike = |key: &str| strsim::jaro_winkler(key, name);

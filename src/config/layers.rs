@@ -1,7 +1,7 @@
 //! Which source decides: defaults < `OTEL_EXPORTER_OTLP_*` < file < `QTRAIL_*` < flags.
 //!
-//! Enters: texts with their origin. Leaves: for each key the one from the strongest source. What
-//! must hold: no value can be shown by accident (nothing here has `Debug`).
+//! Enters: texts with their source. Leaves: for each key the one from the strongest source. What must hold:
+//! no value is shown by accident (values have no `Debug`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -70,7 +70,7 @@ pub(super) struct Setting {
 pub(super) struct Layers(BTreeMap<String, Setting>);
 
 impl Layers {
-    /// Takes a setting in, unless a stronger source has spoken.
+    /// Adds a setting, unless a stronger source has set the key.
     pub(super) fn put(&mut self, name: &str, setting: Setting) {
         let stronger = |old: &Setting| old.origin.rank() > setting.origin.rank();
         if !self.0.get(name).is_some_and(stronger) {
@@ -86,9 +86,9 @@ impl Layers {
         self.0.get(name)
     }
 
-    /// A signal's own setting (`export.logs.headers`) or the general one (`export.headers`),
-    /// whichever comes from the stronger source; the signal's own where they are equal. So an
-    /// endpoint from the file is not undone by a variable that names one signal.
+    /// A signal's own setting (`export.logs.headers`) or the general one (`export.headers`): the one from the
+    /// stronger source, or the signal's own if both are equal. So an `OTEL_*` variable for one signal does not
+    /// override an endpoint from the file.
     pub(super) fn of_signal(&self, signal: &str, rest: &str) -> Option<(String, &Setting)> {
         let own = format!("export.{signal}.{rest}");
         let general = format!("export.{rest}");

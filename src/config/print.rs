@@ -1,6 +1,6 @@
-//! `--print-config`: the result as YAML that can be read back, each value with its source.
+//! `--print-config`: the configuration as YAML that can be read back, each value with its source.
 //!
-//! What must hold: no secret is in it. Headers' values, URLs' passwords and queries are masked.
+//! What must hold: no secret is printed. Header values and the passwords and queries of URLs are masked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,18 +34,18 @@ impl fmt::Display for Loaded {
     }
 }
 
-/// The names of all keys, those that share a group beside each other.
+/// The names of all keys, grouped.
 fn in_groups() -> Vec<String> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     let mut names: Vec<(Vec<usize>, String)> = Vec::new();
     for name in keys::names() {
-        // Each group is placed where its first key stands; a plain key, before its siblings' groups.
-        let mut place = Vec::new();
+        // A group's position is that of its first key; a plain key comes before its siblings' groups.
+        let mut position = Vec::new();
         for (at, _) in name.match_indices('.') {
             let next = groups.len() + 1;
-            place.push(*groups.entry(name[..at].to_owned()).or_insert(next));
+            position.push(*groups.entry(name[..at].to_owned()).or_insert(next));
         }
-        names.push((place, name));
+        names.push((position, name));
     }
     names.sort_by(|(a, _), (b, _)| a.cmp(b));
     names.into_iter().map(|(_, name)| name).collect()
@@ -70,7 +70,7 @@ fn text(kind: Kind, value: &Value) -> String {
     }
 }
 
-/// A URL without its user, password and query, where tokens may stand.
+/// A URL with its user, password and query masked: they may hold secrets.
 fn masked(url: &str) -> String {
     let (url, user) = export::without_user(url);
     let url = match url.split_once('?') {
@@ -83,7 +83,7 @@ fn masked(url: &str) -> String {
     }
 }
 
-/// Plain where YAML reads it back as the same text, else in double quotes.
+/// Plain if YAML reads it back as the same text, else in double quotes.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let escaped = text.replace('$', "$$");

@@ -6,7 +6,7 @@ use super::keys::Kind;
 /// Replaces the references in a value.
 ///
 /// # Errors
-/// A reference that leads nowhere, with the remedy. The message never holds a value.
+/// A reference that cannot be resolved, with the remedy. The message never holds a value.
 pub(super) fn expand(text: &str, env: &Environment, kind: Kind) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -19,7 +19,7 @@ pub(super) fn expand(text: &str, env: &Environment, kind: Kind) -> Result<String
         } else if let Some(tail) = tail.strip_prefix('{') {
             let (reference, tail) = tail
                 .split_once('}')
-                .ok_or("`${` without `}`: write `$${` for the characters themselves")?;
+                .ok_or("`${` without `}`: write `$${` for a literal `${`")?;
             out.push_str(&resolve(reference, env, kind)?);
             rest = tail;
         } else {
@@ -42,9 +42,9 @@ fn resolve(reference: &str, env: &Environment, kind: Kind) -> Result<String, Str
                 format!("the variable {name} is not set: set it, or write ${{env:{name}:-default}}")
             })
         }
-        // A file's content is taken for a secret, so it stands only where nothing is ever shown.
+        // A file's content counts as a secret: it is allowed only in values that are never shown.
         Some(("file", _)) if kind != Kind::Secrets => {
-            Err("${file:PATH} may only stand in headers: write the value itself".to_owned())
+            Err("${file:PATH} is allowed only in headers: write the value itself".to_owned())
         }
         Some(("file", path)) => {
             let content = std::fs::read_to_string(path)
@@ -52,8 +52,8 @@ fn resolve(reference: &str, env: &Environment, kind: Kind) -> Result<String, Str
             Ok(content.trim_end_matches(['\r', '\n']).to_owned())
         }
         _ => Err(format!(
-            "`${{{reference}}}` is no reference: write ${{env:NAME}}, ${{env:NAME:-default}} or \
-             ${{file:PATH}}, and `$$` for a dollar sign"
+            "`${{{reference}}}` is not a reference: write ${{env:NAME}}, ${{env:NAME:-default}} or \
+             ${{file:PATH}}, and `$$` for a literal `$`"
         )),
     }
 }

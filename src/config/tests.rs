@@ -173,7 +173,7 @@ fn every_standard_variable_is_understood() {
 }
 
 #[test]
-fn standard_variables_that_make_no_sense_are_ignored_and_told() {
+fn invalid_standard_variables_are_ignored_with_a_note() {
     let loaded = from_env(&[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
@@ -210,7 +210,7 @@ fn over_http_the_default_endpoint_and_the_paths_are_those_of_otlp() {
 }
 
 #[test]
-fn the_other_protocols_port_is_told() {
+fn the_other_protocols_port_is_noted() {
     let notes = load_all("export: {endpoint: 'http://x:4318'}", &[], Flags::default())
         .ok()
         .unwrap()
@@ -240,11 +240,11 @@ fn unknown_keys_are_refused_with_their_line_and_the_nearest_name() {
         ),
         (
             "qqqqqqqqqqqq: 1\n",
-            "FILE:1: qqqqqqqqqqqq: unknown key: docs/configuration.md lists all",
+            "FILE:1: qqqqqqqqqqqq: unknown key: see docs/configuration.md",
         ),
         (
             "export: 5\n",
-            "FILE:1: export: is a group: write its keys below it, indented",
+            "FILE:1: export: is a group of keys: write them below it, indented",
         ),
     ] {
         assert_eq!(error(yaml), expected);
@@ -252,7 +252,7 @@ fn unknown_keys_are_refused_with_their_line_and_the_nearest_name() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_with_source_key_value_and_remedy() {
+fn all_problems_are_reported_at_once_with_source_key_value_and_remedy() {
     let yaml =
         "directory:\n  settle: 5 parsecs\nlimits:\n  memory: lots\n  depth: 0\nselect: none\n";
     let set = flags(&[("export.endpoint", "--endpoint", "nowhere")]);
@@ -260,11 +260,11 @@ fn all_that_is_wrong_is_told_at_once_with_source_key_value_and_remedy() {
         .err()
         .unwrap();
     for part in [
-        "FILE:2: directory.settle: \"5 parsecs\" is no duration: write 500ms",
-        "FILE:4: limits.memory: \"lots\" is no size",
-        "FILE:5: limits.depth: \"0\" is no whole number from 4 up",
-        "FILE:6: select: \"none\" is none of amazon-q, all",
-        "QTRAIL_LOG_LEVEL: log.level: \"loud\" is no level",
+        "FILE:2: directory.settle: \"5 parsecs\" is not a duration: write it like 500ms",
+        "FILE:4: limits.memory: \"lots\" is not a size",
+        "FILE:5: limits.depth: \"0\" is not a whole number of at least 4",
+        "FILE:6: select: \"none\" is not one of amazon-q, all",
+        "QTRAIL_LOG_LEVEL: log.level: \"loud\" is not a level",
         "--endpoint: export.endpoint: \"nowhere\" has no scheme",
     ] {
         assert!(message.contains(part), "{part}\nnot in\n{message}");
@@ -272,10 +272,10 @@ fn all_that_is_wrong_is_told_at_once_with_source_key_value_and_remedy() {
 }
 
 #[test]
-fn a_file_that_is_no_yaml_or_absent_is_told() {
+fn a_file_that_is_not_yaml_or_is_missing_is_an_error() {
     assert!(error("a: [1,\n").starts_with("FILE:"));
     assert!(error("state: /a\nstate: /b\n").contains("FILE:2"));
-    assert!(error("- a\n").contains("must hold keys"));
+    assert!(error("- a\n").contains("must have keys"));
     let absent = load(
         Some(Path::new("/no/such.yaml")),
         &env(&[]),
@@ -364,13 +364,10 @@ fn a_query_of_the_endpoint_is_sent_but_not_shown() {
 }
 
 #[test]
-fn a_value_that_serves_both_signals_is_complained_of_once() {
+fn a_problem_of_a_value_for_both_signals_is_reported_once() {
     let message = error("export: {timeout: -5s, endpoint: 'ftp://x'}");
     assert_eq!(message.lines().count(), 2, "{message}");
-    assert!(
-        message.contains("is no address that OTLP is spoken at"),
-        "{message}"
-    );
+    assert!(message.contains("is not an OTLP endpoint"), "{message}");
 }
 
 #[test]
@@ -505,7 +502,7 @@ fn the_state_directory_is_systemds_else_the_users() {
 #[test]
 fn the_strongest_source_chooses_between_a_file_and_a_collector() {
     let both = error("export: {file: out.jsonl, endpoint: 'http://x:1'}");
-    assert!(both.contains("keep one of the two"), "{both}");
+    assert!(both.contains("remove one of the two"), "{both}");
     let load = |yaml, set| {
         load_all(yaml, &[], set)
             .ok()
@@ -547,7 +544,7 @@ fn identities_are_read_from_csv() {
     assert_eq!(config.convert.identities.len(), 2);
     std::fs::write(csv.path(), "only-an-id\n").unwrap();
     let message = error(&format!("identities: {}", csv.path().display()));
-    assert!(message.contains(":1: expects `id,name`"), "{message}");
+    assert!(message.contains(":1: expected `id,name`"), "{message}");
 }
 
 #[test]

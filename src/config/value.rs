@@ -1,11 +1,14 @@
 //! Texts become durations, sizes and times.
+//!
+//! `jiff` wants units from largest to smallest; `humantime` reads `5M` as five months; `bytesize` reads `64k`
+//! as 64,000 and an overflow as the largest size. Each would change what a configuration means.
 
 use std::time::Duration;
 
 /// A size in bytes: `512`, `64KiB`, `10MB`, `2 GiB`.
 ///
 /// # Errors
-/// What to write instead.
+/// The text is invalid; says what to write instead.
 pub fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 10] = [
         ("", 1),
@@ -19,21 +22,21 @@ pub fn size(text: &str) -> Result<u64, String> {
         ("gb", 1_000_000_000),
         ("tib", 1 << 40),
     ];
-    let wrong = || format!("{text:?} is no size: write bytes, or a number with KiB, MiB or GiB");
+    let wrong = || format!("{text:?} is not a size: write bytes, or a number with KiB, MiB or GiB");
     let (number, unit) = split(text).ok_or_else(wrong)?;
     let unit = unit.to_ascii_lowercase();
     let (_, factor) = UNITS.iter().find(|(u, _)| *u == unit).ok_or_else(wrong)?;
     number
         .checked_mul(*factor)
-        .ok_or_else(|| format!("{text:?} is larger than 64 bits can count"))
+        .ok_or_else(|| format!("{text:?} is too large: at most 2^64 - 1 bytes"))
 }
 
 /// A time span: `500ms`, `5s`, `1m30s`, `2h`, `7d`.
 ///
 /// # Errors
-/// What to write instead.
+/// The text is invalid; says what to write instead.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: write 500ms, 5s, 1m30s, 2h or 7d");
+    let wrong = || format!("{text:?} is not a duration: write it like 500ms, 5s, 1m30s, 2h or 7d");
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(wrong());
@@ -65,14 +68,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// An RFC 3339 time, in nanoseconds since 1970.
 ///
 /// # Errors
-/// What to write instead.
+/// The text is invalid; says what to write instead.
 pub fn time(text: &str) -> Result<i64, String> {
-    let wrong = || format!("{text:?} is no time: write it as 2026-01-31T00:00:00Z");
+    let wrong = || format!("{text:?} is not a time: write it like 2026-01-31T00:00:00Z");
     let time: jiff::Timestamp = text.trim().parse().map_err(|_| wrong())?;
     i64::try_from(time.as_nanosecond()).map_err(|_| wrong())
 }
 
-/// Leading digits and what follows them, trimmed.
+/// A leading number and the rest, trimmed.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let end = text

@@ -1,29 +1,29 @@
-//! Standard error, which a progress bar shares with all that is said.
+//! Standard error, shared by messages and a progress bar.
 //!
-//! Enters: bytes of messages, and the bar that is shown. Leaves: the messages above the bar. What must
-//! hold: a message and the bar never stand on one line.
+//! Enters: messages and the bar. Leaves: the messages above the bar. What must hold: a message and the bar are
+//! never on the same line.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
 
-/// The bar of this process, while it has one.
+/// The bar of this process, if it is shown.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// From here on, messages go above this bar.
+/// Shows messages above this bar from now on.
 pub(crate) fn share(bar: &ProgressBar) {
     *lock() = Some(bar.clone());
 }
 
-/// Takes the bar away, if there is one.
+/// Removes the bar, if there is one.
 pub(crate) fn clear() {
     if let Some(bar) = lock().take() {
         bar.finish_and_clear();
     }
 }
 
-/// Writes messages; each `write` is one.
+/// Writes messages; each `write` is one message.
 pub(crate) struct Stderr;
 
 impl Write for Stderr {

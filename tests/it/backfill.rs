@@ -168,7 +168,7 @@ async fn a_backfill_that_is_killed_then_stopped_is_complete_in_the_end_and_skips
     stopped.signal(rustix::process::Signal::TERM);
     let (exit, summary, said) = end(stopped).await;
     assert_eq!(exit, Some(1), "{said}");
-    assert!(said.contains("the same command goes on"), "{said}");
+    assert!(said.contains("the same command resumes"), "{said}");
     let [files, before, left] = numbers(&summary, ["files", "skipped_done", "left"]);
     assert_eq!(files + before + left, 600, "{summary}");
     assert!(files > 0 && left > 0, "{summary}");
@@ -220,7 +220,7 @@ async fn what_is_read_again_goes_on_without_that_flag_and_costs_no_other_account
     stopped.until_said("events wait").await;
     stopped.signal(rustix::process::Signal::TERM);
     let (_, _, said) = end(stopped).await;
-    assert!(said.contains("without --again goes on"), "{said}");
+    assert!(said.contains("without --again resumes"), "{said}");
     collector.open().await;
     let (exit, summary, said) = run(&mut bucket.backfill(&collector)).await;
     let counts = numbers(&summary, ["files", "skipped_done", "exported"]);
@@ -523,13 +523,13 @@ async fn one_file_can_be_named_and_a_start_that_is_an_age_stays_until_all_is_don
     waiting.kill();
     let mut dry = bucket.backfill_from(&collector, "9000d");
     let told = Sidecar::start(dry.arg("--dry-run")).exit().await.1;
-    assert!(told.contains("as at the first start"), "{told}");
+    assert!(told.contains("the start of the first run"), "{told}");
     collector.open().await;
     let (_, summary, said) = run(&mut bucket.backfill_from(&collector, "9000d")).await;
-    assert!(said.contains("as at the first start"), "{said}");
+    assert!(said.contains("the start of the first run"), "{said}");
     assert_eq!(summary["files"], 2);
     let (_, _, said) = run(&mut bucket.backfill_from(&collector, "9000d")).await;
-    assert!(!said.contains("as at the first start"), "{said}");
+    assert!(!said.contains("the start of the first run"), "{said}");
 }
 
 #[cfg(not(feature = "aws"))]

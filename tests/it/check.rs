@@ -135,11 +135,11 @@ async fn all_that_a_run_needs_is_told_and_no_event_is_sent() {
     let told = scene.is_well().await;
     for part in [
         "configuration: valid",
-        "trail: readable, 1 found",
-        "state: will be made",
-        "window of duplicates",
-        "dead-letters.jsonl: will be made",
-        "telemetry.http 127.0.0.1:0: can be listened on",
+        "trail: readable, 1 file\n",
+        "state: will be created",
+        "duplicate ids",
+        "dead-letters.jsonl: will be created",
+        "telemetry.http 127.0.0.1:0: available",
         "collector for logs",
         "collector for traces",
     ] {
@@ -179,7 +179,7 @@ async fn nothing_to_read_is_told_as_run_tells_it() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(
-        told.contains("FAIL  configuration: nothing to read"),
+        told.contains("FAIL  configuration: no input is configured"),
         "{told}"
     );
     let warned = String::from_utf8(output.stderr).unwrap();
@@ -220,13 +220,13 @@ async fn what_cannot_be_read_is_told() {
     let scene = scene.set("QTRAIL_DIRECTORY_INCLUDE", "*.gz");
     let told = scene.is_well().await;
     assert!(
-        told.contains("warn") && told.contains("leaves all of them out"),
+        told.contains("warn") && told.contains("files are ignored"),
         "{told}"
     );
     let scene = scene.set("QTRAIL_DIRECTORY_INCLUDE", "");
     let scene = scene.set("QTRAIL_DIRECTORY_AFTER", "delete");
     scene
-        .fails(&["files cannot be taken from 1 folders", "keep"])
+        .fails(&["files cannot be moved or deleted in 1 folders", "keep"])
         .await;
     mode(&scene.path("trail"), 0o777);
     scene.is_well().await;
@@ -249,12 +249,15 @@ async fn places_that_cannot_be_written_are_told() {
         locked
     };
     for (state, parts) in [
-        ("locked/state", &["cannot be made", "Permission denied"][..]),
+        (
+            "locked/state",
+            &["cannot be created", "Permission denied"][..],
+        ),
         ("locked", &["cannot write to"]),
-        ("file", &["is no directory"]),
-        ("file/state", &["cannot be made"]),
-        ("dangling", &["cannot be made"]),
-        ("/proc/qtrail", &["cannot be made"]),
+        ("file", &["is not a directory"]),
+        ("file/state", &["cannot be created"]),
+        ("dangling", &["cannot be created"]),
+        ("/proc/qtrail", &["cannot be created"]),
     ] {
         let scene = Scene::new().await;
         place(&scene);
@@ -293,7 +296,7 @@ async fn places_that_cannot_be_written_are_told() {
             let told = told.lines().find(|line| is_it(line)).unwrap_or_default();
             let is_told = told.to_lowercase().contains(&part.to_lowercase());
             assert!(
-                is_told || told.contains("cannot be made"),
+                is_told || told.contains("cannot be created"),
                 "{what} {path}: {told}"
             );
             scene.run_fails().await;
@@ -310,7 +313,7 @@ async fn what_another_process_holds_is_told_with_its_number() {
     let held = Sidecar::start(&mut command);
     held.settled(1).await;
     let pid = format!("pid {}", held.pid().as_raw_nonzero());
-    for what in ["state", "window of duplicates", "dead letters"] {
+    for what in ["state", "duplicate ids", "dead letters"] {
         scene.fails(&[what, "held by another process", &pid]).await;
     }
     assert_eq!(held.stop().await.0, Some(0));

@@ -150,7 +150,7 @@ fn a_replay_does_not_write_to_what_it_reads() {
         replay.stdin(File::open(path("x.jsonl")).unwrap());
         let (code, said) = said(&replay.output().unwrap());
         assert_eq!(code, Some(1), "{arguments}: {said}");
-        assert!(said.contains("read and written at once"), "{said}");
+        assert!(said.contains("read and written at the same time"), "{said}");
         assert_eq!(fs::read(path("x.jsonl")).unwrap(), before, "{arguments}");
     }
 }

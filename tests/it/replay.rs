@@ -58,7 +58,7 @@ fn what_is_no_file_of_dead_letters_makes_nothing() {
             let output = replay(folder.path(), arguments, "http://127.0.0.1:1");
             assert_eq!(output.status.code(), Some(1), "{name}: {}", said(&output));
             assert!(
-                said(&output).contains("is no dead letter"),
+                said(&output).contains("is not a dead letter"),
                 "{name}: {}",
                 said(&output)
             );
@@ -102,7 +102,7 @@ fn a_file_is_not_read_and_written_at_once() {
     fs::write(folder.path().join("l"), &text).unwrap();
     let output = replay(folder.path(), &["l", "--dead-letters", "l"], "http://x:1");
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("read and written at once"));
+    assert!(said(&output).contains("read and written at the same time"));
     assert_eq!(fs::read_to_string(folder.path().join("l")).unwrap(), text);
 }
 

@@ -1,4 +1,4 @@
-//! What a backfill tells.
+//! What a backfill logs and prints.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use crate::input::backfill::days::shown;
 use crate::input::backfill::{Listed, Tally};
 use crate::telemetry::printable::printable;
 
-/// Days, or accounts and regions, that are told one by one.
+/// Days, or accounts and regions, that are listed one by one.
 const ROWS: usize = 40;
 
-/// Files and folders that are left out, by reason.
+/// Logs the files and folders that are left out, by reason.
 pub(super) fn left_out(listed: &Listed) {
     for (why, sum) in &listed.left_out.0 {
-        let told = why.told();
+        let reason = why.told();
         let (sum, examples) = (sum.shown(), sum.examples.join(", "));
         match why.was_asked_for() {
-            true => tracing::info!("left out: {sum} {told}, such as {examples}"),
-            false => tracing::warn!("left out: {sum} {told}, such as {examples}"),
+            true => tracing::info!("left out: {sum} {reason}, such as {examples}"),
+            false => tracing::warn!("left out: {sum} {reason}, such as {examples}"),
         }
     }
 }
 
-/// Whose limits what is to be sent exceeds.
+/// Logs the back ends whose limits this backfill exceeds.
 pub(super) fn old(listed: &Listed, config: &Config) {
     let Some(oldest) = listed.oldest else {
         return;
@@ -39,7 +39,7 @@ pub(super) fn old(listed: &Listed, config: &Config) {
         return;
     }
     tracing::warn!(
-        "the oldest file is {} old: if the events go to one of these, look at its limit first (docs/backends.md)",
+        "the oldest file is {} old: check the limits of these back ends before sending to one (docs/backends.md)",
         span(age)
     );
     for limit in limits {
@@ -53,17 +53,19 @@ pub(super) fn old(listed: &Listed, config: &Config) {
     }
 }
 
-/// What is to be known at the end.
+/// Logs what is left at the end.
 pub(super) fn end(listed: &Listed, files: &Files, stopped: bool, again: bool) {
     let same = match again {
         true => "the same command without --again",
         false => "the same command",
     };
     if listed.stopped {
-        tracing::error!("interrupted while listing: nothing was read; run the same command again");
+        tracing::error!(
+            "interrupted while listing: nothing was delivered; run the same command again"
+        );
     } else if stopped {
         tracing::error!(
-            "interrupted: {} of {} files are done; {same} goes on with the rest",
+            "interrupted: {} of {} files are done; {same} resumes with the rest",
             files.files + files.skipped_done,
             listed.left.files + listed.done.files
         );
@@ -72,17 +74,17 @@ pub(super) fn end(listed: &Listed, files: &Files, stopped: bool, again: bool) {
     }
     if listed.unlisted > 0 {
         tracing::error!(
-            "{} folders could not be listed: what is in them was not read",
+            "{} folders could not be listed: their files were not read",
             listed.unlisted
         );
     }
 }
 
-/// What would be read.
+/// The report of a dry run.
 pub(super) fn dry_run(listed: &Listed) -> String {
     let mut text = String::new();
     let mut line = |what: String| {
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{what}");
     };
     line(format!("to read      {}", tally(&listed.left)));
@@ -96,8 +98,8 @@ pub(super) fn dry_run(listed: &Listed) -> String {
     }
     for (why, sum) in &listed.left_out.0 {
         let example = sum.examples.first().map_or("", String::as_str);
-        let (sum, told) = (sum.shown(), why.told());
-        line(format!("left out     {sum} {told}, such as {example}"));
+        let (sum, reason) = (sum.shown(), why.told());
+        line(format!("left out     {sum} {reason}, such as {example}"));
     }
     if !listed.days.is_empty() {
         line("\nby day (UTC)".to_owned());
@@ -152,7 +154,7 @@ mod tests {
     use crate::input::backfill::left_out::{LeftOut, Sum, Why};
 
     #[test]
-    fn a_dry_run_tells_sizes_times_days_and_owners() {
+    fn a_dry_run_lists_sizes_times_days_and_owners() {
         let tally = |files, bytes| Tally { files, bytes };
         let listed = Listed {
             left: tally(3, 2_500),

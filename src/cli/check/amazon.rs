@@ -1,7 +1,7 @@
-//! Whether Amazon's services answer.
+//! Checks of AWS.
 //!
-//! Enters: the configuration. Leaves: a line for each queue, and for each region of the Event
-//! history; a warning for a queue whose messages may have any bucket read. What must hold: no message is received, and nothing is changed.
+//! Enters: the configuration. Leaves: a line for each queue and for each region of the Event history; a warning
+//! for a queue whose messages may name any bucket. What must hold: no message is received, nothing is changed.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::aws::redrive::max_receive_count;
 use crate::config::Config;
 use crate::input::{event_history, s3};
 
-/// Asks each service once.
+/// Sends each service one request.
 pub(super) async fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let (mut findings, mut warnings) = (Vec::new(), Vec::new());
     if config.s3.is_none() && config.event_history.is_none() {
@@ -25,8 +25,8 @@ pub(super) async fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     if let Some(settings) = &config.s3 {
         for queue in &settings.queues {
             let what = format!("queue {queue}");
-            let asked = ask_queue(&aws, queue).await;
-            if let Ok(attributes) = &asked
+            let answer = ask_queue(&aws, queue).await;
+            if let Ok(attributes) = &answer
                 && let Err(text) = buckets(attributes, settings)
             {
                 let what = what.clone();
@@ -34,7 +34,7 @@ pub(super) async fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
             }
             findings.push(Finding {
                 what,
-                result: asked.map(|attributes| told(&attributes, settings)),
+                result: answer.map(|attributes| describe(&attributes, settings)),
             });
         }
     }
@@ -56,7 +56,7 @@ async fn ask_queue(aws: &Aws, queue: &str) -> Result<HashMap<Name, String>, Stri
     Ok(answer.attributes.unwrap_or_default())
 }
 
-/// The buckets that a queue's messages may have read; or what is wrong if that is any.
+/// The buckets that a queue's messages may name, or the warning if that is any bucket.
 fn buckets(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> Result<String, String> {
     if !settings.buckets.is_empty() {
         return Ok(format!("{} (s3.buckets)", settings.buckets.shown()));
@@ -69,24 +69,24 @@ fn buckets(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> Resul
     }
 }
 
-/// What a queue's attributes tell.
-fn told(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> String {
+/// Describes a queue by its attributes.
+fn describe(attributes: &HashMap<Name, String>, settings: &s3::Settings) -> String {
     let max_receives = settings.max_receives;
     let count = |name| attributes.get(&name).map_or("?", String::as_str);
     let policy = attributes.get(&Name::RedrivePolicy);
     let receives = policy.and_then(|policy| max_receive_count(policy));
     let failing = match receives {
-        Some(receives) => format!(
-            "after {receives} receives, what fails goes to the queue's own dead-letter queue"
-        ),
+        Some(receives) => {
+            format!("failed messages go to the queue's dead-letter queue after {receives} receives")
+        }
         None => format!(
-            "it has no redrive policy: after {max_receives} receives (s3.max_receives), what fails \
-             goes to qtrail's dead letters"
+            "it has no redrive policy: failed messages go to qtrail's dead letters after {max_receives} \
+             receives (s3.max_receives)"
         ),
     };
     let buckets = buckets(attributes, settings);
     format!(
-        "about {} messages wait, {} are worked on; {failing}; they may have read buckets: {}",
+        "about {} messages waiting, {} in flight; {failing}; allowed buckets: {}",
         count(Name::ApproximateNumberOfMessages),
         count(Name::ApproximateNumberOfMessagesNotVisible),
         buckets.as_deref().unwrap_or("any"),
@@ -110,8 +110,8 @@ async fn history(aws: &Aws, settings: &event_history::Settings) -> Vec<Finding> 
         findings.push(Finding {
             what: format!("Event history of {region}"),
             result: match answer {
-                Ok(answer) if answer.events().is_empty() => Ok("answers, no event".to_owned()),
-                Ok(_) => Ok("answers".to_owned()),
+                Ok(answer) if answer.events().is_empty() => Ok("reachable, no events".to_owned()),
+                Ok(_) => Ok("reachable".to_owned()),
                 Err(error) => Err(aws::Error::of(&error).message),
             },
         });
@@ -133,31 +133,33 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_tells_how_full_it_is_and_where_failures_go() {
+    fn a_queue_is_described_by_its_depth_and_where_failures_go() {
         let mut attributes = HashMap::from([
             (Name::ApproximateNumberOfMessages, "7".to_owned()),
             (Name::ApproximateNumberOfMessagesNotVisible, "2".to_owned()),
         ]);
-        let text = told(&attributes, &settings(""));
+        let text = describe(&attributes, &settings(""));
         assert!(
-            text.contains("about 7 messages wait, 2 are worked on"),
+            text.contains("about 7 messages waiting, 2 in flight"),
             "{text}"
         );
         assert!(
-            text.contains("no redrive policy: after 5 receives"),
+            text.contains(
+                "no redrive policy: failed messages go to qtrail's dead letters after 5 receives"
+            ),
             "{text}"
         );
         for policy in [r#"{"maxReceiveCount":"9"}"#, r#"{"maxReceiveCount":9}"#] {
             attributes.insert(Name::RedrivePolicy, policy.to_owned());
-            let text = told(&attributes, &settings(""));
+            let text = describe(&attributes, &settings(""));
             assert!(text.contains("after 9 receives"), "{text}");
             assert!(!text.contains("s3.max_receives"), "{text}");
         }
-        assert!(told(&HashMap::new(), &settings("")).contains("about ? messages"));
+        assert!(describe(&HashMap::new(), &settings("")).contains("about ? messages"));
     }
 
     #[test]
-    fn a_queue_tells_which_buckets_its_messages_may_have_read_and_warns_where_that_is_any() {
+    fn a_queue_shows_its_allowed_buckets_and_a_warning_if_any_is_allowed() {
         let mut attributes = HashMap::new();
         let open = buckets(&attributes, &settings("")).unwrap_err();
         assert!(open.contains("s3.buckets"), "{open}");

@@ -1,4 +1,4 @@
-//! Whether the collector takes OTLP, as it is set up: protocol, TLS, path and credentials, by an empty request.
+//! Checks of the collector: protocol, TLS, path and credentials, by an empty request.
 
 use super::Finding;
 use crate::config::Config;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_signal_that_is_off_and_a_file_need_no_collector() {
+    async fn a_disabled_signal_and_a_file_need_no_collector() {
         assert_eq!(findings(&config(&[("export.file", "-")])).await.len(), 0);
         let logs_only = config(&[
             ("signals", "logs"),

@@ -1,4 +1,4 @@
-//! The directory, and all files that a run writes.
+//! Checks of the directory and of all files that a run writes.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
         }
         let what = format!("state {}", directory.state.display());
         let usable = || match directory::check(directory) {
-            // That has a line of its own.
+            // The root has a line of its own.
             Ok(()) | Err(Error::Root { .. }) => ok("writable"),
             Err(error) => Err(error.to_string()),
         };
@@ -27,7 +27,7 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     }
     #[cfg(feature = "aws")]
     if let Some(history) = &config.event_history {
-        let what = format!("state of the Event history in {}", history.state.display());
+        let what = format!("Event history state in {}", history.state.display());
         let usable = || match crate::input::event_history::check(history) {
             Ok(()) => ok("writable"),
             Err(error) => Err(error.to_string()),
@@ -35,7 +35,7 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
         findings.push(Finding::new(what, writable(&history.state, usable)));
     }
     if let Some(duplicates) = &config.duplicates {
-        let what = format!("window of duplicates in {}", duplicates.folder.display());
+        let what = format!("duplicate ids in {}", duplicates.folder.display());
         let usable = || match dedup::check(duplicates) {
             Ok(()) => ok("writable"),
             Err(error) => Err(error.to_string()),
@@ -45,7 +45,7 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let letters = &config.dead_letters;
     let what = format!("dead letters {}", letters.path.display());
     let usable = || {
-        told(
+        with_remedy(
             letters.check(),
             "choose another file with dead_letters.path",
         )
@@ -53,12 +53,15 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     findings.push(Finding::new(what, in_folder(&letters.path, usable)));
     if let Destination::File(path) = &config.export.destination {
         let what = format!("export.file {}", path.display());
-        let usable = || told(export::check_file(path), "choose another file");
+        let usable = || with_remedy(export::check_file(path), "choose another file");
         let folder = folder(path);
         let result = match folder.is_dir() {
             true => in_folder(path, usable),
-            // A run waits for none, and makes none.
-            false => Err(format!("{} is no directory: make it", folder.display())),
+            // A run does not create it.
+            false => Err(format!(
+                "{} is not a directory: create it",
+                folder.display()
+            )),
         };
         findings.push(Finding::new(what, result));
     }
@@ -69,17 +72,17 @@ fn ok(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn told(result: std::io::Result<&str>, remedy: &str) -> Result<String, String> {
+fn with_remedy(result: std::io::Result<&str>, remedy: &str) -> Result<String, String> {
     result.map(str::to_owned).map_err(|error| {
-        // Our own words name a remedy.
+        // Errors without a code have a remedy already.
         match error.raw_os_error() {
-            Some(_) => format!("cannot be written: {error} ({remedy}, or mend this one)"),
+            Some(_) => format!("cannot be written: {error} (fix this, or {remedy})"),
             None => format!("cannot be written: {error}"),
         }
     })
 }
 
-/// Tries a file, and its folder, where more files may have to be made; not that of a device.
+/// Checks a file, and its folder, in which more files may be created; not the folder of a device.
 fn in_folder(
     path: &Path,
     usable: impl FnOnce() -> Result<String, String>,
@@ -102,8 +105,9 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
     let found = match directory::look(settings) {
         Ok(found) => found,
         Err(Error::Root { source, .. }) => {
-            let text =
-                format!("cannot be read: {source} (let qtrail's user read it, or name another)");
+            let text = format!(
+                "cannot be read: {source} (give qtrail's user read permission, or choose another directory)"
+            );
             return findings.push(Finding::new(what(), Err::<String, _>(text)));
         }
         Err(error) => return findings.push(Finding::new(what(), Err::<String, _>(error))),
@@ -111,43 +115,45 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
     findings.push(Finding::new(
         what(),
         Ok::<_, String>(match (found.files, found.more) {
-            (0, false) => "readable, empty".to_owned(),
-            (files, false) => format!("readable, {files} found"),
-            (files, true) => format!("readable, {files} found or more"),
+            (0, false) => "readable, no files".to_owned(),
+            (1, false) => "readable, 1 file".to_owned(),
+            (files, false) => format!("readable, {files} files"),
+            (files, true) => format!("readable, at least {files} files"),
         }),
     ));
     if found.files == 0 && found.left_out > 0 && !found.more {
         warnings.push(Warning {
             what: what(),
             text: format!(
-                "none of the {} files there is read: directory.include or directory.exclude leaves all of them out",
+                "all {} files are ignored: change directory.include or directory.exclude",
                 found.left_out
             ),
         });
     }
-    let user = "let qtrail's user";
-    for (told, remedy) in [
+    for (problem, remedy) in [
         (
             found
                 .unreadable
                 .map(|(n, one)| format!("{n} files cannot be read, such as {one}")),
-            format!("{user} read them, or name them in directory.exclude"),
+            format!("give qtrail's user read permission, or exclude them with directory.exclude"),
         ),
         (
             found
                 .unlisted
                 .map(|(n, one)| format!("{n} folders cannot be listed, such as {one}")),
-            format!("{user} list them, or name them in directory.exclude"),
+            format!(
+                "give qtrail's user permission to list them, or exclude them with directory.exclude"
+            ),
         ),
         (
-            found
-                .kept
-                .map(|(n, one)| format!("files cannot be taken from {n} folders, such as {one}")),
-            format!("{user} write there, or set directory.after: keep"),
+            found.kept.map(|(n, one)| {
+                format!("files cannot be moved or deleted in {n} folders, such as {one}")
+            }),
+            format!("give qtrail's user write permission, or set directory.after: keep"),
         ),
     ] {
-        if let Some(told) = told {
-            let text = format!("{told} ({remedy})");
+        if let Some(problem) = problem {
+            let text = format!("{problem} ({remedy})");
             findings.push(Finding::new(what(), Err::<String, _>(text)));
         }
     }

@@ -1,17 +1,17 @@
-//! Whether a folder can be made and written in: tried, since only a try tells of a full disk, a quota, or a file
-//! system that is read only.
+//! Checks that a folder can be created and written to, by doing so: only that detects a full disk, a quota or a
+//! read-only file system.
 
 use std::fs::DirBuilder;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What is written for a try: more than the state and the window take when they are made.
+/// Bytes written to test a folder: more than new state files take.
 const BYTES: usize = 256 << 10;
-const REMEDY: &str = "free some space, let qtrail's user write there, or name another place";
+const REMEDY: &str = "free some space, give qtrail's user write permission, or choose another path";
 
-/// Tries to make the folder, if it is missing, and to write a file without a name in it; `then` is tried while it
-/// is there. What was made is taken away again.
+/// Creates the folder if it is missing, writes an unnamed file in it, and calls `then` while it exists. Folders
+/// that were created are removed again.
 pub(super) fn writable(
     folder: &Path,
     then: impl FnOnce() -> Result<String, String>,
@@ -26,7 +26,7 @@ pub(super) fn writable(
     }
     tried.map(|text| match made.is_empty() {
         true => text,
-        false => "will be made".to_owned(),
+        false => "will be created".to_owned(),
     })
 }
 
@@ -37,7 +37,7 @@ fn make(folder: &Path, made: &mut Vec<PathBuf>) -> Result<(), String> {
         let result = DirBuilder::new().mode(0o700).create(folder);
         result.map_err(|error| {
             let folder = folder.display();
-            format!("{folder} cannot be made: {error} ({REMEDY})")
+            format!("{folder} cannot be created: {error} ({REMEDY})")
         })?;
         made.push(folder.to_owned());
     }
@@ -50,13 +50,16 @@ fn write(folder: &Path) -> Result<(), String> {
         false => folder,
     };
     if !folder.is_dir() {
-        return Err(format!("{} is no directory ({REMEDY})", folder.display()));
+        return Err(format!(
+            "{} is not a directory ({REMEDY})",
+            folder.display()
+        ));
     }
     let written = tempfile::tempfile_in(folder).and_then(|mut file| {
         file.write_all(&[0; BYTES])?;
         file.sync_all()
     });
-    // Its own words name a file that is none of the user's.
+    // The original message names a temporary file.
     written.map_err(|error| {
         let error = match error.raw_os_error() {
             Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
@@ -75,22 +78,22 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_told_by_what_can_be_done_with_them_and_left_as_they_were() {
+    fn folders_are_tested_and_left_as_they_were() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(tried(dir.path()).as_deref(), Ok("writable"));
         let deep = dir.path().join("a/b");
-        assert_eq!(tried(&deep).as_deref(), Ok("will be made"));
+        assert_eq!(tried(&deep).as_deref(), Ok("will be created"));
         let result = writable(&deep, || Err(format!("{}", deep.is_dir())));
-        assert_eq!(result.unwrap_err(), "true", "it is there for the next try");
+        assert_eq!(result.unwrap_err(), "true", "it exists while `then` runs");
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink("nowhere/b", dir.path().join("link")).unwrap();
         for (path, part) in [
-            (file.clone(), "is no directory"),
-            (file.join("a"), "cannot be made"),
-            (dir.path().join("link"), "cannot be made"),
-            (dir.path().join("n".repeat(300)), "cannot be made"),
-            ("/proc/qtrail/a".into(), "/proc/qtrail cannot be made"),
+            (file.clone(), "is not a directory"),
+            (file.join("a"), "cannot be created"),
+            (dir.path().join("link"), "cannot be created"),
+            (dir.path().join("n".repeat(300)), "cannot be created"),
+            ("/proc/qtrail/a".into(), "/proc/qtrail cannot be created"),
             ("/proc".into(), "cannot write to /proc: "),
         ] {
             let text = tried(&path).unwrap_err();

@@ -1,4 +1,4 @@
-//! Where senders are let in, and where metrics are served: addresses, tokens, certificates.
+//! Checks of the listeners: addresses, tokens, certificates.
 
 use super::Finding;
 use crate::config::Config;
@@ -24,7 +24,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let results = listen::check_addresses(&addresses).await;
     for ((key, listen), result) in addresses.iter().zip(results) {
         let what = format!("{key} {listen}");
-        findings.push(Finding::new(what, result.map(|()| "can be listened on")));
+        findings.push(Finding::new(what, result.map(|()| "available")));
     }
     findings
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_in_use_is_told_by_its_key_and_one_that_is_free_stays_so() {
+    async fn an_address_in_use_is_reported_with_its_key_and_a_free_one_stays_free() {
         let free_port = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().to_string()
@@ -104,14 +104,14 @@ mod tests {
                 ("telemetry.http", metrics),
             ]);
             let findings = findings(&config).await;
-            let told = table(&findings);
+            let text = table(&findings);
             assert_eq!(
                 findings.iter().filter(|f| f.result.is_err()).count(),
                 1,
-                "{told}"
+                "{text}"
             );
             for part in parts {
-                assert!(told.contains(part), "{part}: {told}");
+                assert!(text.contains(part), "{part}: {text}");
             }
         }
         drop((listener, socket));

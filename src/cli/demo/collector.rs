@@ -1,4 +1,4 @@
-//! A collector inside the process: it accepts all, and keeps what arrived.
+//! A collector inside the process: it accepts and keeps everything.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// What arrived, in the order of arrival.
+/// The requests, in the order of arrival.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
     pub(super) logs: Vec<ExportLogsServiceRequest>,
@@ -37,7 +37,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Listens on a free port of the loopback interface until `stop`.
+    /// Listens on a free loopback port until `stop`.
     pub(super) fn start(stop: CancellationToken) -> anyhow::Result<Self> {
         let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .context("cannot listen on 127.0.0.1 for the demo's own collector")?;
@@ -52,12 +52,12 @@ impl Collector {
         Ok(collector)
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What has arrived so far.
+    /// The requests so far.
     pub(super) fn received(&self) -> Received {
         self.received
             .lock()

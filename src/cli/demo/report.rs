@@ -1,36 +1,33 @@
-//! What arrived at the demo's collector, told to a person.
+//! The report of what arrived at the demo's collector.
 //!
-//! Enters: the requests as they were received, the dead letters, the counts. Leaves: text of at
-//! most 100 columns. What must hold: it tells what arrived and nothing else, so that a fault of
-//! the pipeline shows.
+//! Enters: the requests as received, the dead letters, the counts. Leaves: text of at most 100 columns. What
+//! must hold: it shows only what arrived, so that an error of the pipeline is visible.
+
+mod event;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-
+use self::event::{Event, events};
+use self::text::{Paint, column, line, wrapped};
 use super::collector::Received;
 use crate::dead_letter::Line;
 use crate::pipeline::Counts;
 
-/// The longest line.
-const COLUMNS: usize = 100;
-
-/// What there is to tell.
+/// The facts to report.
 pub(super) struct Facts {
-    /// Where the trail is.
+    /// The directory of the trail.
     pub(super) trail: String,
-    /// How many files it has.
+    /// Number of files in the trail.
     pub(super) files: usize,
-    /// Who received the events.
+    /// The collector that received the events.
     pub(super) collector: String,
-    /// How often each event is in the trail.
+    /// How many times each event is in the trail.
     pub(super) in_trail: BTreeMap<String, usize>,
     pub(super) received: Received,
     pub(super) dead_letters: Vec<Line>,
     pub(super) counts: Counts,
-    /// Whether colours may be used.
+    /// Whether to use colours.
     pub(super) colour: bool,
 }
 
@@ -47,81 +44,6 @@ pub(super) fn report(facts: &Facts) -> String {
     dead_letters(&mut text, paint, &facts.dead_letters);
     balance(&mut text, paint, &facts.counts, events.len() as u64);
     text
-}
-
-/// One log record, with the span that belongs to it.
-struct Event<'a> {
-    attributes: &'a [KeyValue],
-    /// Nanoseconds since 1970.
-    time: u64,
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    /// From the span, where it has one.
-    milliseconds: Option<u64>,
-}
-
-impl Event<'_> {
-    fn text(&self, key: &str) -> Option<&str> {
-        let attribute = self.attributes.iter().find(|a| a.key == key)?;
-        match attribute.value.as_ref()?.value.as_ref()? {
-            Value::StringValue(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn class(&self) -> &str {
-        self.text("qtrail.event.class").unwrap_or("?")
-    }
-
-    fn person(&self) -> &str {
-        let name = self.text("user.name").or_else(|| self.text("enduser.id"));
-        name.unwrap_or("?")
-    }
-
-    fn id(&self) -> &str {
-        self.text("log.record.uid").unwrap_or("?")
-    }
-
-    fn name(&self) -> &str {
-        self.text("aws.cloudtrail.event_name").unwrap_or("?")
-    }
-
-    fn service(&self) -> &str {
-        let source = self.text("aws.cloudtrail.event_source").unwrap_or("?");
-        source.strip_suffix(".amazonaws.com").unwrap_or(source)
-    }
-
-    /// The time of day.
-    fn clock(&self) -> String {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(self.time)).unwrap_or_default();
-        time.strftime("%H:%M:%S").to_string()
-    }
-}
-
-fn events(received: &Received) -> Vec<Event<'_>> {
-    let spans = received.traces.iter().flat_map(|r| &r.resource_spans);
-    let spans = spans.flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-    let durations: BTreeMap<&[u8], u64> = spans
-        .map(|s| {
-            let nanos = s.end_time_unix_nano.saturating_sub(s.start_time_unix_nano);
-            (s.span_id.as_slice(), nanos / 1_000_000)
-        })
-        .collect();
-    let logs = received.logs.iter().flat_map(|r| &r.resource_logs);
-    let logs = logs
-        .flat_map(|r| &r.scope_logs)
-        .flat_map(|s| &s.log_records);
-    let mut events: Vec<_> = logs
-        .map(|log| Event {
-            attributes: &log.attributes,
-            time: log.time_unix_nano,
-            trace_id: &log.trace_id,
-            span_id: &log.span_id,
-            milliseconds: durations.get(log.span_id.as_slice()).copied(),
-        })
-        .collect();
-    events.sort_by_key(|e| e.time);
-    events
 }
 
 fn heading(text: &mut String, facts: &Facts, events: &[Event<'_>]) {
@@ -143,13 +65,13 @@ fn heading(text: &mut String, facts: &Facts, events: &[Event<'_>]) {
 
 fn conversations(text: &mut String, paint: Paint, events: &[Event<'_>]) {
     let mut by_id: BTreeMap<(u64, &str), Vec<&Event<'_>>> = BTreeMap::new();
-    let mut begun: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut starts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for event in events {
         let Some(id) = event.text("gen_ai.conversation.id") else {
             continue;
         };
-        let first = *begun.entry(id).or_insert(event.time);
+        let first = *starts.entry(id).or_insert(event.time);
         if seen.insert(event.id()) {
             by_id.entry((first, id)).or_default().push(event);
         }
@@ -205,12 +127,12 @@ fn call(paint: Paint, event: &Event<'_>) -> String {
         None => format!("{}:{}", event.service(), event.name()),
     };
     let how = match (event.class(), event.text("qtrail.agent.channel")) {
-        ("agent_call", Some("ide")) => "by the IDE's agent, with the person's keys",
-        ("agent_call", _) => "by its command line, with the person's keys",
-        ("pass_request", _) => "is handed the person's request",
+        ("agent_call", Some("ide")) => "by the IDE agent, with the person's credentials",
+        ("agent_call", _) => "by the Amazon Q CLI, with the person's credentials",
+        ("pass_request", _) => "receives the person's request",
         _ => "on the person's behalf",
     };
-    // Padded before it is coloured: a terminal's codes have no width.
+    // Padded before colouring: colour codes have no width.
     let outcome = match event.text("qtrail.outcome").unwrap_or("?") {
         "success" => format!("{:<8}", "ok"),
         "dry_run" => paint.yellow(&format!("{:<8}", "dry run")),
@@ -254,7 +176,7 @@ fn repeats(
     for event in events {
         by_id.entry(event.id()).or_default().push(event);
     }
-    paint.heading(text, "Delivered more than once by CloudTrail");
+    paint.heading(text, "Events that CloudTrail delivered more than once");
     for (id, arrived) in by_id {
         let in_trail = in_trail.get(id).copied().unwrap_or_default();
         if in_trail < 2 && arrived.len() < 2 {
@@ -263,8 +185,8 @@ fn repeats(
         let ids: BTreeSet<_> = arrived.iter().map(|e| (e.trace_id, e.span_id)).collect();
         let sent = match (arrived.len(), ids.len()) {
             (1, _) => "sent once".to_owned(),
-            (times, 1) => format!("sent {times} times, equal ids"),
-            (times, _) => format!("sent {times} times, DIFFERENT ids"),
+            (times, 1) => format!("sent {times} times with the same ids"),
+            (times, _) => format!("sent {times} times with DIFFERENT ids"),
         };
         line(
             text,
@@ -288,7 +210,7 @@ fn dead_letters(text: &mut String, paint: Paint, letters: &[Line]) {
             line(
                 text,
                 &format!(
-                    "    record {}, byte {} of the inflated file; its {} bytes are kept for `qtrail replay`",
+                    "    record {} at byte {} of the decompressed file; its {} bytes are kept for `qtrail replay`",
                     record.index, record.offset, record.length
                 ),
             );
@@ -315,77 +237,17 @@ fn balance(text: &mut String, paint: Paint, counts: &Counts, arrived: u64) {
     );
     line(
         text,
-        &format!(
-            "  and {skipped} file that is no log file, recognized and left alone (a digest file)"
-        ),
+        &format!("  {skipped} file without events was recognized and skipped (a digest file)"),
     );
     if read != exported + filtered + duplicate + dead_lettered {
-        line(text, &format!("  {}", paint.red("IT DOES NOT BALANCE")));
+        line(
+            text,
+            &format!("  {}", paint.red("THE COUNTS DO NOT BALANCE")),
+        );
     }
     if exported != arrived {
         let lost = format!("BUT {arrived} LOG RECORDS ARRIVED");
         line(text, &format!("  {}", paint.red(&lost)));
-    }
-}
-
-fn line(text: &mut String, content: &str) {
-    text.push_str(content.trim_end());
-    text.push('\n');
-}
-
-/// As wide as asked, whatever the content.
-fn column(content: &str, width: usize) -> String {
-    if content.chars().count() > width {
-        let kept: String = content.chars().take(width - 1).collect();
-        return format!("{kept}…");
-    }
-    format!("{content:<width$}")
-}
-
-/// A paragraph, indented, broken at spaces.
-fn wrapped(text: &mut String, paragraph: &str) {
-    let mut column = COLUMNS;
-    for word in paragraph.split_whitespace() {
-        if column + 1 + word.chars().count() > COLUMNS {
-            let first = column == COLUMNS;
-            text.push_str(if first { "    " } else { "\n    " });
-            column = 4;
-        } else {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += word.chars().count();
-    }
-    text.push('\n');
-}
-
-/// Colours, where they may be used.
-#[derive(Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    fn with(self, code: &str, text: &str) -> String {
-        match self.0 {
-            true => format!("\x1b[{code}m{text}\x1b[0m"),
-            false => text.to_owned(),
-        }
-    }
-
-    fn bold(self, text: &str) -> String {
-        self.with("1", text)
-    }
-
-    fn red(self, text: &str) -> String {
-        self.with("31", text)
-    }
-
-    fn yellow(self, text: &str) -> String {
-        self.with("33", text)
-    }
-
-    fn heading(self, text: &mut String, title: &str) {
-        let _ = writeln!(text, "\n{}", self.with("1;4", title));
     }
 }
 

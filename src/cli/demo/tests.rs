@@ -102,8 +102,8 @@ async fn stand_in(
 
 #[tokio::test]
 async fn the_trail_arrives_in_two_parts_and_the_collector_keeps_what_was_sent() {
-    let place = Place::new(None).unwrap();
-    let facts = play(&config(), &place, &CancellationToken::new(), stand_in)
+    let workdir = Workdir::new(None).unwrap();
+    let facts = run_pipeline(&config(), &workdir, &CancellationToken::new(), stand_in)
         .await
         .unwrap();
     assert_eq!(
@@ -117,40 +117,43 @@ async fn the_trail_arrives_in_two_parts_and_the_collector_keeps_what_was_sent() 
 
 #[tokio::test]
 async fn nothing_of_the_demo_is_served_or_shared_with_another_run() {
-    let place = Place::new(None).unwrap();
+    let workdir = Workdir::new(None).unwrap();
     let look = async |config: Config, _, _| {
         assert!(config.telemetry.http.is_none());
         let path = config.dead_letters.path;
         assert!(
-            path.starts_with(place.trail().parent().unwrap()),
+            path.starts_with(workdir.trail().parent().unwrap()),
             "{}",
             path.display()
         );
         bail!("seen")
     };
-    let error = play(&config(), &place, &CancellationToken::new(), look)
+    let error = run_pipeline(&config(), &workdir, &CancellationToken::new(), look)
         .await
         .err()
         .unwrap();
     assert_eq!(error.to_string(), "seen");
-    assert_ne!(place.dead_letters("shown"), place.dead_letters("sent"));
-    assert_ne!(place.watched("shown").state, place.watched("sent").state);
+    assert_ne!(workdir.dead_letters("shown"), workdir.dead_letters("sent"));
+    assert_ne!(
+        workdir.watched("shown").state,
+        workdir.watched("sent").state
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_never_settles_is_an_error_that_says_how_far_it_came() {
-    let place = Place::new(None).unwrap();
+async fn a_pipeline_that_never_settles_times_out_with_its_counts() {
+    let workdir = Workdir::new(None).unwrap();
     let stuck = async |_, metrics: Arc<Metrics>, stop: CancellationToken| {
         metrics.read.set(3);
         metrics.filtered.set(2);
         stop.cancelled().await;
         Ok(())
     };
-    let error = play(&config(), &place, &CancellationToken::new(), stuck)
+    let error = run_pipeline(&config(), &workdir, &CancellationToken::new(), stuck)
         .await
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("after 30 s, 3 of "), "{error}");
+    assert!(error.contains("after 30 s: 3 of "), "{error}");
     assert!(error.ends_with("were read and 2 had settled"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The demo's folder: the trail, the state, the dead letters.
+//! The demo's directory: the trail, the state, the dead letters.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,21 +16,21 @@ use crate::input::directory::{After, Settings, Start};
 use qtrail_core::envelope::{self, Item, Limits};
 use qtrail_core::event::Event;
 
-/// The folder. A temporary one goes when this is dropped.
-pub(super) struct Place {
+/// The directory. A temporary one is removed on drop.
+pub(super) struct Workdir {
     root: PathBuf,
     temporary: bool,
     files: Vec<(String, Vec<u8>)>,
 }
 
-impl Place {
-    /// A new folder of this name, or a temporary one, for a trail that ends now.
+impl Workdir {
+    /// A new directory with this path, or a temporary one, for a trail that ends now.
     ///
     /// # Errors
-    /// The folder cannot be made, or has content already.
+    /// The directory cannot be created, or is not empty.
     pub(super) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
         let now = jiff::Timestamp::now().as_second();
-        let place = Place {
+        let workdir = Workdir {
             root: match named {
                 Some(root) => root.to_owned(),
                 None => {
@@ -40,29 +40,29 @@ impl Place {
             temporary: named.is_none(),
             files: qtrail_sample::demo_trail(now),
         };
-        let root = place.root.display();
-        // Other people of the machine need not see it.
+        let root = workdir.root.display();
+        // Other users of the host cannot read it.
         fs::DirBuilder::new()
-            .recursive(!place.temporary)
+            .recursive(!workdir.temporary)
             .mode(0o700)
-            .create(&place.root)
+            .create(&workdir.root)
             .with_context(|| format!("cannot create {root}"))?;
-        if fs::read_dir(&place.root)?.next().is_some() {
+        if fs::read_dir(&workdir.root)?.next().is_some() {
             bail!(
-                "{root} is not empty: name a new directory, so that the demo counts its own files alone"
+                "{root} is not empty: choose a new directory, so that the demo counts only its own files"
             );
         }
-        fs::create_dir(place.trail())
-            .with_context(|| format!("cannot create a folder in {root}"))?;
-        Ok(place)
+        fs::create_dir(workdir.trail())
+            .with_context(|| format!("cannot create a directory in {root}"))?;
+        Ok(workdir)
     }
 
-    /// Where the log files are.
+    /// The directory of the log files.
     pub(super) fn trail(&self) -> PathBuf {
         self.root.join("trail")
     }
 
-    /// How the trail is watched, with the state of a run of this name.
+    /// The settings to watch the trail, with the state of this run.
     pub(super) fn watched(&self, run: &str) -> Settings {
         Settings {
             root: self.trail(),
@@ -80,12 +80,12 @@ impl Place {
         }
     }
 
-    /// The dead letters of a run of this name.
+    /// The path of the dead letters of this run.
     pub(super) fn dead_letters(&self, run: &str) -> PathBuf {
         self.root.join(format!("dead-letters-{run}.jsonl"))
     }
 
-    /// What the dead letters of a run hold.
+    /// The dead letters of this run.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -102,7 +102,7 @@ impl Place {
         lines.with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// How often each event is in the trail.
+    /// How many times each event is in the trail.
     pub(super) fn event_ids(&self) -> BTreeMap<String, usize> {
         let limits = Limits::default();
         let mut ids = BTreeMap::new();
@@ -120,13 +120,13 @@ impl Place {
         ids
     }
 
-    /// How many files the trail has.
+    /// Number of files in the trail.
     pub(super) fn files(&self) -> usize {
         self.files.len()
     }
 
-    /// Puts these files of the trail into place, each renamed in when it is complete, as `aws s3
-    /// sync` does. Those that are there stay.
+    /// Writes these files of the trail; each is renamed into place once complete, as `aws s3 sync` does.
+    /// Existing files stay.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -147,10 +147,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Workdir {
     fn drop(&mut self) {
         if self.temporary {
-            // What cannot be removed is in the system's temporary folder, which is cleaned.
+            // The system cleans its temporary directory.
             let _ = fs::remove_dir_all(&self.root);
         }
     }
@@ -161,10 +161,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_temporary_folder_goes_and_a_named_one_stays() {
+    fn a_temporary_directory_is_removed_and_a_named_one_stays() {
         let outer = tempfile::tempdir().unwrap();
         let named = outer.path().join("a/b");
-        let (temporary, kept) = (Place::new(None).unwrap(), Place::new(Some(&named)).unwrap());
+        let (temporary, kept) = (
+            Workdir::new(None).unwrap(),
+            Workdir::new(Some(&named)).unwrap(),
+        );
         let root = temporary.root.clone();
         temporary.deliver(0..temporary.files()).unwrap();
         assert!(root.is_dir());
@@ -174,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_content_is_refused_and_left_alone() {
+    fn a_directory_with_content_is_rejected_and_not_changed() {
         let outer = tempfile::tempdir().unwrap();
         fs::write(outer.path().join("mine"), "precious").unwrap();
-        let error = Place::new(Some(outer.path())).err().unwrap().to_string();
+        let error = Workdir::new(Some(outer.path())).err().unwrap().to_string();
         assert!(error.contains("is not empty"), "{error}");
         assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
     }

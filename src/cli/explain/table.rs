@@ -1,4 +1,4 @@
-//! The sink that makes a readable table.
+//! A sink that writes a readable table.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,37 +15,35 @@ use qtrail_core::event::amazon_q::Class;
 /// Characters of a value that are shown.
 const SHOWN: usize = 120;
 
-/// Widths of columns; a longer text pushes the next column to the right.
+/// Widths of columns; longer text moves the next column to the right.
 const FACT: usize = 14;
 const FACT_VALUE: usize = 34;
 const ATTRIBUTE_VALUE: usize = 40;
 
-/// What one event becomes, as text.
+/// One converted event, as text.
 pub(super) struct Table {
     why_class: &'static str,
     why_trace: &'static str,
     title: String,
-    /// What it is, and whose.
+    /// Its class and identity.
     answers: Vec<Fact>,
-    /// What is said in no attribute.
+    /// Facts that are in no attribute.
     facts: Vec<Fact>,
     rows: Vec<(&'static Field, String)>,
 }
 
-/// A name, a value, and why it is so.
+/// A name, a value, and the rule behind it.
 type Fact = (&'static str, String, Cow<'static, str>);
 
 impl Table {
-    /// A table for this event, which is then to be converted.
+    /// A table for this event, before it is converted.
     pub(super) fn of(event: &Event<'_>) -> Self {
         Table {
             why_class: why_class(event.class()),
             why_trace: match ids::trace(event).1 {
-                TraceRule::Conversation => "of the conversation: a UUID itself, another id hashed",
-                TraceRule::Session => {
-                    "of the session: account, principal and creation date, hashed"
-                }
-                TraceRule::Event => "of its own: eventID, or the record's bytes, hashed",
+                TraceRule::Conversation => "the conversation's id if it is a UUID, else its hash",
+                TraceRule::Session => "hash of the session: account, principal, creation date",
+                TraceRule::Event => "hash of the eventID, or of the record's bytes",
             },
             title: String::new(),
             answers: Vec::new(),
@@ -54,7 +52,7 @@ impl Table {
         }
     }
 
-    /// Writes it, with an empty line behind.
+    /// Writes the table and an empty line.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}\n", self.title)?;
         for facts in [&self.answers, &self.facts] {
@@ -90,41 +88,44 @@ impl Table {
         self.facts.push((name, value.into(), why.into()));
     }
 
-    /// What was said under this name.
-    fn said(&self, name: &str) -> Option<String> {
+    /// The value of the attribute with this name.
+    fn value_of(&self, name: &str) -> Option<String> {
         let row = self.rows.iter().find(|(field, _)| field.name == name)?;
         Some(row.1.clone())
     }
 
-    /// The answers to the three questions that the identity element is there for.
+    /// Adds the answers that the identity element gives.
     fn identity(&mut self) {
-        let answer = |answer: Option<String>| answer.unwrap_or_else(|| "not said".to_owned());
-        let class = answer(self.said("qtrail.identity.class"));
-        let credential = answer(self.said("qtrail.credential.kind"));
-        let invoked = match self.said("qtrail.invoked_by_service") {
+        let answer = |answer: Option<String>| answer.unwrap_or_else(|| "not recorded".to_owned());
+        let class = answer(self.value_of("qtrail.identity.class"));
+        let credential = answer(self.value_of("qtrail.credential.kind"));
+        let invoked = match self.value_of("qtrail.invoked_by_service") {
             Some(by) if by == "true" => {
-                format!("yes: {}", answer(self.said("aws.user_identity.invoked_by")))
+                format!(
+                    "yes: {}",
+                    answer(self.value_of("aws.user_identity.invoked_by"))
+                )
             }
             Some(_) => "no".to_owned(),
             None => answer(None),
         };
-        let person = answer(self.said("enduser.id"));
+        let person = answer(self.value_of("enduser.id"));
         self.answers.extend([
-            ("person", person, "the one behind the call".into()),
+            ("person", person, "the person behind the call".into()),
             (
                 "identity",
                 class,
-                "root, an IAM user, or another? by its type".into(),
+                "root, IAM user or other, from its type".into(),
             ),
             (
                 "credentials",
                 credential,
-                "temporary or not? by its type and access key".into(),
+                "temporary or not, from type and access key".into(),
             ),
             (
                 "by a service",
                 invoked,
-                "made by another AWS service? by invokedBy".into(),
+                "called by another AWS service, from invokedBy".into(),
             ),
         ]);
     }
@@ -146,15 +147,15 @@ impl Sink for Table {
             self.fact(
                 "start",
                 time(head.start),
-                "eventTime less the event's own duration",
+                "eventTime minus the event's duration",
             );
         } else {
             let length = format!("{} ns", head.end - head.start);
-            let why = "a stand-in: the record tells no duration";
+            let why = "a placeholder: the record has no duration";
             self.fact("span length", length, why);
         }
         let kind = format!("{:?}", head.kind).to_uppercase();
-        self.fact("span kind", kind, "CLIENT for a call that Amazon Q made");
+        self.fact("span kind", kind, "CLIENT for calls that Amazon Q made");
         if let Some(message) = &head.error {
             self.fact("span status", "ERROR", shown(message));
         }
@@ -162,7 +163,7 @@ impl Sink for Table {
         self.fact(
             "span",
             hex::encode(head.span_id),
-            "eventID, or the record's bytes, hashed",
+            "hash of the eventID, or of the record's bytes",
         );
         if let Some(link) = head.link {
             self.fact(
@@ -183,7 +184,7 @@ impl Sink for Table {
             (false, true) => "span",
             (false, false) => "none",
         };
-        self.fact("signals", signals, "by signals and traces.classes");
+        self.fact("signals", signals, "from signals and traces.classes");
     }
 
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>) {
@@ -196,7 +197,7 @@ impl Sink for Table {
     }
 
     fn end(&mut self) {
-        let class = self.said("qtrail.event.class").unwrap_or_default();
+        let class = self.value_of("qtrail.event.class").unwrap_or_default();
         self.answers.push(("class", class, self.why_class.into()));
         self.identity();
     }
@@ -204,10 +205,10 @@ impl Sink for Table {
 
 fn why_class(class: Class) -> &'static str {
     match class {
-        Class::OnBehalfOf => "by the invoking service",
-        Class::AgentCall => "by the user agent, which a client can forge",
-        Class::Other => "neither source, invoking service nor user agent is Amazon Q's",
-        _ => "by event source and name",
+        Class::OnBehalfOf => "from the invoking service",
+        Class::AgentCall => "from the user agent, which a client can forge",
+        Class::Other => "source, invoking service and user agent are not Amazon Q's",
+        _ => "from event source and name",
     }
 }
 
@@ -216,7 +217,7 @@ fn time(nanoseconds: i64) -> String {
         .map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
 }
 
-/// A value as JSON; a long one is cut when it is shown.
+/// A value as JSON; `shown` truncates it.
 fn json(out: &mut String, value: &Value<'_>) {
     match value {
         Value::Str(text) => out.push_str(&serde_json::json!(text).to_string()),
@@ -250,7 +251,7 @@ fn list<T>(
     out.push(close);
 }
 
-/// The beginning of a text, printable.
+/// A text, truncated and printable.
 fn shown(text: &str) -> String {
     let printable = printable(text);
     match printable.char_indices().nth(SHOWN) {

@@ -41,7 +41,7 @@ fn all_selected_records_and_what_is_refused_among_them() {
         .collect();
     assert_eq!(headings.len(), 3, "{text}");
     assert!(text.contains("a dead letter: eventTime is no RFC 3339 time"));
-    assert!(text.contains("by the invoking service"));
+    assert!(text.contains("from the invoking service"));
     assert!(text.contains("yes: q.amazonaws.com"));
 }
 
@@ -49,7 +49,7 @@ fn all_selected_records_and_what_is_refused_among_them() {
 fn a_record_by_its_number_is_explained_whatever_it_is() {
     let other = explained(&trail(), Which::Index(0)).unwrap();
     assert!(
-        other.contains("left out unless `select` is `all`"),
+        other.contains("ignored unless `select` is `all`"),
         "{other}"
     );
     assert!(other.contains("s3.GetObject"));
@@ -63,10 +63,10 @@ fn no_such_record_is_an_error_that_says_what_to_do() {
         (
             trail(),
             Which::Index(9),
-            "there is no record 9: it holds 4, counted from 0",
+            "no record 9: the input has 4 records, counted from 0",
         ),
         (OTHER.to_owned(), Which::First, "--select all"),
-        (String::new(), Which::All, "no CloudTrail record"),
+        (String::new(), Which::All, "no CloudTrail records"),
     ] {
         let error = explained(&input, which).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");

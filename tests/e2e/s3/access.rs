@@ -77,7 +77,7 @@ async fn check_tells_of_the_queue_and_takes_nothing_from_it() {
     assert_eq!(exit, Some(0), "{said}");
     for text in [
         &queue.url,
-        "about 3 messages wait, 0 are worked on",
+        "about 3 messages waiting, 0 in flight",
         "after 7 receives",
     ] {
         assert!(said.contains(text), "{said}");

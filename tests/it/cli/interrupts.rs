@@ -53,11 +53,11 @@ fn ctrl_c_says_what_it_does_and_that_nothing_is_kept() {
         assert_eq!(child.wait().unwrap().code(), Some(1), "{format}: {rest}");
         for part in [
             "SIGINT",
-            "nothing more is read",
-            "a second signal ends at once",
-            "Nothing is kept",
-            "interrupted before all was read",
-            "the same command begins anew",
+            "delivering what has been read",
+            "a second signal exits at once",
+            "progress is not saved",
+            "interrupted before everything was delivered",
+            "run the same command again",
         ] {
             assert!(rest.contains(part), "{format}: no {part:?} in {rest}");
         }

@@ -106,7 +106,7 @@ fn print_config_tells_what_is_odd() {
     ] {
         assert!(said(&["/d"]).contains(part));
     }
-    assert!(said(&[]).contains("nothing to read"));
+    assert!(said(&[]).contains("no input is configured"));
     assert!(!said(&["/d", "-q"]).contains("WARN"));
 }
 

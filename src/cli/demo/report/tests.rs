@@ -1,9 +1,11 @@
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
+use super::text::COLUMNS;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -145,7 +147,7 @@ fn calls_are_told_by_person_with_dry_runs_and_denials_in_plain_sight() {
     assert!(places.is_sorted(), "{text}");
     assert!(line_with(&text, "StopInstances").contains("  dry run   on the person's behalf"));
     assert!(line_with(&text, "GetBucketPolicy").contains(" DENIED    on the person's behalf"));
-    assert!(line_with(&text, "iam:GetRole").contains("  error     by its command line"));
+    assert!(line_with(&text, "iam:GetRole").contains("  error     by the Amazon Q CLI"));
 }
 
 #[test]
@@ -168,9 +170,9 @@ fn a_repeat_that_arrives_is_told_with_its_ids() {
     facts.in_trail = [("event-1".to_owned(), 2)].into();
     let text = report(&facts);
     assert_eq!(text.matches("q.SendMessage").count(), 1, "{text}");
-    assert!(text.contains("2 times in the trail, sent 2 times, equal ids\n"));
+    assert!(text.contains("2 times in the trail, sent 2 times with the same ids\n"));
     facts.received.logs[0].resource_logs[0].scope_logs[0].log_records[1].span_id = vec![9; 8];
-    assert!(report(&facts).contains("sent 2 times, DIFFERENT ids"));
+    assert!(report(&facts).contains("sent 2 times with DIFFERENT ids"));
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn a_dead_letter_has_its_reason_and_place() {
         "{text}"
     );
     assert!(text.contains("    in 111_CloudTrail_1.json.gz\n"), "{text}");
-    assert!(text.contains("    record 3, byte 4711 of the inflated file; its 812 bytes"));
+    assert!(text.contains("    record 3 at byte 4711 of the decompressed file; its 812 bytes"));
     assert!(
         text.lines().all(|line| line.chars().count() <= COLUMNS),
         "{text}"
@@ -197,7 +199,7 @@ fn a_dead_letter_has_its_reason_and_place() {
 }
 
 #[test]
-fn counts_that_do_not_balance_are_told() {
+fn counts_that_do_not_balance_are_visible() {
     let mut facts = facts(Vec::new());
     assert!(
         report(&facts)
@@ -206,7 +208,7 @@ fn counts_that_do_not_balance_are_told() {
     assert!(!report(&facts).contains("DOES NOT"));
     assert!(report(&facts).contains("BUT 0 LOG RECORDS ARRIVED"));
     facts.counts.exported = 0;
-    assert!(report(&facts).contains("IT DOES NOT BALANCE"));
+    assert!(report(&facts).contains("THE COUNTS DO NOT BALANCE"));
     assert!(!report(&facts).contains("BUT"));
 }
 

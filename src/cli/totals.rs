@@ -1,31 +1,31 @@
-//! What a command did that keeps nothing between two runs: `convert`, `replay`.
+//! The totals of a command that saves no progress: `convert`, `replay`.
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Unread, summary};
+use super::{Exit, OutputClosed, summary};
 use crate::export::End;
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Report};
 use crate::telemetry::metrics::Metrics;
 
-/// What was done.
+/// What a command did.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Done {
+pub(super) struct Totals {
     pub(super) files: u64,
     pub(super) counts: Counts,
-    /// Something could not be read or delivered, and was told.
+    /// Something could not be read or delivered, and was logged.
     pub(super) failed: bool,
-    /// It ended before all was read.
+    /// It ended before everything was read.
     pub(super) interrupted: bool,
 }
 
-impl Done {
+impl Totals {
     pub(super) fn exit(&self) -> Exit {
         Exit::of(self.failed, self.counts.dead_lettered)
     }
 
-    /// Counts what became of a unit, and tells what went wrong, unless `stop` is why.
-    pub(super) fn take(&mut self, name: &str, report: &Report, stop: &CancellationToken) {
+    /// Adds the report of a unit, and logs its errors, unless they come from `stop`.
+    pub(super) fn add(&mut self, name: &str, report: &Report, stop: &CancellationToken) {
         self.files += 1;
         self.counts.add(&report.counts);
         if let Some(error) = report.read_error.as_ref().filter(|_| !stop.is_cancelled()) {
@@ -39,19 +39,19 @@ impl Done {
         }
     }
 
-    /// Notes how it ended, and tells what ended it early. `metrics`: what was counted of work that did
-    /// not give up in time.
+    /// Records how the command ended, and logs an early end. `metrics`: the counts of work that did not stop
+    /// in time.
     pub(super) fn end(
         &mut self,
         end: Option<End>,
         stop: &CancellationToken,
         metrics: Option<&Metrics>,
-    ) -> Result<(), Unread> {
+    ) -> Result<(), OutputClosed> {
         match end {
-            Some(End::Unread) => return Err(Unread),
-            Some(End::Failed(reason)) => tracing::error!("given up: {reason}"),
+            Some(End::Unread) => return Err(OutputClosed),
+            Some(End::Failed(reason)) => tracing::error!("giving up: {reason}"),
             None if stop.is_cancelled() => tracing::error!(
-                "interrupted before all was read and delivered: nothing is kept of how far it came, the same command begins anew"
+                "interrupted before everything was delivered: progress is not saved; run the same command again"
             ),
             None => return Ok(()),
         }

@@ -1,7 +1,7 @@
 //! Files that qtrail writes are not read as its own input.
 //!
-//! Enters: paths, which need not exist yet. Leaves: what is wrong with them. What must hold: what qtrail writes is
-//! not read as its own input.
+//! Enters: paths, which need not exist yet. Leaves: problems with them. What must hold: qtrail never reads the
+//! files that it writes.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ use crate::input::backfill::STATE;
 use crate::input::directory::After;
 use crate::runtime::paths::resolve;
 
-/// The files that a command with this configuration appends to or makes, each with its key.
+/// The files that a command with this configuration creates or appends to, each with its key.
 pub(crate) fn written(config: &Config) -> Vec<(&'static str, PathBuf)> {
     let letters = &config.dead_letters;
     let mut written = vec![("dead_letters.path", letters.path.clone())];
     if letters.keep > 0 {
-        // Patterns may leave out the file alone, and read it once it is rotated.
+        // A pattern may exclude the file, and still match it once it is rotated.
         let mut rotated = letters.path.clone().into_os_string();
         rotated.push(".1");
         written.push(("dead_letters.path", rotated.into()));
@@ -29,9 +29,9 @@ pub(crate) fn written(config: &Config) -> Vec<(&'static str, PathBuf)> {
     written
 }
 
-/// What of `written` would be read from `root`: its key, and why that cannot be. `ours`: folders that are
-/// never read; `reads`: whether a path below the root is.
-pub(super) fn read_again(
+/// The files of `written` that would be read from `root`: key and message. `ours`: folders that are never
+/// read; `reads`: whether a path below the root is read.
+fn read_again(
     root: &Path,
     written: Vec<(&'static str, PathBuf)>,
     ours: &[&Path],
@@ -41,28 +41,28 @@ pub(super) fn read_again(
     let real = resolve(root);
     let ours: Vec<_> = ours.iter().map(|folder| resolve(folder)).collect();
     let is_read = |path: &Path| {
-        let place = resolve(path);
+        let path = resolve(path);
         !ours
             .iter()
-            .any(|ours| *ours != real && place.starts_with(ours))
-            && place.strip_prefix(&real).is_ok_and(&reads)
+            .any(|ours| *ours != real && path.starts_with(ours))
+            && path.strip_prefix(&real).is_ok_and(&reads)
     };
     let read = written.into_iter().filter(|(_, path)| is_read(path));
-    let told = read.map(|(key, path)| {
+    let messages = read.map(|(key, path)| {
         let (path, root) = (path.display(), root.display());
         let message = format!(
-            "{path} would be read as input: put it outside of {root}, or exclude it by {remedy}"
+            "{path} would be read as input: move it out of {root}, or exclude it with {remedy}"
         );
         (key, message)
     });
-    let mut told: Vec<_> = told.collect();
-    // Once for a file and what it is rotated to.
-    told.dedup_by_key(|(key, _)| *key);
-    told
+    let mut messages: Vec<_> = messages.collect();
+    // One message for a file and its rotated name.
+    messages.dedup_by_key(|(key, _)| *key);
+    messages
 }
 
-/// What is wrong with the directory input: it would read what qtrail writes.
-pub(super) fn of_directory(config: &Config) -> Vec<(&'static str, String)> {
+/// The written files that the directory input would read: key and message.
+pub(super) fn check_directory(config: &Config) -> Vec<(&'static str, String)> {
     let Some(input) = &config.directory else {
         return Vec::new();
     };
@@ -83,16 +83,12 @@ pub(super) fn of_directory(config: &Config) -> Vec<(&'static str, String)> {
     )
 }
 
-/// Refuses a backfill that would read what it writes.
+/// Rejects a backfill that would read the files that it writes.
 ///
 /// # Errors
 /// The files, with the remedy.
-pub(crate) fn outside_of_backfill(
-    root: &Path,
-    exclude: &GlobSet,
-    config: &Config,
-) -> Result<(), Error> {
-    // One file that is named is known by its identity.
+pub(crate) fn check_backfill(root: &Path, exclude: &GlobSet, config: &Config) -> Result<(), Error> {
+    // A single file is compared by its identity elsewhere.
     if !root.is_dir() {
         return Ok(());
     }
@@ -104,7 +100,7 @@ pub(crate) fn outside_of_backfill(
         true => Ok(()),
         false => Err(Error(
             read.into_iter()
-                .map(|(key, told)| format!("{key}: {told}"))
+                .map(|(key, message)| format!("{key}: {message}"))
                 .collect(),
         )),
     }

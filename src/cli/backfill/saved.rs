@@ -1,0 +1,67 @@
+//! What a backfill remembers between runs, and the selection of files.
+
+use globset::GlobSet;
+
+use super::Run;
+use crate::cli::args::when::When;
+use crate::config;
+use crate::input::backfill::days::shown;
+use crate::input::backfill::layout::Wanted;
+use crate::input::backfill::plan::Plan;
+
+impl Run {
+    /// The plan with the progress so far. A dry run creates nothing.
+    pub(super) fn plan(&self) -> anyhow::Result<Option<Plan>> {
+        if self.args.dry_run {
+            return Ok(match Plan::is_there(&self.folder) {
+                true => Some(Plan::open(&self.folder)?),
+                false => None,
+            });
+        }
+        let plan = Plan::open(&self.folder)?;
+        if self.args.again {
+            plan.release(&self.start_name())?;
+            // Events in the set of delivered ids would be dropped.
+            if let Some(duplicates) = &self.config.duplicates {
+                crate::pipeline::dedup::forget(duplicates)?;
+            }
+        }
+        Ok(Some(plan))
+    }
+
+    /// The name under which a relative start is saved until everything since then is done.
+    pub(super) fn start_name(&self) -> String {
+        let args = &self.args;
+        format!(
+            "from {:?} {:?} {:?}",
+            args.from, args.accounts, args.regions
+        )
+    }
+
+    pub(super) fn selection(&self, plan: Option<&Plan>, now: i64) -> anyhow::Result<Wanted> {
+        let mut from = self.args.from.first(now);
+        if let (Some(plan), When::Ago(_)) = (plan, self.args.from) {
+            let saved = match self.args.dry_run {
+                true => plan.held(&self.start_name())?.unwrap_or(from),
+                false => plan.hold(&self.start_name(), from)?,
+            };
+            if saved != from {
+                tracing::info!("resuming from {}, the start of the first run", shown(saved));
+            }
+            from = saved;
+        }
+        let to = self.args.to.map_or(i64::MAX, |to| to.end(now));
+        if from >= to {
+            let (from, to) = (shown(from), shown(to));
+            let problem = format!("--from {from} is not before --to {to}");
+            return Err(config::Error::of(problem).into());
+        }
+        Ok(Wanted {
+            from,
+            to,
+            accounts: self.args.accounts.iter().cloned().collect(),
+            regions: self.args.regions.iter().cloned().collect(),
+            exclude: GlobSet::new(self.args.exclude.iter().cloned())?,
+        })
+    }
+}
