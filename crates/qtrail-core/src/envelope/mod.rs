@@ -138,6 +138,11 @@ pub fn wants_window(error: &io::Error) -> Option<usize> {
     Some(wants.bytes)
 }
 
+/// Whether a name is that of a field that tells a CloudTrail event from anything else.
+pub fn is_event_field(name: &str) -> bool {
+    keys::Keys::of(name.as_bytes()) == keys::Keys::EVENT
+}
+
 /// A record with CloudTrail's own names in the place of those of a table, and with objects in the place of
 /// the texts that tables write for `userIdentity` and `tlsDetails`.
 ///
