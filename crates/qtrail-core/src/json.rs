@@ -6,6 +6,7 @@
 //! accessor but [`Node::raw`], and one with a replaced text as that text, so that no writer can leak
 //! it.
 
+mod number;
 mod parse;
 mod pointer;
 mod redaction;
@@ -18,8 +19,9 @@ use std::ops::Range;
 
 use crate::reject::Reason;
 
+pub(crate) use number::Number;
 pub use redaction::REDACTED;
-pub(crate) use string::{find_special, unescape_leniently};
+pub(crate) use string::{find_special, unescape_bytes, unescape_leniently};
 
 /// A parsed JSON text.
 #[derive(Debug, Clone)]

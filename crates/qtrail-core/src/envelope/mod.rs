@@ -13,9 +13,9 @@
 mod again;
 mod containers;
 mod gzip;
-mod held;
 mod keys;
 mod log_line;
+mod piece;
 mod records;
 mod resume;
 mod scan;
@@ -113,7 +113,7 @@ pub fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
     let mut inflate = gzip::Inflate::new(head, bytes, bytes as u64);
     let (mut text, mut length) = (vec![0; bytes], 0);
     while length < bytes
-        && let Ok(gzip::Delivered::Bytes(count)) = inflate.read(&mut text[length..])
+        && let Ok(gzip::Inflated::Bytes(count)) = inflate.read(&mut text[length..])
     {
         length += count;
     }

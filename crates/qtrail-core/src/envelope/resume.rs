@@ -5,15 +5,11 @@
 //! if strings and brackets from there on close the container exactly; what stands inside the broken
 //! record closes too much. Each line of NDJSON is a container of its own.
 
-use super::log_line::{Prefix, Prefixed};
-use super::scan::plain_run;
-use super::structure::{Around, Outline, Text, Told, Track};
+mod lines;
 
-/// Around the values of a line: nothing.
-const LINE: Around = Around {
-    brackets: &[],
-    opener: b'{',
-};
+use super::structure::{Around, Outcome, Outline, Text, Track};
+use crate::json::find_special;
+use lines::Start;
 
 /// What the container of the broken record ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,18 +38,6 @@ pub(super) enum Next {
     Line { at: u64, proven: u64 },
     /// Nowhere. `cut`: more bytes might change that.
     Nowhere { cut: bool },
-}
-
-/// Whether a line begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    No,
-    /// With the next byte.
-    First,
-    /// With the byte before it, which may begin an array or a text.
-    Second,
-    /// At this byte, with what stands before an object in a line of a log.
-    Prefixed(Prefix, u64),
 }
 
 /// A search for where to go on.
@@ -168,7 +152,7 @@ impl Search {
         let mut index = 0;
         loop {
             if track.text() == Text::Inside {
-                let text = &bytes[index..plain_run(bytes, index)];
+                let text = &bytes[index..find_special(bytes, index)];
                 let text = &text[..memchr::memchr(opener, text).unwrap_or(text.len())];
                 if let Some(last) = text.trim_ascii_end().last() {
                     self.before = *last;
@@ -190,18 +174,18 @@ impl Search {
                 return (index, None);
             }
             match (track.step(byte, at), track.next(), self.proven) {
-                (Told::Exact { at: begun, .. }, ..) => {
+                (Outcome::Exact { at: begun, .. }, ..) => {
                     let next = Next::Inside {
                         at: begun,
                         proven: at,
                     };
                     return (index, Some(next));
                 }
-                (Told::Nothing, Some(at), Some(proven)) => {
+                (Outcome::Nothing, Some(at), Some(proven)) => {
                     return (index, Some(Next::Inside { at, proven }));
                 }
-                (Told::Nothing, ..) => index += 1,
-                (Told::Impossible, ..) => {
+                (Outcome::Nothing, ..) => index += 1,
+                (Outcome::Impossible, ..) => {
                     self.tracks.clear();
                     return (index + 1, None);
                 }
@@ -261,80 +245,8 @@ impl Search {
         }
     }
 
-    /// A line ends at `at`: that of the broken value, or one behind it.
-    fn line_ends(&mut self, at: u64) -> Option<Next> {
-        self.over = true;
-        if let Some(begun) = self.tracks.iter().find_map(Track::exact) {
-            return Some(Next::Inside {
-                at: begun,
-                proven: at,
-            });
-        }
-        self.whole |= self.is_behind();
-        match self.whole {
-            true => self.tracks.clear(),
-            // The value may go on behind the end of a line that should not be there.
-            false => self.tracks.iter_mut().for_each(Track::seek_no_more),
-        }
-        None
-    }
-
     fn is_behind(&self) -> bool {
         self.tracks.first().is_some_and(Track::is_behind)
-    }
-
-    /// Looks for a line to go on with.
-    fn lines(&mut self, byte: u8, at: u64) -> Option<Next> {
-        let start = std::mem::replace(&mut self.start, Start::No);
-        let whole = self.whole;
-        self.whole &= start == Start::No || matches!(byte, b'\r' | b'\n');
-        let begun = match (start, byte) {
-            (Start::First, b'{') => Some(at),
-            // In a value of several lines, a line may hold a text and no more.
-            (Start::First, b'[' | b'"') if whole => {
-                (self.start, self.whole) = (Start::Second, true);
-                None
-            }
-            (Start::Second, b'{') => Some(at - 1),
-            (Start::First, b'0'..=b'9') => self.prefixed(Prefix::new(), at, byte, whole),
-            (Start::Prefixed(prefix, begun), _) => self.prefixed(prefix, begun, byte, whole),
-            _ => None,
-        };
-        if let Some(begun) = begun {
-            if whole {
-                return Some(Next::Line {
-                    at: begun,
-                    proven: begun,
-                });
-            }
-            self.line = Some((Track::record(begun, LINE), begun));
-        }
-        let (line, begun) = self.line.as_mut()?;
-        if byte == b'\n' {
-            let exact = line.exact();
-            self.line = None;
-            return exact.map(|begun| Next::Line {
-                at: begun,
-                proven: at,
-            });
-        }
-        // What closes more than it opens is the end of another one.
-        if line.step(byte, at) == Told::Impossible || line.next() != Some(*begun) {
-            self.line = None;
-        }
-        None
-    }
-
-    /// Where a line begins that `prefix` stands before, once its object does.
-    fn prefixed(&mut self, mut prefix: Prefix, begun: u64, byte: u8, whole: bool) -> Option<u64> {
-        match prefix.step(byte) {
-            Prefixed::More => {
-                (self.start, self.whole) = (Start::Prefixed(prefix, begun), whole);
-                None
-            }
-            Prefixed::Object => Some(begun),
-            Prefixed::Other => None,
-        }
     }
 
     /// Looks for a record to go on with.
@@ -351,14 +263,14 @@ impl Search {
         let mut index = 0;
         while let Some(track) = self.tracks.get_mut(index) {
             let outside = is_outside(track);
-            let told = match outside && contest {
+            let outcome = match outside && contest {
                 _ if self.first => track.step_wrong(byte, at),
-                true => Told::Impossible,
+                true => Outcome::Impossible,
                 false => track.step(byte, at),
             };
-            match told {
-                Told::Exact { at: begun, line } => {
-                    // Two records cannot be told from two texts before one way is ruled out.
+            match outcome {
+                Outcome::Exact { at: begun, line } => {
+                    // Two records cannot be outcome from two texts before one way is ruled out.
                     if line || self.tracks.len() == 1 {
                         return Some(Next::Inside {
                             at: begun,
@@ -368,11 +280,11 @@ impl Search {
                     self.tracks[index] = Track::lost(self.around, self.before);
                     self.tracks[index].step(byte, at);
                 }
-                Told::Impossible => {
+                Outcome::Impossible => {
                     self.tracks.remove(index);
                     continue;
                 }
-                Told::Nothing => {
+                Outcome::Nothing => {
                     if let (Some(begun), Some(proven)) = (track.next(), self.proven) {
                         return Some(Next::Inside { at: begun, proven });
                     }

@@ -76,7 +76,7 @@ pub(super) struct Around {
 
 /// How far the brackets add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Region {
     /// In the broken record.
     Broken,
     /// Behind it, in its container.
@@ -91,7 +91,7 @@ enum Place {
 
 /// What one more byte tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Outcome {
     Nothing,
     /// The container ends before this byte, records begin at `at`. `line`: a line's end is between.
     Exact {
@@ -106,7 +106,7 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Track {
     around: Around,
-    place: Place,
+    region: Region,
     open: Vec<bool>,
     /// How many of the brackets around it are closed.
     closed: usize,
@@ -125,9 +125,9 @@ impl Track {
     pub(super) fn of(outline: Outline, around: Around) -> Self {
         let broken = !outline.open.is_empty() || outline.text != Text::Outside;
         Track {
-            place: match broken {
-                true => Place::Broken,
-                false => Place::Behind,
+            region: match broken {
+                true => Region::Broken,
+                false => Region::Behind,
             },
             open: outline.open,
             text: outline.text,
@@ -148,7 +148,7 @@ impl Track {
     pub(super) fn lost(around: Around, before: u8) -> Self {
         Track {
             around,
-            place: Place::Lost,
+            region: Region::Lost,
             open: Vec::new(),
             closed: 0,
             text: Text::Outside,
@@ -162,7 +162,7 @@ impl Track {
     /// Follows a record that begins at this byte.
     pub(super) fn record(at: u64, around: Around) -> Self {
         Track {
-            place: Place::Records(at),
+            region: Region::Records(at),
             ..Track::lost(around, 0)
         }
     }
@@ -178,22 +178,22 @@ impl Track {
 
     /// Whether the broken record has ended, and nothing is open.
     pub(super) fn is_behind(&self) -> bool {
-        self.place == Place::Behind && self.is_even() && !self.keyed
+        self.region == Region::Behind && self.is_even() && !self.keyed
     }
 
     /// The first record behind the broken one, or the end of its container.
     pub(super) fn next(&self) -> Option<u64> {
-        match self.place {
-            Place::Records(at) | Place::Closed(at, _) => Some(at),
+        match self.region {
+            Region::Records(at) | Region::Closed(at, _) => Some(at),
             _ => None,
         }
     }
 
     /// Where records begin, if they end here, and nothing is open.
     pub(super) fn exact(&self) -> Option<u64> {
-        match self.place {
-            Place::Closed(at, _) => Some(at),
-            Place::Records(at) if self.around.brackets.is_empty() && self.is_even() => Some(at),
+        match self.region {
+            Region::Closed(at, _) => Some(at),
+            Region::Records(at) if self.around.brackets.is_empty() && self.is_even() => Some(at),
             _ => None,
         }
     }
@@ -204,7 +204,7 @@ impl Track {
 
     /// Takes the byte that is wrong. It may have been another one, or none. Where a bracket too many or
     /// too few was counted, the broken record's end tells; where it were two, nothing might.
-    pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Told {
+    pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Outcome {
         if self.proven {
             return self.step(byte, at);
         }
@@ -221,14 +221,14 @@ impl Track {
                 _ => false,
             };
         if !counts {
-            return Told::Nothing;
+            return Outcome::Nothing;
         }
-        let told = self.step(byte, at);
+        let outcome = self.step(byte, at);
         if before == b'"' && self.text == Text::Outside {
             // The colon is yet to come.
             self.before = before;
         }
-        told
+        outcome
     }
 
     /// Whether the bracket that is open around the next byte is an object's.
@@ -238,34 +238,34 @@ impl Track {
     }
 
     /// Takes the byte at `at`.
-    pub(super) fn step(&mut self, byte: u8, at: u64) -> Told {
+    pub(super) fn step(&mut self, byte: u8, at: u64) -> Outcome {
         match (self.text, byte) {
             (Text::Escaped, _) => self.text = Text::Inside,
             (Text::Inside, b'\\') => self.text = Text::Escaped,
             (Text::Inside, b'"') => {
                 // A text between two values is one.
-                if self.place == Place::Broken && self.open.is_empty() {
-                    self.place = Place::Behind;
+                if self.region == Region::Broken && self.open.is_empty() {
+                    self.region = Region::Behind;
                 }
                 self.text = Text::Outside;
             }
             (Text::Inside, _) => {}
             (Text::Outside, b' ' | b'\t' | b'\r') => {}
             (Text::Outside, b'\n') => {
-                if let Place::Closed(_, line) = &mut self.place {
+                if let Region::Closed(_, line) = &mut self.region {
                     *line = true;
                 }
             }
-            (Text::Outside, b'\\') if !self.proven => return Told::Impossible,
+            (Text::Outside, b'\\') if !self.proven => return Outcome::Impossible,
             (Text::Outside, _) => return self.outside(byte, at),
         }
-        Told::Nothing
+        Outcome::Nothing
     }
 
-    fn outside(&mut self, byte: u8, at: u64) -> Told {
-        if let Place::Closed(records, line) = self.place {
+    fn outside(&mut self, byte: u8, at: u64) -> Outcome {
+        if let Region::Closed(records, line) = self.region {
             if matches!(byte, b'{' | b'[' | b'"') {
-                return Told::Exact { at: records, line };
+                return Outcome::Exact { at: records, line };
             }
             self.lose();
         }
@@ -280,7 +280,7 @@ impl Track {
             _ => {}
         }
         self.before = byte;
-        Told::Nothing
+        Outcome::Nothing
     }
 
     /// A text may be a record itself, in an array of texts.
@@ -289,10 +289,10 @@ impl Track {
         if self.around.opener != b'"' || !is_element {
             return;
         }
-        self.place = match self.place {
-            Place::Lost if !self.seeks => Place::Lost,
-            Place::Behind | Place::Lost => Place::Records(at),
-            place => place,
+        self.region = match self.region {
+            Region::Lost if !self.seeks => Region::Lost,
+            Region::Behind | Region::Lost => Region::Records(at),
+            region => region,
         };
     }
 
@@ -307,30 +307,30 @@ impl Track {
             self.lose();
         }
         let no_record = byte == b'{' && self.around.opener == b'[';
-        self.place = match self.place {
-            Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
+        self.region = match self.region {
+            Region::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
             }
             // With nothing around, no bracket tells it from an element of an array in a record.
-            Place::Lost
+            Region::Lost
                 if self.around.brackets.is_empty() && matches!(self.before, b',' | b'[') =>
             {
                 return;
             }
             // Behind a key, with a colon or without, a value follows.
-            Place::Behind if no_record || matches!(self.before, b':' | b'"') => Place::Broken,
-            Place::Behind | Place::Lost => Place::Records(at),
-            place => place,
+            Region::Behind if no_record || matches!(self.before, b':' | b'"') => Region::Broken,
+            Region::Behind | Region::Lost => Region::Records(at),
+            region => region,
         };
         self.open.push(byte == b'{');
     }
 
     fn closed(&mut self, object: bool, at: u64) {
-        match (self.open.pop(), self.place) {
+        match (self.open.pop(), self.region) {
             // The broken record may lack a bracket: that is seen behind it.
-            (Some(_), Place::Broken) => {
+            (Some(_), Region::Broken) => {
                 if self.open.is_empty() {
-                    self.place = Place::Behind;
+                    self.region = Region::Behind;
                 }
             }
             (Some(opened), _) => {
@@ -338,7 +338,7 @@ impl Track {
                     self.lose();
                 }
             }
-            (None, Place::Behind | Place::Records(_)) => self.closed_around(object, at),
+            (None, Region::Behind | Region::Records(_)) => self.closed_around(object, at),
             (None, _) => {}
         }
     }
@@ -350,15 +350,15 @@ impl Track {
         }
         self.closed += 1;
         let records = self.next().unwrap_or(at);
-        self.place = match self.closed == brackets.len() {
-            true => Place::Closed(records, false),
-            false => Place::Records(records),
+        self.region = match self.closed == brackets.len() {
+            true => Region::Closed(records, false),
+            false => Region::Records(records),
         };
     }
 
     fn lose(&mut self) {
         self.open.clear();
         self.closed = 0;
-        self.place = Place::Lost;
+        self.region = Region::Lost;
     }
 }

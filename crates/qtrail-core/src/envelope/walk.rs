@@ -1,6 +1,6 @@
 //! From bytes to the values that stand where events stand: at the top level, or in a container.
 //!
-//! Enters: a reader. Leaves: [`Found`], one value at a time, in the order of the bytes. What must
+//! Enters: a reader. Leaves: [`Element`], one value at a time, in the order of the bytes. What must
 //! hold: a container of any size is walked in a bounded window; a value counts only if what follows
 //! it is what may follow a value (a brace too many in the middle of a record would otherwise leave
 //! its first half as a record); after an error, reading resumes as [`super::resume`] says.
@@ -19,10 +19,10 @@ use std::io::{self, Read};
 use super::Skipped;
 use super::again::Again;
 use super::containers::Container;
-use super::held::Held;
 use super::keys::Keys;
+use super::piece::Piece;
 use super::resume::Next;
-use super::scan::{DEEPEST, Scanner, Step};
+use super::scan::{DEEPEST, Progress, Scanner};
 use super::structure::Outline;
 use super::window::Window;
 use crate::reject::{Evidence, Reason};
@@ -37,7 +37,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What a walk comes upon. Offsets count the walk's own inflated bytes.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Element {
     /// A well-formed value; its bytes are in the window.
     Value(Value),
     /// A text in base64, without quotes; its bytes are in the window.
@@ -89,13 +89,13 @@ enum Phase {
     /// After a value: does it count?
     Follow,
     /// Inside a top-level text in base64.
-    Word,
+    Base64,
     /// Looking for the next record after an error.
     Resume,
     /// On the way there.
     Lost(u64, Next),
     /// At the end; a fault is still to be told.
-    Fault,
+    StreamError,
     End,
 }
 
@@ -117,12 +117,12 @@ pub(super) struct Walk<R> {
     phase: Phase,
     frame: Option<Frame>,
     /// The container of a broken record, where reading went on with a line: its end may still come.
-    left: Option<Frame>,
+    left_container: Option<Frame>,
     scanner: Scanner,
     /// The first byte not yet dealt with.
     at: u64,
     /// The value, or the broken piece, that is being read.
-    held: Held,
+    piece: Piece,
     /// Where the top-level value began.
     top: u64,
     /// A container was entered in the top-level object.
@@ -136,7 +136,7 @@ pub(super) struct Walk<R> {
     /// What was found last is a reject that more bytes might change.
     cut: bool,
     /// There is anything but white space.
-    any: bool,
+    has_content: bool,
 }
 
 impl<R: Read> Walk<R> {
@@ -146,17 +146,17 @@ impl<R: Read> Walk<R> {
             bounds,
             phase: Phase::Start,
             frame: None,
-            left: None,
+            left_container: None,
             scanner: Scanner::new(),
             at: 0,
-            held: Held::default(),
+            piece: Piece::default(),
             top: 0,
             entered: false,
             known: None,
             broken: None,
             proven: 0,
             cut: false,
-            any: false,
+            has_content: false,
         }
     }
 
@@ -229,7 +229,7 @@ impl<R: Read> Walk<R> {
     ///
     /// # Errors
     /// The reader's own.
-    pub(super) fn step(&mut self) -> io::Result<Found> {
+    pub(super) fn step(&mut self) -> io::Result<Element> {
         loop {
             let found = match self.phase {
                 Phase::Start => self.start()?,
@@ -237,11 +237,11 @@ impl<R: Read> Walk<R> {
                 Phase::Between => self.between()?,
                 Phase::Value => self.value()?,
                 Phase::Follow => self.follow()?,
-                Phase::Word => self.word()?,
+                Phase::Base64 => self.base64()?,
                 Phase::Resume => self.resume()?,
                 Phase::Lost(upto, next) => self.lost(upto, next)?,
-                Phase::Fault => self.fault(),
-                Phase::End => Some(Found::End),
+                Phase::StreamError => self.fault(),
+                Phase::End => Some(Element::End),
             };
             if let Some(found) = found {
                 return Ok(found);
@@ -249,7 +249,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    fn start(&mut self) -> io::Result<Option<Found>> {
+    fn start(&mut self) -> io::Result<Option<Element>> {
         if self.holds(BOM)? {
             self.at += BOM.len() as u64;
         }
@@ -257,22 +257,22 @@ impl<R: Read> Walk<R> {
         Ok(None)
     }
 
-    fn top(&mut self) -> io::Result<Option<Found>> {
+    fn top(&mut self) -> io::Result<Option<Element>> {
         let Some(byte) = self.skip(|b| is_space(b) || b == b',')? else {
             self.top = self.at;
-            let empty = (!self.any).then_some(Found::Skipped(Skipped::Empty));
+            let empty = (!self.has_content).then_some(Element::Skipped(Skipped::Empty));
             return Ok(self.fault().or(empty));
         };
         self.top = self.at;
-        self.any = true;
+        self.has_content = true;
         match byte {
             b'[' => {
                 self.at += 1;
                 self.enter(Container::Array, None, false);
                 return Ok(None);
             }
-            b']' if self.left.is_some() => {
-                self.back_in();
+            b']' if self.left_container.is_some() => {
+                self.reenter();
                 self.phase = Phase::Between;
                 return Ok(None);
             }
@@ -282,10 +282,10 @@ impl<R: Read> Walk<R> {
                     return Ok(cut);
                 }
             }
-            b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
+            b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Base64,
             b'C' if self.holds(VALIDATION_MESSAGE)? => {
                 self.at += VALIDATION_MESSAGE.len() as u64;
-                return Ok(Some(Found::Skipped(Skipped::ValidationMessage)));
+                return Ok(Some(Element::Skipped(Skipped::ValidationMessage)));
             }
             _ => {}
         }
@@ -294,11 +294,11 @@ impl<R: Read> Walk<R> {
         }
         (self.entered, self.known) = (false, None);
         self.scanner.restart(true);
-        self.held.begin(self.at);
+        self.piece.begin(self.at);
         Ok(None)
     }
 
-    fn between(&mut self) -> io::Result<Option<Found>> {
+    fn between(&mut self) -> io::Result<Option<Element>> {
         let lines = Cell::new(false);
         let byte = self.skip(|b| {
             lines.set(lines.get() || b == b'\n');
@@ -315,7 +315,7 @@ impl<R: Read> Walk<R> {
                     Some(object) => {
                         self.scanner = object;
                         self.scanner.pass();
-                        self.held.begin(self.at);
+                        self.piece.begin(self.at);
                         self.phase = Phase::Value;
                     }
                     None => self.phase = Phase::Top,
@@ -323,29 +323,29 @@ impl<R: Read> Walk<R> {
             }
             Some(_) => {
                 self.scanner.restart(false);
-                self.held.begin(self.at);
+                self.piece.begin(self.at);
                 self.phase = Phase::Value;
             }
         }
         Ok(None)
     }
 
-    fn value(&mut self) -> io::Result<Option<Found>> {
+    fn value(&mut self) -> io::Result<Option<Element>> {
         loop {
             match self.scanner.feed(self.window.from(self.at)) {
-                Step::Done(end) => {
+                Progress::Done(end) => {
                     self.at += end as u64;
                     self.phase = Phase::Follow;
                     return Ok(None);
                 }
-                Step::Container(start) => {
+                Progress::Container(start) => {
                     self.at += start as u64;
                     self.container();
                     if self.phase == Phase::Between {
                         return Ok(None);
                     }
                 }
-                Step::Error(byte, detail) => {
+                Progress::Error(byte, detail) => {
                     self.at += byte as u64;
                     let too_deep = self.scanner.deepest() >= DEEPEST;
                     let reason = if too_deep {
@@ -358,9 +358,9 @@ impl<R: Read> Walk<R> {
                     self.broken(reason, self.scanner.outline());
                     return Ok(None);
                 }
-                Step::More(used) => {
+                Progress::More(used) => {
                     self.at += used as u64;
-                    self.held
+                    self.piece
                         .bound(&mut self.window, self.at, self.bounds.value_bytes);
                     if !self.window.fill()? {
                         return Ok(self.value_ends_early());
@@ -373,7 +373,7 @@ impl<R: Read> Walk<R> {
     /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
     /// depends on how the bytes came.)
     fn is_holdable(&self, end: u64) -> bool {
-        end - self.held.start() <= self.bounds.value_bytes as u64
+        end - self.piece.start() <= self.bounds.value_bytes as u64
     }
 }
 

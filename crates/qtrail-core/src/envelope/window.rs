@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 
 use super::again::{Again, Ahead};
-use super::gzip::{Delivered, Fault, Inflate};
+use super::gzip::{Inflate, Inflated, StreamError};
 
 /// The window's first size; it doubles as long as what is held does not fit.
 pub(super) const FIRST_BYTES: usize = 128 << 10;
@@ -33,7 +33,7 @@ pub(super) struct Window<R> {
     /// Bytes that `buffer` may have.
     most: usize,
     ended: bool,
-    fault: Option<Fault>,
+    fault: Option<StreamError>,
     /// Bytes beyond the window.
     ahead: Option<Ahead>,
     limit: u64,
@@ -113,11 +113,11 @@ impl<R: Read> Window<R> {
             return Ok(true);
         }
         match self.source.read(room)? {
-            Delivered::Bytes(count) => {
+            Inflated::Bytes(count) => {
                 self.end += count;
                 Ok(true)
             }
-            Delivered::End(fault) => {
+            Inflated::End(fault) => {
                 self.ended = true;
                 self.fault = fault;
                 Ok(false)
@@ -157,11 +157,11 @@ impl<R: Read> Window<R> {
 
     /// Whether the bytes end because a compressed stream does. Known when `fill` answered `false`.
     pub(super) fn is_cut(&self) -> bool {
-        self.fault == Some(Fault::Truncated)
+        self.fault == Some(StreamError::Truncated)
     }
 
     /// Why the bytes end early, once. Known when `fill` answered `false`.
-    pub(super) fn take_fault(&mut self) -> Option<Fault> {
+    pub(super) fn take_error(&mut self) -> Option<StreamError> {
         self.fault.take()
     }
 

@@ -23,7 +23,7 @@ pub fn event_id(record: &[u8]) -> Option<String> {
 }
 
 fn within(record: &[u8], depth: u32) -> Option<String> {
-    let mut found = Found {
+    let mut found = IdSearch {
         id: None,
         inside: None,
         depth,
@@ -35,13 +35,13 @@ fn within(record: &[u8], depth: u32) -> Option<String> {
 }
 
 /// What was found in an object, or in a text that holds one.
-struct Found {
+struct IdSearch {
     id: Option<String>,
     inside: Option<String>,
     depth: u32,
 }
 
-impl<'de> Visitor<'de> for &mut Found {
+impl<'de> Visitor<'de> for &mut IdSearch {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for &mut Found {
                 let text = value.as_str().filter(|text| !text.is_empty());
                 self.id = text.filter(|text| !mask::is_mask(text)).map(str::to_owned);
             } else if self.inside.is_none() && INSIDE.contains(&&*name) {
-                let mut inside = Found {
+                let mut inside = IdSearch {
                     id: None,
                     inside: None,
                     depth: self.depth,
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for &mut Found {
     }
 }
 
-struct Seed<'a>(&'a mut Found);
+struct Seed<'a>(&'a mut IdSearch);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = ();

@@ -4,7 +4,7 @@
 
 use std::io::{self, Read};
 
-use super::{Found, Phase, Value, Walk, is_space, not_json};
+use super::{Element, Phase, Value, Walk, is_space, not_json};
 use crate::envelope::Skipped;
 use crate::envelope::keys::Keys;
 use crate::envelope::structure::Outline;
@@ -15,7 +15,7 @@ const LONGEST_GAP: usize = 4 << 10;
 
 impl<R: Read> Walk<R> {
     /// A value ended at `at`: judges it by what follows.
-    pub(super) fn follow(&mut self) -> io::Result<Option<Found>> {
+    pub(super) fn follow(&mut self) -> io::Result<Option<Element>> {
         if let Some(gap) = self.misplaced()? {
             self.at += gap as u64;
             let at = self.at;
@@ -23,7 +23,7 @@ impl<R: Read> Walk<R> {
             self.broken(reason, Outline::between());
             return Ok(None);
         }
-        let (start, end) = (self.held.start(), self.at);
+        let (start, end) = (self.piece.start(), self.at);
         let within = self.frame.as_ref().map(|frame| frame.container);
         if within.is_some() {
             self.phase = Phase::Between;
@@ -39,10 +39,10 @@ impl<R: Read> Walk<R> {
             let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
             let known = self.known.or(digest.then_some(Skipped::Digest));
             if let Some(known) = known {
-                return Ok(Some(Found::Skipped(known)));
+                return Ok(Some(Element::Skipped(known)));
             }
-            let evidence = self.held.evidence(&self.window, end, 0);
-            return Ok(Some(Found::Reject {
+            let evidence = self.piece.evidence(&self.window, end, 0);
+            return Ok(Some(Element::Reject {
                 start,
                 end,
                 reason: Reason::EventTooLarge {
@@ -51,7 +51,7 @@ impl<R: Read> Walk<R> {
                 evidence,
             }));
         }
-        Ok(Some(Found::Value(Value {
+        Ok(Some(Element::Value(Value {
             start,
             end,
             keys,
@@ -97,15 +97,15 @@ impl<R: Read> Walk<R> {
 
     /// The last byte of the value that ended.
     fn last(&self) -> Option<u8> {
-        let value = self.window.slice(self.held.first_held(), self.at);
+        let value = self.window.slice(self.piece.kept_from(), self.at);
         value.last().copied()
     }
 
     /// Whether the value that ended is laid out over several lines.
     fn is_spread(&self) -> bool {
-        let value = self.window.slice(self.held.first_held(), self.at);
+        let value = self.window.slice(self.piece.kept_from(), self.at);
         matches!(value, [b'{' | b'[', b'\n' | b'\r', ..])
-            || self.held.start() < self.held.first_held()
+            || self.piece.start() < self.piece.kept_from()
     }
 
     /// Takes the end of the line, if it was read already, as part of the top-level value before it.

@@ -5,8 +5,8 @@
 
 use std::io::{self, Read};
 
-use super::{Found, Phase, Walk};
-use crate::envelope::gzip::Fault;
+use super::{Element, Phase, Walk};
+use crate::envelope::gzip::StreamError;
 use crate::envelope::records::GZIP_STREAM;
 use crate::envelope::resume::{Ends, Next, Search};
 use crate::envelope::structure::{Around, Outline};
@@ -42,7 +42,7 @@ impl<R: Read> Walk<R> {
     /// An error at `at`, where the value from where it began on is lost.
     pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
         let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
-        let read = self.window.slice(self.held.first_held(), self.at);
+        let read = self.window.slice(self.piece.kept_from(), self.at);
         let wrong = self
             .window
             .from(self.at)
@@ -50,14 +50,14 @@ impl<R: Read> Walk<R> {
             .copied()
             .unwrap_or_default();
         let proven = (self.at < self.proven).then_some(self.proven);
-        let (around, ends) = match self.frame.as_ref().or(self.left.as_ref()) {
+        let (around, ends) = match self.frame.as_ref().or(self.left_container.as_ref()) {
             Some(frame) => {
                 let or_line = !frame.lines && proven.is_none();
                 let first = read.first().copied();
                 (frame.container.around(first), Ends::Brackets { or_line })
             }
             None if awaits => (OBJECT, Ends::Brackets { or_line: true }),
-            None if self.held.has_lines(&self.window, self.at) => (TOP, Ends::Unit),
+            None if self.piece.has_lines(&self.window, self.at) => (TOP, Ends::Unit),
             None => {
                 let over = ends_with_line(read);
                 (TOP, Ends::Line { over })
@@ -74,7 +74,7 @@ impl<R: Read> Walk<R> {
     }
 
     /// Looks for where reading goes on.
-    pub(super) fn resume(&mut self) -> io::Result<Option<Found>> {
+    pub(super) fn resume(&mut self) -> io::Result<Option<Element>> {
         let Some(broken) = &mut self.broken else {
             self.phase = Phase::End;
             return Ok(None);
@@ -87,8 +87,8 @@ impl<R: Read> Walk<R> {
                 true => looked.saturating_sub(1),
                 false => self.at,
             };
-            self.held.bound(&mut self.window, passed, most);
-            let held = self.held.first_held();
+            self.piece.bound(&mut self.window, passed, most);
+            let held = self.piece.kept_from();
             let hold = held.saturating_add(self.bounds.value_bytes as u64);
             match self.window.look(*looked, hold)? {
                 None => break Next::Nowhere { cut: true },
@@ -108,10 +108,10 @@ impl<R: Read> Walk<R> {
     }
 
     /// Passes what is lost, up to where reading goes on.
-    pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Found>> {
+    pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Element>> {
         loop {
             self.at = self.at.max(upto.min(self.window.end()));
-            self.held
+            self.piece
                 .bound(&mut self.window, self.at, self.bounds.evidence_bytes);
             if self.at == upto || !self.window.fill()? {
                 break;
@@ -123,17 +123,17 @@ impl<R: Read> Walk<R> {
             self.phase = Phase::End;
             return Ok(None);
         };
-        let (start, end, most) = (self.held.start(), self.at, self.bounds.evidence_bytes);
-        let evidence = self.held.evidence(&self.window, end, most);
+        let (start, end, most) = (self.piece.start(), self.at, self.bounds.evidence_bytes);
+        let evidence = self.piece.evidence(&self.window, end, most);
         let reason = self.reason(broken.reason, next);
         match next {
             Next::Inside { proven, .. } | Next::Line { proven, .. } => {
                 self.proven = proven;
                 if let Next::Line { .. } = next {
-                    self.left = self.frame.take().or(self.left.take());
+                    self.left_container = self.frame.take().or(self.left_container.take());
                 }
                 if let Next::Inside { .. } = next {
-                    self.back_in();
+                    self.reenter();
                 }
                 match &self.frame {
                     Some(_) => self.phase = Phase::Between,
@@ -146,10 +146,10 @@ impl<R: Read> Walk<R> {
                 if !cut {
                     self.top = self.at;
                 }
-                self.phase = Phase::Fault;
+                self.phase = Phase::StreamError;
             }
         }
-        Ok(Some(Found::Reject {
+        Ok(Some(Element::Reject {
             start,
             end,
             reason,
@@ -163,7 +163,7 @@ impl<R: Read> Walk<R> {
             return broken;
         }
         if self.window.is_cut() {
-            let fault = self.window.take_fault();
+            let fault = self.window.take_error();
             return fault.map_or(broken, |fault| self.faulty(fault));
         }
         match broken {
@@ -176,7 +176,7 @@ impl<R: Read> Walk<R> {
     }
 
     /// The unit ends in the middle of a value.
-    pub(super) fn value_ends_early(&mut self) -> Option<Found> {
+    pub(super) fn value_ends_early(&mut self) -> Option<Element> {
         if self.scanner.is_complete_at_end() {
             self.phase = Phase::Follow;
             return None;
@@ -185,28 +185,28 @@ impl<R: Read> Walk<R> {
             return Some(self.ends_early("file", Evidence::Unit));
         }
         let evidence =
-            self.held
+            self.piece
                 .evidence(&self.window, self.window.end(), self.bounds.evidence_bytes);
         Some(self.ends_early("record", evidence))
     }
 
     /// The unit ends in the middle of something.
-    pub(super) fn ends_early(&mut self, what: &'static str, evidence: Evidence) -> Found {
+    pub(super) fn ends_early(&mut self, what: &'static str, evidence: Evidence) -> Element {
         let end = self.window.end();
         let start = match what {
             "file" => end,
-            _ => self.held.start(),
+            _ => self.piece.start(),
         };
-        let (reason, evidence) = match self.window.take_fault() {
+        let (reason, evidence) = match self.window.take_error() {
             None => (Reason::Truncated { what, at: end }, evidence),
-            Some(Fault::Truncated) => {
+            Some(StreamError::Truncated) => {
                 let what = GZIP_STREAM;
                 (Reason::Truncated { what, at: end }, evidence)
             }
             Some(fault) => (self.faulty(fault), Evidence::Unit),
         };
         self.phase = Phase::End;
-        Found::Reject {
+        Element::Reject {
             start,
             end,
             reason,
@@ -215,11 +215,11 @@ impl<R: Read> Walk<R> {
     }
 
     /// A fault at the end that no value was cut by.
-    pub(super) fn fault(&mut self) -> Option<Found> {
+    pub(super) fn fault(&mut self) -> Option<Element> {
         self.phase = Phase::End;
-        let fault = self.window.take_fault()?;
+        let fault = self.window.take_error()?;
         let end = self.window.end();
-        Some(Found::Reject {
+        Some(Element::Reject {
             start: end,
             end,
             reason: self.faulty(fault),
@@ -227,15 +227,15 @@ impl<R: Read> Walk<R> {
         })
     }
 
-    fn faulty(&self, fault: Fault) -> Reason {
+    fn faulty(&self, fault: StreamError) -> Reason {
         let at = self.window.end();
         match fault {
-            Fault::Truncated => Reason::Truncated {
+            StreamError::Truncated => Reason::Truncated {
                 what: GZIP_STREAM,
                 at,
             },
-            Fault::Damaged(detail) => Reason::BadGzip { at, detail },
-            Fault::TooLarge => Reason::InflatedTooLarge {
+            StreamError::Damaged(detail) => Reason::BadGzip { at, detail },
+            StreamError::TooLarge => Reason::InflatedTooLarge {
                 limit: self.bounds.inflated_bytes,
             },
         }

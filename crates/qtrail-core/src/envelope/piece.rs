@@ -15,7 +15,7 @@ const LAST_BYTES: u64 = 256;
 
 /// A piece of the unit that is being read, from its first byte on.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct Piece {
     start: u64,
     /// The hash of all bytes up to this offset, once they are too many.
     hashed: Option<(Sha256, u64)>,
@@ -25,12 +25,12 @@ pub(super) struct Held {
     line_ended: bool,
 }
 
-impl Held {
+impl Piece {
     /// Begins another piece.
     pub(super) fn begin(&mut self, start: u64) {
-        *self = Held {
+        *self = Piece {
             start,
-            ..Held::default()
+            ..Piece::default()
         };
     }
 
@@ -40,14 +40,14 @@ impl Held {
     }
 
     /// The first byte that is still in the window.
-    pub(super) fn first_held(&self) -> u64 {
+    pub(super) fn kept_from(&self) -> u64 {
         self.hashed.as_ref().map_or(self.start, |(_, upto)| *upto)
     }
 
     /// Lets go of what can go: everything before the piece, and, if it is longer than `bound` by
     /// now, nearly all of it up to `at`.
     pub(super) fn bound<R: Read>(&mut self, window: &mut Window<R>, at: u64, bound: usize) {
-        let at = at.max(self.first_held());
+        let at = at.max(self.kept_from());
         if self.hashed.is_none() && at - self.start > bound as u64 {
             self.hashed = Some((Sha256::new(), self.start));
         }
@@ -58,7 +58,7 @@ impl Held {
             hash.update(more);
             self.note_lines(more);
         }
-        window.release(self.first_held());
+        window.release(self.kept_from());
     }
 
     fn note_lines(&mut self, more: &[u8]) {
@@ -73,7 +73,7 @@ impl Held {
 
     /// Whether the piece goes on behind the end of a line, up to `at`.
     pub(super) fn has_lines<R: Read>(&self, window: &Window<R>, at: u64) -> bool {
-        let rest = window.slice(self.first_held(), at).trim_ascii_end();
+        let rest = window.slice(self.kept_from(), at).trim_ascii_end();
         let goes_on = self.line_ended && !rest.is_empty();
         self.lines || goes_on || memchr::memchr(b'\n', rest).is_some()
     }
@@ -88,7 +88,7 @@ impl Held {
             Some((hash, _)) => hash.clone(),
             None => Sha256::new(),
         };
-        hash.update(window.slice(self.first_held(), end));
+        hash.update(window.slice(self.kept_from(), end));
         Evidence::Digest {
             sha256: hash.finalize().into(),
             length,
