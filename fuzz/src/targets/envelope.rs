@@ -153,9 +153,11 @@ fn items_hold(data: &[u8], unit: &Unit, limits: &Limits) {
                 record_holds(bytes, limits);
                 let stands_there = position.length == bytes.len() as u64;
                 if plain && stands_there && is_plain(data, *position) {
-                    assert_eq!(
-                        &data[range(*position)],
-                        bytes,
+                    // A table's names are replaced by CloudTrail's, which are as long.
+                    let stands = &data[range(*position)];
+                    let canonical = envelope::canonical(stands);
+                    assert!(
+                        stands == bytes || canonical.as_ref() == Ok(bytes),
                         "not the bytes that stand there"
                     );
                 }

@@ -1,6 +1,6 @@
-//! A unit's bytes a second time.
+//! Reads a unit's bytes a second time.
 //!
-//! Enters: the way to have them. Leaves: bytes beyond the window, without moving it. What must hold:
+//! Enters: a way to read them. Leaves: bytes beyond the window, without moving it. What must hold:
 //! a healthy unit is read once; a damaged one at most once more, and in no more memory.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::gzip::{Inflate, Inflated};
 
-/// Bytes that are looked at in one piece.
+/// Bytes that are read in one piece.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A place for bytes that were read ahead, such as a temporary file.
@@ -16,7 +16,7 @@ pub trait Store: Read + Write + Seek + Send {}
 
 impl<S: Read + Write + Seek + Send> Store for S {}
 
-/// How a unit's bytes can be had a second time. That takes nothing as long as a unit is not damaged.
+/// How a unit's bytes can be read a second time. It is used only where a unit is damaged.
 pub enum Again {
     /// From another reader, which begins at the unit's first byte, too.
     Reader(Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>),

@@ -3,8 +3,8 @@
 //! Enters: a reader. Leaves: inflated bytes, then at most one [`StreamError`] that says why they end
 //! early. What must hold: gzip is known by its magic bytes alone; several members in a row are one
 //! stream, and zeros and white space behind a member are padding; what inflates to gzip is inflated
-//! again, to a bounded depth, and each time within the limit; a fault costs no byte that was inflated
-//! before it; the reader's own errors stay apart from what is wrong with the bytes.
+//! again, to a bounded depth, and each time within the limit; an error of the stream loses no byte that was
+//! inflated before it; errors of the reader are kept apart from those of the bytes.
 
 use std::io::{self, Read};
 
@@ -14,8 +14,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 const INPUT_BYTES: usize = 32 << 10;
 /// Inflated bytes in which gzip inside gzip is looked for.
 const PEEK_BYTES: usize = 64;
-/// How often bytes may be compressed, one time in another: CloudWatch Logs does it, then Firehose, then
-/// whoever archives the object.
+/// How many times the bytes may be compressed, each time over the one before: by CloudWatch Logs, by
+/// Firehose, and by an archive of the object.
 const DEEPEST_GZIP: usize = 4;
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const WINDOW_BITS: u8 = 15;
@@ -60,7 +60,7 @@ struct Layer {
     taken: u64,
     /// Bytes delivered.
     delivered: u64,
-    /// They stand in another layer.
+    /// They are inside another layer.
     inside: bool,
     /// Why its source ended early.
     cut: Option<StreamError>,
@@ -77,7 +77,7 @@ enum Stage {
     Member(Box<Decompress>),
     /// After a gzip member.
     Between,
-    /// All that there is to deliver was delivered.
+    /// The last byte was delivered.
     Failed(StreamError),
 }
 

@@ -1,6 +1,6 @@
-//! What is kept of a value while it is read: its bytes, or, beyond a bound, their hash.
+//! The evidence of a value that is being read: its bytes or, beyond a bound, their hash.
 //!
-//! Enters: offsets into a window. Leaves: evidence. What must hold: what is too long to hold costs
+//! Enters: offsets into a window. Leaves: evidence. What must hold: a value longer than the bound costs
 //! a hash and no memory.
 
 use std::io::Read;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::window::Window;
 use crate::reject::Evidence;
 
-/// Bytes at the end that stay in the window all the same: what stands before an error tells what it is.
+/// Bytes at the end that stay in the window: the search behind an error reads them.
 const LAST_BYTES: u64 = 256;
 
 /// A piece of the unit that is being read, from its first byte on.
@@ -44,8 +44,8 @@ impl Piece {
         self.hashed.as_ref().map_or(self.start, |(_, upto)| *upto)
     }
 
-    /// Lets go of what can go: everything before the piece, and, if it is longer than `bound` by
-    /// now, nearly all of it up to `at`.
+    /// Releases the bytes before the piece and, if it is longer than `bound` by now, nearly all of it up to
+    /// `at`.
     pub(super) fn bound<R: Read>(&mut self, window: &mut Window<R>, at: u64, bound: usize) {
         let at = at.max(self.kept_from());
         if self.hashed.is_none() && at - self.start > bound as u64 {
@@ -71,14 +71,14 @@ impl Piece {
         self.line_ended |= has_line(space);
     }
 
-    /// Whether the piece goes on behind the end of a line, up to `at`.
+    /// Whether the piece, up to `at`, has text behind the end of a line.
     pub(super) fn has_lines<R: Read>(&self, window: &Window<R>, at: u64) -> bool {
         let rest = window.slice(self.kept_from(), at).trim_ascii_end();
         let goes_on = self.line_ended && !rest.is_empty();
         self.lines || goes_on || memchr::memchr(b'\n', rest).is_some()
     }
 
-    /// What is kept of the piece if it ends here: its bytes if they are no more than `most`.
+    /// The evidence if the piece ends here: its bytes, if they are no more than `most`.
     pub(super) fn evidence<R: Read>(&self, window: &Window<R>, end: u64, most: usize) -> Evidence {
         let length = end - self.start;
         if self.hashed.is_none() && length <= most as u64 {

@@ -2,8 +2,8 @@
 //!
 //! Enters: a reader and [`Limits`]. Leaves: [`Item`]s, asked for one at a time. What must hold: a
 //! record of a plain container is lent from the window, never copied; an inner text (a string, base64,
-//! gzip) is walked like a unit of its own, to a bounded depth, and its items stand where the outermost
-//! element stands.
+//! gzip) is walked like a unit of its own, to a bounded depth, and its items have the position of the
+//! outermost element.
 
 mod inner;
 mod limits;
@@ -40,13 +40,13 @@ pub struct Records<R> {
     inner_bytes: u64,
     /// Bytes that each window may have.
     window_bytes: usize,
-    /// A record that stands in no window.
+    /// A record that was put together, and is in no window.
     assembled: Vec<u8>,
     index: u64,
     ended: bool,
-    /// The last reject ended the reading of the text that it stands in.
+    /// The last reject ended the reading of the text that it is in.
     broke_off: bool,
-    /// A value was known for what it is.
+    /// A value was recognized.
     knows: bool,
 }
 
@@ -57,7 +57,7 @@ enum RecordBytes {
     Assembled,
 }
 
-/// What to do about something found; holds no borrow.
+/// What to do about an element; holds no borrow.
 enum Action {
     Yield(RecordBytes),
     Reject(Reject),
@@ -85,8 +85,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// No window takes more than so many bytes: where one has to, [`Records::next`] answers with an
-    /// error that is [`super::wants_window`], and may be called again once more is allowed.
+    /// Limits each window to `bytes`. Where a larger one is needed, [`Records::next`] returns an error that
+    /// [`super::wants_window`] recognizes, and may be called again once more is allowed.
     pub fn allow_window(&mut self, bytes: usize) {
         self.window_bytes = bytes;
         self.unit.allow_window(bytes);
@@ -95,9 +95,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// The same, of a unit whose bytes can be had a second time. Of one whose bytes cannot, what
-    /// follows a broken record is read only if its container ends within four times
-    /// [`Limits::event_bytes`].
+    /// Sets the way to read the unit a second time. Without one, the records behind a broken one are read
+    /// only if their container ends within four times [`Limits::event_bytes`].
     pub fn again(mut self, again: Again) -> Self {
         self.unit.set_again(again);
         self
@@ -109,7 +108,7 @@ impl<R: Read> Records<R> {
     /// with [`crate::reject::Reason::Truncated`]: the caller decides whether to wait for more.
     ///
     /// # Errors
-    /// What the reader itself answers; never for the bytes it delivered.
+    /// The reader's own; never for the bytes that it delivered.
     #[allow(
         clippy::should_implement_trait,
         reason = "an item borrows from the reader, which an iterator's cannot"
@@ -151,14 +150,13 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Whether the reject that was yielded last ended the reading of the text that it stands in (the
-    /// unit, or one inside), so that more may be lost than the bytes that it holds.
+    /// Whether the last reject ended the reading of the text that it is in (the unit, or one inside), so
+    /// that more may be lost than its bytes.
     pub fn broke_off(&self) -> bool {
         self.broke_off
     }
 
-    /// Whether something was found that is known for what it is, be it CloudTrail's or not: an event of
-    /// EventBridge's, or of CloudWatch Logs'.
+    /// Whether an event of EventBridge's or CloudWatch Logs' was recognized, CloudTrail's or not.
     pub fn knows(&self) -> bool {
         self.knows
     }
@@ -179,7 +177,7 @@ impl<R: Read> Records<R> {
         self.unit.read_bytes()
     }
 
-    /// The same, with all that was inflated inside.
+    /// Inflated bytes, those of texts inside the unit included.
     pub fn spent_bytes(&self) -> u64 {
         self.unit.spent_bytes() + self.inner_spent()
     }
@@ -291,7 +289,7 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// A record that stands in the window.
+    /// A record in the window.
     fn record(&mut self, start: u64, end: u64, deepest: usize) -> Action {
         match self.objection((end - start) as usize, deepest) {
             Some(reason) => self.refuse(start, end, reason),

@@ -1,9 +1,9 @@
-//! Where reading goes on after a broken record.
+//! Finds where reading resumes after a broken record.
 //!
-//! Enters: bytes from the error on. Leaves: a [`Next`]. What must hold: who controls the inside of a
-//! record does not control what closes it. So reading goes on only where a record can begin, and only
-//! if strings and brackets from there on close the container exactly; what stands inside the broken
-//! record closes too much. Each line of NDJSON is a container of its own.
+//! Enters: bytes from the error on. Leaves: a [`Next`]. What must hold: an attacker who controls the inside
+//! of a record does not control what closes it. So reading resumes only where a record can begin, and only
+//! if strings and brackets from there on close the container exactly; text inside the broken record closes
+//! too much. Each line of NDJSON is a container of its own.
 
 mod lines;
 
@@ -11,63 +11,63 @@ use super::structure::{Around, Outcome, Outline, Text, Track};
 use crate::json::find_special;
 use lines::Start;
 
-/// What the container of the broken record ends with.
+/// What ends the container of the broken record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// Its brackets. `or_line`: or, where these are lost, its line.
+    /// Its brackets; with `or_line`, its line where the brackets are lost.
     Brackets { or_line: bool },
-    /// Its line. `over`: that has ended before the error.
+    /// Its line. `over`: it ended before the error.
     Line { over: bool },
     /// The unit.
     Unit,
 }
 
 impl Ends {
-    /// Whether reading may go on with another line.
+    /// Whether reading may resume at another line.
     fn at_lines(self) -> bool {
         matches!(self, Ends::Line { .. } | Ends::Brackets { or_line: true })
     }
 }
 
-/// Where reading goes on.
+/// Where reading resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// At this byte, in the same container. From there up to `proven`, strings and brackets add up.
+    /// At this byte, in the same container. Strings and brackets are balanced from there up to `proven`.
     Inside { at: u64, proven: u64 },
-    /// At this byte, where a line begins: what was open is lost.
+    /// At this byte, where a line begins. The container before it is left.
     Line { at: u64, proven: u64 },
     /// Nowhere. `cut`: more bytes might change that.
     Nowhere { cut: bool },
 }
 
-/// A search for where to go on.
+/// A search for the place where reading resumes.
 #[derive(Debug)]
 pub(super) struct Search {
     around: Around,
     ends: Ends,
-    /// The ways to read the bytes: as the scanner did, and with the strings inside out, as behind a
-    /// quote that is missing.
+    /// The ways to read the bytes: as the scanner did, and with strings and the rest swapped, as behind a
+    /// missing quote.
     tracks: Vec<Track>,
-    /// Up to where strings and brackets are known to add up: then the broken record alone is passed.
+    /// Up to where strings and brackets are known to be balanced: then only the broken record is skipped.
     proven: Option<u64>,
     /// The last byte that is no white space, in a string or not.
     before: u8,
-    /// The next byte is the one that is wrong.
+    /// The next byte is the one at the error.
     first: bool,
-    /// And so may be the word that it stands in.
+    /// The word at the error is not over.
     word: bool,
     /// The line of the broken value has ended.
     over: bool,
-    /// The broken value had ended before.
+    /// The broken value ended before its line did.
     whole: bool,
     start: Start,
-    /// A line that reading may go on with, and its first byte.
+    /// A line where reading may resume, and its first byte.
     line: Option<(Track, u64)>,
 }
 
 impl Search {
-    /// A search from an error on: from a byte that is `wrong`, behind what was `read` of the value.
-    /// `proven`: up to where strings and brackets are known to add up, if they are.
+    /// A search from the error at byte `wrong` on, behind the bytes of the value that were `read`. `proven`:
+    /// up to where strings and brackets are known to be balanced, if they are.
     pub(super) fn new(
         outline: Outline,
         read: &[u8],
@@ -76,7 +76,7 @@ impl Search {
         ends: Ends,
         proven: Option<u64>,
     ) -> Self {
-        // Where everything adds up, lines and texts are what they seem to be.
+        // Where brackets are balanced, lines and strings are what they seem to be.
         let ends = match (proven, ends) {
             (Some(_), Ends::Line { .. }) => Ends::Unit,
             (Some(_), Ends::Brackets { .. }) => Ends::Brackets { or_line: false },
@@ -114,7 +114,7 @@ impl Search {
         }
     }
 
-    /// Whether what comes next is where reading goes on, so that nothing need be looked at twice.
+    /// Whether reading resumes at the next record for certain, so that no byte need be read twice.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.is_some()
     }
@@ -138,8 +138,8 @@ impl Search {
         None
     }
 
-    /// Takes bytes as long as there is one way to read them, and no other can begin, as nearly always;
-    /// how many.
+    /// Takes bytes while there is one way to read them and no other can begin, as nearly always. Returns how
+    /// many.
     fn simple(&mut self, bytes: &[u8], from: u64) -> (usize, Option<Next>) {
         let at_lines = self.ends.at_lines();
         let [track] = &mut self.tracks[..] else {
@@ -293,7 +293,7 @@ impl Search {
             index += 1;
         }
         if self.tracks.iter().all(is_outside) {
-            // Both ways have come to be the same.
+            // The ways have become the same.
             self.tracks.truncate(1);
         }
         None

@@ -4,27 +4,26 @@
 //! no JSON. What must hold: every byte is looked at once however the pieces are cut (so a value of
 //! any size costs no memory); no recursion; the grammar is RFC 8259's in full, except that strings
 //! may hold invalid UTF-8 and lone surrogates, which are judged where a record is parsed. The keys
-//! of an outermost object are noted on the way, as they tell what the object is.
+//! of an outermost object are collected on the way, to classify it.
 
 use super::keys::Keys;
 use super::structure::{Outline, Text};
 use crate::json::{Number, find_special};
 
-/// Levels of nesting that are followed. What nests deeper is refused whatever the limits say, so
-/// that brackets alone cannot take memory.
+/// Levels of nesting, at most, whatever the limits: brackets alone must not take memory.
 pub(super) const DEEPEST: usize = 1 << 20;
 
-/// The longest outermost key that is looked at as a whole.
+/// The longest outermost key that is read as a whole.
 const LONGEST_KEY: usize = 64;
 
-/// What became of some bytes. Offsets count from the start of these bytes.
+/// What the scanner found in some bytes. Offsets count from the start of these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The value goes on. From this byte on, they must be given again, with more behind them.
+    /// The value continues. The bytes from this one on must be fed again, with more behind them.
     More(usize),
     /// The value ended before this byte.
     Done(usize),
-    /// At this byte begins an array under a key that may hold events; see [`Scanner::pass`].
+    /// At this byte begins an array under a key of a container; see [`Scanner::pass`].
     Container(usize),
     /// At this byte it is no JSON.
     Error(usize, &'static str),
@@ -132,7 +131,7 @@ impl Scanner {
         }
     }
 
-    /// Whether an error stands between a key that events come under and their array.
+    /// Whether the error is between the key of a container and its array.
     pub(super) fn awaits_container(&self) -> bool {
         self.stops
             && self.open == [true]
@@ -146,7 +145,7 @@ impl Scanner {
         self.open.is_empty() && is_complete
     }
 
-    /// Goes on with these bytes.
+    /// Continues with these bytes.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {

@@ -1,13 +1,13 @@
-//! What strings and brackets alone tell of a text that is no JSON.
+//! Follows strings and brackets in a text that is not JSON.
 //!
 //! Enters: bytes from an error on. Leaves: where the records behind it begin, once the brackets from
-//! there on close the container exactly. What must hold: nothing else about the bytes counts, so that
-//! a later record that is broken costs itself; what is followed takes no more memory than brackets
-//! that are open; an object inside a record never passes for a record behind it.
+//! there on close the container exactly. What must hold: only strings and brackets count, so that a later
+//! broken record costs only itself; memory is that of the open brackets; an object inside a record is
+//! never taken for a record behind it.
 
 use super::scan::DEEPEST;
 
-/// Where a byte stands with respect to strings.
+/// Whether a byte is in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     Outside,
@@ -16,7 +16,7 @@ pub(super) enum Text {
     Escaped,
 }
 
-/// Where a byte stands: what is known of a text up to there.
+/// What is known of a text up to some byte.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     /// The brackets that are open in the value; `true` for objects.
@@ -36,8 +36,8 @@ impl Outline {
         }
     }
 
-    /// The same, if a quote is missing or one too many is there. `read`: what was read of the value;
-    /// `wrong`: the byte that is wrong.
+    /// The outline if a quote is missing, or one is too many. `read`: the bytes of the value before the error;
+    /// `wrong`: the byte at the error.
     pub(super) fn inside_out(&self, read: &[u8], wrong: u8) -> Self {
         let mut open = self.open.clone();
         let text = match self.text {
@@ -66,7 +66,7 @@ impl Outline {
     }
 }
 
-/// What a container is to be closed by, and what its records begin with.
+/// What closes a container, and what its records begin with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Around {
     /// The open brackets around its records, the innermost first; `true` for objects.
@@ -74,35 +74,35 @@ pub(super) struct Around {
     pub opener: u8,
 }
 
-/// How far the brackets add up.
+/// Where a byte is, as far as the brackets are balanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Region {
     /// In the broken record.
     Broken,
     /// Behind it, in its container.
     Behind,
-    /// Nobody knows: they did not.
+    /// Unknown: the brackets were not balanced.
     Lost,
     /// In the records that begin at this byte, or in what follows them in their container.
     Records(u64),
-    /// The container is closed, and so may it be, if nothing more follows. `true`: in its line.
+    /// Behind the container, if no text follows in it. `true`: a line has ended since.
     Closed(u64, bool),
 }
 
-/// What one more byte tells.
+/// What one more byte leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Nothing,
-    /// The container ends before this byte, records begin at `at`. `line`: a line's end is between.
+    /// The container ends before this byte; its records begin at `at`. `line`: a line's end is between.
     Exact {
         at: u64,
         line: bool,
     },
-    /// It cannot be text of this kind.
+    /// The bytes cannot be read this way.
     Impossible,
 }
 
-/// One way to read the bytes: as these stand inside and outside strings.
+/// One way to read the bytes: which of them are inside strings.
 #[derive(Debug)]
 pub(super) struct Track {
     around: Around,
@@ -114,9 +114,9 @@ pub(super) struct Track {
     before: u8,
     /// A key stood where none can be: the broken record began before.
     keyed: bool,
-    /// Once its brackets have not added up, it looks for another record to follow.
+    /// Where the brackets are not balanced, it looks for another record to follow.
     seeks: bool,
-    /// They are known to add up, each taken for what it is: so they are taken again.
+    /// The brackets are known to be balanced: each counts.
     proven: bool,
 }
 
@@ -136,7 +136,7 @@ impl Track {
         }
     }
 
-    /// Passes a broken record where strings and brackets are known to add up.
+    /// Skips a broken record where strings and brackets are known to be balanced.
     pub(super) fn proven(outline: Outline, around: Around) -> Self {
         Track {
             proven: true,
@@ -202,8 +202,8 @@ impl Track {
         self.open.is_empty() && self.text == Text::Outside
     }
 
-    /// Takes the byte that is wrong. It may have been another one, or none. Where a bracket too many or
-    /// too few was counted, the broken record's end tells; where it were two, nothing might.
+    /// Takes the byte at the error, which may stand for another byte or for none. If that miscounts one
+    /// bracket, the end of the broken record shows it; two might cancel out.
     pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Outcome {
         if self.proven {
             return self.step(byte, at);
@@ -225,7 +225,7 @@ impl Track {
         }
         let outcome = self.step(byte, at);
         if before == b'"' && self.text == Text::Outside {
-            // The colon is yet to come.
+            // The colon follows.
             self.before = before;
         }
         outcome
@@ -297,8 +297,8 @@ impl Track {
     }
 
     fn opened(&mut self, byte: u8, at: u64) {
-        // No value stands where a key is expected: what is open there should be closed. So should a
-        // record that is an array, of objects, before another one.
+        // A value where a key is expected: the object there should have been closed. So should a record that
+        // is an array of objects, before another one.
         let misplaced = match self.innermost() {
             Some(true) => matches!(self.before, b',' | b'}' | b']'),
             _ => byte == b'[' && self.around.opener == b'[' && self.open == [false],
@@ -311,7 +311,7 @@ impl Track {
             Region::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
             }
-            // With nothing around, no bracket tells it from an element of an array in a record.
+            // Without brackets around the records, it may be an element of an array in a record.
             Region::Lost
                 if self.around.brackets.is_empty() && matches!(self.before, b',' | b'[') =>
             {
@@ -327,7 +327,7 @@ impl Track {
 
     fn closed(&mut self, object: bool, at: u64) {
         match (self.open.pop(), self.region) {
-            // The broken record may lack a bracket: that is seen behind it.
+            // The broken record may lack a bracket: the bytes behind it show that.
             (Some(_), Region::Broken) => {
                 if self.open.is_empty() {
                     self.region = Region::Behind;

@@ -1,12 +1,12 @@
-//! From bytes to the values that stand where events stand: at the top level, or in a container.
+//! Finds the values in the places where events are: at the top level, or in a container.
 //!
 //! Enters: a reader. Leaves: [`Element`], one value at a time, in the order of the bytes. What must
-//! hold: a container of any size is walked in a bounded window; a value counts only if what follows
-//! it is what may follow a value (a brace too many in the middle of a record would otherwise leave
-//! its first half as a record); after an error, reading resumes as [`super::resume`] says.
+//! hold: a container of any size is walked in a bounded window; a value counts only if the bytes behind
+//! it may follow a value (else, a brace too many in the middle of a record would make its first half
+//! a record); after an error, reading resumes as [`super::resume`] says.
 //!
-//! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
-//! that a reader's error in the middle loses nothing.
+//! Each phase changes `self` only once the bytes that it needs are there, so that an error of the reader
+//! loses nothing.
 
 mod bytes;
 mod enter;
@@ -35,21 +35,21 @@ const VALIDATION_MESSAGE: &[u8] = b"CloudTrail validation message.";
 const GZIP_IN_BASE64: &[u8] = b"H4sI";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What a walk comes upon. Offsets count the walk's own inflated bytes.
+/// What a walk finds. Offsets count the walk's own inflated bytes.
 #[derive(Debug)]
 pub(super) enum Element {
     /// A well-formed value; its bytes are in the window.
     Value(Value),
     /// A text in base64, without quotes; its bytes are in the window.
     Base64(u64, u64),
-    /// Something that cannot be had.
+    /// Bytes that cannot be read.
     Reject {
         start: u64,
         end: u64,
         reason: Reason,
         evidence: Evidence,
     },
-    /// Something well known, without events.
+    /// Something known, without events.
     Skipped(Skipped),
     /// Nothing more.
     End,
@@ -69,11 +69,11 @@ pub(super) struct Value {
 #[derive(Debug)]
 struct Frame {
     container: Container,
-    /// The object around it, to go on with behind the array.
+    /// The object around it, which continues behind the array.
     object: Option<Scanner>,
     /// A line has ended in it, outside its elements.
     lines: bool,
-    /// Its elements are known to be nothing of CloudTrail's.
+    /// Its elements are not CloudTrail's.
     ignored: bool,
 }
 
@@ -86,15 +86,15 @@ enum Phase {
     Between,
     /// Inside a value.
     Value,
-    /// After a value: does it count?
+    /// After a value: what follows decides whether it counts.
     Follow,
     /// Inside a top-level text in base64.
     Base64,
     /// Looking for the next record after an error.
     Resume,
-    /// On the way there.
+    /// Moving on to that record.
     Lost(u64, Next),
-    /// At the end; a fault is still to be told.
+    /// At the end; the error of the compressed stream is reported next.
     StreamError,
     End,
 }
@@ -102,7 +102,7 @@ enum Phase {
 /// Bounds on a walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// The longest value that is held as a whole.
+    /// The longest value that is buffered as a whole.
     pub value_bytes: usize,
     /// The longest evidence that is kept.
     pub evidence_bytes: usize,
@@ -116,10 +116,10 @@ pub(super) struct Walk<R> {
     bounds: Bounds,
     phase: Phase,
     frame: Option<Frame>,
-    /// The container of a broken record, where reading went on with a line: its end may still come.
+    /// The container of a broken record, behind which reading resumed at a line. Its end may still come.
     left_container: Option<Frame>,
     scanner: Scanner,
-    /// The first byte not yet dealt with.
+    /// The first byte not yet processed.
     at: u64,
     /// The value, or the broken piece, that is being read.
     piece: Piece,
@@ -127,15 +127,15 @@ pub(super) struct Walk<R> {
     top: u64,
     /// A container was entered in the top-level object.
     entered: bool,
-    /// The top-level object is one of these, whatever else is in it.
+    /// The top-level object was recognized as this.
     known: Option<Skipped>,
-    /// What is broken, and the search for where to go on.
+    /// The broken value, and the search for the next record.
     broken: Option<Broken>,
-    /// Up to here, strings and brackets are known to add up.
+    /// Up to here, strings and brackets are known to be balanced.
     proven: u64,
-    /// What was found last is a reject that more bytes might change.
+    /// The last element is a reject that more bytes might change.
     cut: bool,
-    /// There is anything but white space.
+    /// The unit has more than white space.
     has_content: bool,
 }
 
@@ -165,17 +165,17 @@ impl<R: Read> Walk<R> {
         self.window.reader()
     }
 
-    /// Tells how to have the bytes a second time.
+    /// Sets the way to read the bytes a second time.
     pub(super) fn set_again(&mut self, again: Again) {
         self.window.set_again(again);
     }
 
-    /// Whether what was found last is a reject that more bytes might change.
+    /// Whether the last element is a reject that more bytes might change.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The bytes between two offsets of what was found last.
+    /// The bytes between two offsets of the last element.
     pub(super) fn slice(&self, start: u64, end: u64) -> &[u8] {
         self.window.slice(start, end)
     }
@@ -185,12 +185,12 @@ impl<R: Read> Walk<R> {
         self.window.end()
     }
 
-    /// The same, with what was inflated on the way.
+    /// Inflated bytes, those of gzip around gzip included.
     pub(super) fn spent_bytes(&self) -> u64 {
         self.window.spent()
     }
 
-    /// Up to where all top-level values are done.
+    /// The end of the last top-level value that was read to its end.
     pub(super) fn boundary(&self) -> u64 {
         match self.phase {
             Phase::Top => self.at,
@@ -198,17 +198,17 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Where the top-level value that was found last began.
+    /// The first byte of the last top-level value.
     pub(super) fn last_top(&self) -> u64 {
         self.top
     }
 
-    /// Whether what was found last stands in a container.
+    /// Whether the last element is in a container.
     pub(super) fn in_container(&self) -> bool {
         self.frame.is_some()
     }
 
-    /// Its window may have so many bytes.
+    /// Sets the largest window.
     pub(super) fn allow_window(&mut self, bytes: usize) {
         self.window.allow(bytes);
     }
@@ -218,14 +218,14 @@ impl<R: Read> Walk<R> {
         self.window.capacity()
     }
 
-    /// The rest of this container is of no interest.
+    /// Skips the rest of this container.
     pub(super) fn ignore_container(&mut self) {
         if let Some(frame) = &mut self.frame {
             frame.ignored = true;
         }
     }
 
-    /// Goes on to the next thing.
+    /// The next element.
     ///
     /// # Errors
     /// The reader's own.
@@ -370,9 +370,9 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
-    /// depends on how the bytes came.)
-    fn is_holdable(&self, end: u64) -> bool {
+    /// Whether a value up to here is short enough to be buffered as a whole. (Whether it still is in the
+    /// window depends on how the bytes came.)
+    fn fits_window(&self, end: u64) -> bool {
         end - self.piece.start() <= self.bounds.value_bytes as u64
     }
 }

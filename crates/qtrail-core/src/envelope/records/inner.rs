@@ -18,16 +18,16 @@ use crate::reject::{Evidence, Reason};
 
 /// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
 const DEEPEST_INNER: usize = 4;
-/// A value is held as a whole up to so many times the size of an event, as it may be an envelope
-/// around one, or an event whose every quote is escaped twice.
+/// How many times the size of an event a value in the window may have: it may be an envelope around an
+/// event, or an event with each quote escaped twice.
 const VALUE_FACTOR: usize = 4;
 
 impl<R: Read> Records<R> {
-    /// A record of its own, carried by what stands in the window.
+    /// A record that was put together from a value in the window.
     pub(super) fn assembled(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
         match self.objection(record.len(), depth(&record)) {
             Some(reason) => {
-                // It stands in no window, and whoever keeps the unit's bytes may not know it again.
+                // Its bytes, not their hash: these bytes are nowhere in the unit.
                 let evidence = Evidence::Bytes(record);
                 Action::Reject(self.reject(start, end, reason, evidence))
             }
@@ -38,7 +38,7 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// A text that is one record. With anything else in it, it is none.
+    /// A text that must be one record and nothing else.
     pub(super) fn one(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
         let not_json = |at, detail: &str| Reason::NotJson {
             at: at as u64,

@@ -1,7 +1,7 @@
-//! Rejects, and where they stand.
+//! Rejects, with their positions and their evidence.
 //!
-//! What must hold: what is wrong inside a text stands where the outermost element stands, whose bytes are
-//! the evidence if those of the record are not.
+//! What must hold: a reject inside a text has the position of the outermost element, and its bytes as
+//! evidence where the record has none.
 
 use std::io::Read;
 
@@ -105,7 +105,7 @@ pub(super) fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
     }
 }
 
-/// Whether gzip, and not a record, is what is wrong.
+/// Whether the error is one of gzip, and not of a record.
 pub(super) fn is_of_gzip(reason: &Reason) -> bool {
     matches!(
         reason,

@@ -1,6 +1,6 @@
-//! The bytes from where a walk is on.
+//! The unread bytes of a walk.
 //!
-//! What must hold: what was dealt with goes, and nothing else.
+//! What must hold: the window releases the bytes that were processed, and no others.
 
 use std::io::{self, Read};
 
@@ -23,8 +23,8 @@ impl<R: Read> Walk<R> {
         Ok(Some(Element::Base64(start, self.at)))
     }
 
-    /// Passes what stands before an object in a line of a log, if it is there. A line without an object is
-    /// broken.
+    /// Skips the time and the stream before an object in a line of a log. A line with these, and without an
+    /// object, is broken.
     pub(super) fn log_line(&mut self) -> io::Result<Option<Element>> {
         let mut prefix = Prefix::new();
         let mut length = 0;
@@ -53,7 +53,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Moves on over bytes like these; the first other one.
+    /// Skips bytes like these, and returns the first other one.
     pub(super) fn skip(&mut self, like: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
         loop {
             let bytes = self.window.from(self.at);
@@ -75,7 +75,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// The byte so far behind `at`.
+    /// The byte at `at + ahead`.
     pub(super) fn peek(&mut self, ahead: usize) -> io::Result<Option<u8>> {
         loop {
             if let Some(&byte) = self.window.from(self.at).get(ahead) {
@@ -88,7 +88,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Lets go of what was dealt with.
+    /// Releases the bytes that were processed.
     fn release(&mut self) {
         self.window.release(match self.phase {
             Phase::Follow | Phase::Base64 | Phase::Lost(..) => self.piece.kept_from(),
@@ -96,7 +96,7 @@ impl<R: Read> Walk<R> {
         });
     }
 
-    /// Whether this text stands at `at`.
+    /// Whether the bytes at `at` begin with this text.
     pub(super) fn holds(&mut self, text: &[u8]) -> io::Result<bool> {
         for (ahead, byte) in text.iter().enumerate() {
             if self.peek(ahead)? != Some(*byte) {

@@ -1,6 +1,6 @@
-//! Whether a value that ended counts, and what it is then.
+//! Decides, by what follows a value, whether it counts.
 //!
-//! What must hold: nothing is taken as read before the bytes behind it were looked at.
+//! What must hold: no value is yielded before the bytes behind it were read.
 
 use std::io::{self, Read};
 
@@ -10,11 +10,11 @@ use crate::envelope::keys::Keys;
 use crate::envelope::structure::Outline;
 use crate::reject::Reason;
 
-/// White space after a value that is looked through for what follows it.
+/// White space after a value in which the next byte is searched.
 const LONGEST_GAP: usize = 4 << 10;
 
 impl<R: Read> Walk<R> {
-    /// A value ended at `at`: judges it by what follows.
+    /// A value ended at `at`.
     pub(super) fn follow(&mut self) -> io::Result<Option<Element>> {
         if let Some(gap) = self.misplaced()? {
             self.at += gap as u64;
@@ -35,7 +35,7 @@ impl<R: Read> Walk<R> {
             return Ok(None);
         }
         let keys = self.scanner.keys();
-        if !self.is_holdable(end) {
+        if !self.fits_window(end) {
             let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
             let known = self.known.or(digest.then_some(Skipped::Digest));
             if let Some(known) = known {
@@ -60,7 +60,7 @@ impl<R: Read> Walk<R> {
         })))
     }
 
-    /// Where, after the value that ended at `at`, something stands that cannot follow a value.
+    /// The distance to a byte that cannot follow the value that ended at `at`; `None` where all is well.
     fn misplaced(&mut self) -> io::Result<Option<usize>> {
         let ends_with_line = self.frame.is_none() && !self.is_spread();
         let last = self.last();
@@ -90,7 +90,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Whether the text that begins so far behind `at` holds an object.
+    /// Whether the string that begins at `at + gap` holds an object.
     fn begins_json(&mut self, gap: usize) -> io::Result<bool> {
         Ok(self.peek(gap + 1)? == Some(b'{') && self.peek(gap + 2)? == Some(b'\\'))
     }

@@ -1,4 +1,4 @@
-//! What cannot be had: broken values, and what an early end cuts.
+//! Rejects: broken values, and values that an early end cuts.
 //!
 //! What must hold: one error is one reject, whose evidence goes from the value's first byte to the
 //! place where reading resumes; an end in the middle is one reject, the last thing of a walk.
@@ -12,18 +12,18 @@ use crate::envelope::resume::{Ends, Next, Search};
 use crate::envelope::structure::{Around, Outline};
 use crate::reject::{Evidence, Reason};
 
-/// What a top-level value stands in.
+/// Around a top-level value: nothing.
 const TOP: Around = Around {
     brackets: &[],
     opener: b'{',
 };
-/// What an array of events stands in.
+/// Around an array of events: its object.
 const OBJECT: Around = Around {
     brackets: &[true],
     opener: b'[',
 };
 
-/// Why all that follows a broken record is lost, too.
+/// Why the records behind a broken one are lost.
 const NOT_CLOSED: &str = "what follows does not close its container, so that nothing in it is known \
     to be a record of its own";
 
@@ -34,12 +34,12 @@ pub(super) struct Broken {
     search: Search,
     /// Up to where the search has looked.
     looked: u64,
-    /// It is an object whose array of events is yet to come.
+    /// It is an object, and its array of events follows.
     awaits: bool,
 }
 
 impl<R: Read> Walk<R> {
-    /// An error at `at`, where the value from where it began on is lost.
+    /// An error at `at` in the current value.
     pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
         let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
         let read = self.window.slice(self.piece.kept_from(), self.at);
@@ -73,7 +73,7 @@ impl<R: Read> Walk<R> {
         self.phase = Phase::Resume;
     }
 
-    /// Looks for where reading goes on.
+    /// Searches for the place where reading resumes.
     pub(super) fn resume(&mut self) -> io::Result<Option<Element>> {
         let Some(broken) = &mut self.broken else {
             self.phase = Phase::End;
@@ -82,7 +82,7 @@ impl<R: Read> Walk<R> {
         let (search, looked) = (&mut broken.search, &mut broken.looked);
         let most = self.bounds.evidence_bytes;
         let next = loop {
-            // What is passed need not be looked at again, but for a byte before a line.
+            // Bytes that the search has passed are not read again, but for one before a line.
             let passed = match search.is_proven() {
                 true => looked.saturating_sub(1),
                 false => self.at,
@@ -107,7 +107,7 @@ impl<R: Read> Walk<R> {
         Ok(None)
     }
 
-    /// Passes what is lost, up to where reading goes on.
+    /// Skips the lost bytes, up to where reading resumes.
     pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Element>> {
         loop {
             self.at = self.at.max(upto.min(self.window.end()));
@@ -157,7 +157,7 @@ impl<R: Read> Walk<R> {
         }))
     }
 
-    /// Why what was passed is lost.
+    /// The reason of the reject.
     fn reason(&mut self, broken: Reason, next: Next) -> Reason {
         if next != (Next::Nowhere { cut: true }) {
             return broken;
@@ -214,7 +214,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// A fault at the end that no value was cut by.
+    /// The error of the compressed stream, at the end of a unit that cuts no value.
     pub(super) fn fault(&mut self) -> Option<Element> {
         self.phase = Phase::End;
         let fault = self.window.take_error()?;
