@@ -1,6 +1,6 @@
 //! Any records of a container are broken: each costs itself, and the container's brackets are nothing.
 
-use super::{event, words};
+use super::{Limits, Pieces, event, read_with, word, words};
 
 /// What stands before the records of one container, and behind them.
 const AROUND: [(&str, &str); 7] = [
@@ -50,5 +50,41 @@ fn whichever_records_of_a_container_are_broken_each_costs_itself_alone() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_value_longer_than_the_window_is_read_alike_however_it_arrives() {
+    let limits = Limits {
+        event_bytes: 300,
+        ..Limits::default()
+    };
+    let b = event("B");
+    let texts = r#""","#.repeat(700);
+    let units = [
+        // The bytes that stay in the window begin with a quote, or with another byte.
+        format!(r#"{{"Records":[{{"eventVersion":"1","x":[{texts}"\q"]}},{b}]}}"#),
+        format!(r#"{{"Records":[{{"eventVersion":"1","xy":[{texts}"\q"]}},{b}]}}"#),
+        format!(r#"{{"Records":[{{"eventVersion":"1","xyz":[{texts}"\q"]}},{b}]}}"#),
+        // A long line, and a text in the next one.
+        format!(
+            "{{\"eventVersion\":\"1\",\"x\":\"{}\"}}\n\"text\"\n{b}\n",
+            "y".repeat(2_000)
+        ),
+        // A quote is missing before more brackets than stay in the window.
+        format!(
+            r#"{{"Records":[{{"eventVersion":"1","x":["{}{}x]","y":1}},{b}]}}"#,
+            "z".repeat(2_000),
+            "[".repeat(300)
+        ),
+    ];
+    for unit in units {
+        let whole = read_with(unit.as_bytes(), &limits);
+        for piece in [1, 7, 61] {
+            let pieces = read_with(Pieces(unit.as_bytes(), piece), &limits);
+            assert_eq!(pieces, whole, "in pieces of {piece}: {unit}");
+        }
+        let last = whole.0.last().map(word);
+        assert_eq!(last.as_deref(), Some("+B"), "{unit}");
     }
 }

@@ -1,9 +1,8 @@
-//! What a JSON value is: an event, something that carries events, something well known that
-//! carries none, or neither.
+//! Classifies a JSON value: an event, an object that carries events, a known one that carries none, or
+//! none of these.
 //!
 //! Enters: one well-formed value and the container it is an element of. Leaves: a [`Content`]. What
-//! must hold: only outermost keys decide, never what stands deeper, since that is the caller's of
-//! an API and can say anything.
+//! must hold: only outermost keys decide, since the caller of an API chooses the values below them.
 
 mod texts;
 
@@ -20,13 +19,13 @@ use texts::{nested, result, text_with_json};
 /// What the message of a health probe of CloudWatch Logs begins with.
 const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
 
-/// An array that events come in, by the key it stands under.
+/// An array of events, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
     /// A top-level array.
     Array,
-    /// `Records`: a log file, S3 notices, what Lambda hands on from Kinesis, SQS or SNS. Also
-    /// `Messages`: what SQS itself answers.
+    /// `Records`: a log file, S3 notices, what Lambda receives from Kinesis, SQS or SNS. Also
+    /// `Messages`: an answer of SQS.
     Records,
     /// `Events`: event history.
     Events,
@@ -45,7 +44,7 @@ pub(super) enum Container {
 }
 
 impl Container {
-    /// The container that stands under a key, in an object with these keys before it.
+    /// The container under a key, in an object with these keys before it.
     pub(super) fn under(key: Keys, keys: Keys) -> Self {
         match key {
             Keys::EVENTS => Container::Events,
@@ -59,8 +58,8 @@ impl Container {
         }
     }
 
-    /// What closes it, and what its elements begin with; one of them begins with `first`.
-    pub(super) fn around(self, first: Option<u8>) -> Around {
+    /// What closes it, and the first byte of its elements, one of which begins with `first`.
+    pub(super) fn around(self, first: u8) -> Around {
         Around {
             brackets: match self {
                 Container::Array => &[false],
@@ -68,7 +67,7 @@ impl Container {
             },
             opener: match self {
                 Container::Rows | Container::Results => b'[',
-                _ if first == Some(b'"') => b'"',
+                _ if first == b'"' => b'"',
                 _ => b'{',
             },
         }
@@ -86,11 +85,11 @@ pub(super) enum Content<'a> {
     Inner(Vec<u8>),
     /// A text of its own that is one record, or nothing.
     One(Vec<u8>),
-    /// Well known, and without events.
+    /// Known, and without events.
     Skip(Skipped),
     /// A prompt log's element: so are all the others of its container.
     PromptLog,
-    /// Nothing of CloudTrail's.
+    /// Not CloudTrail's: why.
     Refuse(String),
     /// An event with a field that cannot be read.
     Unreadable(Unreadable),
@@ -98,7 +97,7 @@ pub(super) enum Content<'a> {
     NotBase64(String),
 }
 
-/// Says what a value is.
+/// Classifies a value.
 pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container>) -> Content<'a> {
     if keys.is_plain_event() {
         return Content::Record(value);
@@ -125,7 +124,7 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
     Object::of(beginning).text(b"messageType") == b"CONTROL_MESSAGE"
 }
 
-/// Whether a value is an event of EventBridge's, be it CloudTrail's or not.
+/// Whether a value is an event of EventBridge's, CloudTrail's or not.
 pub(super) fn is_event_bridge(value: &[u8]) -> bool {
     value.starts_with(b"{") && Object::of(value).has(b"detail-type")
 }
@@ -133,7 +132,7 @@ pub(super) fn is_event_bridge(value: &[u8]) -> bool {
 /// Decodes base64, white space around it allowed.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why it is no base64.
 pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
     STANDARD
         .decode(text.trim_ascii())
@@ -241,7 +240,7 @@ impl<'a> Object<'a> {
         ))
     }
 
-    /// What is well known and carries no events.
+    /// Objects that are known and carry no events.
     fn notice(&self, source: &[u8]) -> Option<Content<'a>> {
         let s3_event = source == b"aws:s3" && self.has(b"s3");
         let test_event = self.text(b"Event") == b"s3:TestEvent";
@@ -258,7 +257,7 @@ impl<'a> Object<'a> {
         Some(Content::Skip(skipped))
     }
 
-    /// What carries a text with events.
+    /// Objects that carry a text with events.
     fn carrier(&self, within: Option<Container>) -> Option<Content<'a>> {
         if let Some(event) = self.string(b"CloudTrailEvent") {
             return Some(Content::One(event));
@@ -293,8 +292,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An event of CloudWatch Logs'. Anyone's logs have a `message` or a `@message`: where nothing around the
-    /// event says whose it is, only fields that CloudWatch Logs itself adds do.
+    /// An event of CloudWatch Logs'. Any program's logs have a `message` or a `@message`: unless the container
+    /// is one of CloudWatch Logs', the event needs the fields that CloudWatch Logs adds.
     fn log_event(&self, within: Option<Container>) -> Option<Content<'a>> {
         let number = |key| {
             let value = self.get(key).and_then(<[u8]>::first);
@@ -350,8 +349,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Whether only AWS itself can send EventBridge events from this source. What a partner sends, the
-/// partner chose.
+/// Whether only AWS itself can send EventBridge events from this source. A partner chooses the events of its
+/// own source.
 fn is_of_aws(source: &[u8]) -> bool {
     source.starts_with(b"aws.") && !source.starts_with(b"aws.partner/")
 }

@@ -1,7 +1,7 @@
 //! The evidence of a value that is being read: its bytes or, beyond a bound, their hash.
 //!
 //! Enters: offsets into a window. Leaves: evidence. What must hold: a value longer than the bound costs
-//! a hash and no memory.
+//! a hash and no memory; what is known of a value does not depend on how its bytes arrived.
 
 use std::io::Read;
 
@@ -13,10 +13,15 @@ use crate::reject::Evidence;
 /// Bytes at the end that stay in the window: the search behind an error reads them.
 const LAST_BYTES: u64 = 256;
 
+/// Bytes at the beginning that are remembered.
+const HEAD_BYTES: usize = 2;
+
 /// A piece of the unit that is being read, from its first byte on.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     start: u64,
+    /// Its first bytes, once they have left the window.
+    head: Option<[u8; HEAD_BYTES]>,
     /// The hash of all bytes up to this offset, once they are too many.
     hashed: Option<(Sha256, u64)>,
     /// More followed a line's end in what was hashed.
@@ -44,11 +49,26 @@ impl Piece {
         self.hashed.as_ref().map_or(self.start, |(_, upto)| *upto)
     }
 
+    /// The piece's first bytes, of those up to `at`; zeros where it is shorter.
+    pub(super) fn head<R: Read>(&self, window: &Window<R>, at: u64) -> [u8; HEAD_BYTES] {
+        self.head.unwrap_or_else(|| {
+            let bytes = window.slice(self.start, at.min(self.start + HEAD_BYTES as u64));
+            std::array::from_fn(|index| bytes.get(index).copied().unwrap_or_default())
+        })
+    }
+
+    /// The piece's last bytes up to `at`, as many as are always in the window.
+    pub(super) fn tail<'w, R: Read>(&self, window: &'w Window<R>, at: u64) -> &'w [u8] {
+        let from = at.saturating_sub(LAST_BYTES);
+        window.slice(from.max(self.kept_from()), at)
+    }
+
     /// Releases the bytes before the piece and, if it is longer than `bound` by now, nearly all of it up to
     /// `at`.
     pub(super) fn bound<R: Read>(&mut self, window: &mut Window<R>, at: u64, bound: usize) {
         let at = at.max(self.kept_from());
         if self.hashed.is_none() && at - self.start > bound as u64 {
+            self.head = Some(self.head(window, at));
             self.hashed = Some((Sha256::new(), self.start));
         }
         if let Some((hash, upto)) = &mut self.hashed {

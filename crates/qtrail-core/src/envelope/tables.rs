@@ -1,8 +1,8 @@
 //! Events that were in a table: rows of CloudTrail Lake and Athena, and records with a table's names.
 //!
 //! Enters: columns. Leaves: a record with CloudTrail's own names. What must hold: a name counts whatever
-//! its case is, and once; what a value may be read as in more than one way is not read; a text of
-//! CloudTrail's stays a text, whatever is in it.
+//! its case is, and once; a value that can be read in more than one way is refused; a text of CloudTrail's
+//! stays a text, whatever is in it.
 
 mod nested;
 

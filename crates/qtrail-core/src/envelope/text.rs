@@ -1,8 +1,7 @@
-//! Looking into a JSON value that is known to be well-formed.
+//! Takes well-formed JSON values apart.
 //!
 //! Enters: a value's bytes. Leaves: its outermost fields, its elements, the content of a string.
-//! What must hold: nothing panics on what is not well-formed after all, or cut; it is read as far
-//! as it goes.
+//! What must hold: a value that is cut, or not well-formed after all, is read up to there, without a panic.
 
 use super::scan::{Progress, Scanner};
 use crate::json;
@@ -43,13 +42,13 @@ pub(super) fn is_one_value(bytes: &[u8]) -> bool {
     take(bytes).is_some_and(|(_, tail)| tail.trim_ascii().is_empty())
 }
 
-/// What a string's text stands for. A lone surrogate becomes U+FFFD. Not a string: nothing.
+/// The content of a string, decoded; empty for other values. A lone surrogate becomes U+FFFD.
 pub(super) fn unescape(string: &[u8]) -> Vec<u8> {
     let content = string.strip_prefix(b"\"").unwrap_or_default();
     json::unescape_bytes(content.strip_suffix(b"\"").unwrap_or(content))
 }
 
-/// Writes what a string holds, with the escapes that it needs.
+/// Writes the content of a string, with the escapes that it needs.
 pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
@@ -60,7 +59,7 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What follows a byte that may be there, white space before it left out.
+/// The text behind this byte, if it begins with it, without white space.
 fn after(text: &[u8], byte: u8) -> &[u8] {
     let text = text.trim_ascii_start();
     text.strip_prefix(&[byte]).unwrap_or(text)

@@ -113,11 +113,11 @@ pub(crate) enum Key {
 
 const COUNT: usize = Key::QuickAction as usize + 1;
 
-/// Where the fields of one record stand: node numbers, 0 (the record itself) for the absent.
+/// The node numbers of one record's fields; 0 (the record itself) for an absent one.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields {
-    places: [u32; COUNT],
-    /// Those of a type that nothing reads, with their places.
+    nodes: [u32; COUNT],
+    /// Fields of a type that the mapping does not read, with their node numbers.
     unreadable: Vec<(Key, u32)>,
 }
 
@@ -125,7 +125,7 @@ impl Fields {
     /// Looks at each key once, in the record and in the objects below it that have known fields.
     pub(crate) fn of(record: Node<'_>) -> Self {
         let mut fields = Fields {
-            places: [0; COUNT],
+            nodes: [0; COUNT],
             unreadable: Vec::new(),
         };
         fields.gather(record, of_record, true);
@@ -134,15 +134,15 @@ impl Fields {
 
     /// The number of a field's node.
     pub(crate) fn get(&self, key: Key) -> Option<u32> {
-        Some(self.places[key as usize]).filter(|id| *id != 0)
+        Some(self.nodes[key as usize]).filter(|id| *id != 0)
     }
 
     /// Whether none was found.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.iter().all(|id| *id == 0)
+        self.nodes.iter().all(|id| *id == 0)
     }
 
-    /// Those that say something, of a type that nothing reads.
+    /// Fields with a value of a type that the mapping does not read.
     pub(crate) fn unreadable(&self) -> &[(Key, u32)] {
         &self.unreadable
     }
@@ -161,7 +161,7 @@ impl Fields {
             if kind == Type::Null {
                 continue;
             }
-            self.places[key as usize] = node.id();
+            self.nodes[key as usize] = node.id();
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));
             }

@@ -1,7 +1,7 @@
-//! What can be read of a record that cannot be had.
+//! Reads the id of a refused record.
 //!
-//! Enters: a refused record's bytes. Leaves: its `eventID`. What must hold: nothing behind the first
-//! byte that is no JSON is looked at: what stands there may be anything.
+//! Enters: a refused record's bytes. Leaves: its `eventID`. What must hold: no byte behind the first
+//! error is read: it may be anything.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +13,11 @@ use super::mask;
 
 /// Fields that may hold the record itself, as an object or as a text.
 const INSIDE: [&str; 3] = ["detail", "CloudTrailEvent", "message"];
-/// How deep a record may stand in such fields.
+/// How deep a record may be nested in such fields.
 const DEPTH: u32 = 4;
 
-/// The `eventID` of a record, or of the one that its container holds, as far as it can be read: a
-/// record that is refused for another field has one all the same.
+/// The `eventID` of a record, or of the one inside its envelope, as far as it can be read: a record that
+/// is refused for another field may have one.
 pub fn event_id(record: &[u8]) -> Option<String> {
     within(record, DEPTH)
 }
@@ -34,7 +34,7 @@ fn within(record: &[u8], depth: u32) -> Option<String> {
     found.id.or(found.inside)
 }
 
-/// What was found in an object, or in a text that holds one.
+/// The ids in an object, or in a text with one.
 struct IdSearch {
     id: Option<String>,
     inside: Option<String>,

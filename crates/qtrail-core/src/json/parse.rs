@@ -7,7 +7,7 @@ use super::number::Number;
 use super::{ESCAPED, KEY_ESCAPED, SHADOWED, Slot, Type, decoded_key, string};
 use crate::reject::Reason;
 
-/// Bytes of text for each slot that room is made for at first; measured on real trails.
+/// Bytes of text for each slot of the first allocation; measured on real trails.
 const BYTES_A_SLOT: usize = 24;
 
 /// No container.
@@ -252,13 +252,13 @@ impl Parser<'_> {
 
 /// An object with more entries is searched for equal keys with a hash map.
 const FEW: usize = 64;
-/// So is one with more keys whose quick hash is that of a key before.
+/// So is one with more keys that have the quick hash of an earlier key.
 const FEW_ALIKE: usize = 4;
 
 /// Marks each entry of an object that a later one with an equal key hides. `below` holds the slots
 /// of all that is in the object, the first of which has the number `base`.
 fn shadow(text: &str, below: &mut [Slot], base: u32) {
-    // A set of hashes that tells, for nearly every key, that none before it is equal.
+    // A set of hashes, which rules out an earlier equal key for nearly every key.
     let mut seen = [0_u64; 16];
     let (mut count, mut alike) = (0, 0);
     let mut index = 0;

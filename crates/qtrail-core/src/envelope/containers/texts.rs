@@ -6,7 +6,7 @@
 use super::{Content, Object, refuse};
 use crate::envelope::text::{elements, unescape};
 
-/// A string's content, if it is JSON that events come in, or base64 of gzip.
+/// A string's content, if it begins like JSON with events, or like base64 of gzip.
 pub(super) fn text_with_json(string: &[u8]) -> Option<Vec<u8>> {
     let begins = [&b"{"[..], b"[", b"\"{", b"\"[", b"\"\\\"", b"H4sI"];
     let text = unescape(string);

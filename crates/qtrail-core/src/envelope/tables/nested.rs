@@ -1,4 +1,4 @@
-//! Objects whose names CloudTrail gives, as JSON or as tables write them: `{type=Root, arn=null}`.
+//! Objects with CloudTrail's names, as JSON or as tables write them: `{type=Root, arn=null}`.
 //!
 //! Enters: an object in either form. Leaves: JSON with CloudTrail's names. What must hold: a text of the
 //! second form is read only if it can be read in one way. Its values have no quotes, so each name in it
@@ -18,11 +18,11 @@ pub(super) struct Schema(pub(super) &'static [(&'static str, FieldType)]);
 pub(super) enum FieldType {
     /// A text, a number or a flag.
     Text,
-    /// Whatever a caller may choose: of a text, only JSON is read.
+    /// A value that a caller chooses: a text is read only if it is JSON.
     Json,
     /// An object with these fields.
     Object(&'static Schema),
-    /// An object whose names are not known: a text of it is read only if it is empty.
+    /// An object with unknown names: its text is read only if it is empty.
     Open,
 }
 
@@ -101,10 +101,10 @@ pub(super) const TLS: &Schema = &Schema(&[
     ("keyExchange", FieldType::Text),
 ]);
 
-/// Types of identities whose names a stranger's identity provider chooses: they may hold `, `.
+/// Types of identities with names that an identity provider chooses: they may hold `, `.
 const NAMED_BY_PROVIDER: [&str; 2] = ["SAMLUser", "WebIdentityUser"];
 
-/// Texts in the place of a value that is absent.
+/// Texts that stand for an absent value.
 const NOTHING: [&[u8]; 5] = [b"", b"-", b"null", b"NULL", b"None"];
 
 /// A field that cannot be read, and why.
@@ -122,7 +122,7 @@ impl Schema {
     }
 }
 
-/// An object of these fields as JSON. `called`: what it is, in messages.
+/// An object of these fields as JSON. `called`: its name in messages.
 pub(super) fn object(
     fields: Vec<(Vec<u8>, &[u8])>,
     schema: &Schema,
@@ -289,7 +289,7 @@ impl Object {
         }
     }
 
-    /// Adds a field that may stand there once.
+    /// Adds a field that an object has once.
     fn add(&mut self, name: &'static str, value: &[u8]) -> Result<(), Unreadable> {
         if self.names.contains(&name) {
             let (field, detail) = (self.called, format!("{name} is in it twice"));

@@ -97,15 +97,13 @@ impl<R: Read> Walk<R> {
 
     /// The last byte of the value that ended.
     fn last(&self) -> Option<u8> {
-        let value = self.window.slice(self.piece.kept_from(), self.at);
-        value.last().copied()
+        self.piece.tail(&self.window, self.at).last().copied()
     }
 
     /// Whether the value that ended is laid out over several lines.
     fn is_spread(&self) -> bool {
-        let value = self.window.slice(self.piece.kept_from(), self.at);
-        matches!(value, [b'{' | b'[', b'\n' | b'\r', ..])
-            || self.piece.start() < self.piece.kept_from()
+        let head = self.piece.head(&self.window, self.at);
+        matches!(head, [b'{' | b'[', b'\n' | b'\r'])
     }
 
     /// Takes the end of the line, if it was read already, as part of the top-level value before it.

@@ -42,7 +42,7 @@ impl<R: Read> Walk<R> {
     /// An error at `at` in the current value.
     pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
         let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
-        let read = self.window.slice(self.piece.kept_from(), self.at);
+        let read = self.piece.tail(&self.window, self.at);
         let wrong = self
             .window
             .from(self.at)
@@ -53,7 +53,7 @@ impl<R: Read> Walk<R> {
         let (around, ends) = match self.frame.as_ref().or(self.left_container.as_ref()) {
             Some(frame) => {
                 let or_line = !frame.lines && proven.is_none();
-                let first = read.first().copied();
+                let [first, _] = self.piece.head(&self.window, self.at);
                 (frame.container.around(first), Ends::Brackets { or_line })
             }
             None if awaits => (OBJECT, Ends::Brackets { or_line: true }),

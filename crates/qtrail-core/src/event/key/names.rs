@@ -1,4 +1,4 @@
-//! The names of fields, by the object that they stand in.
+//! The names of fields, by the object that they are in.
 
 use super::Key;
 
