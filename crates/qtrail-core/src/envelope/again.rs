@@ -128,12 +128,12 @@ impl Ahead {
     }
 
     fn begin(&mut self, at: u64, read: u64) -> io::Result<()> {
-        let goes_on = match &self.lookahead {
+        let continues = match &self.lookahead {
             Lookahead::Nothing => false,
             Lookahead::ByReader { start, .. } => *start <= at,
             Lookahead::Stored { .. } => true,
         };
-        if goes_on {
+        if continues {
             return Ok(());
         }
         self.lookahead = match &mut self.again {

@@ -216,7 +216,7 @@ impl Layer {
     ) -> io::Result<Inflated> {
         loop {
             match &mut self.stage {
-                Stage::Failed(fault) => return Ok(Inflated::End(Some(fault.clone()))),
+                Stage::Failed(error) => return Ok(Inflated::End(Some(error.clone()))),
                 Stage::Unknown | Stage::Plain => return self.plain(buffer, source),
                 Stage::Between => {
                     if let Some(end) = self.between(ahead, source)? {
@@ -234,8 +234,8 @@ impl Layer {
                     self.taken += used as u64;
                     match status {
                         Err(error) => {
-                            let fault = self.damaged(|at| format!("{error} at {at}"));
-                            self.stage = Stage::Failed(fault);
+                            let error = self.damaged(|at| format!("{error} at {at}"));
+                            self.stage = Stage::Failed(error);
                         }
                         Ok(Status::StreamEnd) => self.stage = Stage::Between,
                         Ok(Status::Ok | Status::BufError) => {
@@ -284,8 +284,8 @@ impl Layer {
             }
             if !next.is_empty() && !MAGIC.starts_with(next) {
                 let what = |at| format!("what follows the last gzip member at {at} is none");
-                let fault = self.damaged(what);
-                return Ok(Some(Inflated::End(Some(fault))));
+                let error = self.damaged(what);
+                return Ok(Some(Inflated::End(Some(error))));
             }
             if !self.more(ahead, source)? {
                 let cut = !self.available().is_empty();
@@ -331,8 +331,8 @@ impl Layer {
                 self.end += count;
                 Ok(true)
             }
-            Inflated::End(fault) => {
-                self.cut = fault;
+            Inflated::End(error) => {
+                self.cut = error;
                 Ok(false)
             }
         }

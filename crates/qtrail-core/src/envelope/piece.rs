@@ -94,8 +94,8 @@ impl Piece {
     /// Whether the piece, up to `at`, has text behind the end of a line.
     pub(super) fn has_lines<R: Read>(&self, window: &Window<R>, at: u64) -> bool {
         let rest = window.slice(self.kept_from(), at).trim_ascii_end();
-        let goes_on = self.line_ended && !rest.is_empty();
-        self.lines || goes_on || memchr::memchr(b'\n', rest).is_some()
+        let continues = self.line_ended && !rest.is_empty();
+        self.lines || continues || memchr::memchr(b'\n', rest).is_some()
     }
 
     /// The evidence if the piece ends here: its bytes, if they are no more than `most`.

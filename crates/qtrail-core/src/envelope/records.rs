@@ -116,11 +116,11 @@ impl<R: Read> Records<R> {
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         self.broke_off = false;
         while !self.ended {
-            let found = match self.inner.last_mut() {
+            let element = match self.inner.last_mut() {
                 Some(walk) => walk.step()?,
                 None => self.unit.step()?,
             };
-            let action = self.decide(found);
+            let action = self.decide(element);
             match self.within_events(action) {
                 Action::Continue => {}
                 Action::Descend(text) => self.descend(text),
@@ -129,10 +129,10 @@ impl<R: Read> Records<R> {
                     self.index += 1;
                     return Ok(Some(Item::Reject(reject)));
                 }
-                Action::Yield(bytes_of) => {
-                    let position = self.position(bytes_of);
+                Action::Yield(record) => {
+                    let position = self.position(record);
                     self.index += 1;
-                    let bytes = self.bytes(bytes_of);
+                    let bytes = self.bytes(record);
                     return Ok(Some(Item::Record { position, bytes }));
                 }
             }
@@ -194,8 +194,8 @@ impl<R: Read> Records<R> {
         self.unit.capacity() + inner + self.assembled.capacity()
     }
 
-    fn decide(&mut self, found: Element) -> Action {
-        match found {
+    fn decide(&mut self, element: Element) -> Action {
+        match element {
             Element::End => {
                 match self.inner.pop() {
                     Some(walk) => self.inner_bytes += walk.spent_bytes(),
@@ -229,7 +229,7 @@ impl<R: Read> Records<R> {
     fn within_events(&mut self, action: Action) -> Action {
         let position = match &action {
             _ if self.index < self.limits.events => return action,
-            Action::Yield(bytes_of) => self.position(*bytes_of),
+            Action::Yield(record) => self.position(*record),
             Action::Reject(reject) if reject.evidence != Evidence::Unit => reject.position,
             _ => return action,
         };
@@ -304,8 +304,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    fn bytes(&self, bytes_of: RecordBytes) -> &[u8] {
-        match bytes_of {
+    fn bytes(&self, record: RecordBytes) -> &[u8] {
+        match record {
             RecordBytes::Window(start, end) => self.slice(start, end),
             RecordBytes::Assembled => &self.assembled,
         }

@@ -231,7 +231,7 @@ impl<R: Read> Walk<R> {
     /// The reader's own.
     pub(super) fn step(&mut self) -> io::Result<Element> {
         loop {
-            let found = match self.phase {
+            let element = match self.phase {
                 Phase::Start => self.start()?,
                 Phase::Top => self.top()?,
                 Phase::Between => self.between()?,
@@ -240,11 +240,11 @@ impl<R: Read> Walk<R> {
                 Phase::Base64 => self.base64()?,
                 Phase::Resume => self.resume()?,
                 Phase::Lost(upto, next) => self.lost(upto, next)?,
-                Phase::StreamError => self.fault(),
+                Phase::StreamError => self.stream_error(),
                 Phase::End => Some(Element::End),
             };
-            if let Some(found) = found {
-                return Ok(found);
+            if let Some(element) = element {
+                return Ok(element);
             }
         }
     }
@@ -261,7 +261,7 @@ impl<R: Read> Walk<R> {
         let Some(byte) = self.skip(|b| is_space(b) || b == b',')? else {
             self.top = self.at;
             let empty = (!self.has_content).then_some(Element::Skipped(Skipped::Empty));
-            return Ok(self.fault().or(empty));
+            return Ok(self.stream_error().or(empty));
         };
         self.top = self.at;
         self.has_content = true;

@@ -31,7 +31,7 @@ pub(super) struct Window<R> {
     /// Bytes that `buffer` may have.
     most: usize,
     ended: bool,
-    fault: Option<StreamError>,
+    error: Option<StreamError>,
     /// Bytes beyond the window.
     ahead: Option<Ahead>,
     limit: u64,
@@ -48,7 +48,7 @@ impl<R: Read> Window<R> {
             base: 0,
             most: usize::MAX,
             ended: false,
-            fault: None,
+            error: None,
             ahead: None,
             limit,
         }
@@ -115,9 +115,9 @@ impl<R: Read> Window<R> {
                 self.end += count;
                 Ok(true)
             }
-            Inflated::End(fault) => {
+            Inflated::End(error) => {
                 self.ended = true;
-                self.fault = fault;
+                self.error = error;
                 Ok(false)
             }
         }
@@ -141,10 +141,10 @@ impl<R: Read> Window<R> {
             return Ok((!more).then_some(&[]));
         }
         if at < read {
-            let held = self.from(at);
+            let bytes = self.from(at);
             return Ok(Some(match self.ahead {
-                None => &held[..held.len().min((hold - at) as usize)],
-                Some(_) => held,
+                None => &bytes[..bytes.len().min((hold - at) as usize)],
+                Some(_) => bytes,
             }));
         }
         match &mut self.ahead {
@@ -155,12 +155,12 @@ impl<R: Read> Window<R> {
 
     /// Whether the bytes end because a compressed stream does. Known when `fill` answered `false`.
     pub(super) fn is_cut(&self) -> bool {
-        self.fault == Some(StreamError::Truncated)
+        self.error == Some(StreamError::Truncated)
     }
 
     /// Why the bytes end early, once. Known when `fill` answered `false`.
     pub(super) fn take_error(&mut self) -> Option<StreamError> {
-        self.fault.take()
+        self.error.take()
     }
 
     /// Bytes of memory that the window takes.
@@ -181,8 +181,8 @@ impl<R: Read> Window<R> {
         if self.buffer.len() - self.end >= self.buffer.len() / 4 {
             return Ok(());
         }
-        let held = self.end - self.start;
-        if held > self.buffer.len() / 2 {
+        let used = self.end - self.start;
+        if used > self.buffer.len() / 2 {
             let bytes = self.buffer.len() * 2;
             if bytes > self.most {
                 return Err(io::Error::other(WantsWindow { bytes }));
@@ -191,7 +191,7 @@ impl<R: Read> Window<R> {
         } else {
             self.buffer.copy_within(self.start..self.end, 0);
             self.base += self.start as u64;
-            (self.start, self.end) = (0, held);
+            (self.start, self.end) = (0, used);
         }
         Ok(())
     }
@@ -205,15 +205,15 @@ mod tests {
     fn what_is_held_stays_readable_and_the_rest_is_forgotten() {
         let unit: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         let mut window = Window::new(&unit[..], 64, u64::MAX);
-        let mut held = 0;
+        let mut from = 0;
         while window.fill().unwrap() {
             assert_eq!(
-                window.from(held),
-                &unit[held as usize..window.end() as usize]
+                window.from(from),
+                &unit[from as usize..window.end() as usize]
             );
-            if window.end() - held > 1_000 {
-                held = window.end() - 10;
-                window.release(held);
+            if window.end() - from > 1_000 {
+                from = window.end() - 10;
+                window.release(from);
             }
         }
         assert_eq!(window.end(), 100_000);

@@ -66,9 +66,9 @@ impl<R: Read> Records<R> {
         }
     }
 
-    pub(super) fn position(&self, bytes_of: RecordBytes) -> Position {
+    pub(super) fn position(&self, record: RecordBytes) -> Position {
         let index = self.index;
-        match bytes_of {
+        match record {
             RecordBytes::Window(start, end) if self.inner.is_empty() => Position {
                 index,
                 offset: start,

@@ -12,9 +12,9 @@ impl<R: Read> Walk<R> {
     pub(super) fn base64(&mut self) -> io::Result<Option<Element>> {
         let start = self.piece.start();
         let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-        let found = self.skip(|b| !is_end(b))?;
+        let next = self.skip(|b| !is_end(b))?;
         if self.at - start > self.bounds.value_bytes as u64
-            || found.is_some_and(|b| !is_space(b) && b != b',')
+            || next.is_some_and(|b| !is_space(b) && b != b',')
         {
             self.broken(not_json(start, "expected a value"), Outline::between());
             return Ok(None);

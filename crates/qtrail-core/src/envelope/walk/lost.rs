@@ -88,8 +88,8 @@ impl<R: Read> Walk<R> {
                 false => self.at,
             };
             self.piece.bound(&mut self.window, passed, most);
-            let held = self.piece.kept_from();
-            let hold = held.saturating_add(self.bounds.value_bytes as u64);
+            let kept = self.piece.kept_from();
+            let hold = kept.saturating_add(self.bounds.value_bytes as u64);
             match self.window.look(*looked, hold)? {
                 None => break Next::Nowhere { cut: true },
                 Some([]) => break search.end(*looked),
@@ -163,8 +163,8 @@ impl<R: Read> Walk<R> {
             return broken;
         }
         if self.window.is_cut() {
-            let fault = self.window.take_error();
-            return fault.map_or(broken, |fault| self.faulty(fault));
+            let error = self.window.take_error();
+            return error.map_or(broken, |error| self.stream_reason(error));
         }
         match broken {
             Reason::NotJson { at, detail } if self.frame.is_some() => Reason::NotJson {
@@ -203,7 +203,7 @@ impl<R: Read> Walk<R> {
                 let what = GZIP_STREAM;
                 (Reason::Truncated { what, at: end }, evidence)
             }
-            Some(fault) => (self.faulty(fault), Evidence::Unit),
+            Some(error) => (self.stream_reason(error), Evidence::Unit),
         };
         self.phase = Phase::End;
         Element::Reject {
@@ -215,21 +215,21 @@ impl<R: Read> Walk<R> {
     }
 
     /// The error of the compressed stream, at the end of a unit that cuts no value.
-    pub(super) fn fault(&mut self) -> Option<Element> {
+    pub(super) fn stream_error(&mut self) -> Option<Element> {
         self.phase = Phase::End;
-        let fault = self.window.take_error()?;
+        let error = self.window.take_error()?;
         let end = self.window.end();
         Some(Element::Reject {
             start: end,
             end,
-            reason: self.faulty(fault),
+            reason: self.stream_reason(error),
             evidence: Evidence::Unit,
         })
     }
 
-    fn faulty(&self, fault: StreamError) -> Reason {
+    fn stream_reason(&self, error: StreamError) -> Reason {
         let at = self.window.end();
-        match fault {
+        match error {
             StreamError::Truncated => Reason::Truncated {
                 what: GZIP_STREAM,
                 at,
