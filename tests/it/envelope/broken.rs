@@ -61,22 +61,19 @@ fn a_value_longer_than_the_window_is_read_alike_however_it_arrives() {
     };
     let b = event("B");
     let texts = r#""","#.repeat(700);
+    // Of the first bytes that stay in the window, each is once a quote.
+    let broken = |key: &str, end: &str| {
+        let record = format!(r#"{{"eventVersion":"1","{key}":[{texts}"\q"{end}"#);
+        format!(r#"{{"Records":[{record},{b},{b}]}}"#)
+    };
+    let line = format!(r#"{{"eventVersion":"1","x":"{}"}}"#, "y".repeat(2_000));
     let units = [
-        // The bytes that stay in the window begin with a quote, or with another byte.
-        format!(r#"{{"Records":[{{"eventVersion":"1","x":[{texts}"\q"]}},{b}]}}"#),
-        format!(r#"{{"Records":[{{"eventVersion":"1","xy":[{texts}"\q"]}},{b}]}}"#),
-        format!(r#"{{"Records":[{{"eventVersion":"1","xyz":[{texts}"\q"]}},{b}]}}"#),
-        // A long line, and a text in the next one.
-        format!(
-            "{{\"eventVersion\":\"1\",\"x\":\"{}\"}}\n\"text\"\n{b}\n",
-            "y".repeat(2_000)
-        ),
-        // A quote is missing before more brackets than stay in the window.
-        format!(
-            r#"{{"Records":[{{"eventVersion":"1","x":["{}{}x]","y":1}},{b}]}}"#,
-            "z".repeat(2_000),
-            "[".repeat(300)
-        ),
+        broken("x", "}"),
+        broken("xy", "}"),
+        broken("xyz", "}"),
+        broken("xyz", "]]}"),
+        // Behind a long line, a text that would be wrong behind an object.
+        format!("{line}\n\"text\"\n{b}\n"),
     ];
     for unit in units {
         let whole = read_with(unit.as_bytes(), &limits);
