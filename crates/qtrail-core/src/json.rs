@@ -6,6 +6,7 @@
 //! accessor but [`Node::raw`], and one with a replaced text as that text, so that no writer can leak
 //! it.
 
+mod number;
 mod parse;
 mod pointer;
 mod redaction;
@@ -18,8 +19,9 @@ use std::ops::Range;
 
 use crate::reject::Reason;
 
+pub(crate) use number::Number;
 pub use redaction::REDACTED;
-pub(crate) use string::{find_special, unescape_leniently};
+pub(crate) use string::{find_special, unescape_bytes, unescape_leniently};
 
 /// A parsed JSON text.
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ pub struct Document<'a> {
     replaced: Vec<(u32, String)>,
 }
 
-/// What is kept of one value: 24 bytes.
+/// One value, in 24 bytes.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     /// The value's first byte in the text.
@@ -115,13 +117,13 @@ impl<'a> Document<'a> {
         (0..self.slots.len() as u32).map(|index| self.node(index))
     }
 
-    /// Says the JSON pointer (RFC 6901) of each of these nodes, whose numbers must rise; a node
-    /// below one that was said is left out. Stops where `each` answers `false`. One walk over the
-    /// document at most, however many nodes there are.
+    /// Calls `each` with the JSON pointer (RFC 6901) of each of these nodes, whose numbers must rise. Omits
+    /// a node below one that came before. Stops when `each` returns `false`. One walk over the document
+    /// at most, however many nodes there are.
     pub fn pointers(&self, nodes: impl IntoIterator<Item = u32>, each: impl FnMut(&str) -> bool) {
         let count = self.slots.len() as u32;
         let nodes = nodes.into_iter().filter(|&node| node < count);
-        pointer::say(self.root(), nodes, each);
+        pointer::for_each(self.root(), nodes, each);
     }
 
     fn node(&self, index: u32) -> Node<'_> {
@@ -289,7 +291,7 @@ impl<'d> Node<'d> {
         self.children().take_while(move |_| array)
     }
 
-    /// What stands directly in an array or object, redacted or not, shadowed entries included.
+    /// The direct children of an array or object, redacted or not, shadowed entries included.
     pub fn children(self) -> impl Iterator<Item = Node<'d>> {
         let end = self.end_id();
         let mut index = self.index + 1;
@@ -304,7 +306,7 @@ impl<'d> Node<'d> {
 
     /// The value's JSON pointer (RFC 6901); a redacted key in it reads as [`REDACTED`].
     ///
-    /// Takes a walk over what stands before the value: for many values, see [`Document::pointers`].
+    /// Walks over all that comes before the value: for many values, see [`Document::pointers`].
     pub fn pointer(self) -> String {
         let mut pointer = String::new();
         self.document.pointers([self.index], |path| {

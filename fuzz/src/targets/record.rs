@@ -35,7 +35,7 @@ pub fn check(data: &[u8]) -> usize {
         }
         Err(reason) => panic!("not a parser's reason: {reason:?}"),
     }
-    selectors_agree(data, parsed.as_ref().ok().map(Event::class));
+    selectors_agree(data, &parsed);
     usize::from(parsed.is_ok())
 }
 
@@ -51,14 +51,17 @@ fn fields_hold(event: &Event<'_>, text: &str) {
 }
 
 /// Whether a record is wanted does not depend on the way in which that is found out.
-fn selectors_agree(data: &[u8], class: Option<Class>) {
+fn selectors_agree(data: &[u8], parsed: &Result<Event<'_>, Reason>) {
+    let class = parsed.as_ref().ok().map(Event::class);
+    // A field that decides is read before the time.
+    let is_event = class.is_some() || matches!(parsed, Err(Reason::BadTime { .. }));
     let selector = |select| Selector::new(select, &Lists::default());
     let all = selector(Select::All).select(data, DEPTH);
     let all = all.map(|event| event.map(|event| event.class()));
     let is_bad_field = |reason: &Reason| matches!(reason, Reason::BadField { .. });
     match &all {
-        // An event all the same, whose identity nothing reads.
-        Err(reason) if is_bad_field(reason) => assert!(class.is_some()),
+        // An event with an identity that cannot be read.
+        Err(reason) if is_bad_field(reason) => assert!(is_event),
         _ => assert_eq!(all.as_ref().ok().copied().flatten(), class),
     }
     let wanted = selector(Select::AmazonQ).select(data, DEPTH);
@@ -68,8 +71,8 @@ fn selectors_agree(data: &[u8], class: Option<Class>) {
             class.is_none_or(|class| class == Class::Other),
             "{class:?} was not wanted"
         ),
-        // What another field would tell, nothing reads.
-        Err(reason) if is_bad_field(&reason) => assert!(class.is_some()),
+        // An event with a deciding field that cannot be read.
+        Err(reason) if is_bad_field(&reason) => assert!(is_event),
         Err(reason) => assert_eq!(Err(reason), all),
     }
     // A table's texts are read as objects; any other record is selected as it stands.

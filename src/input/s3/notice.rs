@@ -56,7 +56,13 @@ fn inner(body: &str, text: &str, depth: usize) -> Read {
         return Err(format!("notices nest more than {DEEPEST} deep"));
     }
     match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => notice(body, &object, depth),
+        Ok(Value::Object(object)) => match notice(body, &object, depth)? {
+            // An event may have any field beside its own.
+            Notice::Nothing(_) if object.keys().any(|key| envelope::is_event_field(key)) => {
+                events(body)
+            }
+            notice => Ok(notice),
+        },
         Ok(Value::String(text)) => inner(body, &text, depth + 1),
         _ => events(body),
     }

@@ -234,3 +234,18 @@ fn an_identity_that_can_be_read_in_more_than_one_way_is_refused_with_the_reason(
         "{seen:?}"
     );
 }
+
+#[test]
+fn names_of_columns_take_no_memory_for_each_row() {
+    let set = |name: &str, rows: usize| {
+        let cell = |text: &str| json!({"Data": [{"VarCharValue": text}]});
+        let mut all = vec![cell(name)];
+        all.resize(rows + 1, cell(""));
+        json!({"ResultSet": {"Rows": all}}).to_string()
+    };
+    let long = set(&"n".repeat(100_000), 10_000);
+    assert_eq!(words(&long), ["not_cloudtrail"]);
+    let usual = set("sessionCredentialFromConsole", 100);
+    assert_eq!(words(&usual).len(), 100);
+    assert_ne!(words(&usual)[0], "not_cloudtrail", "it is read as rows");
+}

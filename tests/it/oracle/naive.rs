@@ -342,6 +342,32 @@ fn text_at<'a>(event: &'a Value, pointer: &str) -> Option<&'a str> {
         .filter(|text| !text.is_empty())
 }
 
+/// A text that an id or a name may be made of: none with the mark of a hidden value.
+fn shown_at<'a>(event: &'a Value, pointer: &str) -> Option<&'a str> {
+    text_at(event, pointer).filter(|text| {
+        let of_role = pointer.ends_with("/principalId");
+        let mut parts = text.split(|c| of_role && c == ':');
+        !text.contains("[REDACTED]") && !parts.any(is_mark)
+    })
+}
+
+/// Whether a text stands in the place of a hidden value, as docs/mapping.md lists them.
+pub(crate) fn is_mark(text: &str) -> bool {
+    let text = text.trim();
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    let is_wrapped = word.len() < text.len();
+    match word.to_ascii_lowercase().as_str() {
+        _ if text.len() > 64 => false,
+        "" => !text.is_empty() && text.chars().all(|c| "*•".contains(c)),
+        "redacted"
+        | "hidden_due_to_security_reasons"
+        | "sensitivedataremoved"
+        | "value hidden due to security reasons" => true,
+        "filtered" | "hidden" | "masked" | "removed" | "sensitive" => is_wrapped,
+        _ => false,
+    }
+}
+
 fn invokers(event: &Value) -> impl Iterator<Item = &str> {
     [
         "/userIdentity/invokedBy",
@@ -385,13 +411,13 @@ fn conversation(event: &Value) -> Option<&str> {
             .as_object()?;
         kinds
             .values()
-            .find_map(|kind| text_at(kind, "/conversationId"))
+            .find_map(|kind| shown_at(kind, "/conversationId"))
     };
-    text_at(event, "/requestParameters/conversationId")
-        .or_else(|| text_at(event, "/requestParameters/conversationState/conversationId"))
+    shown_at(event, "/requestParameters/conversationId")
+        .or_else(|| shown_at(event, "/requestParameters/conversationState/conversationId"))
         .or_else(of_telemetry)
-        .or_else(|| text_at(event, "/responseElements/metadata/conversationId"))
-        .or_else(|| text_at(event, "/responseElements/conversationId"))
+        .or_else(|| shown_at(event, "/responseElements/metadata/conversationId"))
+        .or_else(|| shown_at(event, "/responseElements/conversationId"))
 }
 
 /// The table of "Outcome" in docs/mapping.md.
@@ -470,19 +496,19 @@ fn trace_id(event: &Value, record: &str) -> String {
     if let Some(id) = conversation(event) {
         return trace_of("qtrail.conversation", id);
     }
-    let principal = text_at(event, "/userIdentity/principalId");
-    let created = text_at(
+    let principal = shown_at(event, "/userIdentity/principalId");
+    let created = shown_at(
         event,
         "/userIdentity/sessionContext/attributes/creationDate",
     );
     if let (true, Some(principal), Some(created)) = (is_amazon_q(event), principal, created) {
-        let account = text_at(event, "/userIdentity/accountId").unwrap_or_default();
+        let account = shown_at(event, "/userIdentity/accountId").unwrap_or_default();
         return hash(
             &format!("qtrail.session:{account}/{principal}/{created}"),
             16,
         );
     }
-    match text_at(event, "/eventID") {
+    match shown_at(event, "/eventID") {
         Some(id) => trace_of("qtrail.event", id),
         None => hash(&format!("qtrail.event:{record}"), 16),
     }
@@ -498,11 +524,11 @@ fn central(event: &Value, record: &[u8]) -> Option<Central> {
     }
     let record = std::str::from_utf8(record).ok()?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    let account = text_at(event, "/recipientAccountId");
+    let account = shown_at(event, "/recipientAccountId");
     Some(Central {
         time: time(text_at(event, "/eventTime")?)?,
         trace_id: trace_id(event, record),
-        span_id: match text_at(event, "/eventID") {
+        span_id: match shown_at(event, "/eventID") {
             Some(id) => hash(&format!("qtrail.span:{id}"), 8),
             None => hash(record, 8),
         },
@@ -510,7 +536,7 @@ fn central(event: &Value, record: &[u8]) -> Option<Central> {
         class: Some(class(event).to_owned()),
         invoked_by: owned(invokers(event).next()),
         conversation: owned(conversation(event)),
-        account: owned(account.or_else(|| text_at(event, "/userIdentity/accountId"))),
-        region: owned(text_at(event, "/awsRegion")),
+        account: owned(account.or_else(|| shown_at(event, "/userIdentity/accountId"))),
+        region: owned(shown_at(event, "/awsRegion")),
     })
 }

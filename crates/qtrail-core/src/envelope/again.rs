@@ -1,14 +1,14 @@
-//! A unit's bytes a second time.
+//! Reads a unit's bytes a second time.
 //!
-//! Enters: the way to have them. Leaves: bytes beyond the window, without moving it. What must hold:
+//! Enters: a way to read them. Leaves: bytes beyond the window, without moving it. What must hold:
 //! a healthy unit is read once; a damaged one at most once more, and in no more memory.
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::gzip::{Delivered, Inflate};
+use super::gzip::{Inflate, Inflated};
 
-/// Bytes that are looked at in one piece.
+/// Bytes that are read in one piece.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A place for bytes that were read ahead, such as a temporary file.
@@ -16,7 +16,7 @@ pub trait Store: Read + Write + Seek + Send {}
 
 impl<S: Read + Write + Seek + Send> Store for S {}
 
-/// How a unit's bytes can be had a second time. That takes nothing as long as a unit is not damaged.
+/// How a unit's bytes can be read a second time. It is used only where a unit is damaged.
 pub enum Again {
     /// From another reader, which begins at the unit's first byte, too.
     Reader(Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>),
@@ -46,12 +46,12 @@ pub(super) struct Ahead {
     again: Again,
     /// Inflated bytes of the unit, at most.
     limit: u64,
-    seen: Seen,
+    lookahead: Lookahead,
     buffer: Vec<u8>,
 }
 
 /// What was looked at.
-enum Seen {
+enum Lookahead {
     Nothing,
     /// Up to the end of the buffer, the first byte of which is at `start`.
     ByReader {
@@ -67,9 +67,9 @@ enum Seen {
     },
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for Lookahead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seen")
+        f.write_str("Lookahead")
     }
 }
 
@@ -78,7 +78,7 @@ impl Ahead {
         Ahead {
             again,
             limit,
-            seen: Seen::Nothing,
+            lookahead: Lookahead::Nothing,
             buffer: Vec::new(),
         }
     }
@@ -92,9 +92,9 @@ impl Ahead {
     ) -> io::Result<&[u8]> {
         self.buffer.resize(PIECE_BYTES, 0);
         self.begin(at, read)?;
-        match &mut self.seen {
-            Seen::Nothing => Ok(&[]),
-            Seen::ByReader {
+        match &mut self.lookahead {
+            Lookahead::Nothing => Ok(&[]),
+            Lookahead::ByReader {
                 reader,
                 start,
                 length,
@@ -103,21 +103,21 @@ impl Ahead {
                     let next = reader.read(&mut self.buffer)?;
                     *start += *length as u64;
                     *length = 0;
-                    let Delivered::Bytes(count) = next else {
+                    let Inflated::Bytes(count) = next else {
                         return Ok(&[]);
                     };
                     *length = count;
                 }
                 Ok(&self.buffer[(at - *start) as usize..*length])
             }
-            Seen::Stored { store, start, end } => {
+            Lookahead::Stored { store, start, end } => {
                 store.seek(SeekFrom::Start(at - *start))?;
                 if at < *end {
                     let length = (*end - at).min(PIECE_BYTES as u64) as usize;
                     store.read_exact(&mut self.buffer[..length])?;
                     return Ok(&self.buffer[..length]);
                 }
-                let Delivered::Bytes(count) = source.read(&mut self.buffer)? else {
+                let Inflated::Bytes(count) = source.read(&mut self.buffer)? else {
                     return Ok(&[]);
                 };
                 store.write_all(&self.buffer[..count])?;
@@ -128,21 +128,21 @@ impl Ahead {
     }
 
     fn begin(&mut self, at: u64, read: u64) -> io::Result<()> {
-        let goes_on = match &self.seen {
-            Seen::Nothing => false,
-            Seen::ByReader { start, .. } => *start <= at,
-            Seen::Stored { .. } => true,
+        let continues = match &self.lookahead {
+            Lookahead::Nothing => false,
+            Lookahead::ByReader { start, .. } => *start <= at,
+            Lookahead::Stored { .. } => true,
         };
-        if goes_on {
+        if continues {
             return Ok(());
         }
-        self.seen = match &mut self.again {
-            Again::Reader(open) => Seen::ByReader {
+        self.lookahead = match &mut self.again {
+            Again::Reader(open) => Lookahead::ByReader {
                 reader: Inflate::new(open()?, PIECE_BYTES, self.limit),
                 start: 0,
                 length: 0,
             },
-            Again::Store(open) => Seen::Stored {
+            Again::Store(open) => Lookahead::Stored {
                 store: open()?,
                 start: read,
                 end: read,
@@ -153,11 +153,11 @@ impl Ahead {
 
     /// Reads what was taken from the source ahead of `read`; `None` if nothing was.
     pub(super) fn read(&mut self, read: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let Seen::Stored { store, start, end } = &mut self.seen else {
+        let Lookahead::Stored { store, start, end } = &mut self.lookahead else {
             return Ok(None);
         };
         if read == *end {
-            self.seen = Seen::Nothing;
+            self.lookahead = Lookahead::Nothing;
             return Ok(None);
         }
         let length = (*end - read).min(buffer.len() as u64) as usize;

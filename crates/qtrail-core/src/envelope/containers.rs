@@ -1,9 +1,8 @@
-//! What a JSON value is: an event, something that carries events, something well known that
-//! carries none, or neither.
+//! Classifies a JSON value: an event, an object that carries events, a known one that carries none, or
+//! none of these.
 //!
-//! Enters: one well-formed value and the container it is an element of. Leaves: a [`Verdict`]. What
-//! must hold: only outermost keys decide, never what stands deeper, since that is the caller's of
-//! an API and can say anything.
+//! Enters: one well-formed value and the container it is an element of. Leaves: a [`Content`]. What
+//! must hold: only outermost keys decide, since the caller of an API chooses the values below them.
 
 mod texts;
 
@@ -20,13 +19,13 @@ use texts::{nested, result, text_with_json};
 /// What the message of a health probe of CloudWatch Logs begins with.
 const CONTROL_MESSAGE: &[u8] = b"CWL CONTROL MESSAGE";
 
-/// An array that events come in, by the key it stands under.
+/// An array of events, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
     /// A top-level array.
     Array,
-    /// `Records`: a log file, S3 notices, what Lambda hands on from Kinesis, SQS or SNS. Also
-    /// `Messages`: what SQS itself answers.
+    /// `Records`: a log file, S3 notices, what Lambda receives from Kinesis, SQS or SNS. Also
+    /// `Messages`: an answer of SQS.
     Records,
     /// `Events`: event history.
     Events,
@@ -41,11 +40,11 @@ pub(super) enum Container {
     /// `records` beside a `requestId`: Firehose.
     Firehose,
     /// `records` alone: Firehose's too, or a prompt log.
-    Delivered,
+    Inflated,
 }
 
 impl Container {
-    /// The container that stands under a key, in an object with these keys before it.
+    /// The container under a key, in an object with these keys before it.
     pub(super) fn under(key: Keys, keys: Keys) -> Self {
         match key {
             Keys::EVENTS => Container::Events,
@@ -54,13 +53,13 @@ impl Container {
             Keys::RESULTS => Container::Results,
             Keys::ROWS => Container::Rows,
             Keys::DELIVERED if keys.any(Keys::REQUEST) => Container::Firehose,
-            Keys::DELIVERED => Container::Delivered,
+            Keys::DELIVERED => Container::Inflated,
             _ => Container::Records,
         }
     }
 
-    /// What closes it, and what its elements begin with; one of them begins with `first`.
-    pub(super) fn around(self, first: Option<u8>) -> Around {
+    /// What closes it, and the first byte of its elements, one of which begins with `first`.
+    pub(super) fn around(self, first: u8) -> Around {
         Around {
             brackets: match self {
                 Container::Array => &[false],
@@ -68,7 +67,7 @@ impl Container {
             },
             opener: match self {
                 Container::Rows | Container::Results => b'[',
-                _ if first == Some(b'"') => b'"',
+                _ if first == b'"' => b'"',
                 _ => b'{',
             },
         }
@@ -77,20 +76,20 @@ impl Container {
 
 /// What a value is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<'a> {
+pub(super) enum Content<'a> {
     /// These bytes are a record.
     Record(&'a [u8]),
     /// This is a record, put together from the value.
-    Made(Vec<u8>),
+    Assembled(Vec<u8>),
     /// A text of its own that carries records or is one.
     Inner(Vec<u8>),
     /// A text of its own that is one record, or nothing.
     One(Vec<u8>),
-    /// Well known, and without events.
+    /// Known, and without events.
     Skip(Skipped),
     /// A prompt log's element: so are all the others of its container.
     PromptLog,
-    /// Nothing of CloudTrail's.
+    /// Not CloudTrail's: why.
     Refuse(String),
     /// An event with a field that cannot be read.
     Unreadable(Unreadable),
@@ -98,10 +97,10 @@ pub(super) enum Verdict<'a> {
     NotBase64(String),
 }
 
-/// Says what a value is.
-pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container>) -> Verdict<'a> {
+/// Classifies a value.
+pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container>) -> Content<'a> {
     if keys.is_plain_event() {
-        return Verdict::Record(value);
+        return Content::Record(value);
     }
     match (value.first(), within) {
         (Some(b'{'), _) if keys.any(Keys::COLUMN) => tables::record(fields(value)).into(),
@@ -112,7 +111,7 @@ pub(super) fn classify<'a>(value: &'a [u8], keys: Keys, within: Option<Container
         (Some(b'['), _) => refuse("an array where an event was expected"),
         // A message's body that was written as JSON once more, or one of an array of texts.
         (Some(b'"'), _) => match text_with_json(value) {
-            Some(text) => Verdict::Inner(text),
+            Some(text) => Content::Inner(text),
             None => refuse("a string where an event was expected"),
         },
         (Some(b't' | b'f' | b'n'), _) => refuse("a literal where an event was expected"),
@@ -125,7 +124,7 @@ pub(super) fn is_control_message(beginning: &[u8]) -> bool {
     Object::of(beginning).text(b"messageType") == b"CONTROL_MESSAGE"
 }
 
-/// Whether a value is an event of EventBridge's, be it CloudTrail's or not.
+/// Whether a value is an event of EventBridge's, CloudTrail's or not.
 pub(super) fn is_event_bridge(value: &[u8]) -> bool {
     value.starts_with(b"{") && Object::of(value).has(b"detail-type")
 }
@@ -133,22 +132,22 @@ pub(super) fn is_event_bridge(value: &[u8]) -> bool {
 /// Decodes base64, white space around it allowed.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why it is no base64.
 pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
     STANDARD
         .decode(text.trim_ascii())
         .map_err(|e| e.to_string())
 }
 
-pub(super) fn refuse<'a>(detail: impl Into<String>) -> Verdict<'a> {
-    Verdict::Refuse(detail.into())
+pub(super) fn refuse<'a>(detail: impl Into<String>) -> Content<'a> {
+    Content::Refuse(detail.into())
 }
 
-impl From<Result<Vec<u8>, Unreadable>> for Verdict<'_> {
+impl From<Result<Vec<u8>, Unreadable>> for Content<'_> {
     fn from(record: Result<Vec<u8>, Unreadable>) -> Self {
         match record {
-            Ok(record) => Verdict::Made(record),
-            Err(unreadable) => Verdict::Unreadable(unreadable),
+            Ok(record) => Content::Assembled(record),
+            Err(unreadable) => Content::Unreadable(unreadable),
         }
     }
 }
@@ -196,10 +195,10 @@ impl<'a> Object<'a> {
         value.starts_with(b"{").then(|| Object::of(value))
     }
 
-    fn classify(&self, within: Option<Container>) -> Verdict<'a> {
+    fn classify(&self, within: Option<Container>) -> Content<'a> {
         let source = self.text(b"eventSource");
         if self.is_event() && !source.starts_with(b"aws:") && !self.has(b"detail-type") {
-            return Verdict::Record(self.whole);
+            return Content::Record(self.whole);
         }
         if let Some(detail_type) = self.string(b"detail-type") {
             return self.event_bridge(&detail_type);
@@ -217,7 +216,7 @@ impl<'a> Object<'a> {
         self.fields.iter().any(event_field)
     }
 
-    fn event_bridge(&self, detail_type: &[u8]) -> Verdict<'a> {
+    fn event_bridge(&self, detail_type: &[u8]) -> Content<'a> {
         let source = self.text(b"source");
         if detail_type.ends_with(b"via CloudTrail") {
             if !is_of_aws(&source) {
@@ -228,12 +227,12 @@ impl<'a> Object<'a> {
                 ));
             }
             return match self.get(b"detail") {
-                Some(detail) if detail.starts_with(b"{") => Verdict::Record(detail),
+                Some(detail) if detail.starts_with(b"{") => Content::Record(detail),
                 _ => refuse("an EventBridge event without a detail"),
             };
         }
         if source == b"aws.s3" {
-            return Verdict::Skip(Skipped::S3Notice);
+            return Content::Skip(Skipped::S3Notice);
         }
         refuse(format!(
             "an EventBridge event of type {}",
@@ -241,8 +240,8 @@ impl<'a> Object<'a> {
         ))
     }
 
-    /// What is well known and carries no events.
-    fn notice(&self, source: &[u8]) -> Option<Verdict<'a>> {
+    /// Objects that are known and carry no events.
+    fn notice(&self, source: &[u8]) -> Option<Content<'a>> {
         let s3_event = source == b"aws:s3" && self.has(b"s3");
         let test_event = self.text(b"Event") == b"s3:TestEvent";
         let own_notice = self.has(b"s3Bucket") && self.has(b"s3ObjectKey");
@@ -255,13 +254,13 @@ impl<'a> Object<'a> {
         } else {
             return None;
         };
-        Some(Verdict::Skip(skipped))
+        Some(Content::Skip(skipped))
     }
 
-    /// What carries a text with events.
-    fn carrier(&self, within: Option<Container>) -> Option<Verdict<'a>> {
+    /// Objects that carry a text with events.
+    fn carrier(&self, within: Option<Container>) -> Option<Content<'a>> {
         if let Some(event) = self.string(b"CloudTrailEvent") {
-            return Some(Verdict::One(event));
+            return Some(Content::One(event));
         }
         if let Some(log_event) = self.log_event(within) {
             return Some(log_event);
@@ -272,37 +271,37 @@ impl<'a> Object<'a> {
             }
         }
         if let Some(sns) = self.object(b"Sns") {
-            return sns.string(b"Message").map(Verdict::Inner);
+            return sns.string(b"Message").map(Content::Inner);
         }
         if self.text(b"Type") == b"Notification" {
-            return self.string(b"Message").map(Verdict::Inner);
+            return self.string(b"Message").map(Content::Inner);
         }
         if self.has(b"messageId") || self.text(b"eventSource") == b"aws:sqs" {
-            return self.string(b"body").map(Verdict::Inner);
+            return self.string(b"body").map(Content::Inner);
         }
         if self.has(b"ReceiptHandle") {
-            return self.string(b"Body").map(Verdict::Inner);
+            return self.string(b"Body").map(Content::Inner);
         }
         match within {
             Some(Container::Firehose) => self.string(b"data").map(|data| encoded(&data)),
-            Some(Container::Delivered) => Some(match self.string(b"data") {
+            Some(Container::Inflated) => Some(match self.string(b"data") {
                 Some(data) => encoded(&data),
-                None => Verdict::PromptLog,
+                None => Content::PromptLog,
             }),
             _ => None,
         }
     }
 
-    /// An event of CloudWatch Logs'. Anyone's logs have a `message` or a `@message`: where nothing around the
-    /// event says whose it is, only fields that CloudWatch Logs itself adds do.
-    fn log_event(&self, within: Option<Container>) -> Option<Verdict<'a>> {
+    /// An event of CloudWatch Logs'. Any program's logs have a `message` or a `@message`: unless the container
+    /// is one of CloudWatch Logs', the event needs the fields that CloudWatch Logs adds.
+    fn log_event(&self, within: Option<Container>) -> Option<Content<'a>> {
         let number = |key| {
             let value = self.get(key).and_then(<[u8]>::first);
             value.is_some_and(u8::is_ascii_digit)
         };
         let message = match (within, self.get(b"@message")) {
             (_, Some(event)) if self.is_of_insights() => match event.first() {
-                Some(b'{') => return Some(Verdict::Record(event)),
+                Some(b'{') => return Some(Content::Record(event)),
                 _ => self.string(b"@message")?,
             },
             (Some(Container::LogEvents), _) => self.string(b"message")?,
@@ -311,8 +310,8 @@ impl<'a> Object<'a> {
             _ => return None,
         };
         Some(match message.starts_with(CONTROL_MESSAGE) {
-            true => Verdict::Skip(Skipped::ControlMessage),
-            false => Verdict::Inner(message),
+            true => Content::Skip(Skipped::ControlMessage),
+            false => Content::Inner(message),
         })
     }
 
@@ -323,12 +322,12 @@ impl<'a> Object<'a> {
     }
 
     /// A container of events inside another one.
-    fn container(&self) -> Option<Verdict<'a>> {
+    fn container(&self) -> Option<Content<'a>> {
         if let Some(update) = self.object(b"sessionUpdate") {
-            return Some(Verdict::Inner(update.whole.to_vec()));
+            return Some(Content::Inner(update.whole.to_vec()));
         }
         if self.object(b"sessionStart").is_some() {
-            return Some(Verdict::Skip(Skipped::ControlMessage));
+            return Some(Content::Skip(Skipped::ControlMessage));
         }
         if let Some(result) = self.object(b"ResultSet") {
             return Some(tables::result_set(result.whole));
@@ -346,12 +345,12 @@ impl<'a> Object<'a> {
         ];
         keys.iter()
             .any(|key| self.array(key))
-            .then(|| Verdict::Inner(self.whole.to_vec()))
+            .then(|| Content::Inner(self.whole.to_vec()))
     }
 }
 
-/// Whether only AWS itself can send EventBridge events from this source. What a partner sends, the
-/// partner chose.
+/// Whether only AWS itself can send EventBridge events from this source. A partner chooses the events of its
+/// own source.
 fn is_of_aws(source: &[u8]) -> bool {
     source.starts_with(b"aws.") && !source.starts_with(b"aws.partner/")
 }
@@ -361,10 +360,10 @@ pub(super) fn quoted(text: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(64)]))
 }
 
-fn encoded<'a>(data: &[u8]) -> Verdict<'a> {
+fn encoded<'a>(data: &[u8]) -> Content<'a> {
     match decode(data) {
-        Ok(bytes) if bytes.trim_ascii().is_empty() => Verdict::Skip(Skipped::EmptyRecord),
-        Ok(bytes) => Verdict::Inner(bytes),
-        Err(detail) => Verdict::NotBase64(detail),
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Content::Skip(Skipped::EmptyRecord),
+        Ok(bytes) => Content::Inner(bytes),
+        Err(detail) => Content::NotBase64(detail),
     }
 }

@@ -1,10 +1,10 @@
 //! A unit's bytes, inflated where they are gzip, within a limit.
 //!
-//! Enters: a reader. Leaves: inflated bytes, then at most one [`Fault`] that says why they end
+//! Enters: a reader. Leaves: inflated bytes, then at most one [`StreamError`] that says why they end
 //! early. What must hold: gzip is known by its magic bytes alone; several members in a row are one
 //! stream, and zeros and white space behind a member are padding; what inflates to gzip is inflated
-//! again, to a bounded depth, and each time within the limit; a fault costs no byte that was inflated
-//! before it; the reader's own errors stay apart from what is wrong with the bytes.
+//! again, to a bounded depth, and each time within the limit; an error of the stream loses no byte that was
+//! inflated before it; errors of the reader are kept apart from those of the bytes.
 
 use std::io::{self, Read};
 
@@ -14,15 +14,15 @@ use flate2::{Decompress, FlushDecompress, Status};
 const INPUT_BYTES: usize = 32 << 10;
 /// Inflated bytes in which gzip inside gzip is looked for.
 const PEEK_BYTES: usize = 64;
-/// How often bytes may be compressed, one time in another: CloudWatch Logs does it, then Firehose, then
-/// whoever archives the object.
+/// How many times the bytes may be compressed, each time over the one before: by CloudWatch Logs, by
+/// Firehose, and by an archive of the object.
 const DEEPEST_GZIP: usize = 4;
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const WINDOW_BITS: u8 = 15;
 
 /// Why a unit's bytes end before the unit does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum StreamError {
     /// The compressed stream stops in the middle.
     Truncated,
     /// The compressed stream is no gzip from some point on.
@@ -33,11 +33,11 @@ pub(super) enum Fault {
 
 /// What a read delivered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
+pub(super) enum Inflated {
     /// So many bytes, at least one.
     Bytes(usize),
     /// Nothing more, and why if it ends early.
-    End(Option<Fault>),
+    End(Option<StreamError>),
 }
 
 /// A reader with gzip taken off.
@@ -60,10 +60,10 @@ struct Layer {
     taken: u64,
     /// Bytes delivered.
     delivered: u64,
-    /// They stand in another layer.
+    /// They are inside another layer.
     inside: bool,
     /// Why its source ended early.
-    cut: Option<Fault>,
+    cut: Option<StreamError>,
     stage: Stage,
 }
 
@@ -77,12 +77,12 @@ enum Stage {
     Member(Box<Decompress>),
     /// After a gzip member.
     Between,
-    /// All that there is to deliver was delivered.
-    Failed(Fault),
+    /// The last byte was delivered.
+    Failed(StreamError),
 }
 
 /// Where a layer's bytes come from.
-type Source<'s> = &'s mut dyn FnMut(&mut [u8]) -> io::Result<Delivered>;
+type Source<'s> = &'s mut dyn FnMut(&mut [u8]) -> io::Result<Inflated>;
 
 impl<R: Read> Inflate<R> {
     /// Inflates at most `limit` bytes; `input` bytes are read ahead, or fewer.
@@ -110,7 +110,7 @@ impl<R: Read> Inflate<R> {
     ///
     /// # Errors
     /// The reader's own.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Delivered> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Inflated> {
         while let Some((layer, below)) = self.layers.split_last_mut()
             && matches!(layer.stage, Stage::Unknown)
         {
@@ -123,7 +123,7 @@ impl<R: Read> Inflate<R> {
                 false => layer.stage = Stage::Plain,
                 true if deepest => {
                     let detail = format!("it is compressed more than {DEEPEST_GZIP} times");
-                    layer.stage = Stage::Failed(Fault::Damaged(detail));
+                    layer.stage = Stage::Failed(StreamError::Damaged(detail));
                 }
                 true => {
                     layer.begin_member();
@@ -148,14 +148,14 @@ fn deliver<R: Read>(
     limit: u64,
     ahead: usize,
     buffer: &mut [u8],
-) -> io::Result<Delivered> {
+) -> io::Result<Inflated> {
     match layers.split_last_mut() {
         Some((layer, below)) => layer.read(buffer, limit, ahead, &mut |buffer| {
             deliver(below, reader, limit, ahead, buffer)
         }),
         None => Ok(match retry(|| reader.read(buffer))? {
-            0 => Delivered::End(None),
-            count => Delivered::Bytes(count),
+            0 => Inflated::End(None),
+            count => Inflated::Bytes(count),
         }),
     }
 }
@@ -187,14 +187,14 @@ impl Layer {
         limit: u64,
         ahead: usize,
         source: Source<'_>,
-    ) -> io::Result<Delivered> {
+    ) -> io::Result<Inflated> {
         let left = limit - self.delivered;
         if left == 0 {
             // One byte more decides between an end at the limit and one beyond it.
             let end = self.inflate(&mut [0], ahead, source)?;
-            if let Delivered::Bytes(_) = end {
-                self.stage = Stage::Failed(Fault::TooLarge);
-                return Ok(Delivered::End(Some(Fault::TooLarge)));
+            if let Inflated::Bytes(_) = end {
+                self.stage = Stage::Failed(StreamError::TooLarge);
+                return Ok(Inflated::End(Some(StreamError::TooLarge)));
             }
             return Ok(end);
         }
@@ -202,7 +202,7 @@ impl Layer {
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
         let delivered = self.inflate(&mut buffer[..room], ahead, source)?;
-        if let Delivered::Bytes(count) = delivered {
+        if let Inflated::Bytes(count) = delivered {
             self.delivered += count as u64;
         }
         Ok(delivered)
@@ -213,10 +213,10 @@ impl Layer {
         buffer: &mut [u8],
         ahead: usize,
         source: Source<'_>,
-    ) -> io::Result<Delivered> {
+    ) -> io::Result<Inflated> {
         loop {
             match &mut self.stage {
-                Stage::Failed(fault) => return Ok(Delivered::End(Some(fault.clone()))),
+                Stage::Failed(error) => return Ok(Inflated::End(Some(error.clone()))),
                 Stage::Unknown | Stage::Plain => return self.plain(buffer, source),
                 Stage::Between => {
                     if let Some(end) = self.between(ahead, source)? {
@@ -234,8 +234,8 @@ impl Layer {
                     self.taken += used as u64;
                     match status {
                         Err(error) => {
-                            let fault = self.damaged(|at| format!("{error} at {at}"));
-                            self.stage = Stage::Failed(fault);
+                            let error = self.damaged(|at| format!("{error} at {at}"));
+                            self.stage = Stage::Failed(error);
                         }
                         Ok(Status::StreamEnd) => self.stage = Stage::Between,
                         Ok(Status::Ok | Status::BufError) => {
@@ -245,7 +245,7 @@ impl Layer {
                         }
                     }
                     if made > 0 {
-                        return Ok(Delivered::Bytes(made));
+                        return Ok(Inflated::Bytes(made));
                     }
                 }
             }
@@ -256,13 +256,13 @@ impl Layer {
         self.stage = Stage::Member(Box::new(Decompress::new_gzip(WINDOW_BITS)));
     }
 
-    fn plain(&mut self, buffer: &mut [u8], source: Source<'_>) -> io::Result<Delivered> {
+    fn plain(&mut self, buffer: &mut [u8], source: Source<'_>) -> io::Result<Inflated> {
         let first = self.available();
         if !first.is_empty() {
             let count = first.len().min(buffer.len());
             buffer[..count].copy_from_slice(&first[..count]);
             self.start += count;
-            return Ok(Delivered::Bytes(count));
+            return Ok(Inflated::Bytes(count));
         }
         match self.cut {
             Some(_) => Ok(self.end(false)),
@@ -271,7 +271,7 @@ impl Layer {
     }
 
     /// What follows a member: another one (`None`), or the end.
-    fn between(&mut self, ahead: usize, source: Source<'_>) -> io::Result<Option<Delivered>> {
+    fn between(&mut self, ahead: usize, source: Source<'_>) -> io::Result<Option<Inflated>> {
         loop {
             // Firehose can end each record with a line's end.
             let is_padding = |byte: &&u8| matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'\t');
@@ -284,8 +284,8 @@ impl Layer {
             }
             if !next.is_empty() && !MAGIC.starts_with(next) {
                 let what = |at| format!("what follows the last gzip member at {at} is none");
-                let fault = self.damaged(what);
-                return Ok(Some(Delivered::End(Some(fault))));
+                let error = self.damaged(what);
+                return Ok(Some(Inflated::End(Some(error))));
             }
             if !self.more(ahead, source)? {
                 let cut = !self.available().is_empty();
@@ -295,18 +295,18 @@ impl Layer {
     }
 
     /// The end, in the middle of a member or not.
-    fn end(&self, cut: bool) -> Delivered {
-        let early = || cut.then_some(Fault::Truncated);
-        Delivered::End(self.cut.clone().or_else(early))
+    fn end(&self, cut: bool) -> Inflated {
+        let early = || cut.then_some(StreamError::Truncated);
+        Inflated::End(self.cut.clone().or_else(early))
     }
 
-    fn damaged(&self, what: impl Fn(String) -> String) -> Fault {
+    fn damaged(&self, what: impl Fn(String) -> String) -> StreamError {
         let inside = if self.inside {
             " of the gzip inside"
         } else {
             ""
         };
-        Fault::Damaged(what(format!("compressed byte {}{inside}", self.taken)))
+        StreamError::Damaged(what(format!("compressed byte {}{inside}", self.taken)))
     }
 
     fn available(&self) -> &[u8] {
@@ -327,12 +327,12 @@ impl Layer {
             self.input.resize(ahead, 0);
         }
         match source(&mut self.input[self.end..])? {
-            Delivered::Bytes(count) => {
+            Inflated::Bytes(count) => {
                 self.end += count;
                 Ok(true)
             }
-            Delivered::End(fault) => {
-                self.cut = fault;
+            Inflated::End(error) => {
+                self.cut = error;
                 Ok(false)
             }
         }

@@ -1,4 +1,4 @@
-//! The outermost keys that tell what a JSON object is.
+//! The outermost keys by which a JSON object is classified.
 
 use std::ops::BitOrAssign;
 
@@ -10,7 +10,7 @@ impl Keys {
     pub(super) const NONE: Keys = Keys(0);
     /// Any field that every kind of CloudTrail event has at least one of.
     pub(super) const EVENT: Keys = Keys(1);
-    /// Any key that occurs in what carries events, and never in an event.
+    /// Any key of objects that carry events, and never of an event.
     pub(super) const WRAPPER: Keys = Keys(1 << 1);
     pub(super) const RECORDS: Keys = Keys(1 << 2);
     pub(super) const EVENTS: Keys = Keys(1 << 3);
@@ -35,10 +35,10 @@ impl Keys {
     const CONTAINERS: Keys = Keys(
         Self::RECORDS.0 | Self::EVENTS.0 | Self::LOG_EVENTS.0 | Self::ROWS.0 | Self::DELIVERED.0,
     );
-    /// The same, but not in an event.
+    /// Keys of containers, but not in an event.
     const ANSWERS: Keys = Keys(Self::ANSWERED.0 | Self::RESULTS.0);
 
-    /// What a key tells, as it is written in the text.
+    /// The set that a key belongs to, as it is written in the text.
     pub(super) fn of(key: &[u8]) -> Keys {
         match key {
             b"eventVersion" | b"eventName" | b"eventSource" | b"eventID" | b"eventTime"

@@ -1,4 +1,4 @@
-//! What stands before an event in a line of a log that was written as text.
+//! The time and the stream before an event in a line of a log.
 //!
 //! Enters: bytes, one by one. Leaves: whether an object may follow them. What must hold: only what
 //! CloudWatch Logs writes counts, `TIME {…}` (export tasks, `aws logs tail --format short`) and
@@ -11,7 +11,7 @@ const TIME: &[u8] = b"0000-00-00T00:00:00";
 /// Digits of milliseconds since 1970, from 2001 to 2286.
 const MILLISECONDS: usize = 13;
 
-/// Reads what stands before an object.
+/// Reads the bytes before an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefix {
     /// So many bytes of a time.
@@ -26,14 +26,14 @@ pub(super) enum Prefix {
     Stream(usize),
 }
 
-/// What one more byte tells.
+/// What one more byte leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefixed {
-    /// It goes on.
+    /// The prefix continues.
     More,
     /// The object begins with this byte.
     Object,
-    /// It is nothing of the kind.
+    /// It is no such prefix.
     Other,
 }
 
@@ -42,7 +42,7 @@ impl Prefix {
         Prefix::Time(0)
     }
 
-    /// Whether what was read so far can be nothing else.
+    /// Whether the bytes so far cannot be anything else.
     pub(super) fn is_certain(self) -> bool {
         !matches!(self, Prefix::Time(0..5) | Prefix::Digits(_))
     }
@@ -89,7 +89,7 @@ fn is_of_name(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f && !b"\"{}[]:*".contains(&byte)
 }
 
-/// What follows the prefix of a line, if it has one.
+/// The rest of a line behind its prefix, if it has one.
 pub fn object(line: &[u8]) -> Option<&[u8]> {
     let mut prefix = Prefix::new();
     let mut bytes = line.iter().enumerate();

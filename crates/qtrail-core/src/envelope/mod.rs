@@ -3,19 +3,19 @@
 //! Enters: a reader over a unit's bytes (a file, a request body, an object), gzip or not, and
 //! [`Limits`]. Leaves: [`Item`]s, one at a time, in the order of the unit. What must hold: memory
 //! stays within a few times `limits.event_bytes`, whatever the unit holds; a text or an object
-//! inside a record never passes for a record of its own, be it damaged or not; after a broken record,
-//! reading resumes only where the brackets from there on close the container exactly.
+//! inside a record, damaged or not, is never yielded as a record; after a broken record, reading
+//! resumes only where the brackets from there on close the container exactly.
 //!
-//! The bytes pass `gzip` (inflate), `window` (hold what is needed; `again`, to look beyond it), `walk`
-//! (find values in their containers, with `scan` for the grammar, and `resume` and `structure` after an
-//! error) and `containers` (say what a value is); `records` is what the caller sees of it.
+//! The bytes pass `gzip` (inflates), `window` (buffers; `again` looks beyond the buffer), `walk` (finds
+//! values in their containers, with `scan` for the grammar, and `resume` and `structure` after an error)
+//! and `containers` (classifies a value); `records` is what the caller calls.
 
 mod again;
 mod containers;
 mod gzip;
-mod held;
 mod keys;
 mod log_line;
+mod piece;
 mod records;
 mod resume;
 mod scan;
@@ -68,13 +68,13 @@ pub enum Item<'a> {
         /// Its bytes, from `{` to `}`.
         bytes: &'a [u8],
     },
-    /// A record that cannot be had.
+    /// A record that cannot be read.
     Reject(Reject),
-    /// Something that is well known and holds no CloudTrail event; not counted as a record.
+    /// Something known that holds no CloudTrail event; not counted as a record.
     Skipped(Skipped),
 }
 
-/// What is recognized and left alone.
+/// What is recognized and skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Skipped {
     /// A digest file of CloudTrail's log file integrity.
@@ -108,12 +108,12 @@ impl Skipped {
     }
 }
 
-/// A unit's first bytes, inflated as far as `head` goes and up to so many.
+/// The first `bytes` bytes of a unit, inflated; fewer where `head` ends earlier.
 pub fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
     let mut inflate = gzip::Inflate::new(head, bytes, bytes as u64);
     let (mut text, mut length) = (vec![0; bytes], 0);
     while length < bytes
-        && let Ok(gzip::Delivered::Bytes(count)) = inflate.read(&mut text[length..])
+        && let Ok(gzip::Inflated::Bytes(count)) = inflate.read(&mut text[length..])
     {
         length += count;
     }
@@ -121,8 +121,8 @@ pub fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
     text
 }
 
-/// A reader's way to say that nothing more has come for a while: what was read can be dealt with first. It is
-/// no failure: [`Records::next`] goes on where it was when it is called again.
+/// A reader returns it as an error while it waits for bytes, so that the caller can process what was read.
+/// It is no failure: [`Records::next`] continues when it is called again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nothing more has come yet")]
 pub struct Quiet;
@@ -132,17 +132,22 @@ pub fn is_quiet(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Quiet>())
 }
 
-/// How many bytes a window wants, if this is what an error of [`Records::next`] says.
+/// The window that [`Records::next`] needs, if its error asks for a larger one.
 pub fn wants_window(error: &io::Error) -> Option<usize> {
     let wants = error.get_ref()?.downcast_ref::<window::WantsWindow>()?;
     Some(wants.bytes)
 }
 
-/// A record with CloudTrail's own names in the place of those of a table, and with objects in the place of
+/// Whether an object with a field of this name is taken for a CloudTrail event.
+pub fn is_event_field(name: &str) -> bool {
+    keys::Keys::of(name.as_bytes()) == keys::Keys::EVENT
+}
+
+/// A table's record as CloudTrail would have written it: CloudTrail's own names, and objects instead of
 /// the texts that tables write for `userIdentity` and `tlsDetails`.
 ///
 /// # Errors
-/// [`Reason::BadField`] for a text that can be read in no way, or in more than one.
+/// [`Reason::BadField`] for a text that cannot be parsed, or can be parsed in more than one way.
 pub fn canonical(record: &[u8]) -> Result<Vec<u8>, Reason> {
     let record = tables::record(text::fields(record));
     record.map_err(|tables::Unreadable { field, detail }| Reason::BadField { field, detail })
@@ -153,7 +158,7 @@ pub fn open<R: Read>(unit: R, limits: &Limits) -> Records<R> {
     Records::new(unit, usize::MAX, limits)
 }
 
-/// The same for a unit of so many bytes, compressed or not: a small one takes little memory.
+/// Opens a unit of known size, compressed or not: a small one takes little memory.
 pub fn open_with_size_hint<R: Read>(unit: R, bytes: usize, limits: &Limits) -> Records<R> {
     Records::new(unit, bytes, limits)
 }

@@ -2,29 +2,30 @@
 //!
 //! Enters: a reader and [`Limits`]. Leaves: [`Item`]s, asked for one at a time. What must hold: a
 //! record of a plain container is lent from the window, never copied; an inner text (a string, base64,
-//! gzip) is walked like a unit of its own, to a bounded depth, and its items stand where the outermost
-//! element stands.
+//! gzip) is walked like a unit of its own, to a bounded depth, and its items have the position of the
+//! outermost element.
 
 mod inner;
 mod limits;
+mod rejects;
 
 use std::io::{self, Cursor, Read};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use super::again::Again;
-use super::containers::{Container, Verdict, classify, decode, is_event_bridge};
+use super::containers::{Container, Content, classify, decode, is_event_bridge};
 use super::scan::depth;
 use super::tables::Unreadable;
 use super::text::offset_in;
-use super::walk::{Found, Value, Walk};
+use super::walk::{Element, Value, Walk};
 use super::window::FIRST_BYTES;
 use super::{Item, Limits};
 use crate::reject::{Evidence, Position, Reason, Reject};
-use inner::{is_of_gzip, seen_from_outside};
+use rejects::is_of_gzip;
 
-pub(super) use inner::GZIP_STREAM;
+/// What ends in the middle where compressed bytes do.
+pub(super) const GZIP_STREAM: &str = "gzip stream";
 
 /// The records of one unit, read as they are asked for.
 #[derive(Debug)]
@@ -39,26 +40,26 @@ pub struct Records<R> {
     inner_bytes: u64,
     /// Bytes that each window may have.
     window_bytes: usize,
-    /// A record that stands in no window.
-    made: Vec<u8>,
+    /// A record that was put together, and is in no window.
+    assembled: Vec<u8>,
     index: u64,
     ended: bool,
-    /// The last reject ended the reading of the text that it stands in.
+    /// The last reject ended the reading of the text that it is in.
     broke_off: bool,
-    /// A value was known for what it is.
+    /// A value was recognized.
     knows: bool,
 }
 
 /// Where the bytes of the next record are.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum RecordBytes {
     Window(u64, u64),
-    Made,
+    Assembled,
 }
 
-/// What to do about something found; holds no borrow.
+/// What to do about an element; holds no borrow.
 enum Action {
-    Yield(Place),
+    Yield(RecordBytes),
     Reject(Reject),
     Skip(super::Skipped),
     Descend(Vec<u8>),
@@ -76,7 +77,7 @@ impl<R: Read> Records<R> {
             outermost: Position::default(),
             inner_bytes: 0,
             window_bytes: usize::MAX,
-            made: Vec::new(),
+            assembled: Vec::new(),
             index: 0,
             ended: false,
             broke_off: false,
@@ -84,8 +85,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// No window takes more than so many bytes: where one has to, [`Records::next`] answers with an
-    /// error that is [`super::wants_window`], and may be called again once more is allowed.
+    /// Limits each window to `bytes`. Where a larger one is needed, [`Records::next`] returns an error that
+    /// [`super::wants_window`] recognizes, and may be called again once more is allowed.
     pub fn allow_window(&mut self, bytes: usize) {
         self.window_bytes = bytes;
         self.unit.allow_window(bytes);
@@ -94,9 +95,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// The same, of a unit whose bytes can be had a second time. Of one whose bytes cannot, what
-    /// follows a broken record is read only if its container ends within four times
-    /// [`Limits::event_bytes`].
+    /// Sets the way to read the unit a second time. Without one, the records behind a broken one are read
+    /// only if their container ends within four times [`Limits::event_bytes`].
     pub fn again(mut self, again: Again) -> Self {
         self.unit.set_again(again);
         self
@@ -108,7 +108,7 @@ impl<R: Read> Records<R> {
     /// with [`crate::reject::Reason::Truncated`]: the caller decides whether to wait for more.
     ///
     /// # Errors
-    /// What the reader itself answers; never for the bytes it delivered.
+    /// The reader's own; never for the bytes that it delivered.
     #[allow(
         clippy::should_implement_trait,
         reason = "an item borrows from the reader, which an iterator's cannot"
@@ -116,11 +116,11 @@ impl<R: Read> Records<R> {
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         self.broke_off = false;
         while !self.ended {
-            let found = match self.inner.last_mut() {
+            let element = match self.inner.last_mut() {
                 Some(walk) => walk.step()?,
                 None => self.unit.step()?,
             };
-            let action = self.decide(found);
+            let action = self.decide(element);
             match self.within_events(action) {
                 Action::Continue => {}
                 Action::Descend(text) => self.descend(text),
@@ -129,10 +129,10 @@ impl<R: Read> Records<R> {
                     self.index += 1;
                     return Ok(Some(Item::Reject(reject)));
                 }
-                Action::Yield(place) => {
-                    let position = self.position(place);
+                Action::Yield(record) => {
+                    let position = self.position(record);
                     self.index += 1;
-                    let bytes = self.bytes(place);
+                    let bytes = self.bytes(record);
                     return Ok(Some(Item::Record { position, bytes }));
                 }
             }
@@ -150,14 +150,13 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Whether the reject that was yielded last ended the reading of the text that it stands in (the
-    /// unit, or one inside), so that more may be lost than the bytes that it holds.
+    /// Whether the last reject ended the reading of the text that it is in (the unit, or one inside), so
+    /// that more may be lost than its bytes.
     pub fn broke_off(&self) -> bool {
         self.broke_off
     }
 
-    /// Whether something was found that is known for what it is, be it CloudTrail's or not: an event of
-    /// EventBridge's, or of CloudWatch Logs'.
+    /// Whether an event of EventBridge's or CloudWatch Logs' was recognized, CloudTrail's or not.
     pub fn knows(&self) -> bool {
         self.knows
     }
@@ -178,7 +177,7 @@ impl<R: Read> Records<R> {
         self.unit.read_bytes()
     }
 
-    /// The same, with all that was inflated inside.
+    /// Inflated bytes, those of texts inside the unit included.
     pub fn spent_bytes(&self) -> u64 {
         self.unit.spent_bytes() + self.inner_spent()
     }
@@ -192,20 +191,20 @@ impl<R: Read> Records<R> {
     #[doc(hidden)]
     pub fn window_bytes(&self) -> usize {
         let inner: usize = self.inner.iter().map(Walk::capacity).sum();
-        self.unit.capacity() + inner + self.made.capacity()
+        self.unit.capacity() + inner + self.assembled.capacity()
     }
 
-    fn decide(&mut self, found: Found) -> Action {
-        match found {
-            Found::End => {
+    fn decide(&mut self, element: Element) -> Action {
+        match element {
+            Element::End => {
                 match self.inner.pop() {
                     Some(walk) => self.inner_bytes += walk.spent_bytes(),
                     None => self.ended = true,
                 }
                 Action::Continue
             }
-            Found::Skipped(skipped) => Action::Skip(skipped),
-            Found::Reject {
+            Element::Skipped(skipped) => Action::Skip(skipped),
+            Element::Reject {
                 start,
                 end,
                 reason,
@@ -215,14 +214,14 @@ impl<R: Read> Records<R> {
                 self.broke_off = evidence == Evidence::Unit || is_of_gzip(&reason) || cut;
                 Action::Reject(self.reject(start, end, reason, evidence))
             }
-            Found::Base64(start, end) => {
+            Element::Base64(start, end) => {
                 self.stand(start, end);
                 match decode(self.slice(start, end)) {
                     Ok(text) => self.inside(start, end, text),
                     Err(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
                 }
             }
-            Found::Value(value) => self.judge(value),
+            Element::Value(value) => self.judge(value),
         }
     }
 
@@ -230,7 +229,7 @@ impl<R: Read> Records<R> {
     fn within_events(&mut self, action: Action) -> Action {
         let position = match &action {
             _ if self.index < self.limits.events => return action,
-            Action::Yield(place) => self.position(*place),
+            Action::Yield(record) => self.position(*record),
             Action::Reject(reject) if reject.evidence != Evidence::Unit => reject.position,
             _ => return action,
         };
@@ -249,116 +248,52 @@ impl<R: Read> Records<R> {
         self.stand(start, end);
         let bytes = self.slice(start, end);
         match classify(bytes, value.keys, value.within) {
-            Verdict::Record(record) if record.len() == bytes.len() => {
+            Content::Record(record) if record.len() == bytes.len() => {
                 self.record(start, end, value.deepest)
             }
-            Verdict::Record(record) => {
+            Content::Record(record) => {
                 let deepest = depth(record);
                 let from = start + offset_in(bytes, record);
                 self.record(from, from + record.len() as u64, deepest)
             }
-            Verdict::Made(record) => self.made(start, end, record),
+            Content::Assembled(record) => self.assembled(start, end, record),
             // Lists of lists are unwrapped no deeper than anything else.
-            Verdict::Inner(_) if bytes.starts_with(b"[") && self.is_too_deep(value) => {
+            Content::Inner(_) if bytes.starts_with(b"[") && self.is_too_deep(value) => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Inner(text) => {
+            Content::Inner(text) => {
                 let logs = [Some(Container::LogEvents), Some(Container::Answer)];
                 self.knows |= logs.contains(&value.within);
                 self.inside(start, end, text)
             }
-            Verdict::One(text) => self.one(start, end, text),
-            Verdict::Skip(skipped) => Action::Skip(skipped),
-            Verdict::PromptLog => {
+            Content::One(text) => self.one(start, end, text),
+            Content::Skip(skipped) => Action::Skip(skipped),
+            Content::PromptLog => {
                 match self.inner.last_mut() {
                     Some(walk) => walk.ignore_container(),
                     None => self.unit.ignore_container(),
                 }
                 Action::Skip(super::Skipped::PromptLog)
             }
-            Verdict::Refuse(_) if self.is_too_deep(value) => {
+            Content::Refuse(_) if self.is_too_deep(value) => {
                 self.refuse(start, end, self.too_deep())
             }
-            Verdict::Refuse(detail) => {
+            Content::Refuse(detail) => {
                 self.knows |= is_event_bridge(bytes);
                 self.refuse(start, end, Reason::NotCloudTrail { detail })
             }
-            Verdict::Unreadable(Unreadable { field, detail }) => {
+            Content::Unreadable(Unreadable { field, detail }) => {
                 self.refuse(start, end, Reason::BadField { field, detail })
             }
-            Verdict::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
+            Content::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
         }
     }
 
-    /// A record that stands in the window.
+    /// A record in the window.
     fn record(&mut self, start: u64, end: u64, deepest: usize) -> Action {
         match self.objection((end - start) as usize, deepest) {
             Some(reason) => self.refuse(start, end, reason),
-            None => Action::Yield(Place::Window(start, end)),
-        }
-    }
-
-    fn refuse(&self, start: u64, end: u64, reason: Reason) -> Action {
-        let evidence = self.evidence(self.slice(start, end));
-        Action::Reject(self.reject(start, end, reason, evidence))
-    }
-
-    fn evidence(&self, bytes: &[u8]) -> Evidence {
-        if bytes.len() <= self.limits.event_bytes {
-            return Evidence::Bytes(bytes.to_vec());
-        }
-        Evidence::Digest {
-            sha256: Sha256::digest(bytes).into(),
-            length: bytes.len() as u64,
-        }
-    }
-
-    fn reject(&self, start: u64, end: u64, reason: Reason, evidence: Evidence) -> Reject {
-        let position = self.position(Place::Window(start, end));
-        if self.inner.is_empty() {
-            return Reject {
-                position,
-                reason,
-                evidence,
-            };
-        }
-        let carrier = || {
-            let end = self.outermost.offset + self.outermost.length;
-            self.evidence(self.unit.slice(self.outermost.offset, end))
-        };
-        Reject {
-            position,
-            reason: seen_from_outside(reason, position.offset),
-            evidence: match evidence {
-                Evidence::Unit => carrier(),
-                evidence => evidence,
-            },
-        }
-    }
-
-    /// Remembers the outermost element.
-    fn stand(&mut self, start: u64, end: u64) {
-        if self.inner.is_empty() {
-            self.outermost = Position {
-                index: 0,
-                offset: start,
-                length: end - start,
-            };
-        }
-    }
-
-    fn position(&self, place: Place) -> Position {
-        let index = self.index;
-        match place {
-            Place::Window(start, end) if self.inner.is_empty() => Position {
-                index,
-                offset: start,
-                length: end - start,
-            },
-            _ => Position {
-                index,
-                ..self.outermost
-            },
+            None => Action::Yield(RecordBytes::Window(start, end)),
         }
     }
 
@@ -369,10 +304,10 @@ impl<R: Read> Records<R> {
         }
     }
 
-    fn bytes(&self, place: Place) -> &[u8] {
-        match place {
-            Place::Window(start, end) => self.slice(start, end),
-            Place::Made => &self.made,
+    fn bytes(&self, record: RecordBytes) -> &[u8] {
+        match record {
+            RecordBytes::Window(start, end) => self.slice(start, end),
+            RecordBytes::Assembled => &self.assembled,
         }
     }
 

@@ -1,89 +1,73 @@
-//! Where reading goes on after a broken record.
+//! Finds where reading resumes after a broken record.
 //!
-//! Enters: bytes from the error on. Leaves: a [`Next`]. What must hold: who controls the inside of a
-//! record does not control what closes it. So reading goes on only where a record can begin, and only
-//! if strings and brackets from there on close the container exactly; what stands inside the broken
-//! record closes too much. Each line of NDJSON is a container of its own.
+//! Enters: bytes from the error on. Leaves: a [`Next`]. What must hold: an attacker who controls the inside
+//! of a record does not control what closes it. So reading resumes only where a record can begin, and only
+//! if strings and brackets from there on close the container exactly; text inside the broken record closes
+//! too much. Each line of NDJSON is a container of its own.
 
-use super::log_line::{Prefix, Prefixed};
-use super::scan::plain_run;
-use super::structure::{Around, Outline, Text, Told, Track};
+mod lines;
 
-/// Around the values of a line: nothing.
-const LINE: Around = Around {
-    brackets: &[],
-    opener: b'{',
-};
+use super::structure::{Around, Outcome, Outline, Text, Track};
+use crate::json::find_special;
+use lines::Start;
 
-/// What the container of the broken record ends with.
+/// What ends the container of the broken record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// Its brackets. `or_line`: or, where these are lost, its line.
+    /// Its brackets; with `or_line`, its line where the brackets are lost.
     Brackets { or_line: bool },
-    /// Its line. `over`: that has ended before the error.
+    /// Its line. `over`: it ended before the error.
     Line { over: bool },
     /// The unit.
     Unit,
 }
 
 impl Ends {
-    /// Whether reading may go on with another line.
+    /// Whether reading may resume at another line.
     fn at_lines(self) -> bool {
         matches!(self, Ends::Line { .. } | Ends::Brackets { or_line: true })
     }
 }
 
-/// Where reading goes on.
+/// Where reading resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// At this byte, in the same container. From there up to `proven`, strings and brackets add up.
+    /// At this byte, in the same container. Strings and brackets are balanced from there up to `proven`.
     Inside { at: u64, proven: u64 },
-    /// At this byte, where a line begins: what was open is lost.
+    /// At this byte, where a line begins. The container before it is left.
     Line { at: u64, proven: u64 },
     /// Nowhere. `cut`: more bytes might change that.
     Nowhere { cut: bool },
 }
 
-/// Whether a line begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    No,
-    /// With the next byte.
-    First,
-    /// With the byte before it, which may begin an array or a text.
-    Second,
-    /// At this byte, with what stands before an object in a line of a log.
-    Prefixed(Prefix, u64),
-}
-
-/// A search for where to go on.
+/// A search for the place where reading resumes.
 #[derive(Debug)]
 pub(super) struct Search {
     around: Around,
     ends: Ends,
-    /// The ways to read the bytes: as the scanner did, and with the strings inside out, as behind a
-    /// quote that is missing.
+    /// The ways to read the bytes: as the scanner did, and with strings and the rest swapped, as behind a
+    /// missing quote.
     tracks: Vec<Track>,
-    /// Up to where strings and brackets are known to add up: then the broken record alone is passed.
+    /// Up to where strings and brackets are known to be balanced: then only the broken record is skipped.
     proven: Option<u64>,
     /// The last byte that is no white space, in a string or not.
     before: u8,
-    /// The next byte is the one that is wrong.
+    /// The next byte is the one at the error.
     first: bool,
-    /// And so may be the word that it stands in.
+    /// The word at the error is not over.
     word: bool,
     /// The line of the broken value has ended.
     over: bool,
-    /// The broken value had ended before.
+    /// The broken value ended before its line did.
     whole: bool,
     start: Start,
-    /// A line that reading may go on with, and its first byte.
+    /// A line where reading may resume, and its first byte.
     line: Option<(Track, u64)>,
 }
 
 impl Search {
-    /// A search from an error on: from a byte that is `wrong`, behind what was `read` of the value.
-    /// `proven`: up to where strings and brackets are known to add up, if they are.
+    /// A search from the error at byte `wrong` on, behind the bytes of the value that were `read`. `proven`:
+    /// up to where strings and brackets are known to be balanced, if they are.
     pub(super) fn new(
         outline: Outline,
         read: &[u8],
@@ -92,7 +76,7 @@ impl Search {
         ends: Ends,
         proven: Option<u64>,
     ) -> Self {
-        // Where everything adds up, lines and texts are what they seem to be.
+        // Where brackets are balanced, lines and strings are what they seem to be.
         let ends = match (proven, ends) {
             (Some(_), Ends::Line { .. }) => Ends::Unit,
             (Some(_), Ends::Brackets { .. }) => Ends::Brackets { or_line: false },
@@ -130,7 +114,7 @@ impl Search {
         }
     }
 
-    /// Whether what comes next is where reading goes on, so that nothing need be looked at twice.
+    /// Whether reading resumes at the next record for certain, so that no byte need be read twice.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.is_some()
     }
@@ -154,8 +138,8 @@ impl Search {
         None
     }
 
-    /// Takes bytes as long as there is one way to read them, and no other can begin, as nearly always;
-    /// how many.
+    /// Takes bytes while there is one way to read them and no other can begin, as nearly always. Returns how
+    /// many.
     fn simple(&mut self, bytes: &[u8], from: u64) -> (usize, Option<Next>) {
         let at_lines = self.ends.at_lines();
         let [track] = &mut self.tracks[..] else {
@@ -168,7 +152,7 @@ impl Search {
         let mut index = 0;
         loop {
             if track.text() == Text::Inside {
-                let text = &bytes[index..plain_run(bytes, index)];
+                let text = &bytes[index..find_special(bytes, index)];
                 let text = &text[..memchr::memchr(opener, text).unwrap_or(text.len())];
                 if let Some(last) = text.trim_ascii_end().last() {
                     self.before = *last;
@@ -190,18 +174,18 @@ impl Search {
                 return (index, None);
             }
             match (track.step(byte, at), track.next(), self.proven) {
-                (Told::Exact { at: begun, .. }, ..) => {
+                (Outcome::Exact { at: begun, .. }, ..) => {
                     let next = Next::Inside {
                         at: begun,
                         proven: at,
                     };
                     return (index, Some(next));
                 }
-                (Told::Nothing, Some(at), Some(proven)) => {
+                (Outcome::Nothing, Some(at), Some(proven)) => {
                     return (index, Some(Next::Inside { at, proven }));
                 }
-                (Told::Nothing, ..) => index += 1,
-                (Told::Impossible, ..) => {
+                (Outcome::Nothing, ..) => index += 1,
+                (Outcome::Impossible, ..) => {
                     self.tracks.clear();
                     return (index + 1, None);
                 }
@@ -261,80 +245,8 @@ impl Search {
         }
     }
 
-    /// A line ends at `at`: that of the broken value, or one behind it.
-    fn line_ends(&mut self, at: u64) -> Option<Next> {
-        self.over = true;
-        if let Some(begun) = self.tracks.iter().find_map(Track::exact) {
-            return Some(Next::Inside {
-                at: begun,
-                proven: at,
-            });
-        }
-        self.whole |= self.is_behind();
-        match self.whole {
-            true => self.tracks.clear(),
-            // The value may go on behind the end of a line that should not be there.
-            false => self.tracks.iter_mut().for_each(Track::seek_no_more),
-        }
-        None
-    }
-
     fn is_behind(&self) -> bool {
         self.tracks.first().is_some_and(Track::is_behind)
-    }
-
-    /// Looks for a line to go on with.
-    fn lines(&mut self, byte: u8, at: u64) -> Option<Next> {
-        let start = std::mem::replace(&mut self.start, Start::No);
-        let whole = self.whole;
-        self.whole &= start == Start::No || matches!(byte, b'\r' | b'\n');
-        let begun = match (start, byte) {
-            (Start::First, b'{') => Some(at),
-            // In a value of several lines, a line may hold a text and no more.
-            (Start::First, b'[' | b'"') if whole => {
-                (self.start, self.whole) = (Start::Second, true);
-                None
-            }
-            (Start::Second, b'{') => Some(at - 1),
-            (Start::First, b'0'..=b'9') => self.prefixed(Prefix::new(), at, byte, whole),
-            (Start::Prefixed(prefix, begun), _) => self.prefixed(prefix, begun, byte, whole),
-            _ => None,
-        };
-        if let Some(begun) = begun {
-            if whole {
-                return Some(Next::Line {
-                    at: begun,
-                    proven: begun,
-                });
-            }
-            self.line = Some((Track::record(begun, LINE), begun));
-        }
-        let (line, begun) = self.line.as_mut()?;
-        if byte == b'\n' {
-            let exact = line.exact();
-            self.line = None;
-            return exact.map(|begun| Next::Line {
-                at: begun,
-                proven: at,
-            });
-        }
-        // What closes more than it opens is the end of another one.
-        if line.step(byte, at) == Told::Impossible || line.next() != Some(*begun) {
-            self.line = None;
-        }
-        None
-    }
-
-    /// Where a line begins that `prefix` stands before, once its object does.
-    fn prefixed(&mut self, mut prefix: Prefix, begun: u64, byte: u8, whole: bool) -> Option<u64> {
-        match prefix.step(byte) {
-            Prefixed::More => {
-                (self.start, self.whole) = (Start::Prefixed(prefix, begun), whole);
-                None
-            }
-            Prefixed::Object => Some(begun),
-            Prefixed::Other => None,
-        }
     }
 
     /// Looks for a record to go on with.
@@ -351,14 +263,14 @@ impl Search {
         let mut index = 0;
         while let Some(track) = self.tracks.get_mut(index) {
             let outside = is_outside(track);
-            let told = match outside && contest {
+            let outcome = match outside && contest {
                 _ if self.first => track.step_wrong(byte, at),
-                true => Told::Impossible,
+                true => Outcome::Impossible,
                 false => track.step(byte, at),
             };
-            match told {
-                Told::Exact { at: begun, line } => {
-                    // Two records cannot be told from two texts before one way is ruled out.
+            match outcome {
+                Outcome::Exact { at: begun, line } => {
+                    // Two records cannot be outcome from two texts before one way is ruled out.
                     if line || self.tracks.len() == 1 {
                         return Some(Next::Inside {
                             at: begun,
@@ -368,11 +280,11 @@ impl Search {
                     self.tracks[index] = Track::lost(self.around, self.before);
                     self.tracks[index].step(byte, at);
                 }
-                Told::Impossible => {
+                Outcome::Impossible => {
                     self.tracks.remove(index);
                     continue;
                 }
-                Told::Nothing => {
+                Outcome::Nothing => {
                     if let (Some(begun), Some(proven)) = (track.next(), self.proven) {
                         return Some(Next::Inside { at: begun, proven });
                     }
@@ -381,7 +293,7 @@ impl Search {
             index += 1;
         }
         if self.tracks.iter().all(is_outside) {
-            // Both ways have come to be the same.
+            // The ways have become the same.
             self.tracks.truncate(1);
         }
         None

@@ -4,26 +4,26 @@
 //! no JSON. What must hold: every byte is looked at once however the pieces are cut (so a value of
 //! any size costs no memory); no recursion; the grammar is RFC 8259's in full, except that strings
 //! may hold invalid UTF-8 and lone surrogates, which are judged where a record is parsed. The keys
-//! of an outermost object are noted on the way, as they tell what the object is.
+//! of an outermost object are collected on the way, to classify it.
 
 use super::keys::Keys;
 use super::structure::{Outline, Text};
+use crate::json::{Number, find_special};
 
-/// Levels of nesting that are followed. What nests deeper is refused whatever the limits say, so
-/// that brackets alone cannot take memory.
+/// Levels of nesting, at most, whatever the limits: brackets alone must not take memory.
 pub(super) const DEEPEST: usize = 1 << 20;
 
-/// The longest outermost key that is looked at as a whole.
+/// The longest outermost key that is read as a whole.
 const LONGEST_KEY: usize = 64;
 
-/// What became of some bytes. Offsets count from the start of these bytes.
+/// What the scanner found in some bytes. Offsets count from the start of these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The value goes on. From this byte on, they must be given again, with more behind them.
+pub(super) enum Progress {
+    /// The value continues. The bytes from this one on must be fed again, with more behind them.
     More(usize),
     /// The value ended before this byte.
     Done(usize),
-    /// At this byte begins an array under a key that may hold events; see [`Scanner::pass`].
+    /// At this byte begins an array under a key of a container; see [`Scanner::pass`].
     Container(usize),
     /// At this byte it is no JSON.
     Error(usize, &'static str),
@@ -48,18 +48,6 @@ enum State {
     /// What is missing of `true`, `false` or `null`.
     Literal(&'static [u8]),
     Number(Number),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Minus,
-    Zero,
-    Integer,
-    Point,
-    Fraction,
-    E,
-    ESign,
-    Exponent,
 }
 
 /// A validator of one value that can stop and go on at any byte.
@@ -97,7 +85,7 @@ impl Scanner {
         };
     }
 
-    /// Takes the array at which [`Step::Container`] stopped as read.
+    /// Takes the array at which [`Progress::Container`] stopped as read.
     pub(super) fn pass(&mut self) {
         self.state = State::After;
     }
@@ -143,7 +131,7 @@ impl Scanner {
         }
     }
 
-    /// Whether an error stands between a key that events come under and their array.
+    /// Whether the error is between the key of a container and its array.
     pub(super) fn awaits_container(&self) -> bool {
         self.stops
             && self.open == [true]
@@ -153,16 +141,12 @@ impl Scanner {
 
     /// Whether the value is complete if nothing follows: true of a number alone.
     pub(super) fn is_complete_at_end(&self) -> bool {
-        use Number::{Exponent, Fraction, Integer, Zero};
-        self.open.is_empty()
-            && matches!(
-                self.state,
-                State::Number(Zero | Integer | Fraction | Exponent)
-            )
+        let is_complete = matches!(self.state, State::Number(number) if number.is_complete());
+        self.open.is_empty() && is_complete
     }
 
-    /// Goes on with these bytes.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Step {
+    /// Continues with these bytes.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             let next = match self.state {
@@ -170,9 +154,10 @@ impl Scanner {
                     self.token(bytes, &mut at)
                 }
                 State::Number(number) => match number.next(byte) {
-                    Some(next) => next.map_err(|detail| Step::Error(at, detail)),
-                    None if self.open.is_empty() => Err(Step::Done(at)),
-                    None => {
+                    Ok(Some(number)) => Ok(State::Number(number)),
+                    Err(detail) => Err(Progress::Error(at, detail)),
+                    Ok(None) if self.open.is_empty() => Err(Progress::Done(at)),
+                    Ok(None) => {
                         self.state = State::After;
                         continue;
                     }
@@ -181,36 +166,36 @@ impl Scanner {
                 State::After => self.after(byte, at),
                 State::Key | State::FirstKey if byte == b'"' => self.key(bytes, &mut at),
                 State::FirstKey if byte == b'}' => self.close(at),
-                State::FirstKey => Err(Step::Error(at, "expected a key or `}`")),
-                State::Key => Err(Step::Error(at, "expected a key")),
+                State::FirstKey => Err(Progress::Error(at, "expected a key or `}`")),
+                State::Key => Err(Progress::Error(at, "expected a key")),
                 State::Colon if byte == b':' => Ok(State::Value),
-                State::Colon => Err(Step::Error(at, "expected `:`")),
+                State::Colon => Err(Progress::Error(at, "expected `:`")),
                 State::FirstValue if byte == b']' => self.close(at),
                 State::Value | State::FirstValue => self.value(bytes, &mut at),
             };
             match next {
                 Ok(state) => self.state = state,
-                Err(step) => return step,
+                Err(progress) => return progress,
             }
             at += 1;
         }
-        Step::More(at)
+        Progress::More(at)
     }
 
     /// Inside a string or a literal. Moves `at` to the last byte that was taken.
-    fn token(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
+    fn token(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Progress> {
         Ok(match (self.state, bytes[*at]) {
             (State::Text(is_key), _) => {
-                let end = plain_run(bytes, *at);
+                let end = find_special(bytes, *at);
                 *at = end;
                 match bytes.get(end) {
-                    None => return Err(Step::More(end)),
-                    Some(b'"') if self.open.is_empty() => return Err(Step::Done(end + 1)),
+                    None => return Err(Progress::More(end)),
+                    Some(b'"') if self.open.is_empty() => return Err(Progress::Done(end + 1)),
                     Some(b'"') if is_key => State::Colon,
                     Some(b'"') => State::After,
                     Some(b'\\') => State::Escape(is_key),
                     Some(_) => {
-                        return Err(Step::Error(end, "a control character inside a string"));
+                        return Err(Progress::Error(end, "a control character inside a string"));
                     }
                 }
             }
@@ -219,48 +204,50 @@ impl Scanner {
                 State::Text(is_key)
             }
             (State::Escape(_), _) => {
-                return Err(Step::Error(*at, "an unknown escape inside a string"));
+                return Err(Progress::Error(*at, "an unknown escape inside a string"));
             }
             (State::Hex(is_key, missing), byte) if byte.is_ascii_hexdigit() => match missing {
                 1 => State::Text(is_key),
                 _ => State::Hex(is_key, missing - 1),
             },
-            (State::Hex(..), _) => return Err(Step::Error(*at, "expected a hexadecimal digit")),
+            (State::Hex(..), _) => {
+                return Err(Progress::Error(*at, "expected a hexadecimal digit"));
+            }
             (State::Literal([next]), byte) if *next == byte => {
                 if self.open.is_empty() {
-                    return Err(Step::Done(*at + 1));
+                    return Err(Progress::Done(*at + 1));
                 }
                 State::After
             }
             (State::Literal([next, rest @ ..]), byte) if *next == byte => State::Literal(rest),
-            _ => return Err(Step::Error(*at, "expected a value")),
+            _ => return Err(Progress::Error(*at, "expected a value")),
         })
     }
 
-    fn after(&mut self, byte: u8, at: usize) -> Result<State, Step> {
+    fn after(&mut self, byte: u8, at: usize) -> Result<State, Progress> {
         match (byte, self.open.last()) {
             (b',', Some(true)) => Ok(State::Key),
             (b',', _) => Ok(State::Value),
             (b'}', Some(true)) | (b']', Some(false)) => self.close(at),
-            (_, Some(true)) => Err(Step::Error(at, "expected `,` or `}`")),
-            _ => Err(Step::Error(at, "expected `,` or `]`")),
+            (_, Some(true)) => Err(Progress::Error(at, "expected `,` or `}`")),
+            _ => Err(Progress::Error(at, "expected `,` or `]`")),
         }
     }
 
-    fn close(&mut self, at: usize) -> Result<State, Step> {
+    fn close(&mut self, at: usize) -> Result<State, Progress> {
         self.open.pop();
         if self.open.is_empty() {
-            return Err(Step::Done(at + 1));
+            return Err(Progress::Done(at + 1));
         }
         Ok(State::After)
     }
 
     /// At the quote that opens a key. Goes the quick way where the key is in one piece.
-    fn key(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
-        let end = plain_run(bytes, *at + 1);
+    fn key(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Progress> {
+        let end = find_special(bytes, *at + 1);
         let outermost = self.open.len() == 1;
         match bytes.get(end) {
-            None if outermost && end - *at <= LONGEST_KEY => Err(Step::More(*at)),
+            None if outermost && end - *at <= LONGEST_KEY => Err(Progress::More(*at)),
             Some(b'"') => {
                 if outermost {
                     self.last = Keys::of(&bytes[*at + 1..end]);
@@ -281,10 +268,10 @@ impl Scanner {
     }
 
     /// At a value's first byte. Goes the quick way where it is a string in one piece.
-    fn value(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Step> {
+    fn value(&mut self, bytes: &[u8], at: &mut usize) -> Result<State, Progress> {
         Ok(match bytes[*at] {
             b'"' => {
-                let end = plain_run(bytes, *at + 1);
+                let end = find_special(bytes, *at + 1);
                 if bytes.get(end) == Some(&b'"') && !self.open.is_empty() {
                     *at = end;
                     return Ok(State::After);
@@ -292,9 +279,9 @@ impl Scanner {
                 *at = end - 1;
                 State::Text(false)
             }
-            b'[' if self.at_container() => return Err(Step::Container(*at)),
+            b'[' if self.at_container() => return Err(Progress::Container(*at)),
             b'{' | b'[' if self.open.len() == DEEPEST => {
-                return Err(Step::Error(*at, "nests too deep"));
+                return Err(Progress::Error(*at, "nests too deep"));
             }
             byte @ (b'{' | b'[') => {
                 self.open.push(byte == b'{');
@@ -305,13 +292,11 @@ impl Scanner {
                     State::FirstValue
                 }
             }
-            b'-' => State::Number(Number::Minus),
-            b'0' => State::Number(Number::Zero),
-            b'1'..=b'9' => State::Number(Number::Integer),
+            byte @ (b'-' | b'0'..=b'9') => State::Number(Number::begin(byte)),
             b't' => State::Literal(b"rue"),
             b'f' => State::Literal(b"alse"),
             b'n' => State::Literal(b"ull"),
-            _ => return Err(Step::Error(*at, "expected a value")),
+            _ => return Err(Progress::Error(*at, "expected a value")),
         })
     }
 
@@ -320,57 +305,11 @@ impl Scanner {
     }
 }
 
-impl Number {
-    /// What comes after a byte; `None` where the number ended before it.
-    fn next(self, byte: u8) -> Option<Result<State, &'static str>> {
-        use Number::{E, ESign, Exponent, Fraction, Integer, Minus, Point, Zero};
-        Some(Ok(State::Number(match (self, byte) {
-            (Minus, b'0') => Zero,
-            (Minus, b'1'..=b'9') | (Integer, b'0'..=b'9') => Integer,
-            (Zero | Integer, b'.') => Point,
-            (Point | Fraction, b'0'..=b'9') => Fraction,
-            (Zero | Integer | Fraction, b'e' | b'E') => E,
-            (E, b'+' | b'-') => ESign,
-            (E | ESign | Exponent, b'0'..=b'9') => Exponent,
-            (Zero, b'0'..=b'9') | (Minus | Point | E | ESign, _) => {
-                return Some(Err("not a number"));
-            }
-            (Zero | Integer | Fraction | Exponent, _) => return None,
-        })))
-    }
-}
-
 /// How deep a value nests.
 pub(super) fn depth(value: &[u8]) -> usize {
     let mut scanner = Scanner::new();
     scanner.feed(value);
     scanner.deepest()
-}
-
-/// The first byte at or after `at` that is not plain text of a string: a quote, a backslash, a
-/// control character. Eight bytes at a time: a byte's high bit is set in `hits` where it is one of
-/// them (above the lowest hit there may be false ones).
-pub(super) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        let zero_in = |x: u64| x.wrapping_sub(ONES) & !x;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
-        let hits = (control | quote | backslash) & (ONES << 7);
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes
-        .get(at)
-        .is_some_and(|&b| b != b'"' && b != b'\\' && b >= 0x20)
-    {
-        at += 1;
-    }
-    at
 }
 
 #[cfg(test)]

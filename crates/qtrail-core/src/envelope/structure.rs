@@ -1,13 +1,13 @@
-//! What strings and brackets alone tell of a text that is no JSON.
+//! Follows strings and brackets in a text that is not JSON.
 //!
 //! Enters: bytes from an error on. Leaves: where the records behind it begin, once the brackets from
-//! there on close the container exactly. What must hold: nothing else about the bytes counts, so that
-//! a later record that is broken costs itself; what is followed takes no more memory than brackets
-//! that are open; an object inside a record never passes for a record behind it.
+//! there on close the container exactly. What must hold: only strings and brackets count, so that a later
+//! broken record costs only itself; memory is that of the open brackets; an object inside a record is
+//! never taken for a record behind it.
 
 use super::scan::DEEPEST;
 
-/// Where a byte stands with respect to strings.
+/// Whether a byte is in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     Outside,
@@ -16,7 +16,7 @@ pub(super) enum Text {
     Escaped,
 }
 
-/// Where a byte stands: what is known of a text up to there.
+/// What is known of a text up to some byte.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
     /// The brackets that are open in the value; `true` for objects.
@@ -36,8 +36,8 @@ impl Outline {
         }
     }
 
-    /// The same, if a quote is missing or one too many is there. `read`: what was read of the value;
-    /// `wrong`: the byte that is wrong.
+    /// The outline if a quote is missing, or one is too many. `read`: the bytes of the value before the error;
+    /// `wrong`: the byte at the error.
     pub(super) fn inside_out(&self, read: &[u8], wrong: u8) -> Self {
         let mut open = self.open.clone();
         let text = match self.text {
@@ -66,7 +66,7 @@ impl Outline {
     }
 }
 
-/// What a container is to be closed by, and what its records begin with.
+/// What closes a container, and what its records begin with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Around {
     /// The open brackets around its records, the innermost first; `true` for objects.
@@ -74,39 +74,39 @@ pub(super) struct Around {
     pub opener: u8,
 }
 
-/// How far the brackets add up.
+/// Where a byte is, as far as the brackets are balanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Region {
     /// In the broken record.
     Broken,
     /// Behind it, in its container.
     Behind,
-    /// Nobody knows: they did not.
+    /// Unknown: the brackets were not balanced.
     Lost,
     /// In the records that begin at this byte, or in what follows them in their container.
     Records(u64),
-    /// The container is closed, and so may it be, if nothing more follows. `true`: in its line.
+    /// Behind the container, if no text follows in it. `true`: a line has ended since.
     Closed(u64, bool),
 }
 
-/// What one more byte tells.
+/// What one more byte leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Outcome {
     Nothing,
-    /// The container ends before this byte, records begin at `at`. `line`: a line's end is between.
+    /// The container ends before this byte; its records begin at `at`. `line`: a line's end is between.
     Exact {
         at: u64,
         line: bool,
     },
-    /// It cannot be text of this kind.
+    /// The bytes cannot be read this way.
     Impossible,
 }
 
-/// One way to read the bytes: as these stand inside and outside strings.
+/// One way to read the bytes: which of them are inside strings.
 #[derive(Debug)]
 pub(super) struct Track {
     around: Around,
-    place: Place,
+    region: Region,
     open: Vec<bool>,
     /// How many of the brackets around it are closed.
     closed: usize,
@@ -114,9 +114,9 @@ pub(super) struct Track {
     before: u8,
     /// A key stood where none can be: the broken record began before.
     keyed: bool,
-    /// Once its brackets have not added up, it looks for another record to follow.
+    /// Where the brackets are not balanced, it looks for another record to follow.
     seeks: bool,
-    /// They are known to add up, each taken for what it is: so they are taken again.
+    /// The brackets are known to be balanced: each counts.
     proven: bool,
 }
 
@@ -125,9 +125,9 @@ impl Track {
     pub(super) fn of(outline: Outline, around: Around) -> Self {
         let broken = !outline.open.is_empty() || outline.text != Text::Outside;
         Track {
-            place: match broken {
-                true => Place::Broken,
-                false => Place::Behind,
+            region: match broken {
+                true => Region::Broken,
+                false => Region::Behind,
             },
             open: outline.open,
             text: outline.text,
@@ -136,7 +136,7 @@ impl Track {
         }
     }
 
-    /// Passes a broken record where strings and brackets are known to add up.
+    /// Skips a broken record where strings and brackets are known to be balanced.
     pub(super) fn proven(outline: Outline, around: Around) -> Self {
         Track {
             proven: true,
@@ -148,7 +148,7 @@ impl Track {
     pub(super) fn lost(around: Around, before: u8) -> Self {
         Track {
             around,
-            place: Place::Lost,
+            region: Region::Lost,
             open: Vec::new(),
             closed: 0,
             text: Text::Outside,
@@ -162,7 +162,7 @@ impl Track {
     /// Follows a record that begins at this byte.
     pub(super) fn record(at: u64, around: Around) -> Self {
         Track {
-            place: Place::Records(at),
+            region: Region::Records(at),
             ..Track::lost(around, 0)
         }
     }
@@ -178,22 +178,22 @@ impl Track {
 
     /// Whether the broken record has ended, and nothing is open.
     pub(super) fn is_behind(&self) -> bool {
-        self.place == Place::Behind && self.is_even() && !self.keyed
+        self.region == Region::Behind && self.is_even() && !self.keyed
     }
 
     /// The first record behind the broken one, or the end of its container.
     pub(super) fn next(&self) -> Option<u64> {
-        match self.place {
-            Place::Records(at) | Place::Closed(at, _) => Some(at),
+        match self.region {
+            Region::Records(at) | Region::Closed(at, _) => Some(at),
             _ => None,
         }
     }
 
     /// Where records begin, if they end here, and nothing is open.
     pub(super) fn exact(&self) -> Option<u64> {
-        match self.place {
-            Place::Closed(at, _) => Some(at),
-            Place::Records(at) if self.around.brackets.is_empty() && self.is_even() => Some(at),
+        match self.region {
+            Region::Closed(at, _) => Some(at),
+            Region::Records(at) if self.around.brackets.is_empty() && self.is_even() => Some(at),
             _ => None,
         }
     }
@@ -202,9 +202,9 @@ impl Track {
         self.open.is_empty() && self.text == Text::Outside
     }
 
-    /// Takes the byte that is wrong. It may have been another one, or none. Where a bracket too many or
-    /// too few was counted, the broken record's end tells; where it were two, nothing might.
-    pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Told {
+    /// Takes the byte at the error, which may stand for another byte or for none. If that miscounts one
+    /// bracket, the end of the broken record shows it; two might cancel out.
+    pub(super) fn step_wrong(&mut self, byte: u8, at: u64) -> Outcome {
         if self.proven {
             return self.step(byte, at);
         }
@@ -221,14 +221,14 @@ impl Track {
                 _ => false,
             };
         if !counts {
-            return Told::Nothing;
+            return Outcome::Nothing;
         }
-        let told = self.step(byte, at);
+        let outcome = self.step(byte, at);
         if before == b'"' && self.text == Text::Outside {
-            // The colon is yet to come.
+            // The colon follows.
             self.before = before;
         }
-        told
+        outcome
     }
 
     /// Whether the bracket that is open around the next byte is an object's.
@@ -238,34 +238,34 @@ impl Track {
     }
 
     /// Takes the byte at `at`.
-    pub(super) fn step(&mut self, byte: u8, at: u64) -> Told {
+    pub(super) fn step(&mut self, byte: u8, at: u64) -> Outcome {
         match (self.text, byte) {
             (Text::Escaped, _) => self.text = Text::Inside,
             (Text::Inside, b'\\') => self.text = Text::Escaped,
             (Text::Inside, b'"') => {
                 // A text between two values is one.
-                if self.place == Place::Broken && self.open.is_empty() {
-                    self.place = Place::Behind;
+                if self.region == Region::Broken && self.open.is_empty() {
+                    self.region = Region::Behind;
                 }
                 self.text = Text::Outside;
             }
             (Text::Inside, _) => {}
             (Text::Outside, b' ' | b'\t' | b'\r') => {}
             (Text::Outside, b'\n') => {
-                if let Place::Closed(_, line) = &mut self.place {
+                if let Region::Closed(_, line) = &mut self.region {
                     *line = true;
                 }
             }
-            (Text::Outside, b'\\') if !self.proven => return Told::Impossible,
+            (Text::Outside, b'\\') if !self.proven => return Outcome::Impossible,
             (Text::Outside, _) => return self.outside(byte, at),
         }
-        Told::Nothing
+        Outcome::Nothing
     }
 
-    fn outside(&mut self, byte: u8, at: u64) -> Told {
-        if let Place::Closed(records, line) = self.place {
+    fn outside(&mut self, byte: u8, at: u64) -> Outcome {
+        if let Region::Closed(records, line) = self.region {
             if matches!(byte, b'{' | b'[' | b'"') {
-                return Told::Exact { at: records, line };
+                return Outcome::Exact { at: records, line };
             }
             self.lose();
         }
@@ -280,7 +280,7 @@ impl Track {
             _ => {}
         }
         self.before = byte;
-        Told::Nothing
+        Outcome::Nothing
     }
 
     /// A text may be a record itself, in an array of texts.
@@ -289,16 +289,16 @@ impl Track {
         if self.around.opener != b'"' || !is_element {
             return;
         }
-        self.place = match self.place {
-            Place::Lost if !self.seeks => Place::Lost,
-            Place::Behind | Place::Lost => Place::Records(at),
-            place => place,
+        self.region = match self.region {
+            Region::Lost if !self.seeks => Region::Lost,
+            Region::Behind | Region::Lost => Region::Records(at),
+            region => region,
         };
     }
 
     fn opened(&mut self, byte: u8, at: u64) {
-        // No value stands where a key is expected: what is open there should be closed. So should a
-        // record that is an array, of objects, before another one.
+        // A value where a key is expected: the object there should have been closed. So should a record that
+        // is an array of objects, before another one.
         let misplaced = match self.innermost() {
             Some(true) => matches!(self.before, b',' | b'}' | b']'),
             _ => byte == b'[' && self.around.opener == b'[' && self.open == [false],
@@ -307,30 +307,30 @@ impl Track {
             self.lose();
         }
         let no_record = byte == b'{' && self.around.opener == b'[';
-        self.place = match self.place {
-            Place::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
+        self.region = match self.region {
+            Region::Lost if !self.seeks || byte != self.around.opener || self.before == b':' => {
                 return;
             }
-            // With nothing around, no bracket tells it from an element of an array in a record.
-            Place::Lost
+            // Without brackets around the records, it may be an element of an array in a record.
+            Region::Lost
                 if self.around.brackets.is_empty() && matches!(self.before, b',' | b'[') =>
             {
                 return;
             }
             // Behind a key, with a colon or without, a value follows.
-            Place::Behind if no_record || matches!(self.before, b':' | b'"') => Place::Broken,
-            Place::Behind | Place::Lost => Place::Records(at),
-            place => place,
+            Region::Behind if no_record || matches!(self.before, b':' | b'"') => Region::Broken,
+            Region::Behind | Region::Lost => Region::Records(at),
+            region => region,
         };
         self.open.push(byte == b'{');
     }
 
     fn closed(&mut self, object: bool, at: u64) {
-        match (self.open.pop(), self.place) {
-            // The broken record may lack a bracket: that is seen behind it.
-            (Some(_), Place::Broken) => {
+        match (self.open.pop(), self.region) {
+            // The broken record may lack a bracket: the bytes behind it show that.
+            (Some(_), Region::Broken) => {
                 if self.open.is_empty() {
-                    self.place = Place::Behind;
+                    self.region = Region::Behind;
                 }
             }
             (Some(opened), _) => {
@@ -338,7 +338,7 @@ impl Track {
                     self.lose();
                 }
             }
-            (None, Place::Behind | Place::Records(_)) => self.closed_around(object, at),
+            (None, Region::Behind | Region::Records(_)) => self.closed_around(object, at),
             (None, _) => {}
         }
     }
@@ -350,15 +350,15 @@ impl Track {
         }
         self.closed += 1;
         let records = self.next().unwrap_or(at);
-        self.place = match self.closed == brackets.len() {
-            true => Place::Closed(records, false),
-            false => Place::Records(records),
+        self.region = match self.closed == brackets.len() {
+            true => Region::Closed(records, false),
+            false => Region::Records(records),
         };
     }
 
     fn lose(&mut self) {
         self.open.clear();
         self.closed = 0;
-        self.place = Place::Lost;
+        self.region = Region::Lost;
     }
 }

@@ -1,51 +1,55 @@
 //! Events that were in a table: rows of CloudTrail Lake and Athena, and records with a table's names.
 //!
 //! Enters: columns. Leaves: a record with CloudTrail's own names. What must hold: a name counts whatever
-//! its case is, and once; what a value may be read as in more than one way is not read; a text of
-//! CloudTrail's stays a text, whatever is in it.
+//! its case is, and once; a value that can be read in more than one way is refused; a text of CloudTrail's
+//! stays a text, whatever is in it.
 
 mod nested;
 
-use super::containers::{Verdict, refuse};
+use super::containers::{Content, refuse};
 use super::text::{elements, fields, is_one_value, unescape};
-use nested::{Kind, Shape};
+use nested::{FieldType, Schema};
 
 pub(super) use nested::Unreadable;
 
 /// The fields of a record that mean something to qtrail.
-const RECORD: &Shape = &Shape(&[
-    ("additionalEventData", Kind::Json),
-    ("addendum", Kind::Json),
-    ("apiVersion", Kind::Text),
-    ("awsRegion", Kind::Text),
-    ("errorCode", Kind::Text),
-    ("errorMessage", Kind::Text),
-    ("eventCategory", Kind::Text),
-    ("eventContext", Kind::Json),
-    ("eventID", Kind::Text),
-    ("eventName", Kind::Text),
-    ("eventSource", Kind::Text),
-    ("eventTime", Kind::Text),
-    ("eventType", Kind::Text),
-    ("eventVersion", Kind::Text),
-    ("insightDetails", Kind::Json),
-    ("managementEvent", Kind::Text),
-    ("readOnly", Kind::Text),
-    ("recipientAccountId", Kind::Text),
-    ("requestID", Kind::Text),
-    ("requestParameters", Kind::Json),
-    ("resources", Kind::Json),
-    ("responseElements", Kind::Json),
-    ("serviceEventDetails", Kind::Json),
-    ("sessionCredentialFromConsole", Kind::Text),
-    ("sharedEventID", Kind::Text),
-    ("sourceIPAddress", Kind::Text),
-    ("tlsDetails", Kind::Object(nested::TLS)),
-    ("userAgent", Kind::Text),
-    ("userIdentity", Kind::Object(nested::IDENTITY)),
-    ("vpcEndpointAccountId", Kind::Text),
-    ("vpcEndpointId", Kind::Text),
+const RECORD: &Schema = &Schema(&[
+    ("additionalEventData", FieldType::Json),
+    ("addendum", FieldType::Json),
+    ("apiVersion", FieldType::Text),
+    ("awsRegion", FieldType::Text),
+    ("errorCode", FieldType::Text),
+    ("errorMessage", FieldType::Text),
+    ("eventCategory", FieldType::Text),
+    ("eventContext", FieldType::Json),
+    ("eventID", FieldType::Text),
+    ("eventName", FieldType::Text),
+    ("eventSource", FieldType::Text),
+    ("eventTime", FieldType::Text),
+    ("eventType", FieldType::Text),
+    ("eventVersion", FieldType::Text),
+    ("insightDetails", FieldType::Json),
+    ("managementEvent", FieldType::Text),
+    ("readOnly", FieldType::Text),
+    ("recipientAccountId", FieldType::Text),
+    ("requestID", FieldType::Text),
+    ("requestParameters", FieldType::Json),
+    ("resources", FieldType::Json),
+    ("responseElements", FieldType::Json),
+    ("serviceEventDetails", FieldType::Json),
+    ("sessionCredentialFromConsole", FieldType::Text),
+    ("sharedEventID", FieldType::Text),
+    ("sourceIPAddress", FieldType::Text),
+    ("tlsDetails", FieldType::Object(nested::TLS)),
+    ("userAgent", FieldType::Text),
+    ("userIdentity", FieldType::Object(nested::IDENTITY)),
+    ("vpcEndpointAccountId", FieldType::Text),
+    ("vpcEndpointId", FieldType::Text),
 ]);
+
+/// How many times its own size a result set may take with its columns' names in each row. With the names of
+/// CloudTrail's fields, it takes no more than twice as much.
+const RESULT_SET_GROWTH: usize = 4;
 
 /// A record of these columns: names, and JSON values.
 pub(super) fn record(columns: Vec<(Vec<u8>, &[u8])>) -> Result<Vec<u8>, Unreadable> {
@@ -53,7 +57,7 @@ pub(super) fn record(columns: Vec<(Vec<u8>, &[u8])>) -> Result<Vec<u8>, Unreadab
 }
 
 /// A row of a CloudTrail Lake result: an array of objects with one column each.
-pub(super) fn row(row: &[u8]) -> Verdict<'_> {
+pub(super) fn row(row: &[u8]) -> Content<'_> {
     let cells: Vec<_> = elements(row).into_iter().flat_map(fields).collect();
     if cells.is_empty() {
         return refuse("an empty row");
@@ -62,14 +66,14 @@ pub(super) fn row(row: &[u8]) -> Verdict<'_> {
         key.eq_ignore_ascii_case(b"eventJson") && value.starts_with(b"\"")
     };
     match cells.iter().find(is_whole) {
-        Some((_, event)) => Verdict::One(unescape(event)),
+        Some((_, event)) => Content::One(unescape(event)),
         None => record(cells).into(),
     }
 }
 
 /// What Athena answers, `{"Rows":[{"Data":[{"VarCharValue":…},…]},…],"ResultSetMetadata":…}`, as Lake
 /// writes it. The first row of the first page has the columns' names.
-pub(super) fn result_set(set: &[u8]) -> Verdict<'_> {
+pub(super) fn result_set(set: &[u8]) -> Content<'_> {
     let field = |object: &[u8], key: &str| -> Option<Vec<u8>> {
         let fields = fields(object);
         let field = fields.iter().rev().find(|(name, _)| name == key.as_bytes());
@@ -110,11 +114,14 @@ pub(super) fn result_set(set: &[u8]) -> Verdict<'_> {
             text.push(b':');
             text.extend_from_slice(value);
             text.push(b'}');
+            if text.len() > set.len().saturating_mul(RESULT_SET_GROWTH) {
+                return refuse("a result set with columns whose names are too long");
+            }
         }
         text.push(b']');
     }
     text.extend_from_slice(b"]}");
-    Verdict::Inner(text)
+    Content::Inner(text)
 }
 
 /// The JSON value that a string holds, if it holds an object or an array.

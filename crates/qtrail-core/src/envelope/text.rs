@@ -1,10 +1,10 @@
-//! Looking into a JSON value that is known to be well-formed.
+//! Takes well-formed JSON values apart.
 //!
 //! Enters: a value's bytes. Leaves: its outermost fields, its elements, the content of a string.
-//! What must hold: nothing panics on what is not well-formed after all, or cut; it is read as far
-//! as it goes.
+//! What must hold: a value that is cut, or not well-formed after all, is read up to there, without a panic.
 
-use super::scan::{Scanner, Step};
+use super::scan::{Progress, Scanner};
+use crate::json;
 
 /// The outermost keys of an object, decoded, with their values. Of an object that is cut, those
 /// whose values are complete.
@@ -42,37 +42,13 @@ pub(super) fn is_one_value(bytes: &[u8]) -> bool {
     take(bytes).is_some_and(|(_, tail)| tail.trim_ascii().is_empty())
 }
 
-/// What a string's text stands for. A lone surrogate becomes U+FFFD. Not a string: nothing.
+/// The content of a string, decoded; empty for other values. A lone surrogate becomes U+FFFD.
 pub(super) fn unescape(string: &[u8]) -> Vec<u8> {
-    let mut content = Vec::with_capacity(string.len());
-    let Some(mut rest) = string.strip_prefix(b"\"") else {
-        return content;
-    };
-    loop {
-        let run = memchr::memchr2(b'\\', b'"', rest).unwrap_or(rest.len());
-        content.extend_from_slice(&rest[..run]);
-        let [b'\\', escape, tail @ ..] = &rest[run..] else {
-            return content;
-        };
-        rest = tail;
-        content.push(match escape {
-            b'b' => 8,
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'f' => 12,
-            b'r' => b'\r',
-            b'u' => {
-                let decoded;
-                (decoded, rest) = code_point(rest);
-                content.extend_from_slice(decoded.encode_utf8(&mut [0; 4]).as_bytes());
-                continue;
-            }
-            other => *other,
-        });
-    }
+    let content = string.strip_prefix(b"\"").unwrap_or_default();
+    json::unescape_bytes(content.strip_suffix(b"\"").unwrap_or(content))
 }
 
-/// Writes what a string holds, with the escapes that it needs.
+/// Writes the content of a string, with the escapes that it needs.
 pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
@@ -83,37 +59,7 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The character after `\u`, together with a second escape where it takes two.
-fn code_point(text: &[u8]) -> (char, &[u8]) {
-    let (Some(first), rest) = hex4(text) else {
-        return (char::REPLACEMENT_CHARACTER, text);
-    };
-    if let (0xd800..0xdc00, Some(low)) = (first, rest.strip_prefix(b"\\u"))
-        && let (Some(second @ 0xdc00..0xe000), tail) = hex4(low)
-    {
-        let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-        return (
-            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-            tail,
-        );
-    }
-    (
-        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-        rest,
-    )
-}
-
-fn hex4(text: &[u8]) -> (Option<u32>, &[u8]) {
-    let Some((digits, rest)) = text.split_first_chunk::<4>() else {
-        return (None, text);
-    };
-    let value = std::str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    (value, rest)
-}
-
-/// What follows a byte that may be there, white space before it left out.
+/// The text behind this byte, if it begins with it, without white space.
 fn after(text: &[u8], byte: u8) -> &[u8] {
     let text = text.trim_ascii_start();
     text.strip_prefix(&[byte]).unwrap_or(text)
@@ -124,7 +70,7 @@ fn take(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.trim_ascii_start();
     let mut scanner = Scanner::new();
     match scanner.feed(text) {
-        Step::Done(end) => Some(text.split_at(end)),
+        Progress::Done(end) => Some(text.split_at(end)),
         _ if scanner.is_complete_at_end() => Some((text, &[])),
         _ => None,
     }

@@ -1,12 +1,12 @@
-//! From bytes to the values that stand where events stand: at the top level, or in a container.
+//! Finds the values in the places where events are: at the top level, or in a container.
 //!
-//! Enters: a reader. Leaves: [`Found`], one value at a time, in the order of the bytes. What must
-//! hold: a container of any size is walked in a bounded window; a value counts only if what follows
-//! it is what may follow a value (a brace too many in the middle of a record would otherwise leave
-//! its first half as a record); after an error, reading resumes as [`super::resume`] says.
+//! Enters: a reader. Leaves: [`Element`], one value at a time, in the order of the bytes. What must
+//! hold: a container of any size is walked in a bounded window; a value counts only if the bytes behind
+//! it may follow a value (else, a brace too many in the middle of a record would make its first half
+//! a record); after an error, reading resumes as [`super::resume`] says.
 //!
-//! Every step works on what is in `self` and changes it only once the bytes it needs are there, so
-//! that a reader's error in the middle loses nothing.
+//! Each phase changes `self` only once the bytes that it needs are there, so that an error of the reader
+//! loses nothing.
 
 mod bytes;
 mod enter;
@@ -19,10 +19,10 @@ use std::io::{self, Read};
 use super::Skipped;
 use super::again::Again;
 use super::containers::Container;
-use super::held::Held;
 use super::keys::Keys;
+use super::piece::Piece;
 use super::resume::Next;
-use super::scan::{DEEPEST, Scanner, Step};
+use super::scan::{DEEPEST, Progress, Scanner};
 use super::structure::Outline;
 use super::window::Window;
 use crate::reject::{Evidence, Reason};
@@ -35,21 +35,21 @@ const VALIDATION_MESSAGE: &[u8] = b"CloudTrail validation message.";
 const GZIP_IN_BASE64: &[u8] = b"H4sI";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What a walk comes upon. Offsets count the walk's own inflated bytes.
+/// What a walk finds. Offsets count the walk's own inflated bytes.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Element {
     /// A well-formed value; its bytes are in the window.
     Value(Value),
     /// A text in base64, without quotes; its bytes are in the window.
     Base64(u64, u64),
-    /// Something that cannot be had.
+    /// Bytes that cannot be read.
     Reject {
         start: u64,
         end: u64,
         reason: Reason,
         evidence: Evidence,
     },
-    /// Something well known, without events.
+    /// Something known, without events.
     Skipped(Skipped),
     /// Nothing more.
     End,
@@ -69,11 +69,11 @@ pub(super) struct Value {
 #[derive(Debug)]
 struct Frame {
     container: Container,
-    /// The object around it, to go on with behind the array.
+    /// The object around it, which continues behind the array.
     object: Option<Scanner>,
     /// A line has ended in it, outside its elements.
     lines: bool,
-    /// Its elements are known to be nothing of CloudTrail's.
+    /// Its elements are not CloudTrail's.
     ignored: bool,
 }
 
@@ -86,23 +86,23 @@ enum Phase {
     Between,
     /// Inside a value.
     Value,
-    /// After a value: does it count?
+    /// After a value: what follows decides whether it counts.
     Follow,
     /// Inside a top-level text in base64.
-    Word,
+    Base64,
     /// Looking for the next record after an error.
     Resume,
-    /// On the way there.
+    /// Moving on to that record.
     Lost(u64, Next),
-    /// At the end; a fault is still to be told.
-    Fault,
+    /// At the end; the error of the compressed stream is reported next.
+    StreamError,
     End,
 }
 
 /// Bounds on a walk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// The longest value that is held as a whole.
+    /// The longest value that is buffered as a whole.
     pub value_bytes: usize,
     /// The longest evidence that is kept.
     pub evidence_bytes: usize,
@@ -116,27 +116,27 @@ pub(super) struct Walk<R> {
     bounds: Bounds,
     phase: Phase,
     frame: Option<Frame>,
-    /// The container of a broken record, where reading went on with a line: its end may still come.
-    left: Option<Frame>,
+    /// The container of a broken record, behind which reading resumed at a line. Its end may still come.
+    left_container: Option<Frame>,
     scanner: Scanner,
-    /// The first byte not yet dealt with.
+    /// The first byte not yet processed.
     at: u64,
     /// The value, or the broken piece, that is being read.
-    held: Held,
+    piece: Piece,
     /// Where the top-level value began.
     top: u64,
     /// A container was entered in the top-level object.
     entered: bool,
-    /// The top-level object is one of these, whatever else is in it.
+    /// The top-level object was recognized as this.
     known: Option<Skipped>,
-    /// What is broken, and the search for where to go on.
+    /// The broken value, and the search for the next record.
     broken: Option<Broken>,
-    /// Up to here, strings and brackets are known to add up.
+    /// Up to here, strings and brackets are known to be balanced.
     proven: u64,
-    /// What was found last is a reject that more bytes might change.
+    /// The last element is a reject that more bytes might change.
     cut: bool,
-    /// There is anything but white space.
-    any: bool,
+    /// The unit has more than white space.
+    has_content: bool,
 }
 
 impl<R: Read> Walk<R> {
@@ -146,17 +146,17 @@ impl<R: Read> Walk<R> {
             bounds,
             phase: Phase::Start,
             frame: None,
-            left: None,
+            left_container: None,
             scanner: Scanner::new(),
             at: 0,
-            held: Held::default(),
+            piece: Piece::default(),
             top: 0,
             entered: false,
             known: None,
             broken: None,
             proven: 0,
             cut: false,
-            any: false,
+            has_content: false,
         }
     }
 
@@ -165,17 +165,17 @@ impl<R: Read> Walk<R> {
         self.window.reader()
     }
 
-    /// Tells how to have the bytes a second time.
+    /// Sets the way to read the bytes a second time.
     pub(super) fn set_again(&mut self, again: Again) {
         self.window.set_again(again);
     }
 
-    /// Whether what was found last is a reject that more bytes might change.
+    /// Whether the last element is a reject that more bytes might change.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The bytes between two offsets of what was found last.
+    /// The bytes between two offsets of the last element.
     pub(super) fn slice(&self, start: u64, end: u64) -> &[u8] {
         self.window.slice(start, end)
     }
@@ -185,12 +185,12 @@ impl<R: Read> Walk<R> {
         self.window.end()
     }
 
-    /// The same, with what was inflated on the way.
+    /// Inflated bytes, those of gzip around gzip included.
     pub(super) fn spent_bytes(&self) -> u64 {
         self.window.spent()
     }
 
-    /// Up to where all top-level values are done.
+    /// The end of the last top-level value that was read to its end.
     pub(super) fn boundary(&self) -> u64 {
         match self.phase {
             Phase::Top => self.at,
@@ -198,17 +198,17 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Where the top-level value that was found last began.
+    /// The first byte of the last top-level value.
     pub(super) fn last_top(&self) -> u64 {
         self.top
     }
 
-    /// Whether what was found last stands in a container.
+    /// Whether the last element is in a container.
     pub(super) fn in_container(&self) -> bool {
         self.frame.is_some()
     }
 
-    /// Its window may have so many bytes.
+    /// Sets the largest window.
     pub(super) fn allow_window(&mut self, bytes: usize) {
         self.window.allow(bytes);
     }
@@ -218,38 +218,38 @@ impl<R: Read> Walk<R> {
         self.window.capacity()
     }
 
-    /// The rest of this container is of no interest.
+    /// Skips the rest of this container.
     pub(super) fn ignore_container(&mut self) {
         if let Some(frame) = &mut self.frame {
             frame.ignored = true;
         }
     }
 
-    /// Goes on to the next thing.
+    /// The next element.
     ///
     /// # Errors
     /// The reader's own.
-    pub(super) fn step(&mut self) -> io::Result<Found> {
+    pub(super) fn step(&mut self) -> io::Result<Element> {
         loop {
-            let found = match self.phase {
+            let element = match self.phase {
                 Phase::Start => self.start()?,
                 Phase::Top => self.top()?,
                 Phase::Between => self.between()?,
                 Phase::Value => self.value()?,
                 Phase::Follow => self.follow()?,
-                Phase::Word => self.word()?,
+                Phase::Base64 => self.base64()?,
                 Phase::Resume => self.resume()?,
                 Phase::Lost(upto, next) => self.lost(upto, next)?,
-                Phase::Fault => self.fault(),
-                Phase::End => Some(Found::End),
+                Phase::StreamError => self.stream_error(),
+                Phase::End => Some(Element::End),
             };
-            if let Some(found) = found {
-                return Ok(found);
+            if let Some(element) = element {
+                return Ok(element);
             }
         }
     }
 
-    fn start(&mut self) -> io::Result<Option<Found>> {
+    fn start(&mut self) -> io::Result<Option<Element>> {
         if self.holds(BOM)? {
             self.at += BOM.len() as u64;
         }
@@ -257,22 +257,22 @@ impl<R: Read> Walk<R> {
         Ok(None)
     }
 
-    fn top(&mut self) -> io::Result<Option<Found>> {
+    fn top(&mut self) -> io::Result<Option<Element>> {
         let Some(byte) = self.skip(|b| is_space(b) || b == b',')? else {
             self.top = self.at;
-            let empty = (!self.any).then_some(Found::Skipped(Skipped::Empty));
-            return Ok(self.fault().or(empty));
+            let empty = (!self.has_content).then_some(Element::Skipped(Skipped::Empty));
+            return Ok(self.stream_error().or(empty));
         };
         self.top = self.at;
-        self.any = true;
+        self.has_content = true;
         match byte {
             b'[' => {
                 self.at += 1;
                 self.enter(Container::Array, None, false);
                 return Ok(None);
             }
-            b']' if self.left.is_some() => {
-                self.back_in();
+            b']' if self.left_container.is_some() => {
+                self.reenter();
                 self.phase = Phase::Between;
                 return Ok(None);
             }
@@ -282,10 +282,10 @@ impl<R: Read> Walk<R> {
                     return Ok(cut);
                 }
             }
-            b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Word,
+            b'H' if self.holds(GZIP_IN_BASE64)? => self.phase = Phase::Base64,
             b'C' if self.holds(VALIDATION_MESSAGE)? => {
                 self.at += VALIDATION_MESSAGE.len() as u64;
-                return Ok(Some(Found::Skipped(Skipped::ValidationMessage)));
+                return Ok(Some(Element::Skipped(Skipped::ValidationMessage)));
             }
             _ => {}
         }
@@ -294,11 +294,11 @@ impl<R: Read> Walk<R> {
         }
         (self.entered, self.known) = (false, None);
         self.scanner.restart(true);
-        self.held.begin(self.at);
+        self.piece.begin(self.at);
         Ok(None)
     }
 
-    fn between(&mut self) -> io::Result<Option<Found>> {
+    fn between(&mut self) -> io::Result<Option<Element>> {
         let lines = Cell::new(false);
         let byte = self.skip(|b| {
             lines.set(lines.get() || b == b'\n');
@@ -315,7 +315,7 @@ impl<R: Read> Walk<R> {
                     Some(object) => {
                         self.scanner = object;
                         self.scanner.pass();
-                        self.held.begin(self.at);
+                        self.piece.begin(self.at);
                         self.phase = Phase::Value;
                     }
                     None => self.phase = Phase::Top,
@@ -323,29 +323,29 @@ impl<R: Read> Walk<R> {
             }
             Some(_) => {
                 self.scanner.restart(false);
-                self.held.begin(self.at);
+                self.piece.begin(self.at);
                 self.phase = Phase::Value;
             }
         }
         Ok(None)
     }
 
-    fn value(&mut self) -> io::Result<Option<Found>> {
+    fn value(&mut self) -> io::Result<Option<Element>> {
         loop {
             match self.scanner.feed(self.window.from(self.at)) {
-                Step::Done(end) => {
+                Progress::Done(end) => {
                     self.at += end as u64;
                     self.phase = Phase::Follow;
                     return Ok(None);
                 }
-                Step::Container(start) => {
+                Progress::Container(start) => {
                     self.at += start as u64;
                     self.container();
                     if self.phase == Phase::Between {
                         return Ok(None);
                     }
                 }
-                Step::Error(byte, detail) => {
+                Progress::Error(byte, detail) => {
                     self.at += byte as u64;
                     let too_deep = self.scanner.deepest() >= DEEPEST;
                     let reason = if too_deep {
@@ -358,9 +358,9 @@ impl<R: Read> Walk<R> {
                     self.broken(reason, self.scanner.outline());
                     return Ok(None);
                 }
-                Step::More(used) => {
+                Progress::More(used) => {
                     self.at += used as u64;
-                    self.held
+                    self.piece
                         .bound(&mut self.window, self.at, self.bounds.value_bytes);
                     if !self.window.fill()? {
                         return Ok(self.value_ends_early());
@@ -370,10 +370,10 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Whether a value up to here is short enough to be held as a whole. (Whether it still is
-    /// depends on how the bytes came.)
-    fn is_holdable(&self, end: u64) -> bool {
-        end - self.held.start() <= self.bounds.value_bytes as u64
+    /// Whether a value up to here is short enough to be buffered as a whole. (Whether it still is in the
+    /// window depends on how the bytes came.)
+    fn fits_window(&self, end: u64) -> bool {
+        end - self.piece.start() <= self.bounds.value_bytes as u64
     }
 }
 

@@ -1,19 +1,17 @@
 //! A sliding window over a unit's inflated bytes.
 //!
-//! Enters: a reader. Leaves: slices, addressed by their offset in the unit. What must hold: what
-//! lies behind the released offset may go, so the memory is that of the longest piece held, plus
-//! one read.
+//! Enters: a reader. Leaves: slices, addressed by their offset in the unit. What must hold: bytes before
+//! the released offset are dropped, so the memory is that of the longest piece in use, plus one read.
 
 use std::io::{self, Read};
 
 use super::again::{Again, Ahead};
-use super::gzip::{Delivered, Fault, Inflate};
+use super::gzip::{Inflate, Inflated, StreamError};
 
-/// The window's first size; it doubles as long as what is held does not fit.
+/// The window's first size; it doubles until the bytes in use fit.
 pub(super) const FIRST_BYTES: usize = 128 << 10;
 
-/// A window has to grow beyond what it may have: asked for again with more, it goes on as if nothing
-/// had been.
+/// A window must grow beyond its limit. Once the limit is higher, the same call succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a window of {bytes} bytes is wanted")]
 pub(super) struct WantsWindow {
@@ -25,7 +23,7 @@ pub(super) struct WantsWindow {
 pub(super) struct Window<R> {
     source: Inflate<R>,
     buffer: Vec<u8>,
-    /// What is held is `buffer[start..end]`.
+    /// The bytes in use are `buffer[start..end]`.
     start: usize,
     end: usize,
     /// Offset in the unit of `buffer[0]`.
@@ -33,7 +31,7 @@ pub(super) struct Window<R> {
     /// Bytes that `buffer` may have.
     most: usize,
     ended: bool,
-    fault: Option<Fault>,
+    error: Option<StreamError>,
     /// Bytes beyond the window.
     ahead: Option<Ahead>,
     limit: u64,
@@ -50,7 +48,7 @@ impl<R: Read> Window<R> {
             base: 0,
             most: usize::MAX,
             ended: false,
-            fault: None,
+            error: None,
             ahead: None,
             limit,
         }
@@ -61,7 +59,7 @@ impl<R: Read> Window<R> {
         self.source.reader()
     }
 
-    /// The same, of a unit whose bytes can be had a second time.
+    /// Sets the way to read the bytes a second time.
     pub(super) fn set_again(&mut self, again: Again) {
         self.ahead = Some(Ahead::new(again, self.limit));
     }
@@ -76,22 +74,22 @@ impl<R: Read> Window<R> {
         self.end() + self.source.on_the_way()
     }
 
-    /// The bytes from an offset that is still held to the end of what was read.
+    /// The bytes from an offset, not yet released, to the end of the window.
     pub(super) fn from(&self, offset: u64) -> &[u8] {
         &self.buffer[self.index(offset)..self.end]
     }
 
-    /// The bytes between two offsets that are still held.
+    /// The bytes between two offsets, not yet released.
     pub(super) fn slice(&self, from: u64, to: u64) -> &[u8] {
         &self.buffer[self.index(from)..self.index(to)]
     }
 
-    /// The window may have so many bytes.
+    /// Sets the largest size.
     pub(super) fn allow(&mut self, bytes: usize) {
         self.most = bytes;
     }
 
-    /// Lets go of everything before an offset.
+    /// Drops the bytes before an offset.
     pub(super) fn release(&mut self, offset: u64) {
         self.start = self.index(offset);
     }
@@ -113,20 +111,20 @@ impl<R: Read> Window<R> {
             return Ok(true);
         }
         match self.source.read(room)? {
-            Delivered::Bytes(count) => {
+            Inflated::Bytes(count) => {
                 self.end += count;
                 Ok(true)
             }
-            Delivered::End(fault) => {
+            Inflated::End(error) => {
                 self.ended = true;
-                self.fault = fault;
+                self.error = error;
                 Ok(false)
             }
         }
     }
 
-    /// The bytes at `at`, none at the end, without letting go of any. They are held as far as `hold`;
-    /// `None`: what is beyond that cannot be had twice.
+    /// The bytes at `at`, none at the end, without releasing any. They are buffered up to `hold`; `None`: the
+    /// bytes beyond that cannot be read twice.
     ///
     /// # Errors
     /// The reader's own.
@@ -138,15 +136,15 @@ impl<R: Read> Window<R> {
         }
         let read = self.end();
         if self.ahead.is_none() && at >= hold {
-            // The same whether more was read by chance or not.
+            // The answer must not depend on how far the window has read.
             let more = read > hold || self.fill()?;
             return Ok((!more).then_some(&[]));
         }
         if at < read {
-            let held = self.from(at);
+            let bytes = self.from(at);
             return Ok(Some(match self.ahead {
-                None => &held[..held.len().min((hold - at) as usize)],
-                Some(_) => held,
+                None => &bytes[..bytes.len().min((hold - at) as usize)],
+                Some(_) => bytes,
             }));
         }
         match &mut self.ahead {
@@ -157,12 +155,12 @@ impl<R: Read> Window<R> {
 
     /// Whether the bytes end because a compressed stream does. Known when `fill` answered `false`.
     pub(super) fn is_cut(&self) -> bool {
-        self.fault == Some(Fault::Truncated)
+        self.error == Some(StreamError::Truncated)
     }
 
     /// Why the bytes end early, once. Known when `fill` answered `false`.
-    pub(super) fn take_fault(&mut self) -> Option<Fault> {
-        self.fault.take()
+    pub(super) fn take_error(&mut self) -> Option<StreamError> {
+        self.error.take()
     }
 
     /// Bytes of memory that the window takes.
@@ -183,8 +181,8 @@ impl<R: Read> Window<R> {
         if self.buffer.len() - self.end >= self.buffer.len() / 4 {
             return Ok(());
         }
-        let held = self.end - self.start;
-        if held > self.buffer.len() / 2 {
+        let used = self.end - self.start;
+        if used > self.buffer.len() / 2 {
             let bytes = self.buffer.len() * 2;
             if bytes > self.most {
                 return Err(io::Error::other(WantsWindow { bytes }));
@@ -193,7 +191,7 @@ impl<R: Read> Window<R> {
         } else {
             self.buffer.copy_within(self.start..self.end, 0);
             self.base += self.start as u64;
-            (self.start, self.end) = (0, held);
+            (self.start, self.end) = (0, used);
         }
         Ok(())
     }
@@ -207,15 +205,15 @@ mod tests {
     fn what_is_held_stays_readable_and_the_rest_is_forgotten() {
         let unit: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         let mut window = Window::new(&unit[..], 64, u64::MAX);
-        let mut held = 0;
+        let mut from = 0;
         while window.fill().unwrap() {
             assert_eq!(
-                window.from(held),
-                &unit[held as usize..window.end() as usize]
+                window.from(from),
+                &unit[from as usize..window.end() as usize]
             );
-            if window.end() - held > 1_000 {
-                held = window.end() - 10;
-                window.release(held);
+            if window.end() - from > 1_000 {
+                from = window.end() - 10;
+                window.release(from);
             }
         }
         assert_eq!(window.end(), 100_000);

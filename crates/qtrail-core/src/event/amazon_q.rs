@@ -121,7 +121,7 @@ impl Selector {
     /// wanted record.
     ///
     /// # Errors
-    /// Those of [`Event::parse`], where the record is wanted or nobody can tell, and
+    /// Those of [`Event::parse`], where the record is or may be wanted, and
     /// [`Reason::BadField`] for a `userIdentity` that is no object, or where nothing reads the field that
     /// tells whether the record is wanted.
     pub fn select<'a>(&self, record: &'a [u8], depth: u32) -> Result<Option<Event<'a>>, Reason> {
@@ -138,8 +138,8 @@ impl Selector {
         Ok(Some(event))
     }
 
-    /// The same of a record that may have a table's texts for objects: then `canonical` takes the record
-    /// without them, which the event borrows from.
+    /// Like [`Selector::select`], for a record that may have a table's texts instead of objects: then
+    /// `canonical` takes the record with objects, and the event borrows from it.
     ///
     /// # Errors
     /// Those of [`Selector::select`] and [`envelope::canonical`].
@@ -180,7 +180,7 @@ pub enum Class {
     Other,
 }
 
-/// Names of Amazon Q's own events whose class their words (below) would not give.
+/// Names of Amazon Q's own events that [`WORDS`] would put in another class.
 const NAMES: &[(&str, Class)] = &[
     ("PassRequest", Class::PassRequest),
     ("StartTaskAssistCodeGeneration", Class::Code),
@@ -250,8 +250,8 @@ impl Class {
         matches!(self, Class::OnBehalfOf | Class::AgentCall)
     }
 
-    /// Whether what the request says of itself counts. In a call of another service, it is the caller's
-    /// to choose; those that Amazon Q made for a person were made by AWS.
+    /// Whether the fields of the request can be trusted. The caller of another service chooses them; calls that
+    /// Amazon Q made for a person were made by AWS.
     pub(crate) fn is_by_service(self) -> bool {
         self.is_own() || self == Class::OnBehalfOf
     }

@@ -8,14 +8,14 @@ use memchr::{memchr_iter, memrchr};
 
 use super::{Event, Key};
 
-/// Whether the record says anything of who called.
+/// Whether the record has an identity.
 pub(crate) fn is_present(event: &Event<'_>) -> bool {
     event
         .get(Key::UserIdentity)
         .is_some_and(|node| node.entries().next().is_some())
 }
 
-/// Whose credentials they were: `qtrail.identity.class`. Absent where there is no `type`.
+/// The kind of identity: `qtrail.identity.class`. Absent where there is no `type`.
 pub(crate) fn class(event: &Event<'_>) -> Option<&'static str> {
     let kind = event.text_of(Key::Type)?;
     Some(match &*kind {
@@ -33,7 +33,7 @@ pub(crate) fn class(event: &Event<'_>) -> Option<&'static str> {
     })
 }
 
-/// How long the credentials last: `qtrail.credential.kind`. Absent where nothing tells.
+/// How long the credentials last: `qtrail.credential.kind`. Absent where it is unknown.
 pub(crate) fn credential(event: &Event<'_>) -> Option<&'static str> {
     let kind = event.text_of(Key::Type);
     let key = event.text_of(Key::AccessKeyId).unwrap_or_default();
@@ -49,7 +49,7 @@ pub(crate) fn credential(event: &Event<'_>) -> Option<&'static str> {
     }
 }
 
-/// Where the invoking service stands. AWS shows it in either place.
+/// The field with the invoking service. AWS writes it in either place.
 pub(crate) fn invoking_service(event: &Event<'_>) -> Option<Key> {
     event.first_of(&[Key::InvokedBy, Key::SessionInvokedBy])
 }

@@ -1,8 +1,8 @@
-//! What stands in the place of a value that somebody has hidden. It tells nothing, and is no id.
+//! Marks that stand for a hidden value. A mark is no id and no name.
 
 use crate::json::REDACTED;
 
-/// What AWS writes in the place of a value, besides `***`.
+/// What AWS writes instead of a value, besides `***`.
 const AWS: &[&str] = &[
     "HIDDEN_DUE_TO_SECURITY_REASONS",
     "sensitiveDataRemoved",
@@ -19,7 +19,7 @@ const WORDS: &[&str] = &[
     "sensitive",
 ];
 
-/// Whether a text only marks the place of a hidden value: `***`, `HIDDEN_DUE_TO_SECURITY_REASONS`,
+/// Whether a text is only the mark of a hidden value: `***`, `HIDDEN_DUE_TO_SECURITY_REASONS`,
 /// `<sensitiveDataRemoved>`, `[REDACTED]`, …
 pub(crate) fn is_mask(text: &str) -> bool {
     /// No mark is longer.
@@ -40,12 +40,12 @@ pub(crate) fn is_mask(text: &str) -> bool {
     AWS.iter().any(&is) || is(&"redacted") || wrapped && WORDS.iter().any(is)
 }
 
-/// Whether a text shows that something in it is hidden: what is left of it is no id and no name.
+/// Whether a part of a text is hidden, so that the rest is no id and no name.
 pub(crate) fn has_mask(text: &str) -> bool {
     is_mask(text) || text.contains(REDACTED)
 }
 
-/// Nearly every text is told from a mark by its first byte or its length.
+/// A quick check by first byte and length, which rules out nearly every text.
 fn may_be_mask(text: &str) -> bool {
     /// No mark without brackets is shorter.
     const SHORTEST_WORD: usize = "redacted".len();

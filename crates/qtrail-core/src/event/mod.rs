@@ -31,13 +31,13 @@ pub struct Event<'a> {
     class: Class,
 }
 
-/// How much of a text that is no time is quoted.
+/// Characters of an invalid time that are quoted.
 const QUOTED: usize = 64;
-/// A longer word is not: it may be a token, and what is quoted ends in logs.
+/// A longer word is replaced: it may be a token, and quotes end in logs.
 const QUOTED_WORD: usize = 16;
 
 impl<'a> Event<'a> {
-    /// Parses a record, whatever it is about; a [`Selector`](amazon_q::Selector) parses those that
+    /// Parses any record; a [`Selector`](amazon_q::Selector) parses those that
     /// are wanted. Its class is the one by the default [`Lists`].
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl<'a> Event<'a> {
         Ok(event)
     }
 
-    /// Parses a record up to its class. Its time is yet to be read.
+    /// Parses a record up to its class. Its time is not read yet.
     fn classified(record: &'a [u8], depth: u32, lists: &Lists) -> Result<Self, Reason> {
         let text = std::str::from_utf8(record).map_err(|error| Reason::InvalidUtf8 {
             at: error.valid_up_to() as u64,
@@ -92,7 +92,7 @@ impl<'a> Event<'a> {
         self.time
     }
 
-    /// What kind of thing it is.
+    /// Its class.
     pub fn class(&self) -> Class {
         self.class
     }
@@ -102,7 +102,7 @@ impl<'a> Event<'a> {
         &self.document
     }
 
-    /// The whole record, to be redacted: fields below a redacted value read as redacted too.
+    /// The whole record, for redaction: fields below a redacted value read as redacted too.
     pub(crate) fn document_mut(&mut self) -> &mut Document<'a> {
         &mut self.document
     }
@@ -113,7 +113,7 @@ impl<'a> Event<'a> {
         Some(self.document.root().with_id(id))
     }
 
-    /// Whether a field says something that nothing reads: its type is not the one that its row takes.
+    /// Whether a field has a value of a type that the mapping does not read.
     pub(crate) fn is_unreadable(&self, key: Key) -> bool {
         self.unreadable_of(key).next().is_some()
     }
@@ -125,27 +125,27 @@ impl<'a> Event<'a> {
             .map(|(_, id)| self.document.root().with_id(*id))
     }
 
-    /// The numbers of the fields that say something that nothing reads, rising.
+    /// The node numbers, rising, of the fields with a value of a type that the mapping does not read.
     pub(crate) fn unreadable(&self) -> Vec<u32> {
-        let told = |key| !shape::is_of_call(key) || self.class.is_own();
+        let is_reported = |key| !shape::is_of_call(key) || self.class.is_own();
         let unreadable = self.fields.unreadable().iter();
         let mut ids: Vec<_> = unreadable
-            .filter(|(key, _)| told(*key))
+            .filter(|(key, _)| is_reported(*key))
             .map(|(_, id)| *id)
             .collect();
         ids.sort_unstable();
         ids
     }
 
-    /// A field that is a text, and not an empty one: an empty text says nothing.
+    /// A field that is a text, and not an empty one.
     pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
         self.get(key)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// A field that is a text of which nothing is hidden: what an id or a name may be made of.
+    /// A field that is a text without the mark of a hidden value: an id or a name may be made of it.
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
         let hidden = |text: &str| match key {
-            // A role's session: with a hidden one it stands for every session of the role.
+            // A role's session: with a hidden name, all sessions of the role would look the same.
             Key::PrincipalId => text.split(':').any(mask::has_mask),
             _ => mask::has_mask(text),
         };

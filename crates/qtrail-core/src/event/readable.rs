@@ -1,7 +1,7 @@
-//! What can be read of a record that cannot be had.
+//! Reads the id of a refused record.
 //!
-//! Enters: a refused record's bytes. Leaves: its `eventID`. What must hold: nothing behind the first
-//! byte that is no JSON is looked at: what stands there may be anything.
+//! Enters: a refused record's bytes. Leaves: its `eventID`. What must hold: no byte behind the first
+//! error is read: it may be anything.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,17 +13,17 @@ use super::mask;
 
 /// Fields that may hold the record itself, as an object or as a text.
 const INSIDE: [&str; 3] = ["detail", "CloudTrailEvent", "message"];
-/// How deep a record may stand in such fields.
+/// How deep a record may be nested in such fields.
 const DEPTH: u32 = 4;
 
-/// The `eventID` of a record, or of the one that its container holds, as far as it can be read: a
-/// record that is refused for another field has one all the same.
+/// The `eventID` of a record, or of the one inside its envelope, as far as it can be read: a record that
+/// is refused for another field may have one.
 pub fn event_id(record: &[u8]) -> Option<String> {
     within(record, DEPTH)
 }
 
 fn within(record: &[u8], depth: u32) -> Option<String> {
-    let mut found = Found {
+    let mut found = IdSearch {
         id: None,
         inside: None,
         depth,
@@ -34,14 +34,14 @@ fn within(record: &[u8], depth: u32) -> Option<String> {
     found.id.or(found.inside)
 }
 
-/// What was found in an object, or in a text that holds one.
-struct Found {
+/// The ids in an object, or in a text with one.
+struct IdSearch {
     id: Option<String>,
     inside: Option<String>,
     depth: u32,
 }
 
-impl<'de> Visitor<'de> for &mut Found {
+impl<'de> Visitor<'de> for &mut IdSearch {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for &mut Found {
                 let text = value.as_str().filter(|text| !text.is_empty());
                 self.id = text.filter(|text| !mask::is_mask(text)).map(str::to_owned);
             } else if self.inside.is_none() && INSIDE.contains(&&*name) {
-                let mut inside = Found {
+                let mut inside = IdSearch {
                     id: None,
                     inside: None,
                     depth: self.depth,
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for &mut Found {
     }
 }
 
-struct Seed<'a>(&'a mut Found);
+struct Seed<'a>(&'a mut IdSearch);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = ();

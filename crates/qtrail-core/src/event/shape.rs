@@ -1,17 +1,17 @@
-//! Which types a field may have, and what becomes of an event with a field of another one.
+//! The types that a field may have, and what happens to an event with a field of another type.
 //!
-//! Enters: fields. Leaves: those that nothing reads, and what they leave open. What must hold: a field that
-//! says something is read or told; an event is never taken for somebody's, or for nobody's, because
-//! the field that says so cannot be read.
+//! Enters: fields. Leaves: those of an unread type, and the reasons to refuse their event. What must hold: a
+//! field with a value is read or reported; no event gets the wrong identity, or none, because a field of
+//! the identity cannot be read.
 
 use super::{Event, Key, key};
 use crate::json::{Node, Type};
 use crate::reject::Reason;
 
-/// Texts in the place of a value that is absent.
+/// Texts that stand for an absent value.
 const NOTHING: [&str; 4] = ["", "-", "none", "null"];
 
-/// Fields that tell whether an event is Amazon Q's.
+/// Fields that decide whether an event is Amazon Q's.
 const DECIDING: [(Key, &str); 6] = [
     (Key::UserIdentity, "userIdentity"),
     (Key::EventSource, "eventSource"),
@@ -126,7 +126,7 @@ pub(super) fn takes(key: Key, kind: Type) -> bool {
     }
 }
 
-/// Whether a value of another type says nothing, or is an array of the one value that is read.
+/// Whether a value of another type is empty, or is an array of the one object that is read.
 pub(super) fn is_readable(key: Key, node: Node<'_>) -> bool {
     match node.kind() {
         Type::Null => true,
@@ -148,8 +148,7 @@ pub(super) fn is_readable(key: Key, node: Node<'_>) -> bool {
     }
 }
 
-/// Whether the field stands in what a caller sends, or is answered: in another service's event, it may be
-/// anything.
+/// Whether the field is in a request or its response: in another service's event, it may be anything.
 pub(super) fn is_of_call(key: Key) -> bool {
     key as usize >= Key::ConversationId as usize
 }
@@ -169,7 +168,7 @@ pub(super) fn is_in_another_case(name: &str) -> bool {
         || name.eq_ignore_ascii_case("userIdentity")
 }
 
-/// Refuses an event of whose identity nothing reads a part.
+/// Refuses an event with a part of its identity that cannot be read.
 pub(super) fn check_identity(event: &Event<'_>) -> Result<(), Reason> {
     match IDENTITY.iter().find(|(key, _)| event.is_unreadable(*key)) {
         Some((key, name)) => Err(refused(event, *key, name, "")),
@@ -177,8 +176,8 @@ pub(super) fn check_identity(event: &Event<'_>) -> Result<(), Reason> {
     }
 }
 
-/// Refuses an event that may be Amazon Q's, for all that nothing reads the field that tells.
-/// `may_name_one`: whether there can be the name of one of its services or clients in a JSON text.
+/// Refuses an event that may be Amazon Q's, where a deciding field cannot be read. `may_name_one`: whether
+/// a JSON text may hold the name of one of its services or clients.
 pub(super) fn check_class(
     event: &Event<'_>,
     may_name_one: impl Fn(&[u8]) -> bool,

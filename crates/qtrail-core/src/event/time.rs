@@ -24,7 +24,7 @@ fn usual(text: &str) -> Option<i64> {
     let year = two(0)? * 100 + two(2)?;
     let (month, day) = (two(5)?, two(8)?);
     let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
-    // A day of 29 and more, and a leap second, are left to the one who knows the calendar.
+    // Days from the 29th on, and leap seconds, take the calendar: `unusual` parses them.
     let plain = (1970..2200).contains(&year)
         && (1..=12).contains(&month)
         && (1..=28).contains(&day)

@@ -4,20 +4,20 @@ use std::fmt::Write;
 
 use super::Node;
 
-/// Says the pointer of each of these nodes, whose numbers must rise; a node below one that was said
-/// is left out. Stops where `each` answers `false`.
+/// Calls `each` with the pointer of each of these nodes, whose numbers must rise. Omits a node below one
+/// that came before. Stops when `each` returns `false`.
 ///
 /// One walk over the text at most, however many nodes there are.
-pub(super) fn say(
+pub(super) fn for_each(
     root: Node<'_>,
     nodes: impl IntoIterator<Item = u32>,
     mut each: impl FnMut(&str) -> bool,
 ) {
     let mut path = String::new();
     let mut open: Vec<Level> = Vec::new();
-    let mut said = 0;
+    let mut next = 0;
     for wanted in nodes {
-        if wanted < said {
+        if wanted < next {
             continue;
         }
         if wanted == root.id() {
@@ -39,7 +39,7 @@ pub(super) fn say(
             open.push(std::mem::replace(&mut level, inner));
         }
         open.push(level);
-        said = root.with_id(wanted).end_id();
+        next = root.with_id(wanted).end_id();
         if !each(&path) {
             return;
         }

@@ -1,5 +1,4 @@
-//! What must not be shown: marks on nodes, texts in the place of strings, and the JSON text that
-//! results.
+//! Redaction: marks on nodes, texts that replace strings, and the JSON text that results.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -33,8 +32,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Puts texts in the place of strings; the numbers of the nodes must rise. Replaces what an
-    /// earlier call has put; nodes that are no strings are ignored.
+    /// Replaces strings by texts; the numbers of the nodes must rise. Undoes an earlier call; nodes that are
+    /// no strings are ignored.
     pub fn replace(&mut self, texts: Vec<(u32, String)>) {
         for (node, _) in &texts {
             if let Some(slot) = self.slots.get_mut(*node as usize)

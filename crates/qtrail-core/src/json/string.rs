@@ -1,6 +1,8 @@
 //! Strings: where one ends, and what its escapes stand for.
 
-use super::parse::Fault;
+use std::ops::Range;
+
+use super::parse::Error;
 
 /// A string's end (the closing quote's place) and whether it has escapes.
 pub(super) struct Scanned {
@@ -9,7 +11,7 @@ pub(super) struct Scanned {
 }
 
 /// Scans a string's content from `at`, the byte after the opening quote.
-pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Fault> {
+pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Error> {
     let mut escaped = false;
     loop {
         at = find_special(bytes, at);
@@ -19,8 +21,8 @@ pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Fault> {
                 escaped = true;
                 at = skip_escape(bytes, at)?;
             }
-            Some(_) => return Err(Fault::at(at, "control character in a string")),
-            None => return Err(Fault::at(at, "the text ends inside a string")),
+            Some(_) => return Err(Error::at(at, "control character in a string")),
+            None => return Err(Error::at(at, "the text ends inside a string")),
         }
     }
 }
@@ -29,38 +31,60 @@ pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Fault> {
 /// other half becomes U+FFFD.
 pub(super) fn unescape(content: &str) -> String {
     let mut out = String::with_capacity(content.len());
-    let mut rest = content;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
-        let (decoded, length) = decode_escape(&rest.as_bytes()[at..]);
-        out.push(decoded);
-        rest = rest.get(at + length..).unwrap_or_default();
-    }
-    out.push_str(rest);
+    decode(content.as_bytes(), decode_escape, |part| match part {
+        Part::Plain(range) => out.push_str(content.get(range).unwrap_or_default()),
+        Part::Decoded(char) => out.push(char),
+    });
+    out
+}
+
+/// The same for a content that may hold invalid UTF-8.
+pub(crate) fn unescape_bytes(content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len());
+    decode(content, decode_escape, |part| match part {
+        Part::Plain(range) => out.extend_from_slice(&content[range]),
+        Part::Decoded(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+    });
     out
 }
 
 /// Decodes what looks like the escapes of a JSON string (or `\xHH`, of scripts) in any text. What
 /// looks like none stays.
 pub(crate) fn unescape_leniently(text: &str) -> String {
+    let decode_one = |escape: &[u8]| match escape.get(1) {
+        Some(b'"' | b'\'' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+            decode_escape(escape)
+        }
+        Some(b'u') if code_unit(escape).is_some() => decode_unicode(escape),
+        Some(b'x') => decode_hexadecimal(escape).unwrap_or(('\\', 1)),
+        _ => ('\\', 1),
+    };
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
-        let escape = &rest.as_bytes()[at..];
-        let (decoded, length) = match escape.get(1) {
-            Some(b'"' | b'\'' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                decode_escape(escape)
-            }
-            Some(b'u') if code_unit(escape).is_some() => decode_unicode(escape),
-            Some(b'x') => decode_hexadecimal(escape).unwrap_or(('\\', 1)),
-            _ => ('\\', 1),
-        };
-        out.push(decoded);
-        rest = &rest[at + length..];
-    }
-    out.push_str(rest);
+    decode(text.as_bytes(), decode_one, |part| match part {
+        Part::Plain(range) => out.push_str(text.get(range).unwrap_or_default()),
+        Part::Decoded(char) => out.push(char),
+    });
     out
+}
+
+/// A part of a string's content.
+enum Part {
+    /// Bytes without an escape.
+    Plain(Range<usize>),
+    /// What an escape stands for.
+    Decoded(char),
+}
+
+/// Hands on a content in parts. `decode_one`: the character of the escape at the start, and its length.
+fn decode(content: &[u8], decode_one: impl Fn(&[u8]) -> (char, usize), mut each: impl FnMut(Part)) {
+    let mut at = 0;
+    while let Some(plain) = memchr::memchr(b'\\', &content[at..]) {
+        each(Part::Plain(at..at + plain));
+        let (decoded, length) = decode_one(&content[at + plain..]);
+        each(Part::Decoded(decoded));
+        at = (at + plain + length).min(content.len());
+    }
+    each(Part::Plain(at..content.len()));
 }
 
 /// The character of a `\xHH` at the start, and its length.
@@ -100,12 +124,12 @@ pub(crate) fn find_special(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The byte after an escape that starts with the backslash at `at`.
-fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Error> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if code_unit(&bytes[at..]).is_some() => Ok(at + 6),
-        Some(_) => Err(Fault::at(at, "invalid escape in a string")),
-        None => Err(Fault::at(at + 1, "the text ends inside a string")),
+        Some(_) => Err(Error::at(at, "invalid escape in a string")),
+        None => Err(Error::at(at + 1, "the text ends inside a string")),
     }
 }
 

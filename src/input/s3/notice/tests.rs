@@ -123,6 +123,12 @@ fn events_in_the_body_are_for_the_pipeline() {
         format!("2026-11-02T08:00:00.000Z {EVENT}\n"),
         json!({"events": [{"timestamp": 1, "message": EVENT}]}).to_string(),
         json!({"results": [[{"field": "@message", "value": EVENT}]]}).to_string(),
+        // With fields of notices beside its own.
+        EVENT.replacen('{', r#"{"Event":"s3:TestEvent","#, 1),
+        EVENT.replacen('{', r#"{"Type":"UnsubscribeConfirmation","#, 1),
+        EVENT.replacen('{', r#"{"s3Bucket":"b","s3ObjectKey":[],"#, 1),
+        sns(&EVENT.replacen('{', r#"{"Event":"s3:TestEvent","#, 1)),
+        sns("CloudTrail validation message.").replacen('{', r#"{"eventName":"SendMessage","#, 1),
         // Broken, and yet CloudTrail's.
         EVENT[..EVENT.len() - 2].to_owned(),
     ] {

@@ -3,10 +3,10 @@
 //! Enters: a string, or an array. Leaves: the text that holds events. What must hold: of a row, one column
 //! alone can be the event.
 
-use super::{Object, Verdict, refuse};
+use super::{Content, Object, refuse};
 use crate::envelope::text::{elements, unescape};
 
-/// A string's content, if it is JSON that events come in, or base64 of gzip.
+/// A string's content, if it begins like JSON with events, or like base64 of gzip.
 pub(super) fn text_with_json(string: &[u8]) -> Option<Vec<u8>> {
     let begins = [&b"{"[..], b"[", b"\"{", b"\"[", b"\"\\\"", b"H4sI"];
     let text = unescape(string);
@@ -17,7 +17,7 @@ pub(super) fn text_with_json(string: &[u8]) -> Option<Vec<u8>> {
 
 /// An array in a top-level array: a list of texts or events, or a row of a table, one column of which
 /// is an event.
-pub(super) fn nested(array: &[u8]) -> Verdict<'_> {
+pub(super) fn nested(array: &[u8]) -> Content<'_> {
     let (mut columns, mut found) = (0, Vec::new());
     for element in elements(array) {
         match element.first() {
@@ -31,8 +31,8 @@ pub(super) fn nested(array: &[u8]) -> Verdict<'_> {
     }
     match found.len() {
         0 => refuse("an array of neither events nor texts with events"),
-        1 => Verdict::Inner(found.remove(0)),
-        _ if columns == 0 => Verdict::Inner(array.to_vec()),
+        1 => Content::Inner(found.remove(0)),
+        _ if columns == 0 => Content::Inner(array.to_vec()),
         count => refuse(format!(
             "a row with {count} columns of JSON, and nothing tells which of them is the event"
         )),
@@ -40,12 +40,12 @@ pub(super) fn nested(array: &[u8]) -> Verdict<'_> {
 }
 
 /// A row that a query of CloudWatch Logs Insights answers: a list of fields and their values.
-pub(super) fn result(row: &[u8]) -> Verdict<'_> {
+pub(super) fn result(row: &[u8]) -> Content<'_> {
     let cells = elements(row).into_iter().map(Object::of);
     let mut messages = cells.filter(|cell| cell.text(b"field") == b"@message");
     match (messages.next(), messages.next()) {
         (Some(message), None) => match message.string(b"value") {
-            Some(text) => Verdict::Inner(text),
+            Some(text) => Content::Inner(text),
             None => refuse("a row of a query whose @message is no text"),
         },
         (None, _) => refuse("a row of a query without @message (let the query name that field)"),

@@ -11,13 +11,13 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn all(unit: &[u8], limit: u64) -> (Vec<u8>, Option<Fault>) {
+fn all(unit: &[u8], limit: u64) -> (Vec<u8>, Option<StreamError>) {
     let mut inflate = Inflate::new(unit, INPUT_BYTES, limit);
     let (mut out, mut buffer) = (Vec::new(), [0; 7]);
     loop {
         match inflate.read(&mut buffer).unwrap() {
-            Delivered::Bytes(count) => out.extend_from_slice(&buffer[..count]),
-            Delivered::End(fault) => return (out, fault),
+            Inflated::Bytes(count) => out.extend_from_slice(&buffer[..count]),
+            Inflated::End(fault) => return (out, fault),
         }
     }
 }
@@ -54,18 +54,20 @@ fn gzip_in_gzip_is_inflated_again_within_the_limit_each_time() {
         gzip(&gzip(&gzip(&members.concat()))),
     ] {
         assert_eq!(all(&unit, 100), (b"one two".to_vec(), None));
-        let inner_is_long = (b"one tw".to_vec(), Some(Fault::TooLarge));
-        assert!([inner_is_long, (Vec::new(), Some(Fault::TooLarge))].contains(&all(&unit, 6)));
+        let inner_is_long = (b"one tw".to_vec(), Some(StreamError::TooLarge));
+        assert!(
+            [inner_is_long, (Vec::new(), Some(StreamError::TooLarge))].contains(&all(&unit, 6))
+        );
     }
     // The inner stream is longer than the limit, what it inflates to is not.
     let bomb = gzip(&gzip(b"").repeat(1_000));
     let (out, fault) = all(&bomb, 1_000);
-    assert_eq!((out.len(), fault), (0, Some(Fault::TooLarge)));
+    assert_eq!((out.len(), fault), (0, Some(StreamError::TooLarge)));
     let mut deep = gzip(b"text");
     (0..3).for_each(|_| deep = gzip(&deep));
     assert_eq!(all(&deep, 1_000), (b"text".to_vec(), None));
     let (out, fault) = all(&gzip(&deep), 1_000);
-    let Some(Fault::Damaged(detail)) = fault else {
+    let Some(StreamError::Damaged(detail)) = fault else {
         panic!("{fault:?}");
     };
     assert!(
@@ -78,11 +80,14 @@ fn gzip_in_gzip_is_inflated_again_within_the_limit_each_time() {
 fn what_is_wrong_with_gzip_inside_costs_nothing_before_it_and_says_so() {
     let inner = [gzip(b"text"), gzip(b"more")].concat();
     let (out, fault) = all(&gzip(&inner[..inner.len() - 3]), 100);
-    assert_eq!((out, fault), (b"textmore".to_vec(), Some(Fault::Truncated)));
+    assert_eq!(
+        (out, fault),
+        (b"textmore".to_vec(), Some(StreamError::Truncated))
+    );
     let outer = gzip(&inner);
     for cut in 2..outer.len() {
         let (out, fault) = all(&outer[..cut], 100);
-        assert_eq!(fault, Some(Fault::Truncated), "cut at {cut}");
+        assert_eq!(fault, Some(StreamError::Truncated), "cut at {cut}");
         // Of one byte nobody can tell what it begins.
         assert!(
             b"textmore".starts_with(&out[..]) || out == MAGIC[..1],
@@ -91,7 +96,7 @@ fn what_is_wrong_with_gzip_inside_costs_nothing_before_it_and_says_so() {
     }
     let (out, fault) = all(&gzip(&[&inner[..], b"garbage"].concat()), 100);
     assert_eq!(out, b"textmore");
-    let Some(Fault::Damaged(detail)) = fault else {
+    let Some(StreamError::Damaged(detail)) = fault else {
         panic!("{fault:?}");
     };
     assert!(detail.contains(" of the gzip inside "), "{detail}");
@@ -103,7 +108,7 @@ fn garbage_after_the_last_member_is_a_fault_that_names_the_byte() {
     let unit = [&member[..], b"garbage"].concat();
     let (out, fault) = all(&unit, 100);
     assert_eq!(out, b"text");
-    let Some(Fault::Damaged(detail)) = fault else {
+    let Some(StreamError::Damaged(detail)) = fault else {
         panic!("{fault:?}");
     };
     assert!(
@@ -119,7 +124,7 @@ fn every_cut_is_a_truncation_and_keeps_what_came_before() {
     let mut longest = 0;
     for cut in 2..unit.len() {
         let (out, fault) = all(&unit[..cut], u64::MAX);
-        assert_eq!(fault, Some(Fault::Truncated), "cut at {cut}");
+        assert_eq!(fault, Some(StreamError::Truncated), "cut at {cut}");
         assert!(content.starts_with(&out));
         longest = longest.max(out.len());
     }
@@ -133,7 +138,7 @@ fn a_wrong_checksum_is_damage() {
     unit[checksum] ^= 1;
     let (out, fault) = all(&unit, 100);
     assert_eq!(out, b"some text");
-    assert!(matches!(fault, Some(Fault::Damaged(_))), "{fault:?}");
+    assert!(matches!(fault, Some(StreamError::Damaged(_))), "{fault:?}");
 }
 
 #[test]
@@ -141,9 +146,9 @@ fn the_limit_is_on_inflated_bytes_and_exact() {
     let bomb = gzip(&vec![b' '; 1 << 20]);
     assert!(bomb.len() < 2_000);
     let (out, fault) = all(&bomb, 1_000);
-    assert_eq!((out.len(), fault), (1_000, Some(Fault::TooLarge)));
+    assert_eq!((out.len(), fault), (1_000, Some(StreamError::TooLarge)));
     let (out, fault) = all(&bomb, 1 << 20);
     assert_eq!((out.len(), fault), (1 << 20, None));
     let (out, fault) = all(b"plain", 4);
-    assert_eq!((out.len(), fault), (4, Some(Fault::TooLarge)));
+    assert_eq!((out.len(), fault), (4, Some(StreamError::TooLarge)));
 }

@@ -7,50 +7,49 @@ use std::io::{Cursor, Read};
 
 use bytes::Bytes;
 
-use super::{Action, Place, Records};
+use super::rejects::seen_from_outside;
+use super::{Action, RecordBytes, Records};
 use crate::envelope::Limits;
 use crate::envelope::again::Again;
-use crate::envelope::scan::{Scanner, Step, depth};
+use crate::envelope::scan::{Progress, Scanner, depth};
 use crate::envelope::walk::{Bounds, Walk};
 use crate::envelope::window::FIRST_BYTES;
 use crate::reject::{Evidence, Reason};
 
-/// What ends in the middle where compressed bytes do.
-pub(in crate::envelope) const GZIP_STREAM: &str = "gzip stream";
 /// How deep envelopes nest: Firehose around CloudWatch Logs around events is two.
 const DEEPEST_INNER: usize = 4;
-/// A value is held as a whole up to so many times the size of an event, as it may be an envelope
-/// around one, or an event whose every quote is escaped twice.
+/// How many times the size of an event a value in the window may have: it may be an envelope around an
+/// event, or an event with each quote escaped twice.
 const VALUE_FACTOR: usize = 4;
 
 impl<R: Read> Records<R> {
-    /// A record of its own, carried by what stands in the window.
-    pub(super) fn made(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
+    /// A record that was put together from a value in the window.
+    pub(super) fn assembled(&mut self, start: u64, end: u64, record: Vec<u8>) -> Action {
         match self.objection(record.len(), depth(&record)) {
             Some(reason) => {
-                // It stands in no window, and whoever keeps the unit's bytes may not know it again.
+                // Its bytes, not their hash: these bytes are nowhere in the unit.
                 let evidence = Evidence::Bytes(record);
                 Action::Reject(self.reject(start, end, reason, evidence))
             }
             None => {
-                self.made = record;
-                Action::Yield(Place::Made)
+                self.assembled = record;
+                Action::Yield(RecordBytes::Assembled)
             }
         }
     }
 
-    /// A text that is one record. With anything else in it, it is none.
+    /// A text that must be one record and nothing else.
     pub(super) fn one(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
         let not_json = |at, detail: &str| Reason::NotJson {
             at: at as u64,
             detail: detail.to_owned(),
         };
         let wrong = match Scanner::new().feed(&text) {
-            Step::Error(at, detail) => not_json(at, detail),
-            Step::Done(at) if !text[at..].trim_ascii().is_empty() => {
+            Progress::Error(at, detail) => not_json(at, detail),
+            Progress::Done(at) if !text[at..].trim_ascii().is_empty() => {
                 not_json(at, "a record ends here, and yet it goes on")
             }
-            Step::More(_) if !text.trim_ascii().is_empty() => Reason::Truncated {
+            Progress::More(_) if !text.trim_ascii().is_empty() => Reason::Truncated {
                 what: "record",
                 at: text.len() as u64,
             },
@@ -64,11 +63,11 @@ impl<R: Read> Records<R> {
     /// A text that is a record, or has records in it.
     pub(super) fn inside(&mut self, start: u64, end: u64, text: Vec<u8>) -> Action {
         let mut scanner = Scanner::new();
-        if let Step::Done(length) = scanner.feed(&text)
+        if let Progress::Done(length) = scanner.feed(&text)
             && length == text.len()
             && scanner.keys().is_plain_event()
         {
-            return self.made(start, end, text);
+            return self.assembled(start, end, text);
         }
         if text.trim_ascii().is_empty() {
             let detail = "an empty text where an event was expected".to_owned();
@@ -102,40 +101,4 @@ pub(super) fn bounds(limits: &Limits, inflated_bytes: u64) -> Bounds {
         evidence_bytes: limits.event_bytes,
         inflated_bytes,
     }
-}
-
-/// A reason from inside an element, as it is for the unit: bytes count from the unit's start, and
-/// a text that ends in the middle does not mean that the unit does.
-pub(super) fn seen_from_outside(reason: Reason, offset: u64) -> Reason {
-    match reason {
-        Reason::NotJson { at, detail } => Reason::NotJson {
-            at: offset,
-            detail: format!("{detail} (at byte {at} of the text inside)"),
-        },
-        Reason::Truncated {
-            what: GZIP_STREAM,
-            at,
-        } => Reason::BadGzip {
-            at,
-            detail: "the text inside ends in the middle of it".to_owned(),
-        },
-        Reason::Truncated { what, at } => Reason::NotJson {
-            at: offset,
-            detail: format!("the text inside ends in the middle of a {what} (at its byte {at})"),
-        },
-        reason => reason,
-    }
-}
-
-/// Whether gzip, and not a record, is what is wrong.
-pub(super) fn is_of_gzip(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::BadGzip { .. }
-            | Reason::InflatedTooLarge { .. }
-            | Reason::Truncated {
-                what: GZIP_STREAM,
-                ..
-            }
-    )
 }

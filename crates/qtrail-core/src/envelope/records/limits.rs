@@ -1,4 +1,4 @@
-//! What is well-formed and yet beyond a limit.
+//! Limits that a well-formed record can exceed.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use crate::envelope::walk::Value;
 use crate::reject::Reason;
 
 impl<R: Read> Records<R> {
-    /// Why a well-formed record is refused all the same.
+    /// The limit that a well-formed record exceeds.
     pub(super) fn objection(&self, length: usize, deepest: usize) -> Option<Reason> {
         if deepest > self.limits.depth as usize {
             return Some(self.too_deep());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::envelope::scan::{Scanner, Step};
+use crate::envelope::scan::{Progress, Scanner};
 
 const RECORDS: Around = Around {
     brackets: &[false, true],
@@ -9,7 +9,7 @@ const RECORDS: Around = Around {
 /// Reads the value that `text` begins with up to its error, and looks for where to go on.
 fn next_of(text: &str, around: Around, ends: Ends, piece: usize) -> Next {
     let mut scanner = Scanner::new();
-    let Step::Error(at, _) = scanner.feed(text.as_bytes()) else {
+    let Progress::Error(at, _) = scanner.feed(text.as_bytes()) else {
         panic!("no error in {text}");
     };
     let (read, rest) = text.as_bytes().split_at(at);

@@ -9,10 +9,10 @@ fn scan(text: &[u8], piece: usize) -> Option<Result<usize, usize>> {
     let (mut at, mut end) = (0, 0);
     loop {
         match scanner.feed(&text[at..end]) {
-            Step::More(used) => at += used,
-            Step::Done(length) => return Some(Ok(at + length)),
-            Step::Error(byte, _) => return Some(Err(at + byte)),
-            Step::Container(_) => unreachable!("it was not asked to stop"),
+            Progress::More(used) => at += used,
+            Progress::Done(length) => return Some(Ok(at + length)),
+            Progress::Error(byte, _) => return Some(Err(at + byte)),
+            Progress::Container(_) => unreachable!("it was not asked to stop"),
         }
         if end == text.len() {
             return scanner.is_complete_at_end().then_some(Ok(end));
@@ -156,9 +156,9 @@ fn an_error_is_where_the_text_stops_being_json() {
 fn depth_is_counted_and_bounded_without_recursion() {
     let mut scanner = Scanner::new();
     let open = vec![b'['; DEEPEST];
-    assert_eq!(scanner.feed(&open), Step::More(DEEPEST));
+    assert_eq!(scanner.feed(&open), Progress::More(DEEPEST));
     assert_eq!(scanner.deepest(), DEEPEST);
-    assert_eq!(scanner.feed(b"["), Step::Error(0, "nests too deep"));
+    assert_eq!(scanner.feed(b"["), Progress::Error(0, "nests too deep"));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn it_stops_only_at_arrays_under_outermost_container_keys() {
     let mut scanner = Scanner::new();
     scanner.restart(true);
     let at = text.len() - 4;
-    assert_eq!(scanner.feed(text), Step::Container(at));
+    assert_eq!(scanner.feed(text), Progress::Container(at));
     scanner.pass();
-    assert_eq!(scanner.feed(&text[at + 3..]), Step::Done(1));
+    assert_eq!(scanner.feed(&text[at + 3..]), Progress::Done(1));
 }

@@ -1,4 +1,4 @@
-//! Objects whose names CloudTrail gives, as JSON or as tables write them: `{type=Root, arn=null}`.
+//! Objects with CloudTrail's names, as JSON or as tables write them: `{type=Root, arn=null}`.
 //!
 //! Enters: an object in either form. Leaves: JSON with CloudTrail's names. What must hold: a text of the
 //! second form is read only if it can be read in one way. Its values have no quotes, so each name in it
@@ -11,100 +11,100 @@ use crate::envelope::text::{escape, fields, is_one_value, unescape};
 
 /// The fields of an object, by their names as CloudTrail writes them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shape(pub(super) &'static [(&'static str, Kind)]);
+pub(super) struct Schema(pub(super) &'static [(&'static str, FieldType)]);
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldType {
     /// A text, a number or a flag.
     Text,
-    /// Whatever a caller may choose: of a text, only JSON is read.
+    /// A value that a caller chooses: a text is read only if it is JSON.
     Json,
     /// An object with these fields.
-    Object(&'static Shape),
-    /// An object whose names are not known: a text of it is read only if it is empty.
+    Object(&'static Schema),
+    /// An object with unknown names: its text is read only if it is empty.
     Open,
 }
 
 /// `userIdentity`.
-pub(super) const IDENTITY: &Shape = &Shape(&[
-    ("type", Kind::Text),
-    ("principalId", Kind::Text),
-    ("arn", Kind::Text),
-    ("accountId", Kind::Text),
-    ("accessKeyId", Kind::Text),
-    ("userName", Kind::Text),
-    ("userId", Kind::Text),
-    ("identityProvider", Kind::Text),
-    ("identityStoreArn", Kind::Text),
-    ("credentialId", Kind::Text),
-    ("invokedBy", Kind::Text),
+pub(super) const IDENTITY: &Schema = &Schema(&[
+    ("type", FieldType::Text),
+    ("principalId", FieldType::Text),
+    ("arn", FieldType::Text),
+    ("accountId", FieldType::Text),
+    ("accessKeyId", FieldType::Text),
+    ("userName", FieldType::Text),
+    ("userId", FieldType::Text),
+    ("identityProvider", FieldType::Text),
+    ("identityStoreArn", FieldType::Text),
+    ("credentialId", FieldType::Text),
+    ("invokedBy", FieldType::Text),
     (
         "invokedByDelegate",
-        Kind::Object(&Shape(&[("accountId", Kind::Text)])),
+        FieldType::Object(&Schema(&[("accountId", FieldType::Text)])),
     ),
     (
         "onBehalfOf",
-        Kind::Object(&Shape(&[
-            ("userId", Kind::Text),
-            ("identityStoreArn", Kind::Text),
+        FieldType::Object(&Schema(&[
+            ("userId", FieldType::Text),
+            ("identityStoreArn", FieldType::Text),
         ])),
     ),
     (
         "inScopeOf",
-        Kind::Object(&Shape(&[
-            ("sourceArn", Kind::Text),
-            ("sourceAccount", Kind::Text),
-            ("issuerType", Kind::Text),
-            ("credentialsIssuedTo", Kind::Text),
+        FieldType::Object(&Schema(&[
+            ("sourceArn", FieldType::Text),
+            ("sourceAccount", FieldType::Text),
+            ("issuerType", FieldType::Text),
+            ("credentialsIssuedTo", FieldType::Text),
         ])),
     ),
-    ("sessionContext", Kind::Object(SESSION)),
+    ("sessionContext", FieldType::Object(SESSION)),
 ]);
 
-const SESSION: &Shape = &Shape(&[
+const SESSION: &Schema = &Schema(&[
     (
         "attributes",
-        Kind::Object(&Shape(&[
-            ("creationDate", Kind::Text),
-            ("mfaAuthenticated", Kind::Text),
+        FieldType::Object(&Schema(&[
+            ("creationDate", FieldType::Text),
+            ("mfaAuthenticated", FieldType::Text),
         ])),
     ),
     (
         "sessionIssuer",
-        Kind::Object(&Shape(&[
-            ("type", Kind::Text),
-            ("principalId", Kind::Text),
-            ("arn", Kind::Text),
-            ("accountId", Kind::Text),
-            ("userName", Kind::Text),
+        FieldType::Object(&Schema(&[
+            ("type", FieldType::Text),
+            ("principalId", FieldType::Text),
+            ("arn", FieldType::Text),
+            ("accountId", FieldType::Text),
+            ("userName", FieldType::Text),
         ])),
     ),
     (
         "webIdFederationData",
-        Kind::Object(&Shape(&[
-            ("federatedProvider", Kind::Text),
-            ("attributes", Kind::Open),
+        FieldType::Object(&Schema(&[
+            ("federatedProvider", FieldType::Text),
+            ("attributes", FieldType::Open),
         ])),
     ),
-    ("sourceIdentity", Kind::Text),
-    ("ec2RoleDelivery", Kind::Text),
-    ("assumedRoot", Kind::Text),
-    ("invokedBy", Kind::Text),
+    ("sourceIdentity", FieldType::Text),
+    ("ec2RoleDelivery", FieldType::Text),
+    ("assumedRoot", FieldType::Text),
+    ("invokedBy", FieldType::Text),
 ]);
 
 /// `tlsDetails`.
-pub(super) const TLS: &Shape = &Shape(&[
-    ("tlsVersion", Kind::Text),
-    ("cipherSuite", Kind::Text),
-    ("clientProvidedHostHeader", Kind::Text),
-    ("keyExchange", Kind::Text),
+pub(super) const TLS: &Schema = &Schema(&[
+    ("tlsVersion", FieldType::Text),
+    ("cipherSuite", FieldType::Text),
+    ("clientProvidedHostHeader", FieldType::Text),
+    ("keyExchange", FieldType::Text),
 ]);
 
-/// Types of identities whose names a stranger's identity provider chooses: they may hold `, `.
+/// Types of identities with names that an identity provider chooses: they may hold `, `.
 const NAMED_BY_PROVIDER: [&str; 2] = ["SAMLUser", "WebIdentityUser"];
 
-/// Texts in the place of a value that is absent.
+/// Texts that stand for an absent value.
 const NOTHING: [&[u8]; 5] = [b"", b"-", b"null", b"NULL", b"None"];
 
 /// A field that cannot be read, and why.
@@ -114,22 +114,23 @@ pub(in crate::envelope) struct Unreadable {
     pub(in crate::envelope) detail: String,
 }
 
-impl Shape {
-    fn field(&self, name: &[u8]) -> Option<(&'static str, Kind)> {
-        let same = |field: &&(&'static str, Kind)| field.0.as_bytes().eq_ignore_ascii_case(name);
+impl Schema {
+    fn field(&self, name: &[u8]) -> Option<(&'static str, FieldType)> {
+        let same =
+            |field: &&(&'static str, FieldType)| field.0.as_bytes().eq_ignore_ascii_case(name);
         self.0.iter().find(same).copied()
     }
 }
 
-/// An object of these fields as JSON. `called`: what it is, in messages.
+/// An object of these fields as JSON. `called`: its name in messages.
 pub(super) fn object(
     fields: Vec<(Vec<u8>, &[u8])>,
-    shape: &Shape,
+    schema: &Schema,
     called: &'static str,
 ) -> Result<Vec<u8>, Unreadable> {
     let mut out = Object::new(called);
     for (key, value) in fields {
-        match shape.field(&key) {
+        match schema.field(&key) {
             Some((name, kind)) => {
                 let value = json(value, name, kind)?;
                 out.add(name, &value)?;
@@ -141,30 +142,30 @@ pub(super) fn object(
 }
 
 /// A field's JSON value, with CloudTrail's names in it.
-fn json(value: &[u8], name: &'static str, kind: Kind) -> Result<Vec<u8>, Unreadable> {
+fn json(value: &[u8], name: &'static str, kind: FieldType) -> Result<Vec<u8>, Unreadable> {
     match (kind, value.first()) {
-        (Kind::Json, Some(b'"')) => Ok(json_in(value).unwrap_or_else(|| value.to_vec())),
-        (Kind::Object(shape), Some(b'{')) => object(fields(value), shape, name),
-        (Kind::Object(shape), Some(b'"')) => text(&unescape(value), shape, name),
+        (FieldType::Json, Some(b'"')) => Ok(json_in(value).unwrap_or_else(|| value.to_vec())),
+        (FieldType::Object(schema), Some(b'{')) => object(fields(value), schema, name),
+        (FieldType::Object(schema), Some(b'"')) => text(&unescape(value), schema, name),
         _ => Ok(value.to_vec()),
     }
 }
 
 /// An object in a text.
-fn text(text: &[u8], shape: &Shape, name: &'static str) -> Result<Vec<u8>, Unreadable> {
+fn text(text: &[u8], schema: &Schema, name: &'static str) -> Result<Vec<u8>, Unreadable> {
     let text = text.trim_ascii();
     if NOTHING.contains(&text) {
         return Ok(b"null".to_vec());
     }
     if text.starts_with(b"{") && is_one_value(text) {
-        return object(fields(text), shape, name);
+        return object(fields(text), schema, name);
     }
     let error = |detail: String| Unreadable {
         field: name,
         detail,
     };
     let mut reader = Reader { rest: text, name };
-    let object = reader.object(shape)?;
+    let object = reader.object(schema)?;
     if !reader.rest.is_empty() {
         return Err(error("more follows its last bracket".to_owned()));
     }
@@ -178,7 +179,7 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    fn object(&mut self, shape: &Shape) -> Result<Vec<u8>, Unreadable> {
+    fn object(&mut self, schema: &Schema) -> Result<Vec<u8>, Unreadable> {
         if !self.take(b"{") {
             return Err(self.error("a text that is neither JSON nor {name=value, …}"));
         }
@@ -187,7 +188,7 @@ impl Reader<'_> {
             return Ok(out.end());
         }
         loop {
-            let (name, kind) = self.key(shape)?;
+            let (name, kind) = self.key(schema)?;
             let value = self.value(name, kind)?;
             out.add(name, &value)?;
             if self.take(b"}") {
@@ -199,10 +200,10 @@ impl Reader<'_> {
         }
     }
 
-    fn key(&mut self, shape: &Shape) -> Result<(&'static str, Kind), Unreadable> {
+    fn key(&mut self, schema: &Schema) -> Result<(&'static str, FieldType), Unreadable> {
         let length = memchr::memchr(b'=', self.rest).unwrap_or(self.rest.len());
         let (key, rest) = self.rest.split_at(length);
-        let Some(field) = shape.field(key).filter(|_| !rest.is_empty()) else {
+        let Some(field) = schema.field(key).filter(|_| !rest.is_empty()) else {
             let what = format!(
                 "{} stands where a field's name is expected, so that nothing tells where the value \
                  before it ends",
@@ -214,10 +215,10 @@ impl Reader<'_> {
         Ok(field)
     }
 
-    fn value(&mut self, name: &'static str, kind: Kind) -> Result<Vec<u8>, Unreadable> {
+    fn value(&mut self, name: &'static str, kind: FieldType) -> Result<Vec<u8>, Unreadable> {
         match kind {
-            Kind::Object(shape) if self.rest.starts_with(b"{") => return self.object(shape),
-            Kind::Open if self.rest.starts_with(b"{") => {
+            FieldType::Object(schema) if self.rest.starts_with(b"{") => return self.object(schema),
+            FieldType::Open if self.rest.starts_with(b"{") => {
                 return match self.take(b"{}") {
                     true => Ok(b"{}".to_vec()),
                     false => Err(self.error(&format!("{name} has fields of any name"))),
@@ -234,7 +235,7 @@ impl Reader<'_> {
         if NOTHING.contains(&value) {
             return Ok(b"null".to_vec());
         }
-        if !matches!(kind, Kind::Text) {
+        if !matches!(kind, FieldType::Text) {
             return Err(self.error(&format!("{name} is no object")));
         }
         if name == "type"
@@ -288,7 +289,7 @@ impl Object {
         }
     }
 
-    /// Adds a field that may stand there once.
+    /// Adds a field that an object has once.
     fn add(&mut self, name: &'static str, value: &[u8]) -> Result<(), Unreadable> {
         if self.names.contains(&name) {
             let (field, detail) = (self.called, format!("{name} is in it twice"));

@@ -1,31 +1,31 @@
-//! The bytes from where a walk is on.
+//! The unread bytes of a walk.
 //!
-//! What must hold: what was dealt with goes, and nothing else.
+//! What must hold: the window releases the bytes that were processed, and no others.
 
 use std::io::{self, Read};
 
-use super::{Found, Outline, Phase, Walk, not_json};
+use super::{Element, Outline, Phase, Walk, not_json};
 use crate::envelope::log_line::{Prefix, Prefixed};
 
 impl<R: Read> Walk<R> {
     /// A top-level text in base64.
-    pub(super) fn word(&mut self) -> io::Result<Option<Found>> {
-        let start = self.held.start();
+    pub(super) fn base64(&mut self) -> io::Result<Option<Element>> {
+        let start = self.piece.start();
         let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-        let found = self.skip(|b| !is_end(b))?;
+        let next = self.skip(|b| !is_end(b))?;
         if self.at - start > self.bounds.value_bytes as u64
-            || found.is_some_and(|b| !is_space(b) && b != b',')
+            || next.is_some_and(|b| !is_space(b) && b != b',')
         {
             self.broken(not_json(start, "expected a value"), Outline::between());
             return Ok(None);
         }
         self.phase = Phase::Top;
-        Ok(Some(Found::Base64(start, self.at)))
+        Ok(Some(Element::Base64(start, self.at)))
     }
 
-    /// Passes what stands before an object in a line of a log, if it is there. A line without an object is
-    /// broken.
-    pub(super) fn log_line(&mut self) -> io::Result<Option<Found>> {
+    /// Skips the time and the stream before an object in a line of a log. A line with these, and without an
+    /// object, is broken.
+    pub(super) fn log_line(&mut self) -> io::Result<Option<Element>> {
         let mut prefix = Prefix::new();
         let mut length = 0;
         loop {
@@ -36,13 +36,13 @@ impl<R: Read> Walk<R> {
                     return Ok(None);
                 }
                 None if prefix.is_certain() => {
-                    self.held.begin(self.at);
+                    self.piece.begin(self.at);
                     let (end, most) = (self.window.end(), self.bounds.evidence_bytes);
-                    let evidence = self.held.evidence(&self.window, end, most);
+                    let evidence = self.piece.evidence(&self.window, end, most);
                     return Ok(Some(self.ends_early("record", evidence)));
                 }
                 Some(Prefixed::Other) if prefix.is_certain() => {
-                    self.held.begin(self.at);
+                    self.piece.begin(self.at);
                     self.at += length as u64;
                     let reason = not_json(self.at, "a log line without an object behind its time");
                     self.broken(reason, Outline::between());
@@ -53,7 +53,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Moves on over bytes like these; the first other one.
+    /// Skips bytes like these, and returns the first other one.
     pub(super) fn skip(&mut self, like: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
         loop {
             let bytes = self.window.from(self.at);
@@ -63,8 +63,8 @@ impl<R: Read> Walk<R> {
             if next.is_some() {
                 return Ok(next);
             }
-            if self.phase == Phase::Word
-                && self.at - self.held.start() > self.bounds.value_bytes as u64
+            if self.phase == Phase::Base64
+                && self.at - self.piece.start() > self.bounds.value_bytes as u64
             {
                 return Ok(None);
             }
@@ -75,7 +75,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// The byte so far behind `at`.
+    /// The byte at `at + ahead`.
     pub(super) fn peek(&mut self, ahead: usize) -> io::Result<Option<u8>> {
         loop {
             if let Some(&byte) = self.window.from(self.at).get(ahead) {
@@ -88,15 +88,15 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Lets go of what was dealt with.
+    /// Releases the bytes that were processed.
     fn release(&mut self) {
         self.window.release(match self.phase {
-            Phase::Follow | Phase::Word | Phase::Lost(..) => self.held.first_held(),
+            Phase::Follow | Phase::Base64 | Phase::Lost(..) => self.piece.kept_from(),
             _ => self.at,
         });
     }
 
-    /// Whether this text stands at `at`.
+    /// Whether the bytes at `at` begin with this text.
     pub(super) fn holds(&mut self, text: &[u8]) -> io::Result<bool> {
         for (ahead, byte) in text.iter().enumerate() {
             if self.peek(ahead)? != Some(*byte) {

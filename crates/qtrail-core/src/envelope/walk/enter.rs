@@ -1,6 +1,6 @@
-//! Into a container.
+//! Enters a container.
 //!
-//! What must hold: the object around a container is gone on with behind it.
+//! What must hold: the object around a container continues behind it.
 
 use std::io::Read;
 
@@ -11,10 +11,10 @@ use crate::envelope::keys::Keys;
 use crate::envelope::scan::Scanner;
 
 impl<R: Read> Walk<R> {
-    /// An array under a key that events come in begins at `at`.
+    /// At `at` begins an array under a key of a container.
     pub(super) fn container(&mut self) {
-        if self.is_holdable(self.at) {
-            let beginning = self.window.slice(self.held.start(), self.at);
+        if self.fits_window(self.at) {
+            let beginning = self.window.slice(self.piece.start(), self.at);
             let log_events = self.scanner.last_key() == Keys::LOG_EVENTS;
             if log_events && is_control_message(beginning) {
                 self.known = Some(Skipped::ControlMessage);
@@ -22,7 +22,7 @@ impl<R: Read> Walk<R> {
                 return;
             }
         }
-        let lines = self.held.has_lines(&self.window, self.at);
+        let lines = self.piece.has_lines(&self.window, self.at);
         self.enter_object(lines);
     }
 
@@ -43,13 +43,13 @@ impl<R: Read> Walk<R> {
             lines,
             ignored: false,
         });
-        self.left = None;
+        self.left_container = None;
         self.phase = Phase::Between;
     }
 
-    /// Back into the container that was left for a line.
-    pub(super) fn back_in(&mut self) {
-        if let Some(frame) = self.left.take() {
+    /// Returns to the container that reading left for a line.
+    pub(super) fn reenter(&mut self) {
+        if let Some(frame) = self.left_container.take() {
             self.frame = Some(frame);
             self.entered = true;
         }

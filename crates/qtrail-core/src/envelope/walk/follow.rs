@@ -1,21 +1,21 @@
-//! Whether a value that ended counts, and what it is then.
+//! Decides, by what follows a value, whether it counts.
 //!
-//! What must hold: nothing is taken as read before the bytes behind it were looked at.
+//! What must hold: no value is yielded before the bytes behind it were read.
 
 use std::io::{self, Read};
 
-use super::{Found, Phase, Value, Walk, is_space, not_json};
+use super::{Element, Phase, Value, Walk, is_space, not_json};
 use crate::envelope::Skipped;
 use crate::envelope::keys::Keys;
 use crate::envelope::structure::Outline;
 use crate::reject::Reason;
 
-/// White space after a value that is looked through for what follows it.
+/// White space after a value in which the next byte is searched.
 const LONGEST_GAP: usize = 4 << 10;
 
 impl<R: Read> Walk<R> {
-    /// A value ended at `at`: judges it by what follows.
-    pub(super) fn follow(&mut self) -> io::Result<Option<Found>> {
+    /// A value ended at `at`.
+    pub(super) fn follow(&mut self) -> io::Result<Option<Element>> {
         if let Some(gap) = self.misplaced()? {
             self.at += gap as u64;
             let at = self.at;
@@ -23,7 +23,7 @@ impl<R: Read> Walk<R> {
             self.broken(reason, Outline::between());
             return Ok(None);
         }
-        let (start, end) = (self.held.start(), self.at);
+        let (start, end) = (self.piece.start(), self.at);
         let within = self.frame.as_ref().map(|frame| frame.container);
         if within.is_some() {
             self.phase = Phase::Between;
@@ -35,14 +35,14 @@ impl<R: Read> Walk<R> {
             return Ok(None);
         }
         let keys = self.scanner.keys();
-        if !self.is_holdable(end) {
+        if !self.fits_window(end) {
             let digest = keys.any(Keys::DIGEST_END) && keys.any(Keys::LOG_FILES);
             let known = self.known.or(digest.then_some(Skipped::Digest));
             if let Some(known) = known {
-                return Ok(Some(Found::Skipped(known)));
+                return Ok(Some(Element::Skipped(known)));
             }
-            let evidence = self.held.evidence(&self.window, end, 0);
-            return Ok(Some(Found::Reject {
+            let evidence = self.piece.evidence(&self.window, end, 0);
+            return Ok(Some(Element::Reject {
                 start,
                 end,
                 reason: Reason::EventTooLarge {
@@ -51,7 +51,7 @@ impl<R: Read> Walk<R> {
                 evidence,
             }));
         }
-        Ok(Some(Found::Value(Value {
+        Ok(Some(Element::Value(Value {
             start,
             end,
             keys,
@@ -60,7 +60,7 @@ impl<R: Read> Walk<R> {
         })))
     }
 
-    /// Where, after the value that ended at `at`, something stands that cannot follow a value.
+    /// The distance to a byte that cannot follow the value that ended at `at`; `None` where all is well.
     fn misplaced(&mut self) -> io::Result<Option<usize>> {
         let ends_with_line = self.frame.is_none() && !self.is_spread();
         let last = self.last();
@@ -90,22 +90,20 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Whether the text that begins so far behind `at` holds an object.
+    /// Whether the string that begins at `at + gap` holds an object.
     fn begins_json(&mut self, gap: usize) -> io::Result<bool> {
         Ok(self.peek(gap + 1)? == Some(b'{') && self.peek(gap + 2)? == Some(b'\\'))
     }
 
     /// The last byte of the value that ended.
     fn last(&self) -> Option<u8> {
-        let value = self.window.slice(self.held.first_held(), self.at);
-        value.last().copied()
+        self.piece.tail(&self.window, self.at).last().copied()
     }
 
     /// Whether the value that ended is laid out over several lines.
     fn is_spread(&self) -> bool {
-        let value = self.window.slice(self.held.first_held(), self.at);
-        matches!(value, [b'{' | b'[', b'\n' | b'\r', ..])
-            || self.held.start() < self.held.first_held()
+        let head = self.piece.head(&self.window, self.at);
+        matches!(head, [b'{' | b'[', b'\n' | b'\r'])
     }
 
     /// Takes the end of the line, if it was read already, as part of the top-level value before it.

@@ -1,29 +1,29 @@
-//! What cannot be had: broken values, and what an early end cuts.
+//! Rejects: broken values, and values that an early end cuts.
 //!
 //! What must hold: one error is one reject, whose evidence goes from the value's first byte to the
 //! place where reading resumes; an end in the middle is one reject, the last thing of a walk.
 
 use std::io::{self, Read};
 
-use super::{Found, Phase, Walk};
-use crate::envelope::gzip::Fault;
+use super::{Element, Phase, Walk};
+use crate::envelope::gzip::StreamError;
 use crate::envelope::records::GZIP_STREAM;
 use crate::envelope::resume::{Ends, Next, Search};
 use crate::envelope::structure::{Around, Outline};
 use crate::reject::{Evidence, Reason};
 
-/// What a top-level value stands in.
+/// Around a top-level value: nothing.
 const TOP: Around = Around {
     brackets: &[],
     opener: b'{',
 };
-/// What an array of events stands in.
+/// Around an array of events: its object.
 const OBJECT: Around = Around {
     brackets: &[true],
     opener: b'[',
 };
 
-/// Why all that follows a broken record is lost, too.
+/// Why the records behind a broken one are lost.
 const NOT_CLOSED: &str = "what follows does not close its container, so that nothing in it is known \
     to be a record of its own";
 
@@ -34,15 +34,15 @@ pub(super) struct Broken {
     search: Search,
     /// Up to where the search has looked.
     looked: u64,
-    /// It is an object whose array of events is yet to come.
+    /// It is an object, and its array of events follows.
     awaits: bool,
 }
 
 impl<R: Read> Walk<R> {
-    /// An error at `at`, where the value from where it began on is lost.
+    /// An error at `at` in the current value.
     pub(super) fn broken(&mut self, reason: Reason, outline: Outline) {
         let awaits = self.frame.is_none() && !self.entered && self.scanner.awaits_container();
-        let read = self.window.slice(self.held.first_held(), self.at);
+        let read = self.piece.tail(&self.window, self.at);
         let wrong = self
             .window
             .from(self.at)
@@ -50,14 +50,14 @@ impl<R: Read> Walk<R> {
             .copied()
             .unwrap_or_default();
         let proven = (self.at < self.proven).then_some(self.proven);
-        let (around, ends) = match self.frame.as_ref().or(self.left.as_ref()) {
+        let (around, ends) = match self.frame.as_ref().or(self.left_container.as_ref()) {
             Some(frame) => {
                 let or_line = !frame.lines && proven.is_none();
-                let first = read.first().copied();
+                let [first, _] = self.piece.head(&self.window, self.at);
                 (frame.container.around(first), Ends::Brackets { or_line })
             }
             None if awaits => (OBJECT, Ends::Brackets { or_line: true }),
-            None if self.held.has_lines(&self.window, self.at) => (TOP, Ends::Unit),
+            None if self.piece.has_lines(&self.window, self.at) => (TOP, Ends::Unit),
             None => {
                 let over = ends_with_line(read);
                 (TOP, Ends::Line { over })
@@ -73,8 +73,8 @@ impl<R: Read> Walk<R> {
         self.phase = Phase::Resume;
     }
 
-    /// Looks for where reading goes on.
-    pub(super) fn resume(&mut self) -> io::Result<Option<Found>> {
+    /// Searches for the place where reading resumes.
+    pub(super) fn resume(&mut self) -> io::Result<Option<Element>> {
         let Some(broken) = &mut self.broken else {
             self.phase = Phase::End;
             return Ok(None);
@@ -82,14 +82,14 @@ impl<R: Read> Walk<R> {
         let (search, looked) = (&mut broken.search, &mut broken.looked);
         let most = self.bounds.evidence_bytes;
         let next = loop {
-            // What is passed need not be looked at again, but for a byte before a line.
+            // Bytes that the search has passed are not read again, but for one before a line.
             let passed = match search.is_proven() {
                 true => looked.saturating_sub(1),
                 false => self.at,
             };
-            self.held.bound(&mut self.window, passed, most);
-            let held = self.held.first_held();
-            let hold = held.saturating_add(self.bounds.value_bytes as u64);
+            self.piece.bound(&mut self.window, passed, most);
+            let kept = self.piece.kept_from();
+            let hold = kept.saturating_add(self.bounds.value_bytes as u64);
             match self.window.look(*looked, hold)? {
                 None => break Next::Nowhere { cut: true },
                 Some([]) => break search.end(*looked),
@@ -107,11 +107,11 @@ impl<R: Read> Walk<R> {
         Ok(None)
     }
 
-    /// Passes what is lost, up to where reading goes on.
-    pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Found>> {
+    /// Skips the lost bytes, up to where reading resumes.
+    pub(super) fn lost(&mut self, upto: u64, next: Next) -> io::Result<Option<Element>> {
         loop {
             self.at = self.at.max(upto.min(self.window.end()));
-            self.held
+            self.piece
                 .bound(&mut self.window, self.at, self.bounds.evidence_bytes);
             if self.at == upto || !self.window.fill()? {
                 break;
@@ -123,17 +123,17 @@ impl<R: Read> Walk<R> {
             self.phase = Phase::End;
             return Ok(None);
         };
-        let (start, end, most) = (self.held.start(), self.at, self.bounds.evidence_bytes);
-        let evidence = self.held.evidence(&self.window, end, most);
+        let (start, end, most) = (self.piece.start(), self.at, self.bounds.evidence_bytes);
+        let evidence = self.piece.evidence(&self.window, end, most);
         let reason = self.reason(broken.reason, next);
         match next {
             Next::Inside { proven, .. } | Next::Line { proven, .. } => {
                 self.proven = proven;
                 if let Next::Line { .. } = next {
-                    self.left = self.frame.take().or(self.left.take());
+                    self.left_container = self.frame.take().or(self.left_container.take());
                 }
                 if let Next::Inside { .. } = next {
-                    self.back_in();
+                    self.reenter();
                 }
                 match &self.frame {
                     Some(_) => self.phase = Phase::Between,
@@ -146,10 +146,10 @@ impl<R: Read> Walk<R> {
                 if !cut {
                     self.top = self.at;
                 }
-                self.phase = Phase::Fault;
+                self.phase = Phase::StreamError;
             }
         }
-        Ok(Some(Found::Reject {
+        Ok(Some(Element::Reject {
             start,
             end,
             reason,
@@ -157,14 +157,14 @@ impl<R: Read> Walk<R> {
         }))
     }
 
-    /// Why what was passed is lost.
+    /// The reason of the reject.
     fn reason(&mut self, broken: Reason, next: Next) -> Reason {
         if next != (Next::Nowhere { cut: true }) {
             return broken;
         }
         if self.window.is_cut() {
-            let fault = self.window.take_fault();
-            return fault.map_or(broken, |fault| self.faulty(fault));
+            let error = self.window.take_error();
+            return error.map_or(broken, |error| self.stream_reason(error));
         }
         match broken {
             Reason::NotJson { at, detail } if self.frame.is_some() => Reason::NotJson {
@@ -176,7 +176,7 @@ impl<R: Read> Walk<R> {
     }
 
     /// The unit ends in the middle of a value.
-    pub(super) fn value_ends_early(&mut self) -> Option<Found> {
+    pub(super) fn value_ends_early(&mut self) -> Option<Element> {
         if self.scanner.is_complete_at_end() {
             self.phase = Phase::Follow;
             return None;
@@ -185,28 +185,28 @@ impl<R: Read> Walk<R> {
             return Some(self.ends_early("file", Evidence::Unit));
         }
         let evidence =
-            self.held
+            self.piece
                 .evidence(&self.window, self.window.end(), self.bounds.evidence_bytes);
         Some(self.ends_early("record", evidence))
     }
 
     /// The unit ends in the middle of something.
-    pub(super) fn ends_early(&mut self, what: &'static str, evidence: Evidence) -> Found {
+    pub(super) fn ends_early(&mut self, what: &'static str, evidence: Evidence) -> Element {
         let end = self.window.end();
         let start = match what {
             "file" => end,
-            _ => self.held.start(),
+            _ => self.piece.start(),
         };
-        let (reason, evidence) = match self.window.take_fault() {
+        let (reason, evidence) = match self.window.take_error() {
             None => (Reason::Truncated { what, at: end }, evidence),
-            Some(Fault::Truncated) => {
+            Some(StreamError::Truncated) => {
                 let what = GZIP_STREAM;
                 (Reason::Truncated { what, at: end }, evidence)
             }
-            Some(fault) => (self.faulty(fault), Evidence::Unit),
+            Some(error) => (self.stream_reason(error), Evidence::Unit),
         };
         self.phase = Phase::End;
-        Found::Reject {
+        Element::Reject {
             start,
             end,
             reason,
@@ -214,28 +214,28 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// A fault at the end that no value was cut by.
-    pub(super) fn fault(&mut self) -> Option<Found> {
+    /// The error of the compressed stream, at the end of a unit that cuts no value.
+    pub(super) fn stream_error(&mut self) -> Option<Element> {
         self.phase = Phase::End;
-        let fault = self.window.take_fault()?;
+        let error = self.window.take_error()?;
         let end = self.window.end();
-        Some(Found::Reject {
+        Some(Element::Reject {
             start: end,
             end,
-            reason: self.faulty(fault),
+            reason: self.stream_reason(error),
             evidence: Evidence::Unit,
         })
     }
 
-    fn faulty(&self, fault: Fault) -> Reason {
+    fn stream_reason(&self, error: StreamError) -> Reason {
         let at = self.window.end();
-        match fault {
-            Fault::Truncated => Reason::Truncated {
+        match error {
+            StreamError::Truncated => Reason::Truncated {
                 what: GZIP_STREAM,
                 at,
             },
-            Fault::Damaged(detail) => Reason::BadGzip { at, detail },
-            Fault::TooLarge => Reason::InflatedTooLarge {
+            StreamError::Damaged(detail) => Reason::BadGzip { at, detail },
+            StreamError::TooLarge => Reason::InflatedTooLarge {
                 limit: self.bounds.inflated_bytes,
             },
         }
