@@ -1,4 +1,4 @@
-//! Saying a thing that happens often, log_throttle.
+//! Rate-limited logging.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A thing of one kind is said at most once in this time.
+/// A message of one kind is logged at most once in this time.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// When each kind of thing was said, and how often it was not said since.
+/// When each kind of message was last logged, and how many were left out since.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<HashMap<&'static str, (Instant, u64)>>);
 
 impl LogThrottle {
-    /// Whether a thing of this kind is to be said now; then, how many were left out before it.
+    /// If a message of this kind may be logged now: how many were left out before it.
     pub fn due(&self, kind: &'static str) -> Option<u64> {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        match said.get_mut(kind) {
+        match logged.get_mut(kind) {
             Some((at, left_out)) if now.duration_since(*at) < PAUSE => {
                 *left_out += 1;
                 None
             }
             last => {
                 let left_out = last.map_or(0, |(_, left_out)| *left_out);
-                said.insert(kind, (now, 0));
+                logged.insert(kind, (now, 0));
                 Some(left_out)
             }
         }

@@ -9,15 +9,15 @@
 //! Where the record or its resource names the file that it came from, that name tells when the event
 //! was delivered, as with files.
 //!
-//! A request is read as it stands, with no tree of messages in between: two bytes of protobuf can
-//! stand for two hundred of a tree.
+//! A request is decoded one log record at a time: two bytes of protobuf would be two hundred of a
+//! tree of messages.
 
 mod json;
+mod protobuf;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod value;
-mod wire;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -83,15 +83,15 @@ pub async fn export(
 /// The bodies of all log records, and the room that they take.
 fn decode(form: Form, request: &Bytes, mut texts: Texts) -> Result<(Vec<Text>, Reserved), Error> {
     match form {
-        Form::Protobuf => wire::read(request, &mut texts)?,
+        Form::Protobuf => protobuf::read(request, &mut texts)?,
         Form::Json => json::read(request, &mut texts)?,
     }
     Ok(texts.finish()?)
 }
 
-impl From<value::Malformed> for Error {
-    fn from(malformed: value::Malformed) -> Self {
-        Error::Malformed(malformed.0.to_owned())
+impl From<prost::DecodeError> for Error {
+    fn from(error: prost::DecodeError) -> Self {
+        Error::Malformed(error.to_string())
     }
 }
 

@@ -1,54 +1,49 @@
-//! The texts that a request's log records hold, gathered within the room for them.
+//! The texts that a request's log records hold, within the memory that is reserved for them.
 //!
 //! Enters: bodies, and the files that they came from. Leaves: texts, numbered as the log records
-//! are. What must hold: what is gathered has its room, or the request is refused.
+//! are. What must hold: memory is reserved for everything that is collected, or the request is refused.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::value::Value;
 use crate::input::ingest::{Ingest, Refusal, Reserved};
 use crate::pipeline::Text;
 
 /// Attributes that name a file or an object, the best first.
 const SOURCES: [&[u8]; 3] = [b"log.file.path", b"log.file.name", b"aws.s3.key"];
-/// So much room more is made than is needed, so that it is made log_throttle.
-const AHEAD: usize = 64 << 10;
-/// Room that a text takes beside its bytes; a growing vector has up to twice the room of its texts.
-const TEXT: usize = 2 * size_of::<Text>();
+/// So many more bytes are reserved than are needed, so that it is rarely done.
+const AHEAD_BYTES: usize = 64 << 10;
+/// Memory of a text beside its bytes; a growing vector has up to twice the room of its texts.
+const TEXT_BYTES: usize = 2 * size_of::<Text>();
 
 /// The texts so far.
 pub(super) struct Texts {
     texts: Vec<Text>,
     ingest: Ingest,
     reserved: Reserved,
-    /// Bytes that `reserved` is room for.
-    held: usize,
-    /// Bytes that are taken of it.
+    /// Bytes that are reserved.
+    reserved_bytes: usize,
+    /// Bytes of them that are in use.
     taken: usize,
 }
 
 impl Texts {
-    /// None yet, of a request of so many bytes, which `reserved` is room for.
+    /// None yet, of a request of so many bytes, which are `reserved`.
     pub(super) fn new(ingest: Ingest, reserved: Reserved, request: usize) -> Self {
         Texts {
             texts: Vec::new(),
             ingest,
             reserved,
-            held: request,
+            reserved_bytes: request,
             taken: request,
         }
     }
 
-    /// Adds the next log record's text, with so many bytes beyond the request's own.
-    pub(super) fn push(
-        &mut self,
-        source: Option<Arc<str>>,
-        bytes: Bytes,
-        made: usize,
-    ) -> Result<(), Refusal> {
-        self.take(TEXT + made)?;
+    /// Adds the next log record's text. If its bytes are not the request's own, they were
+    /// [taken](Texts::take).
+    pub(super) fn push(&mut self, source: Option<Arc<str>>, bytes: Bytes) -> Result<(), Refusal> {
+        self.take(TEXT_BYTES)?;
         self.texts.push(Text {
             number: self.texts.len() as u64,
             source,
@@ -57,16 +52,17 @@ impl Texts {
         Ok(())
     }
 
-    /// Takes room for so many bytes.
+    /// Takes so many bytes of memory.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.taken = self.taken.saturating_add(bytes);
         let limit = self.ingest.limits().in_flight_bytes;
         if self.taken > limit {
             return Err(Refusal::DecodedTooLarge { limit });
         }
-        if self.taken > self.held {
-            self.held = (self.taken + AHEAD).min(limit);
-            self.ingest.resize(&mut self.reserved, self.held)?;
+        if self.taken > self.reserved_bytes {
+            self.reserved_bytes = (self.taken + AHEAD_BYTES).min(limit);
+            self.ingest
+                .resize(&mut self.reserved, self.reserved_bytes)?;
         }
         Ok(())
     }
@@ -76,8 +72,8 @@ impl Texts {
         self.taken -= bytes;
     }
 
-    /// All texts, those of one source together, so that they are converted together; and the room
-    /// that they take.
+    /// All texts, those of one source together, so that they are converted together; and the memory
+    /// that is reserved for them.
     pub(super) fn finish(mut self) -> Result<(Vec<Text>, Reserved), Refusal> {
         self.texts.sort_by(|a, b| a.source.cmp(&b.source));
         self.ingest.resize(&mut self.reserved, self.taken)?;
@@ -86,31 +82,30 @@ impl Texts {
 }
 
 /// The best name of a source among attributes.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub(super) struct Source {
-    name: Option<Arc<str>>,
-    /// Its place in [`SOURCES`].
-    place: usize,
+    /// Its rank in [`SOURCES`], and the name.
+    best: Option<(usize, Arc<str>)>,
 }
 
 impl Source {
-    /// Whether an attribute with this key could be better.
-    pub(super) fn wants(&self, key: &[u8]) -> bool {
-        let place = SOURCES.iter().position(|source| *source == key);
-        place.is_some_and(|place| self.name.is_none() || place < self.place)
+    /// The rank of an attribute with this key, if it names a source better than the one so far.
+    pub(super) fn better(&self, key: &[u8]) -> Option<usize> {
+        let rank = SOURCES.iter().position(|source| *source == key)?;
+        let best = self.best.as_ref().map_or(SOURCES.len(), |(best, _)| *best);
+        (rank < best).then_some(rank)
     }
 
-    /// Takes an attribute that is wanted.
-    pub(super) fn take<L>(&mut self, key: &[u8], value: &Value<'_, L>) {
-        if let Value::Text(name) = value
-            && !name.is_empty()
-        {
-            self.place = SOURCES.iter().position(|s| *s == key).unwrap_or_default();
-            self.name = Some(String::from_utf8_lossy(name).into());
+    /// Keeps the name of this rank, unless it is empty.
+    pub(super) fn keep(&mut self, rank: usize, name: &[u8]) {
+        if !name.is_empty() {
+            self.best = Some((rank, String::from_utf8_lossy(name).into()));
         }
     }
 
-    pub(super) fn name(self) -> Option<Arc<str>> {
-        self.name
+    /// The name, or else that of the resource.
+    pub(super) fn or(self, resource: &Source) -> Option<Arc<str>> {
+        let best = self.best.as_ref().or(resource.best.as_ref());
+        best.map(|(_, name)| Arc::clone(name))
     }
 }

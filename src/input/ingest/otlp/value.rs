@@ -1,84 +1,75 @@
-//! A value, and how it is written as JSON text.
+//! An `AnyValue`, and its JSON text.
 //!
-//! Enters: a value of OTLP's, in whatever form it came. Leaves: JSON. What must hold: nothing is
-//! lost that JSON can hold: entries keep their order, and keys that occur twice occur twice; no
-//! recursion, however deeply a value nests.
+//! Enters: a value, from protobuf or JSON. Leaves: JSON text. What must hold: nothing that JSON can
+//! express is lost: entries keep their order, and a key that occurs twice is written twice; memory
+//! is reserved as it is used; no recursion, however deep a value nests.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
+use super::Error;
+use super::texts::Texts;
 use qtrail_core::otlp::json::{double, string};
 
-/// An `AnyValue`; `L` is what stands in a list or a map.
-#[derive(Debug)]
-pub(super) enum Value<'a, L> {
+/// Memory of one level of nesting: its iterator, and its place in a vector.
+const LEVEL_BYTES: usize = 128;
+
+/// An `AnyValue`.
+pub(super) enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
     Double(f64),
     /// UTF-8, unless the sender is wrong.
-    Text(Cow<'a, [u8]>),
-    Blob(Cow<'a, [u8]>),
-    List(L),
-    Map(L),
+    Text(Bytes),
+    Blob(Bytes),
+    List(Entries<'a>),
+    Map(Entries<'a>),
 }
 
-/// A request that is none: why.
-#[derive(Debug)]
-pub(super) struct Malformed(pub(super) &'static str);
+/// The entries of a map, or the elements of a list, whose keys are empty. Decoded as it is iterated.
+pub(super) type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, Value<'a>), Error>> + 'a>;
 
-/// What stands in a list or a map.
-pub(super) trait Below<'a>: Sized {
-    /// The next element of a list.
-    fn element(&mut self) -> Result<Option<Value<'a, Self>>, Malformed>;
-    /// The next entry of a map.
-    fn entry(&mut self) -> Result<Option<Entry<'a, Self>>, Malformed>;
-}
-
-/// A key and its value.
-pub(super) type Entry<'a, L> = (Cow<'a, [u8]>, Value<'a, L>);
-
-/// A value as JSON text; bytes as base64, what is no finite number by its name.
-pub(super) fn json<'a, L: Below<'a>>(value: Value<'a, L>) -> Result<Vec<u8>, Malformed> {
+/// A value as JSON text. Bytes are written in base64, NaN and infinities by their names. The memory
+/// of the result is taken from `texts`.
+pub(super) fn json(value: Value<'_>, texts: &mut Texts) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
-    // The lists and maps around what is written, each with its end.
-    let mut around = Vec::new();
-    let mut next = Some(value);
+    // The open lists and maps, each with its closing bracket.
+    let mut open: Vec<(u8, Entries<'_>)> = Vec::new();
+    let (mut next, mut taken) = (Some(value), 0);
     loop {
-        if let Some(value) = next.take() {
-            match value {
-                Value::List(below) => {
-                    out.push(b'[');
-                    around.push((b']', below));
-                }
-                Value::Map(below) => {
-                    out.push(b'{');
-                    around.push((b'}', below));
-                }
-                leaf => write(&mut out, &leaf),
+        match next.take() {
+            Some(Value::List(elements)) => {
+                out.push(b'[');
+                open.push((b']', elements));
             }
+            Some(Value::Map(entries)) => {
+                out.push(b'{');
+                open.push((b'}', entries));
+            }
+            Some(leaf) => write(&mut out, &leaf),
+            None => {}
         }
-        let Some((end, below)) = around.last_mut() else {
+        let levels = open.capacity() * LEVEL_BYTES;
+        texts.take(out.capacity() + levels - taken)?;
+        taken = out.capacity() + levels;
+        let Some((end, entries)) = open.last_mut() else {
+            texts.give_back(levels);
             return Ok(out);
         };
-        let end = *end;
-        let first = matches!(out.last(), Some(b'[' | b'{'));
-        let found = match end {
-            b'}' => below.entry()?.map(|(key, value)| (Some(key), value)),
-            _ => below.element()?.map(|value| (None, value)),
-        };
-        let Some((key, value)) = found else {
-            out.push(end);
-            around.pop();
+        let Some(entry) = entries.next() else {
+            out.push(*end);
+            open.pop();
             continue;
         };
-        if !first {
+        let (key, value) = entry?;
+        if !matches!(out.last(), Some(b'[' | b'{')) {
             out.push(b',');
         }
-        if let Some(key) = key {
+        if *end == b'}' {
             string(&mut out, &String::from_utf8_lossy(&key));
             out.push(b':');
         }
@@ -86,24 +77,15 @@ pub(super) fn json<'a, L: Below<'a>>(value: Value<'a, L>) -> Result<Vec<u8>, Mal
     }
 }
 
-/// Writes what nothing stands in.
-fn write<L>(out: &mut Vec<u8>, leaf: &Value<'_, L>) {
-    // Writing to memory cannot fail.
-    let _ = match leaf {
-        Value::Bool(value) => write!(out, "{value}"),
-        Value::Int(number) => write!(out, "{number}"),
-        Value::Double(number) => {
-            double(out, *number);
-            Ok(())
-        }
-        Value::Text(text) => {
-            string(out, &String::from_utf8_lossy(text));
-            Ok(())
-        }
-        Value::Blob(bytes) => {
-            string(out, &STANDARD.encode(bytes));
-            Ok(())
-        }
-        Value::Null | Value::List(_) | Value::Map(_) => write!(out, "null"),
-    };
+/// Writes a value that is neither a list nor a map.
+fn write(out: &mut Vec<u8>, leaf: &Value<'_>) {
+    match leaf {
+        Value::Text(text) => string(out, &String::from_utf8_lossy(text)),
+        Value::Blob(bytes) => string(out, &STANDARD.encode(bytes)),
+        Value::Double(number) => double(out, *number),
+        // Writing to memory cannot fail.
+        Value::Bool(value) => _ = write!(out, "{value}"),
+        Value::Int(number) => _ = write!(out, "{number}"),
+        Value::Null | Value::List(_) | Value::Map(_) => out.extend(b"null"),
+    }
 }
