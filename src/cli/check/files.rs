@@ -135,21 +135,20 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
             found
                 .unreadable
                 .map(|(n, one)| format!("{n} files cannot be read, such as {one}")),
-            format!("give qtrail's user read permission, or exclude them with directory.exclude"),
+            "give qtrail's user read permission, or exclude them with directory.exclude".to_owned(),
         ),
         (
             found
                 .unlisted
                 .map(|(n, one)| format!("{n} folders cannot be listed, such as {one}")),
-            format!(
-                "give qtrail's user permission to list them, or exclude them with directory.exclude"
-            ),
+            "give qtrail's user permission to list them, or exclude them with directory.exclude"
+                .to_owned(),
         ),
         (
             found.kept.map(|(n, one)| {
                 format!("files cannot be moved or deleted in {n} folders, such as {one}")
             }),
-            format!("give qtrail's user write permission, or set directory.after: keep"),
+            "give qtrail's user write permission, or set directory.after: keep".to_owned(),
         ),
     ] {
         if let Some(problem) = problem {

@@ -457,7 +457,7 @@ async fn beyond_loopback_the_program_starts_only_with_a_word_for_each_guard_that
             let (code, said) = check(command, set).await;
             assert_eq!(code, Some(2), "{command} {set:?}: {said}");
             assert!(
-                said.contains("ingest.grpc.listen: other hosts reach"),
+                said.contains("ingest.grpc.listen: other hosts can reach"),
                 "{said}"
             );
             let encrypted = set.iter().any(|set| set[0].0.contains("TLS"));

@@ -22,6 +22,7 @@ impl Marks {
     pub(super) fn sort(&mut self) {
         self.values.sort_unstable();
         self.texts.sort_unstable_by_key(|(node, _)| *node);
+        self.keys.sort_unstable();
     }
 
     /// Whether a value, or one around it, is marked. The marks must be sorted.
@@ -30,13 +31,16 @@ impl Marks {
         after > 0 && document.root().with_id(self.values[after - 1]).end_id() > node
     }
 
-    /// Redacts the document. Returns the ids of the changed values, in order.
+    /// Redacts the document. Returns the ids of the values that changed, or whose keys did, in order.
     pub(super) fn apply(mut self, document: &mut Document<'_>) -> Vec<u32> {
         self.sort();
         let texts = self.texts.iter().map(|(node, _)| *node);
         let mut nodes: Vec<u32> = self.values.iter().copied().chain(texts).collect();
         nodes.sort_unstable();
         nodes.dedup();
+        let keys = self.unlisted_keys(document, &nodes);
+        nodes.extend(keys);
+        nodes.sort_unstable();
         document.replace(self.texts);
         for key in self.keys {
             document.redact_key(key);
@@ -49,5 +53,19 @@ impl Marks {
             }
         }
         nodes
+    }
+
+    /// Values whose keys alone are hidden: nothing in them is listed in `nodes`, whose pointers would show it.
+    fn unlisted_keys(&self, document: &Document<'_>, nodes: &[u32]) -> Vec<u32> {
+        let mut unlisted: Vec<u32> = Vec::new();
+        for &key in self.keys.iter().rev() {
+            let end = document.root().with_id(key).end_id();
+            let node = nodes.get(nodes.partition_point(|node| *node < key));
+            let inside = node.into_iter().chain(unlisted.last());
+            if !inside.into_iter().any(|&listed| listed < end) {
+                unlisted.push(key);
+            }
+        }
+        unlisted
     }
 }
