@@ -101,6 +101,8 @@ struct Shared {
 /// The collector.
 pub struct Collector {
     pub address: SocketAddr,
+    /// Never listens: it keeps the port from others while the collector is closed.
+    _port: TcpSocket,
     shared: Arc<Shared>,
     tls: Option<TlsAcceptor>,
     open: Option<CancellationToken>,
@@ -114,8 +116,10 @@ impl Collector {
 
     /// One that accepts everything, perhaps with TLS.
     pub async fn start_with(tls: Option<rustls::ServerConfig>) -> Self {
+        let port = bound(([127, 0, 0, 1], 0).into()).unwrap();
         let mut collector = Collector {
-            address: ([127, 0, 0, 1], 0).into(),
+            address: port.local_addr().unwrap(),
+            _port: port,
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 changed: watch::Sender::new(()),
@@ -129,12 +133,7 @@ impl Collector {
 
     /// Listens again, on the same port as before.
     pub async fn open(&mut self) {
-        let listen = || {
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(self.address)?;
-            socket.listen(64)
-        };
+        let listen = || bound(self.address)?.listen(64);
         let listening = async {
             // Who listened before gives the port back a moment after it was closed.
             loop {
@@ -147,7 +146,6 @@ impl Collector {
             }
         };
         let listener = tokio::time::timeout(PATIENCE, listening).await.unwrap();
-        self.address = listener.local_addr().unwrap();
         let open = CancellationToken::new();
         self.open = Some(open.clone());
         tokio::spawn(accept(
@@ -280,6 +278,13 @@ impl Drop for Collector {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn accept(
