@@ -12,7 +12,7 @@
 //!           settle ─▶ dead letters ─▶ Delivery
 //! ```
 //!
-//! `classify`, `decide`, `retry`, `rate` and `settle` are functions of plain values; `batch` and
+//! `classify`, `decide`, `rate` and `settle` are functions of plain values; `batch` and
 //! `signal_sender` wait; the transports do I/O and decide nothing.
 
 mod batch;

@@ -21,7 +21,7 @@ pub struct Report {
     pub counts: Counts,
     /// Offset (base included) up to which every record has settled, on a boundary of records.
     pub settled_offset: u64,
-    /// The unit ended in the middle of a record, and [`Truncation::Defer`] was asked for.
+    /// The unit ended in the middle of a record, and [`Truncation::Defer`](super::Truncation::Defer) was asked for.
     pub truncated: Option<Reason>,
     /// What the reader answered, if it failed.
     pub read_error: Option<String>,
@@ -49,7 +49,7 @@ pub struct Counts {
     pub dead_lettered: u64,
     /// Things that are no records: digest files, notices, …
     pub skipped: u64,
-    /// Of [`Content::Texts`], those that are none of CloudTrail's. Not counted as read.
+    /// Of [`Content::Texts`](super::Content::Texts), those that are none of CloudTrail's. Not counted as read.
     pub foreign: u64,
     /// Inflated bytes.
     pub bytes: u64,

@@ -16,7 +16,7 @@ pub(crate) struct Budget {
     total: usize,
 }
 
-/// Bytes of a [`Budget`]; given back when it is dropped.
+/// Bytes of a budget; given back when it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     permits: OwnedSemaphorePermit,
@@ -40,14 +40,14 @@ impl Budget {
     pub(crate) async fn acquire(&self, bytes: usize) -> Option<Reservation> {
         let permits = u32::try_from(self.units(bytes).min(self.total)).ok()?;
         let permits = Arc::clone(&self.permits).acquire_many_owned(permits).await;
-        self.reservation(permits.ok()?)
+        Some(self.reservation(permits.ok()?))
     }
 
     /// Room for so many bytes, if there is room now.
     pub(crate) fn try_acquire(&self, bytes: usize) -> Option<Reservation> {
         let permits = u32::try_from(self.units(bytes)).ok()?;
         let permits = Arc::clone(&self.permits).try_acquire_many_owned(permits);
-        self.reservation(permits.ok()?)
+        Some(self.reservation(permits.ok()?))
     }
 
     /// Makes a reservation hold room for so many bytes, if there is room now.
@@ -76,9 +76,9 @@ impl Budget {
         bytes.div_ceil(self.unit).max(1)
     }
 
-    fn reservation(&self, permits: OwnedSemaphorePermit) -> Option<Reservation> {
+    fn reservation(&self, permits: OwnedSemaphorePermit) -> Reservation {
         let unit = self.unit;
-        Some(Reservation { permits, unit })
+        Reservation { permits, unit }
     }
 }
 

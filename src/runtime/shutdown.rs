@@ -91,11 +91,11 @@ pub fn listen() -> std::io::Result<First> {
 pub struct First(oneshot::Receiver<&'static str>);
 
 impl First {
-    /// Cancels `stop` once it comes, or came; `say` tells what it, by its name, does.
-    pub fn stop(self, stop: CancellationToken, say: impl FnOnce(&str) + Send + 'static) {
+    /// Cancels `stop` once it comes, or came; `announce` receives its name.
+    pub fn stop(self, stop: CancellationToken, announce: impl FnOnce(&str) + Send + 'static) {
         tokio::spawn(async move {
             if let Ok(name) = self.0.await {
-                say(name);
+                announce(name);
                 stop.cancel();
             }
         });

@@ -49,7 +49,7 @@ impl Maker {
         };
         for index in 0..self.rng.usize(1..8) {
             let kind = match self.rng.u8(0..60) {
-                // A Firehose request of which no record can be read is refused, however often it is sent.
+                // A Firehose request without a readable record is refused at every try.
                 0 if index > 0 => Kind::Broken,
                 1 => Kind::Poison,
                 _ => Kind::Event,

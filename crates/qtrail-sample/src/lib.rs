@@ -82,7 +82,7 @@ pub enum Format {
     Ndjson,
 }
 
-/// What [`write`] wrote.
+/// What [`write()`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
     /// The number of files.

@@ -286,8 +286,8 @@ async fn a_damaged_file_is_an_error_that_names_it_and_the_remedy() {
     assert_eq!(claim(&window, ONE), Ok(()));
 }
 
-/// As readers do: claim, put pending_duplicates what is in flight, send chunks that may fail, wait only for
-/// others with nothing claimed that is not sent.
+/// Does what readers do: claims events, keeps those in flight for later, sends chunks that may fail, and
+/// waits for others only once it has sent all that it claimed.
 #[test]
 fn many_threads_deliver_each_event_once_and_lose_none() {
     const EVENTS: u32 = 400;

@@ -254,7 +254,7 @@ fn quoted(out: &mut Vec<u8>, value: impl Display) {
 }
 
 /// Reads a varint from the front. `None`: it does not end.
-pub fn varint(wire: &mut &[u8]) -> Option<u64> {
+fn varint(wire: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = wire.split_first()?;
@@ -268,7 +268,7 @@ pub fn varint(wire: &mut &[u8]) -> Option<u64> {
 }
 
 /// Reads a length and that many bytes from the front. `None`: there are fewer.
-pub fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
+fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
     let length = usize::try_from(varint(wire)?).ok()?;
     let (content, rest) = wire.split_at_checked(length)?;
     *wire = rest;
@@ -276,7 +276,7 @@ pub fn content<'w>(wire: &mut &'w [u8]) -> Option<&'w [u8]> {
 }
 
 /// Reads `N` bytes from the front. `None`: there are fewer.
-pub fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
+fn fixed<const N: usize>(wire: &mut &[u8]) -> Option<[u8; N]> {
     let (fixed, rest) = wire.split_first_chunk::<N>()?;
     *wire = rest;
     Some(*fixed)

@@ -158,7 +158,7 @@ impl Connection {
             return;
         }
         let audit = &self.listener;
-        // Whoever has a name is told of at each connection; anybody, only now and then.
+        // Each connection of a named peer is logged; those of nameless ones are rate-limited.
         let named = token.is_some() || peer.certificate.is_some();
         let left_out = match named {
             true => Some(0),
