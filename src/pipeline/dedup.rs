@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::runtime::database;
+use crate::runtime::database::Error;
 use crate::telemetry::metrics::Metrics;
 pub(super) use ids::Id;
 use ids::Ids;
@@ -40,56 +40,6 @@ pub struct Settings {
     pub max_ids: u32,
     /// How long an id is known. Default 24 hours.
     pub max_age: Duration,
-}
-
-/// Why the window cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another process has it.
-    #[error(
-        "{} is held by another process (pid {pid}): stop it, or give this one a `state` of its own",
-        path.display()
-    )]
-    Held {
-        /// Its file.
-        path: PathBuf,
-        /// What the other process wrote beside it.
-        pid: String,
-    },
-    /// It was written by another version.
-    #[error(
-        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (which costs nothing but repeats, with the same ids)",
-        path.display()
-    )]
-    Schema {
-        /// Its file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        ours: i64,
-    },
-    /// It cannot be read or written.
-    #[error(
-        "the window of duplicates {} cannot be used: {detail}; make its folder writable, or, if the file is damaged, delete it (which costs nothing but repeats, with the same ids)",
-        path.display()
-    )]
-    Unusable {
-        /// Its file.
-        path: PathBuf,
-        /// What the file system or the database said.
-        detail: String,
-    },
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Held { path, pid } => Error::Held { path, pid },
-            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
-            database::Error::Unusable { path, detail } => Error::Unusable { path, detail },
-        }
-    }
 }
 
 /// The window. Cheap to clone; shared by all inputs.
@@ -120,7 +70,7 @@ impl Dedup {
     /// # Errors
     /// The file cannot be used; another process has it.
     pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<(Dedup, Writer), Error> {
-        let journal = Journal::open(&settings)?;
+        let journal = Arc::new(Journal::open(&settings)?);
         let known = journal.load(second())?;
         let shared = Arc::new(Shared {
             settings,
@@ -134,14 +84,11 @@ impl Dedup {
             metrics,
         });
         shared.forget(&mut shared.lock(), second());
-        let keeping = Arc::clone(&shared);
+        let (writing, written) = (Arc::clone(&journal), Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name("qtrail-window".to_owned())
-            .spawn(move || journal::keep(&journal, &keeping))
-            .map_err(|error| Error::Unusable {
-                path: shared.settings.folder.clone(),
-                detail: error.to_string(),
-            })?;
+            .spawn(move || journal::keep(&writing, &written))
+            .map_err(|error| journal.error(error.into()))?;
         let writer = Writer {
             shared: Arc::clone(&shared),
             thread: Some(thread),
