@@ -1,10 +1,10 @@
-//! The window on disk: one embedded database, `duplicates.redb`, and the thread that writes it.
+//! The ids on disk: one embedded database, `duplicates.redb`, and the thread that writes it.
 //!
 //! Enters: rows of ids. Leaves: the same rows at the next start. What must hold: one process at a
 //! time; a write that fails costs no event and no memory, and is tried again.
 //!
-//! It is a journal, written at most once a second and read at the start alone: what it lacks after
-//! a crash is delivered once more.
+//! It is a journal, written at most once a second and read only at the start. Events whose ids a crash
+//! kept from it are delivered once more.
 
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,9 @@ static JOURNAL: Definition = Definition {
     },
 };
 
-/// At most one write (an fsync) in this time, and the wait before a failed one is tried again.
+/// The least time between two writes (each an fsync), and the wait after a failed one.
 const GATHER: Duration = Duration::from_secs(1);
-/// How often ids are looked at that may have become too old.
+/// How often ids that became too old are forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The open journal.
@@ -48,7 +48,7 @@ impl Journal {
         settings.folder.join(JOURNAL.file).exists()
     }
 
-    /// What it holds. A row of the future is one of a clock that was wrong.
+    /// Its ids. A row from the future comes from a wrong clock and counts as of `now`.
     pub(super) fn load(&self, now: i64) -> Result<Ids, Error> {
         let mut known = Ids::default();
         self.0.read(|database| {
@@ -94,13 +94,13 @@ impl Journal {
             Err(error) if !failed => {
                 tracing::warn!("{error}; until it can be written, a restart may repeat events");
             }
-            Ok(()) if failed => tracing::info!("the window of duplicates can be written again"),
+            Ok(()) if failed => tracing::info!("the duplicate ids can be written again"),
             _ => {}
         }
     }
 }
 
-/// Writes what the window learns, until it is closed; then the rest, if that can be written.
+/// Writes new ids until they are closed; then the rest, if it can be written.
 pub(super) fn keep(journal: &Journal, shared: &Shared) {
     let mut failed = false;
     loop {
@@ -124,8 +124,8 @@ pub(super) fn keep(journal: &Journal, shared: &Shared) {
 }
 
 impl Shared {
-    /// Waits until there is something to write and was for so long, or until the window is closed,
-    /// which it tells. Meanwhile ids get too old.
+    /// Waits until changes have been gathered for [`GATHER`], or until closed; returns whether closed.
+    /// Meanwhile it forgets ids that became too old.
     fn wait(&self) -> bool {
         let mut due = None;
         let mut state = self.lock();
@@ -149,7 +149,7 @@ impl Shared {
         state.closed
     }
 
-    /// What is to be written, if anything is.
+    /// The next change to write, if there is one.
     fn change(&self) -> Option<Change> {
         let mut state = self.lock();
         state.known.differs().then(|| state.known.change())
