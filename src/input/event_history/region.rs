@@ -53,8 +53,8 @@ pub(super) struct Region<L> {
     refused: Refused,
 }
 
-/// Events that went to the dead letters, with the end of their slice: the window of duplicates does
-/// not know them, and each overlap brings them again.
+/// Events that went to the dead letters, with the end of their slice: their ids are not among the
+/// duplicate ids, so each overlap brings them again.
 type Refused = Arc<Mutex<HashMap<String, i64>>>;
 
 /// Nothing more is to be asked for.
