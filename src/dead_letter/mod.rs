@@ -1,9 +1,9 @@
-//! The file of records that were refused, one JSON line each.
+//! The file of rejected records, one JSON line each.
 //!
 //! Enters: [`Entry`]s. Leaves: lines that are on disk. What must hold: `write` returns only when
-//! its lines are durable; a line that was durable is erased only where that was chosen, and then it
-//! is told; records are kept unredacted, since they are what gets replayed, so the file is readable
-//! by its owner alone.
+//! its lines are durable; a durable line is erased only if the configuration allows it, and then it
+//! is logged and counted; records are not redacted, because they are replayed, so only the owner can
+//! read the file.
 
 mod letter;
 mod line;
@@ -112,7 +112,7 @@ impl DeadLetters {
         }
     }
 
-    /// The same, but what is erased, and who waits, is counted there.
+    /// The same; `metrics` counts erased letters and waiting senders.
     pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
         DeadLetters { metrics, ..self }
     }
@@ -173,7 +173,7 @@ impl DeadLetters {
         self.tell_room(shared, &room)
     }
 
-    /// Tells how many wait for room, and whether nobody gets any.
+    /// Reports how many senders wait for room, and whether none gets any.
     fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
         self.metrics.dead_letters_waiting.set(room.waiting());
         let (cause, path) = (Cause::DeadLettersFull, shared.path());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Senders that are told apart; all others count as one.
+/// How many senders are distinguished; all others count as one.
 const SENDERS: usize = 1024;
 const OTHERS: &str = "other senders";
 /// While another sender has got room within this time, one that waits is no reason not to be ready.
@@ -110,8 +110,8 @@ impl Room {
         self.written += bytes;
     }
 
-    /// So much is on disk, as somebody may have taken files away: nobody has more of it, and who
-    /// waited may wait no longer.
+    /// Takes the measured size on disk, because files may have been removed: no sender has more than
+    /// that, and waiting senders may get room.
     pub(super) fn measured(&mut self, written: u64) {
         self.written = written;
         let held = self.written + self.pending;

@@ -1,9 +1,8 @@
 //! What a collector's answer means for the events of a request.
 //!
 //! Enters: a gRPC status with its details, or an HTTP status with headers and body. Leaves: an
-//! [`Answer`]. What must hold: only what says that *these records* are bad may cost a record; a
-//! set-up that is wrong, a busy server and a code that nobody has heard of cost none; only an answer
-//! in OTLP's own terms counts as success.
+//! [`Answer`]. What must hold: only an answer about *these records* may cost a record; a
+//! wrong set-up, a busy server and an unknown code cost none; only an OTLP answer counts as success.
 
 mod text;
 
@@ -111,7 +110,7 @@ struct ProtoDuration {
     nanos: i32,
 }
 
-/// An answer of success. A count below 0 is none: OTLP counts records, and nobody knows what was taken.
+/// An answer of success. A count below 0 is no answer: it does not tell how many records were accepted.
 fn success(protocol: Protocol, response: ExportResponse) -> Answer {
     let Some(partial) = response.partial_success else {
         return Answer::ACCEPTED;
@@ -220,7 +219,7 @@ pub(super) fn http(
     let name = format!("HTTP {status}");
     if status.is_success() {
         let response = match protocol {
-            // A server of gRPC's answers 200 to all, and tells in its own status that it takes none.
+            // A gRPC server answers 200 to every request, and rejects it in its own status.
             _ if headers.contains_key("grpc-status") => None,
             Protocol::Grpc => None,
             Protocol::HttpProtobuf | Protocol::HttpJson => body

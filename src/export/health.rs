@@ -1,7 +1,7 @@
-//! How the collector is doing, gathered from all requests that are under way.
+//! The state of the collector, derived from all requests in flight.
 //!
-//! Enters: the trouble that a delivery has, while it has it. Leaves: a [`Health`] to watch, what `/readyz`
-//! says of it, and one log line for each change. What must hold: the collector is up when no delivery is in trouble.
+//! Enters: a delivery's last failure, until it passes. Leaves: a [`Health`] to watch, the reason for
+//! `/readyz`, and one log line for each change. What must hold: the collector is up when no delivery fails.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::Health;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
-/// Where deliveries report trouble.
+/// Deliveries report failures here.
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
@@ -63,7 +63,7 @@ impl Board {
         }
     }
 
-    /// Waits until nothing was settled for so long while a delivery was in trouble; its trouble.
+    /// Waits until nothing was settled for so long while a delivery failed; returns its failure.
     pub(super) async fn dead_end(&self, after: Duration) -> String {
         let mut shown = self.watch();
         loop {
@@ -79,7 +79,7 @@ impl Board {
         }
     }
 
-    /// For how long nothing was settled, while a delivery is in trouble; and why.
+    /// How long nothing was settled while a delivery fails, and its failure.
     fn stuck(&self) -> (Option<Duration>, String) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = state.since.map(|since| {
@@ -92,7 +92,7 @@ impl Board {
         }
     }
 
-    /// Wipes a delivery's line. A delivery that was given up says nothing about the collector.
+    /// Removes a delivery's entry. An abandoned delivery tells nothing about the collector.
     fn wipe(&self, id: u64) {
         self.change(id, Health::Up, false);
     }
@@ -176,7 +176,7 @@ fn rank(health: &Health) -> u8 {
     }
 }
 
-/// Whether a change is worth a line: another state, or another thing to mend.
+/// Whether to log a change: another state, or another remedy.
 fn is_news(before: &Health, now: &Health) -> bool {
     match (before, now) {
         (Health::Blocked { reason: before }, Health::Blocked { reason: now }) => before != now,

@@ -18,7 +18,7 @@ use super::failure::find;
 use super::resolve::Resolver;
 use crate::runtime::no_proxy::{NoProxy, variable};
 
-/// What the environment says of proxies for `https` endpoints.
+/// The proxies for `https` endpoints that the environment names.
 #[derive(Debug)]
 pub(super) struct Proxies {
     proxy: Option<Proxy>,
@@ -116,7 +116,7 @@ async fn tunnel(
     }
     let upgraded = hyper::upgrade::on(response).await?;
     match upgraded.downcast::<Leg>() {
-        // TLS begins with us: nobody may have spoken before.
+        // The client starts TLS: the peer must not have sent anything before.
         Ok(parts) if parts.read_buf.is_empty() => Ok(Ok(parts.io)),
         _ => Err("it sent something of its own into the connection".into()),
     }
@@ -145,7 +145,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// What it asks for; `reason` says it, with what is around it. `None` where its cause decides.
+    /// The answer to act on; `reason` is the error with its context. `None` if its cause decides.
     pub(super) fn answer(&self, reason: &str) -> Option<Answer> {
         let blocked = |reason: String| Some(Answer::Blocked { reason });
         match self {
@@ -173,7 +173,7 @@ impl Error {
                      if it can be reached directly"
                 )),
             },
-            // What TLS has to say of an `https` proxy's certificate is told as for a collector's.
+            // Errors of an `https` proxy's certificate are reported as for a collector's.
             Error::Broken { .. } if find::<rustls::Error>(self).is_some() => None,
             Error::Broken { variable, .. } => Some(Answer::retry(format!(
                 "{reason}; should this last: is an HTTP proxy running where {variable} says?"

@@ -2,7 +2,7 @@
 
 use super::classify::Answer;
 
-/// What a set-up is good for, or what to mend.
+/// Whether a set-up works, or its remedy.
 pub(super) fn reached(answer: Answer) -> Result<String, String> {
     let text = answer.to_string();
     match answer {

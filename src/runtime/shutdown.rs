@@ -115,7 +115,7 @@ async fn received(signal: &mut Option<Signal>) {
     }
 }
 
-/// Whether the process was started with this signal ignored, where the system tells.
+/// Whether the process was started with this signal ignored, on systems that report it.
 fn is_ignored(signal: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_in(&status) >> (signal.as_raw_value() - 1) & 1 == 1

@@ -112,7 +112,7 @@ impl<'a> Tries<'a> {
                 accepted_before.get_or_insert(sender.accepted.load(Relaxed));
                 faults += 1;
             }
-            // A server that is in trouble anyway: its faults prove nothing.
+            // The faults of a server that is unavailable anyway prove nothing.
             Answer::Retry { .. } | Answer::Blocked { .. } => (faults, accepted_before) = (0, None),
             _ => {}
         }
