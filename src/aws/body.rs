@@ -96,15 +96,15 @@ impl Body {
                 Ok(next) => return Ok(next),
                 Err(Broken::Passing(fault)) => fault,
                 Err(Broken::Anew(why)) => {
-                    let message = format!("{why}: it must be read anew");
-                    return Err(self.told(Error::new(Remedy::Retry, message)));
+                    let message = format!("{why}: it must be read again from the start");
+                    return Err(self.located(Error::new(Remedy::Retry, message)));
                 }
-                Err(Broken::ForGood(fault)) => return Err(self.told(fault)),
+                Err(Broken::ForGood(fault)) => return Err(self.located(fault)),
             };
             self.stream = None;
             tries += 1;
             if tries >= TRIES {
-                return Err(self.told(fault));
+                return Err(self.located(fault));
             }
             tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
                 "reading broke off: going on from here");
@@ -173,7 +173,7 @@ impl Body {
         }
     }
 
-    fn told(&self, fault: Error) -> Error {
+    fn located(&self, fault: Error) -> Error {
         Error {
             message: format!(
                 "{}: reading broke off at byte {} of {}: {fault}",

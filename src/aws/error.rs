@@ -19,7 +19,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::endpoint::is_region;
 use super::route;
 use codes::judge;
-use text::{clean, clip, region_in, told, words};
+use text::{clean, clip, message, region_in, words};
 
 /// The most causes of an error that are shown.
 const CAUSES: usize = 8;
@@ -86,7 +86,7 @@ impl Error {
         let (remedy, advice) = by_proxy.flatten().unwrap_or_else(|| judge(&seen));
         Error {
             remedy,
-            message: told(&words, &seen, id, advice),
+            message: message(&words, &seen, id, advice),
         }
     }
 

@@ -82,7 +82,7 @@ impl fmt::Display for Answer {
             Answer::Retry { reason, .. }
             | Answer::Blocked { reason }
             | Answer::End(End::Failed(reason)) => f.write_str(reason),
-            Answer::End(End::Unread) => f.write_str("nobody reads it any more"),
+            Answer::End(End::Unread) => f.write_str("its reader has exited"),
             Answer::Fault { status, message }
             | Answer::Rejected {
                 status, message, ..
@@ -126,7 +126,7 @@ fn success(protocol: Protocol, response: ExportResponse) -> Answer {
             no_answer(
                 protocol,
                 &format!(
-                    "it took the request and says that it rejected {rejected} records: {message}"
+                    "it accepted the request and reported {rejected} rejected records: {message}"
                 ),
             )
         }
@@ -178,14 +178,14 @@ pub(super) fn grpc(
             reason: format!("{status}: {words}"),
         },
         Code::Unauthenticated => Answer::blocked(format!(
-            "{status}: {words}; mend the credentials in export.headers"
+            "{status}: {words}; correct the credentials in export.headers"
         )),
         Code::PermissionDenied => Answer::blocked(format!(
             "{status}: {words}; give the credentials in export.headers the right to write"
         )),
         Code::Unimplemented => Answer::blocked(format!(
             "{status}: {words}; nothing there takes OTLP over gRPC for this signal (or not \
-             compressed): mend the endpoint's URL, protocol or compression"
+             compressed): correct the endpoint's URL, protocol or compression"
         )),
         Code::InvalidArgument => Answer::Rejected {
             status,
@@ -254,7 +254,7 @@ pub(super) fn http(
             message,
             in_otlp,
         },
-        401 | 407 => Answer::blocked(format!("{text}; mend the credentials in export.headers")),
+        401 | 407 => Answer::blocked(format!("{text}; correct the credentials in export.headers")),
         402 | 403 => Answer::blocked(format!(
             "{text}; give the credentials in export.headers the right to write"
         )),
@@ -265,7 +265,7 @@ pub(super) fn http(
         )),
         404 | 405 | 410 | 501 => no_answer(protocol, &text),
         406 | 411 | 415 | 426 | 431 | 505 => Answer::blocked(format!(
-            "{text}; the receiver does not take requests of this form: mend the endpoint's \
+            "{text}; the receiver does not take requests of this form: correct the endpoint's \
              protocol, compression or headers"
         )),
         // 500, which OTLP calls not retryable, among them.
@@ -281,11 +281,11 @@ fn no_answer(protocol: Protocol, what: &str) -> Answer {
     let remedy = match protocol {
         Protocol::Grpc => {
             "nothing there takes OTLP over gRPC for this signal, or something between drops its \
-             trailers: mend the endpoint's URL or protocol (port 4317 is usually gRPC's, 4318 \
+             trailers: correct the endpoint's URL or protocol (port 4317 is usually gRPC's, 4318 \
              http/protobuf's)"
         }
         Protocol::HttpProtobuf | Protocol::HttpJson => {
-            "nothing there takes OTLP over HTTP for this signal: mend the endpoint's URL (the path \
+            "nothing there takes OTLP over HTTP for this signal: correct the endpoint's URL (the path \
              is usually /v1/logs or /v1/traces)"
         }
     };

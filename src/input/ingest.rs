@@ -108,7 +108,7 @@ impl Ingest {
     ) -> Self {
         let budget = Budget::new(limits.in_flight_bytes, BUDGET_UNIT);
         Ingest {
-            letters: pipeline.dead_letters().trouble(),
+            letters: pipeline.dead_letters().watch_failure(),
             pipeline,
             health,
             limits: Arc::new(limits),

@@ -34,7 +34,7 @@ impl LineFile {
         };
         if matches!(file.open, Some(Open::Regular { end: 0, .. })) {
             let path = path.display();
-            tracing::warn!("{path} begins anew: what it held is in {path}.1 now");
+            tracing::warn!("{path} is overwritten: its earlier content is now in {path}.1");
         }
         Ok((file, erased))
     }
