@@ -126,7 +126,7 @@ fn success(protocol: Protocol, response: ExportResponse) -> Answer {
             no_answer(
                 protocol,
                 &format!(
-                    "it accepted the request and reported {rejected} rejected records: {message}"
+                    "it accepted the request and reports that it rejected {rejected} records: {message}"
                 ),
             )
         }
