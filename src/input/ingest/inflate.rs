@@ -8,7 +8,8 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
-use super::{Ingest, Refusal, Reserved};
+use super::{Ingest, Reserved};
+use crate::input::ingest;
 
 /// Compressed bytes get room for so many times their number at first, and at least for so many.
 const INFLATION: usize = 8;
@@ -22,7 +23,7 @@ pub(super) enum Error {
     Damaged(#[from] io::Error),
     /// As for any request.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Ingest(#[from] ingest::Error),
 }
 
 /// What a request may become.
@@ -30,7 +31,7 @@ pub(super) struct Bounds {
     /// Bytes, at most.
     pub(super) limit: usize,
     /// What it is beyond.
-    pub(super) too_large: Refusal,
+    pub(super) too_large: ingest::Error,
     /// Bytes that are held beside those.
     pub(super) beside: usize,
 }
@@ -48,7 +49,7 @@ pub(super) async fn inflate(
     let ingest = ingest.clone();
     let work = move || all(&ingest, &compressed, reserved, bounds);
     let inflated = tokio::task::spawn_blocking(work).await;
-    inflated.map_err(|_| Refusal::Stopping)?
+    inflated.map_err(|_| ingest::Error::Stopping)?
 }
 
 fn all(

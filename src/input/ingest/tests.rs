@@ -79,8 +79,8 @@ fn down() -> Health {
     }
 }
 
-fn sent_away() -> Refusal {
-    Refusal::Away {
+fn stays_unavailable() -> Error {
+    Error::CollectorUnavailable {
         reason: "connection refused".to_owned(),
         retry_after: Duration::from_secs(7),
     }
@@ -124,16 +124,19 @@ async fn while_the_collector_is_away_requests_are_refused_with_its_delay() {
     let Bench { ingest, health, .. } = bench(Limits::default());
     let reserved = ingest.try_reserve(1).unwrap();
     health.send_replace(down());
-    assert_eq!(ingest.try_reserve(1).unwrap_err(), sent_away());
+    assert_eq!(ingest.try_reserve(1).unwrap_err(), stays_unavailable());
     let answer = ingest.deliver(request(reserved, EVENT)).await;
-    assert_eq!(answer.unwrap_err(), sent_away());
-    assert_eq!(sent_away().retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(answer.unwrap_err(), stays_unavailable());
+    assert_eq!(
+        stays_unavailable().retry_after(),
+        Some(Duration::from_secs(7))
+    );
     health.send_replace(Health::Up);
     assert!(ingest.try_reserve(1).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_under_way_is_sent_away_in_time_and_settles_in_the_background() {
+async fn a_request_under_way_is_stays_unavailable_in_time_and_settles_in_the_background() {
     let limits = Limits {
         request_bytes: BUDGET_UNIT,
         in_flight_bytes: BUDGET_UNIT,
@@ -146,11 +149,11 @@ async fn a_request_under_way_is_sent_away_in_time_and_settles_in_the_background(
     unanswered(answer.as_mut()).await;
     health.send_replace(down());
     unanswered(answer.as_mut()).await;
-    tokio::time::advance(PATIENCE).await;
-    assert_eq!(answer.await.unwrap_err(), sent_away());
+    tokio::time::advance(UNAVAILABLE_GRACE).await;
+    assert_eq!(answer.await.unwrap_err(), stays_unavailable());
 
     health.send_replace(Health::Up);
-    let busy = Refusal::Busy { limit: BUDGET_UNIT };
+    let busy = Error::InFlightLimit { limit: BUDGET_UNIT };
     assert_eq!(
         ingest.try_reserve(1).unwrap_err(),
         busy,
@@ -171,7 +174,7 @@ async fn a_collector_that_is_away_for_a_moment_costs_no_request() {
     unanswered(answer.as_mut()).await;
     health.send_replace(down());
     unanswered(answer.as_mut()).await;
-    tokio::time::advance(PATIENCE / 2).await;
+    tokio::time::advance(UNAVAILABLE_GRACE / 2).await;
     health.send_replace(Health::Up);
     drop(let_go);
     assert_eq!(answer.await.unwrap().counts.exported, 1);
@@ -186,7 +189,7 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     };
     let Bench { ingest, stop, .. } = bench(limits);
     let too_large = ingest.try_reserve(2 * BUDGET_UNIT + 1).unwrap_err();
-    assert!(matches!(too_large, Refusal::TooLarge { .. }) && too_large.retry_after().is_none());
+    assert!(matches!(too_large, Error::TooLarge { .. }) && too_large.retry_after().is_none());
     assert!(
         too_large
             .to_string()
@@ -206,13 +209,13 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     let _reserved = waiting.await.unwrap();
     let mut waiting = std::pin::pin!(ingest.reserve(1));
     stop.cancel();
-    assert_eq!(waiting.as_mut().await.unwrap_err(), Refusal::Stopping);
-    assert_eq!(ingest.try_reserve(0).unwrap_err(), Refusal::Stopping);
+    assert_eq!(waiting.as_mut().await.unwrap_err(), Error::Stopping);
+    assert_eq!(ingest.try_reserve(0).unwrap_err(), Error::Stopping);
     drop(full);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_is_sent_away_with_the_collector() {
+async fn who_waits_for_room_is_stays_unavailable_with_the_collector() {
     let limits = Limits {
         request_bytes: BUDGET_UNIT,
         in_flight_bytes: BUDGET_UNIT,
@@ -223,7 +226,7 @@ async fn who_waits_for_room_is_sent_away_with_the_collector() {
     let held = ingest.reserve(1).await.unwrap();
     let mut waiting = std::pin::pin!(ingest.reserve(1));
     unanswered(waiting.as_mut()).await;
-    assert_eq!(waiting.await.unwrap_err(), sent_away());
+    assert_eq!(waiting.await.unwrap_err(), stays_unavailable());
     drop(held);
     assert!(ingest.reserve(1).await.is_ok());
 }
@@ -240,7 +243,7 @@ async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
     ingest.resize(&mut one, 10).unwrap();
     let mut two = ingest.try_reserve(2 * BUDGET_UNIT).unwrap();
     ingest.resize(&mut one, 2 * BUDGET_UNIT).unwrap();
-    let busy = Refusal::Busy {
+    let busy = Error::InFlightLimit {
         limit: 4 * BUDGET_UNIT,
     };
     assert_eq!(ingest.try_reserve(0).unwrap_err(), busy);
@@ -258,9 +261,6 @@ async fn what_inflates_to_more_than_it_may_is_not_acknowledged() {
     let Bench { ingest, .. } = bench(limits);
     let reserved = ingest.try_reserve(1).unwrap();
     let many = EVENT.repeat(20);
-    let refusal = ingest.deliver(request(reserved, Cursor::new(many))).await;
-    assert_eq!(
-        refusal.unwrap_err(),
-        Refusal::InflatedTooLarge { limit: 1000 }
-    );
+    let error = ingest.deliver(request(reserved, Cursor::new(many))).await;
+    assert_eq!(error.unwrap_err(), Error::InflatedTooLarge { limit: 1000 });
 }

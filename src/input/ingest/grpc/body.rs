@@ -21,8 +21,8 @@ use super::guard::Call;
 use super::sender::Sender;
 use super::status;
 use crate::input::ingest::inflate::{self, Bounds};
-use crate::input::ingest::listen::Busy;
-use crate::input::ingest::{Refusal, Reserved};
+use crate::input::ingest::listen::ActiveGuard;
+use crate::input::ingest::{self, Reserved};
 
 /// Bytes before each message: whether it is compressed, then its length.
 const PREFIX_BYTES: usize = 5;
@@ -31,7 +31,7 @@ const PREFIX_BYTES: usize = 5;
 const INFLATION: usize = 16;
 
 /// A guarded body.
-pub(super) struct Guarded {
+pub(super) struct MessageBody {
     body: Body,
     call: Call,
     /// Compressed messages are inflated here.
@@ -45,11 +45,11 @@ pub(super) struct Guarded {
     /// A unary call's message has come.
     complete: bool,
     /// Until when the sender is waited for.
-    due: Option<Instant>,
+    deadline: Option<Instant>,
     /// Rings then.
-    clock: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     /// Held while a message of a stream arrives.
-    busy: Option<Busy>,
+    active: Option<ActiveGuard>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -71,13 +71,13 @@ enum At {
 
 type Inflating = Pin<Box<dyn Future<Output = Result<(Bytes, Reserved), inflate::Error>> + Send>>;
 
-type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, Refusal>> + Send>>;
+type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, ingest::Error>> + Send>>;
 
-impl Guarded {
+impl MessageBody {
     pub(super) fn new(body: Body, call: Call, sender: Sender) -> Self {
         let stop = Box::pin(sender.ingest.stop().clone().cancelled_owned());
-        let due = Instant::now() + sender.ingest.limits().body_timeout;
-        Guarded {
+        let deadline = Instant::now() + sender.ingest.limits().body_timeout;
+        MessageBody {
             body,
             call,
             inflates: false,
@@ -86,18 +86,18 @@ impl Guarded {
             prefix: BytesMut::new(),
             rest: Bytes::new(),
             complete: false,
-            due: Some(due).filter(|_| !call.is_stream()),
-            clock: None,
-            busy: None,
+            deadline: Some(deadline).filter(|_| !call.is_stream()),
+            timer: None,
+            active: None,
             stop,
         }
     }
 
-    /// The same; compressed messages are inflated on a thread that may be busy for long, if `gzip` is
+    /// The same; compressed messages are inflated on a thread that may be active for long, if `gzip` is
     /// what compresses them and the call brings events.
     pub(super) fn inflating(self, gzip: bool) -> Self {
         let inflates = gzip && matches!(self.call, Call::Unary | Call::Stream);
-        Guarded { inflates, ..self }
+        MessageBody { inflates, ..self }
     }
 
     /// Gathers a prefix. `None`: the body ends here.
@@ -118,7 +118,7 @@ impl Guarded {
                 ))));
             }
             if self.prefix.is_empty() && self.call.is_stream() {
-                self.busy = self.sender.busy();
+                self.active = self.sender.keep_active();
                 self.wait_until(Some(
                     Instant::now() + self.sender.ingest.limits().body_timeout,
                 ));
@@ -169,14 +169,14 @@ impl Guarded {
     /// Begins to inflate a message that has come in whole.
     fn inflate(&self, compressed: Bytes) -> Result<Inflating, BoxError> {
         let ingest = self.sender.ingest.clone();
-        let Some(reserved) = self.sender.take_room() else {
+        let Some(reserved) = self.sender.take_reserved() else {
             return Err(Box::new(Status::internal("a message without room")));
         };
         let limit = ingest.limits().request_bytes;
         Ok(Box::pin(async move {
             let bounds = Bounds {
                 limit,
-                too_large: Refusal::TooLarge { limit },
+                too_large: ingest::Error::TooLarge { limit },
                 // What it is compressed to goes at once; a message may be as large as all may be.
                 beside: 0,
             };
@@ -187,13 +187,13 @@ impl Guarded {
     /// The end of a call one of whose messages could not be inflated.
     fn not_inflated(&self, error: &inflate::Error) -> BoxError {
         Box::new(match error {
-            inflate::Error::Refused(refusal) => self.sender.refuse(refusal),
+            inflate::Error::Ingest(error) => self.sender.status(error),
             inflate::Error::Damaged(_) => Status::internal(error.to_string()),
         })
     }
 
-    fn keep(&self, reserved: Result<Reserved, Refusal>) -> Result<(), BoxError> {
-        let reserved = reserved.map_err(|refusal| self.sender.refuse(&refusal))?;
+    fn keep(&self, reserved: Result<Reserved, ingest::Error>) -> Result<(), BoxError> {
+        let reserved = reserved.map_err(|error| self.sender.status(&error))?;
         self.sender.keep(reserved);
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Guarded {
     fn finish(&mut self) {
         self.at = At::Prefix;
         if self.call.is_stream() {
-            self.busy = None;
+            self.active = None;
             self.wait_until(None);
         } else {
             // The end of the call is waited for no longer than that.
@@ -224,7 +224,7 @@ impl Guarded {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
                 Poll::Ready(None) => return Poll::Ready(Ok(false)),
                 Poll::Pending => {
-                    let status = ready!(self.poll_impatience(cx));
+                    let status = ready!(self.poll_timeout(cx));
                     return Poll::Ready(Err(status.into()));
                 }
             }
@@ -233,17 +233,19 @@ impl Guarded {
     }
 
     /// Ready when the sender is waited for no longer.
-    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if self.poll_stop(cx).is_ready() {
             return Poll::Ready(stopping());
         }
-        let Some(due) = self.due else {
+        let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        ready!(clock.as_mut().poll(cx));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(timer.as_mut().poll(cx));
         let limit = self.sender.ingest.limits().body_timeout;
-        Poll::Ready(self.sender.refuse(&Refusal::TooSlow { limit }))
+        Poll::Ready(self.sender.status(&ingest::Error::TooSlow { limit }))
     }
 
     /// Ready when no more messages are taken. What brings one alone is refused by whom it reaches.
@@ -254,13 +256,13 @@ impl Guarded {
         }
     }
 
-    fn wait_until(&mut self, due: Option<Instant>) {
-        self.due = due;
-        self.clock = None;
+    fn wait_until(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        self.timer = None;
     }
 }
 
-impl HttpBody for Guarded {
+impl HttpBody for MessageBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -281,7 +283,7 @@ impl HttpBody for Guarded {
                     let reserved = ready!(reserving.as_mut().poll(cx));
                     let waited = since.elapsed();
                     this.keep(reserved)?;
-                    this.wait_until(this.due.map(|due| due + waited));
+                    this.wait_until(this.deadline.map(|deadline| deadline + waited));
                     this.at = this.message();
                 }
                 At::Message(_) if !this.prefix.is_empty() => {
@@ -348,7 +350,7 @@ fn frame(bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
 }
 
 fn stopping() -> Status {
-    status::of(&Refusal::Stopping)
+    status::of(&ingest::Error::Stopping)
 }
 
 fn cut_off() -> BoxError {

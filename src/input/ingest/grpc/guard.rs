@@ -1,7 +1,7 @@
 //! Before a call reaches its service: is it one, and who makes it.
 //!
-//! Enters: an HTTP request. Leaves: the same request, with its [`Sender`] and a [`Guarded`] body; or
-//! its refusal.
+//! Enters: an HTTP request. Leaves: the same request, with its [`Sender`] and a [`MessageBody`] body; or
+//! its error.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use tonic::Status;
 
-use super::aside::Places;
-use super::body::Guarded;
+use super::body::MessageBody;
 use super::sender::Sender;
+use super::stream_limit::StreamLimit;
 use crate::input::ingest::Ingest;
 use crate::input::ingest::listen::auth::Auth;
-use crate::input::ingest::listen::{audit, busy};
+use crate::input::ingest::listen::{audit, keep_active};
 
 /// How a call's messages are compressed.
 const ENCODING: &str = "grpc-encoding";
@@ -25,7 +25,7 @@ const ENCODING: &str = "grpc-encoding";
 pub(super) struct Gate {
     pub(super) ingest: Ingest,
     pub(super) auth: Auth,
-    pub(super) places: Places,
+    pub(super) streams: StreamLimit,
 }
 
 /// Lets a call pass to its service.
@@ -35,10 +35,10 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     }
     let call = Call::of(request.uri().path());
     let (headers, extensions) = (request.headers(), request.extensions());
-    let (known, token) = match call {
+    let (identified, token) = match call {
         Call::Check | Call::Watch => {
-            let known = audit::recognizes(&gate.auth, headers, extensions);
-            (known, None)
+            let identified = audit::recognizes(&gate.auth, headers, extensions);
+            (identified, None)
         }
         _ => match audit::admit(&gate.auth, headers, extensions) {
             Ok(token) => (true, token),
@@ -46,10 +46,10 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
         },
     };
     // A stream keeps its connection only while it brings a message or waits for an answer.
-    let _busy = busy(extensions).filter(|_| call == Call::Unary);
-    let place = match call {
-        Call::Watch | Call::Reflection => match gate.places.take(known) {
-            Ok(place) => Some(place),
+    let _busy = keep_active(extensions).filter(|_| call == Call::Unary);
+    let permit = match call {
+        Call::Watch | Call::Reflection => match gate.streams.try_acquire(identified) {
+            Ok(permit) => Some(permit),
             Err(status) => return status.into_http(),
         },
         _ => None,
@@ -61,10 +61,10 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     let sender = Sender::new(gate.ingest, request.extensions().clone(), token);
     request.extensions_mut().insert(sender.clone());
     let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
-    let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));
+    let guarded = |body| Body::new(MessageBody::new(body, call, sender).inflating(gzip));
     let response = next.run(request.map(guarded)).await;
-    match place {
-        Some(place) => response.map(|body| place.bound(body)),
+    match permit {
+        Some(permit) => response.map(|body| permit.limit(body)),
         None => response,
     }
 }

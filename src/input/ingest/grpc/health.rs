@@ -12,7 +12,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 
 use super::status;
-use crate::input::ingest::{Ingest, Refusal};
+use crate::input::ingest::{self, Ingest};
 use qtrail_proto::v1::ingest_service_server;
 
 /// What can be asked about; all are as well as the collector is.
@@ -23,7 +23,7 @@ const SERVICES: [&str; 3] = [
 ];
 
 /// How often dead letters are looked at that may be full.
-const LOOK: Duration = Duration::from_secs(1);
+const DEAD_LETTERS_POLL: Duration = Duration::from_secs(1);
 
 /// SERVING while events can be taken; NOT_SERVING while the collector is away, the dead letters take nothing,
 /// or qtrail stops.
@@ -43,17 +43,17 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        known(request.get_ref())?;
+        check_service(request.get_ref())?;
         Ok(Response::new(response(self.ingest.serves())))
     }
 
     type WatchStream = Watch;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Watch>, Status> {
-        known(request.get_ref())?;
+        check_service(request.get_ref())?;
         Ok(Response::new(Watch {
             ingest: self.ingest.clone(),
-            told: None,
+            reported: None,
             changed: Box::pin(std::future::ready(())),
         }))
     }
@@ -63,7 +63,7 @@ impl health_server::Health for Health {
 pub(super) struct Watch {
     ingest: Ingest,
     /// Whether the last word was SERVING.
-    told: Option<bool>,
+    reported: Option<bool>,
     /// Done when there may be something new.
     changed: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -76,25 +76,25 @@ impl Stream for Watch {
             ready!(self.changed.as_mut().poll(cx));
             let available = self.ingest.available();
             let serving = self.ingest.serves();
-            if self.told == Some(serving)
-                && let Err(Refusal::Stopping) = &available
+            if self.reported == Some(serving)
+                && let Err(ingest::Error::Stopping) = &available
             {
-                return Poll::Ready(Some(Err(status::of(&Refusal::Stopping))));
+                return Poll::Ready(Some(Err(status::of(&ingest::Error::Stopping))));
             }
             let ingest = self.ingest.clone();
             let now = available.is_ok();
             self.changed = Box::pin(async move {
                 // Nothing tells that full dead letters were taken away.
-                let _ = tokio::time::timeout(LOOK, ingest.changed(now)).await;
+                let _ = tokio::time::timeout(DEAD_LETTERS_POLL, ingest.changed(now)).await;
             });
-            if self.told.replace(serving) != Some(serving) {
+            if self.reported.replace(serving) != Some(serving) {
                 return Poll::Ready(Some(Ok(response(serving))));
             }
         }
     }
 }
 
-fn known(request: &HealthCheckRequest) -> Result<(), Status> {
+fn check_service(request: &HealthCheckRequest) -> Result<(), Status> {
     match SERVICES.contains(&request.service.as_str()) {
         true => Ok(()),
         false => Err(Status::not_found("there is no such service")),

@@ -69,13 +69,13 @@ async fn export(request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
     let sender = Sender::of(&request)?;
     let request = request.into_inner();
     let exported = async {
-        let reserved = sender.room(request.len())?;
+        let reserved = sender.reserve(request.len())?;
         let name = format!("otlp:{}", sender.address());
         otlp::export(&sender.ingest, name, Form::Protobuf, request, reserved).await
     };
     match exported.await {
         Ok(answer) => Ok(response(answer).map(|answer| answer.encode_to_vec().into())),
-        Err(Error::Refused(refusal)) => Err(sender.refuse(&refusal)),
+        Err(Error::Ingest(error)) => Err(sender.status(&error)),
         Err(error @ Error::Malformed(_)) => Err(Status::invalid_argument(cut(error.to_string()))),
     }
 }

@@ -9,7 +9,6 @@
 //!                                                            └─▶ logs ─────────────────────────┘
 //! ```
 
-mod aside;
 mod body;
 mod guard;
 mod health;
@@ -18,6 +17,7 @@ mod sender;
 mod service;
 mod status;
 mod stream;
+mod stream_limit;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -28,11 +28,11 @@ use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::pb;
 use tonic_reflection::server::Builder as Reflection;
 
-use self::aside::Places;
 use self::guard::{Gate, guard};
 use self::health::Health;
 use self::logs::Logs;
 use self::service::Service;
+use self::stream_limit::StreamLimit;
 use super::Ingest;
 use super::listen::auth::Auth;
 use qtrail_proto;
@@ -48,7 +48,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
     let gate = Gate {
         ingest: ingest.clone(),
         auth: auth.clone(),
-        places: Places::new(ingest.limits().connections),
+        streams: StreamLimit::new(ingest.limits().connections),
     };
     let events = IngestServiceServer::new(Service)
         .accept_compressed(Gzip)

@@ -10,8 +10,8 @@ use http::Extensions;
 use tonic::{Request, Status};
 
 use super::status;
-use crate::input::ingest::listen::{self, Busy, NOBODY, Peer, audit};
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::ingest::listen::{self, ActiveGuard, NOBODY, Peer, audit};
+use crate::input::ingest::{self, Ingest, Reserved};
 use qtrail_proto::v1::Failure;
 
 /// One call's sender: an extension of its request.
@@ -22,20 +22,20 @@ pub(super) struct Sender {
     /// The next message begins only then.
     room: Arc<Mutex<Option<Reserved>>>,
     /// What the listener knows of it.
-    known: Arc<Extensions>,
+    extensions: Arc<Extensions>,
     /// Whose account its messages are on.
     account: Arc<str>,
 }
 
 impl Sender {
     /// `token`: the name of the token that was shown.
-    pub(super) fn new(ingest: Ingest, known: Extensions, token: Option<Arc<str>>) -> Self {
-        let peer = known.get::<Peer>();
+    pub(super) fn new(ingest: Ingest, extensions: Extensions, token: Option<Arc<str>>) -> Self {
+        let peer = extensions.get::<Peer>();
         Sender {
             ingest,
             account: peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref())),
             room: Arc::default(),
-            known: Arc::new(known),
+            extensions: Arc::new(extensions),
         }
     }
 
@@ -49,31 +49,31 @@ impl Sender {
 
     /// Its address.
     pub(super) fn address(&self) -> &str {
-        let peer = self.known.get::<Peer>();
+        let peer = self.extensions.get::<Peer>();
         peer.map_or("unknown", |peer| &peer.address)
     }
 
     /// Keeps its connection, as long as this is held.
-    pub(super) fn busy(&self) -> Option<Busy> {
-        listen::busy(&self.known)
+    pub(super) fn keep_active(&self) -> Option<ActiveGuard> {
+        listen::keep_active(&self.extensions)
     }
 
     /// Keeps room for the message that comes now.
     pub(super) fn keep(&self, reserved: Reserved) {
-        *self.slot() = Some(reserved);
+        *self.lock() = Some(reserved);
     }
 
     /// Takes the room of the message that is read.
-    pub(super) fn take_room(&self) -> Option<Reserved> {
-        self.slot().take()
+    pub(super) fn take_reserved(&self) -> Option<Reserved> {
+        self.lock().take()
     }
 
     /// The room of the message that was read last, which has so many bytes now.
     ///
     /// # Errors
     /// It grew when it was inflated, and there is no room for that.
-    pub(super) fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        let kept = self.take_room();
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reserved, ingest::Error> {
+        let kept = self.take_reserved();
         let reserved = match kept {
             Some(mut reserved) => {
                 self.ingest.resize(&mut reserved, bytes)?;
@@ -85,18 +85,18 @@ impl Sender {
     }
 
     /// The end of a call that is refused.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> Status {
-        audit::refused(&self.known, refusal);
-        status::of(refusal)
+    pub(super) fn status(&self, error: &ingest::Error) -> Status {
+        audit::refused(&self.extensions, error);
+        status::of(error)
     }
 
     /// The answer to a message that is refused.
-    pub(super) fn fail(&self, refusal: &Refusal) -> Failure {
-        audit::refused(&self.known, refusal);
-        status::failure(refusal)
+    pub(super) fn failure(&self, error: &ingest::Error) -> Failure {
+        audit::refused(&self.extensions, error);
+        status::failure(error)
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Reserved>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Reserved>> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

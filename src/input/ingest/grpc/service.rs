@@ -12,7 +12,7 @@ use super::sender::Sender;
 use super::status::cut;
 use super::stream::Answers;
 use crate::dead_letter::OnDamage;
-use crate::input::ingest::{self, Refusal};
+use crate::input::ingest;
 use crate::pipeline::{self, Content, Report};
 use qtrail_proto::v1::ingest_service_server::IngestService;
 use qtrail_proto::v1::{
@@ -42,7 +42,7 @@ impl IngestService for Service {
                 rejections: delivered.rejections,
                 uncertain: delivered.uncertain,
             })),
-            Err(refusal) => Err(sender.refuse(&refusal)),
+            Err(error) => Err(sender.status(&error)),
         }
     }
 
@@ -61,8 +61,8 @@ impl IngestService for Service {
 pub(super) fn deliver(
     sender: &Sender,
     request: IngestRequest,
-) -> impl Future<Output = Result<Delivered, Refusal>> + Send + use<> {
-    let reserved = sender.room(request.encoded_len());
+) -> impl Future<Output = Result<Delivered, ingest::Error>> + Send + use<> {
+    let reserved = sender.reserve(request.encoded_len());
     let name = format!("grpc:{}#{}", sender.address(), request.sequence);
     let ingest = sender.ingest.clone();
     async move {

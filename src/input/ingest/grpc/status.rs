@@ -1,9 +1,9 @@
-//! What a refusal is in gRPC's words.
+//! What a error is in gRPC's words.
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::input::ingest::Refusal;
+use crate::input::ingest;
 use qtrail_proto::v1::Failure;
 
 /// Characters of a message. It may quote a collector, and travels in a header, for which clients
@@ -11,22 +11,20 @@ use qtrail_proto::v1::Failure;
 const MESSAGE_CHARS: usize = 1000;
 
 /// The status of a call.
-pub(super) fn of(refusal: &Refusal) -> Status {
-    let (code, message) = (code(refusal), message(refusal));
-    match refusal.retry_after() {
+pub(super) fn of(error: &ingest::Error) -> Status {
+    let (code, message) = (code(error), message(error));
+    match error.retry_after() {
         None => Status::new(code, message),
         delay => Status::with_error_details(code, message, ErrorDetails::with_retry_info(delay)),
     }
 }
 
 /// The same in a stream, which goes on.
-pub(super) fn failure(refusal: &Refusal) -> Failure {
+pub(super) fn failure(error: &ingest::Error) -> Failure {
     Failure {
-        code: code(refusal).into(),
-        message: message(refusal),
-        retry_delay: refusal
-            .retry_after()
-            .and_then(|delay| delay.try_into().ok()),
+        code: code(error).into(),
+        message: message(error),
+        retry_delay: error.retry_after().and_then(|delay| delay.try_into().ok()),
     }
 }
 
@@ -38,19 +36,21 @@ pub(super) fn cut(text: String) -> String {
     }
 }
 
-fn code(refusal: &Refusal) -> Code {
-    match refusal {
-        Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => Code::Unavailable,
-        Refusal::Busy { .. }
-        | Refusal::TooLarge { .. }
-        | Refusal::InflatedTooLarge { .. }
-        | Refusal::DecodedTooLarge { .. } => Code::ResourceExhausted,
-        Refusal::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
-        Refusal::Unreadable { .. } => Code::InvalidArgument,
-        Refusal::TooSlow { .. } => Code::DeadlineExceeded,
+fn code(error: &ingest::Error) -> Code {
+    match error {
+        ingest::Error::CollectorUnavailable { .. }
+        | ingest::Error::DeadLettersUnavailable { .. }
+        | ingest::Error::Stopping => Code::Unavailable,
+        ingest::Error::InFlightLimit { .. }
+        | ingest::Error::TooLarge { .. }
+        | ingest::Error::InflatedTooLarge { .. }
+        | ingest::Error::DecodedTooLarge { .. } => Code::ResourceExhausted,
+        ingest::Error::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
+        ingest::Error::Unreadable { .. } => Code::InvalidArgument,
+        ingest::Error::TooSlow { .. } => Code::DeadlineExceeded,
     }
 }
 
-fn message(refusal: &Refusal) -> String {
-    cut(refusal.to_string())
+fn message(error: &ingest::Error) -> String {
+    cut(error.to_string())
 }

@@ -26,8 +26,8 @@ pub(super) struct Answers {
     /// None: no more come.
     requests: Option<Streaming<IngestStreamRequest>>,
     /// What the stream ends with once all is answered, if not well.
-    fault: Option<Status>,
-    under_way: JoinSet<IngestStreamResponse>,
+    error: Option<Status>,
+    deliveries: JoinSet<IngestStreamResponse>,
 }
 
 impl Answers {
@@ -35,8 +35,8 @@ impl Answers {
         Answers {
             sender,
             requests: Some(requests),
-            fault: None,
-            under_way: JoinSet::new(),
+            error: None,
+            deliveries: JoinSet::new(),
         }
     }
 
@@ -53,12 +53,12 @@ impl Answers {
         };
         let sender = self.sender.clone();
         let delivery = deliver(&sender, request);
-        let busy = sender.busy();
-        self.under_way.spawn(async move {
+        let busy = sender.keep_active();
+        self.deliveries.spawn(async move {
             let _busy = busy;
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
-                Err(refusal) => Answer::Failure(sender.fail(&refusal)),
+                Err(error) => Answer::Failure(sender.failure(&error)),
             };
             IngestStreamResponse {
                 sequence,
@@ -72,7 +72,7 @@ impl Answers {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<IngestStreamResponse, Status>>> {
-        let answer = ready!(self.under_way.poll_join_next(cx));
+        let answer = ready!(self.deliveries.poll_join_next(cx));
         Poll::Ready(answer.map(|answer| {
             answer.map_err(|_| Status::internal("a message was lost: send it again"))
         }))
@@ -87,17 +87,17 @@ impl Stream for Answers {
             if let Poll::Ready(Some(answer)) = self.poll_answer(cx) {
                 return Poll::Ready(Some(answer));
             }
-            let full = self.under_way.len() >= UNANSWERED;
+            let full = self.deliveries.len() >= UNANSWERED;
             let Some(requests) = self.requests.as_mut().filter(|_| !full) else {
-                return match self.under_way.is_empty() {
-                    true => Poll::Ready(self.fault.take().map(Err)),
+                return match self.deliveries.is_empty() {
+                    true => Poll::Ready(self.error.take().map(Err)),
                     false => Poll::Pending,
                 };
             };
             match ready!(Pin::new(requests).poll_next(cx)) {
                 Some(Ok(request)) => self.deliver(request),
-                Some(Err(fault)) => {
-                    self.fault = Some(fault);
+                Some(Err(error)) => {
+                    self.error = Some(error);
                     self.requests = None;
                 }
                 None => self.requests = None,

@@ -1,7 +1,7 @@
 //! What a sender is told.
 //!
 //! Enters: a report, or what is wrong. Leaves: a status, headers, a body. What must hold: a sender
-//! that should send again can tell from the status; a limit is named with the key that raises it.
+//! that should send again can log_error from the status; a limit is named with the key that raises it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::input::ingest::Refusal;
+use crate::input::ingest;
 use crate::input::ingest::listen::auth::Unauthenticated;
 use crate::pipeline::Report;
 use qtrail_core::reject::Reason;
@@ -21,40 +21,40 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 /// Why a request is not answered with success.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub(super) enum Error {
     /// It may not be sent now, or not by this sender, or not so much.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Ingest(#[from] ingest::Error),
     /// Its sender may not send.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
     /// It is not what the endpoint takes.
     #[error("{1}")]
-    Wrong(StatusCode, String),
+    Invalid(StatusCode, String),
 }
 
-impl Problem {
+impl Error {
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Problem::Wrong(StatusCode::BAD_REQUEST, message.into())
+        Error::Invalid(StatusCode::BAD_REQUEST, message.into())
     }
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Problem::Wrong(status, _) => *status,
-            Problem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Problem::Refused(refusal) => match refusal {
-                Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::TooLarge { .. }
-                | Refusal::InflatedTooLarge { .. }
-                | Refusal::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                Refusal::Unreadable { reason, .. } if reason.is_limit() => {
+            Error::Invalid(status, _) => *status,
+            Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Error::Ingest(error) => match error {
+                ingest::Error::CollectorUnavailable { .. }
+                | ingest::Error::DeadLettersUnavailable { .. }
+                | ingest::Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                ingest::Error::InFlightLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
+                ingest::Error::TooLarge { .. }
+                | ingest::Error::InflatedTooLarge { .. }
+                | ingest::Error::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                ingest::Error::Unreadable { reason, .. } if reason.is_limit() => {
                     StatusCode::PAYLOAD_TOO_LARGE
                 }
-                Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
-                Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+                ingest::Error::Unreadable { .. } => StatusCode::BAD_REQUEST,
+                ingest::Error::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             },
         }
     }
@@ -74,8 +74,8 @@ impl Problem {
     ) -> Response {
         let mut response = respond(status, content_type, body);
         let headers = response.headers_mut();
-        if let Problem::Refused(refusal) = self
-            && let Some(wait) = refusal.retry_after()
+        if let Error::Ingest(error) = self
+            && let Some(wait) = error.retry_after()
         {
             headers.insert(RETRY_AFTER, seconds(wait).into());
         }

@@ -10,21 +10,21 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
-use super::answer::Problem;
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use super::answer::Error;
+use crate::input::ingest::{self, Ingest, Reserved};
 
 /// Room that is made at first; it grows with what comes.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// Reads a body to its end.
-pub(super) async fn read(ingest: &Ingest, body: Body) -> Result<(Bytes, Reserved), Problem> {
+pub(super) async fn read(ingest: &Ingest, body: Body) -> Result<(Bytes, Reserved), Error> {
     let limit = ingest.limits().body_timeout;
     tokio::time::timeout(limit, collect(ingest, body))
         .await
-        .unwrap_or_else(|_| Err(Refusal::TooSlow { limit }.into()))
+        .unwrap_or_else(|_| Err(ingest::Error::TooSlow { limit }.into()))
 }
 
-async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), Problem> {
+async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), Error> {
     let limit = ingest.limits().request_bytes;
     let announced = body.size_hint().exact();
     let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -33,13 +33,13 @@ async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), P
     ingest.resize(&mut reserved, room)?;
     let mut bytes = Vec::with_capacity(room);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Problem::bad_request(format!("the body broke off: {e}")))?;
+        let frame = frame.map_err(|e| Error::bad_request(format!("the body broke off: {e}")))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         let length = bytes.len() + data.len();
         if length > limit {
-            return Err(Refusal::TooLarge { limit }.into());
+            return Err(ingest::Error::TooLarge { limit }.into());
         }
         if length > room {
             room = length.max(2 * room).min(announced.unwrap_or(limit));
@@ -55,7 +55,7 @@ async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), P
 ///
 /// # Errors
 /// It is encoded in another way.
-pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     let mut gzip = false;
     for value in headers.get_all(CONTENT_ENCODING) {
         match value.as_bytes().to_ascii_lowercase().as_slice() {
@@ -65,7 +65,7 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
                 let encoding = String::from_utf8_lossy(other);
                 let message =
                     format!("content-encoding {encoding:?} is not understood: send gzip, or none");
-                return Err(Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+                return Err(Error::Invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
             }
         }
     }

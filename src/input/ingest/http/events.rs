@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
-use super::answer::{self, Problem};
-use super::{Service, body, name, tell};
+use super::answer::{self, Error};
+use super::{Service, body, log_error, name};
 use crate::dead_letter::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::{Content, Report};
@@ -21,15 +21,15 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
     let (head, body) = request.into_parts();
     match service.events(&head, body).await {
         Ok(report) => answer::settled(&report),
-        Err(problem) => {
-            tell(&head, &problem);
-            problem.json()
+        Err(error) => {
+            log_error(&head, &error);
+            error.json()
         }
     }
 }
 
 impl Service {
-    async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
+    async fn events(&self, head: &Parts, body: Body) -> Result<Report, Error> {
         let (sender, _busy) = self.admit(head)?;
         // The pipeline knows gzip by its first bytes.
         body::is_gzip(&head.headers)?;

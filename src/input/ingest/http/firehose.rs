@@ -18,8 +18,8 @@ use flate2::read::GzDecoder;
 use memchr::memmem;
 use serde::Serialize;
 
-use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body, tell};
+use super::answer::{self, Error, respond, to_json};
+use super::{Service, body, log_error};
 use crate::dead_letter::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::Content;
@@ -50,20 +50,20 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
             tracing::debug!(id, "a Firehose request was delivered");
             respond(StatusCode::OK, answer::JSON, reply(id, None))
         }
-        Err(problem) => {
-            tell(&head, &problem);
-            let body = reply(id, Some(&problem.to_string()));
-            let status = match problem.status() {
+        Err(error) => {
+            log_error(&head, &error);
+            let body = reply(id, Some(&error.to_string()));
+            let status = match error.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => StatusCode::BAD_REQUEST,
                 status => status,
             };
-            problem.response(status, answer::JSON, body)
+            error.response(status, answer::JSON, body)
         }
     }
 }
 
 impl Service {
-    async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
+    async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Error> {
         let (sender, _busy) = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
@@ -72,7 +72,7 @@ impl Service {
             && other != id
         {
             let message = format!("the body's requestId is {other:?}, the header's {id:?}");
-            return Err(Problem::bad_request(message));
+            return Err(Error::bad_request(message));
         }
         let request = ingest::Request {
             input: "firehose",
@@ -88,14 +88,14 @@ impl Service {
 }
 
 /// Whether these are the headers of a request that is understood.
-fn check(headers: &HeaderMap) -> Result<(), Problem> {
+fn check(headers: &HeaderMap) -> Result<(), Error> {
     let version = text(headers, &VERSION).unwrap_or_default();
     let message = match text(headers, &REQUEST_ID) {
         None => "X-Amz-Firehose-Request-Id is missing".to_owned(),
         Some(_) if version == "1.0" => return Ok(()),
         Some(_) => format!("X-Amz-Firehose-Protocol-Version must be 1.0, not {version:?}"),
     };
-    Err(Problem::bad_request(message))
+    Err(Error::bad_request(message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -108,7 +108,7 @@ fn beginning(body: &[u8], gzip: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     let body = &body[..body.len().min(BEGINNING)];
     let limit = BEGINNING as u64;
-    // What cannot be read is the pipeline's to tell.
+    // What cannot be read is the pipeline's to log_error.
     let _ = match gzip {
         true => GzDecoder::new(body).take(limit).read_to_end(&mut bytes),
         false => body.take(limit).read_to_end(&mut bytes),

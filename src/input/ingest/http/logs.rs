@@ -16,11 +16,11 @@ use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
-use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body, name, tell};
+use super::answer::{self, Error, respond, to_json};
+use super::{Service, body, log_error, name};
 use crate::input::ingest::inflate::{self, Bounds, inflate};
 use crate::input::ingest::otlp::{self, Form};
-use crate::input::ingest::{Limits, Refusal};
+use crate::input::ingest::{self, Limits};
 
 /// Answers a request.
 pub(super) async fn export(State(service): State<Service>, request: Request) -> Response {
@@ -31,9 +31,9 @@ pub(super) async fn export(State(service): State<Service>, request: Request) -> 
             let form = form.unwrap_or(Form::Protobuf);
             respond(StatusCode::OK, content_type(form), encode(form, &response))
         }
-        Err(problem) => {
-            tell(&head, &problem);
-            refuse(form.unwrap_or(Form::Json), problem)
+        Err(error) => {
+            log_error(&head, &error);
+            error_response(form.unwrap_or(Form::Json), error)
         }
     }
 }
@@ -44,11 +44,11 @@ impl Service {
         head: &Parts,
         form: Option<Form>,
         body: Body,
-    ) -> Result<ExportLogsServiceResponse, Problem> {
+    ) -> Result<ExportLogsServiceResponse, Error> {
         let (sender, _busy) = self.admit(head)?;
         let form = form.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
-            Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
+            Error::Invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
         })?;
         let gzip = body::is_gzip(&head.headers)?;
         let (mut bytes, mut reserved) = body::read(&self.ingest, body).await?;
@@ -67,10 +67,10 @@ fn bounds(limits: &Limits, compressed: usize) -> Bounds {
     let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
     let in_flight = limits.in_flight_bytes.saturating_sub(compressed);
     let too_large = match inflated <= in_flight {
-        true => Refusal::InflatedTooLarge {
+        true => ingest::Error::InflatedTooLarge {
             limit: limits.inflated_bytes,
         },
-        false => Refusal::DecodedTooLarge {
+        false => ingest::Error::DecodedTooLarge {
             limit: limits.in_flight_bytes,
         },
     };
@@ -81,20 +81,20 @@ fn bounds(limits: &Limits, compressed: usize) -> Bounds {
     }
 }
 
-impl From<inflate::Error> for Problem {
+impl From<inflate::Error> for Error {
     fn from(error: inflate::Error) -> Self {
         match error {
-            inflate::Error::Refused(refusal) => refusal.into(),
-            inflate::Error::Damaged(_) => Problem::bad_request(error.to_string()),
+            inflate::Error::Ingest(error) => error.into(),
+            inflate::Error::Damaged(_) => Error::bad_request(error.to_string()),
         }
     }
 }
 
-impl From<otlp::Error> for Problem {
+impl From<otlp::Error> for Error {
     fn from(error: otlp::Error) -> Self {
         match error {
-            otlp::Error::Refused(refusal) => refusal.into(),
-            otlp::Error::Malformed(_) => Problem::bad_request(error.to_string()),
+            otlp::Error::Ingest(error) => error.into(),
+            otlp::Error::Malformed(_) => Error::bad_request(error.to_string()),
         }
     }
 }
@@ -130,9 +130,9 @@ fn encode(form: Form, response: &ExportLogsServiceResponse) -> Vec<u8> {
     }
 }
 
-fn refuse(form: Form, problem: Problem) -> Response {
-    let code = code(problem.status()) as i32;
-    let message = problem.to_string();
+fn error_response(form: Form, error: Error) -> Response {
+    let code = code(error.status()) as i32;
+    let message = error.to_string();
     let body = match form {
         Form::Protobuf => {
             let details = Vec::new();
@@ -145,11 +145,11 @@ fn refuse(form: Form, problem: Problem) -> Response {
         }
         Form::Json => to_json(&json!({"code": code, "message": message})),
     };
-    let status = match problem.status() {
+    let status = match error.status() {
         StatusCode::REQUEST_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
         status => status,
     };
-    problem.response(status, content_type(form), body)
+    error.response(status, content_type(form), body)
 }
 
 fn code(status: StatusCode) -> Code {

@@ -27,8 +27,8 @@ use axum::routing::post;
 
 use super::Ingest;
 use super::listen::auth::Auth;
-use super::listen::{self, Busy, NOBODY, Peer, audit};
-use answer::Problem;
+use super::listen::{self, ActiveGuard, NOBODY, Peer, audit};
+use answer::Error;
 
 /// What every endpoint needs.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .route("/v1/firehose", post(firehose::deliver))
         .route("/v1/logs", post(logs::export))
         .method_not_allowed_fallback(wrong_method)
-        .fallback(nothing)
+        .fallback(not_found)
         .with_state(Service {
             ingest: ingest.clone(),
             auth: auth.clone(),
@@ -53,38 +53,38 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {
     let message = format!("{} takes no {method}: send POST", uri.path());
-    Problem::Wrong(StatusCode::METHOD_NOT_ALLOWED, message).json()
+    Error::Invalid(StatusCode::METHOD_NOT_ALLOWED, message).json()
 }
 
-async fn nothing(uri: Uri) -> Response {
+async fn not_found(uri: Uri) -> Response {
     let message = format!(
         "there is nothing at {}: send to /v1/events, /v1/firehose or /v1/logs",
         uri.path()
     );
-    Problem::Wrong(StatusCode::NOT_FOUND, message).json()
+    Error::Invalid(StatusCode::NOT_FOUND, message).json()
 }
 
 impl Service {
     /// Lets a sender in, or not, and has it logged; whose account its requests are on. Its connection
     /// does not give way to another one as long as the second is held.
-    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<Busy>), Problem> {
+    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<ActiveGuard>), Error> {
         // A browser lets any page on the web send to a loopback address, and says which page it was.
         if head.headers.contains_key(ORIGIN) {
             let message = "web pages may not send events (the request has an Origin header)";
-            return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
+            return Err(Error::Invalid(StatusCode::FORBIDDEN, message.to_owned()));
         }
         let token = audit::admit(&self.auth, &head.headers, &head.extensions)?;
         let peer = head.extensions.get::<Peer>();
         let account = peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref()));
-        Ok((account, listen::busy(&head.extensions)))
+        Ok((account, listen::keep_active(&head.extensions)))
     }
 }
 
 /// Has it logged that a request was turned away.
-fn tell(head: &Parts, problem: &Problem) {
-    match problem {
-        Problem::Refused(refusal) => audit::refused(&head.extensions, refusal),
-        Problem::Wrong(status, message) => {
+fn log_error(head: &Parts, error: &Error) {
+    match error {
+        Error::Ingest(error) => audit::refused(&head.extensions, error),
+        Error::Invalid(status, message) => {
             tracing::debug!(
                 status = status.as_u16(),
                 path = head.uri.path(),
@@ -92,7 +92,7 @@ fn tell(head: &Parts, problem: &Problem) {
             );
         }
         // Who is not let in was told of there.
-        Problem::Unauthenticated(_) => {}
+        Error::Unauthenticated(_) => {}
     }
 }
 

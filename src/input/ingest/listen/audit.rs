@@ -1,6 +1,6 @@
 //! Who sent, and who was turned away, for the log.
 //!
-//! Enters: a connection's first request, and each refusal. Leaves: lines of the target
+//! Enters: a connection's first request, and each error. Leaves: lines of the target
 //! `qtrail::audit`, and a count. What must hold: no sender can fill the log, and no token is in it.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::Peer;
 use super::auth::{Auth, Unauthenticated};
 use super::connection_limit::Slot;
-use crate::input::ingest::Refusal;
+use crate::input::ingest;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 
@@ -37,7 +37,7 @@ pub fn admit(
         }
     }
     if checked.is_ok() {
-        known(extensions);
+        mark_identified(extensions);
     }
     checked
 }
@@ -46,32 +46,32 @@ pub fn admit(
 pub fn recognizes(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
     let checked = auth.check(headers);
     if let Ok(Some(_)) = checked {
-        known(extensions);
+        mark_identified(extensions);
     }
     checked.is_ok()
 }
 
-fn known(extensions: &Extensions) {
+fn mark_identified(extensions: &Extensions) {
     if let Some(slot) = extensions.get::<Arc<Slot>>() {
-        slot.known();
+        slot.mark_identified();
     }
 }
 
 /// Says and counts that a request was turned away.
-pub fn refused(extensions: &Extensions, refusal: &Refusal) {
+pub fn refused(extensions: &Extensions, error: &ingest::Error) {
     if let Some((peer, audit)) = parties(extensions) {
-        let kind = match refusal {
-            Refusal::Away { .. } => "away",
-            Refusal::LettersFull { .. } => "letters_full",
-            Refusal::Busy { .. } => "busy",
-            Refusal::Unreadable { .. } => "unreadable",
-            Refusal::TooLarge { .. } => "too_large",
-            Refusal::InflatedTooLarge { .. } => "inflated_too_large",
-            Refusal::DecodedTooLarge { .. } => "decoded_too_large",
-            Refusal::TooSlow { .. } => "too_slow",
-            Refusal::Stopping => "stopping",
+        let kind = match error {
+            ingest::Error::CollectorUnavailable { .. } => "away",
+            ingest::Error::DeadLettersUnavailable { .. } => "letters_full",
+            ingest::Error::InFlightLimit { .. } => "busy",
+            ingest::Error::Unreadable { .. } => "unreadable",
+            ingest::Error::TooLarge { .. } => "too_large",
+            ingest::Error::InflatedTooLarge { .. } => "inflated_too_large",
+            ingest::Error::DecodedTooLarge { .. } => "decoded_too_large",
+            ingest::Error::TooSlow { .. } => "too_slow",
+            ingest::Error::Stopping => "stopping",
         };
-        audit.listener.refused(kind, peer, refusal);
+        audit.listener.refused(kind, peer, error);
     }
 }
 

@@ -38,7 +38,7 @@ struct Token {
 
 /// Why a file of tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+enum Error {
     #[error("ingest.token_files: cannot read {}: {source}", path.display())]
     Unreadable {
         path: PathBuf,
@@ -66,7 +66,7 @@ impl Auth {
                 tokens: Reloaded::load(name, vec![path.clone()], || read(path))?,
             })
         };
-        let files = files.iter().map(open).collect::<Result<_, Unusable>>()?;
+        let files = files.iter().map(open).collect::<Result<_, Error>>()?;
         Ok(Auth(Arc::new(files)))
     }
 
@@ -118,8 +118,8 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-fn read(path: &Path) -> Result<Vec<Token>, Unusable> {
-    let text = std::fs::read(path).map_err(|source| Unusable::Unreadable {
+fn read(path: &Path) -> Result<Vec<Token>, Error> {
+    let text = std::fs::read(path).map_err(|source| Error::Unreadable {
         path: path.to_owned(),
         source,
     })?;
@@ -129,7 +129,7 @@ fn read(path: &Path) -> Result<Vec<Token>, Unusable> {
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
         .collect();
     if lines.is_empty() {
-        return Err(Unusable::Empty {
+        return Err(Error::Empty {
             path: path.to_owned(),
         });
     }

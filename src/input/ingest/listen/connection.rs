@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 //!
 //! Enters: a stream, its peer's name and its slot. Leaves: requests, with their [`Peer`], to the
-//! router. What must hold: a peer that sends nothing, or too slowly, or what is no HTTP, is gone
+//! router. What must hold: a peer that sends nothing, or too slowly, or what is no HTTP, is is_disconnect
 //! within a limit; what it can make us hold is bounded; at `stop`, requests under way are finished,
 //! and an idle peer is not waited for.
 
@@ -31,10 +31,10 @@ use super::tls::{self, Certificates};
 use crate::input::ingest::Limits;
 
 /// How long a peer without a request under way may take to hang up once it was asked to.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// After so many header timeouts in silence, an HTTP/2 peer is asked for a sign of life; it has one
 /// more for its answer.
-const SILENCE: u32 = 2;
+const KEEP_ALIVE_FACTOR: u32 = 2;
 /// Bytes of a request's headers.
 const HEADERS: u32 = 16 << 10;
 /// Bytes read ahead, or not yet written, on an HTTP/1 connection.
@@ -70,7 +70,7 @@ impl Protocol {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(limits.header_timeout.saturating_mul(SILENCE))
+            .keep_alive_interval(limits.header_timeout.saturating_mul(KEEP_ALIVE_FACTOR))
             .keep_alive_timeout(limits.header_timeout)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(HEADERS)
@@ -98,32 +98,32 @@ impl Protocol {
         stop: CancellationToken,
     ) {
         let Some(tls) = &self.tls else {
-            return self.converse(stream, peer, slot, stop).await;
+            return self.serve_http(stream, peer, slot, stop).await;
         };
         let handshake = tokio::time::timeout(self.header_timeout, tls.accept(stream));
         let encrypted = tokio::select! {
             encrypted = handshake => encrypted,
-            () = slot.wanted() => return,
+            () = slot.evicted() => return,
             () = stop.cancelled() => return,
         };
         match encrypted {
             Ok(Ok(stream)) => {
                 peer.certificate = tls::name(&stream);
                 if tls.names_clients() {
-                    slot.known();
+                    slot.mark_identified();
                 }
-                self.converse(stream, peer, slot, stop).await;
+                self.serve_http(stream, peer, slot, stop).await;
             }
-            Ok(Err(failure)) => match failure.kind() {
-                Some(kind) => self.audit.refused(kind, &peer, &failure),
-                None => debug!(peer = &*peer.address, "{failure}"),
+            Ok(Err(error)) => match error.kind() {
+                Some(kind) => self.audit.refused(kind, &peer, &error),
+                None => debug!(peer = &*peer.address, "{error}"),
             },
-            Err(_) => self.slow("TLS handshake", &peer),
+            Err(_) => self.log_timeout("TLS handshake", &peer),
         }
     }
 
     /// Takes requests, and answers them.
-    async fn converse(
+    async fn serve_http(
         &self,
         stream: impl Io + 'static,
         peer: Peer,
@@ -131,9 +131,9 @@ impl Protocol {
         stop: CancellationToken,
     ) {
         let router = self.router.clone();
-        let (named, told) = (peer.clone(), self.audit.connection());
+        let (named, audit) = (peer.clone(), self.audit.connection());
         let called = Arc::clone(&slot);
-        let service = service_fn(move |request| call(&router, request, &named, &told, &called));
+        let service = service_fn(move |request| call(&router, request, &named, &audit, &called));
         let stream = TokioIo::new(stream);
         let mut connection = pin!(self.builder.serve_connection(stream, service));
         tokio::select! {
@@ -141,26 +141,28 @@ impl Protocol {
             biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
-                    self.failed(&*error, &peer, &slot);
+                    self.log_error(&*error, &peer, &slot);
                 }
                 return;
             }
             () = stop.cancelled() => {}
-            () = slot.wanted() => return,
-            () = slot.silent(self.header_timeout) => return self.slow("request", &peer),
+            () = slot.evicted() => return,
+            () = slot.no_request_within(self.header_timeout) => return self.log_timeout("request", &peer),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             _ = connection => {}
-            () = slot.idle_for(FAREWELL) => {}
+            () = slot.idle_for(CLOSE_TIMEOUT) => {}
         }
     }
 
     /// Tells why a connection broke, where its peer is to blame.
-    fn failed(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
+    fn log_error(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
         match error.downcast_ref::<hyper::Error>() {
-            Some(error) if error.is_timeout() && !slot.begun() => self.slow("request", peer),
-            Some(error) if !error.is_timeout() && !gone(error) => {
+            Some(error) if error.is_timeout() && !slot.has_request() => {
+                self.log_timeout("request", peer)
+            }
+            Some(error) if !error.is_timeout() && !is_disconnect(error) => {
                 let detail = error.source().map(|source| format!(": {source}"));
                 let detail = detail.unwrap_or_default();
                 let guess = match (&self.tls, error.is_parse()) {
@@ -176,7 +178,7 @@ impl Protocol {
         }
     }
 
-    fn slow(&self, what: &str, peer: &Peer) {
+    fn log_timeout(&self, what: &str, peer: &Peer) {
         let why = format!(
             "no {what} came within {} s{}",
             self.header_timeout.as_secs_f64(),
@@ -191,12 +193,12 @@ fn call(
     router: &Router,
     mut request: Request<Incoming>,
     peer: &Peer,
-    told: &Connection,
+    audit: &Connection,
     slot: &Arc<Slot>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    let under_way = slot.begin();
+    let under_way = slot.begin_request();
     request.extensions_mut().insert(peer.clone());
-    request.extensions_mut().insert(told.clone());
+    request.extensions_mut().insert(audit.clone());
     request.extensions_mut().insert(Arc::clone(slot));
     let answer = router.clone().oneshot(request);
     async move {
@@ -222,7 +224,7 @@ fn window(limits: &Limits) -> u32 {
 }
 
 /// Whether the peer, or the network, ended the connection without a word.
-fn gone(error: &hyper::Error) -> bool {
+fn is_disconnect(error: &hyper::Error) -> bool {
     let io = error
         .source()
         .is_some_and(|source| source.is::<std::io::Error>());

@@ -2,7 +2,7 @@
 //!
 //! Enters: each new connection, who its peer turns out to be, and when it works for it. Leaves: a
 //! [`Slot`], or none. What must hold: there are never more connections than slots; a connection that
-//! is not worked for gives way to a new one, those of strangers first, so that idle connections and
+//! is not worked for gives way to a new one, those of unidentified first, so that idle connections and
 //! what anyone may ask, however many, keep no sender out.
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ struct Idle {
 pub(super) struct Slot {
     slots: Arc<ConnectionLimit>,
     state: watch::Sender<State>,
-    wanted: CancellationToken,
+    evicted: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -47,7 +47,7 @@ struct State {
     /// There was a request.
     begun: bool,
     /// The peer has shown who it is, where that is asked for.
-    known: bool,
+    identified: bool,
     /// Things that are done for the peer.
     busy: usize,
     /// Its key in [`Idle`], while there are none.
@@ -55,17 +55,17 @@ struct State {
 }
 
 /// A request under way, until it is dropped.
-pub(super) struct Call(Arc<Slot>);
+pub(super) struct RequestGuard(Arc<Slot>);
 
 /// As long as it is held, its connection does not give way.
-pub struct Busy(Arc<Slot>);
+pub struct ActiveGuard(Arc<Slot>);
 
 /// What came of asking for a slot.
-pub(super) enum Place {
+pub(super) enum Admission {
     /// One was free.
     Free(Arc<Slot>),
     /// An idle connection was closed for it.
-    Vacated(Arc<Slot>),
+    Evicted(Arc<Slot>),
     /// Each connection is worked for.
     Full,
 }
@@ -80,21 +80,21 @@ impl ConnectionLimit {
     }
 
     /// A place for a new connection.
-    pub(super) async fn take(self: &Arc<Self>) -> Place {
+    pub(super) async fn take(self: &Arc<Self>) -> Admission {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Place::Free(self.slot(permit));
+            return Admission::Free(self.slot(permit));
         }
-        if !self.vacate() {
-            return Place::Full;
+        if !self.evict_idle() {
+            return Admission::Full;
         }
         match Arc::clone(&self.free).acquire_owned().await {
-            Ok(permit) => Place::Vacated(self.slot(permit)),
-            Err(_) => Place::Full,
+            Ok(permit) => Admission::Evicted(self.slot(permit)),
+            Err(_) => Admission::Full,
         }
     }
 
     /// Closes the first of the idle connections; whether there was one.
-    pub(super) fn vacate(&self) -> bool {
+    pub(super) fn evict_idle(&self) -> bool {
         // Under the lock, so that one that goes does not come back.
         let mut idle = self.idle();
         let first = idle.wanted.pop_first();
@@ -106,10 +106,10 @@ impl ConnectionLimit {
         let slot = Slot {
             slots: Arc::clone(self),
             state: watch::Sender::default(),
-            wanted: CancellationToken::new(),
+            evicted: CancellationToken::new(),
             _permit: permit,
         };
-        slot.state.send_modify(|state| slot.rest(state));
+        slot.state.send_modify(|state| slot.mark_idle(state));
         Arc::new(slot)
     }
 
@@ -119,52 +119,52 @@ impl ConnectionLimit {
 }
 
 /// Keeps the connection of a request, whose extensions these are, from giving way to another one.
-pub fn busy(extensions: &Extensions) -> Option<Busy> {
-    extensions.get::<Arc<Slot>>().map(Slot::busy)
+pub fn keep_active(extensions: &Extensions) -> Option<ActiveGuard> {
+    extensions.get::<Arc<Slot>>().map(Slot::keep_active)
 }
 
 impl Slot {
     /// Notes that a request has begun.
-    pub(super) fn begin(self: &Arc<Self>) -> Call {
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.state.send_modify(|state| {
             state.under_way += 1;
             state.begun = true;
         });
-        Call(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
     /// Notes that the peer has shown who it is, where that is asked for.
-    pub(super) fn known(&self) {
+    pub(super) fn mark_identified(&self) {
         self.state.send_if_modified(|state| {
-            if !std::mem::replace(&mut state.known, true) && state.rank.is_some() {
-                self.rise(state);
-                self.rest(state);
+            if !std::mem::replace(&mut state.identified, true) && state.rank.is_some() {
+                self.unmark_idle(state);
+                self.mark_idle(state);
             }
             false
         });
     }
 
-    fn busy(self: &Arc<Self>) -> Busy {
+    fn keep_active(self: &Arc<Self>) -> ActiveGuard {
         self.state.send_if_modified(|state| {
             state.busy += 1;
-            self.rise(state);
+            self.unmark_idle(state);
             false
         });
-        Busy(Arc::clone(self))
+        ActiveGuard(Arc::clone(self))
     }
 
     /// Whether a request has ever begun.
-    pub(super) fn begun(&self) -> bool {
+    pub(super) fn has_request(&self) -> bool {
         self.state.borrow().begun
     }
 
     /// Returns once another connection wants the slot.
-    pub(super) async fn wanted(&self) {
-        self.wanted.cancelled().await;
+    pub(super) async fn evicted(&self) {
+        self.evicted.cancelled().await;
     }
 
     /// Returns if no request has begun within this time.
-    pub(super) async fn silent(&self, limit: Duration) {
+    pub(super) async fn no_request_within(&self, limit: Duration) {
         let mut state = self.state.subscribe();
         if tokio::time::timeout(limit, state.wait_for(|state| state.begun))
             .await
@@ -188,19 +188,19 @@ impl Slot {
     }
 
     /// Takes its place at the end of the idle ones of its kind.
-    fn rest(&self, state: &mut State) {
+    fn mark_idle(&self, state: &mut State) {
         let mut idle = self.slots.idle();
-        if self.wanted.is_cancelled() {
+        if self.evicted.is_cancelled() {
             return;
         }
-        let rank = (state.known, idle.next);
+        let rank = (state.identified, idle.next);
         idle.next += 1;
-        idle.wanted.insert(rank, self.wanted.clone());
+        idle.wanted.insert(rank, self.evicted.clone());
         state.rank = Some(rank);
     }
 
     /// Is not idle any more.
-    fn rise(&self, state: &mut State) {
+    fn unmark_idle(&self, state: &mut State) {
         if let Some(rank) = state.rank.take() {
             self.slots.idle().wanted.remove(&rank);
         }
@@ -216,18 +216,18 @@ impl Drop for Slot {
     }
 }
 
-impl Drop for Call {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.state.send_modify(|state| state.under_way -= 1);
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveGuard {
     fn drop(&mut self) {
         self.0.state.send_if_modified(|state| {
             state.busy -= 1;
             if state.busy == 0 {
-                self.0.rest(state);
+                self.0.mark_idle(state);
             }
             false
         });
@@ -238,9 +238,9 @@ impl Drop for Busy {
 mod tests {
     use super::*;
 
-    fn free(place: Place) -> Arc<Slot> {
+    fn free(place: Admission) -> Arc<Slot> {
         match place {
-            Place::Free(slot) => slot,
+            Admission::Free(slot) => slot,
             _ => panic!("none was free"),
         }
     }
@@ -255,21 +255,21 @@ mod tests {
         assert_eq!(metrics.ingest_connections.get(), 3);
         // One that was worked for is at the end of the row, and one that is, is not in it. A request
         // alone changes nothing.
-        drop(first.busy());
-        let (work, call) = (second.busy(), third.begin());
+        drop(first.keep_active());
+        let (work, call) = (second.keep_active(), third.begin_request());
         let fourth = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { slots.take().await }
         });
-        third.wanted().await;
+        third.evicted().await;
         assert!(!fourth.is_finished());
         drop((third, call));
-        let Place::Vacated(fourth) = fourth.await.unwrap() else {
+        let Admission::Evicted(fourth) = fourth.await.unwrap() else {
             panic!("it was not vacated");
         };
-        assert!(!first.wanted.is_cancelled() && !second.wanted.is_cancelled());
-        let work = [first.busy(), work, fourth.busy()];
-        assert!(matches!(slots.take().await, Place::Full));
+        assert!(!first.evicted.is_cancelled() && !second.evicted.is_cancelled());
+        let work = [first.keep_active(), work, fourth.keep_active()];
+        assert!(matches!(slots.take().await, Admission::Full));
         drop((first, second, fourth));
         assert_eq!(metrics.ingest_connections.get(), 3);
         drop(work);
@@ -281,20 +281,20 @@ mod tests {
     async fn strangers_give_way_before_known_peers() {
         let slots = ConnectionLimit::new(3, Arc::default());
         let known = free(slots.take().await);
-        let strangers = [free(slots.take().await), free(slots.take().await)];
-        known.known();
-        // Asking does not make a stranger known, nor does it bring its turn later.
-        drop(strangers[0].begin());
-        for stranger in &strangers {
-            assert!(slots.vacate());
-            assert!(stranger.wanted.is_cancelled() && !known.wanted.is_cancelled());
+        let unidentified = [free(slots.take().await), free(slots.take().await)];
+        known.mark_identified();
+        // Asking does not make a other known, nor does it bring its turn later.
+        drop(unidentified[0].begin_request());
+        for other in &unidentified {
+            assert!(slots.evict_idle());
+            assert!(other.evicted.is_cancelled() && !known.evicted.is_cancelled());
         }
-        let work = known.busy();
-        assert!(!slots.vacate());
+        let work = known.keep_active();
+        assert!(!slots.evict_idle());
         drop(work);
-        assert!(slots.vacate() && known.wanted.is_cancelled());
-        assert!(!slots.vacate());
-        drop((known, strangers));
+        assert!(slots.evict_idle() && known.evicted.is_cancelled());
+        assert!(!slots.evict_idle());
+        drop((known, unidentified));
         assert!(slots.idle().wanted.is_empty());
     }
 
@@ -302,7 +302,7 @@ mod tests {
     async fn a_connection_is_idle_only_between_requests() {
         const TIME: Duration = Duration::from_secs(1);
         let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
-        let (one, two) = (slot.begin(), slot.begin());
+        let (one, two) = (slot.begin_request(), slot.begin_request());
         let idle = tokio::spawn({
             let slot = Arc::clone(&slot);
             async move { slot.idle_for(TIME).await }
@@ -311,7 +311,7 @@ mod tests {
         tokio::time::sleep(TIME * 2).await;
         drop(two);
         tokio::time::sleep(TIME / 2).await;
-        let three = slot.begin();
+        let three = slot.begin_request();
         tokio::time::sleep(TIME * 2).await;
         assert!(!idle.is_finished());
         drop(three);
@@ -323,10 +323,10 @@ mod tests {
     async fn a_connection_is_silent_until_its_first_request() {
         const TIME: Duration = Duration::from_secs(1);
         let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
-        slot.silent(TIME).await;
-        assert!(!slot.begun());
-        drop(slot.begin());
-        let silent = tokio::time::timeout(TIME * 2, slot.silent(TIME)).await;
-        assert!(silent.is_err() && slot.begun());
+        slot.no_request_within(TIME).await;
+        assert!(!slot.has_request());
+        drop(slot.begin_request());
+        let silent = tokio::time::timeout(TIME * 2, slot.no_request_within(TIME)).await;
+        assert!(silent.is_err() && slot.has_request());
     }
 }

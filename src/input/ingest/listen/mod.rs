@@ -26,8 +26,8 @@ use tracing::{info, warn};
 use self::audit::Audit;
 use self::auth::Auth;
 use self::connection::Protocol;
-pub use self::connection_limit::{Busy, busy};
-use self::connection_limit::{ConnectionLimit, Place, Slot};
+pub use self::connection_limit::{ActiveGuard, keep_active};
+use self::connection_limit::{Admission, ConnectionLimit, Slot};
 use self::socket::{Io, Socket};
 use self::tls::Certificates;
 use super::{Limits, Listen, Settings};
@@ -215,8 +215,8 @@ impl Listener {
             let all = self.limits.connections;
             let key = self.audit.key("connections");
             match self.slots.take().await {
-                Place::Free(slot) => return (stream, peer, slot),
-                Place::Vacated(slot) => {
+                Admission::Free(slot) => return (stream, peer, slot),
+                Admission::Evicted(slot) => {
                     let why = format!(
                         "there are {all} connections{key}; the one that was idle for longest was \
                          closed for this one"
@@ -224,7 +224,7 @@ impl Listener {
                     self.audit.refused("idle", &peer, &why);
                     return (stream, peer, slot);
                 }
-                Place::Full => {
+                Admission::Full => {
                     let why =
                         format!("there are {all} connections{key}, each with a request under way");
                     self.audit.refused("connections", &peer, &why);
@@ -238,7 +238,7 @@ impl Listener {
         self.audit.cannot_accept(error);
         let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         if Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno)) {
-            let vacated = self.slots.vacate();
+            let vacated = self.slots.evict_idle();
             tokio::time::sleep(if vacated { BRIEFLY } else { BACK_OFF }).await;
         }
     }

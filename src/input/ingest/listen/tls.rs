@@ -39,7 +39,7 @@ pub(super) enum Error {
 
 /// Why a handshake failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum HandshakeError {
     /// The peer did not speak TLS.
     NotTls,
     /// The client's certificate is missing or invalid.
@@ -47,7 +47,7 @@ pub(super) enum Failure {
     /// The two do not understand each other.
     Handshake(rustls::Error),
     /// The peer went away.
-    Gone,
+    Disconnected,
 }
 
 /// The server's certificates.
@@ -80,12 +80,12 @@ impl Certificates {
     pub(super) async fn accept(
         &self,
         stream: Box<dyn Io>,
-    ) -> Result<TlsStream<Box<dyn Io>>, Failure> {
+    ) -> Result<TlsStream<Box<dyn Io>>, HandshakeError> {
         let config = self.config.current(|| configure(&self.tls));
         TlsAcceptor::from(config)
             .accept(stream)
             .await
-            .map_err(|e| failure(&e))
+            .map_err(|e| classify(&e))
     }
 }
 
@@ -152,41 +152,41 @@ fn configure(tls: &ServerTls) -> Result<ServerConfig, Error> {
     Ok(config)
 }
 
-fn failure(error: &io::Error) -> Failure {
+fn classify(error: &io::Error) -> HandshakeError {
     let Some(tls) = error
         .get_ref()
         .and_then(|e| e.downcast_ref::<rustls::Error>())
     else {
-        return Failure::Gone;
+        return HandshakeError::Disconnected;
     };
     match tls {
-        rustls::Error::InvalidMessage(_) => Failure::NotTls,
+        rustls::Error::InvalidMessage(_) => HandshakeError::NotTls,
         rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_) => {
-            Failure::Certificate(tls.clone())
+            HandshakeError::Certificate(tls.clone())
         }
-        _ => Failure::Handshake(tls.clone()),
+        _ => HandshakeError::Handshake(tls.clone()),
     }
 }
 
-impl Failure {
-    /// The kind of refusal; `None` where nobody was refused.
+impl HandshakeError {
+    /// The kind of error; `None` where nobody was refused.
     pub(super) fn kind(&self) -> Option<&'static str> {
         match self {
-            Failure::NotTls => Some("not_tls"),
-            Failure::Certificate(_) => Some("certificate"),
-            Failure::Handshake(_) => Some("handshake"),
-            Failure::Gone => None,
+            HandshakeError::NotTls => Some("not_tls"),
+            HandshakeError::Certificate(_) => Some("certificate"),
+            HandshakeError::Handshake(_) => Some("handshake"),
+            HandshakeError::Disconnected => None,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::NotTls => f.write_str("no TLS (plain text to a port with ingest.tls?)"),
-            Failure::Certificate(e) => write!(f, "the client's certificate: {e}"),
-            Failure::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
-            Failure::Gone => f.write_str("the peer went away"),
+            HandshakeError::NotTls => f.write_str("no TLS (plain text to a port with ingest.tls?)"),
+            HandshakeError::Certificate(e) => write!(f, "the client's certificate: {e}"),
+            HandshakeError::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
+            HandshakeError::Disconnected => f.write_str("the peer went away"),
         }
     }
 }

@@ -253,7 +253,7 @@ async fn what_a_request_is_decoded_into_has_its_room() {
         in_flight_bytes,
         ..Limits::default()
     };
-    let too_large = |limit| Err(Error::Refused(Refusal::DecodedTooLarge { limit }));
+    let too_large = |limit| Err(Error::Ingest(ingest::Error::DecodedTooLarge { limit }));
     // Two bytes each, and as a tree two hundred.
     let records = vec![LogRecord::default(); 100_000];
     let request = ExportLogsServiceRequest {
@@ -289,7 +289,10 @@ async fn room_that_is_taken_by_others_is_waited_for_by_the_sender() {
         .unwrap();
     let texts = Texts::new(bench.ingest.clone(), reserved, request.len());
     let refused = decode(Form::Protobuf, &request, texts).map(|(texts, _)| texts.len());
-    assert_eq!(refused, Err(Error::Refused(Refusal::Busy { limit })));
+    assert_eq!(
+        refused,
+        Err(Error::Ingest(ingest::Error::InFlightLimit { limit }))
+    );
     drop(others);
     let reserved = bench.ingest.try_reserve(request.len()).unwrap();
     let texts = Texts::new(bench.ingest.clone(), reserved, request.len());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::ingest::{self, Ingest, Reserved};
 use crate::pipeline::Text;
 
 /// Attributes that name a file or an object, the best first.
@@ -42,7 +42,11 @@ impl Texts {
 
     /// Adds the next log record's text. If its bytes are not the request's own, they were
     /// [taken](Texts::take).
-    pub(super) fn push(&mut self, source: Option<Arc<str>>, bytes: Bytes) -> Result<(), Refusal> {
+    pub(super) fn push(
+        &mut self,
+        source: Option<Arc<str>>,
+        bytes: Bytes,
+    ) -> Result<(), ingest::Error> {
         self.take(TEXT_BYTES)?;
         self.texts.push(Text {
             number: self.texts.len() as u64,
@@ -53,11 +57,11 @@ impl Texts {
     }
 
     /// Takes so many bytes of memory.
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), ingest::Error> {
         self.taken = self.taken.saturating_add(bytes);
         let limit = self.ingest.limits().in_flight_bytes;
         if self.taken > limit {
-            return Err(Refusal::DecodedTooLarge { limit });
+            return Err(ingest::Error::DecodedTooLarge { limit });
         }
         if self.taken > self.reserved_bytes {
             self.reserved_bytes = (self.taken + AHEAD_BYTES).min(limit);
@@ -74,7 +78,7 @@ impl Texts {
 
     /// All texts, those of one source together, so that they are converted together; and the memory
     /// that is reserved for them.
-    pub(super) fn finish(mut self) -> Result<(Vec<Text>, Reserved), Refusal> {
+    pub(super) fn finish(mut self) -> Result<(Vec<Text>, Reserved), ingest::Error> {
         self.texts.sort_by(|a, b| a.source.cmp(&b.source));
         self.ingest.resize(&mut self.reserved, self.taken)?;
         Ok((self.texts, self.reserved))

@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A call whose bytes the test sends.
 struct Sending {
     bytes: mpsc::UnboundedSender<Bytes>,
-    body: Guarded,
+    body: MessageBody,
     sender: Sender,
 }
 
@@ -35,7 +35,7 @@ impl Sending {
         let body = Body::new(StreamBody::new(frames));
         Sending {
             bytes,
-            body: Guarded::new(body, call, sender.clone()),
+            body: MessageBody::new(body, call, sender.clone()),
             sender,
         }
     }
@@ -176,15 +176,15 @@ async fn a_compressed_message_has_room_to_inflate_until_its_size_is_known() {
     sending.send([compressed(UNIT / 4), vec![b'a'; UNIT / 4]].concat());
     sending.given().await;
     assert!(ingest.try_reserve(5 * UNIT).is_err());
-    let reserved = sending.sender.room(UNIT + 1).unwrap();
+    let reserved = sending.sender.reserve(UNIT + 1).unwrap();
     let others = ingest.try_reserve(6 * UNIT).unwrap();
     drop(reserved);
 
     assert_eq!(sending.given().await.len(), UNIT / 4);
     sending.send(compressed(1));
     sending.given().await;
-    let busy = sending.sender.room(2 * UNIT + 1).unwrap_err();
-    assert!(matches!(busy, Refusal::Busy { .. }));
+    let busy = sending.sender.reserve(2 * UNIT + 1).unwrap_err();
+    assert!(matches!(busy, ingest::Error::InFlightLimit { .. }));
     drop(others);
     assert!(ingest.try_reserve(8 * UNIT).is_ok());
 }
@@ -347,7 +347,7 @@ async fn a_compressed_message_is_inflated_before_it_is_given_on() {
         assert_eq!(sending.given().await, prefix(most.len()));
         assert_eq!(sending.given().await, most);
         // It has the room that its bytes take, and no more.
-        drop(sending.sender.room(UNIT).unwrap());
+        drop(sending.sender.reserve(UNIT).unwrap());
         assert!(ingest.try_reserve(8 * UNIT).is_ok());
         if call == Call::Stream {
             for content in [&b""[..], b"b"] {
@@ -357,7 +357,7 @@ async fn a_compressed_message_is_inflated_before_it_is_given_on() {
                 if !content.is_empty() {
                     assert_eq!(sending.given().await, content);
                 }
-                drop(sending.sender.room(UNIT).unwrap());
+                drop(sending.sender.reserve(UNIT).unwrap());
             }
             sending.send([prefix(1), b"c".to_vec()].concat());
             assert_eq!(sending.given().await, prefix(1));

@@ -1,7 +1,7 @@
 //! Streams that bring no events: of health, and of reflection.
 //!
 //! Enters: the answer to such a call. Leaves: the same, with an end. What must hold: there are never
-//! more of them than places, and none stays for ever; strangers take no place that a known peer
+//! more of them than streams, and none stays for ever; unidentified take no permit that a identified peer
 //! needs. What ends here ends with `UNAVAILABLE`, so that a client asks again.
 
 use std::pin::Pin;
@@ -17,51 +17,51 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 
 /// Of so many connections that a listener has, one may be a stranger's stream.
-const CONNECTIONS_FOR_A_STRANGER: usize = 8;
-/// How long a known peer may keep a stream. A client calls nothing over a connection until it has
+const CONNECTIONS_PER_UNIDENTIFIED: usize = 8;
+/// How long a identified peer may keep a stream. A client calls nothing over a connection until it has
 /// asked for its health again.
-const KNOWN: Duration = Duration::from_secs(3600);
+const IDENTIFIED_LIFETIME: Duration = Duration::from_secs(3600);
 /// The same for a stranger.
-const STRANGER: Duration = Duration::from_secs(300);
+const UNIDENTIFIED_LIFETIME: Duration = Duration::from_secs(300);
 
-/// The places of a listener. Cheap to clone.
+/// The streams of a listener. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Places {
-    known: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+pub(super) struct StreamLimit {
+    identified: Arc<Semaphore>,
+    unidentified: Arc<Semaphore>,
 }
 
-/// A place, for a while.
-pub(super) struct Place {
+/// A permit, for a while.
+pub(super) struct StreamPermit {
     _permit: OwnedSemaphorePermit,
     time: Duration,
 }
 
-impl Places {
-    /// Places for a listener of so many connections.
+impl StreamLimit {
+    /// StreamLimit for a listener of so many connections.
     pub(super) fn new(connections: usize) -> Self {
-        let places = |n: usize| Arc::new(Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS)));
-        Places {
-            known: places(connections),
-            strangers: places(connections / CONNECTIONS_FOR_A_STRANGER),
+        let streams = |n: usize| Arc::new(Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS)));
+        StreamLimit {
+            identified: streams(connections),
+            unidentified: streams(connections / CONNECTIONS_PER_UNIDENTIFIED),
         }
     }
 
-    /// A place for a stream of a peer that is known, or is a stranger.
+    /// A permit for a stream of a peer that is identified, or is a stranger.
     ///
     /// # Errors
     /// They are all taken.
-    pub(super) fn take(&self, known: bool) -> Result<Place, Status> {
-        let (places, time) = match known {
-            true => (&self.known, KNOWN),
-            false => (&self.strangers, STRANGER),
+    pub(super) fn try_acquire(&self, identified: bool) -> Result<StreamPermit, Status> {
+        let (streams, time) = match identified {
+            true => (&self.identified, IDENTIFIED_LIFETIME),
+            false => (&self.unidentified, UNIDENTIFIED_LIFETIME),
         };
-        match Arc::clone(places).try_acquire_owned() {
-            Ok(permit) => Ok(Place {
+        match Arc::clone(streams).try_acquire_owned() {
+            Ok(permit) => Ok(StreamPermit {
                 _permit: permit,
                 time,
             }),
-            Err(_) => Err(Status::resource_exhausted(match known {
+            Err(_) => Err(Status::resource_exhausted(match identified {
                 true => {
                     "there are as many streams of health and reflection as there may be \
                      (ingest.limits.connections)"
@@ -75,25 +75,25 @@ impl Places {
     }
 }
 
-impl Place {
-    /// The answer's body, until the place has to be given back.
-    pub(super) fn bound(self, body: Body) -> Body {
-        Body::new(Bounded {
+impl StreamPermit {
+    /// The answer's body, until the permit has to be given back.
+    pub(super) fn limit(self, body: Body) -> Body {
+        Body::new(LimitedBody {
             body,
             end: Box::pin(sleep(self.time)),
-            place: Some(self),
+            permit: Some(self),
         })
     }
 }
 
-struct Bounded {
+struct LimitedBody {
     body: Body,
     end: Pin<Box<Sleep>>,
     /// None: it has ended.
-    place: Option<Place>,
+    permit: Option<StreamPermit>,
 }
 
-impl HttpBody for Bounded {
+impl HttpBody for LimitedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -101,16 +101,16 @@ impl HttpBody for Bounded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(place) = &self.place else {
+        let Some(permit) = &self.permit else {
             return Poll::Ready(None);
         };
-        let time = place.time.as_secs();
+        let time = permit.time.as_secs();
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
         ready!(self.end.as_mut().poll(cx));
         self.body = Body::empty();
-        self.place = None;
+        self.permit = None;
         let status = Status::unavailable(format!("a stream lasts {time} s: call again"));
         let trailers = status.into_http::<Body>().into_parts().0.headers;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
@@ -137,12 +137,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_after_its_time_and_gives_its_place_back() {
-        let places = Places::new(1);
-        for (known, time) in [(true, KNOWN), (false, STRANGER)] {
+        let streams = StreamLimit::new(1);
+        for (identified, time) in [(true, IDENTIFIED_LIFETIME), (false, UNIDENTIFIED_LIFETIME)] {
             let begun = Instant::now();
-            let mut body = places.take(known).unwrap().bound(endless());
+            let mut body = streams.try_acquire(identified).unwrap().limit(endless());
             assert_eq!(
-                places.take(known).err().unwrap().code(),
+                streams.try_acquire(identified).err().unwrap().code(),
                 Code::ResourceExhausted
             );
             let first = body.frame().await.unwrap().unwrap();
@@ -152,16 +152,19 @@ mod tests {
             assert_eq!(status.code(), Code::Unavailable, "{status}");
             assert_eq!(begun.elapsed(), time);
             assert!(body.frame().await.is_none());
-            assert!(places.take(known).is_ok(), "while the body is still held");
+            assert!(
+                streams.try_acquire(identified).is_ok(),
+                "while the body is still held"
+            );
         }
     }
 
     #[tokio::test]
     async fn strangers_take_no_place_of_known_peers() {
-        let places = Places::new(16);
-        let strangers: Vec<_> = std::iter::from_fn(|| places.take(false).ok()).collect();
-        assert_eq!(strangers.len(), 2);
-        let known: Vec<_> = std::iter::from_fn(|| places.take(true).ok()).collect();
-        assert_eq!(known.len(), 16);
+        let streams = StreamLimit::new(16);
+        let unidentified: Vec<_> = std::iter::from_fn(|| streams.try_acquire(false).ok()).collect();
+        assert_eq!(unidentified.len(), 2);
+        let identified: Vec<_> = std::iter::from_fn(|| streams.try_acquire(true).ok()).collect();
+        assert_eq!(identified.len(), 16);
     }
 }

@@ -1,19 +1,19 @@
 //! What a sender's request becomes: one unit, answered once all of it has settled.
 //!
 //! Enters: a request's bytes, from gRPC, HTTP or OTLP, and the room that was reserved for them.
-//! Leaves: a [`Report`], or a [`Refusal`] that says when to try again. What must hold: nothing is
+//! Leaves: a [`Report`], or a [`Error`] that says when to try again. What must hold: nothing is
 //! acknowledged before the pipeline has settled it; bytes in flight stay within the limit; while the
 //! collector is away a sender is told so at once instead of being kept waiting.
 //!
 //! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
 //! that the sender was asked for meets the window of duplicates.
 
+mod error;
 pub mod grpc;
 pub mod http;
 mod inflate;
 pub mod listen;
 pub mod otlp;
-mod refusal;
 mod settings;
 
 use std::sync::Arc;
@@ -29,13 +29,13 @@ use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
 use crate::runtime::budget::{Budget, Reservation};
 use crate::runtime::health::Health;
 use crate::telemetry::metrics::Metrics;
+pub use error::Error;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::Reason;
-pub use refusal::Refusal;
 pub use settings::{Limits, Listen, ServerTls, Settings};
 
 /// How long a request under way still waits once the collector is away.
-const PATIENCE: Duration = Duration::from_secs(2);
+const UNAVAILABLE_GRACE: Duration = Duration::from_secs(2);
 /// When to try again, where the collector did not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The budget counts in units of this many bytes, so that many tiny requests are bounded too.
@@ -89,7 +89,7 @@ pub struct Ingest {
     pipeline: Pipeline,
     health: watch::Receiver<Health>,
     /// Why dead letters cannot be written, while they cannot.
-    letters: watch::Receiver<Option<String>>,
+    dead_letters: watch::Receiver<Option<String>>,
     limits: Arc<Limits>,
     budget: Budget,
     units: TaskTracker,
@@ -108,7 +108,7 @@ impl Ingest {
     ) -> Self {
         let budget = Budget::new(limits.in_flight_bytes, BUDGET_UNIT);
         Ingest {
-            letters: pipeline.dead_letters().trouble(),
+            dead_letters: pipeline.dead_letters().trouble(),
             pipeline,
             health,
             limits: Arc::new(limits),
@@ -128,29 +128,31 @@ impl Ingest {
     /// again.
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`], [`Refusal::Busy`], and what [`Ingest::available`] says.
-    pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
+    /// [`Error::TooLarge`], [`Error::InFlightLimit`], and what [`Ingest::available`] says.
+    pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Error> {
         self.available()?;
         self.fits(bytes)?;
         let memory = self.budget.try_acquire(bytes);
-        memory.map(Reserved::from).ok_or_else(|| self.busy())
+        memory
+            .map(Reserved::from)
+            .ok_or_else(|| self.in_flight_limit())
     }
 
     /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
     /// flow control.
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`], [`Refusal::Stopping`]; [`Refusal::Away`] where there is no room, and
+    /// [`Error::TooLarge`], [`Error::Stopping`]; [`Error::CollectorUnavailable`] where there is no room, and
     /// will not be before the collector is back.
-    pub async fn reserve(&self, bytes: usize) -> Result<Reserved, Refusal> {
+    pub async fn reserve(&self, bytes: usize) -> Result<Reserved, Error> {
         self.fits(bytes)?;
         tokio::select! {
             biased;
             memory = self.budget.acquire(bytes) => {
-                memory.map(Reserved::from).ok_or(Refusal::Stopping)
+                memory.map(Reserved::from).ok_or(Error::Stopping)
             }
-            () = self.stop.cancelled() => Err(Refusal::Stopping),
-            refusal = self.sent_away() => Err(refusal),
+            () = self.stop.cancelled() => Err(Error::Stopping),
+            error = self.stays_unavailable() => Err(error),
         }
     }
 
@@ -159,35 +161,35 @@ impl Ingest {
     /// does.
     ///
     /// # Errors
-    /// [`Refusal::Busy`].
-    pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+    /// [`Error::InFlightLimit`].
+    pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Error> {
         match self.budget.try_resize(&mut reserved.memory, bytes) {
             true => Ok(()),
-            false => Err(self.busy()),
+            false => Err(self.in_flight_limit()),
         }
     }
 
     /// The same, but room that is there already is kept.
     ///
     /// # Errors
-    /// [`Refusal::Busy`].
-    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Refusal> {
+    /// [`Error::InFlightLimit`].
+    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Error> {
         match reserved.memory.bytes() < bytes {
             true => self.resize(reserved, bytes),
             false => Ok(()),
         }
     }
 
-    fn busy(&self) -> Refusal {
-        Refusal::Busy {
+    fn in_flight_limit(&self) -> Error {
+        Error::InFlightLimit {
             limit: self.limits.in_flight_bytes,
         }
     }
 
-    fn fits(&self, bytes: usize) -> Result<(), Refusal> {
+    fn fits(&self, bytes: usize) -> Result<(), Error> {
         let limit = self.limits.request_bytes;
         match bytes > limit {
-            true => Err(Refusal::TooLarge { limit }),
+            true => Err(Error::TooLarge { limit }),
             false => Ok(()),
         }
     }
@@ -195,13 +197,13 @@ impl Ingest {
     /// Whether events can be taken now.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::LettersFull`], [`Refusal::Stopping`].
-    pub fn available(&self) -> Result<(), Refusal> {
+    /// [`Error::CollectorUnavailable`], [`Error::DeadLettersUnavailable`], [`Error::Stopping`].
+    pub fn available(&self) -> Result<(), Error> {
         if self.stop.is_cancelled() {
-            return Err(Refusal::Stopping);
+            return Err(Error::Stopping);
         }
         match self.away() {
-            Some(refusal) => Err(refusal),
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }
@@ -212,11 +214,11 @@ impl Ingest {
         self.available().is_ok() && !self.pipeline.dead_letters().look()
     }
 
-    fn away(&self) -> Option<Refusal> {
-        let stuck = |reason: &String| Refusal::LettersFull {
+    fn away(&self) -> Option<Error> {
+        let stuck = |reason: &String| Error::DeadLettersUnavailable {
             reason: reason.clone(),
         };
-        away(&self.health.borrow()).or_else(|| self.letters.borrow().as_ref().map(stuck))
+        away(&self.health.borrow()).or_else(|| self.dead_letters.borrow().as_ref().map(stuck))
     }
 
     /// Returns once events can be taken, or cannot, other than `now`; or when qtrail stops.
@@ -229,17 +231,17 @@ impl Ingest {
 
     /// Returns once events cannot be taken, if `away`; else once they can.
     async fn turned(&self, away: bool) {
-        let (mut health, mut letters) = (self.health.clone(), self.letters.clone());
+        let (mut health, mut dead_letters) = (self.health.clone(), self.dead_letters.clone());
         loop {
             health.mark_unchanged();
-            letters.mark_unchanged();
+            dead_letters.mark_unchanged();
             if self.away().is_some() == away {
                 return;
             }
             // Where nothing tells any more, nothing changes.
             tokio::select! {
                 Ok(()) = health.changed() => {}
-                Ok(()) = letters.changed() => {}
+                Ok(()) = dead_letters.changed() => {}
                 else => std::future::pending().await,
             }
         }
@@ -253,9 +255,9 @@ impl Ingest {
     /// Delivers a request's events; returns when each has settled.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::LettersFull`], [`Refusal::Stopping`],
-    /// [`Refusal::InflatedTooLarge`], [`Refusal::Unreadable`]: nothing is acknowledged.
-    pub async fn deliver(&self, request: Request) -> Result<Report, Refusal> {
+    /// [`Error::CollectorUnavailable`], [`Error::DeadLettersUnavailable`], [`Error::Stopping`],
+    /// [`Error::InflatedTooLarge`], [`Error::Unreadable`]: nothing is acknowledged.
+    pub async fn deliver(&self, request: Request) -> Result<Report, Error> {
         self.available()?;
         self.metrics.ingest_requests.add(1);
         let observed = request
@@ -285,36 +287,36 @@ impl Ingest {
             report
         });
         let report = tokio::select! {
-            report = unit => report.map_err(|_| Refusal::Stopping)?,
-            refusal = self.sent_away() => return Err(refusal),
+            report = unit => report.map_err(|_| Error::Stopping)?,
+            error = self.stays_unavailable() => return Err(error),
         };
         match report.outcome {
             Outcome::Delivered => match report.unreadable {
                 None => Ok(report),
-                Some((_, Reason::InflatedTooLarge { .. })) => Err(Refusal::InflatedTooLarge {
+                Some((_, Reason::InflatedTooLarge { .. })) => Err(Error::InflatedTooLarge {
                     limit: self.limits.inflated_bytes,
                 }),
-                Some((index, reason)) => Err(Refusal::Unreadable { index, reason }),
+                Some((index, reason)) => Err(Error::Unreadable { index, reason }),
             },
-            Outcome::Abandoned => Err(Refusal::Stopping),
-            Outcome::Retry(after) => Err(Refusal::Away {
+            Outcome::Abandoned => Err(Error::Stopping),
+            Outcome::Retry(after) => Err(Error::CollectorUnavailable {
                 reason: report.read_error.unwrap_or_default(),
                 retry_after: after.unwrap_or(RETRY_AFTER),
             }),
-            Outcome::Blocked(reason) => Err(Refusal::LettersFull { reason }),
+            Outcome::Blocked(reason) => Err(Error::DeadLettersUnavailable { reason }),
         }
     }
 
     /// Returns once events could not be taken for too long.
-    async fn sent_away(&self) -> Refusal {
+    async fn stays_unavailable(&self) -> Error {
         loop {
             self.turned(true).await;
-            if tokio::time::timeout(PATIENCE, self.turned(false))
+            if tokio::time::timeout(UNAVAILABLE_GRACE, self.turned(false))
                 .await
                 .is_err()
-                && let Some(refusal) = self.away()
+                && let Some(error) = self.away()
             {
-                return refusal;
+                return error;
             }
         }
     }
@@ -326,17 +328,17 @@ impl Ingest {
     }
 }
 
-fn away(health: &Health) -> Option<Refusal> {
+fn away(health: &Health) -> Option<Error> {
     match health {
         Health::Up => None,
         Health::Down {
             reason,
             retry_after,
-        } => Some(Refusal::Away {
+        } => Some(Error::CollectorUnavailable {
             reason: reason.clone(),
             retry_after: (*retry_after).max(RETRY_AFTER),
         }),
-        Health::Blocked { reason } => Some(Refusal::Away {
+        Health::Blocked { reason } => Some(Error::CollectorUnavailable {
             reason: reason.clone(),
             retry_after: RETRY_AFTER,
         }),

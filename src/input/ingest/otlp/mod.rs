@@ -24,8 +24,8 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceResponse,
 };
 
-use super::{Ingest, Refusal, Request, Reserved};
 use crate::dead_letter::OnDamage;
+use crate::input::ingest::{self, Ingest, Request, Reserved};
 use crate::pipeline::{Content, Report, Text};
 use texts::Texts;
 
@@ -49,14 +49,14 @@ pub enum Error {
     Malformed(String),
     /// As for any request.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Ingest(#[from] ingest::Error),
 }
 
 /// Delivers the events in the log records of a request as it arrived, inflated; `reserved` is room for
 /// its bytes. The answer, once all of them have settled.
 ///
 /// # Errors
-/// As [`Ingest::deliver`], [`Refusal::DecodedTooLarge`], and [`Error::Malformed`].
+/// As [`Ingest::deliver`], [`ingest::Error::DecodedTooLarge`], and [`Error::Malformed`].
 pub async fn export(
     ingest: &Ingest,
     name: String,
@@ -66,7 +66,7 @@ pub async fn export(
 ) -> Result<ExportLogsServiceResponse, Error> {
     let texts = Texts::new(ingest.clone(), reserved, request.len());
     let decoding = tokio::task::spawn_blocking(move || decode(form, &request, texts));
-    let (texts, reserved) = decoding.await.map_err(|_| Refusal::Stopping)??;
+    let (texts, reserved) = decoding.await.map_err(|_| ingest::Error::Stopping)??;
     let records = texts.len() as u64;
     let request = Request {
         input: "otlp",

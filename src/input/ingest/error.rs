@@ -7,10 +7,10 @@ use qtrail_core::reject::Reason;
 
 /// Why a request was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Error {
     /// The collector cannot take events now.
     #[error("the collector cannot take events now: {reason}")]
-    Away {
+    CollectorUnavailable {
         /// The exporter's words.
         reason: String,
         /// When to try again.
@@ -18,7 +18,7 @@ pub enum Refusal {
     },
     /// There is no room for the dead letters that it could become.
     #[error("{reason}")]
-    LettersFull {
+    DeadLettersUnavailable {
         /// What to do.
         reason: String,
     },
@@ -26,7 +26,7 @@ pub enum Refusal {
     #[error(
         "ingest.limits.in_flight_bytes ({limit}) are in flight already: send again after the delay"
     )]
-    Busy {
+    InFlightLimit {
         /// The limit.
         limit: usize,
     },
@@ -73,19 +73,19 @@ pub enum Refusal {
     Stopping,
 }
 
-impl Refusal {
+impl Error {
     /// How long to wait before sending the same again; `None`: it would be refused again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Away { retry_after, .. } => Some(*retry_after),
-            Refusal::LettersFull { .. } | Refusal::Busy { .. } | Refusal::Stopping => {
-                Some(RETRY_AFTER)
-            }
-            Refusal::Unreadable { .. }
-            | Refusal::TooLarge { .. }
-            | Refusal::InflatedTooLarge { .. }
-            | Refusal::DecodedTooLarge { .. }
-            | Refusal::TooSlow { .. } => None,
+            Error::CollectorUnavailable { retry_after, .. } => Some(*retry_after),
+            Error::DeadLettersUnavailable { .. }
+            | Error::InFlightLimit { .. }
+            | Error::Stopping => Some(RETRY_AFTER),
+            Error::Unreadable { .. }
+            | Error::TooLarge { .. }
+            | Error::InflatedTooLarge { .. }
+            | Error::DecodedTooLarge { .. }
+            | Error::TooSlow { .. } => None,
         }
     }
 }
