@@ -2,44 +2,46 @@
 
 use std::time::Duration;
 
-use super::RETRY_AFTER;
 use qtrail_core::reject::Reason;
+
+/// When to try again if the collector does not set a delay.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a request was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The collector cannot take events now.
-    #[error("the collector cannot take events now: {reason}")]
+    /// The collector does not accept events at the moment.
+    #[error("the collector is unavailable: {reason}")]
     CollectorUnavailable {
-        /// The exporter's words.
+        /// The exporter's error.
         reason: String,
         /// When to try again.
         retry_after: Duration,
     },
-    /// There is no room for the dead letters that it could become.
+    /// Dead letters are full or cannot be written.
     #[error("{reason}")]
     DeadLettersUnavailable {
-        /// What to do.
+        /// The error and its remedy.
         reason: String,
     },
-    /// Too many bytes are in flight.
+    /// The requests in flight use all of their memory.
     #[error(
-        "ingest.limits.in_flight_bytes ({limit}) are in flight already: send again after the delay"
+        "ingest.limits.in_flight_bytes ({limit}) are in use: send the request again after the delay"
     )]
     InFlightLimit {
         /// The limit.
         limit: usize,
     },
-    /// The request is larger than one may be.
-    #[error("larger than a request may be ({limit} bytes; ingest.limits.request_bytes raises it)")]
+    /// The request is too large.
+    #[error("the request is larger than {limit} bytes (ingest.limits.request_bytes raises it)")]
     TooLarge {
         /// The limit.
         limit: usize,
     },
-    /// The request cannot be read to its end, or nothing in it can; what came before was delivered.
+    /// The request cannot be read to its end, or no record of it can; what came before was delivered.
     #[error(
-        "record {index} cannot be read: {reason}. The request is not acknowledged, though what came \
-         before may be delivered: mend it, and send it again"
+        "record {index} cannot be read: {reason}. The request is not acknowledged, but records before \
+         this one may be delivered: correct it and send it again"
     )]
     Unreadable {
         /// The record's number in the request.
@@ -47,16 +49,16 @@ pub enum Error {
         /// What is wrong.
         reason: Reason,
     },
-    /// The request inflates to more than it may; what came before was delivered.
+    /// The request inflates to too many bytes; what came before the limit was delivered.
     #[error("inflates to more than {limit} bytes (ingest.limits.inflated_bytes raises it)")]
     InflatedTooLarge {
         /// The limit.
         limit: u64,
     },
-    /// The request takes more memory, decoded, than all requests may together.
+    /// The decoded request needs more memory than all requests may use.
     #[error(
-        "takes more than {limit} bytes of memory, decoded (ingest.limits.in_flight_bytes raises \
-         it): send less at once"
+        "needs more than {limit} bytes of memory when decoded: send smaller requests \
+         (ingest.limits.in_flight_bytes raises the limit)"
     )]
     DecodedTooLarge {
         /// The limit.
@@ -69,12 +71,12 @@ pub enum Error {
         limit: Duration,
     },
     /// qtrail is stopping.
-    #[error("qtrail is stopping: send again")]
+    #[error("qtrail is stopping: send the request again")]
     Stopping,
 }
 
 impl Error {
-    /// How long to wait before sending the same again; `None`: it would be refused again.
+    /// How long to wait before sending the same request again; `None` if it would fail again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::CollectorUnavailable { retry_after, .. } => Some(*retry_after),

@@ -1,274 +1,141 @@
-//! What a sender's request becomes: one unit, answered once all of it has settled.
+//! Events that senders push: a request becomes a unit, and the unit's report becomes the answer.
 //!
-//! Enters: a request's bytes, from gRPC, HTTP or OTLP, and the room that was reserved for them.
-//! Leaves: a [`Report`], or a [`Error`] that says when to try again. What must hold: nothing is
-//! acknowledged before the pipeline has settled it; bytes in flight stay within the limit; while the
-//! collector is away a sender is told so at once instead of being kept waiting.
+//! Enters: a request's bytes, from gRPC, HTTP or OTLP, and the memory reserved for them. Leaves: a [`Report`],
+//! or an [`Error`] that says when to try again. What must hold: nothing is acknowledged before the pipeline has
+//! settled it; bytes in flight stay within the limit; while the collector is unavailable, senders get an error
+//! at once instead of waiting.
 //!
-//! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
-//! that the sender was asked for meets the window of duplicates.
+//! After such an error, the unit still settles in the background. When the sender repeats the request, the
+//! pipeline drops the events that were delivered meanwhile as duplicates.
+//!
+//! ```text
+//! listen ─▶ grpc ──┬──────────▶ Ingest ─▶ pipeline
+//!        └▶ http ──┴▶ otlp ───▶
+//! ```
 
+mod availability;
 mod error;
 pub mod grpc;
 pub mod http;
 mod inflate;
 pub mod listen;
+mod memory;
 pub mod otlp;
 mod settings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::availability::Availability;
+pub use self::error::Error;
+use self::error::RETRY_AFTER;
+use self::memory::BUDGET_UNIT;
+pub use self::memory::Reserved;
+pub use self::settings::{Limits, Listen, ServerTls, Settings};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Truncation, Unit};
-use crate::runtime::budget::{Budget, Reservation};
+use crate::runtime::budget::Budget;
 use crate::runtime::health::Health;
 use crate::telemetry::metrics::Metrics;
-pub use error::Error;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::Reason;
-pub use settings::{Limits, Listen, ServerTls, Settings};
-
-/// How long a request under way still waits once the collector is away.
-const UNAVAILABLE_GRACE: Duration = Duration::from_secs(2);
-/// When to try again, where the collector did not say.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The budget counts in units of this many bytes, so that many tiny requests are bounded too.
-const BUDGET_UNIT: usize = 4096;
-
-/// Room for a request's bytes; given back when it is dropped.
-#[derive(Debug)]
-pub struct Reserved {
-    memory: Reservation,
-    sender: Option<Arc<str>>,
-}
-
-impl Reserved {
-    /// The same, on the account of this sender.
-    pub fn sent_by(self, sender: Arc<str>) -> Self {
-        Reserved {
-            sender: Some(sender),
-            ..self
-        }
-    }
-}
-
-impl From<Reservation> for Reserved {
-    fn from(memory: Reservation) -> Self {
-        Reserved {
-            memory,
-            sender: None,
-        }
-    }
-}
 
 /// A sender's request.
 pub struct Request {
-    /// The way in: `grpc`, `otlp`, `http`, `firehose`.
+    /// The input: `grpc`, `otlp`, `http`, `firehose`.
     pub input: &'static str,
-    /// What dead letters call it, where it names no source of its own.
+    /// Its name in dead letters, if `source` is `None`.
     pub name: String,
-    /// The file or object that the bytes came from, if the sender says so.
+    /// The file or object that the bytes came from, if the sender names it.
     pub source: Option<String>,
     /// Its bytes.
     pub content: Content,
-    /// What becomes of those that cannot be read.
+    /// What happens to bytes that cannot be read.
     pub on_damage: OnDamage,
-    /// The room for them, held until they have settled.
+    /// The memory for them, until they have settled.
     pub reserved: Reserved,
 }
 
-/// Takes requests. Cheap to clone; shared by all listeners.
+/// Delivers requests. Cheap to clone; all listeners share it.
 #[derive(Clone)]
 pub struct Ingest {
     pipeline: Pipeline,
-    health: watch::Receiver<Health>,
-    /// Why dead letters cannot be written, while they cannot.
-    dead_letters: watch::Receiver<Option<String>>,
+    availability: Availability,
     limits: Arc<Limits>,
     budget: Budget,
     units: TaskTracker,
-    stop: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
 impl Ingest {
-    /// Takes requests for `pipeline`; new ones are refused after `stop`.
+    /// Delivers requests to `pipeline`, until `stop`.
     pub fn new(
         pipeline: Pipeline,
-        health: watch::Receiver<Health>,
+        collector: watch::Receiver<Health>,
         limits: Limits,
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
-        let budget = Budget::new(limits.in_flight_bytes, BUDGET_UNIT);
         Ingest {
-            dead_letters: pipeline.dead_letters().trouble(),
+            availability: Availability {
+                collector,
+                dead_letters: pipeline.dead_letters().trouble(),
+                stop,
+            },
             pipeline,
-            health,
+            budget: Budget::new(limits.in_flight_bytes, BUDGET_UNIT),
             limits: Arc::new(limits),
-            budget,
             units: TaskTracker::new(),
-            stop,
             metrics,
         }
     }
 
-    /// The bounds.
+    /// The limits on requests.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Room for a request of so many bytes, now or not at all: for senders that are told to come
-    /// again.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`], [`Error::InFlightLimit`], and what [`Ingest::available`] says.
-    pub fn try_reserve(&self, bytes: usize) -> Result<Reserved, Error> {
-        self.available()?;
-        self.fits(bytes)?;
-        let memory = self.budget.try_acquire(bytes);
-        memory
-            .map(Reserved::from)
-            .ok_or_else(|| self.in_flight_limit())
+    /// Cancelled when qtrail stops.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.availability.stop
     }
 
-    /// Room for a message of so many bytes, once there is: for streams, whose senders are slowed by
-    /// flow control.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`], [`Error::Stopping`]; [`Error::CollectorUnavailable`] where there is no room, and
-    /// will not be before the collector is back.
-    pub async fn reserve(&self, bytes: usize) -> Result<Reserved, Error> {
-        self.fits(bytes)?;
-        tokio::select! {
-            biased;
-            memory = self.budget.acquire(bytes) => {
-                memory.map(Reserved::from).ok_or(Error::Stopping)
-            }
-            () = self.stop.cancelled() => Err(Error::Stopping),
-            error = self.stays_unavailable() => Err(error),
-        }
-    }
-
-    /// Makes the room fit so many bytes, now or not at all: for a body that grows as it is read, or
-    /// a message that was inflated. It does not wait, for it would wait for others that wait as it
-    /// does.
-    ///
-    /// # Errors
-    /// [`Error::InFlightLimit`].
-    pub fn resize(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Error> {
-        match self.budget.try_resize(&mut reserved.memory, bytes) {
-            true => Ok(()),
-            false => Err(self.in_flight_limit()),
-        }
-    }
-
-    /// The same, but room that is there already is kept.
-    ///
-    /// # Errors
-    /// [`Error::InFlightLimit`].
-    pub fn grow(&self, reserved: &mut Reserved, bytes: usize) -> Result<(), Error> {
-        match reserved.memory.bytes() < bytes {
-            true => self.resize(reserved, bytes),
-            false => Ok(()),
-        }
-    }
-
-    fn in_flight_limit(&self) -> Error {
-        Error::InFlightLimit {
-            limit: self.limits.in_flight_bytes,
-        }
-    }
-
-    fn fits(&self, bytes: usize) -> Result<(), Error> {
-        let limit = self.limits.request_bytes;
-        match bytes > limit {
-            true => Err(Error::TooLarge { limit }),
-            false => Ok(()),
-        }
-    }
-
-    /// Whether events can be taken now.
+    /// Whether events can be accepted now.
     ///
     /// # Errors
     /// [`Error::CollectorUnavailable`], [`Error::DeadLettersUnavailable`], [`Error::Stopping`].
     pub fn available(&self) -> Result<(), Error> {
-        if self.stop.is_cancelled() {
-            return Err(Error::Stopping);
-        }
-        match self.away() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.availability.check()
     }
 
-    /// Whether any sender's events can be taken now: as [`Ingest::available`], and the dead letters are not full
-    /// for everyone.
+    /// Whether events of any sender can be accepted now. Dead letters may be full for some senders only.
     pub fn serves(&self) -> bool {
         self.available().is_ok() && !self.pipeline.dead_letters().look()
     }
 
-    fn away(&self) -> Option<Error> {
-        let stuck = |reason: &String| Error::DeadLettersUnavailable {
-            reason: reason.clone(),
-        };
-        away(&self.health.borrow()).or_else(|| self.dead_letters.borrow().as_ref().map(stuck))
-    }
-
-    /// Returns once events can be taken, or cannot, other than `now`; or when qtrail stops.
-    pub async fn changed(&self, now: bool) {
-        tokio::select! {
-            () = self.turned(now) => {}
-            () = self.stop.cancelled() => {}
-        }
-    }
-
-    /// Returns once events cannot be taken, if `away`; else once they can.
-    async fn turned(&self, away: bool) {
-        let (mut health, mut dead_letters) = (self.health.clone(), self.dead_letters.clone());
-        loop {
-            health.mark_unchanged();
-            dead_letters.mark_unchanged();
-            if self.away().is_some() == away {
-                return;
-            }
-            // Where nothing tells any more, nothing changes.
-            tokio::select! {
-                Ok(()) = health.changed() => {}
-                Ok(()) = dead_letters.changed() => {}
-                else => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Cancelled when qtrail stops.
-    pub fn stop(&self) -> &CancellationToken {
-        &self.stop
+    /// Returns once [`available`](Ingest::available) differs from `available`, or qtrail stops.
+    pub async fn changed(&self, available: bool) {
+        self.availability.changed(available).await;
     }
 
     /// Delivers a request's events; returns when each has settled.
     ///
     /// # Errors
-    /// [`Error::CollectorUnavailable`], [`Error::DeadLettersUnavailable`], [`Error::Stopping`],
-    /// [`Error::InflatedTooLarge`], [`Error::Unreadable`]: nothing is acknowledged.
+    /// Those of [`available`](Ingest::available), [`Error::InflatedTooLarge`], [`Error::Unreadable`]: nothing
+    /// is acknowledged.
     pub async fn deliver(&self, request: Request) -> Result<Report, Error> {
         self.available()?;
         self.metrics.ingest_requests.add(1);
-        let observed = request
-            .source
-            .as_deref()
-            .and_then(|source| observed_time(source, None));
+        let source = request.source.as_deref();
         let unit = Unit {
             origin: Origin {
                 input: request.input,
+                observed: source.and_then(|source| observed_time(source, None)),
                 name: request.source.unwrap_or(request.name).into(),
-                observed,
                 on_damage: request.on_damage,
             },
             content: request.content,
@@ -288,8 +155,13 @@ impl Ingest {
         });
         let report = tokio::select! {
             report = unit => report.map_err(|_| Error::Stopping)?,
-            error = self.stays_unavailable() => return Err(error),
+            error = self.availability.lasting_outage() => return Err(error),
         };
+        self.acknowledge(report)
+    }
+
+    /// The report of a unit, if its sender may forget the request.
+    fn acknowledge(&self, report: Report) -> Result<Report, Error> {
         match report.outcome {
             Outcome::Delivered => match report.unreadable {
                 None => Ok(report),
@@ -307,41 +179,10 @@ impl Ingest {
         }
     }
 
-    /// Returns once events could not be taken for too long.
-    async fn stays_unavailable(&self) -> Error {
-        loop {
-            self.turned(true).await;
-            if tokio::time::timeout(UNAVAILABLE_GRACE, self.turned(false))
-                .await
-                .is_err()
-                && let Some(error) = self.away()
-            {
-                return error;
-            }
-        }
-    }
-
-    /// Waits until every unit that was taken has settled. No request may be taken meanwhile.
+    /// Waits until every unit has settled. No request may be delivered after this call.
     pub async fn settled(&self) {
         self.units.close();
         self.units.wait().await;
-    }
-}
-
-fn away(health: &Health) -> Option<Error> {
-    match health {
-        Health::Up => None,
-        Health::Down {
-            reason,
-            retry_after,
-        } => Some(Error::CollectorUnavailable {
-            reason: reason.clone(),
-            retry_after: (*retry_after).max(RETRY_AFTER),
-        }),
-        Health::Blocked { reason } => Some(Error::CollectorUnavailable {
-            reason: reason.clone(),
-            retry_after: RETRY_AFTER,
-        }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! gRPC's health service: whether events can be taken now.
+//! gRPC's health service: whether events can be accepted now.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,18 +15,18 @@ use super::status;
 use crate::input::ingest::{self, Ingest};
 use qtrail_proto::v1::ingest_service_server;
 
-/// What can be asked about; all are as well as the collector is.
+/// The services; all have the same health.
 const SERVICES: [&str; 3] = [
     "",
     ingest_service_server::SERVICE_NAME,
     logs_service_server::SERVICE_NAME,
 ];
 
-/// How often dead letters are looked at that may be full.
+/// How often `Watch` checks whether full dead letters have room again.
 const DEAD_LETTERS_POLL: Duration = Duration::from_secs(1);
 
-/// SERVING while events can be taken; NOT_SERVING while the collector is away, the dead letters take nothing,
-/// or qtrail stops.
+/// `SERVING` while events can be accepted; `NOT_SERVING` while the collector or the dead letters are unavailable,
+/// or qtrail is stopping.
 pub(super) struct Health {
     ingest: Ingest,
 }
@@ -59,12 +59,12 @@ impl health_server::Health for Health {
     }
 }
 
-/// Tells at once how it is, then each change, and ends when qtrail stops.
+/// Sends the status at once and after each change, and ends when qtrail stops.
 pub(super) struct Watch {
     ingest: Ingest,
-    /// Whether the last word was SERVING.
+    /// Whether the last status sent was `SERVING`.
     reported: Option<bool>,
-    /// Done when there may be something new.
+    /// Ready when the status may have changed.
     changed: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -84,7 +84,7 @@ impl Stream for Watch {
             let ingest = self.ingest.clone();
             let now = available.is_ok();
             self.changed = Box::pin(async move {
-                // Nothing tells that full dead letters were taken away.
+                // There is no notification when full dead letters were removed.
                 let _ = tokio::time::timeout(DEAD_LETTERS_POLL, ingest.changed(now)).await;
             });
             if self.reported.replace(serving) != Some(serving) {
@@ -97,7 +97,7 @@ impl Stream for Watch {
 fn check_service(request: &HealthCheckRequest) -> Result<(), Status> {
     match SERVICES.contains(&request.service.as_str()) {
         true => Ok(()),
-        false => Err(Status::not_found("there is no such service")),
+        false => Err(Status::not_found("unknown service")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a error is in gRPC's words.
+//! Errors as gRPC statuses.
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -6,11 +6,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::input::ingest;
 use qtrail_proto::v1::Failure;
 
-/// Characters of a message. It may quote a collector, and travels in a header, for which clients
-/// have limits of their own.
+/// Characters of a message. It may quote the collector's error, and clients limit the headers that carry it.
 const MESSAGE_CHARS: usize = 1000;
 
-/// The status of a call.
+/// The status of a failed call.
 pub(super) fn of(error: &ingest::Error) -> Status {
     let (code, message) = (code(error), message(error));
     match error.retry_after() {
@@ -19,7 +18,7 @@ pub(super) fn of(error: &ingest::Error) -> Status {
     }
 }
 
-/// The same in a stream, which goes on.
+/// The answer to a failed message of a stream, which continues.
 pub(super) fn failure(error: &ingest::Error) -> Failure {
     Failure {
         code: code(error).into(),
@@ -28,8 +27,8 @@ pub(super) fn failure(error: &ingest::Error) -> Failure {
     }
 }
 
-/// A text's beginning.
-pub(super) fn cut(text: String) -> String {
+/// The first [`MESSAGE_CHARS`] of a text.
+pub(super) fn truncate(text: String) -> String {
     match text.char_indices().nth(MESSAGE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -52,5 +51,5 @@ fn code(error: &ingest::Error) -> Code {
 }
 
 fn message(error: &ingest::Error) -> String {
-    cut(error.to_string())
+    truncate(error.to_string())
 }

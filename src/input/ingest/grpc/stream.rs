@@ -1,8 +1,8 @@
-//! A stream of messages: each is delivered by itself, and answered when it has settled.
+//! A stream of messages, each delivered and answered independently.
 //!
-//! Enters: the sender's messages. Leaves: their answers, in any order. What must hold: a message is
-//! read only while fewer than [`UNANSWERED`] wait for their answer, and only when the sender takes
-//! answers; the stream ends after the last answer.
+//! Enters: the sender's messages. Leaves: their answers, in any order. What must hold: a message is read only
+//! while fewer than [`UNANSWERED`] wait for an answer, and only while the sender reads answers; the stream ends
+//! after the last answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,16 +16,15 @@ use super::service::deliver;
 use qtrail_proto::v1::ingest_stream_response::Result as Answer;
 use qtrail_proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
 
-/// Messages of one stream that have no answer yet.
+/// Messages of one stream without an answer, at most.
 const UNANSWERED: usize = 1024;
 
-/// The answers of one stream. Messages are read as it is polled, which HTTP/2 does only while the
-/// sender has room for answers.
+/// The answers of one stream. Polling it reads messages; HTTP/2 polls only while the sender reads answers.
 pub(super) struct Answers {
     sender: Sender,
-    /// None: no more come.
+    /// `None` after the last message.
     requests: Option<Streaming<IngestStreamRequest>>,
-    /// What the stream ends with once all is answered, if not well.
+    /// The status that ends the stream after the last answer, if it failed.
     error: Option<Status>,
     deliveries: JoinSet<IngestStreamResponse>,
 }
@@ -53,9 +52,9 @@ impl Answers {
         };
         let sender = self.sender.clone();
         let delivery = deliver(&sender, request);
-        let busy = sender.keep_active();
+        let active = sender.keep_active();
         self.deliveries.spawn(async move {
-            let _busy = busy;
+            let _active = active;
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
                 Err(error) => Answer::Failure(sender.failure(&error)),
@@ -67,7 +66,7 @@ impl Answers {
         });
     }
 
-    /// The next answer, if there is one; `None` where nothing is under way.
+    /// The next answer; `None` if no message is being delivered.
     fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,

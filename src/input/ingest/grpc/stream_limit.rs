@@ -1,8 +1,8 @@
-//! Streams that bring no events: of health, and of reflection.
+//! Limits on streams without events: health's `Watch`, and reflection.
 //!
-//! Enters: the answer to such a call. Leaves: the same, with an end. What must hold: there are never
-//! more of them than streams, and none stays for ever; unidentified take no permit that a identified peer
-//! needs. What ends here ends with `UNAVAILABLE`, so that a client asks again.
+//! Enters: the response of such a call. Leaves: the same, with an end. What must hold: the number of these
+//! streams and their lifetime are bounded; unidentified peers take no permit from identified ones. A stream ends
+//! with `UNAVAILABLE`, so that its client starts another.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,59 +16,58 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 
-/// Of so many connections that a listener has, one may be a stranger's stream.
-const CONNECTIONS_PER_UNIDENTIFIED: usize = 8;
-/// How long a identified peer may keep a stream. A client calls nothing over a connection until it has
-/// asked for its health again.
+/// There is one permit for unidentified peers per this many connections.
+const CONNECTIONS_PER_PERMIT: usize = 8;
+/// Lifetime of an identified peer's stream. A client that checks health makes no calls between the end of its
+/// `Watch` and the next one, so it must be rare.
 const IDENTIFIED_LIFETIME: Duration = Duration::from_secs(3600);
-/// The same for a stranger.
+/// Lifetime of an unidentified peer's stream.
 const UNIDENTIFIED_LIFETIME: Duration = Duration::from_secs(300);
 
-/// The streams of a listener. Cheap to clone.
+/// The permits of a listener. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct StreamLimit {
     identified: Arc<Semaphore>,
     unidentified: Arc<Semaphore>,
 }
 
-/// A permit, for a while.
+/// Permits one stream, for a time.
 pub(super) struct StreamPermit {
     _permit: OwnedSemaphorePermit,
-    time: Duration,
+    lifetime: Duration,
 }
 
 impl StreamLimit {
-    /// StreamLimit for a listener of so many connections.
+    /// The permits of a listener with this many connections.
     pub(super) fn new(connections: usize) -> Self {
-        let streams = |n: usize| Arc::new(Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS)));
+        let permits = |n: usize| Arc::new(Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS)));
         StreamLimit {
-            identified: streams(connections),
-            unidentified: streams(connections / CONNECTIONS_PER_UNIDENTIFIED),
+            identified: permits(connections),
+            unidentified: permits(connections / CONNECTIONS_PER_PERMIT),
         }
     }
 
-    /// A permit for a stream of a peer that is identified, or is a stranger.
+    /// A permit for a stream.
     ///
     /// # Errors
-    /// They are all taken.
+    /// `RESOURCE_EXHAUSTED` if all are in use.
     pub(super) fn try_acquire(&self, identified: bool) -> Result<StreamPermit, Status> {
-        let (streams, time) = match identified {
+        let (permits, lifetime) = match identified {
             true => (&self.identified, IDENTIFIED_LIFETIME),
             false => (&self.unidentified, UNIDENTIFIED_LIFETIME),
         };
-        match Arc::clone(streams).try_acquire_owned() {
+        match Arc::clone(permits).try_acquire_owned() {
             Ok(permit) => Ok(StreamPermit {
                 _permit: permit,
-                time,
+                lifetime,
             }),
             Err(_) => Err(Status::resource_exhausted(match identified {
                 true => {
-                    "there are as many streams of health and reflection as there may be \
-                     (ingest.limits.connections)"
+                    "all streams for health and reflection are in use (ingest.limits.connections)"
                 }
                 false => {
-                    "there are as many streams of health without a token as there may be: show a \
-                     token (ingest.token_files), or call Check"
+                    "all health streams for senders without a token are in use: send a token \
+                     (ingest.token_files), or call Check"
                 }
             })),
         }
@@ -76,11 +75,11 @@ impl StreamLimit {
 }
 
 impl StreamPermit {
-    /// The answer's body, until the permit has to be given back.
+    /// Ends the body after the permit's lifetime.
     pub(super) fn limit(self, body: Body) -> Body {
         Body::new(LimitedBody {
             body,
-            end: Box::pin(sleep(self.time)),
+            end: Box::pin(sleep(self.lifetime)),
             permit: Some(self),
         })
     }
@@ -89,7 +88,7 @@ impl StreamPermit {
 struct LimitedBody {
     body: Body,
     end: Pin<Box<Sleep>>,
-    /// None: it has ended.
+    /// `None` once the body has ended.
     permit: Option<StreamPermit>,
 }
 
@@ -104,14 +103,14 @@ impl HttpBody for LimitedBody {
         let Some(permit) = &self.permit else {
             return Poll::Ready(None);
         };
-        let time = permit.time.as_secs();
+        let seconds = permit.lifetime.as_secs();
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
         ready!(self.end.as_mut().poll(cx));
         self.body = Body::empty();
         self.permit = None;
-        let status = Status::unavailable(format!("a stream lasts {time} s: call again"));
+        let status = Status::unavailable(format!("a stream ends after {seconds} s: call again"));
         let trailers = status.into_http::<Body>().into_parts().0.headers;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
@@ -136,13 +135,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_ends_after_its_time_and_gives_its_place_back() {
-        let streams = StreamLimit::new(1);
+    async fn a_stream_ends_after_its_lifetime_and_returns_its_permit() {
+        let limit = StreamLimit::new(1);
         for (identified, time) in [(true, IDENTIFIED_LIFETIME), (false, UNIDENTIFIED_LIFETIME)] {
-            let begun = Instant::now();
-            let mut body = streams.try_acquire(identified).unwrap().limit(endless());
+            let started = Instant::now();
+            let mut body = limit.try_acquire(identified).unwrap().limit(endless());
             assert_eq!(
-                streams.try_acquire(identified).err().unwrap().code(),
+                limit.try_acquire(identified).err().unwrap().code(),
                 Code::ResourceExhausted
             );
             let first = body.frame().await.unwrap().unwrap();
@@ -150,21 +149,21 @@ mod tests {
             let last = body.frame().await.unwrap().unwrap();
             let status = Status::from_header_map(last.trailers_ref().unwrap()).unwrap();
             assert_eq!(status.code(), Code::Unavailable, "{status}");
-            assert_eq!(begun.elapsed(), time);
+            assert_eq!(started.elapsed(), time);
             assert!(body.frame().await.is_none());
             assert!(
-                streams.try_acquire(identified).is_ok(),
-                "while the body is still held"
+                limit.try_acquire(identified).is_ok(),
+                "while the body still exists"
             );
         }
     }
 
     #[tokio::test]
-    async fn strangers_take_no_place_of_known_peers() {
-        let streams = StreamLimit::new(16);
-        let unidentified: Vec<_> = std::iter::from_fn(|| streams.try_acquire(false).ok()).collect();
+    async fn unidentified_peers_take_no_permits_of_identified_ones() {
+        let limit = StreamLimit::new(16);
+        let unidentified: Vec<_> = std::iter::from_fn(|| limit.try_acquire(false).ok()).collect();
         assert_eq!(unidentified.len(), 2);
-        let identified: Vec<_> = std::iter::from_fn(|| streams.try_acquire(true).ok()).collect();
+        let identified: Vec<_> = std::iter::from_fn(|| limit.try_acquire(true).ok()).collect();
         assert_eq!(identified.len(), 16);
     }
 }

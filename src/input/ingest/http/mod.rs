@@ -83,7 +83,7 @@ impl Service {
 /// Has it logged that a request was turned away.
 fn log_error(head: &Parts, error: &Error) {
     match error {
-        Error::Ingest(error) => audit::refused(&head.extensions, error),
+        Error::Ingest(error) => audit::log_refusal(&head.extensions, error),
         Error::Invalid(status, message) => {
             tracing::debug!(
                 status = status.as_u16(),

@@ -33,7 +33,7 @@ pub fn admit(
     if let Some((peer, audit)) = parties(extensions) {
         match &checked {
             Ok(token) => audit.admitted(peer, token.as_deref()),
-            Err(refused) => audit.listener.refused("token", peer, refused),
+            Err(refused) => audit.listener.log_refusal("token", peer, refused),
         }
     }
     if checked.is_ok() {
@@ -43,7 +43,7 @@ pub fn admit(
 }
 
 /// Whether the peer of a request that anyone may make is known.
-pub fn recognizes(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
+pub fn identify(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
     let checked = auth.check(headers);
     if let Ok(Some(_)) = checked {
         mark_identified(extensions);
@@ -58,7 +58,7 @@ fn mark_identified(extensions: &Extensions) {
 }
 
 /// Says and counts that a request was turned away.
-pub fn refused(extensions: &Extensions, error: &ingest::Error) {
+pub fn log_refusal(extensions: &Extensions, error: &ingest::Error) {
     if let Some((peer, audit)) = parties(extensions) {
         let kind = match error {
             ingest::Error::CollectorUnavailable { .. } => "away",
@@ -71,7 +71,7 @@ pub fn refused(extensions: &Extensions, error: &ingest::Error) {
             ingest::Error::TooSlow { .. } => "too_slow",
             ingest::Error::Stopping => "stopping",
         };
-        audit.listener.refused(kind, peer, error);
+        audit.listener.log_refusal(kind, peer, error);
     }
 }
 
@@ -126,7 +126,7 @@ impl Audit {
     }
 
     /// Says and counts that a request or a connection was turned away.
-    pub(super) fn refused(&self, kind: &'static str, peer: &Peer, why: &dyn fmt::Display) {
+    pub(super) fn log_refusal(&self, kind: &'static str, peer: &Peer, why: &dyn fmt::Display) {
         self.metrics.ingest_refused.add(1);
         if let Some(left_out) = self.log_throttle.due(kind) {
             warn!(

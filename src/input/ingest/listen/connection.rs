@@ -115,7 +115,7 @@ impl Protocol {
                 self.serve_http(stream, peer, slot, stop).await;
             }
             Ok(Err(error)) => match error.kind() {
-                Some(kind) => self.audit.refused(kind, &peer, &error),
+                Some(kind) => self.audit.log_refusal(kind, &peer, &error),
                 None => debug!(peer = &*peer.address, "{error}"),
             },
             Err(_) => self.log_timeout("TLS handshake", &peer),
@@ -172,7 +172,7 @@ impl Protocol {
                     _ => "",
                 };
                 let why = format!("it is no good HTTP: {error}{detail}{guess}");
-                self.audit.refused("protocol", peer, &why);
+                self.audit.log_refusal("protocol", peer, &why);
             }
             _ => debug!(peer = &*peer.address, "the connection ended: {error}"),
         }
@@ -184,7 +184,7 @@ impl Protocol {
             self.header_timeout.as_secs_f64(),
             self.audit.key("header_timeout")
         );
-        self.audit.refused("slow", peer, &why);
+        self.audit.log_refusal("slow", peer, &why);
     }
 }
 

@@ -221,13 +221,13 @@ impl Listener {
                         "there are {all} connections{key}; the one that was idle for longest was \
                          closed for this one"
                     );
-                    self.audit.refused("idle", &peer, &why);
+                    self.audit.log_refusal("idle", &peer, &why);
                     return (stream, peer, slot);
                 }
                 Admission::Full => {
                     let why =
                         format!("there are {all} connections{key}, each with a request under way");
-                    self.audit.refused("connections", &peer, &why);
+                    self.audit.log_refusal("connections", &peer, &why);
                 }
             }
         }
