@@ -248,7 +248,7 @@ async fn what_is_no_http_is_refused_and_told_of_once() {
         assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
         served.serves().await;
     }
-    let line = served.log.once("no good HTTP");
+    let line = served.log.once("invalid HTTP");
     assert!(line.contains("WARN qtrail::audit"), "{line}");
     assert_eq!(served.metrics.ingest_refused.get(), bad.len() as u64);
     served.end().await;

@@ -20,7 +20,7 @@ use tower::service_fn;
 use super::sender::Sender;
 use super::service::response;
 use super::status::truncate;
-use crate::input::ingest::otlp::{self, Error, Form};
+use crate::input::ingest::otlp::{self, Encoding, Error};
 use crate::runtime::codec::PassThrough;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -71,7 +71,7 @@ async fn export(request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
     let exported = async {
         let reserved = sender.reserve(request.len())?;
         let name = format!("otlp:{}", sender.address());
-        otlp::export(&sender.ingest, name, Form::Protobuf, request, reserved).await
+        otlp::export(&sender.ingest, name, Encoding::Protobuf, request, reserved).await
     };
     match exported.await {
         Ok(answer) => Ok(response(answer).map(|answer| answer.encode_to_vec().into())),

@@ -1,19 +1,18 @@
-//! A request's body, whole, in memory.
+//! Reads a request's body into memory.
 //!
-//! Enters: a body as it arrives. Leaves: its bytes and the room that they take. What must hold: no
-//! byte is held without room for it; a body that says how large it is, is refused before it is read
-//! where there is no room, and holds only the room for what has come, so that slow senders keep
-//! nobody out; it arrives in time or not at all.
+//! Enters: a body as it arrives. Leaves: its bytes, and the memory reserved for them. What must hold: memory is
+//! reserved before it is used; a body with a declared size too large for it fails before it is read; slow senders
+//! reserve memory only for the bytes that have arrived; there is a time limit.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
-use super::answer::Error;
+use super::error::Error;
 use crate::input::ingest::{self, Ingest, Reserved};
 
-/// Room that is made at first; it grows with what comes.
+/// The first buffer; it grows with the bytes that arrive.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// Reads a body to its end.
@@ -26,14 +25,15 @@ pub(super) async fn read(ingest: &Ingest, body: Body) -> Result<(Bytes, Reserved
 
 async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), Error> {
     let limit = ingest.limits().request_bytes;
-    let announced = body.size_hint().exact();
-    let announced = announced.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let mut room = announced.unwrap_or(usize::MAX).min(FIRST_BYTES).min(limit);
-    let mut reserved = ingest.try_reserve(announced.unwrap_or(room))?;
-    ingest.resize(&mut reserved, room)?;
-    let mut bytes = Vec::with_capacity(room);
+    let declared = body.size_hint().exact();
+    let declared = declared.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let mut capacity = declared.unwrap_or(usize::MAX).min(FIRST_BYTES).min(limit);
+    let mut reserved = ingest.try_reserve(declared.unwrap_or(capacity))?;
+    ingest.resize(&mut reserved, capacity)?;
+    let mut bytes = Vec::with_capacity(capacity);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Error::bad_request(format!("the body broke off: {e}")))?;
+        let frame =
+            frame.map_err(|e| Error::bad_request(format!("the body is incomplete: {e}")))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -41,10 +41,10 @@ async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), E
         if length > limit {
             return Err(ingest::Error::TooLarge { limit }.into());
         }
-        if length > room {
-            room = length.max(2 * room).min(announced.unwrap_or(limit));
-            ingest.resize(&mut reserved, room)?;
-            bytes.reserve_exact(room - bytes.len());
+        if length > capacity {
+            capacity = length.max(2 * capacity).min(declared.unwrap_or(limit));
+            ingest.resize(&mut reserved, capacity)?;
+            bytes.reserve_exact(capacity - bytes.len());
         }
         bytes.extend_from_slice(&data);
     }
@@ -54,7 +54,7 @@ async fn collect(ingest: &Ingest, mut body: Body) -> Result<(Bytes, Reserved), E
 /// Whether a body is compressed with gzip.
 ///
 /// # Errors
-/// It is encoded in another way.
+/// It has another encoding.
 pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     let mut gzip = false;
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -64,7 +64,7 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
             other => {
                 let encoding = String::from_utf8_lossy(other);
                 let message =
-                    format!("content-encoding {encoding:?} is not understood: send gzip, or none");
+                    format!("content-encoding {encoding:?} is not supported: use gzip or none");
                 return Err(Error::Invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
             }
         }

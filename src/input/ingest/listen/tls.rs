@@ -1,8 +1,8 @@
-//! TLS to senders.
+//! TLS for listeners.
 //!
-//! Enters: a stream. Leaves: the same, encrypted, with the name in the client's certificate. What
-//! must hold: certificates that cannot be used do not replace working ones; with
-//! `ingest.tls.client_ca_file`, nobody comes in without a certificate that is valid now.
+//! Enters: a stream. Leaves: a TLS stream, and the name in the client's certificate. What must hold: certificates that
+//! cannot be used do not replace working ones; with `ingest.tls.client_ca_file`, every client needs a certificate that
+//! is valid at that moment.
 
 use std::fmt;
 use std::io;
@@ -20,8 +20,8 @@ use crate::input::ingest::ServerTls;
 use crate::runtime::pem;
 use crate::runtime::reload::Reloaded;
 
-/// Characters of a certificate's name that are kept.
-const NAME: usize = 200;
+/// Characters of a certificate's name in log lines.
+const NAME_CHARS: usize = 200;
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +44,9 @@ pub(super) enum HandshakeError {
     NotTls,
     /// The client's certificate is missing or invalid.
     Certificate(rustls::Error),
-    /// The two do not understand each other.
+    /// Peer and server have no version or cipher in common, or the peer broke the protocol.
     Handshake(rustls::Error),
-    /// The peer went away.
+    /// The peer disconnected.
     Disconnected,
 }
 
@@ -71,12 +71,12 @@ impl Certificates {
         })
     }
 
-    /// Whether every client shows a certificate.
+    /// Whether every client needs a certificate.
     pub(super) fn names_clients(&self) -> bool {
         self.tls.client_ca_file.is_some()
     }
 
-    /// Encrypts a stream, with the certificates as they are now.
+    /// Performs the handshake, with the current certificates.
     pub(super) async fn accept(
         &self,
         stream: Box<dyn Io>,
@@ -89,16 +89,16 @@ impl Certificates {
     }
 }
 
-/// The name in the client's certificate, where it showed one.
+/// The name in the client's certificate, if it sent one.
 pub(super) fn name(stream: &TlsStream<Box<dyn Io>>) -> Option<Arc<str>> {
     let (_, session) = stream.get_ref();
     let name = certificate_name(session.peer_certificates()?.first()?)?;
-    // It ends in log lines.
-    let printable = name.chars().filter(|c| !c.is_control()).take(NAME);
+    // The name is logged.
+    let printable = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS);
     Some(printable.collect::<String>().into())
 }
 
-/// The subject's common name, else the first name of another kind.
+/// The subject's common name, else the first DNS name, URI or mail address.
 fn certificate_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let mut common = parsed.subject().iter_common_name();
@@ -145,7 +145,7 @@ fn configure(tls: &ServerTls) -> Result<ServerConfig, Error> {
         .map_err(|source| pem::refused(&tls.cert_file, source))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if tls.client_ca_file.is_some() {
-        // A session that is resumed shows no certificate: it may have expired since.
+        // A resumed session sends no certificate, and the old one may have expired.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
@@ -169,7 +169,7 @@ fn classify(error: &io::Error) -> HandshakeError {
 }
 
 impl HandshakeError {
-    /// The kind of error; `None` where nobody was refused.
+    /// The kind for the audit log; `None` if nothing was refused.
     pub(super) fn kind(&self) -> Option<&'static str> {
         match self {
             HandshakeError::NotTls => Some("not_tls"),
@@ -183,10 +183,12 @@ impl HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandshakeError::NotTls => f.write_str("no TLS (plain text to a port with ingest.tls?)"),
+            HandshakeError::NotTls => {
+                f.write_str("not TLS (plain text on a port with ingest.tls?)")
+            }
             HandshakeError::Certificate(e) => write!(f, "the client's certificate: {e}"),
             HandshakeError::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
-            HandshakeError::Disconnected => f.write_str("the peer went away"),
+            HandshakeError::Disconnected => f.write_str("the peer disconnected"),
         }
     }
 }
