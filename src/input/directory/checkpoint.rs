@@ -24,7 +24,7 @@ use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_
 use super::{Error, Start};
 use crate::runtime::database::{self, Kind, META};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stalls::of_state;
+use crate::telemetry::stalls::state_observer;
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
@@ -118,7 +118,7 @@ impl Store {
 
     /// The same; `/readyz` reports while it cannot be used.
     pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> Store {
-        Store(self.0.observed(of_state(metrics)))
+        Store(self.0.observed(state_observer(metrics)))
     }
 
     /// The first run's choice; `choice` becomes it if there was none before.

@@ -314,7 +314,10 @@ impl<D: Deliver> Engine<D> {
                 "not all of the directory was listed: what is there may hold more files"
             );
         }
-        self.ctx.metrics.left.add(files + u64::from(unlisted));
+        self.ctx
+            .metrics
+            .undelivered
+            .add(files + u64::from(unlisted));
     }
 
     /// Ends walks, waits for readings.

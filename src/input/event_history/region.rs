@@ -97,7 +97,10 @@ impl<L: Lookup> Region<L> {
             let begun = Instant::now();
             for source in &sources {
                 if self.catch_up(source.clone()).await.is_err() {
-                    self.shared.metrics.left.add(u64::from(settings.once));
+                    self.shared
+                        .metrics
+                        .undelivered
+                        .add(u64::from(settings.once));
                     return;
                 }
             }
@@ -316,7 +319,7 @@ impl<L: Lookup> Region<L> {
         let (region, passes) = (&*self.name, fault.remedy == Remedy::Retry);
         let reason = format!("the event history of {region} cannot be read: {remedy}{fault}");
         let stalls = &self.shared.metrics.stalls;
-        stalls.set_fault(Cause::EventHistoryUnreadable, region, passes, reason);
+        stalls.set_error(Cause::EventHistoryUnreadable, region, passes, reason);
         if let Some(left_out) = self.said.due(kind) {
             let again = match self.shared.settings.once && fault.remedy != Remedy::Retry {
                 true => "the next run tries it again",

@@ -11,7 +11,7 @@ use redb::{ReadableDatabase, TableDefinition};
 use super::Error;
 use crate::runtime::database::{self, Kind, Store};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stalls::of_state;
+use crate::telemetry::stalls::state_observer;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
@@ -40,7 +40,7 @@ impl State {
 
     /// The same; `/readyz` reports while it cannot be used.
     pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> State {
-        State(self.0.observed(of_state(metrics)))
+        State(self.0.observed(state_observer(metrics)))
     }
 
     /// Up to which second all was delivered, if anything was.

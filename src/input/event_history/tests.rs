@@ -464,10 +464,10 @@ async fn reading_once_waits_for_no_rights_and_says_what_it_left() {
     let history = past(10);
     history.fails([throttled(), fault(Remedy::Denied, "AccessDeniedException")]);
     bench.once(&history).await;
-    assert_eq!(bench.metrics.left.get(), 1);
+    assert_eq!(bench.metrics.undelivered.get(), 1);
     assert_eq!(bench.delivered_up_to(""), None);
     bench.once(&history).await;
-    assert_eq!(bench.metrics.left.get(), 1, "nothing more");
+    assert_eq!(bench.metrics.undelivered.get(), 1, "nothing more");
     bench.assert_exactly_once(&history);
 }
 

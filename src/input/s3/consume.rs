@@ -121,7 +121,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             () = self.context.stop.cancelled() => {
                 // It is not known whether the queue is empty.
                 let once = self.context.settings.once;
-                self.context.metrics.left.add(u64::from(once));
+                self.context.metrics.undelivered.add(u64::from(once));
                 Ok(())
             }
             result = self.receive_into(&mut tasks) => result,
@@ -232,7 +232,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             ),
         };
         let stalls = &self.context.metrics.stalls;
-        stalls.set_fault(Cause::QueueUnreadable, queue, passes, reason);
+        stalls.set_error(Cause::QueueUnreadable, queue, passes, reason);
         let kind = match fault.remedy {
             Remedy::Retry => "receive",
             _ => "receive: mend",

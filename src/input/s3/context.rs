@@ -149,7 +149,7 @@ impl<F, P> Context<F, P> {
         let left = self.past.unfinished();
         if self.settings.once && left > 0 {
             tracing::warn!("{left} messages could not be finished, and were left to their queue");
-            self.metrics.left.add(left as u64);
+            self.metrics.undelivered.add(left as u64);
         }
     }
 

@@ -146,7 +146,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                         self.queue.url()
                     );
                     let passes = fault.remedy == Remedy::Retry;
-                    stalls.set_fault(Cause::QueueUnreadable, &of, passes, reason);
+                    stalls.set_error(Cause::QueueUnreadable, &of, passes, reason);
                 }
                 if let Some(left_out) = self.context.log_throttle.due("attributes") {
                     warn!(

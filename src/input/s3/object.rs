@@ -166,7 +166,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             "{location} cannot be read, and no object could be read since: {fault}{remedy}"
         );
         let passes = fault.remedy == Remedy::Retry;
-        stalls.set_fault(Cause::ObjectsUnreadable, "", passes, reason);
+        stalls.set_error(Cause::ObjectsUnreadable, "", passes, reason);
     }
 
     fn tell_again(&self, location: &Location, fault: &aws::Error) {

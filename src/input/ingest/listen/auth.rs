@@ -44,7 +44,7 @@ enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("ingest.token_files: {} has no token: write one per line", path.display())]
+    #[error("ingest.token_files: {} holds no token: write one per line", path.display())]
     Empty { path: PathBuf },
 }
 

@@ -98,7 +98,7 @@ impl<Q: Queue> Keeper<Q> {
                 let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
                 let reason = format!("cannot delete messages of {queue}: {fault}");
                 let stalls = &self.metrics.stalls;
-                stalls.set_fault(Cause::QueueUnreadable, &self.deletes(), passes, reason);
+                stalls.set_error(Cause::QueueUnreadable, &self.deletes(), passes, reason);
                 let numbers = entries.iter().map(|entry| entry.number);
                 self.state().done.extend(numbers);
                 return false;
