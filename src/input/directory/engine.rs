@@ -4,7 +4,7 @@
 //! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
 //! the directory.
 
-mod hear;
+mod signals;
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
@@ -66,7 +66,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         match engine.next(wake_at).await {
             Woke::Stop => break,
             Woke::Time => {}
-            Woke::Signal(signal) => engine.hear(signal),
+            Woke::Signal(signal) => engine.on_signal(signal),
             Woke::Slot(permit) => engine.dispatch(permit),
             Woke::Ended(ended) => engine.ended(ended),
             Woke::Walked(round) => engine.walked(round),
@@ -151,7 +151,7 @@ impl<D: Deliver> Engine<D> {
             Some(ended) = self.tasks.join_next_with_id() => Woke::Ended(ended),
             round = joined(&mut self.walking) => Woke::Walked(round),
             Ok(permit) = slots.acquire_owned(), if takes => Woke::Slot(permit),
-            signal = heard(&mut self.watch) => Woke::Signal(signal),
+            signal = next_signal(&mut self.watch) => Woke::Signal(signal),
             () = tokio::time::sleep_until(wake_at.into()) => Woke::Time,
         }
     }
@@ -166,7 +166,7 @@ impl<D: Deliver> Engine<D> {
     }
 
     fn ended(&mut self, ended: Result<(Id, Attempt), JoinError>) {
-        let (id, verdict) = match ended {
+        let (id, attempt) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "reading a file failed");
@@ -174,7 +174,7 @@ impl<D: Deliver> Engine<D> {
             }
         };
         if let Some(path) = self.paths.remove(&id) {
-            self.schedule.finish(&path, verdict, Instant::now());
+            self.schedule.finish(&path, attempt, Instant::now());
         }
     }
 
@@ -213,7 +213,7 @@ impl<D: Deliver> Engine<D> {
                     tracing::info!("{} is there again", shown(&self.ctx.root));
                     self.missing = false;
                 }
-                self.tell_readiness(&walked, round.whole);
+                self.set_readiness(&walked, round.whole);
                 self.take(walked, round.whole, now);
             }
             Err(error) => {
@@ -233,7 +233,7 @@ impl<D: Deliver> Engine<D> {
     }
 
     /// The root is there. All with files in it may still not be.
-    fn tell_readiness(&self, walked: &Walked, whole: bool) {
+    fn set_readiness(&self, walked: &Walked, whole: bool) {
         if !whole {
             return;
         }
@@ -254,8 +254,8 @@ impl<D: Deliver> Engine<D> {
         let clock = (self.ctx.tuning.now)();
         let mut more = walked.more;
         let mut last = None;
-        for Found { place, stat } in walked.found {
-            let (order, path) = place.clone();
+        for Found { position, stat } in walked.found {
+            let (order, path) = position.clone();
             let follows = path.file_name().is_some_and(named_lines);
             let wait = if follows {
                 lines::DELAY.min(settle)
@@ -270,7 +270,7 @@ impl<D: Deliver> Engine<D> {
                 more = true;
                 break;
             }
-            last = Some(place);
+            last = Some(position);
         }
         if !whole {
             self.more |= more;
@@ -301,7 +301,7 @@ impl<D: Deliver> Engine<D> {
     }
 
     /// Tells what reading once has left undelivered.
-    fn tell_left(&self) {
+    fn log_undelivered(&self) {
         let files = self.schedule.left();
         if files > 0 {
             tracing::warn!(
@@ -333,7 +333,7 @@ impl<D: Deliver> Engine<D> {
             let _ = sweeping.await;
         }
         if self.ctx.settings.once {
-            self.tell_left();
+            self.log_undelivered();
         }
     }
 }
@@ -345,7 +345,7 @@ impl<D> Drop for Engine<D> {
     }
 }
 
-async fn heard(watch: &mut Option<Watch>) -> Signal {
+async fn next_signal(watch: &mut Option<Watch>) -> Signal {
     match watch {
         Some(watch) => watch.next().await,
         None => pending().await,

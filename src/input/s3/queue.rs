@@ -38,17 +38,17 @@ pub(super) struct Entry {
 
 /// Why one entry of a call was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct EntryError {
     /// The same would be refused again: the receipt is stale, or the message was hidden for as long
     /// as can be.
-    pub(super) for_good: bool,
+    pub(super) permanent: bool,
     /// The queue's own words.
     pub(super) message: String,
 }
 
 /// What became of the entries of a call, by their numbers. One that is not there may have been done or
 /// not.
-pub(super) type Answers = HashMap<u64, Result<(), Refused>>;
+pub(super) type Answers = HashMap<u64, Result<(), EntryError>>;
 
 /// What the queue does with a message that is received again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
+use super::queue::{Answers, BATCH, Entry, EntryError, Message, Queue};
 use crate::aws;
 use crate::aws::error::Remedy;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -45,24 +45,24 @@ pub(super) struct Keeper<Q> {
 #[derive(Default)]
 struct State {
     last: u64,
-    held: HashMap<u64, Held>,
-    given_back: Vec<(u64, Held, Duration)>,
+    in_flight: HashMap<u64, InFlight>,
+    released: Vec<(u64, InFlight, Duration)>,
     /// When all that was given back is shown again.
     shown: Option<Instant>,
     done: Vec<u64>,
     closed: bool,
 }
 
-struct Held {
+struct InFlight {
     id: Arc<str>,
     receipt: Arc<str>,
     /// When it is to be extended; never again once the queue refused.
     due: Option<Instant>,
     /// Its room among the messages that may be held.
-    _room: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Held {
+impl InFlight {
     fn entry(&self, number: u64) -> Entry {
         Entry {
             number,
@@ -87,11 +87,11 @@ impl<Q: Queue> Ticket<Q> {
     }
 
     /// It is shown again after this time.
-    pub(super) fn give_back(mut self, after: Duration) {
+    pub(super) fn release(mut self, after: Duration) {
         if let Some(number) = self.number.take() {
             let mut state = self.keeper.state();
-            if let Some(held) = state.held.remove(&number) {
-                state.given_back.push((number, held, after));
+            if let Some(in_flight) = state.in_flight.remove(&number) {
+                state.released.push((number, in_flight, after));
             }
             drop(state);
             self.keeper.hide.notify_one();
@@ -102,8 +102,8 @@ impl<Q: Queue> Ticket<Q> {
 impl<Q: Queue> Drop for Ticket<Q> {
     fn drop(&mut self) {
         if let Some(number) = self.number.take() {
-            let held = self.keeper.state().held.remove(&number);
-            self.keeper.ended(usize::from(held.is_some()));
+            let in_flight = self.keeper.state().in_flight.remove(&number);
+            self.keeper.ended(usize::from(in_flight.is_some()));
         }
     }
 }
@@ -127,18 +127,18 @@ impl<Q: Queue> Keeper<Q> {
     pub(super) fn hold(
         self: &Arc<Self>,
         message: &Message,
-        room: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Ticket<Q> {
         let mut state = self.state();
         state.last += 1;
         let number = state.last;
-        let held = Held {
+        let in_flight = InFlight {
             id: Arc::clone(&message.id),
             receipt: Arc::clone(&message.receipt),
             due: Some(self.next_due()),
-            _room: room,
+            _permit: permit,
         };
-        state.held.insert(number, held);
+        state.in_flight.insert(number, in_flight);
         drop(state);
         self.left.send_modify(|left| *left += 1);
         self.metrics.s3_messages_held.add(1);
@@ -203,9 +203,9 @@ impl<Q: Queue> Keeper<Q> {
     /// Extends what is held, shows what is given back.
     async fn hide_all(&self) {
         loop {
-            let given_back = self.take_given_back();
-            if !given_back.is_empty() {
-                self.show(given_back).await;
+            let released = self.take_released();
+            if !released.is_empty() {
+                self.show(released).await;
                 continue;
             }
             let (due, next) = self.due();
@@ -232,17 +232,17 @@ impl<Q: Queue> Keeper<Q> {
         state.closed && *self.left.borrow() == 0
     }
 
-    fn take_given_back(&self) -> Vec<(u64, Held, Duration)> {
+    fn take_released(&self) -> Vec<(u64, InFlight, Duration)> {
         let mut state = self.state();
-        let count = state.given_back.len().min(BATCH);
-        state.given_back.drain(..count).collect()
+        let count = state.released.len().min(BATCH);
+        state.released.drain(..count).collect()
     }
 
-    async fn show(&self, given_back: Vec<(u64, Held, Duration)>) {
-        let longest = given_back.iter().map(|(_, _, after)| *after).max();
-        let entries: Vec<_> = given_back
+    async fn show(&self, released: Vec<(u64, InFlight, Duration)>) {
+        let longest = released.iter().map(|(_, _, after)| *after).max();
+        let entries: Vec<_> = released
             .iter()
-            .map(|(number, held, after)| (held.entry(*number), *after))
+            .map(|(number, in_flight, after)| (in_flight.entry(*number), *after))
             .collect();
         let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
         if !matches!(answer, Ok(Ok(_))) {
@@ -256,7 +256,7 @@ impl<Q: Queue> Keeper<Q> {
             let mut state = self.state();
             state.shown = state.shown.max(shown);
         }
-        self.ended(given_back.len());
+        self.ended(released.len());
     }
 
     /// What is to be extended now, or so soon that it goes along; and when the next is.
@@ -264,9 +264,9 @@ impl<Q: Queue> Keeper<Q> {
         let state = self.state();
         let (now, soon) = (Instant::now(), Instant::now() + self.visibility / 12);
         let mut all: Vec<_> = state
-            .held
+            .in_flight
             .iter()
-            .filter_map(|(number, held)| Some((held.due?, *number)))
+            .filter_map(|(number, in_flight)| Some((in_flight.due?, *number)))
             .collect();
         all.sort_unstable();
         let next = all.first().map(|(due, _)| *due);
@@ -298,8 +298,8 @@ impl<Q: Queue> Keeper<Q> {
                     self.extended(entry.number, answer, next, again);
                 }
             }
-            Err(fault) => {
-                self.tell("extend", &fault);
+            Err(error) => {
+                self.log_error("extend", &error);
                 for (entry, _) in entries {
                     self.set_due(entry.number, Some(again));
                 }
@@ -307,25 +307,22 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    fn extended(&self, number: u64, answer: Result<(), Refused>, next: Instant, again: Instant) {
+    fn extended(&self, number: u64, answer: Result<(), EntryError>, next: Instant, again: Instant) {
         match answer {
             Ok(()) => drop(self.set_due(number, Some(next))),
-            Err(refused) if refused.for_good => {
+            Err(error) if error.permanent => {
                 // Nothing is wrong where it has ended meanwhile.
                 if let Some(id) = self.set_due(number, None) {
                     warn!(
                         queue = self.queue.url(),
                         message = &*id,
                         "a message cannot be kept hidden any longer, and may be received once more while it is worked on: {}",
-                        refused.message
+                        error.message
                     );
                 }
             }
-            Err(refused) => {
-                debug!(
-                    queue = self.queue.url(),
-                    "not extended: {}", refused.message
-                );
+            Err(error) => {
+                debug!(queue = self.queue.url(), "not extended: {}", error.message);
                 self.set_due(number, Some(again));
             }
         }
@@ -334,38 +331,38 @@ impl<Q: Queue> Keeper<Q> {
     /// The message's id, if it is still held.
     fn set_due(&self, number: u64, due: Option<Instant>) -> Option<Arc<str>> {
         let mut state = self.state();
-        let held = state.held.get_mut(&number)?;
-        held.due = due;
-        Some(Arc::clone(&held.id))
+        let in_flight = state.in_flight.get_mut(&number)?;
+        in_flight.due = due;
+        Some(Arc::clone(&in_flight.id))
     }
 
     /// Those of these messages that are held.
     fn entries(&self, numbers: &[u64]) -> Vec<Entry> {
         let state = self.state();
-        let entry = |number: &u64| Some(state.held.get(number)?.entry(*number));
+        let entry = |number: &u64| Some(state.in_flight.get(number)?.entry(*number));
         numbers.iter().filter_map(entry).collect()
     }
 
     fn end(&self, number: u64) {
-        let held = self.state().held.remove(&number);
-        self.ended(usize::from(held.is_some()));
+        let in_flight = self.state().in_flight.remove(&number);
+        self.ended(usize::from(in_flight.is_some()));
     }
 
-    fn tell(&self, what: &'static str, fault: &aws::Error) {
+    fn log_error(&self, what: &'static str, error: &aws::Error) {
         if let Some(left_out) = self.log_throttle.due(what) {
             warn!(
                 queue = self.queue.url(),
-                left_out, "cannot {what} messages, trying again: {fault}"
+                left_out, "cannot {what} messages, trying again: {error}"
             );
         }
     }
 }
 
 /// What the queue said of a message.
-fn answer_to(answers: &Answers, number: u64) -> Result<(), Refused> {
+fn answer_to(answers: &Answers, number: u64) -> Result<(), EntryError> {
     answers.get(&number).cloned().unwrap_or_else(|| {
-        Err(Refused {
-            for_good: false,
+        Err(EntryError {
+            permanent: false,
             message: "no answer".to_owned(),
         })
     })

@@ -126,7 +126,7 @@ async fn reading_once_counts_what_it_leaves_to_the_queue_and_not_what_was_mended
         let context = bench.context(Arc::clone(&bench.sink));
         let reading = consume(Arc::clone(&context), bench.queue.clone());
         timeout(HOUR, reading).await.unwrap().unwrap();
-        context.tell_left();
+        context.log_undelivered();
         assert_eq!(bench.metrics.undelivered.get(), left);
     }
 }

@@ -88,15 +88,15 @@ impl<Q: Queue> Keeper<Q> {
                     .clear(Cause::QueueUnreadable, &self.deletes());
                 answers
             }
-            Err(fault) if fault.remedy == Remedy::Gone => {
-                self.tell("delete", &fault);
+            Err(error) if error.remedy == Remedy::Gone => {
+                self.log_error("delete", &error);
                 entries.iter().for_each(|entry| self.end(entry.number));
                 return true;
             }
-            Err(fault) => {
-                self.tell("delete", &fault);
-                let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
-                let reason = format!("cannot delete messages of {queue}: {fault}");
+            Err(error) => {
+                self.log_error("delete", &error);
+                let (queue, passes) = (self.queue.url(), error.remedy == Remedy::Retry);
+                let reason = format!("cannot delete messages of {queue}: {error}");
                 let stalls = &self.metrics.stalls;
                 stalls.set_error(Cause::QueueUnreadable, &self.deletes(), passes, reason);
                 let numbers = entries.iter().map(|entry| entry.number);
@@ -111,16 +111,16 @@ impl<Q: Queue> Keeper<Q> {
                     self.metrics.s3_messages_deleted.add(1);
                     self.end(number);
                 }
-                Err(refused) if refused.for_good => {
+                Err(error) if error.permanent => {
                     warn!(
                         queue = self.queue.url(),
                         "a message was not deleted, and may be received once more: {}",
-                        refused.message
+                        error.message
                     );
                     self.end(number);
                 }
-                Err(refused) => {
-                    debug!(queue = self.queue.url(), "not deleted: {}", refused.message);
+                Err(error) => {
+                    debug!(queue = self.queue.url(), "not deleted: {}", error.message);
                     self.state().done.push(number);
                     all = false;
                 }
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::aws;
-    use crate::input::s3::queue::{Answers, Attributes, Message, Refused};
+    use crate::input::s3::queue::{Answers, Attributes, EntryError, Message};
 
     /// A queue that deletes all but one message, and remembers the receipts.
     struct Deleting {
@@ -167,8 +167,8 @@ mod tests {
 
         async fn delete(&self, entries: &[Entry]) -> Result<Answers, aws::Error> {
             let refused = || {
-                Err(Refused {
-                    for_good: false,
+                Err(EntryError {
+                    permanent: false,
                     message: "InternalError".to_owned(),
                 })
             };
@@ -195,7 +195,7 @@ mod tests {
             deleted: Mutex::default(),
         });
         let keeper = Keeper::new(Arc::clone(&queue), Duration::from_secs(60), Arc::default());
-        let room = Arc::new(Semaphore::new(9));
+        let permit = Arc::new(Semaphore::new(9));
         let mut numbers = Vec::new();
         for id in ["a", "b", "c", "d"] {
             let message = Message {
@@ -204,8 +204,8 @@ mod tests {
                 body: String::new(),
                 receives: 1,
             };
-            let place = Arc::clone(&room).acquire_owned().await.unwrap();
-            let mut ticket = keeper.hold(&message, place);
+            let permit = Arc::clone(&permit).acquire_owned().await.unwrap();
+            let mut ticket = keeper.hold(&message, permit);
             numbers.extend(ticket.number.take());
         }
         // The first has ended some other way.
@@ -214,8 +214,8 @@ mod tests {
         let deleted = queue.deleted.lock().unwrap().clone();
         assert_eq!(deleted, ["receipt b".into(), "receipt d".into()]);
         // What was refused is still held, and is deleted next; nothing else is.
-        let held: Vec<u64> = keeper.state().held.keys().copied().collect();
-        assert_eq!(held, [numbers[2]]);
+        let in_flight: Vec<u64> = keeper.state().in_flight.keys().copied().collect();
+        assert_eq!(in_flight, [numbers[2]]);
         assert_eq!(keeper.state().done, [numbers[2]]);
         assert_eq!(keeper.metrics.s3_messages_deleted.get(), 2);
     }

@@ -29,14 +29,14 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub(super) enum Access {
     Allowed,
     /// Others are named, and not this one.
-    Refused,
+    Denied,
     /// The queue could not be asked yet.
     Unknown,
 }
 
 /// What is known of a queue.
 #[derive(Default)]
-pub(super) struct Known(Mutex<State>);
+pub(super) struct QueuePolicy(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -45,11 +45,11 @@ struct State {
     buckets: Option<Buckets>,
     asked: Option<Instant>,
     /// It was told that the queue may not be asked, or that nothing names the buckets.
-    told_denied: bool,
-    told_open: bool,
+    warned_denied: bool,
+    warned_open: bool,
 }
 
-impl Known {
+impl QueuePolicy {
     pub(super) fn redrive(&self) -> Redrive {
         self.state().redrive.unwrap_or(Redrive::Unknown)
     }
@@ -67,7 +67,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         if !set.is_empty() {
             return match set.contains(bucket) {
                 true => Access::Allowed,
-                false => Access::Refused,
+                false => Access::Denied,
             };
         }
         let before = self.access_by_policy(bucket);
@@ -79,22 +79,22 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     fn access_by_policy(&self, bucket: &str) -> Access {
-        match &self.known.state().buckets {
+        match &self.policy.state().buckets {
             None => Access::Unknown,
             Some(buckets) if buckets.names_none() || buckets.contains(bucket) => Access::Allowed,
-            Some(_) => Access::Refused,
+            Some(_) => Access::Denied,
         }
     }
 
     fn may_ask_again(&self) -> bool {
-        let asked = self.known.state().asked;
+        let asked = self.policy.state().asked;
         asked.is_none_or(|asked| asked.elapsed() >= AGAIN)
     }
 
     /// Asks again and again.
     pub(super) async fn learn_again(&self) {
         loop {
-            sleep(match self.known.redrive() {
+            sleep(match self.policy.redrive() {
                 Redrive::Unknown => EVERY_UNKNOWN,
                 Redrive::After(_) | Redrive::Never => EVERY,
             })
@@ -105,7 +105,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
 
     /// Asks what the queue says of itself.
     pub(super) async fn learn(&self) {
-        self.known.state().asked = Some(Instant::now());
+        self.policy.state().asked = Some(Instant::now());
         let asked = tokio::select! {
             asked = self.queue.attributes() => asked,
             () = self.context.stop.cancelled() => return,
@@ -120,53 +120,53 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
         match asked {
             Ok(attributes) => {
-                let mut state = self.known.state();
+                let mut state = self.policy.state();
                 state.redrive = Some(attributes.redrive);
                 state.buckets = Some(attributes.buckets);
             }
             // Who receives says so.
-            Err(fault) if fault.remedy == Remedy::Gone => {}
-            Err(fault) if fault.remedy == Remedy::Denied => {
+            Err(error) if error.remedy == Remedy::Gone => {}
+            Err(error) if error.remedy == Remedy::Denied => {
                 stalls.clear(Cause::QueueUnreadable, &of);
-                let mut state = self.known.state();
+                let mut state = self.policy.state();
                 // Nothing will be known as long as that is so.
                 state.buckets.get_or_insert_default();
                 let is_news = state.redrive.is_none();
-                if is_news && !std::mem::replace(&mut state.told_denied, true) {
+                if is_news && !std::mem::replace(&mut state.warned_denied, true) {
                     warn!(
                         queue = self.queue.url(),
-                        "cannot ask for the queue's policies, and act as if it had none: a message that fails goes to the dead letters here ({fault}; sqs:GetQueueAttributes allows it)"
+                        "cannot ask for the queue's policies, and act as if it had none: a message that fails goes to the dead letters here ({error}; sqs:GetQueueAttributes allows it)"
                     );
                 }
             }
-            Err(fault) => {
-                if self.known.state().buckets.is_none() {
+            Err(error) => {
+                if self.policy.state().buckets.is_none() {
                     let reason = format!(
-                        "cannot ask for the policies of {}: {fault}",
+                        "cannot ask for the policies of {}: {error}",
                         self.queue.url()
                     );
-                    let passes = fault.remedy == Remedy::Retry;
+                    let passes = error.remedy == Remedy::Retry;
                     stalls.set_error(Cause::QueueUnreadable, &of, passes, reason);
                 }
                 if let Some(left_out) = self.context.log_throttle.due("attributes") {
                     warn!(
                         queue = self.queue.url(),
-                        left_out, "cannot ask for the queue's policies, trying again: {fault}"
+                        left_out, "cannot ask for the queue's policies, trying again: {error}"
                     );
                 }
             }
         }
-        self.tell_open();
+        self.warn_open();
     }
 
     /// Says once that nothing names the buckets.
-    fn tell_open(&self) {
+    fn warn_open(&self) {
         if !self.context.settings.buckets.is_empty() {
             return;
         }
-        let mut state = self.known.state();
+        let mut state = self.policy.state();
         let open = state.buckets.as_ref().is_some_and(Buckets::names_none);
-        if open && !std::mem::replace(&mut state.told_open, true) {
+        if open && !std::mem::replace(&mut state.warned_open, true) {
             warn!(queue = self.queue.url(), "{OPEN}");
         }
     }
