@@ -1,8 +1,11 @@
-//! One region's history, read for ever.
+//! Reads the Event history of one region.
 //!
-//! Enters: pages. Leaves: a unit for the pipeline for each event, and the end of each slice that has settled, in the
-//! state. What must hold: a slice is noted once all its pages were delivered; while the collector is
-//! away nothing is asked for; no fault ends it.
+//! Enters: pages. Leaves: a unit per event, and the end of each settled slice, in the state. What must hold: a slice is
+//! recorded once all of its pages were delivered; no requests are made while the collector is unavailable; no error ends
+//! the loop.
+
+mod errors;
+mod progress;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::Settings;
-use super::lookup::{self, Lookup, PAGE, Page, Question};
-use super::pace::{PAUSE, Pace};
+use super::lookup::{self, Lookup, Page, Question};
+use super::pace::Pace;
 use super::slices::{Slice, slices};
 use super::state::State;
-use crate::aws;
 use crate::aws::error::Remedy;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
@@ -280,82 +282,11 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// What the state says, however often it has to be asked.
-    async fn delivered(&mut self, source: &str) -> Result<Option<i64>, Stopped> {
-        loop {
-            match self.shared.state.delivered(&self.name, source) {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    self.log_state_error(&error);
-                    self.pace.failed(fastrand::f64());
-                    let stop = self.shared.stop.clone();
-                    tokio::select! {
-                        () = stop.cancelled() => return Err(Stopped),
-                        () = self.pace.turn() => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Notes how far it was delivered. Where that fails, as much is asked for again after a restart.
-    async fn note(&self, source: &str, second: i64) {
-        let state = Arc::clone(&self.shared.state);
-        let (region, source) = (Arc::clone(&self.name), source.to_owned());
-        let written =
-            tokio::task::spawn_blocking(move || state.set(&region, &source, second)).await;
-        if let Ok(Err(error)) = written {
-            self.log_state_error(&error);
-        }
-    }
-
     async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Stopped> {
         tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => Err(Stopped),
             value = future => Ok(value),
-        }
-    }
-
-    fn log_error(&self, error: &aws::Error) {
-        let (kind, remedy) = match error.remedy {
-            Remedy::Retry => ("retry", ""),
-            Remedy::Denied => ("denied", "it takes cloudtrail:LookupEvents; "),
-            _ => ("mend", ""),
-        };
-        let (region, passes) = (&*self.name, error.remedy == Remedy::Retry);
-        let reason = format!("the event history of {region} cannot be read: {remedy}{error}");
-        let stalls = &self.shared.metrics.stalls;
-        stalls.set_error(Cause::EventHistoryUnreadable, region, passes, reason);
-        if let Some(left_out) = self.log_throttle.due(kind) {
-            let again = match self.shared.settings.once && error.remedy != Remedy::Retry {
-                true => "the next run tries it again",
-                false => "it is tried again",
-            };
-            warn!(region, left_out, "event history: {error}; {remedy}{again}");
-        }
-    }
-
-    fn log_state_error(&self, error: &redb::Error) {
-        let path = self.shared.state.path().display();
-        if let Some(left_out) = self.log_throttle.due("state") {
-            warn!(left_out, "cannot use {path}: {error}; it is tried again");
-        }
-    }
-
-    /// Two pages a second are all there is.
-    fn warn_if_too_many(&self, slice: Slice, pages: u64) {
-        let seconds = pages as f64 * PAUSE.as_secs_f64();
-        if seconds > slice.seconds() as f64
-            && let Some(left_out) = self.log_throttle.due("too many")
-        {
-            let most = f64::from(PAGE) / PAUSE.as_secs_f64();
-            warn!(
-                region = &*self.name,
-                left_out,
-                "there are more events than the {most} a second that LookupEvents gives: \
-                 name event_history.event_sources, or make a trail"
-            );
         }
     }
 }

@@ -36,18 +36,16 @@ pub(super) struct Entry {
     pub(super) receipt: Arc<str>,
 }
 
-/// Why one entry of a call was refused.
+/// Why the queue refused one entry of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryError {
-    /// The same would be refused again: the receipt is stale, or the message was hidden for as long
-    /// as can be.
+    /// A repeat would fail too: the receipt is stale, or the message was hidden for 12 hours.
     pub(super) permanent: bool,
-    /// The queue's own words.
+    /// The queue's message.
     pub(super) message: String,
 }
 
-/// What became of the entries of a call, by their numbers. One that is not there may have been done or
-/// not.
+/// The results of a call by entry. An entry without a result may or may not have been applied.
 pub(super) type Answers = HashMap<u64, Result<(), EntryError>>;
 
 /// What the queue does with a message that is received again and again.

@@ -1,8 +1,7 @@
-//! What a queue says of itself: what it does with messages that fail, and which buckets it announces.
+//! The policies of a queue: its redrive policy, and the buckets that may announce objects.
 //!
-//! Enters: the queue's attributes, asked for now and then. Leaves: the redrive policy, and whether a
-//! bucket may be read. What must hold: while the queue was not asked, no bucket may; what was known
-//! stays so until the queue says otherwise.
+//! Enters: the queue's attributes, read at intervals. Leaves: the redrive policy, and whether a bucket may be read. What
+//! must hold: before the first answer, no bucket may be read; an answer stays valid until the next one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,34 +16,34 @@ use super::queue::{Queue, Redrive};
 use crate::aws::error::Remedy;
 use crate::telemetry::stalls::Cause;
 
-/// How often the queue is asked.
+/// How often the attributes are read.
 const EVERY: Duration = Duration::from_secs(300);
-/// How often, while it does not say.
+/// How often, while the redrive policy is unknown.
 const EVERY_UNKNOWN: Duration = Duration::from_secs(60);
-/// How often a bucket that is not named may have the queue asked again: its policy may be new.
+/// A bucket that is not named makes the attributes be read again after this time: the policy may have changed.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// Whether a bucket may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Allowed,
-    /// Others are named, and not this one.
+    /// The policy names other buckets only.
     Denied,
-    /// The queue could not be asked yet.
+    /// The attributes could not be read yet.
     Unknown,
 }
 
-/// What is known of a queue.
+/// The policies of a queue, as far as they are known.
 #[derive(Default)]
 pub(super) struct QueuePolicy(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     redrive: Option<Redrive>,
-    /// The buckets that its policy names; none where it may not be asked.
+    /// The buckets that its policy names; none if qtrail may not read it.
     buckets: Option<Buckets>,
     asked: Option<Instant>,
-    /// It was told that the queue may not be asked, or that nothing names the buckets.
+    /// Whether these warnings were logged: that qtrail may not read the attributes, and that nothing names the buckets.
     warned_denied: bool,
     warned_open: bool,
 }
@@ -159,7 +158,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         self.warn_open();
     }
 
-    /// Says once that nothing names the buckets.
+    /// Warns once that nothing names the buckets.
     fn warn_open(&self) {
         if !self.context.settings.buckets.is_empty() {
             return;

@@ -1,7 +1,7 @@
-//! What has settled is deleted, in batches.
+//! Deletes settled messages, in batches.
 //!
-//! Enters: numbers of messages. Leaves: deletes. What must hold: a message has ended only once the queue
-//! has answered for it; an answer counts for the message that it is about, and for no other.
+//! Enters: numbers of messages. Leaves: deletes. What must hold: a message is in flight until the queue has answered for
+//! it; an answer applies only to the message that it names.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::input::s3::queue::{BATCH, Entry, Queue};
 use crate::input::s3::waits;
 use crate::telemetry::stalls::Cause;
 
-/// How long a delete waits for others to go with it.
+/// How long a delete waits for others to fill its batch.
 const LINGER: Duration = Duration::from_millis(100);
 
 impl<Q: Queue> Keeper<Q> {
@@ -31,7 +31,7 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// What is to be deleted next, once there is something; `None` once there will be nothing more.
+    /// The next batch of deletes, once there is one; `None` after the last.
     async fn gather(&self) -> Option<Vec<u64>> {
         let _gathering = self.gathering.lock().await;
         loop {
@@ -68,14 +68,14 @@ impl<Q: Queue> Keeper<Q> {
         let _ = timeout(LINGER, full).await;
     }
 
-    /// What stands still while nothing can be deleted.
+    /// The name of the stall while nothing can be deleted.
     fn deletes(&self) -> String {
         format!("{} (deletes)", self.queue.url())
     }
 
-    /// Deletes a batch; whether the queue answered for each message.
+    /// Deletes a batch; `true` if the queue answered for each message.
     async fn delete_some(&self, numbers: Vec<u64>) -> bool {
-        // One that is not held any more has ended.
+        // Messages that are no longer in flight have ended.
         let entries = self.entries(&numbers);
         if entries.is_empty() {
             return true;
@@ -114,8 +114,7 @@ impl<Q: Queue> Keeper<Q> {
                 Err(error) if error.permanent => {
                     warn!(
                         queue = self.queue.url(),
-                        "a message was not deleted, and may be received once more: {}",
-                        error.message
+                        "a message was not deleted, and may be received again: {}", error.message
                     );
                     self.end(number);
                 }
