@@ -109,7 +109,7 @@ impl Stalls {
         self.put(cause, of, None, reason);
     }
 
-    /// The same for a stall that may end by itself. It makes qtrail unready only after [`GRACE`]. `since` is its start,
+    /// The same for a stall that may end by itself. It makes qtrail unready only after a minute. `since` is its start,
     /// unless it was set before.
     pub fn set_transient(&self, cause: Cause, of: &str, since: Instant, reason: String) {
         self.put(cause, of, Some(since), reason);

@@ -125,7 +125,7 @@ async fn messages_are_passed_on_apart_however_they_arrive() {
 #[tokio::test]
 async fn a_streams_message_waits_for_memory_and_a_unary_call_fails() {
     let Bench { ingest, .. } = bench(small());
-    let held = ingest.try_reserve(7 * UNIT).unwrap();
+    let reserved = ingest.try_reserve(7 * UNIT).unwrap();
     let mut stream = Sending::new(Call::Stream, &ingest);
     stream.send([prefix(2 * UNIT), vec![b'a'; 10]].concat());
     stream.holds().await;
@@ -134,7 +134,7 @@ async fn a_streams_message_waits_for_memory_and_a_unary_call_fails() {
     call.send(prefix(2 * UNIT));
     assert_eq!(call.error().await.code(), Code::ResourceExhausted);
 
-    drop(held);
+    drop(reserved);
     assert_eq!(stream.passed().await, prefix(2 * UNIT));
     assert_eq!(stream.passed().await.len(), 10);
     assert!(
@@ -260,7 +260,7 @@ async fn an_idle_stream_may_stay() {
 async fn waiting_for_memory_does_not_count_as_the_senders_time() {
     let Bench { ingest, .. } = bench(small());
     let timeout = ingest.limits().body_timeout;
-    let held = ingest.try_reserve(8 * UNIT).unwrap();
+    let reserved = ingest.try_reserve(8 * UNIT).unwrap();
     let mut sending = Sending::new(Call::Stream, &ingest);
     sending.send([0]);
     sending.holds().await;
@@ -268,7 +268,7 @@ async fn waiting_for_memory_does_not_count_as_the_senders_time() {
     sending.send([0, 0, 0, 1]);
     sending.holds().await;
     tokio::time::advance(timeout * 2).await;
-    drop(held);
+    drop(reserved);
     let reserved = Instant::now();
     assert_eq!(sending.passed().await, prefix(1));
     assert_eq!(sending.error().await.code(), Code::DeadlineExceeded);
