@@ -56,7 +56,7 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
         );
     }
     Ok(match args.once {
-        true => Exit::of(metrics.left.get() > 0, metrics.dead_lettered.get()),
+        true => Exit::of(metrics.undelivered.get() > 0, metrics.dead_lettered.get()),
         false => Exit::Done,
     })
 }
@@ -98,7 +98,7 @@ pub async fn watch(
             anyhow::bail!("an input failed (see the log), and the others did not stop in time")
         }
         None => {
-            metrics.left.add(1);
+            metrics.undelivered.add(1);
             tracing::warn!("the inputs did not stop in time");
         }
     }

@@ -76,7 +76,7 @@ fn left_out_text(left_out: &LeftOut) -> String {
         format!(
             "; left out: {} {}, such as {example}",
             sum.shown(),
-            why.told()
+            why.description()
         )
     });
     each.collect()

@@ -145,7 +145,7 @@ impl Board {
             Health::Up => {}
             Health::Down { reason, .. } => {
                 let reason = format!("the collector is unavailable: {reason}");
-                stalls.set_passing(Cause::CollectorAway, "", since, reason);
+                stalls.set_transient(Cause::CollectorAway, "", since, reason);
             }
             Health::Blocked { reason } => {
                 let reason = format!("the set-up is wrong: {reason}");

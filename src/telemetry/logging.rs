@@ -17,17 +17,17 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 use super::Settings;
 use crate::runtime::terminal::Stderr;
 
-/// A level, or a filter such as `info,qtrail::export=debug`.
+/// Parses a level, or a filter such as `info,qtrail::export=debug`.
 ///
 /// # Errors
-/// A text that is neither, with the remedy.
+/// The text is neither; the message names the remedy.
 pub fn filter(text: &str) -> Result<EnvFilter, String> {
-    // `EnvFilter` takes a misspelt level for the name of a crate, and then logs nothing.
+    // `EnvFilter` would take a misspelt level for a crate name, and log nothing.
     let is_level = |part: &str| part.trim().parse::<LevelFilter>().is_ok();
     for part in text.split(',') {
         if !part.contains(['=', ':', '[']) && !is_level(part) {
             return Err(format!(
-                "{part:?} is not a level: write error, warn, info, debug or trace, or a filter such as \
+                "{part:?} is not a level: use error, warn, info, debug or trace, or a filter such as \
                  `info,qtrail::export=debug`"
             ));
         }

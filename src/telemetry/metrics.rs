@@ -1,7 +1,7 @@
-//! Counters that every room adds to; `/metrics` and OTLP both read them.
+//! qtrail's metrics, which `/metrics` and OTLP both export.
 //!
-//! Enters: what happened. Leaves: numbers with their names and meanings, described once. What must
-//! hold: the balance, and a bounded number of series whatever arrives.
+//! Enters: counts from every room. Leaves: numbers, with one description each. What must hold: the balance; the number
+//! of series is bounded, whatever the input.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::stalls::Stalls;
 
-/// A number that grows, or a level that is set.
+/// A counter or a gauge.
 #[derive(Debug, Default)]
 pub struct Number(AtomicU64);
 
@@ -19,17 +19,17 @@ impl Number {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes away (levels only).
+    /// Subtracts (gauges only).
     pub fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
-    /// Sets (levels only).
+    /// Sets (gauges only).
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 
-    /// The value now.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -71,39 +71,38 @@ pub struct Metrics {
     pub duplicates_ids: Number,
     pub duplicates_unwritten: Number,
     pub duplicates_crowded_out: Number,
-    /// What inputs that read once left undelivered: files, folders, messages, regions. It is the exit
-    /// code's, and not exported.
-    pub left: Number,
+    /// Files, folders, messages and regions that `--once` left undelivered. It sets the exit code and is not exported.
+    pub undelivered: Number,
     pub dead_letters_erased: Number,
     pub dead_letters_waiting: Number,
     /// Seconds between an event's time and its export, of the newest batch.
     pub lag_seconds: Number,
     /// Dead letters by [`qtrail_core::reject::Reason::kind`].
     pub dead_letter_reasons: Reasons,
-    /// How long export requests took, to their answer.
+    /// Durations of export requests, until their answer.
     pub export_duration: Histogram,
-    /// What keeps events from moving now.
+    /// Why events do not move now.
     pub stalls: Stalls,
 }
 
-/// Whether a metric only grows.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricType {
     /// It only grows.
     Counter,
     /// It goes up and down.
     Gauge,
 }
 
-/// What a metric is called and means.
+/// The name and the meaning of a metric.
 pub struct Description {
-    /// Its name in OTLP, less `qtrail.`; for Prometheus, with `_` for `.`.
+    /// Its name in OTLP without `qtrail.`; in Prometheus with `_` instead of `.`.
     pub name: &'static str,
-    /// Whether it only grows.
-    pub kind: Kind,
+    /// Its type.
+    pub metric_type: MetricType,
     /// Its unit in OTLP (UCUM).
     pub unit: &'static str,
-    /// What it means.
+    /// Its meaning.
     pub help: &'static str,
     /// Its value.
     pub number: fn(&Metrics) -> &Number,
@@ -111,14 +110,14 @@ pub struct Description {
 
 const fn metric(
     name: &'static str,
-    kind: Kind,
+    metric_type: MetricType,
     unit: &'static str,
     help: &'static str,
     number: fn(&Metrics) -> &Number,
 ) -> Description {
     Description {
         name,
-        kind,
+        metric_type,
         unit,
         help,
         number,
@@ -128,44 +127,44 @@ const fn metric(
 /// Every metric that is one number.
 #[rustfmt::skip]
 pub const ALL: [Description; 35] = [
-    metric("events.read", Kind::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
-    metric("events.exported", Kind::Counter, "{event}", "Events of which every enabled signal was accepted.", |m| &m.exported),
-    metric("events.filtered", Kind::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
-    metric("events.duplicate", Kind::Counter, "{event}", "Events delivered before.", |m| &m.duplicate),
-    metric("events.dead_lettered", Kind::Counter, "{event}", "Records that went to the dead letters.", |m| &m.dead_lettered),
-    metric("events.in_flight", Kind::Gauge, "{event}", "Records read and not yet settled.", |m| &m.in_flight),
-    metric("units", Kind::Counter, "{unit}", "Files and requests whose every record has settled.", |m| &m.units),
-    metric("skipped", Kind::Counter, "{thing}", "Things that are known and hold no event: digest files, notices, prompt logs.", |m| &m.skipped),
-    metric("inflated_bytes", Kind::Counter, "By", "Bytes read, after decompression.", |m| &m.inflated_bytes),
-    metric("buffered_bytes", Kind::Gauge, "By", "Bytes of records and payloads in flight; limits.memory bounds them.", |m| &m.buffered_bytes),
-    metric("export.requests", Kind::Counter, "{request}", "Requests to the collector, retries included.", |m| &m.export_requests),
-    metric("export.retries", Kind::Counter, "{request}", "Requests that had to be sent again.", |m| &m.export_retries),
-    metric("export.bytes", Kind::Counter, "By", "Encoded bytes that the collector accepted, before compression.", |m| &m.export_bytes),
-    metric("files.pending", Kind::Gauge, "{file}", "Files found and not yet delivered.", |m| &m.files_pending),
-    metric("files.failing", Kind::Gauge, "{file}", "Of these, files that cannot be read, delivered or put away; they are tried again.", |m| &m.files_failing),
-    metric("folders.unlisted", Kind::Gauge, "{folder}", "Folders of the directory that the last walk could not list.", |m| &m.folders_unlisted),
-    metric("files.without_events", Kind::Counter, "{file}", "Files that held no selected event.", |m| &m.files_without_events),
-    metric("ingest.requests", Kind::Counter, "{request}", "Requests that senders handed over, each message of a stream counted.", |m| &m.ingest_requests),
-    metric("ingest.refused", Kind::Counter, "{request}", "Requests and connections that were turned away: no token, a limit, a collector that is away.", |m| &m.ingest_refused),
-    metric("ingest.connections", Kind::Gauge, "{connection}", "Connections of senders.", |m| &m.ingest_connections),
-    metric("s3.messages", Kind::Counter, "{message}", "Messages received from SQS queues.", |m| &m.s3_messages),
-    metric("s3.messages_deleted", Kind::Counter, "{message}", "Messages whose every object has settled, deleted from their queue.", |m| &m.s3_messages_deleted),
-    metric("s3.messages_failed", Kind::Counter, "{message}", "Messages that failed by their own fault: not understood, or an object that cannot be read. Each try counts.", |m| &m.s3_messages_failed),
-    metric("s3.messages_held", Kind::Gauge, "{message}", "Messages that are worked on, and kept hidden from other replicas.", |m| &m.s3_messages_held),
-    metric("s3.objects", Kind::Counter, "{object}", "Objects that were read to their end.", |m| &m.s3_objects),
-    metric("s3.objects_skipped", Kind::Counter, "{object}", "Objects that were announced and left alone, by s3.include and s3.exclude.", |m| &m.s3_objects_skipped),
-    metric("s3.bytes", Kind::Counter, "By", "Bytes of objects as they are stored.", |m| &m.s3_bytes),
-    metric("sqs.requests", Kind::Counter, "{request}", "Requests to SQS: receiving, extending, deleting.", |m| &m.sqs_requests),
-    metric("event_history.requests", Kind::Counter, "{request}", "LookupEvents requests.", |m| &m.event_history_requests),
-    metric("duplicates.ids", Kind::Gauge, "{event}", "Ids of delivered events that are known, so that a repeat is dropped; duplicates.max_ids bounds them.", |m| &m.duplicates_ids),
-    metric("duplicates.unwritten", Kind::Gauge, "{event}", "Of these ids, those that are not on disk yet. They are written once a second; more and more: the disk refuses.", |m| &m.duplicates_unwritten),
-    metric("duplicates.crowded_out", Kind::Counter, "{event}", "Ids that were forgotten before duplicates.max_age, for want of room: a larger duplicates.max_ids would keep them.", |m| &m.duplicates_crowded_out),
-    metric("dead_letters.erased", Kind::Counter, "{letter}", "Dead letters that were erased with the oldest file, to make room (dead_letters.when_full: rotate).", |m| &m.dead_letters_erased),
-    metric("dead_letters.waiting", Kind::Gauge, "{sender}", "Senders and inputs that are not read from because there is no room for their dead letters (dead_letters.when_full: wait).", |m| &m.dead_letters_waiting),
-    metric("lag_seconds", Kind::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
+    metric("events.read", MetricType::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
+    metric("events.exported", MetricType::Counter, "{event}", "Events accepted by the collector in every enabled signal.", |m| &m.exported),
+    metric("events.filtered", MetricType::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
+    metric("events.duplicate", MetricType::Counter, "{event}", "Events delivered before.", |m| &m.duplicate),
+    metric("events.dead_lettered", MetricType::Counter, "{event}", "Records written to the dead letters.", |m| &m.dead_lettered),
+    metric("events.in_flight", MetricType::Gauge, "{event}", "Records read and not yet settled.", |m| &m.in_flight),
+    metric("units", MetricType::Counter, "{unit}", "Files and requests that have settled completely.", |m| &m.units),
+    metric("skipped", MetricType::Counter, "{thing}", "Files, objects and records of a known kind without events: digest files, notices, prompt logs.", |m| &m.skipped),
+    metric("inflated_bytes", MetricType::Counter, "By", "Bytes read, after decompression.", |m| &m.inflated_bytes),
+    metric("buffered_bytes", MetricType::Gauge, "By", "Bytes of records and payloads in flight, limited by limits.memory.", |m| &m.buffered_bytes),
+    metric("export.requests", MetricType::Counter, "{request}", "Requests to the collector, retries included.", |m| &m.export_requests),
+    metric("export.retries", MetricType::Counter, "{request}", "Requests that were sent again.", |m| &m.export_retries),
+    metric("export.bytes", MetricType::Counter, "By", "Encoded bytes that the collector accepted, before compression.", |m| &m.export_bytes),
+    metric("files.pending", MetricType::Gauge, "{file}", "Files found but not yet delivered.", |m| &m.files_pending),
+    metric("files.failing", MetricType::Gauge, "{file}", "Pending files that cannot be read, delivered, deleted or moved. They are retried.", |m| &m.files_failing),
+    metric("folders.unlisted", MetricType::Gauge, "{folder}", "Folders of the directory that the last walk could not list.", |m| &m.folders_unlisted),
+    metric("files.without_events", MetricType::Counter, "{file}", "Files without a selected event.", |m| &m.files_without_events),
+    metric("ingest.requests", MetricType::Counter, "{request}", "Requests of senders. Each message of a stream counts.", |m| &m.ingest_requests),
+    metric("ingest.refused", MetricType::Counter, "{request}", "Requests and connections refused: no token, a limit, an unavailable collector.", |m| &m.ingest_refused),
+    metric("ingest.connections", MetricType::Gauge, "{connection}", "Open connections of senders.", |m| &m.ingest_connections),
+    metric("s3.messages", MetricType::Counter, "{message}", "Messages received from SQS queues.", |m| &m.s3_messages),
+    metric("s3.messages_deleted", MetricType::Counter, "{message}", "Messages deleted from their queue after all of their objects had settled.", |m| &m.s3_messages_deleted),
+    metric("s3.messages_failed", MetricType::Counter, "{message}", "Failed attempts on messages that are invalid or whose object cannot be read.", |m| &m.s3_messages_failed),
+    metric("s3.messages_held", MetricType::Gauge, "{message}", "Messages in progress, hidden from other replicas.", |m| &m.s3_messages_held),
+    metric("s3.objects", MetricType::Counter, "{object}", "Objects read to their end.", |m| &m.s3_objects),
+    metric("s3.objects_skipped", MetricType::Counter, "{object}", "Announced objects that s3.include and s3.exclude omit.", |m| &m.s3_objects_skipped),
+    metric("s3.bytes", MetricType::Counter, "By", "Bytes of objects as stored.", |m| &m.s3_bytes),
+    metric("sqs.requests", MetricType::Counter, "{request}", "Requests to SQS: receive, change visibility, delete.", |m| &m.sqs_requests),
+    metric("event_history.requests", MetricType::Counter, "{request}", "LookupEvents requests.", |m| &m.event_history_requests),
+    metric("duplicates.ids", MetricType::Gauge, "{event}", "Remembered ids of delivered events, used to drop duplicates. duplicates.max_ids limits them.", |m| &m.duplicates_ids),
+    metric("duplicates.unwritten", MetricType::Gauge, "{event}", "Remembered ids that are not on disk yet. They are written once a second; if the number grows, writing fails.", |m| &m.duplicates_unwritten),
+    metric("duplicates.crowded_out", MetricType::Counter, "{event}", "Ids removed before duplicates.max_age because duplicates.max_ids was reached.", |m| &m.duplicates_crowded_out),
+    metric("dead_letters.erased", MetricType::Counter, "{letter}", "Dead letters deleted with the oldest file to free space (dead_letters.when_full: rotate).", |m| &m.dead_letters_erased),
+    metric("dead_letters.waiting", MetricType::Gauge, "{sender}", "Senders and inputs paused because there is no space for their dead letters (dead_letters.when_full: wait).", |m| &m.dead_letters_waiting),
+    metric("lag_seconds", MetricType::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
 ];
 
-/// Where each record is.
+/// The number of records in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "ALL describes each")]
 pub struct Balance {
@@ -178,7 +177,7 @@ pub struct Balance {
 }
 
 impl Metrics {
-    /// Where each record is, now. While records move, the numbers are of slightly different moments.
+    /// The current balance. While records move, the numbers are from slightly different moments.
     pub fn balance(&self) -> Balance {
         Balance {
             read: self.read.get(),
@@ -192,7 +191,7 @@ impl Metrics {
 }
 
 impl Balance {
-    /// Whether no record has vanished and none was counted twice.
+    /// Whether every record is counted exactly once.
     pub fn holds(&self) -> bool {
         self.read
             == self.exported + self.filtered + self.duplicate + self.dead_lettered + self.in_flight
@@ -219,7 +218,7 @@ impl fmt::Display for Balance {
 pub struct Reasons([Number; Reasons::KINDS.len()]);
 
 impl Reasons {
-    /// [`qtrail_core::reject::Reason::kind`]'s words; the last stands for any other.
+    /// The values of [`qtrail_core::reject::Reason::kind`]; the last counts all others.
     pub const KINDS: [&str; 22] = [
         "not_json",
         "not_cloudtrail",
@@ -258,7 +257,7 @@ impl Reasons {
     }
 }
 
-/// Durations, counted in fixed buckets.
+/// Durations in fixed buckets.
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [Number; Histogram::BOUNDS.len()],
@@ -280,7 +279,7 @@ impl Histogram {
         self.count.add(1);
     }
 
-    /// How many durations took at most each bound, as Prometheus counts them.
+    /// The number of durations up to each bound, cumulative as in Prometheus.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         Self::BOUNDS
             .into_iter()
@@ -291,7 +290,7 @@ impl Histogram {
             })
     }
 
-    /// How many durations were counted.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.count.get()
     }
@@ -308,7 +307,7 @@ mod tests {
     use qtrail_core::reject::Reason;
 
     #[test]
-    fn the_balance_tells_a_record_that_vanished() {
+    fn the_balance_shows_a_record_that_vanished() {
         let metrics = Metrics::default();
         metrics.read.add(10);
         metrics.exported.add(4);

@@ -20,27 +20,26 @@ use tracing_subscriber::layer::SubscriberExt;
 use self::metrics::Metrics;
 use crate::runtime::endpoint::Endpoint;
 
-/// How qtrail tells about itself.
+/// Settings of qtrail's own telemetry.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The `tracing` filter for standard error, such as `info` or `qtrail::export=debug`.
     pub log_filter: String,
     /// Whether log lines are JSON.
     pub log_json: bool,
-    /// Where `/metrics`, `/livez` and `/readyz` are served. Default `127.0.0.1:9465`; `None`: nowhere.
+    /// Where `/metrics`, `/livez` and `/readyz` are served. Default `127.0.0.1:9465`; `None` disables it.
     pub http: Option<SocketAddr>,
     /// A collector for qtrail's own metrics, traces and logs. Never inherited from the events' endpoint.
     pub endpoint: Option<Endpoint>,
 }
 
-/// Keeps qtrail's own OTLP export going, where there is one.
+/// Keeps qtrail's own OTLP export running, if it is enabled.
 pub struct Guard(Option<otlp::Providers>);
 
-/// Starts logging, and qtrail's own OTLP export where it is asked for. Once in a process, within a
-/// tokio runtime.
+/// Starts logging, and qtrail's own OTLP export if an endpoint is set. Must be called once, within a tokio runtime.
 ///
 /// # Errors
-/// A filter or an endpoint that cannot be; a second call.
+/// An invalid filter or endpoint; a second call.
 pub fn init(settings: &Settings) -> anyhow::Result<Guard> {
     let providers = match &settings.endpoint {
         Some(endpoint) => Some(otlp::Providers::new(endpoint)?),
@@ -57,7 +56,7 @@ pub fn init(settings: &Settings) -> anyhow::Result<Guard> {
 }
 
 impl Guard {
-    /// Sends what is left, within 5 s.
+    /// Sends the last telemetry, within 5 s.
     pub async fn shutdown(self) {
         if let Some(providers) = self.0 {
             providers.shutdown().await;
@@ -65,7 +64,7 @@ impl Guard {
     }
 }
 
-/// Exports the metrics over OTLP, where [`init`] started that.
+/// Exports the metrics over OTLP, if [`init`] enabled that.
 pub(crate) fn export(metrics: &Arc<Metrics>) {
     otlp::observe(&opentelemetry::global::meter("qtrail"), metrics);
 }

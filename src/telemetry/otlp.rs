@@ -1,8 +1,8 @@
-//! qtrail's own metrics, traces and logs over OTLP, by the OpenTelemetry SDK.
+//! qtrail's own metrics, traces and logs over OTLP, with the OpenTelemetry SDK.
 //!
-//! Enters: an endpoint. Leaves: providers, and the layers that feed them. What must hold: nothing
-//! is inherited from the variables that say where events go, but for who qtrail is
-//! (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`); what the exporter itself logs is not exported.
+//! Enters: an endpoint. Leaves: providers, and the layers that feed them. What must hold: of the `OTEL_` variables, which
+//! configure the export of events, only `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` apply; the exporter's own log
+//! lines are not exported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::metrics::{ALL, Kind, Metrics};
+use super::metrics::{ALL, MetricType, Metrics};
 use super::stalls::STALLED;
 use crate::runtime::endpoint::Endpoint;
 
-/// The bound on sending what is left at the end.
-const FLUSH: Duration = Duration::from_secs(5);
+/// The time limit for sending the last telemetry.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The SDK's providers of the three signals.
 pub(super) struct Providers {
@@ -65,18 +65,18 @@ impl Providers {
         })
     }
 
-    /// Makes the meter provider the one that [`opentelemetry::global`] hands out.
+    /// Makes the meter provider that of [`opentelemetry::global`].
     pub(super) fn set_global(&self) {
         global::set_meter_provider(self.metrics.clone());
     }
 
-    /// The layer that hands qtrail's spans and log lines to the providers.
+    /// The layer that passes qtrail's spans and log lines to the providers.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        // Only qtrail's own: an exported line of hyper, h2 or the SDK would make another one.
-        // And what this module says, it says when the exporters have gone.
+        // Only qtrail's own lines: exporting a line of hyper, h2 or the SDK would create another one. This module logs
+        // after the exporters have shut down.
         let own = Targets::new()
             .with_target("qtrail", LevelFilter::INFO)
             .with_target(module_path!(), LevelFilter::OFF);
@@ -85,42 +85,42 @@ impl Providers {
         spans.and_then(lines).with_filter(own)
     }
 
-    /// Sends what is left, within a bound.
+    /// Sends the last telemetry, within [`SHUTDOWN_TIMEOUT`].
     pub(super) async fn shutdown(self) {
         let flushed = tokio::task::spawn_blocking(move || {
             let results = [
-                self.traces.shutdown_with_timeout(FLUSH),
-                self.metrics.shutdown_with_timeout(FLUSH),
-                self.logs.shutdown_with_timeout(FLUSH),
+                self.traces.shutdown_with_timeout(SHUTDOWN_TIMEOUT),
+                self.metrics.shutdown_with_timeout(SHUTDOWN_TIMEOUT),
+                self.logs.shutdown_with_timeout(SHUTDOWN_TIMEOUT),
             ];
             results.into_iter().filter_map(Result::err).next()
         });
-        match tokio::time::timeout(FLUSH, flushed).await {
+        match tokio::time::timeout(SHUTDOWN_TIMEOUT, flushed).await {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(error))) => {
                 tracing::warn!(
-                    "telemetry.endpoint did not take the last of qtrail's own telemetry: {error}"
+                    "telemetry.endpoint did not accept the last of qtrail's own telemetry: {error}"
                 );
             }
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(
                     "telemetry.endpoint did not answer within {} s",
-                    FLUSH.as_secs()
+                    SHUTDOWN_TIMEOUT.as_secs()
                 );
             }
         }
     }
 }
 
-/// Gives the metrics to a meter. They are read when they are exported.
+/// Registers the metrics with a meter, which reads them at each export.
 pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
     for description in &ALL {
         let metrics = Arc::clone(metrics);
         let name = format!("qtrail.{}", description.name);
         let number = description.number;
-        // The SDK keeps the callbacks; what `build` returns is of no further use.
-        match description.kind {
-            Kind::Counter => {
+        // The SDK keeps the callbacks; the instruments are not needed.
+        match description.metric_type {
+            MetricType::Counter => {
                 let _ = meter
                     .u64_observable_counter(name)
                     .with_unit(description.unit)
@@ -128,7 +128,7 @@ pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
                     .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
                     .build();
             }
-            Kind::Gauge => {
+            MetricType::Gauge => {
                 let _ = meter
                     .u64_observable_gauge(name)
                     .with_unit(description.unit)
@@ -155,13 +155,13 @@ pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
         .with_description(STALLED)
         .with_callback(move |observer| {
             for (cause, count) in stalled.stalls.counts() {
-                observer.observe(count, &[KeyValue::new("reason", cause.word())]);
+                observer.observe(count, &[KeyValue::new("reason", cause.label())]);
             }
         })
         .build();
 }
 
-/// Who qtrail is: `qtrail`, unless the environment names it otherwise.
+/// The resource: `service.name` is `qtrail`, unless the environment sets another name.
 fn resource() -> Resource {
     let detected = Resource::builder().build();
     let named = detected
@@ -191,8 +191,8 @@ where
     Ok(builder
         .with_endpoint(endpoint.url.to_string())
         .with_timeout(endpoint.timeout)
-        // The exporter puts the headers of OTEL_EXPORTER_OTLP_HEADERS in before this runs: they are
-        // for whoever receives the events, perhaps a token.
+        // The exporter has added the headers of OTEL_EXPORTER_OTLP_HEADERS, perhaps a token, which are for the collector of
+        // the events. Replace them.
         .with_interceptor(move |mut request: tonic::Request<()>| {
             *request.metadata_mut() = metadata.clone();
             Ok(request)

@@ -1,21 +1,23 @@
-//! Texts of strangers, for people.
+//! Escapes text from untrusted sources for logs and terminals.
 //!
-//! Enters: names and values from records, keys and paths. Leaves: the same text, of which no
-//! character can forge a log line, control a terminal or turn the direction of what follows.
+//! Enters: names and values from records, keys and paths. Leaves: the same text without characters that can forge a log
+//! line, control a terminal or change the text direction.
 
 /// The text, with those characters escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if c.is_control() || breaks_or_turns(c) => out.extend(c.escape_default()),
+            c if c.is_control() || breaks_line_or_changes_direction(c) => {
+                out.extend(c.escape_default())
+            }
             c => out.push(c),
         }
     }
     out
 }
 
-fn breaks_or_turns(c: char) -> bool {
+fn breaks_line_or_changes_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -1,8 +1,8 @@
-//! Metrics become Prometheus' text format, version 0.0.4.
+//! Prometheus' text format, version 0.0.4.
 
 use std::fmt::Write;
 
-use super::metrics::{ALL, Histogram, Kind, Metrics};
+use super::metrics::{ALL, Histogram, MetricType, Metrics};
 use super::stalls::STALLED;
 
 /// The media type of [`render`]'s result.
@@ -12,13 +12,13 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub(super) fn render(metrics: &Metrics) -> String {
     let mut out = String::with_capacity(8 << 10);
     for metric in &ALL {
-        let name = match metric.kind {
-            Kind::Counter => format!("{}_total", prefixed(metric.name)),
-            Kind::Gauge => prefixed(metric.name),
+        let name = match metric.metric_type {
+            MetricType::Counter => format!("{}_total", prefixed(metric.name)),
+            MetricType::Gauge => prefixed(metric.name),
         };
-        let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+        let kind = match metric.metric_type {
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
         };
         head(&mut out, &name, kind, metric.help);
         line(&mut out, &name, "", (metric.number)(metrics).get());
@@ -31,17 +31,17 @@ pub(super) fn render(metrics: &Metrics) -> String {
     let name = "qtrail_stalled";
     head(&mut out, name, "gauge", STALLED);
     for (cause, count) in metrics.stalls.counts() {
-        let reason = cause.word();
+        let reason = cause.label();
         line(&mut out, name, &format!("{{reason=\"{reason}\"}}"), count);
     }
     histogram(
         &mut out,
         "qtrail_export_duration_seconds",
-        "How long export requests took, to their answer.",
+        "Duration of export requests, until their answer.",
         &metrics.export_duration,
     );
     let name = "qtrail_build_info";
-    head(&mut out, name, "gauge", "The version that runs.");
+    head(&mut out, name, "gauge", "The running version.");
     let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     line(&mut out, name, &version, 1);
     out

@@ -1,8 +1,7 @@
-//! What keeps events from moving, while it does.
+//! Why events do not move now.
 //!
-//! Enters: from each room, why it stands still, and that it goes on. Leaves: why `/readyz` answers 503,
-//! and a gauge for each cause. What must hold: a bounded number of series; a cause that is over is gone
-//! at once.
+//! Enters: from each room, the cause of a stall, and its end. Leaves: the reasons that `/readyz` answers with 503, and a
+//! gauge per cause. What must hold: the number of series is bounded; a cause disappears at once when it ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,35 +12,35 @@ use tokio::time::Instant;
 use super::metrics::Metrics;
 use crate::runtime::database::Observer;
 
-/// How long something may last that usually passes, before `/readyz` says so. Shorter gaps are what retries
-/// are for.
+/// How long a transient stall may last before `/readyz` reports it. Retries cover shorter ones.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What the gauge says.
-pub(super) const STALLED: &str = "What keeps events from moving now, by reason; /readyz says more.";
+/// The gauge's description.
+pub(super) const STALLED: &str =
+    "Stalls that keep events from moving now, by reason; /readyz has the details.";
 
 /// Why events do not move: the label `reason` of `qtrail_stalled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// The export is set up wrong.
+    /// The export is configured wrongly.
     CollectorBlocked,
-    /// The collector does not take events now.
+    /// The collector is unavailable.
     CollectorAway,
     /// The dead letters cannot be written.
     DeadLettersUnwritable,
     /// The dead letters are full.
     DeadLettersFull,
-    /// What was delivered cannot be noted, or looked up.
+    /// The state cannot be written or read.
     StateUnusable,
-    /// The watched directory, or all with files in it, cannot be listed.
+    /// The watched directory, or each of its folders with files, cannot be listed.
     DirectoryUnreadable,
-    /// The newest file cannot be read, and none was read since.
+    /// The newest file cannot be read, and no file was read since.
     FilesUnreadable,
-    /// A queue cannot be received from, or its messages cannot be deleted.
+    /// Messages of a queue cannot be received or deleted.
     QueueUnreadable,
-    /// The newest object cannot be read, and none was read since.
+    /// The newest object cannot be read, and no object was read since.
     ObjectsUnreadable,
-    /// A region's Event history cannot be asked for.
+    /// A region's Event history cannot be read.
     EventHistoryUnreadable,
 }
 
@@ -61,7 +60,7 @@ impl Cause {
     ];
 
     /// The value of the label.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Cause::CollectorBlocked => "collector_blocked",
             Cause::CollectorAway => "collector_away",
@@ -77,8 +76,8 @@ impl Cause {
     }
 }
 
-/// Reports whether a state database can be used: while it cannot, `/readyz` says so.
-pub(crate) fn of_state(metrics: Arc<Metrics>) -> Observer {
+/// Sets a stall while a state database cannot be used.
+pub(crate) fn state_observer(metrics: Arc<Metrics>) -> Observer {
     Box::new(move |path, error| {
         let path = path.display().to_string();
         match error {
@@ -91,32 +90,32 @@ pub(crate) fn of_state(metrics: Arc<Metrics>) -> Observer {
     })
 }
 
-/// All that stands still now.
+/// The current stalls.
 #[derive(Debug, Default)]
 pub struct Stalls(Mutex<BTreeMap<(Cause, String), Stall>>);
 
 #[derive(Debug)]
 struct Stall {
-    /// Since when, where it may pass; `None`: somebody has to mend it.
+    /// The start of a transient stall; `None` if someone has to act.
     since: Option<Instant>,
     reason: String,
 }
 
 impl Stalls {
-    /// `of` (a path, a URL, a region) stands still until somebody mends it: why, and the remedy.
+    /// `of` (a path, a URL, a region) is stalled until someone acts. `reason` names the remedy.
     pub fn set(&self, cause: Cause, of: &str, reason: String) {
         self.put(cause, of, None, reason);
     }
 
-    /// The same, but it may pass, and makes qtrail unready only once it has lasted for a while. `since` when,
-    /// if it was not told before.
-    pub fn set_passing(&self, cause: Cause, of: &str, since: Instant, reason: String) {
+    /// The same for a stall that may end by itself. It makes qtrail unready only after a minute. `since` is its start,
+    /// unless it was set before.
+    pub fn set_transient(&self, cause: Cause, of: &str, since: Instant, reason: String) {
         self.put(cause, of, Some(since), reason);
     }
 
-    /// The same, from a fault that either `passes` or has to be mended.
-    pub fn set_fault(&self, cause: Cause, of: &str, passes: bool, reason: String) {
-        self.put(cause, of, passes.then(Instant::now), reason);
+    /// The same for an error that is transient or not.
+    pub fn set_error(&self, cause: Cause, of: &str, transient: bool, reason: String) {
+        self.put(cause, of, transient.then(Instant::now), reason);
     }
 
     fn put(&self, cause: Cause, of: &str, since: Option<Instant>, reason: String) {
@@ -127,7 +126,7 @@ impl Stalls {
         stalls.insert((cause, of.to_owned()), Stall { since, reason });
     }
 
-    /// It goes on.
+    /// The stall has ended.
     pub fn clear(&self, cause: Cause, of: &str) {
         let mut stalls = self.lock();
         if !stalls.is_empty() {
@@ -135,7 +134,7 @@ impl Stalls {
         }
     }
 
-    /// Each cause, with how many things stand still for it.
+    /// The number of stalls per cause.
     pub fn counts(&self) -> [(Cause, u64); Cause::ALL.len()] {
         let stalls = self.lock();
         Cause::ALL.map(|cause| {
@@ -144,10 +143,10 @@ impl Stalls {
         })
     }
 
-    /// Why qtrail is not ready, a line for each reason; `None` when it is.
+    /// Why qtrail is not ready, one line per reason; `None` if it is ready.
     pub fn not_ready(&self) -> Option<String> {
         let stalls = self.lock();
-        let lines: Vec<String> = stalls.values().filter_map(Stall::told).collect();
+        let lines: Vec<String> = stalls.values().filter_map(Stall::not_ready).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
@@ -157,7 +156,7 @@ impl Stalls {
 }
 
 impl Stall {
-    fn told(&self) -> Option<String> {
+    fn not_ready(&self) -> Option<String> {
         let Some(since) = self.since else {
             return Some(self.reason.clone());
         };
@@ -171,17 +170,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_has_a_while_and_what_must_be_mended_has_none() {
+    async fn transient_stalls_are_reported_after_a_time_and_others_at_once() {
         let stalls = Stalls::default();
         assert_eq!(stalls.not_ready(), None);
-        let away = |reason: &str| {
-            stalls.set_passing(Cause::CollectorAway, "", Instant::now(), reason.to_owned());
+        let transient = |reason: &str| {
+            stalls.set_transient(Cause::CollectorAway, "", Instant::now(), reason.to_owned());
         };
-        away("refused");
+        transient("refused");
         stalls.set(Cause::StateUnusable, "/s", "the disk is full".to_owned());
         assert_eq!(stalls.not_ready().as_deref(), Some("the disk is full"));
         tokio::time::advance(GRACE - Duration::from_secs(1)).await;
-        away("refused again");
+        transient("refused again");
         assert_eq!(stalls.not_ready().as_deref(), Some("the disk is full"));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(
@@ -197,16 +196,16 @@ mod tests {
     fn each_cause_is_documented() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
         let text = std::fs::read_to_string(path).unwrap();
-        for word in Cause::ALL.map(Cause::word) {
+        for label in Cause::ALL.map(Cause::label) {
             assert!(
-                text.contains(&format!("| `{word}` |")),
-                "{word} is not in it"
+                text.contains(&format!("| `{label}` |")),
+                "{label} is missing"
             );
         }
     }
 
     #[test]
-    fn each_cause_is_counted_by_what_it_holds_up() {
+    fn each_cause_counts_its_stalls() {
         let stalls = Stalls::default();
         for region in ["eu-west-1", "us-east-1", "eu-west-1"] {
             stalls.set(Cause::EventHistoryUnreadable, region, String::new());
@@ -216,7 +215,7 @@ mod tests {
             counted.collect::<Vec<_>>(),
             [(Cause::EventHistoryUnreadable, 2)]
         );
-        let words: std::collections::BTreeSet<_> = Cause::ALL.map(Cause::word).into();
-        assert_eq!(words.len(), Cause::ALL.len());
+        let labels: std::collections::BTreeSet<_> = Cause::ALL.map(Cause::label).into();
+        assert_eq!(labels.len(), Cause::ALL.len());
     }
 }

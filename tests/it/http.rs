@@ -196,7 +196,7 @@ async fn a_body_that_says_it_is_too_large_is_refused_unread() {
     let heard = heard(stream).await;
     assert!(heard.starts_with("HTTP/1.1 413 "), "{heard}");
     assert!(
-        heard.contains("1000 bytes; ingest.limits.request_bytes"),
+        heard.contains("1000 bytes (ingest.limits.request_bytes"),
         "{heard}"
     );
     assert_eq!(receiver.metrics.ingest_refused.get(), 1);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::routing::get;
 use axum::{Extension, Router};
-use qtrail::input::ingest::listen::{Listener, Peer, busy};
+use qtrail::input::ingest::listen::{Listener, Peer, keep_active};
 use qtrail::input::ingest::{Limits, Listen, Settings};
 use qtrail::telemetry::metrics::Metrics;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -97,7 +97,7 @@ impl Served {
         let (waiting, release) = (Arc::new(Notify::new()), CancellationToken::new());
         let (begun, released) = (Arc::clone(&waiting), release.clone());
         let wait = async move |request: Request| {
-            let _busy = busy(request.extensions());
+            let _busy = keep_active(request.extensions());
             begun.notify_one();
             released.cancelled().await;
             "waited"

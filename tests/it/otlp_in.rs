@@ -211,8 +211,8 @@ async fn what_is_none_of_cloudtrails_and_what_is_broken_is_told_by_number() {
     let (rejected, message) = rejected(&post(&receiver, &request).await);
     assert_eq!(rejected, 4);
     for part in [
-        "3 of 6 log records hold nothing of CloudTrail's",
-        "events refused, and kept in qtrail's dead letters: 1",
+        "3 of 6 log records have no CloudTrail event",
+        "events rejected, and kept in qtrail's dead letters: 1",
         "log record 1: not_json",
         "log record 2: bad_time",
         "log record 3: not_cloudtrail",
@@ -254,7 +254,7 @@ async fn what_the_collector_refuses_without_a_name_counts_as_rejected() {
     let (rejected, message) = rejected(&post(&receiver, &request(bodies)).await);
     assert_eq!(rejected, 1);
     assert!(
-        message.contains("of 3 events the collector refused 1 without saying which"),
+        message.contains("the collector rejected 1 of 3 events without naming them"),
         "{message}"
     );
     receiver.assert_balance();

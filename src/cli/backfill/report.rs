@@ -17,7 +17,7 @@ const ROWS: usize = 40;
 /// Logs the files and folders that are left out, by reason.
 pub(super) fn left_out(listed: &Listed) {
     for (why, sum) in &listed.left_out.0 {
-        let reason = why.told();
+        let reason = why.description();
         let (sum, examples) = (sum.shown(), sum.examples.join(", "));
         match why.was_asked_for() {
             true => tracing::info!("left out: {sum} {reason}, such as {examples}"),
@@ -100,7 +100,7 @@ pub(super) fn dry_run(listed: &Listed) -> String {
     }
     for (why, sum) in &listed.left_out.0 {
         let example = sum.examples.first().map_or("", String::as_str);
-        let (sum, reason) = (sum.shown(), why.told());
+        let (sum, reason) = (sum.shown(), why.description());
         line(format!("left out     {sum} {reason}, such as {example}"));
     }
     if !listed.days.is_empty() {

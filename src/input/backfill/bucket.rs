@@ -82,7 +82,7 @@ impl Bucket {
             answer.map_err(|error| aws::Error::of(&error))
         };
         let found = self.aws.where_it_is(&self.bucket, None, ask).await;
-        Ok(found.map_err(trouble)?.1)
+        Ok(found.map_err(source_error)?.1)
     }
 }
 
@@ -145,11 +145,11 @@ impl Source for Bucket {
     async fn open(&self, file: &Entry, abort: &CancellationToken) -> Result<Opened, source::Error> {
         let location = Location {
             bucket: self.bucket.clone(),
-            key: String::from_utf8_lossy(&file.place.1).into_owned(),
+            key: String::from_utf8_lossy(&file.position.1).into_owned(),
             region: None,
         };
         let object = self.aws.open(&location, self.limits.object_bytes).await;
-        let object = object.map_err(trouble)?;
+        let object = object.map_err(source_error)?;
         let memory = self.budget.acquire(object.held_bytes()).await;
         Ok(Opened {
             origin: Origin {
@@ -158,7 +158,7 @@ impl Source for Bucket {
                 observed: observed_time(&location.key, object.modified),
                 on_damage: OnDamage::NamePlace,
             },
-            content: object.content(abort).await.map_err(trouble)?.into(),
+            content: object.content(abort).await.map_err(source_error)?.into(),
             _memory: memory,
         })
     }
@@ -185,11 +185,11 @@ fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
     decoded.unwrap_or_else(|| text.to_owned()).into_bytes()
 }
 
-fn trouble(fault: aws::Error) -> source::Error {
-    match fault.remedy {
-        Remedy::Retry => source::Error::Passing(fault.message),
-        Remedy::Mend | Remedy::Region(_) => source::Error::Setup(fault.message),
-        Remedy::Gone => source::Error::Gone(fault.message),
-        Remedy::Denied | Remedy::TooLarge => source::Error::Refused(fault.message),
+fn source_error(error: aws::Error) -> source::Error {
+    match error.remedy {
+        Remedy::Retry => source::Error::Passing(error.message),
+        Remedy::Mend | Remedy::Region(_) => source::Error::Setup(error.message),
+        Remedy::Gone => source::Error::Gone(error.message),
+        Remedy::Denied | Remedy::TooLarge => source::Error::Denied(error.message),
     }
 }

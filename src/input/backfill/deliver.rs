@@ -93,7 +93,7 @@ pub(super) async fn run<S: Source>(
                 None if queue.is_over() || backfill.retry.stop.is_cancelled() => break,
                 None => marks.until_written().await,
                 Some(Ok((entry, fate, counts))) => {
-                    let name = backfill.source.name(&entry.place.1);
+                    let name = backfill.source.name(&entry.position.1);
                     delivered.take(&name, &fate, &counts);
                     Status::count(&backfill.status.files, 1);
                     Status::count(&backfill.status.bytes, entry.bytes);
@@ -124,8 +124,8 @@ impl Delivered {
                 tracing::error!("{name} is gone: {message}");
                 self.gone += 1;
             }
-            Fate::Left(trouble) => {
-                tracing::error!("{name} cannot be read: {trouble}; it is left for another run");
+            Fate::Left(error) => {
+                tracing::error!("{name} cannot be read: {error}; it is left for another run");
                 self.unread += 1;
             }
         }
@@ -147,8 +147,8 @@ impl<S: Source> Shared<S> {
                 opened = self.source.open(entry, &self.abort) => opened,
                 () = self.abort.cancelled() => return Fate::Stopped,
             };
-            let trouble = match opened {
-                Err(trouble) => trouble,
+            let error = match opened {
+                Err(error) => error,
                 Ok(opened) => {
                     let unit = Unit {
                         origin: opened.origin,
@@ -164,7 +164,7 @@ impl<S: Source> Shared<S> {
                             self.retry.went_well();
                             return Fate::Done;
                         }
-                        Ended::Unread(trouble) => trouble,
+                        Ended::Unread(error) => error,
                         Ended::Abandoned => return Fate::Stopped,
                         Ended::Wait(wait) => match self.retry.wait(wait).await {
                             true => continue,
@@ -173,11 +173,11 @@ impl<S: Source> Shared<S> {
                     }
                 }
             };
-            let name = self.source.name(&entry.place.1);
-            if !self.retry.again(&mut tries, &name, &trouble).await {
-                return match trouble.may_pass() && self.retry.stop.is_cancelled() {
+            let name = self.source.name(&entry.position.1);
+            if !self.retry.again(&mut tries, &name, &error).await {
+                return match error.may_pass() && self.retry.stop.is_cancelled() {
                     true => Fate::Stopped,
-                    false => Fate::Left(trouble),
+                    false => Fate::Left(error),
                 };
             }
         }

@@ -86,14 +86,14 @@ impl Source for Folder {
             });
         };
         let file = file_id::open(&self.root, only).and_then(|file| file.metadata());
-        let metadata = file.map_err(|error| trouble(&error))?;
+        let metadata = file.map_err(|error| source_error(&error))?;
         if !metadata.is_file() {
-            return Err(source::Error::Refused(
+            return Err(source::Error::Denied(
                 "neither a directory nor a regular file: `qtrail convert` reads it".to_owned(),
             ));
         }
         if self.written.contains(&Stat::of(&metadata).id) {
-            return Err(source::Error::Refused(
+            return Err(source::Error::Denied(
                 "it would be read and written at once: choose other dead letters, or another output".to_owned(),
             ));
         }
@@ -117,7 +117,7 @@ impl Source for Folder {
             given: self.given.clone(),
             ours: self.state.canonicalize().ok(),
             written: Arc::clone(&self.written),
-            entries: entries.map_err(|error| trouble(&error))?,
+            entries: entries.map_err(|error| source_error(&error))?,
             folder,
         };
         let (pages, rest) = mpsc::channel(1);
@@ -129,7 +129,7 @@ impl Source for Folder {
     }
 
     async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, source::Error> {
-        let (root, key) = (self.root.clone(), path(&file.place.1).to_owned());
+        let (root, key) = (self.root.clone(), path(&file.position.1).to_owned());
         let opened = tokio::task::spawn_blocking(move || {
             let file = file_id::open(&root, &key)?;
             let metadata = file.metadata()?;
@@ -143,8 +143,8 @@ impl Source for Folder {
             .await
             .map_err(io::Error::other)
             .flatten()
-            .map_err(|error| trouble(&error))?;
-        let name = self.name(&file.place.1);
+            .map_err(|error| source_error(&error))?;
+        let name = self.name(&file.position.1);
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
@@ -174,7 +174,7 @@ impl Listing {
         while let Some(entry) = self.entries.next() {
             let looked = entry.and_then(|entry| self.look(&entry, &mut page));
             if let Err(error) = looked.or_else(vanished) {
-                let _ = pages.blocking_send(Err(trouble(&error)));
+                let _ = pages.blocking_send(Err(source_error(&error)));
                 return;
             }
             if page.files.len() + page.folders.len() + page.left_out.len() >= PAGE
@@ -260,7 +260,7 @@ fn found(path: &Path, metadata: &Metadata) -> Found {
     }
 }
 
-fn trouble(error: &io::Error) -> source::Error {
+fn source_error(error: &io::Error) -> source::Error {
     use rustix::io::Errno;
     // What openat2(2) answers for a way out of the root, or through a link.
     let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
@@ -270,8 +270,8 @@ fn trouble(error: &io::Error) -> source::Error {
         | io::ErrorKind::InvalidFilename
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => source::Error::Refused(error.to_string()),
-        _ if away.contains(&error.raw_os_error()) => source::Error::Refused(error.to_string()),
+        | io::ErrorKind::NotADirectory => source::Error::Denied(error.to_string()),
+        _ if away.contains(&error.raw_os_error()) => source::Error::Denied(error.to_string()),
         // Network file systems and full tables pass.
         _ => source::Error::Passing(error.to_string()),
     }

@@ -95,12 +95,12 @@ impl Layout {
             return Err(Why::Excluded);
         }
         let path = self.path(folder);
-        let place = place(&path);
-        match self.is_wanted(place.account, place.region) {
+        let position = position(&path);
+        match self.is_wanted(position.account, position.region) {
             Ok(()) | Err(Why::Unknown) => {}
             Err(why) => return Err(why),
         }
-        match place.span() {
+        match position.span() {
             Some(span) if !self.overlaps(span) => Err(Why::Time),
             _ => Ok(()),
         }
@@ -114,16 +114,16 @@ impl Layout {
         }
         let path = self.path(key);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        let place = place(folder);
+        let position = position(folder);
         let (account, region) = owner(name);
-        let account = place.account.or(account);
-        let region = place.region.or(region);
+        let account = position.account.or(account);
+        let region = position.region.or(region);
         let of_folder = |time: &i64| {
             let within = |(start, end)| (start..end).contains(time);
-            place.span().is_none_or(within)
+            position.span().is_none_or(within)
         };
         let own = observed_time(name, None).or(modified.filter(of_folder));
-        let (time, is_in_range) = match (own, place.span()) {
+        let (time, is_in_range) = match (own, position.span()) {
             (Some(time), _) => (time, (self.wanted.from..self.wanted.to).contains(&time)),
             (None, Some(span)) => (span.0, self.overlaps(span)),
             (None, None) => return Err(Why::Unknown),
@@ -181,8 +181,8 @@ impl Position<'_> {
     }
 }
 
-fn place(folder: &str) -> Position<'_> {
-    let mut place = Position {
+fn position(folder: &str) -> Position<'_> {
+    let mut position = Position {
         level: Level::Free,
         account: None,
         region: None,
@@ -191,37 +191,37 @@ fn place(folder: &str) -> Position<'_> {
         day: 0,
     };
     for part in folder.split('/').filter(|part| !part.is_empty()) {
-        place.level = match place.level {
+        position.level = match position.level {
             Level::Free if part == "AWSLogs" => Level::Trails,
             // `AWSLogs` was given as the trail's prefix, too.
             Level::Trails if part == "AWSLogs" || part.starts_with("o-") => Level::Trails,
             Level::Trails if is_account(part) => {
-                place.account = Some(part);
+                position.account = Some(part);
                 Level::Account
             }
             Level::Trails => Level::Free,
             Level::Account => Level::Product,
             Level::Product if is_region(part) => {
-                place.region = Some(part);
+                position.region = Some(part);
                 Level::Region
             }
             Level::Region if digits(part, 4) => {
-                place.year = part.parse().unwrap_or_default();
+                position.year = part.parse().unwrap_or_default();
                 Level::Year
             }
             Level::Year if digits(part, 2) => {
-                place.month = part.parse().unwrap_or_default();
+                position.month = part.parse().unwrap_or_default();
                 Level::Month
             }
             Level::Month if digits(part, 2) => {
-                place.day = part.parse().unwrap_or_default();
+                position.day = part.parse().unwrap_or_default();
                 Level::Day
             }
             Level::Region | Level::Year | Level::Month | Level::Day => Level::Inside,
             deeper @ (Level::Free | Level::Product | Level::Inside) => deeper,
         };
     }
-    place
+    position
 }
 
 /// Account and region in `<account>_CloudTrail_<region>_<time>_…`, and in the names of

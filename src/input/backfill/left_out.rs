@@ -48,7 +48,7 @@ impl Why {
     }
 
     /// The same for people, after "left out: ".
-    pub fn told(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Why::Time => "of another time than --from and --to name",
             Why::Account => "of another account than --account names",

@@ -29,9 +29,9 @@ pub(super) async fn root<S: Source>(source: &S, retry: &Retry) -> Result<Root, s
     loop {
         match source.root(&Status::default()).await {
             Ok(root) => return Ok(root),
-            Err(trouble) => {
-                if !retry.again(&mut tries, &source.name(b""), &trouble).await {
-                    return Err(trouble);
+            Err(error) => {
+                if !retry.again(&mut tries, &source.name(b""), &error).await {
+                    return Err(error);
                 }
             }
         }
@@ -82,7 +82,7 @@ pub(super) async fn run<S: Source>(
             Some(page) = pages.recv() => gathering.page(page).await?,
             Some(joined) = under_way.join_next() => match joined {
                 Ok((_, Ok(()))) => {}
-                Ok((folder, Err(trouble))) => gathering.unlisted(&folder, &trouble, &first)?,
+                Ok((folder, Err(error))) => gathering.unlisted(&folder, &error, &first)?,
                 Err(error) => {
                     gathering.listed.unlisted += 1;
                     tracing::error!("a listing ended: {error}");
@@ -107,10 +107,10 @@ async fn folder_pages<S: Source>(
     while !retry.stop.is_cancelled() {
         let mut page = match source.page(&folder, token.clone(), &status).await {
             Ok(page) => page,
-            Err(trouble) => {
+            Err(error) => {
                 let name = source.name(&folder);
-                if !retry.again(&mut tries, &name, &trouble).await {
-                    return Err(trouble);
+                if !retry.again(&mut tries, &name, &error).await {
+                    return Err(error);
                 }
                 continue;
             }
@@ -192,7 +192,7 @@ impl<S: Source> Gathering<'_, S> {
                         chosen.region.unwrap_or_default(),
                     ),
                     entry: Entry {
-                        place: (chosen.time, file.key),
+                        position: (chosen.time, file.key),
                         bytes: file.bytes,
                         identity: file.identity,
                     },
@@ -229,7 +229,7 @@ impl<S: Source> Gathering<'_, S> {
 
     fn count(&mut self, file: File, met: Met) {
         let (listed, entry) = (&mut self.listed, file.entry);
-        let time = entry.place.0;
+        let time = entry.position.0;
         match met {
             Met::Again => return,
             Met::Done => listed.done.add(entry.bytes),
@@ -256,7 +256,7 @@ impl<S: Source> Gathering<'_, S> {
     fn unlisted(
         &mut self,
         folder: &[u8],
-        trouble: &source::Error,
+        error: &source::Error,
         first: &[Vec<u8>],
     ) -> Result<(), Error> {
         let name = self.backfill.source.name(folder);
@@ -266,10 +266,10 @@ impl<S: Source> Gathering<'_, S> {
         if first.iter().any(|first| first == folder) {
             return Err(Error::Source {
                 name,
-                message: trouble.to_string(),
+                message: error.to_string(),
             });
         }
-        tracing::error!("{name} cannot be listed: {trouble}");
+        tracing::error!("{name} cannot be listed: {error}");
         self.listed.unlisted += 1;
         Ok(())
     }

@@ -231,9 +231,9 @@ impl<S: Source> Backfill<S> {
 
     /// Finds what is wanted.
     pub(crate) async fn list(&self, wanted: Wanted) -> Result<Listed, Error> {
-        let source = |trouble: source::Error| Error::Source {
+        let source = |error: source::Error| Error::Source {
             name: self.source.name(b""),
-            message: trouble.to_string(),
+            message: error.to_string(),
         };
         let root = listing::root(&*self.source, &self.retry)
             .await

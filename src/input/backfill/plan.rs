@@ -39,7 +39,7 @@ pub(crate) type OrderKey = (i64, Vec<u8>);
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) place: OrderKey,
+    pub(crate) position: OrderKey,
     pub(crate) bytes: u64,
     /// What its bytes are known by: equal as long as they are the same.
     pub(crate) identity: Vec<u8>,
@@ -139,7 +139,7 @@ impl Plan {
                 let mut files = write.open_table(FILES)?;
                 for item in entries {
                     let entry = item.borrow();
-                    let key = (entry.place.0, &*entry.place.1);
+                    let key = (entry.position.0, &*entry.position.1);
                     let (done, again) = match files.get(key)? {
                         Some(row) => {
                             let (bytes, seen, done, identity) = row.value();
@@ -169,7 +169,7 @@ impl Plan {
             let files = database.begin_read()?.open_table(FILES)?;
             let look = |item: E| {
                 let entry = item.borrow();
-                let row = files.get((entry.place.0, &*entry.place.1))?;
+                let row = files.get((entry.position.0, &*entry.position.1))?;
                 let met = match row.as_ref().map(|row| row.value()) {
                     Some((bytes, _, true, identity))
                         if bytes == entry.bytes && identity == entry.identity =>
@@ -208,12 +208,12 @@ impl Plan {
                     continue;
                 }
                 entries.push(Entry {
-                    place: (time, key.to_owned()),
+                    position: (time, key.to_owned()),
                     bytes,
                     identity: identity.to_owned(),
                 });
                 if entries.len() == most {
-                    let last = entries.last().map(|entry| entry.place.clone());
+                    let last = entries.last().map(|entry| entry.position.clone());
                     return Ok((entries, last));
                 }
             }
@@ -229,7 +229,7 @@ impl Plan {
             {
                 let mut files = write.open_table(FILES)?;
                 for entry in delivered {
-                    let key = (entry.place.0, &*entry.place.1);
+                    let key = (entry.position.0, &*entry.position.1);
                     let listing = files.get(key)?.map_or(0, |row| row.value().1);
                     files.insert(key, (entry.bytes, listing, true, &*entry.identity))?;
                 }
@@ -247,7 +247,7 @@ mod tests {
 
     fn entry(time: i64, key: &str, identity: &str) -> Entry {
         Entry {
-            place: (time, key.into()),
+            position: (time, key.into()),
             bytes: 7,
             identity: identity.into(),
         }
@@ -260,7 +260,7 @@ mod tests {
     fn keys(entries: &[Entry]) -> Vec<&str> {
         entries
             .iter()
-            .map(|entry| std::str::from_utf8(&entry.place.1).unwrap())
+            .map(|entry| std::str::from_utf8(&entry.position.1).unwrap())
             .collect()
     }
 

@@ -53,30 +53,24 @@ impl Retry {
     }
 
     /// Whether to try again; returns when it is time to.
-    pub(super) async fn again(
-        &self,
-        tries: &mut Tries,
-        what: &str,
-        trouble: &source::Error,
-    ) -> bool {
-        let unset =
-            matches!(trouble, source::Error::Setup(_)) && !self.began.load(Ordering::Relaxed);
-        if unset || !trouble.may_pass() {
+    pub(super) async fn again(&self, tries: &mut Tries, what: &str, error: &source::Error) -> bool {
+        let unset = matches!(error, source::Error::Setup(_)) && !self.began.load(Ordering::Relaxed);
+        if unset || !error.may_pass() {
             return false;
         }
         tries.0 += 1;
         if tries.0 >= TRIES {
-            self.gave_up(trouble);
+            self.gave_up(error);
             return false;
         }
         if self.log_throttle.due("again").is_some() {
-            tracing::warn!("{what}: {trouble}; it is tried again");
+            tracing::warn!("{what}: {error}; it is tried again");
         }
         self.wait(WAITS.wait(tries.0, None, fastrand::f64())).await
     }
 
-    fn gave_up(&self, trouble: &source::Error) {
-        if let source::Error::Setup(message) = trouble
+    fn gave_up(&self, error: &source::Error) {
+        if let source::Error::Setup(message) = error
             && self.in_vain.fetch_add(1, Ordering::Relaxed) + 1 == IN_VAIN
         {
             tracing::error!("stopping: nothing can be read until this is corrected: {message}");
@@ -97,9 +91,9 @@ impl Retry {
 mod tests {
     use super::*;
 
-    async fn tried(retry: &Retry, trouble: &source::Error) -> u32 {
+    async fn tried(retry: &Retry, error: &source::Error) -> u32 {
         let (mut tries, mut made) = (Tries::default(), 1);
-        while retry.again(&mut tries, "x", trouble).await {
+        while retry.again(&mut tries, "x", error).await {
             made += 1;
         }
         made
@@ -112,7 +106,7 @@ mod tests {
         let passing = source::Error::Passing("503".to_owned());
         assert_eq!(tried(&retry, &passing).await, TRIES);
         assert!(begun.elapsed() >= Duration::from_secs(40));
-        let refused = source::Error::Refused("403".to_owned());
+        let refused = source::Error::Denied("403".to_owned());
         assert_eq!(tried(&retry, &refused).await, 1);
         retry.stop.cancel();
         assert_eq!(tried(&retry, &passing).await, 1);

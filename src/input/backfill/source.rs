@@ -99,7 +99,7 @@ pub(crate) enum Error {
     /// There is no such thing.
     Gone(String),
     /// It stays until something is mended.
-    Refused(String),
+    Denied(String),
 }
 
 impl Error {
@@ -112,10 +112,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Passing(text)
-            | Error::Setup(text)
-            | Error::Gone(text)
-            | Error::Refused(text) => f.write_str(text),
+            Error::Passing(text) | Error::Setup(text) | Error::Gone(text) | Error::Denied(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -102,7 +102,7 @@ impl Source for Fake {
             }
         }
         if self.denied.as_ref() == Some(&folder) {
-            return Err(source::Error::Refused("AccessDenied".to_owned()));
+            return Err(source::Error::Denied("AccessDenied".to_owned()));
         }
         if self.expired && folder.matches('/').count() > 7 {
             return Err(source::Error::Setup("ExpiredToken".to_owned()));
@@ -144,17 +144,17 @@ impl Source for Fake {
     }
 
     async fn open(&self, file: &Entry, _: &CancellationToken) -> Result<Opened, source::Error> {
-        let key = String::from_utf8_lossy(&file.place.1);
-        if let Some((region, trouble)) = &self.unread
+        let key = String::from_utf8_lossy(&file.position.1);
+        if let Some((region, error)) = &self.unread
             && key.contains(region)
         {
-            return Err(trouble.clone());
+            return Err(error.clone());
         }
         Ok(Opened {
             origin: Origin {
                 input: "backfill",
                 name: key.into(),
-                observed: Some(file.place.0),
+                observed: Some(file.position.0),
                 on_damage: OnDamage::NamePlace,
             },
             content: Content::Bytes(r#"{"Records":[]}"#.into()),
@@ -345,7 +345,7 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
     backfill.list(wanted.clone()).await.unwrap();
     let (entries, _) = plan.next(listing, None, 100).unwrap();
     assert_eq!(entries.len(), 60);
-    assert!(entries.is_sorted_by_key(|entry| entry.place.clone()));
+    assert!(entries.is_sorted_by_key(|entry| entry.position.clone()));
     plan.done(&entries[..10]).unwrap();
 
     let dry = Backfill::new(
@@ -400,12 +400,12 @@ async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
 
 #[tokio::test]
 async fn a_file_that_may_not_be_read_is_left_and_costs_no_other() {
-    for (trouble, unread, gone) in [
-        (source::Error::Refused("AccessDenied".to_owned()), 20, 0),
+    for (error, unread, gone) in [
+        (source::Error::Denied("AccessDenied".to_owned()), 20, 0),
         (source::Error::Gone("NoSuchKey".to_owned()), 0, 20),
     ] {
         let mut fake = Fake::organization(10);
-        fake.unread = Some((REGIONS[0], trouble));
+        fake.unread = Some((REGIONS[0], error));
         let (delivered, left) = deliver(fake, CancellationToken::new()).await;
         let Delivered { done, .. } = delivered;
         assert_eq!((done, delivered.unread, delivered.gone), (40, unread, gone));

@@ -23,31 +23,31 @@ use rustix::io::Errno;
 
 use super::file_id::{self, Stat};
 
-/// What the names begin with under which files are put aside.
+/// The prefix of the names of staged files.
 const PREFIX: &[u8] = b".qtrail~";
 /// Names that are tried for a file.
 const NAMES: u32 = 10_000;
 
-/// The files that are put aside just now, by the paths that they have meanwhile.
+/// The staged files, by their paths.
 #[derive(Debug, Default)]
-pub(super) struct PutAside(Mutex<HashSet<PathBuf>>);
+pub(super) struct StagedFiles(Mutex<HashSet<PathBuf>>);
 
-impl PutAside {
+impl StagedFiles {
     /// Gives a file back the name that it had before an earlier process was killed: its path then, or
-    /// `None` where it is put aside by this one just now.
+    /// `None` if this process has it staged.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when its name was taken meanwhile.
-    pub(super) fn recover(&self, root: &Path, aside: &Path) -> io::Result<Option<PathBuf>> {
-        let (Some(name), Some(aside_name)) = (original(aside), aside.file_name()) else {
+    pub(super) fn recover(&self, root: &Path, staged: &Path) -> io::Result<Option<PathBuf>> {
+        let (Some(name), Some(staged_name)) = (original(staged), staged.file_name()) else {
             return Ok(None);
         };
-        if self.lock().contains(aside) {
+        if self.lock().contains(staged) {
             return Ok(None);
         }
-        let folder = folder_of(root, aside)?;
-        rename_new(&folder, aside_name, &folder, name)?;
-        Ok(Some(aside.with_file_name(name)))
+        let folder = folder_of(root, staged)?;
+        rename_new(&folder, staged_name, &folder, name)?;
+        Ok(Some(staged.with_file_name(name)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
@@ -55,7 +55,7 @@ impl PutAside {
     }
 }
 
-/// The name that a file had before it was put aside, if this is the path of one that was.
+/// The original name of a staged file; `None` for other paths.
 pub(super) fn original(path: &Path) -> Option<&OsStr> {
     let rest = path.file_name()?.as_bytes().strip_prefix(PREFIX)?;
     let tilde = memchr::memchr(b'~', rest)?;
@@ -64,58 +64,59 @@ pub(super) fn original(path: &Path) -> Option<&OsStr> {
     (number && !name.is_empty()).then(|| OsStr::from_bytes(name))
 }
 
-fn aside_name(name: &OsStr, number: u32) -> OsString {
-    let mut aside = PREFIX.to_vec();
-    aside.extend_from_slice(format!("{number}~").as_bytes());
-    aside.extend_from_slice(name.as_bytes());
-    OsString::from_vec(aside)
+fn staged_name(name: &OsStr, number: u32) -> OsString {
+    let mut staged = PREFIX.to_vec();
+    staged.extend_from_slice(format!("{number}~").as_bytes());
+    staged.extend_from_slice(name.as_bytes());
+    OsString::from_vec(staged)
 }
 
-/// A file that was put aside. Dropped, it stays where it is until the next walk.
+/// A file renamed so that no program finds it, until it is deleted, moved or restored. If dropped, it stays staged until
+/// the next walk.
 #[derive(Debug)]
-pub(super) struct Aside<'a> {
-    all: &'a PutAside,
+pub(super) struct Staged<'a> {
+    all: &'a StagedFiles,
     folder: OwnedFd,
     /// Its path below the root as it was.
     path: &'a Path,
     /// The name to give back.
     name: &'a OsStr,
-    aside: PathBuf,
+    staged: PathBuf,
     read: Stat,
 }
 
-/// Puts a file aside that looked like `read`. `around` is given each path below the root that it is about to
+/// Stages a file that looked like `read`. `around` is given each path below the root that it is about to
 /// have, and calls the renaming.
 ///
 /// # Errors
 /// [`io::ErrorKind::StaleNetworkFileHandle`] when it no longer does; it keeps its name then.
-pub(super) fn put_aside<'a>(
-    all: &'a PutAside,
+pub(super) fn stage<'a>(
+    all: &'a StagedFiles,
     root: &Path,
     path: &'a Path,
     read: &Stat,
     mut around: impl FnMut(&Path, &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<Aside<'a>> {
+) -> io::Result<Staged<'a>> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let folder = folder_of(root, path)?;
     if look(&folder, name)? != *read {
         return Err(io::ErrorKind::StaleNetworkFileHandle.into());
     }
     for number in 0..NAMES {
-        let to = aside_name(original(path).unwrap_or(name), number);
-        let aside = path.with_file_name(&to);
-        if !all.lock().insert(aside.clone()) {
+        let to = staged_name(original(path).unwrap_or(name), number);
+        let staged = path.with_file_name(&to);
+        if !all.lock().insert(staged.clone()) {
             continue;
         }
-        let taken = Aside {
+        let taken = Staged {
             all,
             folder: folder.try_clone()?,
             path,
             name,
-            aside,
+            staged,
             read: *read,
         };
-        match around(&taken.aside, &mut || rename_ours(&folder, name, &to)) {
+        match around(&taken.staged, &mut || rename_ours(&folder, name, &to)) {
             Ok(()) => return Ok(taken),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -124,10 +125,10 @@ pub(super) fn put_aside<'a>(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-impl Aside<'_> {
+impl Staged<'_> {
     /// Whether it is the file that was read, with the same bytes. Its ctime is that of the renaming.
     pub(super) fn is_unchanged(&self) -> io::Result<bool> {
-        let now = look(&self.folder, self.aside_name())?;
+        let now = look(&self.folder, self.staged_name())?;
         let same = |stat: &Stat| (stat.id, stat.size, stat.modified);
         Ok(same(&now) == same(&self.read))
     }
@@ -135,17 +136,17 @@ impl Aside<'_> {
     /// Gives it its name back.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when another file has it: it stays aside, and the next walk
+    /// [`io::ErrorKind::AlreadyExists`] when another file has it: it stays staged, and the next walk
     /// finds it.
-    pub(super) fn give_back(self) -> io::Result<()> {
-        rename_new(&self.folder, self.aside_name(), &self.folder, self.name)
+    pub(super) fn restore(self) -> io::Result<()> {
+        rename_new(&self.folder, self.staged_name(), &self.folder, self.name)
     }
 
     /// Deletes it.
     pub(super) fn delete(self) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(
             &self.folder,
-            self.aside_name(),
+            self.staged_name(),
             AtFlags::empty(),
         )?)
     }
@@ -159,7 +160,7 @@ impl Aside<'_> {
             fs::create_dir_all(folder)?;
         }
         let moved = first_free(&wanted, |to| {
-            rename_new(&self.folder, self.aside_name(), CWD, to.as_os_str())
+            rename_new(&self.folder, self.staged_name(), CWD, to.as_os_str())
         });
         match moved {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
@@ -177,11 +178,11 @@ impl Aside<'_> {
     /// Copies it beside `wanted`, on another file system; on disk when this returns. A copy that was
     /// cut off never has the name of a whole one.
     fn copy(&self, wanted: &Path) -> io::Result<PathBuf> {
-        let mut from = File::from(open(&self.folder, self.aside_name())?);
+        let mut from = File::from(open(&self.folder, self.staged_name())?);
         let name = wanted.file_name().unwrap_or_default();
         let mut number = 0;
         let (path, mut file) = loop {
-            let path = wanted.with_file_name(aside_name(name, number));
+            let path = wanted.with_file_name(staged_name(name, number));
             let mut options = OpenOptions::new();
             match options.write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(file) => break (path, file),
@@ -204,14 +205,14 @@ impl Aside<'_> {
         }
     }
 
-    fn aside_name(&self) -> &OsStr {
-        self.aside.file_name().unwrap_or_default()
+    fn staged_name(&self) -> &OsStr {
+        self.staged.file_name().unwrap_or_default()
     }
 }
 
-impl Drop for Aside<'_> {
+impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.aside);
+        self.all.lock().remove(&self.staged);
     }
 }
 

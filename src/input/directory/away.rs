@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::checkpoint::{FileEntry, Held, Op};
+use super::checkpoint::{FileEntry, Fingerprint, Op};
 use super::context::{Context, ReadError};
 use super::decide::{self, Away};
 use super::file_id::{FileId, Stat, shown};
@@ -25,7 +25,7 @@ const REMEMBERED: usize = 1024;
 /// A file all of whose bytes were dealt with, as far as they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settled {
-    pub(super) held: Held,
+    pub(super) fingerprint: Fingerprint,
     /// All was delivered, and none of it is in the dead letters.
     pub(super) clean: bool,
     /// More may be appended.
@@ -80,7 +80,7 @@ pub(super) fn put_away<D: Deliver>(
 ) -> Result<(Attempt, Vec<Op>), ReadError> {
     let keep = || {
         ctx.settled.forget(stat.id);
-        let entry = FileEntry::new(*stat, settled.held);
+        let entry = FileEntry::new(*stat, settled.fingerprint);
         Ok((Attempt::Done, vec![Op::File(entry)]))
     };
     if ctx.settings.after == After::Keep {
@@ -98,7 +98,7 @@ pub(super) fn put_away<D: Deliver>(
     }
     match decide::away(settled.grows, path, &ctx.writers.history(path)) {
         Away::Keep => {
-            if !ctx.told_kept.swap(true, Ordering::Relaxed) {
+            if !ctx.warned_kept.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     "{} was delivered and is kept, as is every file that can still grow: nothing tells \
                      whether a program has it open for writing. It goes once it was renamed within the directory and \
@@ -116,7 +116,7 @@ pub(super) fn put_away<D: Deliver>(
     }
     let done = take(ctx, path, stat, settled.grows);
     ctx.settled.forget(stat.id);
-    let verdict = match done {
+    let attempt = match done {
         Ok(()) => Attempt::Done,
         Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {
             Attempt::Later(ctx.settings.settle, None)
@@ -132,32 +132,38 @@ pub(super) fn put_away<D: Deliver>(
             Attempt::Failed(None)
         }
     };
-    Ok((verdict, Vec::new()))
+    Ok((attempt, Vec::new()))
 }
 
-/// Puts the file aside, looks whether it is still the one that was read and nobody writes to it, and deletes or
-/// moves it; or gives it back.
+/// Stages the file, checks that it is still the one that was read and that no program writes to it, and deletes or moves
+/// it; or restores it.
 fn take<D: Deliver>(ctx: &Context<D>, path: &Path, stat: &Stat, grows: bool) -> io::Result<()> {
     let mut history = History::default();
-    let aside = after::put_aside(&ctx.put_aside, &ctx.root, path, stat, |aside, rename| {
-        if !grows {
-            return rename();
-        }
-        let expected = ctx.writers.expect(aside);
-        rename()?;
-        history = expected.history();
-        Ok(())
-    })?;
+    let staged = after::stage(
+        &ctx.staged_files,
+        &ctx.root,
+        path,
+        stat,
+        |staged, rename| {
+            if !grows {
+                return rename();
+            }
+            let expected = ctx.writers.expect(staged);
+            rename()?;
+            history = expected.history();
+            Ok(())
+        },
+    )?;
     let goes = !grows || decide::away(grows, path, &history) == Away::Now;
-    if !goes || !aside.is_unchanged()? {
-        aside.give_back()?;
+    if !goes || !staged.is_unchanged()? {
+        staged.restore()?;
         return Err(io::ErrorKind::StaleNetworkFileHandle.into());
     }
     match &ctx.settings.after {
-        After::Keep => aside.give_back(),
-        After::Delete => aside.delete(),
+        After::Keep => staged.restore(),
+        After::Delete => staged.delete(),
         After::Move(target) => {
-            let to = aside.relocate(target)?;
+            let to = staged.relocate(target)?;
             tracing::debug!("{} moved to {}", shown(path), shown(&to));
             Ok(())
         }

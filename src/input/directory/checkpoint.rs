@@ -24,7 +24,7 @@ use super::file_id::{Digest, FileId, Stat};
 use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
 use crate::runtime::database::{self, Definition, Error, META, Remedies};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stalls::of_state;
+use crate::telemetry::stalls::state_observer;
 
 /// The version of the tables. Raised when their meaning changes.
 const SCHEMA: i64 = 1;
@@ -40,7 +40,7 @@ pub(super) const LINES: TableDefinition<&LinesKey, &LinesValue> = TableDefinitio
 
 /// What a settled file held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum Fingerprint {
     /// It was there before the first run, which left it out: the digest of its first line, or of its
     /// beginning; none where an earlier version noted it.
     LeftOut(Option<Digest>),
@@ -54,7 +54,7 @@ pub(super) enum Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileEntry {
     pub(super) stat: Stat,
-    pub(super) held: Held,
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// Content that was delivered.
@@ -121,7 +121,7 @@ impl Store {
 
     /// The same; `/readyz` reports while it cannot be used.
     pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> Store {
-        Store(self.0.observed(of_state(metrics)))
+        Store(self.0.observed(state_observer(metrics)))
     }
 
     /// The first run's choice; `choice` becomes it if there was none before.
@@ -284,17 +284,17 @@ mod tests {
             clean: false,
             ..lines
         };
-        let held = [
-            Held::LeftOut(None),
-            Held::LeftOut(Some([5; 32])),
-            Held::Whole([1; 32]),
-            Held::Lines([2; 32]),
+        let fingerprint = [
+            Fingerprint::LeftOut(None),
+            Fingerprint::LeftOut(Some([5; 32])),
+            Fingerprint::Whole([1; 32]),
+            Fingerprint::Lines([2; 32]),
         ];
         {
             let store = Store::open(&state).unwrap();
             let mut ops: Vec<Op> = (0..)
-                .zip(held)
-                .map(|(ino, held)| Op::File(FileEntry::new(stat(ino), held)))
+                .zip(fingerprint)
+                .map(|(ino, fingerprint)| Op::File(FileEntry::new(stat(ino), fingerprint)))
                 .collect();
             ops.push(Op::Content([1; 32], content));
             ops.push(Op::Lines([2; 32], stat(2).id, lines));
@@ -304,8 +304,11 @@ mod tests {
         let store = Store::open(&state).unwrap();
         let ids: Vec<_> = (0..5).map(|ino| stat(ino).id).collect();
         let found = store.files(&ids).unwrap();
-        for (ino, held) in held.into_iter().enumerate() {
-            assert_eq!(found[ino], Some(FileEntry::new(stat(ino as u64), held)));
+        for (ino, fingerprint) in fingerprint.into_iter().enumerate() {
+            assert_eq!(
+                found[ino],
+                Some(FileEntry::new(stat(ino as u64), fingerprint))
+            );
         }
         assert_eq!(found[4], None);
         assert_eq!(store.content(&[1; 32]).unwrap(), Some(content));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::after::PutAside;
+use super::after::StagedFiles;
 use super::away::Remembered;
 use super::checkpoint::{FirstRun, Op, Store};
 use super::commits::Commits;
@@ -63,11 +63,11 @@ pub(super) struct Context<D> {
     pub(super) tuning: Tuning,
     pub(super) warned: Warned,
     pub(super) followed: Followed,
-    pub(super) put_aside: PutAside,
+    pub(super) staged_files: StagedFiles,
     pub(super) settled: Remembered,
     pub(super) writers: Arc<Writers>,
     /// That a file is kept for want of knowledge was told.
-    pub(super) told_kept: AtomicBool,
+    pub(super) warned_kept: AtomicBool,
     /// No new reading begins.
     pub(super) stop: CancellationToken,
     /// Nobody waits any more.
@@ -112,11 +112,11 @@ impl<D: Deliver> Context<D> {
     }
 
     /// What a failed reading leads to.
-    pub(super) fn failed(&self, candidate: &Candidate, problem: &ReadError) -> Attempt {
+    pub(super) fn failed(&self, candidate: &Candidate, error: &ReadError) -> Attempt {
         use std::io::ErrorKind;
         let path = &candidate.path;
-        let gone = || self.unread.gone(&self.metrics, &self.root, path);
-        match problem {
+        let gone = || self.unread.removed(&self.metrics, &self.root, path);
+        match error {
             ReadError::Io(error) if error.kind() == ErrorKind::NotFound => {
                 tracing::debug!("{} vanished", shown(path));
                 gone();
@@ -132,12 +132,9 @@ impl<D: Deliver> Context<D> {
                 Attempt::Done
             }
             _ => {
-                self.warn(
-                    path,
-                    &format!("cannot be read: {problem}; it is tried again"),
-                );
+                self.warn(path, &format!("cannot be read: {error}; it is tried again"));
                 // The state tells for itself.
-                if let (ReadError::Io(error), true) = (problem, candidate.failures == 0) {
+                if let (ReadError::Io(error), true) = (error, candidate.failures == 0) {
                     let (metrics, error) = (&self.metrics, error.to_string());
                     self.unread.failed(metrics, &self.root, path, &error);
                 }

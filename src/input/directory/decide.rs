@@ -120,7 +120,7 @@ pub(super) fn backoff(attempts: u32, at_least: Option<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checkpoint::{FileEntry, Held};
+    use super::super::checkpoint::{FileEntry, Fingerprint};
     use super::super::file_id::FileId;
     use super::*;
     use crate::pipeline::Counts;
@@ -139,7 +139,7 @@ mod tests {
     fn a_file_is_read_when_it_changed_and_is_complete() {
         let settle = Duration::from_secs(5);
         let s = Duration::from_secs;
-        let known = |held| FileEntry::new(stat(), held);
+        let known = |fingerprint| FileEntry::new(stat(), fingerprint);
         let other_ctime = Stat {
             changed: 201,
             ..stat()
@@ -156,35 +156,35 @@ mod tests {
             (empty, None, s(1), true, Plan::Wait(s(4))),
             (
                 stat(),
-                Some(known(Held::Whole([7; 32]))),
+                Some(known(Fingerprint::Whole([7; 32]))),
                 s(0),
                 true,
                 Plan::Leave,
             ),
             (
                 other_ctime,
-                Some(known(Held::Whole([7; 32]))),
+                Some(known(Fingerprint::Whole([7; 32]))),
                 s(9),
                 false,
                 quiet,
             ),
             (
                 other_size,
-                Some(known(Held::Lines([7; 32]))),
+                Some(known(Fingerprint::Lines([7; 32]))),
                 s(9),
                 false,
                 quiet,
             ),
             (
                 other_ctime,
-                Some(known(Held::LeftOut(None))),
+                Some(known(Fingerprint::LeftOut(None))),
                 s(9),
                 false,
                 Plan::Leave,
             ),
             (
                 other_size,
-                Some(known(Held::LeftOut(None))),
+                Some(known(Fingerprint::LeftOut(None))),
                 s(9),
                 false,
                 quiet,

@@ -1,10 +1,10 @@
-//! The loop: hear of files, choose the next, have it read.
+//! The loop that finds files and reads them.
 //!
-//! Enters: signals of the watch, walks, the ends of readings. Leaves: readings, at most
-//! `settings.workers` at a time. What must hold: nothing here blocks; memory does not grow with
-//! the directory.
+//! Enters: signals of the watch, walks, finished reads. Leaves: reads, at most `settings.workers` at a time. What must
+//! hold: nothing here blocks; memory does not grow with the directory.
 
-mod hear;
+mod signals;
+mod walks;
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::pending;
@@ -15,19 +15,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
+use self::walks::joined;
+use super::Deliver;
 use super::context::Context;
-use super::decide;
-use super::file_id::shown;
-use super::kind::named_lines;
-use super::lines;
 use super::reader::process;
-use super::round::{Round, round, sweep};
+use super::round::Round;
 use super::schedule::{Attempt, Schedule};
-use super::sweep::Sweep;
-use super::walk::{Found, OrderKey, Walked};
+use super::walk::OrderKey;
 use super::watch::{Signal, Watch};
-use super::{Deliver, unlisted};
-use crate::telemetry::stalls::Cause;
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
@@ -66,7 +61,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         match engine.next(wake_at).await {
             Woke::Stop => break,
             Woke::Time => {}
-            Woke::Signal(signal) => engine.hear(signal),
+            Woke::Signal(signal) => engine.on_signal(signal),
             Woke::Slot(permit) => engine.dispatch(permit),
             Woke::Ended(ended) => engine.ended(ended),
             Woke::Walked(round) => engine.walked(round),
@@ -151,7 +146,7 @@ impl<D: Deliver> Engine<D> {
             Some(ended) = self.tasks.join_next_with_id() => Woke::Ended(ended),
             round = joined(&mut self.walking) => Woke::Walked(round),
             Ok(permit) = slots.acquire_owned(), if takes => Woke::Slot(permit),
-            signal = heard(&mut self.watch) => Woke::Signal(signal),
+            signal = next_signal(&mut self.watch) => Woke::Signal(signal),
             () = tokio::time::sleep_until(wake_at.into()) => Woke::Time,
         }
     }
@@ -166,7 +161,7 @@ impl<D: Deliver> Engine<D> {
     }
 
     fn ended(&mut self, ended: Result<(Id, Attempt), JoinError>) {
-        let (id, verdict) = match ended {
+        let (id, attempt) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "reading a file failed");
@@ -174,120 +169,7 @@ impl<D: Deliver> Engine<D> {
             }
         };
         if let Some(path) = self.paths.remove(&id) {
-            self.schedule.finish(&path, verdict, Instant::now());
-        }
-    }
-
-    fn walk(&mut self, from: PathBuf) {
-        let ctx = Arc::clone(&self.ctx);
-        let watched = self.watch.as_ref().map(|watch| watch.root);
-        let after = self.cursor.clone();
-        let counts = from.as_os_str().is_empty()
-            && after.is_none()
-            && self.sweeping.as_ref().is_none_or(JoinHandle::is_finished)
-            && Instant::now() >= self.next_sweep;
-        self.walking = Some(tokio::task::spawn_blocking(move || {
-            round(&ctx, &from, watched, after, counts.then(Sweep::new))
-        }));
-    }
-
-    fn walked(&mut self, round: Round) {
-        let now = Instant::now();
-        if let Some(watch) = round.watch {
-            self.watch = Some(watch);
-            self.partly = false;
-        }
-        let polls = self.partly || self.watch.as_ref().is_none_or(Watch::polls);
-        let settings = &self.ctx.settings;
-        let interval = if polls {
-            settings.settle
-        } else {
-            settings.rescan
-        };
-        if round.whole {
-            self.next_walk = now + interval.max(round.took * WALK_SHARE);
-        }
-        match round.walked {
-            Ok(walked) => {
-                if self.missing {
-                    tracing::info!("{} is there again", shown(&self.ctx.root));
-                    self.missing = false;
-                }
-                self.tell_readiness(&walked, round.whole);
-                self.take(walked, round.whole, now);
-            }
-            Err(error) => {
-                if !self.missing {
-                    let root = shown(&self.ctx.root);
-                    tracing::warn!(
-                        "{root} cannot be read ({error}); waiting for it, nothing is forgotten"
-                    );
-                }
-                unlisted(&self.ctx.root, &error, &self.ctx.metrics);
-                self.missing = true;
-                self.more = false;
-                self.watch = None;
-                self.next_walk = now + settings.settle;
-            }
-        }
-    }
-
-    /// The root is there. All with files in it may still not be.
-    fn tell_readiness(&self, walked: &Walked, whole: bool) {
-        if !whole {
-            return;
-        }
-        let (metrics, root) = (&self.ctx.metrics, shown(&self.ctx.root));
-        let cause = Cause::DirectoryUnreadable;
-        match &walked.last_unlisted {
-            Some(folder) if walked.files == 0 => {
-                let reason = format!("no file is found, and {folder}: let qtrail's user list it");
-                metrics.stalls.set(cause, &root, reason);
-            }
-            _ => metrics.stalls.clear(cause, &root),
-        }
-        metrics.folders_unlisted.set(walked.unlisted);
-    }
-
-    fn take(&mut self, walked: Walked, whole: bool, now: Instant) {
-        let settle = self.ctx.settings.settle;
-        let clock = (self.ctx.tuning.now)();
-        let mut more = walked.more;
-        let mut last = None;
-        for Found { place, stat } in walked.found {
-            let (order, path) = place.clone();
-            let follows = path.file_name().is_some_and(named_lines);
-            let wait = if follows {
-                lines::DELAY.min(settle)
-            } else {
-                settle
-            };
-            let age = decide::age(&stat, clock, None);
-            if !self
-                .schedule
-                .offer(path, order, now + wait.saturating_sub(age), false)
-            {
-                more = true;
-                break;
-            }
-            last = Some(place);
-        }
-        if !whole {
-            self.more |= more;
-            return;
-        }
-        self.listed = true;
-        self.unlisted |= !walked.complete;
-        self.more = more;
-        self.cursor = if more {
-            last.or(self.cursor.take())
-        } else {
-            None
-        };
-        if let Some(seen) = walked.seen.filter(|_| walked.complete) {
-            self.next_sweep = now + SWEEP;
-            let ctx = Arc::clone(&self.ctx);
-            self.sweeping = Some(tokio::task::spawn_blocking(move || sweep(&ctx, &seen)));
+            self.schedule.finish(&path, attempt, Instant::now());
         }
     }
 
@@ -301,7 +183,7 @@ impl<D: Deliver> Engine<D> {
     }
 
     /// Tells what reading once has left undelivered.
-    fn tell_left(&self) {
+    fn log_undelivered(&self) {
         let files = self.schedule.left();
         if files > 0 {
             tracing::warn!(
@@ -314,7 +196,10 @@ impl<D: Deliver> Engine<D> {
                 "not all of the directory was listed: what is there may hold more files"
             );
         }
-        self.ctx.metrics.left.add(files + u64::from(unlisted));
+        self.ctx
+            .metrics
+            .undelivered
+            .add(files + u64::from(unlisted));
     }
 
     /// Ends walks, waits for readings.
@@ -330,7 +215,7 @@ impl<D: Deliver> Engine<D> {
             let _ = sweeping.await;
         }
         if self.ctx.settings.once {
-            self.tell_left();
+            self.log_undelivered();
         }
     }
 }
@@ -342,24 +227,9 @@ impl<D> Drop for Engine<D> {
     }
 }
 
-async fn heard(watch: &mut Option<Watch>) -> Signal {
+async fn next_signal(watch: &mut Option<Watch>) -> Signal {
     match watch {
         Some(watch) => watch.next().await,
         None => pending().await,
     }
-}
-
-/// The end of the walk that is under way, if one is.
-async fn joined(walking: &mut Option<JoinHandle<Round>>) -> Round {
-    let Some(handle) = walking else {
-        return pending().await;
-    };
-    let round = handle.await.unwrap_or_else(|error| Round {
-        whole: true,
-        watch: None,
-        walked: Err(error.to_string()),
-        took: Duration::ZERO,
-    });
-    *walking = None;
-    round
 }

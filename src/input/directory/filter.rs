@@ -44,13 +44,13 @@ impl Filter {
         })
     }
 
-    /// Whether a file is read, as far as its path tells. One that is put aside has a path of its own:
+    /// Whether a file is read, as far as its path tells. A staged file has a path of its own:
     /// see [`super::after`].
     pub(super) fn reads(&self, path: &Path) -> bool {
         after::original(path).is_none() && self.wants(path)
     }
 
-    /// The same, wherever it is put aside.
+    /// The same for the original path of a staged file.
     pub(super) fn wants(&self, path: &Path) -> bool {
         (self.include.is_empty() || self.include.is_match(path)) && self.enters(path)
     }

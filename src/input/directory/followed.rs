@@ -20,12 +20,12 @@ pub(super) struct Followed(Mutex<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
-    known: HashMap<FileId, Known>,
+    entries: HashMap<FileId, FollowedFile>,
     paths: HashSet<Arc<Path>>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct FollowedFile {
     pub(super) at: Prefix,
     /// See [`super::checkpoint::LinesEntry::clean`].
     pub(super) clean: bool,
@@ -39,17 +39,17 @@ impl Followed {
         self.lock().paths.contains(path)
     }
 
-    pub(super) fn get(&self, id: FileId) -> Option<Known> {
-        self.lock().known.get(&id).cloned()
+    pub(super) fn get(&self, id: FileId) -> Option<FollowedFile> {
+        self.lock().entries.get(&id).cloned()
     }
 
-    pub(super) fn put(&self, id: FileId, path: &Arc<Path>, entry: Known) {
+    pub(super) fn put(&self, id: FileId, path: &Arc<Path>, entry: FollowedFile) {
         let mut files = self.lock();
-        if files.known.len() >= FOLLOWED || files.paths.len() >= FOLLOWED {
+        if files.entries.len() >= FOLLOWED || files.paths.len() >= FOLLOWED {
             // The state knows them all.
             *files = Files::default();
         }
-        files.known.insert(id, entry);
+        files.entries.insert(id, entry);
         files.paths.insert(Arc::clone(path));
     }
 

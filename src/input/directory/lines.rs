@@ -20,12 +20,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Deliver;
 use super::away::{Settled, Waits};
-use super::checkpoint::{FileEntry, Held, LinesEntry, Op};
+use super::checkpoint::{FileEntry, Fingerprint, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, ReadError};
 use super::decide::{self, Ended};
 use super::file_id::{self, Digest, Stat};
-use super::followed::Known;
+use super::followed::FollowedFile;
 use super::kind;
 use super::reader::{self, Look, Opened, blocking};
 use super::schedule::Attempt;
@@ -76,7 +76,7 @@ pub(super) fn look<D: Deliver>(
         return Ok(Look::Attempt(Attempt::Later(DELAY, Some(stat))));
     };
     let ((at, clean), proof) = match followed(ctx, &opened.file, &stat)? {
-        Some(known) => known,
+        Some(at) => at,
         None => compared(|| resume(ctx, &opened.file, &stat, first, entry))?,
     };
     Ok(Look::Lines(Follow {
@@ -99,7 +99,7 @@ fn followed<D: Deliver>(
     file: &Arc<File>,
     stat: &Stat,
 ) -> Result<Option<(Reached, Proof)>, ReadError> {
-    let Some(Known { at, clean, due }) = ctx.followed.get(stat.id) else {
+    let Some(FollowedFile { at, clean, due }) = ctx.followed.get(stat.id) else {
         return Ok(None);
     };
     if Instant::now() >= due || at.offset() > stat.size || !at.ends_alike(file)? {
@@ -127,29 +127,33 @@ fn resume<D: Deliver>(
     first: Digest,
     entry: Option<FileEntry>,
 ) -> Result<Reached, ReadError> {
-    let mut known: Vec<LinesEntry> = ctx.store.lines(&first)?.into_iter().map(|k| k.1).collect();
-    if let Some(Held::Lines(earlier) | Held::LeftOut(Some(earlier))) = entry.map(|e| e.held)
+    let mut entries: Vec<LinesEntry> = ctx.store.lines(&first)?.into_iter().map(|k| k.1).collect();
+    if let Some(Fingerprint::Lines(earlier) | Fingerprint::LeftOut(Some(earlier))) =
+        entry.map(|e| e.fingerprint)
         && earlier != first
     {
         // The first line was unfinished then.
         let here = ctx.store.lines(&earlier)?.into_iter();
-        known.extend(here.filter(|(id, _)| *id == stat.id).map(|k| k.1));
+        entries.extend(here.filter(|(id, _)| *id == stat.id).map(|k| k.1));
     }
-    known.retain(|entry| entry.offset <= stat.size);
-    known.sort_unstable_by_key(|entry| entry.offset);
+    entries.retain(|entry| entry.offset <= stat.size);
+    entries.sort_unstable_by_key(|entry| entry.offset);
 
     let mut at = Prefix::default();
     let mut furthest = at.clone();
     let mut clean = true;
-    for entry in known {
+    for entry in entries {
         at.extend(file, entry.offset)?;
         if at.digest() == entry.prefix {
             furthest = at.clone();
             clean = entry.clean;
         }
     }
-    if let Some(FileEntry { stat: then, held }) = entry
-        && held == Held::LeftOut(None)
+    if let Some(FileEntry {
+        stat: then,
+        fingerprint,
+    }) = entry
+        && fingerprint == Fingerprint::LeftOut(None)
         && furthest.offset() == 0
         && then.size <= stat.size
     {
@@ -182,7 +186,7 @@ pub(super) fn leave_out_unseen(stat: Stat) -> Vec<Op> {
 }
 
 fn left_out(stat: Stat, first: Digest) -> Op {
-    Op::File(FileEntry::new(stat, Held::LeftOut(Some(first))))
+    Op::File(FileEntry::new(stat, Fingerprint::LeftOut(Some(first))))
 }
 
 fn entry(at: &Prefix, clean: bool) -> LinesEntry {
@@ -284,12 +288,12 @@ fn advance<D: Deliver>(ctx: &Context<D>, follow: &mut Follow, at: Prefix) {
         stat.id,
         entry(&at, follow.clean),
     )]));
-    let known = Known {
+    let file = FollowedFile {
         at: at.clone(),
         clean: follow.clean,
         due: follow.proof.due,
     };
-    ctx.followed.put(stat.id, path, known);
+    ctx.followed.put(stat.id, path, file);
     follow.at = at;
 }
 
@@ -331,7 +335,7 @@ async fn finish<D: Deliver>(
         Ok(Attempt::Left)
     } else {
         let settled = Settled {
-            held: Held::Lines(follow.first),
+            fingerprint: Fingerprint::Lines(follow.first),
             clean: follow.clean,
             grows: true,
         };

@@ -61,7 +61,7 @@ use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
-use after::PutAside;
+use after::StagedFiles;
 use away::Remembered;
 use checkpoint::{FirstRun, Store};
 use commits::Commits;
@@ -248,10 +248,10 @@ fn open<D: Deliver>(
         tuning,
         warned: Warned::default(),
         followed: Followed::default(),
-        put_aside: PutAside::default(),
+        staged_files: StagedFiles::default(),
         settled: Remembered::default(),
         writers: Arc::default(),
-        told_kept: AtomicBool::new(false),
+        warned_kept: AtomicBool::new(false),
         cancel: stop.child_token(),
         stop,
         claims: Claims::default(),

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::away::{Settled, Waits, put_away};
-use super::checkpoint::{ContentEntry, Held, LinesEntry, Op};
+use super::checkpoint::{ContentEntry, Fingerprint, LinesEntry, Op};
 use super::consumed::{self, Consumed, Prefix};
 use super::context::{Claim, Context, ReadError};
 use super::decide::{self, Ended, Plan};
@@ -72,20 +72,20 @@ pub(super) async fn process<D: Deliver>(
 ) -> Attempt {
     let (shared, looked_at) = (Arc::clone(&ctx), candidate.clone());
     let looked = blocking(move || look(&shared, &looked_at)).await;
-    let verdict = match looked {
-        Ok(Look::Attempt(verdict)) => Ok(verdict),
+    let attempt = match looked {
+        Ok(Look::Attempt(attempt)) => Ok(attempt),
         Ok(Look::Whole(whole)) => deliver(&ctx, whole, permit).await,
         Ok(Look::Lines(follow)) => lines::deliver(&ctx, follow, permit).await,
-        Err(problem) => Err(problem),
+        Err(error) => Err(error),
     };
-    match verdict {
+    match attempt {
         // It was read, and not taken.
         Ok(Attempt::Failed(after)) => Attempt::Failed(after),
-        Ok(verdict) => {
+        Ok(attempt) => {
             ctx.unread.read(&ctx.metrics, &ctx.root);
-            verdict
+            attempt
         }
-        Err(problem) => ctx.failed(&candidate, &problem),
+        Err(error) => ctx.failed(&candidate, &error),
     }
 }
 
@@ -118,9 +118,9 @@ fn look<D: Deliver>(ctx: &Context<D>, candidate: &Candidate) -> Result<Look, Rea
     match ctx.settled.get(&stat) {
         Some(Waits::Unfinished) => return Ok(Look::Attempt(Attempt::Left)),
         Some(Waits::Writer(settled)) => {
-            let (verdict, ops) = put_away(ctx, path, &stat, settled)?;
+            let (attempt, ops) = put_away(ctx, path, &stat, settled)?;
             drop(ctx.commits.write(ops));
-            return Ok(Look::Attempt(verdict));
+            return Ok(Look::Attempt(attempt));
         }
         None => {}
     }
@@ -188,16 +188,16 @@ fn look_whole<D: Deliver>(
     let grows = ctx.settings.after != After::Keep && kind::can_grow(head, bytes.as_deref());
     if let Some(known) = ctx.store.content(&digest)? {
         tracing::debug!("{} was delivered before", shown(path));
-        let verdict = if opened.age < ctx.settings.settle {
+        let attempt = if opened.age < ctx.settings.settle {
             Attempt::Later(ctx.settings.settle - opened.age, Some(*stat))
         } else {
             let settled = settled(digest, known.dead_letters, grows);
-            let (verdict, ops) = put_away(ctx, path, stat, settled)?;
+            let (attempt, ops) = put_away(ctx, path, stat, settled)?;
             // Not waited for: the next look would only find the same again.
             drop(ctx.commits.write(ops));
-            verdict
+            attempt
         };
-        return Ok(Look::Attempt(verdict));
+        return Ok(Look::Attempt(attempt));
     }
     Ok(Look::Whole(Whole {
         opened,
@@ -211,7 +211,7 @@ fn look_whole<D: Deliver>(
 
 fn settled(digest: Digest, dead_letters: bool, grows: bool) -> Settled {
     Settled {
-        held: Held::Whole(digest),
+        fingerprint: Fingerprint::Whole(digest),
         clean: !dead_letters,
         grows,
     }
@@ -266,14 +266,14 @@ pub(super) async fn away<D: Deliver>(
 ) -> Result<Attempt, ReadError> {
     let shared = Arc::clone(ctx);
     let away = move || put_away(&shared, &opened.path, &opened.stat, settled);
-    let (verdict, ops) = match ctx.settings.after {
+    let (attempt, ops) = match ctx.settings.after {
         // Nothing that blocks: a thread for each of many small files costs more than the rest.
         After::Keep => away()?,
         After::Delete | After::Move(_) => blocking(away).await?,
     };
     // Lost with the process, it costs one look.
     drop(ctx.commits.write(ops));
-    Ok(verdict)
+    Ok(attempt)
 }
 
 /// The unit, and for a file that is not in memory, what the pipeline will have read of it.

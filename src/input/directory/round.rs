@@ -47,7 +47,7 @@ pub(super) fn round<D: Deliver>(
             first_run: ctx.first_run,
             observed: ctx.tuning.observed,
             warned: &ctx.warned,
-            put_aside: &ctx.put_aside,
+            staged_files: &ctx.staged_files,
             cancel: &ctx.cancel,
             keep: ctx.tuning.capacity,
             after,

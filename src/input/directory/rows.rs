@@ -3,7 +3,7 @@
 //! Enters: entries. Leaves: arrays of a fixed length, and back. What must hold: numbers are big
 //! endian; each value begins with the mark of [`super::sweep`], which is 0 when it is written.
 
-use super::checkpoint::{ContentEntry, FileEntry, Held, LinesEntry};
+use super::checkpoint::{ContentEntry, FileEntry, Fingerprint, LinesEntry};
 use super::file_id::{Digest, FileId, Stat};
 
 pub(super) type FileKey = [u8; 16];
@@ -29,25 +29,27 @@ impl FileId {
 }
 
 impl FileEntry {
-    pub(super) fn new(stat: Stat, held: Held) -> FileEntry {
-        FileEntry { stat, held }
+    pub(super) fn new(stat: Stat, fingerprint: Fingerprint) -> FileEntry {
+        FileEntry { stat, fingerprint }
     }
 
     /// Whether a file that now looks like `stat` needs no second look.
     pub(super) fn settles(&self, stat: &Stat) -> bool {
-        match self.held {
+        match self.fingerprint {
             // Its bytes were never seen, so that its name or mode may change without a reading.
-            Held::LeftOut(_) => self.stat.size == stat.size && self.stat.modified == stat.modified,
+            Fingerprint::LeftOut(_) => {
+                self.stat.size == stat.size && self.stat.modified == stat.modified
+            }
             _ => self.stat == *stat,
         }
     }
 
     pub(super) fn bytes(&self) -> FileValue {
-        let (kind, digest) = match self.held {
-            Held::LeftOut(None) => (0, [0; 32]),
-            Held::Whole(digest) => (1, digest),
-            Held::Lines(digest) => (2, digest),
-            Held::LeftOut(Some(digest)) => (3, digest),
+        let (kind, digest) = match self.fingerprint {
+            Fingerprint::LeftOut(None) => (0, [0; 32]),
+            Fingerprint::Whole(digest) => (1, digest),
+            Fingerprint::Lines(digest) => (2, digest),
+            Fingerprint::LeftOut(Some(digest)) => (3, digest),
         };
         let mut value = [0; 65];
         value[8..16].copy_from_slice(&self.stat.size.to_be_bytes());
@@ -67,11 +69,11 @@ impl FileEntry {
                 modified: i64::from_be_bytes(part(value, 16)),
                 changed: i64::from_be_bytes(part(value, 24)),
             },
-            held: match value[32] {
-                1 => Held::Whole(digest),
-                2 => Held::Lines(digest),
-                3 => Held::LeftOut(Some(digest)),
-                _ => Held::LeftOut(None),
+            fingerprint: match value[32] {
+                1 => Fingerprint::Whole(digest),
+                2 => Fingerprint::Lines(digest),
+                3 => Fingerprint::LeftOut(Some(digest)),
+                _ => Fingerprint::LeftOut(None),
             },
         }
     }

@@ -182,7 +182,7 @@ impl Schedule {
     }
 
     /// Takes a file back from its worker.
-    pub(super) fn finish(&mut self, path: &Arc<Path>, verdict: Attempt, now: Instant) {
+    pub(super) fn finish(&mut self, path: &Arc<Path>, attempt: Attempt, now: Instant) {
         let Some(mut item) = self.items.remove(path) else {
             return;
         };
@@ -191,11 +191,11 @@ impl Schedule {
             Slot::Active(again) => again,
             Slot::Ready | Slot::Waiting(_) => None,
         };
-        item.failures = match verdict {
+        item.failures = match attempt {
             Attempt::Failed(_) => item.failures.saturating_add(1),
             _ => 0,
         };
-        let due = match verdict {
+        let due = match attempt {
             Attempt::Done | Attempt::Left => again,
             Attempt::Later(after, stat) => {
                 item.seen = stat.map(|stat| match item.seen {
@@ -209,7 +209,7 @@ impl Schedule {
         };
         self.failing -= usize::from(was_failing);
         let Some(due) = due else {
-            self.left += u64::from(verdict == Attempt::Left);
+            self.left += u64::from(attempt == Attempt::Left);
             return;
         };
         if item.failures > 0 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::checkpoint::{CONTENTS, FILES, FileEntry, Held, LINES, Store};
+use super::checkpoint::{CONTENTS, FILES, FileEntry, Fingerprint, LINES, Store};
 use super::file_id::FileId;
 use super::rows::{lines_key, part};
 use crate::runtime::database;
@@ -40,12 +40,12 @@ impl Sweep {
     /// A file was seen, and this is known of it.
     pub(super) fn saw(&mut self, id: FileId, entry: Option<&FileEntry>) {
         self.insert(&id.bytes());
-        match entry.map(|entry| entry.held) {
-            Some(Held::Whole(digest)) => self.insert(&digest),
-            Some(Held::Lines(first) | Held::LeftOut(Some(first))) => {
+        match entry.map(|entry| entry.fingerprint) {
+            Some(Fingerprint::Whole(digest)) => self.insert(&digest),
+            Some(Fingerprint::Lines(first) | Fingerprint::LeftOut(Some(first))) => {
                 self.insert(&lines_key(&first, id));
             }
-            Some(Held::LeftOut(None)) | None => {}
+            Some(Fingerprint::LeftOut(None)) | None => {}
         }
     }
 
@@ -199,21 +199,21 @@ mod tests {
         }
     }
 
-    fn file(ino: u64, held: Held) -> FileEntry {
+    fn file(ino: u64, fingerprint: Fingerprint) -> FileEntry {
         let stat = Stat {
             id: FileId { dev: 1, ino },
             size: 1,
             modified: 1,
             changed: 1,
         };
-        FileEntry::new(stat, held)
+        FileEntry::new(stat, fingerprint)
     }
 
     #[test]
     fn all_of_a_file_goes_after_seven_days_of_absence_and_what_is_there_stays() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let whole = |n: u8| Held::Whole([n; 32]);
+        let whole = |n: u8| Fingerprint::Whole([n; 32]);
         let content = ContentEntry {
             dead_letters: false,
         };
@@ -223,8 +223,10 @@ mod tests {
             clean: false,
         };
         let (here, gone) = (file(1, whole(1)), file(2, whole(2)));
-        let (here_lines, gone_lines) =
-            (file(3, Held::Lines([3; 32])), file(4, Held::Lines([3; 32])));
+        let (here_lines, gone_lines) = (
+            file(3, Fingerprint::Lines([3; 32])),
+            file(4, Fingerprint::Lines([3; 32])),
+        );
         let mut ops: Vec<Op> = [here, gone, here_lines, gone_lines].map(Op::File).into();
         ops.extend([1, 2].map(|n| Op::Content([n; 32], content)));
         ops.extend([here_lines, gone_lines].map(|f| Op::Lines([3; 32], f.stat.id, lines)));
@@ -268,7 +270,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let many = BATCH as u64 + 10;
         let ops: Vec<Op> = (0..many)
-            .map(|ino| Op::File(file(ino, Held::LeftOut(None))))
+            .map(|ino| Op::File(file(ino, Fingerprint::LeftOut(None))))
             .collect();
         store.apply(&ops).unwrap();
         let nothing = Sweep::new();

@@ -85,10 +85,10 @@ async fn more_files_than_are_remembered_are_all_read_oldest_first() {
     let mut expected = Vec::new();
     for n in 0..50 {
         // Spread over folders, so that listing gives another order.
-        let place = settings.root.join((n % 7).to_string());
-        fs::create_dir_all(&place).unwrap();
+        let folder = settings.root.join((n % 7).to_string());
+        fs::create_dir_all(&folder).unwrap();
         let name = format!("{n}.json");
-        fs::write(place.join(&name), format!("content {n}")).unwrap();
+        fs::write(folder.join(&name), format!("content {n}")).unwrap();
         expected.push(name);
     }
     assert_eq!(once(&settings, 4, now).await, expected);

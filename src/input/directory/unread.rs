@@ -37,7 +37,7 @@ impl Unread {
     }
 
     /// A file is not to be read any more.
-    pub(super) fn gone(&self, metrics: &Metrics, root: &Path, path: &Path) {
+    pub(super) fn removed(&self, metrics: &Metrics, root: &Path, path: &Path) {
         if self.lock().as_deref() == Some(path) {
             self.read(metrics, root);
         }
@@ -57,14 +57,14 @@ mod tests {
         let (unread, metrics, root) = (Unread::default(), Metrics::default(), Path::new("/trail"));
         let [a, b] = ["a", "b"].map(|name| Arc::from(Path::new(name)));
         unread.failed(&metrics, root, &a, "Permission denied");
-        let told = metrics.stalls.not_ready().unwrap();
+        let reason = metrics.stalls.not_ready().unwrap();
         assert!(
-            told.contains("/trail/a") && told.contains("directory.exclude"),
-            "{told}"
+            reason.contains("/trail/a") && reason.contains("directory.exclude"),
+            "{reason}"
         );
-        unread.gone(&metrics, root, &b);
+        unread.removed(&metrics, root, &b);
         assert!(metrics.stalls.not_ready().is_some());
-        unread.gone(&metrics, root, &a);
+        unread.removed(&metrics, root, &a);
         assert_eq!(metrics.stalls.not_ready(), None);
         unread.failed(&metrics, root, &b, "Permission denied");
         unread.read(&metrics, root);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::after::{self, PutAside};
+use super::after::{self, StagedFiles};
 use super::checkpoint::{FileEntry, FirstRun, Op, Store};
 use super::decide::left_out;
 use super::file_id::{self, Stat, shown};
@@ -47,7 +47,7 @@ pub(super) struct Walk<'a> {
     pub(super) first_run: FirstRun,
     pub(super) observed: ObservedTime,
     pub(super) warned: &'a Warned,
-    pub(super) put_aside: &'a PutAside,
+    pub(super) staged_files: &'a StagedFiles,
     pub(super) cancel: &'a CancellationToken,
     /// Files to return.
     pub(super) keep: usize,
@@ -78,13 +78,13 @@ pub(super) struct Walked {
 /// A file that is not as it was when it settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) place: OrderKey,
+    pub(super) position: OrderKey,
     pub(super) stat: Stat,
 }
 
 impl Ord for Found {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.place.cmp(&other.place)
+        self.position.cmp(&other.position)
     }
 }
 
@@ -95,7 +95,7 @@ impl PartialOrd for Found {
 }
 
 /// A file's place in the order of reading.
-pub(super) fn place(observed: ObservedTime, path: &Path, modified: i64) -> OrderKey {
+pub(super) fn position(observed: ObservedTime, path: &Path, modified: i64) -> OrderKey {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let time = observed(&name, Some(modified)).unwrap_or(modified);
     (time, Arc::from(path))
@@ -198,21 +198,21 @@ impl Walk<'_> {
         Sorted::Nothing
     }
 
-    /// A file that was put aside by a process that was killed: it is read as it was called then, or
+    /// A file that a killed process had staged: it is read as it was called then, or
     /// where it is, if its name was taken meanwhile.
-    fn recover(&self, aside: PathBuf) -> Sorted {
-        let (path, wanted) = match self.put_aside.recover(self.root, &aside) {
+    fn recover(&self, staged: PathBuf) -> Sorted {
+        let (path, wanted) = match self.staged_files.recover(self.root, &staged) {
             Ok(None) => return Sorted::Nothing,
             Ok(Some(path)) => (path.clone(), path),
             Err(error) if error.kind() == ErrorKind::NotFound => return Sorted::Nothing,
             Err(error) => {
-                let name = after::original(&aside).unwrap_or_default();
+                let name = after::original(&staged).unwrap_or_default();
                 let what = format!(
                     "was put aside, and does not get its name {} back: {error}; it is read where it is",
                     shown(Path::new(name))
                 );
-                self.warn(&aside, &what);
-                (aside.clone(), aside.with_file_name(name))
+                self.warn(&staged, &what);
+                (staged.clone(), staged.with_file_name(name))
             }
         };
         match self.filter.wants(&wanted) {
@@ -290,13 +290,13 @@ impl Walk<'_> {
         if entry.is_some_and(|entry| entry.settles(&stat)) {
             return None;
         }
-        let place = place(self.observed, path, stat.modified);
-        if entry.is_none() && left_out(&self.first_run, &stat, Some(place.0)) {
+        let position = position(self.observed, path, stat.modified);
+        if entry.is_none() && left_out(&self.first_run, &stat, Some(position.0)) {
             marks.extend(self.leave_out(path, stat));
             return None;
         }
-        let later = self.after.as_ref().is_none_or(|after| place > *after);
-        later.then_some(Found { place, stat })
+        let later = self.after.as_ref().is_none_or(|after| position > *after);
+        later.then_some(Found { position, stat })
     }
 
     /// Compressed files are not looked into: no line is appended to one.

@@ -114,7 +114,7 @@ impl Watch {
 
 fn watcher(root: &Path, mut handler: Handler) -> Option<RecommendedWatcher> {
     let config = notify::Config::default().with_follow_symlinks(false);
-    let started = RecommendedWatcher::new(move |event| handler.hear(event), config).and_then(
+    let started = RecommendedWatcher::new(move |event| handler.on_event(event), config).and_then(
         |mut watcher| {
             watcher.watch(root, RecursiveMode::Recursive)?;
             Ok(watcher)
@@ -159,7 +159,7 @@ struct Handler {
 type LostName = Option<(Option<usize>, PathBuf)>;
 
 impl Handler {
-    fn hear(&mut self, event: notify::Result<notify::Event>) {
+    fn on_event(&mut self, event: notify::Result<notify::Event>) {
         let signal = match event {
             Ok(event) => signal(&self.root, &event, &mut self.lost_name),
             Err(error) => {
@@ -177,7 +177,7 @@ impl Handler {
             None => return,
         };
         if let Some(writers) = &self.writers {
-            tell(writers, &signal);
+            notify_writers(writers, &signal);
         }
         if self.sender.try_send(signal).is_err() {
             self.lost.store(true, Ordering::Release);
@@ -186,7 +186,7 @@ impl Handler {
 }
 
 /// On the watcher's thread, where nothing is left out between two notifications.
-fn tell(writers: &Writers, signal: &Signal) {
+fn notify_writers(writers: &Writers, signal: &Signal) {
     match signal {
         Signal::Closed(path) => writers.closed(path),
         Signal::Renamed { from, to } => writers.renamed(from.as_deref(), to),
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_name_that_was_got_is_told_with_the_one_that_was_lost() {
         let mut lost_name = None;
-        let mut hear = |mode, path: &str, number| {
+        let mut rename = |mode, path: &str, number| {
             let event = notify::Event::new(EventKind::Modify(ModifyKind::Name(mode)));
             let event = event.add_path(PathBuf::from(path)).set_tracker(number);
             signal(Path::new("/r"), &event, &mut lost_name)
@@ -342,11 +342,11 @@ mod tests {
                 to: PathBuf::from(to),
             })
         };
-        assert_eq!(hear(RenameMode::From, "/r/a", 1), None);
-        assert_eq!(hear(RenameMode::To, "/r/b", 1), renamed(Some("a"), "b"));
-        assert_eq!(hear(RenameMode::From, "/r/c", 2), None, "moved out");
-        assert_eq!(hear(RenameMode::To, "/r/d", 3), renamed(None, "d"));
-        assert_eq!(hear(RenameMode::To, "/r/e", 4), renamed(None, "e"));
+        assert_eq!(rename(RenameMode::From, "/r/a", 1), None);
+        assert_eq!(rename(RenameMode::To, "/r/b", 1), renamed(Some("a"), "b"));
+        assert_eq!(rename(RenameMode::From, "/r/c", 2), None, "moved out");
+        assert_eq!(rename(RenameMode::To, "/r/d", 3), renamed(None, "d"));
+        assert_eq!(rename(RenameMode::To, "/r/e", 4), renamed(None, "e"));
     }
 
     #[tokio::test]
@@ -362,7 +362,7 @@ mod tests {
         };
         for name in ["/r/a", "/r/b"] {
             let event = notify::Event::new(EventKind::Any).add_path(PathBuf::from(name));
-            handler.hear(Ok(event));
+            handler.on_event(Ok(event));
         }
         let root = FileId { dev: 0, ino: 0 };
         let mut watch = Watch {

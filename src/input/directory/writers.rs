@@ -111,7 +111,7 @@ impl Writers {
                 .into_iter()
                 .any(|name| after::original(name).is_some())
             {
-                // We put it aside, or gave it its name back.
+                // qtrail staged or restored it.
                 history
             } else if history.names.len() < NAMES {
                 history.names.push(from.to_owned());

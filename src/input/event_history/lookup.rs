@@ -86,7 +86,7 @@ impl Lookup for Client {
         let answer = request.customize().config_override(once).send().await;
         let answer = answer.map_err(trouble)?;
         Ok(Page {
-            events: answer.events().iter().map(told).collect(),
+            events: answer.events().iter().map(record).collect(),
             next: answer.next_token,
         })
     }
@@ -105,8 +105,8 @@ fn unasked(error: impl std::error::Error) -> Error {
 
 /// An event as `aws cloudtrail lookup-events` writes it, so that what is broken in one is found by
 /// the same rules.
-fn told(event: &Event) -> (String, Value) {
-    let told = match &event.cloud_trail_event {
+fn record(event: &Event) -> (String, Value) {
+    let record = match &event.cloud_trail_event {
         Some(text) => json!({
             "EventId": event.event_id,
             "CloudTrailEvent": text,
@@ -119,7 +119,7 @@ fn told(event: &Event) -> (String, Value) {
             "Username": event.username,
         }),
     };
-    (event.event_id.clone().unwrap_or_default(), told)
+    (event.event_id.clone().unwrap_or_default(), record)
 }
 
 fn trouble(error: SdkError<LookupEventsError, HttpResponse>) -> Error {

@@ -1,8 +1,11 @@
-//! One region's history, read for ever.
+//! Reads the Event history of one region.
 //!
-//! Enters: pages. Leaves: a unit for the pipeline for each event, and the end of each slice that has settled, in the
-//! state. What must hold: a slice is noted once all its pages were delivered; while the collector is
-//! away nothing is asked for; no fault ends it.
+//! Enters: pages. Leaves: a unit per event, and the end of each settled slice, in the state. What must hold: a slice is
+//! recorded once all of its pages were delivered; no requests are made while the collector is unavailable; no error ends
+//! the loop.
+
+mod errors;
+mod progress;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,19 +15,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::Settings;
-use super::lookup::{self, Lookup, PAGE, Page, Question};
-use super::pace::{PAUSE, Pace};
+use super::lookup::{self, Lookup, Page, Question};
+use super::pace::Pace;
 use super::slices::{Slice, slices};
 use super::state::State;
-use crate::aws;
 use crate::aws::error::Remedy;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
-use crate::runtime::database;
 use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
@@ -49,23 +50,23 @@ pub(super) struct Region<L> {
     name: Arc<str>,
     lookup: L,
     pace: Pace,
-    said: LogThrottle,
-    refused: Refused,
+    log_throttle: LogThrottle,
+    dead_lettered: DeadLettered,
 }
 
 /// Events that went to the dead letters, with the end of their slice: their ids are not among the
 /// duplicate ids, so each overlap brings them again.
-type Refused = Arc<Mutex<HashMap<String, i64>>>;
+type DeadLettered = Arc<Mutex<HashMap<String, i64>>>;
 
 /// Nothing more is to be asked for.
 pub(super) struct Stopped;
 
 /// How the asking for a slice ended.
-enum Asked {
+enum SliceEnd {
     /// There is no further page.
-    Whole,
+    Complete,
     /// It has to be asked for again.
-    Anew,
+    Restart,
     Stopped,
 }
 
@@ -76,8 +77,8 @@ impl<L: Lookup> Region<L> {
             name: name.into(),
             lookup,
             pace: Pace::default(),
-            said: LogThrottle::default(),
-            refused: Refused::default(),
+            log_throttle: LogThrottle::default(),
+            dead_lettered: DeadLettered::default(),
         }
     }
 
@@ -98,7 +99,10 @@ impl<L: Lookup> Region<L> {
             let begun = Instant::now();
             for source in &sources {
                 if self.catch_up(source.clone()).await.is_err() {
-                    self.shared.metrics.left.add(u64::from(settings.once));
+                    self.shared
+                        .metrics
+                        .undelivered
+                        .add(u64::from(settings.once));
                     return;
                 }
             }
@@ -122,8 +126,11 @@ impl<L: Lookup> Region<L> {
         let mut noted = done.filter(|done| *done <= now);
         let mut slices = slices(done, now, settings.start, settings.overlap).peekable();
         if let Some(oldest) = slices.peek() {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            refused.retain(|_, to| *to >= oldest.from);
+            let mut dead_lettered = self
+                .dead_lettered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            dead_lettered.retain(|_, to| *to >= oldest.from);
         }
         for slice in slices {
             self.read(&source, slice).await?;
@@ -151,18 +158,18 @@ impl<L: Lookup> Region<L> {
                 .into_iter()
                 .all(|delivered| delivered);
             match asked {
-                Asked::Stopped => return Err(Stopped),
-                Asked::Whole if delivered => return Ok(()),
-                Asked::Whole if self.shared.stop.is_cancelled() => return Err(Stopped),
-                Asked::Whole => self.pace.failed(fastrand::f64()),
-                Asked::Anew => {}
+                SliceEnd::Stopped => return Err(Stopped),
+                SliceEnd::Complete if delivered => return Ok(()),
+                SliceEnd::Complete if self.shared.stop.is_cancelled() => return Err(Stopped),
+                SliceEnd::Complete => self.pace.failed(fastrand::f64()),
+                SliceEnd::Restart => {}
             }
             debug!(region = &*self.name, %slice, "asked for again");
         }
     }
 
     /// Asks for all pages of a slice, and hands each on.
-    async fn ask(&mut self, question: &Question, units: &mut JoinSet<bool>) -> Asked {
+    async fn ask(&mut self, question: &Question, units: &mut JoinSet<bool>) -> SliceEnd {
         let mut token = None;
         let mut number = 0;
         loop {
@@ -170,44 +177,45 @@ impl<L: Lookup> Region<L> {
                 Ok(Ok(page)) => page,
                 Ok(Err(lookup::Error::Token)) => {
                     self.pace.failed(fastrand::f64());
-                    return Asked::Anew;
+                    return SliceEnd::Restart;
                 }
-                Ok(Err(lookup::Error::Aws(fault))) => {
+                Ok(Err(lookup::Error::Aws(error))) => {
                     self.pace.failed(fastrand::f64());
-                    self.tell(&fault);
+                    self.log_error(&error);
                     // A run that reads once does not wait until a set-up is mended.
-                    if self.shared.settings.once && fault.remedy != Remedy::Retry {
-                        return Asked::Stopped;
+                    if self.shared.settings.once && error.remedy != Remedy::Retry {
+                        return SliceEnd::Stopped;
                     }
                     continue;
                 }
-                Err(Stopped) => return Asked::Stopped,
+                Err(Stopped) => return SliceEnd::Stopped,
             };
             self.pace.answered();
             let stalls = &self.shared.metrics.stalls;
             stalls.clear(Cause::EventHistoryUnreadable, &self.name);
             number += 1;
-            self.tell_if_too_many(question.slice, number);
+            self.warn_if_too_many(question.slice, number);
             token = page.next;
             let permit = Arc::new(permit);
-            for (id, event) in self.not_refused(page.events) {
+            for (id, event) in self.without_dead_lettered(page.events) {
                 let pipeline = self.shared.pipeline.clone();
                 // Each is a unit of its own, so that what is refused is known by its id.
                 let unit = self.unit(question, &id, &event, number);
-                let (refused, to) = (Arc::clone(&self.refused), question.slice.to);
+                let (dead_lettered, to) = (Arc::clone(&self.dead_lettered), question.slice.to);
                 let permit = Arc::clone(&permit);
                 units.spawn(async move {
                     let report = pipeline.deliver(unit).await;
                     drop(permit);
                     if !report.refused.is_empty() && !id.is_empty() {
-                        let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
-                        refused.insert(id, to);
+                        let mut dead_lettered =
+                            dead_lettered.lock().unwrap_or_else(PoisonError::into_inner);
+                        dead_lettered.insert(id, to);
                     }
                     report.outcome == Outcome::Delivered
                 });
             }
             if token.is_none() {
-                return Asked::Whole;
+                return SliceEnd::Complete;
             }
         }
     }
@@ -241,9 +249,12 @@ impl<L: Lookup> Region<L> {
     }
 
     /// A page's events without those that are in the dead letters already.
-    fn not_refused(&self, events: Vec<(String, Value)>) -> Vec<(String, Value)> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |(id, _): &(String, Value)| id.is_empty() || !refused.contains_key(id);
+    fn without_dead_lettered(&self, events: Vec<(String, Value)>) -> Vec<(String, Value)> {
+        let dead_lettered = self
+            .dead_lettered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fresh = |(id, _): &(String, Value)| id.is_empty() || !dead_lettered.contains_key(id);
         events.into_iter().filter(fresh).collect()
     }
 
@@ -271,81 +282,11 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// What the state says, however often it has to be asked.
-    async fn delivered(&mut self, source: &str) -> Result<Option<i64>, Stopped> {
-        loop {
-            match self.shared.state.delivered(&self.name, source) {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    self.tell_of_state(&error);
-                    self.pace.failed(fastrand::f64());
-                    let stop = self.shared.stop.clone();
-                    tokio::select! {
-                        () = stop.cancelled() => return Err(Stopped),
-                        () = self.pace.turn() => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Notes how far it was delivered. Where that fails, as much is asked for again after a restart.
-    async fn note(&self, source: &str, second: i64) {
-        let state = Arc::clone(&self.shared.state);
-        let (region, source) = (Arc::clone(&self.name), source.to_owned());
-        let written =
-            tokio::task::spawn_blocking(move || state.set(&region, &source, second)).await;
-        if let Ok(Err(error)) = written {
-            self.tell_of_state(&error);
-        }
-    }
-
     async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Stopped> {
         tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => Err(Stopped),
             value = future => Ok(value),
-        }
-    }
-
-    fn tell(&self, fault: &aws::Error) {
-        let (kind, remedy) = match fault.remedy {
-            Remedy::Retry => ("retry", ""),
-            Remedy::Denied => ("denied", "it takes cloudtrail:LookupEvents; "),
-            _ => ("mend", ""),
-        };
-        let (region, passes) = (&*self.name, fault.remedy == Remedy::Retry);
-        let reason = format!("the event history of {region} cannot be read: {remedy}{fault}");
-        let stalls = &self.shared.metrics.stalls;
-        stalls.set_fault(Cause::EventHistoryUnreadable, region, passes, reason);
-        if let Some(left_out) = self.said.due(kind) {
-            let again = match self.shared.settings.once && fault.remedy != Remedy::Retry {
-                true => "the next run tries it again",
-                false => "it is tried again",
-            };
-            warn!(region, left_out, "event history: {fault}; {remedy}{again}");
-        }
-    }
-
-    fn tell_of_state(&self, error: &database::Error) {
-        if let Some(left_out) = self.said.due("state") {
-            warn!(left_out, "{error}; it is tried again");
-        }
-    }
-
-    /// Two pages a second are all there is.
-    fn tell_if_too_many(&self, slice: Slice, pages: u64) {
-        let seconds = pages as f64 * PAUSE.as_secs_f64();
-        if seconds > slice.seconds() as f64
-            && let Some(left_out) = self.said.due("too many")
-        {
-            let most = f64::from(PAGE) / PAUSE.as_secs_f64();
-            warn!(
-                region = &*self.name,
-                left_out,
-                "there are more events than the {most} a second that LookupEvents gives: \
-                 name event_history.event_sources, or make a trail"
-            );
         }
     }
 }

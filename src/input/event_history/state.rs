@@ -10,7 +10,7 @@ use redb::{ReadableDatabase, TableDefinition};
 
 use crate::runtime::database::{Definition, Error, Remedies, Store};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stalls::of_state;
+use crate::telemetry::stalls::state_observer;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
@@ -43,7 +43,7 @@ impl State {
 
     /// The same; `/readyz` reports while it cannot be used.
     pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> State {
-        State(self.0.observed(of_state(metrics)))
+        State(self.0.observed(state_observer(metrics)))
     }
 
     /// Up to which second all was delivered, if anything was.

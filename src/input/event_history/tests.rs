@@ -311,10 +311,10 @@ impl Bench {
 }
 
 fn throttled() -> lookup::Error {
-    fault(Remedy::Retry, "ThrottlingException: Rate exceeded")
+    error(Remedy::Retry, "ThrottlingException: Rate exceeded")
 }
 
-fn fault(remedy: Remedy, message: &str) -> lookup::Error {
+fn error(remedy: Remedy, message: &str) -> lookup::Error {
     lookup::Error::Aws(aws::Error {
         remedy,
         message: message.to_owned(),
@@ -445,8 +445,8 @@ async fn rights_that_come_late_end_nothing() {
     bench.settings.once = false;
     let history = past(10);
     let denied = "AccessDeniedException: not authorized to perform: cloudtrail:LookupEvents";
-    history.fails((0..20).map(|_| fault(Remedy::Denied, denied)));
-    history.fails([fault(Remedy::Mend, "UnrecognizedClientException")]);
+    history.fails((0..20).map(|_| error(Remedy::Denied, denied)));
+    history.fails([error(Remedy::Mend, "UnrecognizedClientException")]);
     let reading = bench.start(&history);
     tokio::time::sleep(Duration::from_secs(5)).await;
     let told = bench.metrics.stalls.not_ready().unwrap();
@@ -462,12 +462,12 @@ async fn rights_that_come_late_end_nothing() {
 async fn reading_once_waits_for_no_rights_and_says_what_it_left() {
     let bench = Bench::new();
     let history = past(10);
-    history.fails([throttled(), fault(Remedy::Denied, "AccessDeniedException")]);
+    history.fails([throttled(), error(Remedy::Denied, "AccessDeniedException")]);
     bench.once(&history).await;
-    assert_eq!(bench.metrics.left.get(), 1);
+    assert_eq!(bench.metrics.undelivered.get(), 1);
     assert_eq!(bench.delivered_up_to(""), None);
     bench.once(&history).await;
-    assert_eq!(bench.metrics.left.get(), 1, "nothing more");
+    assert_eq!(bench.metrics.undelivered.get(), 1, "nothing more");
     bench.assert_exactly_once(&history);
 }
 

@@ -1,44 +1,45 @@
-//! A compressed request, inflated as a whole.
+//! Inflates a compressed request in memory.
 //!
-//! Enters: gzip, and the room for its bytes. Leaves: what it holds, and the room for that. What must
-//! hold: it inflates to no more than there is room for, on a thread that may be busy for long.
+//! Enters: gzip, and the memory reserved for it. Leaves: the inflated bytes, and the memory reserved for
+//! them. What must hold: memory is reserved before it is used; the work is done on a blocking thread.
 
 use std::io::{self, Read};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
-use super::{Ingest, Refusal, Reserved};
+use super::{Ingest, Reserved};
+use crate::input::ingest;
 
-/// Compressed bytes get room for so many times their number at first, and at least for so many.
+/// The first buffer is this many times as large as the compressed bytes, and at least [`FIRST_BYTES`].
 const INFLATION: usize = 8;
 const FIRST_BYTES: usize = 4 << 10;
 
 /// Why a request could not be inflated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// It is no gzip, or not all of it.
+    /// It is not gzip, or incomplete.
     #[error("damaged gzip data: {0}")]
     Damaged(#[from] io::Error),
-    /// As for any request.
+    /// A limit.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Ingest(#[from] ingest::Error),
 }
 
-/// What a request may become.
+/// Limits on the inflated bytes.
 pub(super) struct Bounds {
-    /// Bytes, at most.
+    /// Inflated bytes at most.
     pub(super) limit: usize,
-    /// What it is beyond.
-    pub(super) too_large: Refusal,
-    /// Bytes that are held beside those.
+    /// The error beyond that.
+    pub(super) too_large: ingest::Error,
+    /// Bytes in memory beside the inflated ones.
     pub(super) beside: usize,
 }
 
-/// Inflates `compressed` within `bounds`. `reserved` is room for the compressed bytes, or more.
+/// Inflates `compressed` within `bounds`. `reserved` covers at least the compressed bytes.
 ///
 /// # Errors
-/// It cannot be inflated, or there is no room.
+/// The bytes are damaged, or a limit is exceeded.
 pub(super) async fn inflate(
     ingest: &Ingest,
     compressed: Bytes,
@@ -46,12 +47,12 @@ pub(super) async fn inflate(
     bounds: Bounds,
 ) -> Result<(Bytes, Reserved), Error> {
     let ingest = ingest.clone();
-    let work = move || all(&ingest, &compressed, reserved, bounds);
+    let work = move || inflate_blocking(&ingest, &compressed, reserved, bounds);
     let inflated = tokio::task::spawn_blocking(work).await;
-    inflated.map_err(|_| Refusal::Stopping)?
+    inflated.map_err(|_| ingest::Error::Stopping)?
 }
 
-fn all(
+fn inflate_blocking(
     ingest: &Ingest,
     compressed: &[u8],
     mut reserved: Reserved,
@@ -61,14 +62,14 @@ fn all(
     let mut reader = MultiGzDecoder::new(compressed);
     let mut bytes = Vec::new();
     loop {
-        let room = (2 * bytes.len())
+        let capacity = (2 * bytes.len())
             .max(INFLATION * compressed.len())
             .max(FIRST_BYTES);
-        let step = room.min(limit) - bytes.len();
+        let step = capacity.min(limit) - bytes.len();
         ingest.grow(&mut reserved, bounds.beside + bytes.len() + step)?;
         bytes.reserve_exact(step);
-        let part = reader.by_ref().take(step as u64).read_to_end(&mut bytes)?;
-        let ended = part < step || bytes.len() == limit && reader.read(&mut [0])? == 0;
+        let read = reader.by_ref().take(step as u64).read_to_end(&mut bytes)?;
+        let ended = read < step || bytes.len() == limit && reader.read(&mut [0])? == 0;
         if ended {
             ingest.resize(&mut reserved, bytes.capacity())?;
             return Ok((bytes.into(), reserved));

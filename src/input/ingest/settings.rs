@@ -1,22 +1,22 @@
-//! Where senders are listened to, and what they may cost.
+//! The listeners and their limits.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where senders are listened to, and what they may do.
+/// Listeners, authentication and limits.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Where gRPC is served, if anywhere.
+    /// The address of the gRPC listener, if it is enabled.
     pub grpc: Option<Listen>,
-    /// Where HTTP is served, if anywhere.
+    /// The address of the HTTP listener, if it is enabled.
     pub http: Option<Listen>,
-    /// Certificates; without them, plain text.
+    /// Certificates; `None` means plain text.
     pub tls: Option<ServerTls>,
-    /// Files of bearer tokens, one a line. None: no token is asked for.
+    /// Files of bearer tokens, one a line. Without files, no token is needed.
     pub token_files: Vec<PathBuf>,
-    /// Bounds.
+    /// Limits.
     pub limits: Limits,
 }
 
@@ -30,7 +30,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether not both can be listened on.
+    /// Whether two listeners cannot have these addresses at the same time.
     pub(crate) fn clashes_with(&self, other: &Listen) -> bool {
         match (self, other) {
             (Listen::Tcp(one), Listen::Tcp(other)) => {
@@ -52,18 +52,18 @@ impl fmt::Display for Listen {
     }
 }
 
-/// PEM files, read again when they change.
+/// PEM files. Changed files are read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
     /// The server's certificate chain.
     pub cert_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
-    /// Authorities of client certificates. With it, a client must have one.
+    /// Authorities of client certificates. If set, every client needs a certificate.
     pub client_ca_file: Option<PathBuf>,
 }
 
-/// Bounds on what senders may cost.
+/// Limits on senders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one request or message as it arrives. Default 16 MiB.
@@ -74,7 +74,7 @@ pub struct Limits {
     pub in_flight_bytes: usize,
     /// Connections to each listener. Default 512.
     pub connections: usize,
-    /// Calls under way on one HTTP/2 connection. Default 100.
+    /// Concurrent calls on one HTTP/2 connection. Default 100.
     pub streams: u32,
     /// How long a request's headers, and a TLS handshake, may take. Default 10 s.
     pub header_timeout: Duration,

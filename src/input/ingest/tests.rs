@@ -1,7 +1,9 @@
 use std::io::{Cursor, Read};
 use std::pin::Pin;
 use std::sync::mpsc;
+use std::time::Duration;
 
+use super::availability::GRACE;
 use super::*;
 use crate::dead_letter::DeadLetters;
 use crate::export::{self, Destination, Exporter};
@@ -18,7 +20,7 @@ pub(in crate::input) struct Bench {
     pub(in crate::input) stop: CancellationToken,
 }
 
-/// An ingest whose events all go nowhere at once, and whose collector is as the test says.
+/// An ingest that discards its events, with the collector's health set by the test.
 pub(in crate::input) fn bench(limits: Limits) -> Bench {
     let metrics = Arc::new(Metrics::default());
     let stop = CancellationToken::new();
@@ -31,7 +33,7 @@ pub(in crate::input) fn bench(limits: Limits) -> Bench {
     }
 }
 
-/// A pipeline whose events all go nowhere at once.
+/// A pipeline that discards its events.
 pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeline {
     let settings = export::Settings {
         destination: Destination::Discard,
@@ -79,29 +81,29 @@ fn down() -> Health {
     }
 }
 
-fn sent_away() -> Refusal {
-    Refusal::Away {
+fn unavailable() -> Error {
+    Error::CollectorUnavailable {
         reason: "connection refused".to_owned(),
         retry_after: Duration::from_secs(7),
     }
 }
 
-/// Bytes that come when the test lets them.
-struct Held(mpsc::Receiver<()>, Cursor<&'static [u8]>);
+/// Bytes that arrive once the test drops the sender.
+struct Delayed(mpsc::Receiver<()>, Cursor<&'static [u8]>);
 
-impl Read for Held {
+impl Read for Delayed {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let _ = self.0.recv();
         self.1.read(buffer)
     }
 }
 
-fn held() -> (mpsc::Sender<()>, Held) {
-    let (let_go, held) = mpsc::channel();
-    (let_go, Held(held, Cursor::new(EVENT)))
+fn delayed() -> (mpsc::Sender<()>, Delayed) {
+    let (let_go, delay) = mpsc::channel();
+    (let_go, Delayed(delay, Cursor::new(EVENT)))
 }
 
-/// Lets it go on as far as it can, which must not be to its end.
+/// Polls the future once; it must not be ready.
 async fn unanswered<T>(answer: Pin<&mut impl Future<Output = T>>) {
     let answered = tokio::select! {
         biased;
@@ -120,41 +122,41 @@ async fn a_request_is_answered_with_what_became_of_its_events() {
 }
 
 #[tokio::test]
-async fn while_the_collector_is_away_requests_are_refused_with_its_delay() {
+async fn while_the_collector_is_unavailable_requests_fail_with_its_delay() {
     let Bench { ingest, health, .. } = bench(Limits::default());
     let reserved = ingest.try_reserve(1).unwrap();
     health.send_replace(down());
-    assert_eq!(ingest.try_reserve(1).unwrap_err(), sent_away());
+    assert_eq!(ingest.try_reserve(1).unwrap_err(), unavailable());
     let answer = ingest.deliver(request(reserved, EVENT)).await;
-    assert_eq!(answer.unwrap_err(), sent_away());
-    assert_eq!(sent_away().retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(answer.unwrap_err(), unavailable());
+    assert_eq!(unavailable().retry_after(), Some(Duration::from_secs(7)));
     health.send_replace(Health::Up);
     assert!(ingest.try_reserve(1).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_under_way_is_sent_away_in_time_and_settles_in_the_background() {
+async fn a_request_in_progress_fails_in_time_and_settles_in_the_background() {
     let limits = Limits {
         request_bytes: BUDGET_UNIT,
         in_flight_bytes: BUDGET_UNIT,
         ..Limits::default()
     };
     let Bench { ingest, health, .. } = bench(limits);
-    let (let_go, content) = held();
+    let (let_go, content) = delayed();
     let reserved = ingest.try_reserve(EVENT.len()).unwrap();
     let mut answer = std::pin::pin!(ingest.deliver(request(reserved, content)));
     unanswered(answer.as_mut()).await;
     health.send_replace(down());
     unanswered(answer.as_mut()).await;
-    tokio::time::advance(PATIENCE).await;
-    assert_eq!(answer.await.unwrap_err(), sent_away());
+    tokio::time::advance(GRACE).await;
+    assert_eq!(answer.await.unwrap_err(), unavailable());
 
     health.send_replace(Health::Up);
-    let busy = Refusal::Busy { limit: BUDGET_UNIT };
+    let busy = Error::InFlightLimit { limit: BUDGET_UNIT };
     assert_eq!(
         ingest.try_reserve(1).unwrap_err(),
         busy,
-        "it holds its room"
+        "its memory is still reserved"
     );
     drop(let_go);
     ingest.settled().await;
@@ -163,22 +165,22 @@ async fn a_request_under_way_is_sent_away_in_time_and_settles_in_the_background(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_collector_that_is_away_for_a_moment_costs_no_request() {
+async fn a_short_outage_of_the_collector_fails_no_request() {
     let Bench { ingest, health, .. } = bench(Limits::default());
-    let (let_go, content) = held();
+    let (let_go, content) = delayed();
     let reserved = ingest.try_reserve(EVENT.len()).unwrap();
     let mut answer = std::pin::pin!(ingest.deliver(request(reserved, content)));
     unanswered(answer.as_mut()).await;
     health.send_replace(down());
     unanswered(answer.as_mut()).await;
-    tokio::time::advance(PATIENCE / 2).await;
+    tokio::time::advance(GRACE / 2).await;
     health.send_replace(Health::Up);
     drop(let_go);
     assert_eq!(answer.await.unwrap().counts.exported, 1);
 }
 
 #[tokio::test]
-async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
+async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_memory() {
     let limits = Limits {
         request_bytes: 2 * BUDGET_UNIT,
         in_flight_bytes: 2 * BUDGET_UNIT,
@@ -186,7 +188,7 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     };
     let Bench { ingest, stop, .. } = bench(limits);
     let too_large = ingest.try_reserve(2 * BUDGET_UNIT + 1).unwrap_err();
-    assert!(matches!(too_large, Refusal::TooLarge { .. }) && too_large.retry_after().is_none());
+    assert!(matches!(too_large, Error::TooLarge { .. }) && too_large.retry_after().is_none());
     assert!(
         too_large
             .to_string()
@@ -206,13 +208,13 @@ async fn bytes_in_flight_are_bounded_and_a_stream_waits_for_room() {
     let _reserved = waiting.await.unwrap();
     let mut waiting = std::pin::pin!(ingest.reserve(1));
     stop.cancel();
-    assert_eq!(waiting.as_mut().await.unwrap_err(), Refusal::Stopping);
-    assert_eq!(ingest.try_reserve(0).unwrap_err(), Refusal::Stopping);
+    assert_eq!(waiting.as_mut().await.unwrap_err(), Error::Stopping);
+    assert_eq!(ingest.try_reserve(0).unwrap_err(), Error::Stopping);
     drop(full);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_is_sent_away_with_the_collector() {
+async fn waiting_for_memory_ends_when_the_collector_is_unavailable() {
     let limits = Limits {
         request_bytes: BUDGET_UNIT,
         in_flight_bytes: BUDGET_UNIT,
@@ -220,16 +222,16 @@ async fn who_waits_for_room_is_sent_away_with_the_collector() {
     };
     let Bench { ingest, health, .. } = bench(limits);
     health.send_replace(down());
-    let held = ingest.reserve(1).await.unwrap();
+    let reserved = ingest.reserve(1).await.unwrap();
     let mut waiting = std::pin::pin!(ingest.reserve(1));
     unanswered(waiting.as_mut()).await;
-    assert_eq!(waiting.await.unwrap_err(), sent_away());
-    drop(held);
+    assert_eq!(waiting.await.unwrap_err(), unavailable());
+    drop(reserved);
     assert!(ingest.reserve(1).await.is_ok());
 }
 
 #[tokio::test]
-async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
+async fn a_reservation_grows_and_shrinks() {
     let limits = Limits {
         request_bytes: 4 * BUDGET_UNIT,
         in_flight_bytes: 4 * BUDGET_UNIT,
@@ -240,7 +242,7 @@ async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
     ingest.resize(&mut one, 10).unwrap();
     let mut two = ingest.try_reserve(2 * BUDGET_UNIT).unwrap();
     ingest.resize(&mut one, 2 * BUDGET_UNIT).unwrap();
-    let busy = Refusal::Busy {
+    let busy = Error::InFlightLimit {
         limit: 4 * BUDGET_UNIT,
     };
     assert_eq!(ingest.try_reserve(0).unwrap_err(), busy);
@@ -250,7 +252,7 @@ async fn room_grows_where_there_is_more_and_what_is_spare_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_inflates_to_more_than_it_may_is_not_acknowledged() {
+async fn a_request_that_inflates_too_far_is_not_acknowledged() {
     let limits = Limits {
         inflated_bytes: 1000,
         ..Limits::default()
@@ -258,9 +260,6 @@ async fn what_inflates_to_more_than_it_may_is_not_acknowledged() {
     let Bench { ingest, .. } = bench(limits);
     let reserved = ingest.try_reserve(1).unwrap();
     let many = EVENT.repeat(20);
-    let refusal = ingest.deliver(request(reserved, Cursor::new(many))).await;
-    assert_eq!(
-        refusal.unwrap_err(),
-        Refusal::InflatedTooLarge { limit: 1000 }
-    );
+    let error = ingest.deliver(request(reserved, Cursor::new(many))).await;
+    assert_eq!(error.unwrap_err(), Error::InflatedTooLarge { limit: 1000 });
 }

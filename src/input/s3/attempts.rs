@@ -18,14 +18,14 @@ pub(super) struct Attempts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    messages: HashMap<Arc<str>, Known>,
+    messages: HashMap<Arc<str>, Message>,
     /// Oldest first; what was forgotten since may still be in it.
     order: VecDeque<Arc<str>>,
     remembered: usize,
 }
 
 #[derive(Default)]
-struct Known {
+struct Message {
     failures: u32,
     given_up: u32,
     settled: HashSet<Location>,
@@ -35,23 +35,23 @@ impl Attempts {
     /// The message failed once more; how often that makes.
     pub(super) fn failed(&self, id: &Arc<str>) -> u32 {
         let mut state = self.state();
-        let known = state.known(id);
-        known.failures = known.failures.saturating_add(1);
-        known.failures
+        let message = state.message(id);
+        message.failures = message.failures.saturating_add(1);
+        message.failures
     }
 
     /// The message was given up once more; how often that makes. It says nothing about the message.
     pub(super) fn gave_up(&self, id: &Arc<str>) -> u32 {
         let mut state = self.state();
-        let known = state.known(id);
-        known.given_up = known.given_up.saturating_add(1);
-        known.given_up
+        let message = state.message(id);
+        message.given_up = message.given_up.saturating_add(1);
+        message.given_up
     }
 
     /// An object of the message has settled.
     pub(super) fn settled(&self, id: &Arc<str>, object: &Location) {
         let mut state = self.state();
-        if state.known(id).settled.insert(object.clone()) {
+        if state.message(id).settled.insert(object.clone()) {
             state.remembered += 1;
             state.forget_oldest();
         }
@@ -60,8 +60,8 @@ impl Attempts {
     /// Whether an object of the message is known to have settled.
     pub(super) fn has_settled(&self, id: &str, object: &Location) -> bool {
         let state = self.state();
-        let known = state.messages.get(id);
-        known.is_some_and(|known| known.settled.contains(object))
+        let message = state.messages.get(id);
+        message.is_some_and(|message| message.settled.contains(object))
     }
 
     /// Messages that were begun here and have not ended well.
@@ -80,7 +80,7 @@ impl Attempts {
 }
 
 impl State {
-    fn known(&mut self, id: &Arc<str>) -> &mut Known {
+    fn message(&mut self, id: &Arc<str>) -> &mut Message {
         if !self.messages.contains_key(id) {
             self.order.push_back(Arc::clone(id));
             self.remembered += 1;
@@ -90,8 +90,8 @@ impl State {
     }
 
     fn forget(&mut self, id: &str) {
-        if let Some(known) = self.messages.remove(id) {
-            self.remembered -= 1 + known.settled.len();
+        if let Some(message) = self.messages.remove(id) {
+            self.remembered -= 1 + message.settled.len();
         }
         // The ids of what was forgotten don't pile up.
         if self.order.len() > 2 * (self.messages.len() + 1) {
@@ -124,33 +124,33 @@ mod tests {
 
     #[test]
     fn failures_and_objects_are_remembered_until_the_message_is_gone() {
-        let past = Attempts::default();
+        let attempts = Attempts::default();
         let id: Arc<str> = "m".into();
-        assert_eq!((past.failed(&id), past.failed(&id)), (1, 2));
-        past.settled(&id, &object(1));
-        assert!(past.has_settled("m", &object(1)) && !past.has_settled("m", &object(2)));
-        assert_eq!(past.unfinished(), 1);
-        past.forget("m");
-        assert_eq!(past.unfinished(), 0);
-        assert!(!past.has_settled("m", &object(1)));
-        assert_eq!(past.failed(&id), 1);
+        assert_eq!((attempts.failed(&id), attempts.failed(&id)), (1, 2));
+        attempts.settled(&id, &object(1));
+        assert!(attempts.has_settled("m", &object(1)) && !attempts.has_settled("m", &object(2)));
+        assert_eq!(attempts.unfinished(), 1);
+        attempts.forget("m");
+        assert_eq!(attempts.unfinished(), 0);
+        assert!(!attempts.has_settled("m", &object(1)));
+        assert_eq!(attempts.failed(&id), 1);
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
-        let past = Attempts::default();
+        let attempts = Attempts::default();
         for n in 0..2 * REMEMBERED {
-            past.failed(&n.to_string().into());
+            attempts.failed(&n.to_string().into());
         }
         for n in 0..2 * REMEMBERED {
-            past.settled(&"large".into(), &object(n));
+            attempts.settled(&"large".into(), &object(n));
         }
         for n in 0..1000 {
             let id: Arc<str> = format!("done {n}").into();
-            past.failed(&id);
-            past.forget(&id);
+            attempts.failed(&id);
+            attempts.forget(&id);
         }
-        let state = past.state();
+        let state = attempts.state();
         assert!(state.remembered <= REMEMBERED);
         let counted: usize = state.messages.values().map(|m| 1 + m.settled.len()).sum();
         assert_eq!(counted, state.remembered);

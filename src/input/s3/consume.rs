@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::context::{Context, Fetch, Flow};
-use super::known::Known;
 use super::queue::{BATCH, Message, Queue};
+use super::queue_policy::QueuePolicy;
 use super::visibility::Keeper;
 use super::{Error, waits};
 use crate::aws;
@@ -39,7 +39,7 @@ pub(super) struct Consumer<Q: Queue, F, P> {
     keeper: Arc<Keeper<Q>>,
     /// Room among the messages that may be held.
     room: Arc<Semaphore>,
-    pub(super) known: Known,
+    pub(super) policy: QueuePolicy,
     /// The queue has answered once.
     exists: AtomicBool,
     log_throttle: LogThrottle,
@@ -66,7 +66,7 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
     let consumer = Arc::new(Consumer {
         keeper: Keeper::new(Arc::clone(&queue), settings.visibility, metrics),
         room: Arc::new(Semaphore::new(room)),
-        known: Known::default(),
+        policy: QueuePolicy::default(),
         exists: AtomicBool::new(false),
         log_throttle: LogThrottle::default(),
         queue,
@@ -76,7 +76,7 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
     info!(
         queue = consumer.queue.url(),
         fetchers = consumer.context.settings.fetchers,
-        redrive = ?consumer.known.redrive(),
+        redrive = ?consumer.policy.redrive(),
         "reading objects that a queue announces"
     );
     let work = async {
@@ -121,7 +121,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             () = self.context.stop.cancelled() => {
                 // It is not known whether the queue is empty.
                 let once = self.context.settings.once;
-                self.context.metrics.left.add(u64::from(once));
+                self.context.metrics.undelivered.add(u64::from(once));
                 Ok(())
             }
             result = self.receive_into(&mut tasks) => result,
@@ -131,7 +131,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             self.context.stop.cancel();
         }
         while let Some(ended) = tasks.join_next().await {
-            tell_panic(ended);
+            log_panic(ended);
         }
         result
     }
@@ -143,7 +143,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let mut failures = 0;
         loop {
             while let Some(ended) = tasks.try_join_next() {
-                tell_panic(ended);
+                log_panic(ended);
             }
             let Some(room) = self.ready().await else {
                 return Ok(());
@@ -162,8 +162,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                         return Ok(());
                     }
                 }
-                Err(fault) => {
-                    self.refused(fault)?;
+                Err(error) => {
+                    self.receive_error(error)?;
                     drop(room);
                     failures += 1;
                     sleep(waits(failures)).await;
@@ -202,49 +202,49 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     ) {
         self.context.metrics.s3_messages.add(messages.len() as u64);
         for message in messages {
-            let Some(place) = room.split(1) else {
+            let Some(permit) = room.split(1) else {
                 // More than were asked for: they reappear.
                 return;
             };
-            let ticket = self.keeper.hold(&message, place);
+            let ticket = self.keeper.hold(&message, permit);
             let consumer = Arc::clone(self);
             tasks.spawn(async move { consumer.message(message, ticket).await });
         }
     }
 
     /// A queue that cannot be received from is waited for, unless it never was one.
-    fn refused(&self, fault: aws::Error) -> Result<(), Error> {
-        let gone = fault.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
+    fn receive_error(&self, error: aws::Error) -> Result<(), Error> {
+        let gone = error.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
         // Who reads once waits for nobody to mend something.
-        let hopeless = self.context.settings.once && fault.remedy != Remedy::Retry;
+        let hopeless = self.context.settings.once && error.remedy != Remedy::Retry;
         if gone || hopeless {
             return Err(Error::Queue {
                 queue: self.queue.url().to_owned(),
-                message: format!("{fault}: {}", hint(&fault.remedy)),
+                message: format!("{error}: {}", hint(&error.remedy)),
             });
         }
-        let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
+        let (queue, passes) = (self.queue.url(), error.remedy == Remedy::Retry);
         let reason = match passes {
-            true => format!("cannot receive from {queue}: {fault}"),
+            true => format!("cannot receive from {queue}: {error}"),
             false => format!(
-                "cannot receive from {queue}: {fault}: {}",
-                hint(&fault.remedy)
+                "cannot receive from {queue}: {error}: {}",
+                hint(&error.remedy)
             ),
         };
         let stalls = &self.context.metrics.stalls;
-        stalls.set_fault(Cause::QueueUnreadable, queue, passes, reason);
-        let kind = match fault.remedy {
+        stalls.set_error(Cause::QueueUnreadable, queue, passes, reason);
+        let kind = match error.remedy {
             Remedy::Retry => "receive",
             _ => "receive: mend",
         };
         if let Some(left_out) = self.log_throttle.due(kind) {
-            match fault.remedy {
-                Remedy::Retry => warn!(queue, left_out, "cannot receive, trying again: {fault}"),
+            match error.remedy {
+                Remedy::Retry => warn!(queue, left_out, "cannot receive, trying again: {error}"),
                 _ => error!(
                     queue,
                     left_out,
-                    "cannot receive, trying again: {fault}: {}",
-                    hint(&fault.remedy)
+                    "cannot receive, trying again: {error}: {}",
+                    hint(&error.remedy)
                 ),
             }
         }
@@ -252,7 +252,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 }
 
-fn tell_panic(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(panic) = ended {
         error!("the work on a message ended, and it reappears: {panic}");
     }

@@ -111,7 +111,7 @@ pub(super) struct Context<F, P> {
     pub(super) answered: AtomicU64,
     /// For objects, and messages that hold events.
     pub(super) budget: Budget,
-    pub(super) past: Attempts,
+    pub(super) attempts: Attempts,
     pub(super) log_throttle: LogThrottle,
     /// Nothing new is begun.
     pub(super) stop: CancellationToken,
@@ -136,7 +136,7 @@ impl<F, P> Context<F, P> {
             fetchers: Semaphore::new(settings.fetchers.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
             budget: Budget::new(settings.in_flight_bytes, BUDGET_UNIT),
-            past: Attempts::default(),
+            attempts: Attempts::default(),
             log_throttle: LogThrottle::default(),
             stop,
             abort,
@@ -145,11 +145,11 @@ impl<F, P> Context<F, P> {
     }
 
     /// Tells what reading once has left undelivered.
-    pub(super) fn tell_left(&self) {
-        let left = self.past.unfinished();
+    pub(super) fn log_undelivered(&self) {
+        let left = self.attempts.unfinished();
         if self.settings.once && left > 0 {
             tracing::warn!("{left} messages could not be finished, and were left to their queue");
-            self.metrics.left.add(left as u64);
+            self.metrics.undelivered.add(left as u64);
         }
     }
 

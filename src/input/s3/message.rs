@@ -11,10 +11,10 @@ use tracing::{debug, info, warn};
 
 use super::consume::Consumer;
 use super::context::{Fetch, Flow};
-use super::known::Access;
 use super::notice::{self, Notice};
 use super::object::{End, unit};
 use super::queue::{Message, Queue, Redrive};
+use super::queue_policy::Access;
 use super::visibility::Ticket;
 use super::waits_up_to;
 use crate::aws::object::Location;
@@ -49,22 +49,22 @@ enum Error {
 impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// Works on a message until it ends.
     pub(super) async fn message(&self, message: Message, ticket: Ticket<Q>) {
-        let verdict = tokio::select! {
-            verdict = self.work(&message) => verdict,
+        let handled = tokio::select! {
+            handled = self.work(&message) => handled,
             () = self.context.abort.cancelled() => Handled::GivenUp,
         };
-        match verdict {
+        match handled {
             Handled::Done => self.delete(&message, ticket),
             Handled::GivenUp => {
-                let tries = self.context.past.gave_up(&message.id);
-                ticket.give_back(self.away(tries));
+                let tries = self.context.attempts.gave_up(&message.id);
+                ticket.release(self.away(tries));
             }
-            Handled::Failed(fault) => self.failed(message, ticket, fault).await,
+            Handled::Failed(error) => self.failed(message, ticket, error).await,
         }
     }
 
     fn delete(&self, message: &Message, ticket: Ticket<Q>) {
-        self.context.past.forget(&message.id);
+        self.context.attempts.forget(&message.id);
         ticket.delete();
     }
 
@@ -97,7 +97,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         let context = &self.context;
         let (mut failed, mut refused) = (Vec::new(), Vec::new());
         for location in objects {
-            if context.past.has_settled(&message.id, location) {
+            if context.attempts.has_settled(&message.id, location) {
                 continue;
             }
             if !context.reads(location) {
@@ -108,7 +108,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             }
             match self.access(&location.bucket).await {
                 Access::Allowed => {}
-                Access::Refused => {
+                Access::Denied => {
                     refused.push(location);
                     continue;
                 }
@@ -164,7 +164,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// A message of one object is deleted as soon as that has settled.
     fn remember(&self, message: &Message, location: &Location, objects: usize) {
         if objects > 1 {
-            self.context.past.settled(&message.id, location);
+            self.context.attempts.settled(&message.id, location);
         }
     }
 
@@ -201,13 +201,13 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    async fn failed(&self, message: Message, ticket: Ticket<Q>, fault: Error) {
+    async fn failed(&self, message: Message, ticket: Ticket<Q>, error: Error) {
         let context = &self.context;
         context.metrics.s3_messages_failed.add(1);
-        let failures = context.past.failed(&message.id);
-        let redrive = self.known.redrive();
+        let failures = context.attempts.failed(&message.id);
+        let redrive = self.policy.redrive();
         let left_to_queue = matches!(redrive, Redrive::After(_));
-        if let Some(left_out) = context.log_throttle.due(fault.kind()) {
+        if let Some(left_out) = context.log_throttle.due(error.kind()) {
             warn!(
                 queue = self.queue.url(),
                 message = &*message.id,
@@ -215,19 +215,19 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 failures,
                 left_to_queue,
                 left_out,
-                "a message failed: {fault}"
+                "a message failed: {error}"
             );
         }
         if !left_to_queue && failures >= context.settings.max_receives {
             let kept = tokio::select! {
-                kept = self.keep(&message, &fault) => kept,
+                kept = self.keep(&message, &error) => kept,
                 () = context.abort.cancelled() => false,
             };
             if kept {
                 return self.delete(&message, ticket);
             }
         }
-        ticket.give_back(self.away(failures));
+        ticket.release(self.away(failures));
     }
 
     /// How long a message that is given back stays hidden.
@@ -241,8 +241,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     /// Puts what is wrong with a message into the dead letters; whether it is there.
-    async fn keep(&self, message: &Message, fault: &Error) -> bool {
-        let objects = match fault {
+    async fn keep(&self, message: &Message, error: &Error) -> bool {
+        let objects = match error {
             Error::Unknown(detail) => {
                 let detail = detail.clone();
                 let kept = self.refuse_message(message, Reason::UnknownNotice { detail });
@@ -254,7 +254,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             if self.context.refuse_object(location, reason.clone()).await != End::Settled {
                 return false;
             }
-            self.context.past.settled(&message.id, location);
+            self.context.attempts.settled(&message.id, location);
         }
         true
     }

@@ -14,8 +14,6 @@ mod consume;
 #[cfg(feature = "aws")]
 mod context;
 #[cfg(feature = "aws")]
-mod known;
-#[cfg(feature = "aws")]
 mod message;
 #[cfg(feature = "aws")]
 #[doc(hidden)]
@@ -24,6 +22,8 @@ pub mod notice;
 mod object;
 #[cfg(feature = "aws")]
 mod queue;
+#[cfg(feature = "aws")]
+mod queue_policy;
 #[cfg(feature = "aws")]
 mod sqs;
 #[cfg(feature = "aws")]
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use buckets::{Buckets, is_pattern};
 #[cfg(feature = "aws")]
-pub(crate) use known::OPEN;
+pub(crate) use queue_policy::OPEN;
 
 /// How long an object, or a queue, is waited for before the next try.
 #[cfg(feature = "aws")]
@@ -129,7 +129,7 @@ pub async fn run(
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
     }
-    context.tell_left();
+    context.log_undelivered();
     result
 }
 

@@ -58,13 +58,13 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             let attempt = self.attempt(location).await;
             // Others go on meanwhile.
             drop(permit);
-            let (fault, is_its) = match attempt {
+            let (error, is_its) = match attempt {
                 Try::End(end) => return end,
-                Try::Again(fault) => (fault, true),
-                Try::Later(fault) => (fault, false),
+                Try::Again(error) => (error, true),
+                Try::Later(error) => (error, false),
             };
             failures += 1;
-            self.tell_again(location, &fault);
+            self.log_retry(location, &error);
             tokio::select! {
                 () = self.stop.cancelled() => return End::GivenUp,
                 () = sleep(waits(failures)) => {}
@@ -76,7 +76,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                 false => 0,
             };
             if own >= TRIES {
-                let detail = format!("{TRIES} tries failed while S3 answered: {fault}");
+                let detail = format!("{TRIES} tries failed while S3 answered: {error}");
                 return End::Failed(Reason::ObjectUnreadable { detail });
             }
         }
@@ -84,13 +84,13 @@ impl<F: Fetch, P: Flow> Context<F, P> {
 
     async fn attempt(&self, location: &Location) -> Try {
         let opened = self.fetch.open(location, self.settings.object_bytes).await;
-        if !matches!(&opened, Err(fault) if passes(fault)) {
+        if !matches!(&opened, Err(error) if passes(error)) {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
-        self.tell_readiness(location, opened.as_ref().err());
+        self.set_readiness(location, opened.as_ref().err());
         match opened {
             Ok(opened) => self.deliver(location, opened).await,
-            Err(fault) => self.judge(location, fault).await,
+            Err(error) => self.judge(location, error).await,
         }
     }
 
@@ -100,7 +100,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         };
         let content = match opened.content.await {
             Ok(content) => content,
-            Err(fault) => return self.judge(location, fault).await,
+            Err(error) => return self.judge(location, error).await,
         };
         let report = self
             .flow
@@ -125,13 +125,13 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     /// What becomes of an object that cannot be had.
-    async fn judge(&self, location: &Location, fault: aws::Error) -> Try {
-        let detail = fault.message.clone();
-        let reason = match fault.remedy {
+    async fn judge(&self, location: &Location, error: aws::Error) -> Try {
+        let detail = error.message.clone();
+        let reason = match error.remedy {
             Remedy::Gone => Reason::ObjectGone { detail },
             Remedy::TooLarge => Reason::ObjectTooLarge { detail },
             Remedy::Denied => return Try::End(End::Failed(Reason::ObjectDenied { detail })),
-            _ => return Try::Again(fault),
+            _ => return Try::Again(error),
         };
         Try::End(self.refuse_object(location, reason).await)
     }
@@ -142,7 +142,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         match self.flow.refuse(origin, reason, Evidence::Unit).await {
             Outcome::Delivered => {
                 // It holds up nothing any more.
-                self.tell_readiness(location, None);
+                self.set_readiness(location, None);
                 End::Settled
             }
             _ => End::GivenUp,
@@ -150,12 +150,12 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     /// The newest object decides, until another can be had.
-    fn tell_readiness(&self, location: &Location, fault: Option<&aws::Error>) {
+    fn set_readiness(&self, location: &Location, error: Option<&aws::Error>) {
         let stalls = &self.metrics.stalls;
-        let Some(fault) = fault else {
+        let Some(error) = error else {
             return stalls.clear(Cause::ObjectsUnreadable, "");
         };
-        let remedy = match fault.remedy {
+        let remedy = match error.remedy {
             // It goes to the dead letters.
             Remedy::Gone | Remedy::TooLarge => return,
             Remedy::Retry => "",
@@ -165,17 +165,17 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             }
         };
         let reason = format!(
-            "{location} cannot be read, and no object could be read since: {fault}{remedy}"
+            "{location} cannot be read, and no object could be read since: {error}{remedy}"
         );
-        let passes = fault.remedy == Remedy::Retry;
-        stalls.set_fault(Cause::ObjectsUnreadable, "", passes, reason);
+        let passes = error.remedy == Remedy::Retry;
+        stalls.set_error(Cause::ObjectsUnreadable, "", passes, reason);
     }
 
-    fn tell_again(&self, location: &Location, fault: &aws::Error) {
-        match fault.remedy {
+    fn log_retry(&self, location: &Location, error: &aws::Error) {
+        match error.remedy {
             Remedy::Retry => {
                 if let Some(left_out) = self.log_throttle.due("retry") {
-                    warn!(object = %location, left_out, "an object could not be read, and is tried again: {fault}");
+                    warn!(object = %location, left_out, "an object could not be read, and is tried again: {error}");
                 }
             }
             _ => {
@@ -183,7 +183,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                     error!(
                         object = %location,
                         left_out,
-                        "objects cannot be read until the credentials, the region or the clock are corrected; their messages are kept: {fault}"
+                        "objects cannot be read until the credentials, the region or the clock are corrected; their messages are kept: {error}"
                     );
                 }
             }
@@ -192,9 +192,9 @@ impl<F: Fetch, P: Flow> Context<F, P> {
 }
 
 /// Whether the same may be had later.
-fn passes(fault: &aws::Error) -> bool {
+fn passes(error: &aws::Error) -> bool {
     matches!(
-        fault.remedy,
+        error.remedy,
         Remedy::Retry | Remedy::Mend | Remedy::Region(_)
     )
 }

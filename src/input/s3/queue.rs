@@ -36,19 +36,17 @@ pub(super) struct Entry {
     pub(super) receipt: Arc<str>,
 }
 
-/// Why one entry of a call was refused.
+/// Why the queue refused one entry of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
-    /// The same would be refused again: the receipt is stale, or the message was hidden for as long
-    /// as can be.
-    pub(super) for_good: bool,
-    /// The queue's own words.
+pub(super) struct EntryError {
+    /// A repeat would fail too: the receipt is stale, or the message was hidden for 12 hours.
+    pub(super) permanent: bool,
+    /// The queue's message.
     pub(super) message: String,
 }
 
-/// What became of the entries of a call, by their numbers. One that is not there may have been done or
-/// not.
-pub(super) type Answers = HashMap<u64, Result<(), Refused>>;
+/// The results of a call by entry. An entry without a result may or may not have been applied.
+pub(super) type Answers = HashMap<u64, Result<(), EntryError>>;
 
 /// What the queue does with a message that is received again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

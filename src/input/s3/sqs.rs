@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::buckets::Buckets;
-use super::queue::{Answers, Attributes, BATCH, Entry, Message, Queue, Redrive, Refused};
+use super::queue::{Answers, Attributes, BATCH, Entry, EntryError, Message, Queue, Redrive};
 use crate::aws;
 use crate::aws::error::Remedy;
 use crate::aws::queue_policy;
@@ -162,16 +162,16 @@ fn answers<'a>(
     for failure in failed {
         if let Some(entry) = number(&failure.id).and_then(|number| entries.get(&number)) {
             let message = failure.message.as_deref().unwrap_or_default();
-            let refused = Refused {
-                for_good: failure.sender_fault,
-                // SQS repeats a receipt that it refuses.
+            let error = EntryError {
+                permanent: failure.sender_fault,
+                // SQS may repeat the receipt in its message.
                 message: format!(
                     "{}: {}",
                     failure.code,
                     message.replace(&*entry.receipt, "…")
                 ),
             };
-            answers.insert(entry.number, Err(refused));
+            answers.insert(entry.number, Err(error));
         }
     }
     answers.retain(|number, _| entries.contains_key(number));
@@ -230,11 +230,11 @@ mod tests {
         let answers = answers(&entries, ["40", "0", "x"].into_iter(), &[failed]);
         assert_eq!(answers.get(&40), Some(&Ok(())));
         assert_eq!(answers.get(&7), None);
-        let Some(Err(refused)) = answers.get(&12) else {
+        let Some(Err(error)) = answers.get(&12) else {
             panic!("{answers:?}");
         };
-        assert!(refused.for_good);
-        let words = &refused.message;
+        assert!(error.permanent);
+        let words = &error.message;
         assert!(
             words.contains("not hidden") && !words.contains("c+/="),
             "{words}"

@@ -20,7 +20,7 @@ use crate::export::Outcome;
 use crate::export::{self, Destination, Exporter, Health};
 use crate::input::ingest::tests::EVENT;
 use crate::pipeline::{Pipeline, Report};
-use bench::{Bench, Sink, fault, notice, pass, report, until};
+use bench::{Bench, Sink, aws_error, notice, pass, report, until};
 use qtrail_core::Converter;
 use qtrail_core::convert;
 use qtrail_core::envelope;
@@ -159,7 +159,7 @@ async fn a_poison_message_is_left_to_the_queues_redrive_policy() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_redrive_policy_a_poison_message_goes_to_the_dead_letters() {
-    for redrive in [Ok(Redrive::Never), Err(fault(Remedy::Denied))] {
+    for redrive in [Ok(Redrive::Never), Err(aws_error(Remedy::Denied))] {
         let bench = Bench::default();
         bench.queue.state().redrive = Some(redrive);
         bench.queue.send("m", "hello");
@@ -300,7 +300,7 @@ async fn an_object_whose_content_always_breaks_is_given_up_and_one_the_collector
 #[tokio::test(start_paused = true)]
 async fn a_delete_is_tried_until_it_is_answered_and_the_message_held_meanwhile() {
     let bench = Bench::default();
-    let refusals = std::iter::repeat_n(Some(fault(Remedy::Retry)), 8);
+    let refusals = std::iter::repeat_n(Some(aws_error(Remedy::Retry)), 8);
     bench.queue.state().fail_delete = refusals.chain([None, None]).collect();
     bench.queue.send("m", notice(&["k"]));
     bench.start();
@@ -386,7 +386,7 @@ async fn a_panic_costs_a_message_one_receive_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
     let bench = Bench::default();
-    bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
+    bench.queue.state().fail_receive = [aws_error(Remedy::Gone)].into();
     let error = bench.start().await.unwrap().unwrap_err();
     let Error::Queue { queue, message } = error;
     assert_eq!(queue, "http://queue/1/trail");
@@ -394,7 +394,7 @@ async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
 
     let bench = Bench::default();
     bench.queue.state().fail_receive = [Remedy::Denied, Remedy::Mend, Remedy::Retry]
-        .map(fault)
+        .map(aws_error)
         .into();
     bench.queue.send("m", notice(&["k"]));
     bench.start();
@@ -406,14 +406,14 @@ async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
     );
     until(|| bench.queue.is_empty()).await;
     assert_eq!(bench.metrics.stalls.not_ready(), None);
-    bench.queue.state().fail_receive = [fault(Remedy::Gone)].into();
+    bench.queue.state().fail_receive = [aws_error(Remedy::Gone)].into();
     pass(MINUTE).await;
     bench.queue.send("m", notice(&["l"]));
     until(|| bench.queue.is_empty()).await;
 
     let mut bench = Bench::default();
     bench.settings.once = true;
-    bench.queue.state().fail_receive = [fault(Remedy::Denied)].into();
+    bench.queue.state().fail_receive = [aws_error(Remedy::Denied)].into();
     assert!(bench.start().await.unwrap().is_err());
 }
 

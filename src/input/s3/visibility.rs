@@ -1,42 +1,43 @@
-//! The messages that are worked on, kept hidden; and what becomes of them then.
+//! Messages in flight: keeps them hidden, and deletes or releases them at their end.
 //!
-//! Enters: messages, then for each its end: deleted, or given back. Leaves: calls to the queue, in
-//! batches. What must hold: what is held is extended before half of its visibility has passed, and
-//! never after its end; extending and giving back go through one task, so that neither undoes the
-//! other; a delete is tried until the queue has answered, the message held meanwhile.
+//! Enters: messages, then for each its end: deleted or released. Leaves: calls to the queue, in batches. What must hold:
+//! the visibility of a message in flight is extended before half of it has passed, and never after its end; one task
+//! extends and releases, so that neither undoes the other; a delete is repeated until the queue has answered, and the
+//! message stays in flight meanwhile.
 //!
-//! A message that the queue will not hide any longer (12 hours are the most) is told of once, and
-//! worked on: whoever receives it again delivers what can be told as a repeat.
+//! SQS hides a message for at most 12 hours. After that, the message is logged once and its work continues. Another
+//! receiver of the message delivers only events that the pipeline can recognize as duplicates.
 
 mod deleting;
+mod extending;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::queue::{Answers, BATCH, Entry, Message, Queue, Refused};
+use super::queue::{Answers, Entry, EntryError, Message, Queue};
 use crate::aws;
 use crate::aws::error::Remedy;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 
-/// Keeps messages of one queue hidden.
+/// The messages in flight of one queue.
 pub(super) struct Keeper<Q> {
     queue: Arc<Q>,
     visibility: Duration,
     state: Mutex<State>,
-    /// Something is to be hidden, or there will be nothing more.
+    /// Wakes the task that extends and releases.
     hide: Notify,
-    /// Something is to be deleted, or there will be nothing more.
+    /// Wakes a task that deletes.
     delete: Notify,
-    /// One at a time gathers what is to be deleted, so that batches are full.
+    /// Only one task gathers a batch of deletes at a time, so that batches are full.
     gathering: tokio::sync::Mutex<()>,
-    /// Messages that have not ended.
+    /// The number of messages in flight.
     left: watch::Sender<usize>,
     metrics: Arc<Metrics>,
     log_throttle: LogThrottle,
@@ -45,24 +46,24 @@ pub(super) struct Keeper<Q> {
 #[derive(Default)]
 struct State {
     last: u64,
-    held: HashMap<u64, Held>,
-    given_back: Vec<(u64, Held, Duration)>,
-    /// When all that was given back is shown again.
+    in_flight: HashMap<u64, InFlight>,
+    released: Vec<(u64, InFlight, Duration)>,
+    /// When all released messages are visible again.
     shown: Option<Instant>,
     done: Vec<u64>,
     closed: bool,
 }
 
-struct Held {
+struct InFlight {
     id: Arc<str>,
     receipt: Arc<str>,
-    /// When it is to be extended; never again once the queue refused.
+    /// When to extend its visibility; `None` after the queue has refused that for good.
     due: Option<Instant>,
-    /// Its room among the messages that may be held.
-    _room: OwnedSemaphorePermit,
+    /// Its permit: the number of messages in flight is bounded.
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Held {
+impl InFlight {
     fn entry(&self, number: u64) -> Entry {
         Entry {
             number,
@@ -71,14 +72,14 @@ impl Held {
     }
 }
 
-/// A message that is held. Dropped, it is simply not extended any more.
+/// A message in flight. If dropped, its visibility is no longer extended.
 pub(super) struct Ticket<Q: Queue> {
     keeper: Arc<Keeper<Q>>,
     number: Option<u64>,
 }
 
 impl<Q: Queue> Ticket<Q> {
-    /// All of it has settled.
+    /// Deletes the message: all of its objects have settled.
     pub(super) fn delete(mut self) {
         if let Some(number) = self.number.take() {
             self.keeper.state().done.push(number);
@@ -86,12 +87,12 @@ impl<Q: Queue> Ticket<Q> {
         }
     }
 
-    /// It is shown again after this time.
-    pub(super) fn give_back(mut self, after: Duration) {
+    /// Releases the message: it becomes visible after this time.
+    pub(super) fn release(mut self, after: Duration) {
         if let Some(number) = self.number.take() {
             let mut state = self.keeper.state();
-            if let Some(held) = state.held.remove(&number) {
-                state.given_back.push((number, held, after));
+            if let Some(in_flight) = state.in_flight.remove(&number) {
+                state.released.push((number, in_flight, after));
             }
             drop(state);
             self.keeper.hide.notify_one();
@@ -102,8 +103,8 @@ impl<Q: Queue> Ticket<Q> {
 impl<Q: Queue> Drop for Ticket<Q> {
     fn drop(&mut self) {
         if let Some(number) = self.number.take() {
-            let held = self.keeper.state().held.remove(&number);
-            self.keeper.ended(usize::from(held.is_some()));
+            let in_flight = self.keeper.state().in_flight.remove(&number);
+            self.keeper.ended(usize::from(in_flight.is_some()));
         }
     }
 }
@@ -123,22 +124,22 @@ impl<Q: Queue> Keeper<Q> {
         })
     }
 
-    /// Holds a message that was just received.
+    /// Adds a message that was just received.
     pub(super) fn hold(
         self: &Arc<Self>,
         message: &Message,
-        room: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Ticket<Q> {
         let mut state = self.state();
         state.last += 1;
         let number = state.last;
-        let held = Held {
+        let in_flight = InFlight {
             id: Arc::clone(&message.id),
             receipt: Arc::clone(&message.receipt),
             due: Some(self.next_due()),
-            _room: room,
+            _permit: permit,
         };
-        state.held.insert(number, held);
+        state.in_flight.insert(number, in_flight);
         drop(state);
         self.left.send_modify(|left| *left += 1);
         self.metrics.s3_messages_held.add(1);
@@ -149,8 +150,7 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// Returns once every message that was held has ended, and what was given back is shown again;
-    /// at once, and `true`, if it was so before.
+    /// Returns once no message is in flight and all released ones are visible again; `true` if that was so at the call.
     pub(super) async fn idle(&self) -> bool {
         let busy = *self.left.borrow() > 0;
         // The sender lives as long as `self`.
@@ -162,16 +162,16 @@ impl<Q: Queue> Keeper<Q> {
         !busy && shown.is_none()
     }
 
-    /// No message will be held any more.
+    /// No more messages will be added.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.hide.notify_one();
         self.delete.notify_one();
     }
 
-    /// Does the work: until it was closed and nothing is left, or until `abort`.
+    /// Runs until it is closed and no message is in flight, or until `abort`.
     pub(super) async fn run(&self, abort: &CancellationToken) {
-        // Several batches at once: each is a way to SQS and back.
+        // Several batches at once: each is a round trip to SQS.
         let deletes = async {
             let delete = || self.delete_all();
             tokio::join!(delete(), delete(), delete(), delete())
@@ -182,7 +182,7 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// A third of the visibility: half of it is left even when the next batch is late.
+    /// After a third of the visibility, so that half of it remains even if the next batch is late.
     fn next_due(&self) -> Instant {
         Instant::now() + self.visibility / 3
     }
@@ -200,172 +200,38 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// Extends what is held, shows what is given back.
-    async fn hide_all(&self) {
-        loop {
-            let given_back = self.take_given_back();
-            if !given_back.is_empty() {
-                self.show(given_back).await;
-                continue;
-            }
-            let (due, next) = self.due();
-            if !due.is_empty() {
-                self.extend(due).await;
-                continue;
-            }
-            if self.is_over() {
-                return;
-            }
-            let woken = self.hide.notified();
-            match next {
-                Some(next) => tokio::select! {
-                    () = woken => {}
-                    () = sleep_until(next) => {}
-                },
-                None => woken.await,
-            }
-        }
-    }
-
     fn is_over(&self) -> bool {
         let state = self.state();
         state.closed && *self.left.borrow() == 0
     }
 
-    fn take_given_back(&self) -> Vec<(u64, Held, Duration)> {
-        let mut state = self.state();
-        let count = state.given_back.len().min(BATCH);
-        state.given_back.drain(..count).collect()
-    }
-
-    async fn show(&self, given_back: Vec<(u64, Held, Duration)>) {
-        let longest = given_back.iter().map(|(_, _, after)| *after).max();
-        let entries: Vec<_> = given_back
-            .iter()
-            .map(|(number, held, after)| (held.entry(*number), *after))
-            .collect();
-        let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
-        if !matches!(answer, Ok(Ok(_))) {
-            debug!(
-                queue = self.queue.url(),
-                "messages were not given back: they reappear once their visibility has passed"
-            );
-        }
-        let shown = longest.map(|after| Instant::now() + after);
-        {
-            let mut state = self.state();
-            state.shown = state.shown.max(shown);
-        }
-        self.ended(given_back.len());
-    }
-
-    /// What is to be extended now, or so soon that it goes along; and when the next is.
-    fn due(&self) -> (Vec<u64>, Option<Instant>) {
-        let state = self.state();
-        let (now, soon) = (Instant::now(), Instant::now() + self.visibility / 12);
-        let mut all: Vec<_> = state
-            .held
-            .iter()
-            .filter_map(|(number, held)| Some((held.due?, *number)))
-            .collect();
-        all.sort_unstable();
-        let next = all.first().map(|(due, _)| *due);
-        if next.is_none_or(|next| next > now) {
-            return (Vec::new(), next);
-        }
-        let due = all.iter().take_while(|(due, _)| *due <= soon).take(BATCH);
-        (due.map(|(_, number)| *number).collect(), next)
-    }
-
-    async fn extend(&self, numbers: Vec<u64>) {
-        let entries = self.entries(&numbers);
-        let entries: Vec<_> = entries
-            .into_iter()
-            .map(|entry| (entry, self.visibility))
-            .collect();
-        if entries.is_empty() {
-            return;
-        }
-        let next = self.next_due();
-        let answer = timeout(self.visibility / 6, self.queue.hide(&entries)).await;
-        let answer = answer.unwrap_or_else(|_| Err(slow()));
-        // A hidden message has time for another try before it is shown.
-        let again = Instant::now() + self.visibility / 12;
-        match answer {
-            Ok(answers) => {
-                for (entry, _) in entries {
-                    let answer = answer_to(&answers, entry.number);
-                    self.extended(entry.number, answer, next, again);
-                }
-            }
-            Err(fault) => {
-                self.tell("extend", &fault);
-                for (entry, _) in entries {
-                    self.set_due(entry.number, Some(again));
-                }
-            }
-        }
-    }
-
-    fn extended(&self, number: u64, answer: Result<(), Refused>, next: Instant, again: Instant) {
-        match answer {
-            Ok(()) => drop(self.set_due(number, Some(next))),
-            Err(refused) if refused.for_good => {
-                // Nothing is wrong where it has ended meanwhile.
-                if let Some(id) = self.set_due(number, None) {
-                    warn!(
-                        queue = self.queue.url(),
-                        message = &*id,
-                        "a message cannot be kept hidden any longer, and may be received once more while it is worked on: {}",
-                        refused.message
-                    );
-                }
-            }
-            Err(refused) => {
-                debug!(
-                    queue = self.queue.url(),
-                    "not extended: {}", refused.message
-                );
-                self.set_due(number, Some(again));
-            }
-        }
-    }
-
-    /// The message's id, if it is still held.
-    fn set_due(&self, number: u64, due: Option<Instant>) -> Option<Arc<str>> {
-        let mut state = self.state();
-        let held = state.held.get_mut(&number)?;
-        held.due = due;
-        Some(Arc::clone(&held.id))
-    }
-
-    /// Those of these messages that are held.
+    /// The messages of these that are still in flight.
     fn entries(&self, numbers: &[u64]) -> Vec<Entry> {
         let state = self.state();
-        let entry = |number: &u64| Some(state.held.get(number)?.entry(*number));
+        let entry = |number: &u64| Some(state.in_flight.get(number)?.entry(*number));
         numbers.iter().filter_map(entry).collect()
     }
 
     fn end(&self, number: u64) {
-        let held = self.state().held.remove(&number);
-        self.ended(usize::from(held.is_some()));
+        let in_flight = self.state().in_flight.remove(&number);
+        self.ended(usize::from(in_flight.is_some()));
     }
 
-    fn tell(&self, what: &'static str, fault: &aws::Error) {
+    fn log_error(&self, what: &'static str, error: &aws::Error) {
         if let Some(left_out) = self.log_throttle.due(what) {
             warn!(
                 queue = self.queue.url(),
-                left_out, "cannot {what} messages, trying again: {fault}"
+                left_out, "cannot {what} messages, trying again: {error}"
             );
         }
     }
 }
 
-/// What the queue said of a message.
-fn answer_to(answers: &Answers, number: u64) -> Result<(), Refused> {
+/// The queue's answer for a message.
+fn answer_to(answers: &Answers, number: u64) -> Result<(), EntryError> {
     answers.get(&number).cloned().unwrap_or_else(|| {
-        Err(Refused {
-            for_good: false,
+        Err(EntryError {
+            permanent: false,
             message: "no answer".to_owned(),
         })
     })

@@ -142,7 +142,7 @@ async fn floods_cost_little_memory_and_harm_no_good_sender() {
     assert_eq!(code, Some(0), "{said}");
     let refusals: Vec<_> = said.lines().filter(|line| line.contains("WARN")).collect();
     assert!(
-        refusals.len() == 1 && refusals[0].contains("no good HTTP"),
+        refusals.len() == 1 && refusals[0].contains("invalid HTTP"),
         "{said}"
     );
 }

@@ -98,7 +98,10 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     let path = folder.path().join("precious");
     std::fs::write(&path, "precious").unwrap();
     let text = refusal(&Listen::Unix(path.clone())).await;
-    assert!(text.contains(KEY) && text.contains("no socket"), "{text}");
+    assert!(
+        text.contains(KEY) && text.contains("not a socket"),
+        "{text}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 
     let text = refusal(&Listen::Unix(folder.path().join("missing/http.sock"))).await;

@@ -321,7 +321,7 @@ async fn plain_text_to_tls_and_tls_to_plain_text_are_refused_at_once_and_told_of
         let answer = served.get().await;
         assert!(!answer.contains("HTTP"), "{answer}");
     }
-    let line = served.log.once("plain text to a port with ingest.tls");
+    let line = served.log.once("plain text on a port with ingest.tls");
     assert!(line.contains("WARN qtrail::audit"), "{line}");
     served.end().await;
 
@@ -329,7 +329,7 @@ async fn plain_text_to_tls_and_tls_to_plain_text_are_refused_at_once_and_told_of
     for _ in 0..3 {
         assert_eq!(get(&served, &files.server, None).await, "");
     }
-    served.log.once("is it TLS, where there is no ingest.tls?");
+    served.log.once("is it TLS, without ingest.tls?");
     served.end().await;
 }
 

@@ -4,7 +4,7 @@ struct Tree {
     _folder: tempfile::TempDir,
     root: PathBuf,
     target: PathBuf,
-    all: PutAside,
+    all: StagedFiles,
 }
 
 const FILE: &str = "a/f.json";
@@ -18,7 +18,7 @@ fn tree() -> Tree {
         target: folder.path().join("done"),
         root,
         _folder: folder,
-        all: PutAside::default(),
+        all: StagedFiles::default(),
     }
 }
 
@@ -27,8 +27,8 @@ impl Tree {
         Stat::of(&self.root.join(FILE).symlink_metadata().unwrap())
     }
 
-    fn put_aside(&self, read: &Stat) -> io::Result<Aside<'_>> {
-        put_aside(&self.all, &self.root, Path::new(FILE), read, |_, rename| {
+    fn stage(&self, read: &Stat) -> io::Result<Staged<'_>> {
+        stage(&self.all, &self.root, Path::new(FILE), read, |_, rename| {
             rename()
         })
     }
@@ -48,21 +48,21 @@ fn a_file_that_changed_since_it_was_read_keeps_its_name() {
     let tree = tree();
     let read = tree.stat();
     fs::write(tree.root.join(FILE), "longer").unwrap();
-    let error = tree.put_aside(&read).unwrap_err();
+    let error = tree.stage(&read).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StaleNetworkFileHandle);
     assert_eq!(tree.names(), ["f.json"]);
-    tree.put_aside(&tree.stat()).unwrap().delete().unwrap();
+    tree.stage(&tree.stat()).unwrap().delete().unwrap();
     assert_eq!(tree.names(), [""; 0]);
 }
 
 #[test]
 fn what_is_renamed_over_a_file_that_is_aside_stays() {
     let tree = tree();
-    let aside = tree.put_aside(&tree.stat()).unwrap();
+    let staged = tree.stage(&tree.stat()).unwrap();
     fs::write(tree.root.join("new"), "new").unwrap();
     fs::rename(tree.root.join("new"), tree.root.join(FILE)).unwrap();
-    assert!(aside.is_unchanged().unwrap());
-    aside.delete().unwrap();
+    assert!(staged.is_unchanged().unwrap());
+    staged.delete().unwrap();
     assert_eq!(tree.names(), ["f.json"]);
     assert_eq!(fs::read(tree.root.join(FILE)).unwrap(), b"new");
 }
@@ -74,11 +74,11 @@ fn what_is_written_to_a_file_that_is_aside_is_seen_and_it_gets_its_name_back() {
         .append(true)
         .open(tree.root.join(FILE))
         .unwrap();
-    let aside = tree.put_aside(&tree.stat()).unwrap();
+    let staged = tree.stage(&tree.stat()).unwrap();
     assert_eq!(tree.names(), [".qtrail~0~f.json"]);
     io::Write::write_all(&mut writer, b" and two").unwrap();
-    assert!(!aside.is_unchanged().unwrap());
-    aside.give_back().unwrap();
+    assert!(!staged.is_unchanged().unwrap());
+    staged.restore().unwrap();
     assert_eq!(tree.names(), ["f.json"]);
     assert_eq!(fs::read(tree.root.join(FILE)).unwrap(), b"one and two");
 }
@@ -86,14 +86,14 @@ fn what_is_written_to_a_file_that_is_aside_is_seen_and_it_gets_its_name_back() {
 #[test]
 fn a_name_that_was_taken_meanwhile_is_not_taken_back() {
     let tree = tree();
-    let aside = tree.put_aside(&tree.stat()).unwrap();
+    let staged = tree.stage(&tree.stat()).unwrap();
     fs::write(tree.root.join(FILE), "new").unwrap();
-    let error = aside.give_back().unwrap_err();
+    let error = staged.restore().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(tree.names(), [".qtrail~0~f.json", "f.json"]);
     assert_eq!(fs::read(tree.root.join(FILE)).unwrap(), b"new");
-    // Nor is the aside one overwritten by the next.
-    let second = tree.put_aside(&tree.stat()).unwrap();
+    // Nor is the staged one overwritten by the next.
+    let second = tree.stage(&tree.stat()).unwrap();
     assert_eq!(tree.names(), [".qtrail~0~f.json", ".qtrail~1~f.json"]);
     second.delete().unwrap();
 }
@@ -102,9 +102,9 @@ fn a_name_that_was_taken_meanwhile_is_not_taken_back() {
 fn what_a_killed_process_left_aside_is_recovered_and_what_is_under_way_is_not() {
     let tree = tree();
     let left = Path::new("a/.qtrail~0~f.json");
-    let aside = tree.put_aside(&tree.stat()).unwrap();
+    let staged = tree.stage(&tree.stat()).unwrap();
     assert_eq!(tree.all.recover(&tree.root, left).unwrap(), None);
-    drop(aside);
+    drop(staged);
     let recovered = tree.all.recover(&tree.root, left).unwrap();
     assert_eq!(recovered.as_deref(), Some(Path::new(FILE)));
     assert_eq!(tree.names(), ["f.json"]);
@@ -114,8 +114,8 @@ fn what_a_killed_process_left_aside_is_recovered_and_what_is_under_way_is_not() 
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     // Then it is put away from where it is.
     let read = Stat::of(&tree.root.join(left).symlink_metadata().unwrap());
-    let aside = put_aside(&tree.all, &tree.root, left, &read, |_, rename| rename()).unwrap();
-    let to = aside.relocate(&tree.target).unwrap();
+    let staged = stage(&tree.all, &tree.root, left, &read, |_, rename| rename()).unwrap();
+    let to = staged.relocate(&tree.target).unwrap();
     assert_eq!(to, tree.target.join(FILE));
 }
 
@@ -141,7 +141,7 @@ fn a_moved_file_overwrites_nothing() {
     fs::create_dir_all(tree.target.join("a")).unwrap();
     fs::write(tree.target.join(FILE), "zero").unwrap();
     fs::write(tree.target.join("a/f.json.1"), "zero").unwrap();
-    let to = tree.put_aside(&tree.stat()).unwrap();
+    let to = tree.stage(&tree.stat()).unwrap();
     let to = to.relocate(&tree.target).unwrap();
     assert_eq!(to, tree.target.join("a/f.json.2"));
     assert_eq!(fs::read(to).unwrap(), b"one");
@@ -154,8 +154,8 @@ fn a_copy_overwrites_nothing_either() {
     let tree = tree();
     let wanted = tree.root.join("copies/f.json");
     fs::create_dir_all(wanted.parent().unwrap()).unwrap();
-    let aside = tree.put_aside(&tree.stat()).unwrap();
-    let copies = [aside.copy(&wanted).unwrap(), aside.copy(&wanted).unwrap()];
+    let staged = tree.stage(&tree.stat()).unwrap();
+    let copies = [staged.copy(&wanted).unwrap(), staged.copy(&wanted).unwrap()];
     assert_ne!(copies[0], copies[1]);
     for copy in copies {
         assert_eq!(fs::read(copy).unwrap(), b"one");
@@ -171,6 +171,6 @@ fn a_folder_that_became_a_link_is_not_followed() {
     fs::rename(tree.root.join("a"), &outside).unwrap();
     std::os::unix::fs::symlink(&outside, tree.root.join("a")).unwrap();
     #[cfg(target_os = "linux")]
-    assert!(tree.put_aside(&read).is_err());
+    assert!(tree.stage(&read).is_err());
     assert!(outside.join("f.json").exists());
 }

@@ -1,9 +1,16 @@
-//! While a call's messages arrive: how long is each, is there room, does it come in time.
+//! A call's request body: reserves memory for each message before reading it, and inflates messages.
 //!
-//! Enters: a body's bytes. Leaves: the same bytes, messages apart from each other, so that each is
-//! buffered by itself; or the status that the call ends with. What must hold: of a message no more
-//! than its prefix is given on before there is room for all of it. What is not read stays with the
-//! sender, held back by HTTP/2's flow control.
+//! Enters: a body's bytes. Leaves: the same messages, inflated, each in frames of its own, so that tonic
+//! buffers one at a time; or the status that ends the call. What must hold: before memory is reserved for a
+//! message, nothing beyond its prefix is passed on. Unread bytes stay with the sender, stopped by HTTP/2's flow
+//! control.
+//!
+//! ```text
+//! Prefix ─▶ Reserving ─┬─▶ Content ───────────────────────────────┬─▶ Prefix
+//!                      └─▶ Compressed ─▶ Inflating ─▶ Inflated ───┘
+//! ```
+
+mod arrival;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,124 +20,106 @@ use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hyper::body::Frame;
-use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio::time::Instant;
 use tonic::Status;
 
+use self::arrival::Arrival;
 use super::guard::Call;
 use super::sender::Sender;
 use super::status;
 use crate::input::ingest::inflate::{self, Bounds};
-use crate::input::ingest::listen::Busy;
-use crate::input::ingest::{Refusal, Reserved};
+use crate::input::ingest::listen::ActiveGuard;
+use crate::input::ingest::{self, Reserved};
 
-/// Bytes before each message: whether it is compressed, then its length.
+/// Bytes before each message: a flag for compression, then the message's length.
 const PREFIX_BYTES: usize = 5;
-/// A compressed message gets room for so many times its bytes, within what a message may have, before
-/// it is read. Trails shrink to a seventh or a ninth.
+/// A compressed message reserves this many times its bytes, up to the limit of a message. Gzip shrinks trails to
+/// a seventh or a ninth.
 const INFLATION: usize = 16;
 
-/// A guarded body.
-pub(super) struct Guarded {
-    body: Body,
+/// The body of a call.
+pub(super) struct MessageBody {
     call: Call,
-    /// Compressed messages are inflated here.
+    /// Whether this body inflates compressed messages; otherwise tonic does.
     inflates: bool,
     sender: Sender,
-    at: At,
-    /// What came of a prefix.
+    arrival: Arrival,
+    state: State,
+    /// The bytes of the prefix so far.
     prefix: BytesMut,
-    /// What came and was not yet looked at.
-    rest: Bytes,
-    /// A unary call's message has come.
+    /// A unary call's message is complete.
     complete: bool,
-    /// Until when the sender is waited for.
-    due: Option<Instant>,
-    /// Rings then.
-    clock: Option<Pin<Box<Sleep>>>,
-    /// Held while a message of a stream arrives.
-    busy: Option<Busy>,
-    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Keeps the connection while a message of a stream arrives.
+    active: Option<ActiveGuard>,
 }
 
-/// Where in the body.
-enum At {
+enum State {
     /// In a prefix, or between messages.
     Prefix,
-    /// Behind a prefix, waiting for room since then.
-    Room(Reserving, Instant),
-    /// In a message, of which so many bytes are to come.
-    Message(usize),
-    /// The same, of one that is to be inflated, and what has come of it.
+    /// After a prefix, waiting for memory since then.
+    Reserving(Reserving, Instant),
+    /// In a message, with this many bytes missing.
+    Content(usize),
+    /// In a compressed message: the bytes so far, and how many are missing.
     Compressed(BytesMut, usize),
-    /// Behind such a message.
+    /// After a compressed message.
     Inflating(Inflating),
-    /// The same, once it is inflated.
+    /// Before the inflated bytes are passed on.
     Inflated(Bytes),
 }
 
 type Inflating = Pin<Box<dyn Future<Output = Result<(Bytes, Reserved), inflate::Error>> + Send>>;
 
-type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, Refusal>> + Send>>;
+type Reserving = Pin<Box<dyn Future<Output = Result<Reserved, ingest::Error>> + Send>>;
 
-impl Guarded {
+impl MessageBody {
     pub(super) fn new(body: Body, call: Call, sender: Sender) -> Self {
-        let stop = Box::pin(sender.ingest.stop().clone().cancelled_owned());
-        let due = Instant::now() + sender.ingest.limits().body_timeout;
-        Guarded {
-            body,
+        MessageBody {
             call,
             inflates: false,
+            arrival: Arrival::new(body, call.is_stream(), sender.clone()),
             sender,
-            at: At::Prefix,
+            state: State::Prefix,
             prefix: BytesMut::new(),
-            rest: Bytes::new(),
             complete: false,
-            due: Some(due).filter(|_| !call.is_stream()),
-            clock: None,
-            busy: None,
-            stop,
+            active: None,
         }
     }
 
-    /// The same; compressed messages are inflated on a thread that may be busy for long, if `gzip` is
-    /// what compresses them and the call brings events.
+    /// Inflates messages on a blocking thread if they are compressed with gzip and hold events.
     pub(super) fn inflating(self, gzip: bool) -> Self {
         let inflates = gzip && matches!(self.call, Call::Unary | Call::Stream);
-        Guarded { inflates, ..self }
+        MessageBody { inflates, ..self }
     }
 
-    /// Gathers a prefix. `None`: the body ends here.
+    /// Reads a prefix. `None`: the body ends here.
     fn poll_prefix(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<()>, BoxError>> {
         while self.prefix.len() < PREFIX_BYTES {
-            if self.prefix.is_empty() && self.poll_stop(cx).is_ready() {
-                return Poll::Ready(Err(stopping().into()));
+            if self.prefix.is_empty() && self.arrival.poll_stop(cx).is_ready() {
+                return Poll::Ready(Err(status::of(&ingest::Error::Stopping).into()));
             }
-            if !ready!(self.poll_rest(cx))? {
+            if !ready!(self.arrival.poll_bytes(cx))? {
                 return Poll::Ready(match self.prefix.is_empty() {
                     true => Ok(None),
-                    false => Err(cut_off()),
+                    false => Err(incomplete()),
                 });
             }
             if self.complete {
                 return Poll::Ready(Err(Box::new(Status::internal(
-                    "this call takes one message, and there are more",
+                    "a unary call has more than one message",
                 ))));
             }
             if self.prefix.is_empty() && self.call.is_stream() {
-                self.busy = self.sender.busy();
-                self.wait_until(Some(
-                    Instant::now() + self.sender.ingest.limits().body_timeout,
-                ));
+                self.active = self.sender.keep_active();
+                self.arrival.start_timer();
             }
             let missing = PREFIX_BYTES - self.prefix.len();
-            let came = self.rest.split_to(missing.min(self.rest.len()));
-            self.prefix.put(came);
+            self.prefix.put(self.arrival.take(missing));
         }
         Poll::Ready(Ok(Some(())))
     }
 
-    /// Sees to it that there is room for the message behind the prefix.
+    /// Reserves memory for the message after the prefix.
     fn reserve(&mut self) -> Result<(), BoxError> {
         let (length, compressed) = (self.length(), self.prefix[0] != 0);
         let limit = self.sender.ingest.limits().request_bytes;
@@ -138,129 +127,150 @@ impl Guarded {
             true => length.saturating_mul(INFLATION).min(limit).max(length),
             false => length,
         };
-        self.at = match self.call {
-            Call::Check | Call::Watch | Call::Reflection => At::Message(length),
+        self.state = match self.call {
+            Call::Check | Call::Watch | Call::Reflection => State::Content(length),
             Call::Unary => {
                 let reserved = self.sender.ingest.try_reserve(bytes);
-                self.keep(reserved)?;
+                self.set_reserved(reserved)?;
                 self.message()
             }
             Call::Stream => {
                 let ingest = self.sender.ingest.clone();
                 let reserving = Box::pin(async move { ingest.reserve(bytes).await });
-                At::Room(reserving, Instant::now())
+                State::Reserving(reserving, Instant::now())
             }
         };
         Ok(())
     }
 
-    /// The message behind the prefix, for which there is room now.
-    fn message(&mut self) -> At {
+    fn set_reserved(&self, reserved: Result<Reserved, ingest::Error>) -> Result<(), BoxError> {
+        let reserved = reserved.map_err(|error| self.sender.status(&error))?;
+        self.sender.set_reserved(reserved);
+        Ok(())
+    }
+
+    /// The length of the message after the prefix.
+    fn length(&self) -> usize {
+        (&self.prefix[1..PREFIX_BYTES]).get_u32() as usize
+    }
+
+    /// The state in which the message after the prefix is read.
+    fn message(&mut self) -> State {
         let length = self.length();
         match self.inflates && self.prefix[0] != 0 && length > 0 {
             true => {
                 self.prefix.clear();
-                At::Compressed(BytesMut::with_capacity(length), length)
+                State::Compressed(BytesMut::with_capacity(length), length)
             }
-            false => At::Message(length),
+            false => State::Content(length),
         }
     }
 
-    /// Begins to inflate a message that has come in whole.
+    /// Starts to inflate a complete message.
     fn inflate(&self, compressed: Bytes) -> Result<Inflating, BoxError> {
         let ingest = self.sender.ingest.clone();
-        let Some(reserved) = self.sender.take_room() else {
-            return Err(Box::new(Status::internal("a message without room")));
+        let Some(reserved) = self.sender.take_reserved() else {
+            return Err(Box::new(Status::internal("no memory is reserved")));
         };
         let limit = ingest.limits().request_bytes;
         Ok(Box::pin(async move {
             let bounds = Bounds {
                 limit,
-                too_large: Refusal::TooLarge { limit },
-                // What it is compressed to goes at once; a message may be as large as all may be.
+                too_large: ingest::Error::TooLarge { limit },
+                // The compressed bytes are freed next, and one message may use the memory of all.
                 beside: 0,
             };
             inflate::inflate(&ingest, compressed, reserved, bounds).await
         }))
     }
 
-    /// The end of a call one of whose messages could not be inflated.
-    fn not_inflated(&self, error: &inflate::Error) -> BoxError {
-        Box::new(match error {
-            inflate::Error::Refused(refusal) => self.sender.refuse(refusal),
-            inflate::Error::Damaged(_) => Status::internal(error.to_string()),
-        })
-    }
-
-    fn keep(&self, reserved: Result<Reserved, Refusal>) -> Result<(), BoxError> {
-        let reserved = reserved.map_err(|refusal| self.sender.refuse(&refusal))?;
-        self.sender.keep(reserved);
-        Ok(())
-    }
-
-    /// The length of the message behind the prefix.
-    fn length(&self) -> usize {
-        (&self.prefix[1..PREFIX_BYTES]).get_u32() as usize
-    }
-
-    /// A message has come in whole.
+    /// Handles the end of a message.
     fn finish(&mut self) {
-        self.at = At::Prefix;
+        self.state = State::Prefix;
         if self.call.is_stream() {
-            self.busy = None;
-            self.wait_until(None);
+            self.active = None;
+            self.arrival.stop_timer();
         } else {
-            // The end of the call is waited for no longer than that.
+            // The timer goes on: the call must end in time.
             self.complete = true;
         }
     }
 
-    /// Whether there are bytes in `rest`; if not, the body has ended.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
-        while self.rest.is_empty() {
-            match Pin::new(&mut self.body).poll_frame(cx) {
-                // Trailers of a request mean nothing.
-                Poll::Ready(Some(Ok(frame))) => self.rest = frame.into_data().unwrap_or_default(),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
-                Poll::Ready(None) => return Poll::Ready(Ok(false)),
-                Poll::Pending => {
-                    let status = ready!(self.poll_impatience(cx));
-                    return Poll::Ready(Err(status.into()));
+    /// Takes one step. Returns the next frame if the step made one.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
+        match &mut self.state {
+            State::Prefix => self.reserve()?,
+            State::Reserving(reserving, since) => {
+                let reserved = ready!(reserving.as_mut().poll(cx));
+                self.arrival.extend_timer(since.elapsed());
+                self.set_reserved(reserved)?;
+                self.state = self.message();
+            }
+            State::Content(missing) => {
+                let missing = *missing;
+                if !self.prefix.is_empty() {
+                    return Poll::Ready(Ok(Some(self.pass_prefix(missing == 0))));
+                }
+                if !ready!(self.arrival.poll_bytes(cx))? {
+                    return Poll::Ready(Err(incomplete()));
+                }
+                let part = self.arrival.take(missing);
+                match missing - part.len() {
+                    0 => self.finish(),
+                    missing => self.state = State::Content(missing),
+                }
+                return Poll::Ready(Ok(Some(part)));
+            }
+            State::Compressed(compressed, missing) => {
+                if !ready!(self.arrival.poll_bytes(cx))? {
+                    return Poll::Ready(Err(incomplete()));
+                }
+                let part = self.arrival.take(*missing);
+                *missing -= part.len();
+                compressed.put(part);
+                if *missing == 0 {
+                    let compressed = std::mem::take(compressed).freeze();
+                    self.state = State::Inflating(self.inflate(compressed)?);
                 }
             }
+            State::Inflating(inflating) => {
+                let inflated = ready!(inflating.as_mut().poll(cx));
+                let (bytes, reserved) = inflated.map_err(|error| self.not_inflated(&error))?;
+                self.sender.set_reserved(reserved);
+                // The flag for compression is unset.
+                self.prefix.put_u8(0);
+                self.prefix.put_u32(bytes.len() as u32);
+                self.state = State::Inflated(bytes);
+            }
+            State::Inflated(bytes) => {
+                let bytes = bytes.clone();
+                if !self.prefix.is_empty() {
+                    return Poll::Ready(Ok(Some(self.pass_prefix(bytes.is_empty()))));
+                }
+                self.finish();
+                return Poll::Ready(Ok(Some(bytes)));
+            }
         }
-        Poll::Ready(Ok(true))
+        Poll::Ready(Ok(None))
     }
 
-    /// Ready when the sender is waited for no longer.
-    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
-        if self.poll_stop(cx).is_ready() {
-            return Poll::Ready(stopping());
+    /// Passes the prefix on; it may be all of its message.
+    fn pass_prefix(&mut self, is_all: bool) -> Bytes {
+        if is_all {
+            self.finish();
         }
-        let Some(due) = self.due else {
-            return Poll::Pending;
-        };
-        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        ready!(clock.as_mut().poll(cx));
-        let limit = self.sender.ingest.limits().body_timeout;
-        Poll::Ready(self.sender.refuse(&Refusal::TooSlow { limit }))
+        self.prefix.split().freeze()
     }
 
-    /// Ready when no more messages are taken. What brings one alone is refused by whom it reaches.
-    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.call.is_stream() {
-            true => self.stop.as_mut().poll(cx),
-            false => Poll::Pending,
-        }
-    }
-
-    fn wait_until(&mut self, due: Option<Instant>) {
-        self.due = due;
-        self.clock = None;
+    fn not_inflated(&self, error: &inflate::Error) -> BoxError {
+        Box::new(match error {
+            inflate::Error::Ingest(error) => self.sender.status(error),
+            inflate::Error::Damaged(_) => Status::internal(error.to_string()),
+        })
     }
 }
 
-impl HttpBody for Guarded {
+impl HttpBody for MessageBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -268,90 +278,18 @@ impl HttpBody for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
         loop {
-            match &mut this.at {
-                At::Prefix => {
-                    if ready!(this.poll_prefix(cx))?.is_none() {
-                        return Poll::Ready(None);
-                    }
-                    this.reserve()?;
-                }
-                At::Room(reserving, since) => {
-                    let reserved = ready!(reserving.as_mut().poll(cx));
-                    let waited = since.elapsed();
-                    this.keep(reserved)?;
-                    this.wait_until(this.due.map(|due| due + waited));
-                    this.at = this.message();
-                }
-                At::Message(_) if !this.prefix.is_empty() => {
-                    if this.length() == 0 {
-                        this.finish();
-                    }
-                    return frame(this.prefix.split().freeze());
-                }
-                At::Message(left) => {
-                    let left = *left;
-                    if !ready!(this.poll_rest(cx))? {
-                        return Poll::Ready(Some(Err(cut_off())));
-                    }
-                    let part = this.rest.split_to(left.min(this.rest.len()));
-                    match left - part.len() {
-                        0 => this.finish(),
-                        left => this.at = At::Message(left),
-                    }
-                    return frame(part);
-                }
-                At::Compressed(..) => {
-                    if !ready!(this.poll_rest(cx))? {
-                        return Poll::Ready(Some(Err(cut_off())));
-                    }
-                    let At::Compressed(gathered, left) = &mut this.at else {
-                        continue;
-                    };
-                    let part = this.rest.split_to((*left).min(this.rest.len()));
-                    *left -= part.len();
-                    gathered.put(part);
-                    if *left == 0 {
-                        let compressed = std::mem::take(gathered).freeze();
-                        this.at = At::Inflating(this.inflate(compressed)?);
-                    }
-                }
-                At::Inflating(inflating) => match ready!(inflating.as_mut().poll(cx)) {
-                    Ok((bytes, reserved)) => {
-                        this.sender.keep(reserved);
-                        // It is not compressed any more.
-                        this.prefix.put_u8(0);
-                        this.prefix.put_u32(bytes.len() as u32);
-                        this.at = At::Inflated(bytes);
-                    }
-                    Err(error) => return Poll::Ready(Some(Err(this.not_inflated(&error)))),
-                },
-                At::Inflated(bytes) => {
-                    let bytes = bytes.clone();
-                    if !this.prefix.is_empty() {
-                        if bytes.is_empty() {
-                            this.finish();
-                        }
-                        return frame(this.prefix.split().freeze());
-                    }
-                    this.finish();
-                    return frame(bytes);
-                }
+            if matches!(self.state, State::Prefix) && ready!(self.poll_prefix(cx))?.is_none() {
+                return Poll::Ready(None);
+            }
+            if let Some(bytes) = ready!(self.poll_step(cx))? {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
     }
 }
 
-fn frame(bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-    Poll::Ready(Some(Ok(Frame::data(bytes))))
-}
-
-fn stopping() -> Status {
-    status::of(&Refusal::Stopping)
-}
-
-fn cut_off() -> BoxError {
+fn incomplete() -> BoxError {
     Box::new(Status::internal("the call ends in the middle of a message"))
 }
 

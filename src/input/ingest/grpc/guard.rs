@@ -1,7 +1,6 @@
-//! Before a call reaches its service: is it one, and who makes it.
+//! Authenticates a call before it reaches its service.
 //!
-//! Enters: an HTTP request. Leaves: the same request, with its [`Sender`] and a [`Guarded`] body; or
-//! its refusal.
+//! Enters: an HTTP request. Leaves: the same request with its [`Sender`] and a [`MessageBody`]; or an error.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,83 +9,83 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use tonic::Status;
 
-use super::aside::Places;
-use super::body::Guarded;
+use super::body::MessageBody;
 use super::sender::Sender;
+use super::stream_limit::StreamLimit;
 use crate::input::ingest::Ingest;
 use crate::input::ingest::listen::auth::Auth;
-use crate::input::ingest::listen::{audit, busy};
+use crate::input::ingest::listen::{audit, keep_active};
 
-/// How a call's messages are compressed.
+/// The header that names the compression of a call's messages.
 const ENCODING: &str = "grpc-encoding";
 
-/// What is needed to let a call pass, or not.
+/// State of the guard.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) ingest: Ingest,
     pub(super) auth: Auth,
-    pub(super) places: Places,
+    pub(super) streams: StreamLimit,
 }
 
-/// Lets a call pass to its service.
+/// Middleware in front of all services.
 pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     if !is_grpc(&request) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     let call = Call::of(request.uri().path());
     let (headers, extensions) = (request.headers(), request.extensions());
-    let (known, token) = match call {
+    let (identified, token) = match call {
         Call::Check | Call::Watch => {
-            let known = audit::recognizes(&gate.auth, headers, extensions);
-            (known, None)
+            let identified = audit::identify(&gate.auth, headers, extensions);
+            (identified, None)
         }
         _ => match audit::admit(&gate.auth, headers, extensions) {
             Ok(token) => (true, token),
             Err(error) => return Status::unauthenticated(error.to_string()).into_http(),
         },
     };
-    // A stream keeps its connection only while it brings a message or waits for an answer.
-    let _busy = busy(extensions).filter(|_| call == Call::Unary);
-    let place = match call {
-        Call::Watch | Call::Reflection => match gate.places.take(known) {
-            Ok(place) => Some(place),
+    // A stream keeps its connection active only from a message's first byte to its answer.
+    let _active = keep_active(extensions).filter(|_| call == Call::Unary);
+    let permit = match call {
+        Call::Watch | Call::Reflection => match gate.streams.try_acquire(identified) {
+            Ok(permit) => Some(permit),
             Err(status) => return status.into_http(),
         },
         _ => None,
     };
     if call == Call::Stream {
-        // An answer on the stream is a few bytes, which grow when they are compressed.
+        // Answers on a stream are so small that compression would make them larger.
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let sender = Sender::new(gate.ingest, request.extensions().clone(), token);
     request.extensions_mut().insert(sender.clone());
     let gzip = request.headers().get(ENCODING).is_some_and(|e| e == "gzip");
-    let guarded = |body| Body::new(Guarded::new(body, call, sender).inflating(gzip));
-    let response = next.run(request.map(guarded)).await;
-    match place {
-        Some(place) => response.map(|body| place.bound(body)),
+    let with_limits = |body| Body::new(MessageBody::new(body, call, sender).inflating(gzip));
+    let response = next.run(request.map(with_limits)).await;
+    match permit {
+        Some(permit) => response.map(|body| permit.limit(body)),
         None => response,
     }
 }
 
-/// Other content types are no calls, and a web page could send them to a loopback address.
+/// A web page could send other content types to a loopback address.
 fn is_grpc(request: &Request) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// What kind of call it is.
+/// A kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
-    /// Asks how the services are. Everybody may.
+    /// A health check. Needs no token.
     Check,
-    /// Asks to be told of each change. Everybody may.
+    /// A stream of health changes. Needs no token.
     Watch,
-    /// Asks, on a stream, what the services are.
+    /// A stream of questions about the services.
     Reflection,
-    /// Brings one message of events.
+    /// One message of events.
     Unary,
-    /// Brings many.
+    /// A stream of such messages.
     Stream,
 }
 

@@ -1,4 +1,4 @@
-//! gRPC's health service: whether events can be taken now.
+//! gRPC's health service: whether events can be accepted now.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,21 +12,21 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 
 use super::status;
-use crate::input::ingest::{Ingest, Refusal};
+use crate::input::ingest::{self, Ingest};
 use qtrail_proto::v1::ingest_service_server;
 
-/// What can be asked about; all are as well as the collector is.
+/// The services; all have the same health.
 const SERVICES: [&str; 3] = [
     "",
     ingest_service_server::SERVICE_NAME,
     logs_service_server::SERVICE_NAME,
 ];
 
-/// How often dead letters are looked at that may be full.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often `Watch` checks whether full dead letters have room again.
+const DEAD_LETTERS_POLL: Duration = Duration::from_secs(1);
 
-/// SERVING while events can be taken; NOT_SERVING while the collector is away, the dead letters take nothing,
-/// or qtrail stops.
+/// `SERVING` while events can be accepted; `NOT_SERVING` while the collector or the dead letters are unavailable,
+/// or qtrail is stopping.
 pub(super) struct Health {
     ingest: Ingest,
 }
@@ -43,28 +43,28 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        known(request.get_ref())?;
+        check_service(request.get_ref())?;
         Ok(Response::new(response(self.ingest.serves())))
     }
 
     type WatchStream = Watch;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Watch>, Status> {
-        known(request.get_ref())?;
+        check_service(request.get_ref())?;
         Ok(Response::new(Watch {
             ingest: self.ingest.clone(),
-            told: None,
+            reported: None,
             changed: Box::pin(std::future::ready(())),
         }))
     }
 }
 
-/// Tells at once how it is, then each change, and ends when qtrail stops.
+/// Sends the status at once and after each change, and ends when qtrail stops.
 pub(super) struct Watch {
     ingest: Ingest,
-    /// Whether the last word was SERVING.
-    told: Option<bool>,
-    /// Done when there may be something new.
+    /// Whether the last status sent was `SERVING`.
+    reported: Option<bool>,
+    /// Ready when the status may have changed.
     changed: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -76,28 +76,28 @@ impl Stream for Watch {
             ready!(self.changed.as_mut().poll(cx));
             let available = self.ingest.available();
             let serving = self.ingest.serves();
-            if self.told == Some(serving)
-                && let Err(Refusal::Stopping) = &available
+            if self.reported == Some(serving)
+                && let Err(ingest::Error::Stopping) = &available
             {
-                return Poll::Ready(Some(Err(status::of(&Refusal::Stopping))));
+                return Poll::Ready(Some(Err(status::of(&ingest::Error::Stopping))));
             }
             let ingest = self.ingest.clone();
             let now = available.is_ok();
             self.changed = Box::pin(async move {
-                // Nothing tells that full dead letters were taken away.
-                let _ = tokio::time::timeout(LOOK, ingest.changed(now)).await;
+                // There is no notification when full dead letters were removed.
+                let _ = tokio::time::timeout(DEAD_LETTERS_POLL, ingest.changed(now)).await;
             });
-            if self.told.replace(serving) != Some(serving) {
+            if self.reported.replace(serving) != Some(serving) {
                 return Poll::Ready(Some(Ok(response(serving))));
             }
         }
     }
 }
 
-fn known(request: &HealthCheckRequest) -> Result<(), Status> {
+fn check_service(request: &HealthCheckRequest) -> Result<(), Status> {
     match SERVICES.contains(&request.service.as_str()) {
         true => Ok(()),
-        false => Err(Status::not_found("there is no such service")),
+        false => Err(Status::not_found("unknown service")),
     }
 }
 

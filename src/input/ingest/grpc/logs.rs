@@ -1,7 +1,7 @@
-//! OTLP's log service: an export request in, its answer out.
+//! OTLP's log service.
 //!
-//! Enters: a request, encoded, for which there is room. Leaves: OTLP's answer, or a status. What must
-//! hold: a request is not decoded before [`otlp::export`] reads it within the room for it.
+//! Enters: an encoded request, with memory reserved for it. Leaves: OTLP's answer, or a status. What must hold:
+//! only [`otlp::export`] decodes a request, within the reserved memory.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,16 +19,16 @@ use tower::service_fn;
 
 use super::sender::Sender;
 use super::service::response;
-use super::status::cut;
-use crate::input::ingest::otlp::{self, Error, Form};
+use super::status::truncate;
+use crate::input::ingest::otlp::{self, Encoding, Error};
 use crate::runtime::codec::PassThrough;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-/// Serves it.
+/// The service.
 #[derive(Clone, Copy)]
 pub(super) struct Logs {
-    /// Bytes of a request, inflated.
+    /// Inflated bytes of a request.
     limit: usize,
 }
 
@@ -59,7 +59,7 @@ impl tower::Service<http::Request<Body>> for Logs {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 EXPORT => grpc.unary(service_fn(export), request).await,
-                _ => Status::unimplemented("there is no such call").into_http(),
+                _ => Status::unimplemented("unknown method").into_http(),
             })
         })
     }
@@ -69,13 +69,15 @@ async fn export(request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
     let sender = Sender::of(&request)?;
     let request = request.into_inner();
     let exported = async {
-        let reserved = sender.room(request.len())?;
+        let reserved = sender.reserve(request.len())?;
         let name = format!("otlp:{}", sender.address());
-        otlp::export(&sender.ingest, name, Form::Protobuf, request, reserved).await
+        otlp::export(&sender.ingest, name, Encoding::Protobuf, request, reserved).await
     };
     match exported.await {
         Ok(answer) => Ok(response(answer).map(|answer| answer.encode_to_vec().into())),
-        Err(Error::Refused(refusal)) => Err(sender.refuse(&refusal)),
-        Err(error @ Error::Malformed(_)) => Err(Status::invalid_argument(cut(error.to_string()))),
+        Err(Error::Ingest(error)) => Err(sender.status(&error)),
+        Err(error @ Error::Malformed(_)) => {
+            Err(Status::invalid_argument(truncate(error.to_string())))
+        }
     }
 }

@@ -1,15 +1,14 @@
 //! gRPC: the ingest service, OTLP's log service, health and reflection.
 //!
-//! Enters: HTTP/2 requests. Leaves: their answers, once [`Ingest`] has settled what they hold. What
-//! must hold: an answer says nothing that no [`Report`](crate::pipeline::Report) said; a message
-//! takes memory only after room was reserved for it.
+//! Enters: HTTP/2 requests. Leaves: their answers, once [`Ingest`] has settled their events. What must hold: an
+//! answer contains only what a [`Report`](crate::pipeline::Report) contains; memory is reserved for a message
+//! before it is read.
 //!
 //! ```text
-//! guard (token, length, room, time) ─▶ tonic (frames, gzip) ─┬─▶ protobuf ─▶ service / stream ─┬─▶ Ingest
+//! guard (token, length, memory, time) ─▶ tonic (frames, gzip) ─┬─▶ protobuf ─▶ service / stream ─┬─▶ Ingest
 //!                                                            └─▶ logs ─────────────────────────┘
 //! ```
 
-mod aside;
 mod body;
 mod guard;
 mod health;
@@ -18,6 +17,7 @@ mod sender;
 mod service;
 mod status;
 mod stream;
+mod stream_limit;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -28,27 +28,26 @@ use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_reflection::pb;
 use tonic_reflection::server::Builder as Reflection;
 
-use self::aside::Places;
 use self::guard::{Gate, guard};
 use self::health::Health;
 use self::logs::Logs;
 use self::service::Service;
+use self::stream_limit::StreamLimit;
 use super::Ingest;
 use super::listen::auth::Auth;
-use qtrail_proto;
 use qtrail_proto::v1::ingest_service_server::{self, IngestServiceServer};
 
-/// Bytes of what asks about health or services.
+/// Bytes of a request to health or reflection.
 const QUESTION_BYTES: usize = 64 << 10;
 
 /// The services.
 pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
-    // A message is bounded as it arrives, by the guard, and once more after it was inflated.
+    // `MessageBody` checks the size as a message arrives; tonic checks it again after it inflated the message.
     let limit = ingest.limits().request_bytes;
     let gate = Gate {
         ingest: ingest.clone(),
         auth: auth.clone(),
-        places: Places::new(ingest.limits().connections),
+        streams: StreamLimit::new(ingest.limits().connections),
     };
     let events = IngestServiceServer::new(Service)
         .accept_compressed(Gzip)
@@ -62,7 +61,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .build_v1alpha();
     let (v1, v1alpha) = v1
         .and_then(|v1| Ok((v1, v1alpha?)))
-        .expect("whole descriptors");
+        .expect("the descriptors are valid");
     Routes::new(events)
         .add_service(Logs::new(limit))
         .add_service(
@@ -75,7 +74,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .layer(from_fn_with_state(gate, guard))
 }
 
-/// What is served, described.
+/// Reflection for all services.
 fn reflection() -> Reflection<'static> {
     Reflection::configure()
         .register_encoded_file_descriptor_set(qtrail_proto::DESCRIPTORS)

@@ -1,7 +1,7 @@
-//! Who makes a call, the room for what it brings, and how it is refused.
+//! The sender of a call: the memory reserved for its message, and its errors.
 //!
-//! Enters: what the listener knows of a request. Leaves: refusals, each told in the audit log and
-//! counted. What must hold: a message's room is held from before its bytes are read until its events
+//! Enters: the listener's extensions of a request. Leaves: errors as statuses, each in the audit log and
+//! counted. What must hold: memory for a message stays reserved from before its bytes are read until its events
 //! have settled.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,71 +10,70 @@ use http::Extensions;
 use tonic::{Request, Status};
 
 use super::status;
-use crate::input::ingest::listen::{self, Busy, NOBODY, Peer, audit};
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::ingest::listen::{self, ActiveGuard, NOBODY, Peer, audit};
+use crate::input::ingest::{self, Ingest, Reserved};
 use qtrail_proto::v1::Failure;
 
-/// One call's sender: an extension of its request.
+/// The sender of one call: an extension of its request.
 #[derive(Clone)]
 pub(super) struct Sender {
     pub(super) ingest: Ingest,
-    /// The room of the message that is read: from where its length is seen to where it is delivered.
-    /// The next message begins only then.
-    room: Arc<Mutex<Option<Reserved>>>,
-    /// What the listener knows of it.
-    known: Arc<Extensions>,
-    /// Whose account its messages are on.
+    /// The memory of the message that is being read, from its prefix to its delivery. The next message starts
+    /// only then.
+    reserved: Arc<Mutex<Option<Reserved>>>,
+    /// What the listener knows about the request.
+    extensions: Arc<Extensions>,
+    /// The account that its dead letters are charged to.
     account: Arc<str>,
 }
 
 impl Sender {
-    /// `token`: the name of the token that was shown.
-    pub(super) fn new(ingest: Ingest, known: Extensions, token: Option<Arc<str>>) -> Self {
-        let peer = known.get::<Peer>();
+    /// `token`: the name of the request's token.
+    pub(super) fn new(ingest: Ingest, extensions: Extensions, token: Option<Arc<str>>) -> Self {
+        let peer = extensions.get::<Peer>();
         Sender {
             ingest,
             account: peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref())),
-            room: Arc::default(),
-            known: Arc::new(known),
+            reserved: Arc::default(),
+            extensions: Arc::new(extensions),
         }
     }
 
-    /// Who makes this call.
+    /// The sender of this call.
     pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let sender = request.extensions().get::<Sender>();
         sender
             .cloned()
-            .ok_or_else(|| Status::internal("this call was not let in"))
+            .ok_or_else(|| Status::internal("the call did not pass the guard"))
     }
 
     /// Its address.
     pub(super) fn address(&self) -> &str {
-        let peer = self.known.get::<Peer>();
+        let peer = self.extensions.get::<Peer>();
         peer.map_or("unknown", |peer| &peer.address)
     }
 
-    /// Keeps its connection, as long as this is held.
-    pub(super) fn busy(&self) -> Option<Busy> {
-        listen::busy(&self.known)
+    /// Keeps its connection from being evicted.
+    pub(super) fn keep_active(&self) -> Option<ActiveGuard> {
+        listen::keep_active(&self.extensions)
     }
 
-    /// Keeps room for the message that comes now.
-    pub(super) fn keep(&self, reserved: Reserved) {
-        *self.slot() = Some(reserved);
+    /// Stores the memory of the message that arrives.
+    pub(super) fn set_reserved(&self, reserved: Reserved) {
+        *self.lock() = Some(reserved);
     }
 
-    /// Takes the room of the message that is read.
-    pub(super) fn take_room(&self) -> Option<Reserved> {
-        self.slot().take()
+    /// Takes the memory of the message that is being read.
+    pub(super) fn take_reserved(&self) -> Option<Reserved> {
+        self.lock().take()
     }
 
-    /// The room of the message that was read last, which has so many bytes now.
+    /// The memory of the message that was read last, resized to its bytes.
     ///
     /// # Errors
-    /// It grew when it was inflated, and there is no room for that.
-    pub(super) fn room(&self, bytes: usize) -> Result<Reserved, Refusal> {
-        let kept = self.take_room();
-        let reserved = match kept {
+    /// The message grew when tonic inflated it, and there is no memory for that.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reserved, ingest::Error> {
+        let reserved = match self.take_reserved() {
             Some(mut reserved) => {
                 self.ingest.resize(&mut reserved, bytes)?;
                 reserved
@@ -84,19 +83,19 @@ impl Sender {
         Ok(reserved.sent_by(Arc::clone(&self.account)))
     }
 
-    /// The end of a call that is refused.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> Status {
-        audit::refused(&self.known, refusal);
-        status::of(refusal)
+    /// The status of a failed call. Logs and counts the error.
+    pub(super) fn status(&self, error: &ingest::Error) -> Status {
+        audit::log_refusal(&self.extensions, error);
+        status::of(error)
     }
 
-    /// The answer to a message that is refused.
-    pub(super) fn fail(&self, refusal: &Refusal) -> Failure {
-        audit::refused(&self.known, refusal);
-        status::failure(refusal)
+    /// The answer to a failed message of a stream. Logs and counts the error.
+    pub(super) fn failure(&self, error: &ingest::Error) -> Failure {
+        audit::log_refusal(&self.extensions, error);
+        status::failure(error)
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Reserved>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Reserved>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,6 @@
-//! The ingest service: a message in, its answer out.
+//! The ingest service.
 //!
-//! Enters: a message for which there is room. Leaves: its answer, once all in it has settled. What
-//! must hold: an answer says what the report says, and only where everything has settled.
+//! Enters: a message, with memory reserved for it. Leaves: its answer, once all of its events have settled.
 
 use std::future::Future;
 
@@ -9,20 +8,20 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::sender::Sender;
-use super::status::cut;
+use super::status::truncate;
 use super::stream::Answers;
 use crate::dead_letter::OnDamage;
-use crate::input::ingest::{self, Refusal};
+use crate::input::ingest;
 use crate::pipeline::{self, Content, Report};
 use qtrail_proto::v1::ingest_service_server::IngestService;
 use qtrail_proto::v1::{
     Counts, Delivered, IngestRequest, IngestResponse, IngestStreamRequest, Rejection, Uncertain,
 };
 
-/// An answer of fewer bytes is not compressed: it would grow.
+/// Answers of fewer bytes are not compressed: they would grow.
 const WORTH_COMPRESSING: usize = 1024;
 
-/// Serves it.
+/// The service.
 #[derive(Clone, Copy)]
 pub(super) struct Service;
 
@@ -42,7 +41,7 @@ impl IngestService for Service {
                 rejections: delivered.rejections,
                 uncertain: delivered.uncertain,
             })),
-            Err(refusal) => Err(sender.refuse(&refusal)),
+            Err(error) => Err(sender.status(&error)),
         }
     }
 
@@ -57,12 +56,12 @@ impl IngestService for Service {
     }
 }
 
-/// Delivers a message's events. Its room is taken now, the rest is done by the future.
+/// Delivers a message's events. Takes its reserved memory at once, so that the next message can be read.
 pub(super) fn deliver(
     sender: &Sender,
     request: IngestRequest,
-) -> impl Future<Output = Result<Delivered, Refusal>> + Send + use<> {
-    let reserved = sender.room(request.encoded_len());
+) -> impl Future<Output = Result<Delivered, ingest::Error>> + Send + use<> {
+    let reserved = sender.reserve(request.encoded_len());
     let name = format!("grpc:{}#{}", sender.address(), request.sequence);
     let ingest = sender.ingest.clone();
     async move {
@@ -82,7 +81,7 @@ pub(super) fn deliver(
     }
 }
 
-/// An answer, compressed where that is worth it.
+/// An answer, compressed if it is large.
 pub(super) fn response<T: Message>(answer: T) -> Response<T> {
     let small = answer.encoded_len() < WORTH_COMPRESSING;
     let mut response = Response::new(answer);
@@ -95,7 +94,7 @@ pub(super) fn response<T: Message>(answer: T) -> Response<T> {
 fn delivered(report: Report) -> Delivered {
     let rejections = report.refused.into_iter().map(|(index, reason)| Rejection {
         index,
-        reason: cut(format!("{}: {reason}", reason.kind())),
+        reason: truncate(format!("{}: {reason}", reason.kind())),
     });
     answer(report.counts, rejections.collect(), report.uncertain)
 }

@@ -1,56 +1,55 @@
-//! What a refusal is in gRPC's words.
+//! Errors as gRPC statuses.
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::input::ingest::Refusal;
+use crate::input::ingest;
 use qtrail_proto::v1::Failure;
 
-/// Characters of a message. It may quote a collector, and travels in a header, for which clients
-/// have limits of their own.
+/// Characters of a message. It may quote the collector's error, and clients limit the headers that carry it.
 const MESSAGE_CHARS: usize = 1000;
 
-/// The status of a call.
-pub(super) fn of(refusal: &Refusal) -> Status {
-    let (code, message) = (code(refusal), message(refusal));
-    match refusal.retry_after() {
+/// The status of a failed call.
+pub(super) fn of(error: &ingest::Error) -> Status {
+    let (code, message) = (code(error), message(error));
+    match error.retry_after() {
         None => Status::new(code, message),
         delay => Status::with_error_details(code, message, ErrorDetails::with_retry_info(delay)),
     }
 }
 
-/// The same in a stream, which goes on.
-pub(super) fn failure(refusal: &Refusal) -> Failure {
+/// The answer to a failed message of a stream, which continues.
+pub(super) fn failure(error: &ingest::Error) -> Failure {
     Failure {
-        code: code(refusal).into(),
-        message: message(refusal),
-        retry_delay: refusal
-            .retry_after()
-            .and_then(|delay| delay.try_into().ok()),
+        code: code(error).into(),
+        message: message(error),
+        retry_delay: error.retry_after().and_then(|delay| delay.try_into().ok()),
     }
 }
 
-/// A text's beginning.
-pub(super) fn cut(text: String) -> String {
+/// The first [`MESSAGE_CHARS`] of a text.
+pub(super) fn truncate(text: String) -> String {
     match text.char_indices().nth(MESSAGE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
 }
 
-fn code(refusal: &Refusal) -> Code {
-    match refusal {
-        Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => Code::Unavailable,
-        Refusal::Busy { .. }
-        | Refusal::TooLarge { .. }
-        | Refusal::InflatedTooLarge { .. }
-        | Refusal::DecodedTooLarge { .. } => Code::ResourceExhausted,
-        Refusal::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
-        Refusal::Unreadable { .. } => Code::InvalidArgument,
-        Refusal::TooSlow { .. } => Code::DeadlineExceeded,
+fn code(error: &ingest::Error) -> Code {
+    match error {
+        ingest::Error::CollectorUnavailable { .. }
+        | ingest::Error::DeadLettersUnavailable { .. }
+        | ingest::Error::Stopping => Code::Unavailable,
+        ingest::Error::InFlightLimit { .. }
+        | ingest::Error::TooLarge { .. }
+        | ingest::Error::InflatedTooLarge { .. }
+        | ingest::Error::DecodedTooLarge { .. } => Code::ResourceExhausted,
+        ingest::Error::Unreadable { reason, .. } if reason.is_limit() => Code::ResourceExhausted,
+        ingest::Error::Unreadable { .. } => Code::InvalidArgument,
+        ingest::Error::TooSlow { .. } => Code::DeadlineExceeded,
     }
 }
 
-fn message(refusal: &Refusal) -> String {
-    cut(refusal.to_string())
+fn message(error: &ingest::Error) -> String {
+    truncate(error.to_string())
 }

@@ -1,8 +1,8 @@
-//! A stream of messages: each is delivered by itself, and answered when it has settled.
+//! A stream of messages, each delivered and answered independently.
 //!
-//! Enters: the sender's messages. Leaves: their answers, in any order. What must hold: a message is
-//! read only while fewer than [`UNANSWERED`] wait for their answer, and only when the sender takes
-//! answers; the stream ends after the last answer.
+//! Enters: the sender's messages. Leaves: their answers, in any order. What must hold: a message is read only
+//! while fewer than [`UNANSWERED`] wait for an answer, and only while the sender reads answers; the stream ends
+//! after the last answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,18 +16,17 @@ use super::service::deliver;
 use qtrail_proto::v1::ingest_stream_response::Result as Answer;
 use qtrail_proto::v1::{IngestRequest, IngestStreamRequest, IngestStreamResponse};
 
-/// Messages of one stream that have no answer yet.
+/// Messages of one stream without an answer, at most.
 const UNANSWERED: usize = 1024;
 
-/// The answers of one stream. Messages are read as it is polled, which HTTP/2 does only while the
-/// sender has room for answers.
+/// The answers of one stream. Polling it reads messages; HTTP/2 polls only while the sender reads answers.
 pub(super) struct Answers {
     sender: Sender,
-    /// None: no more come.
+    /// `None` after the last message.
     requests: Option<Streaming<IngestStreamRequest>>,
-    /// What the stream ends with once all is answered, if not well.
-    fault: Option<Status>,
-    under_way: JoinSet<IngestStreamResponse>,
+    /// The status that ends the stream after the last answer, if it failed.
+    error: Option<Status>,
+    deliveries: JoinSet<IngestStreamResponse>,
 }
 
 impl Answers {
@@ -35,8 +34,8 @@ impl Answers {
         Answers {
             sender,
             requests: Some(requests),
-            fault: None,
-            under_way: JoinSet::new(),
+            error: None,
+            deliveries: JoinSet::new(),
         }
     }
 
@@ -53,12 +52,12 @@ impl Answers {
         };
         let sender = self.sender.clone();
         let delivery = deliver(&sender, request);
-        let busy = sender.busy();
-        self.under_way.spawn(async move {
-            let _busy = busy;
+        let active = sender.keep_active();
+        self.deliveries.spawn(async move {
+            let _active = active;
             let result = match delivery.await {
                 Ok(delivered) => Answer::Delivered(delivered),
-                Err(refusal) => Answer::Failure(sender.fail(&refusal)),
+                Err(error) => Answer::Failure(sender.failure(&error)),
             };
             IngestStreamResponse {
                 sequence,
@@ -67,12 +66,12 @@ impl Answers {
         });
     }
 
-    /// The next answer, if there is one; `None` where nothing is under way.
+    /// The next answer; `None` if no message is being delivered.
     fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<IngestStreamResponse, Status>>> {
-        let answer = ready!(self.under_way.poll_join_next(cx));
+        let answer = ready!(self.deliveries.poll_join_next(cx));
         Poll::Ready(answer.map(|answer| {
             answer.map_err(|_| Status::internal("a message was lost: send it again"))
         }))
@@ -87,17 +86,17 @@ impl Stream for Answers {
             if let Poll::Ready(Some(answer)) = self.poll_answer(cx) {
                 return Poll::Ready(Some(answer));
             }
-            let full = self.under_way.len() >= UNANSWERED;
+            let full = self.deliveries.len() >= UNANSWERED;
             let Some(requests) = self.requests.as_mut().filter(|_| !full) else {
-                return match self.under_way.is_empty() {
-                    true => Poll::Ready(self.fault.take().map(Err)),
+                return match self.deliveries.is_empty() {
+                    true => Poll::Ready(self.error.take().map(Err)),
                     false => Poll::Pending,
                 };
             };
             match ready!(Pin::new(requests).poll_next(cx)) {
                 Some(Ok(request)) => self.deliver(request),
-                Some(Err(fault)) => {
-                    self.fault = Some(fault);
+                Some(Err(error)) => {
+                    self.error = Some(error);
                     self.requests = None;
                 }
                 None => self.requests = None,

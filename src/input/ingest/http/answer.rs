@@ -1,7 +1,6 @@
-//! What a sender is told.
+//! Responses, in the forms that the endpoints share.
 //!
-//! Enters: a report, or what is wrong. Leaves: a status, headers, a body. What must hold: a sender
-//! that should send again can tell from the status; a limit is named with the key that raises it.
+//! Enters: a report, or an [`Error`]. Leaves: a status, headers, a body.
 
 use std::time::Duration;
 
@@ -12,60 +11,20 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::input::ingest::Refusal;
-use crate::input::ingest::listen::auth::Unauthenticated;
+use super::error::Error;
 use crate::pipeline::Report;
 use qtrail_core::reject::Reason;
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Why a request is not answered with success.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
-    /// It may not be sent now, or not by this sender, or not so much.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Its sender may not send.
-    #[error(transparent)]
-    Unauthenticated(#[from] Unauthenticated),
-    /// It is not what the endpoint takes.
-    #[error("{1}")]
-    Wrong(StatusCode, String),
-}
-
-impl Problem {
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Problem::Wrong(StatusCode::BAD_REQUEST, message.into())
-    }
-
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Problem::Wrong(status, _) => *status,
-            Problem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Problem::Refused(refusal) => match refusal {
-                Refusal::Away { .. } | Refusal::LettersFull { .. } | Refusal::Stopping => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::TooLarge { .. }
-                | Refusal::InflatedTooLarge { .. }
-                | Refusal::DecodedTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                Refusal::Unreadable { reason, .. } if reason.is_limit() => {
-                    StatusCode::PAYLOAD_TOO_LARGE
-                }
-                Refusal::Unreadable { .. } => StatusCode::BAD_REQUEST,
-                Refusal::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            },
-        }
-    }
-
-    /// As `{"error": "…"}`.
+impl Error {
+    /// The response `{"error": "…"}`.
     pub(super) fn json(&self) -> Response {
         let body = to_json(&json!({ "error": self.to_string() }));
         self.response(self.status(), JSON, body)
     }
 
-    /// With the status and the body that an endpoint's protocol asks for.
+    /// A response with the status and the body of an endpoint's protocol.
     pub(super) fn response(
         &self,
         status: StatusCode,
@@ -74,10 +33,10 @@ impl Problem {
     ) -> Response {
         let mut response = respond(status, content_type, body);
         let headers = response.headers_mut();
-        if let Problem::Refused(refusal) = self
-            && let Some(wait) = refusal.retry_after()
+        if let Error::Ingest(error) = self
+            && let Some(delay) = error.retry_after()
         {
-            headers.insert(RETRY_AFTER, seconds(wait).into());
+            headers.insert(RETRY_AFTER, whole_seconds(delay).into());
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -86,12 +45,12 @@ impl Problem {
     }
 }
 
-/// Whole seconds, as `Retry-After` has them.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+/// Seconds for `Retry-After`, rounded up.
+fn whole_seconds(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
 }
 
-/// What became of a request's events.
+/// The answer to a request whose events have settled.
 #[derive(Serialize)]
 struct Settled {
     read: u64,
@@ -116,7 +75,7 @@ struct Uncertain {
     of: u64,
 }
 
-/// All has settled: so it did.
+/// Answers a request whose events have settled.
 pub(super) fn settled(report: &Report) -> Response {
     let rejection = |(index, reason): &(u64, Reason)| Rejection {
         index: *index,
@@ -143,7 +102,7 @@ pub(super) fn respond(status: StatusCode, content_type: HeaderValue, body: Vec<u
     response
 }
 
-/// What is written here has texts and numbers alone, which JSON can hold.
+/// Encodes strings and numbers, which cannot fail.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! `POST /v1/events`: events in any container.
 //!
-//! Enters: a body in any of CloudTrail's containers, gzip or not. Leaves: what became of its events,
-//! once all have settled. EventBridge's API destinations send here too: an event is one more
-//! container, and its key is one more token.
+//! Enters: a body in any of CloudTrail's containers, gzip or not. Leaves: the counts of its events, once all have
+//! settled. EventBridge's API destinations use this endpoint too: their event is a container, their API key a
+//! token.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,8 +10,9 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
-use super::answer::{self, Problem};
-use super::{Service, body, name, tell};
+use super::answer;
+use super::error::Error;
+use super::{Service, body, log_error, name};
 use crate::dead_letter::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::{Content, Report};
@@ -21,17 +22,17 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
     let (head, body) = request.into_parts();
     match service.events(&head, body).await {
         Ok(report) => answer::settled(&report),
-        Err(problem) => {
-            tell(&head, &problem);
-            problem.json()
+        Err(error) => {
+            log_error(&head, &error);
+            error.json()
         }
     }
 }
 
 impl Service {
-    async fn events(&self, head: &Parts, body: Body) -> Result<Report, Problem> {
-        let (sender, _busy) = self.admit(head)?;
-        // The pipeline knows gzip by its first bytes.
+    async fn events(&self, head: &Parts, body: Body) -> Result<Report, Error> {
+        let (sender, _active) = self.admit(head)?;
+        // The pipeline recognizes gzip by its first bytes; this rejects other encodings.
         body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
         let request = ingest::Request {
@@ -46,7 +47,7 @@ impl Service {
     }
 }
 
-/// What `source=` in a query says.
+/// The value of `source=` in a query.
 fn source(query: &str) -> Option<String> {
     let value = query
         .split('&')

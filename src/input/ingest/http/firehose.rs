@@ -1,9 +1,8 @@
 //! `POST /v1/firehose`: Amazon Data Firehose's HTTP endpoint protocol, version 1.0.
 //!
-//! Enters: Firehose's request. Leaves: `{"requestId","timestamp"}`, with `errorMessage` beside them
-//! on failure. What must hold: Firehose tries again whatever is answered but 200 and 413, and gives
-//! what it cannot deliver to its backup bucket, but not what was answered with 413; so 413 is never
-//! answered.
+//! Enters: Firehose's request. Leaves: `{"requestId","timestamp"}`, and `errorMessage` on failure. What must
+//! hold: no answer has the status 413. Firehose retries after any status except 200 and 413, and finally writes the
+//! batch to its backup bucket; but after 413 it drops the batch.
 //!
 //! <https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html>
 
@@ -18,8 +17,9 @@ use flate2::read::GzDecoder;
 use memchr::memmem;
 use serde::Serialize;
 
-use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body, tell};
+use super::answer::{self, respond, to_json};
+use super::error::Error;
+use super::{Service, body, log_error};
 use crate::dead_letter::OnDamage;
 use crate::input::ingest;
 use crate::pipeline::Content;
@@ -28,8 +28,8 @@ const VERSION: HeaderName = HeaderName::from_static("x-amz-firehose-protocol-ver
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-firehose-request-id");
 /// Characters of an error message at most.
 const MESSAGE_CHARS: usize = 8192;
-/// Bytes of a body, compressed and inflated, in which its request id is looked for.
-const BEGINNING: usize = 1024;
+/// Bytes of a body, compressed and inflated, that are searched for its request id.
+const HEAD_BYTES: usize = 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,29 +50,29 @@ pub(super) async fn deliver(State(service): State<Service>, request: Request) ->
             tracing::debug!(id, "a Firehose request was delivered");
             respond(StatusCode::OK, answer::JSON, reply(id, None))
         }
-        Err(problem) => {
-            tell(&head, &problem);
-            let body = reply(id, Some(&problem.to_string()));
-            let status = match problem.status() {
+        Err(error) => {
+            log_error(&head, &error);
+            let body = reply(id, Some(&error.to_string()));
+            let status = match error.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => StatusCode::BAD_REQUEST,
                 status => status,
             };
-            problem.response(status, answer::JSON, body)
+            error.response(status, answer::JSON, body)
         }
     }
 }
 
 impl Service {
-    async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Problem> {
-        let (sender, _busy) = self.admit(head)?;
+    async fn firehose(&self, head: &Parts, id: &str, body: Body) -> Result<(), Error> {
+        let (sender, _active) = self.admit(head)?;
         check(&head.headers)?;
         let gzip = body::is_gzip(&head.headers)?;
         let (bytes, reserved) = body::read(&self.ingest, body).await?;
-        if let Some(other) = request_id(&beginning(&bytes, gzip))
+        if let Some(other) = request_id(&first_bytes(&bytes, gzip))
             && other != id
         {
             let message = format!("the body's requestId is {other:?}, the header's {id:?}");
-            return Err(Problem::bad_request(message));
+            return Err(Error::bad_request(message));
         }
         let request = ingest::Request {
             input: "firehose",
@@ -87,15 +87,15 @@ impl Service {
     }
 }
 
-/// Whether these are the headers of a request that is understood.
-fn check(headers: &HeaderMap) -> Result<(), Problem> {
+/// Checks the protocol version and the request id.
+fn check(headers: &HeaderMap) -> Result<(), Error> {
     let version = text(headers, &VERSION).unwrap_or_default();
     let message = match text(headers, &REQUEST_ID) {
         None => "X-Amz-Firehose-Request-Id is missing".to_owned(),
         Some(_) if version == "1.0" => return Ok(()),
         Some(_) => format!("X-Amz-Firehose-Protocol-Version must be 1.0, not {version:?}"),
     };
-    Err(Problem::bad_request(message))
+    Err(Error::bad_request(message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -104,11 +104,11 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// A body's first bytes, inflated.
-fn beginning(body: &[u8], gzip: bool) -> Vec<u8> {
+fn first_bytes(body: &[u8], gzip: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let body = &body[..body.len().min(BEGINNING)];
-    let limit = BEGINNING as u64;
-    // What cannot be read is the pipeline's to tell.
+    let body = &body[..body.len().min(HEAD_BYTES)];
+    let limit = HEAD_BYTES as u64;
+    // The pipeline reports bytes that cannot be read.
     let _ = match gzip {
         true => GzDecoder::new(body).take(limit).read_to_end(&mut bytes),
         false => body.take(limit).read_to_end(&mut bytes),
@@ -116,10 +116,10 @@ fn beginning(body: &[u8], gzip: bool) -> Vec<u8> {
     bytes
 }
 
-/// The `requestId` before a body's records, if it is there.
-fn request_id(beginning: &[u8]) -> Option<String> {
-    let records = memmem::find(beginning, b"\"records\"").unwrap_or(beginning.len());
-    let before = &beginning[..records];
+/// The `requestId` in front of a body's records, if present.
+fn request_id(head: &[u8]) -> Option<String> {
+    let records = memmem::find(head, b"\"records\"").unwrap_or(head.len());
+    let before = &head[..records];
     let key = b"\"requestId\"";
     let after = &before[memmem::find(before, key)? + key.len()..];
     let value = after.trim_ascii_start().strip_prefix(b":")?;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bodys_request_id_stands_before_its_records() {
+    fn the_request_id_of_a_body_is_in_front_of_its_records() {
         for (body, expected) in [
             (
                 r#"{"requestId":"a-1","timestamp":1,"records":[]}"#,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_message_is_cut_to_what_firehose_takes() {
+    fn an_error_message_is_cut_to_firehoses_limit() {
         let reply: serde_json::Value =
             serde_json::from_slice(&reply("i", Some(&"ü".repeat(9000)))).unwrap();
         let message = reply["errorMessage"].as_str().unwrap();

@@ -1,9 +1,8 @@
 //! `POST /v1/logs`: OTLP log records that hold CloudTrail events.
 //!
-//! Enters: an export request as protobuf or JSON, perhaps compressed. Leaves: OTLP's answer in the
-//! same form, or a `google.rpc.Status`. What must hold: OTLP's senders try again after 429, 502, 503
-//! and 504 alone, and drop what was answered otherwise; so what may succeed later is answered with
-//! one of these.
+//! Enters: an export request as protobuf or JSON, gzip or not. Leaves: OTLP's answer in the same encoding, or a
+//! `google.rpc.Status`. What must hold: if a repeat may succeed, the status is 429 or 503. OTLP senders repeat
+//! requests only after 429, 502, 503 and 504, and otherwise drop them.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -16,24 +15,29 @@ use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
-use super::answer::{self, Problem, respond, to_json};
-use super::{Service, body, name, tell};
-use crate::input::ingest::inflate::{self, Bounds, inflate};
-use crate::input::ingest::otlp::{self, Form};
-use crate::input::ingest::{Limits, Refusal};
+use super::answer::{self, respond, to_json};
+use super::error::Error;
+use super::{Service, body, log_error, name};
+use crate::input::ingest::inflate::{Bounds, inflate};
+use crate::input::ingest::otlp::{self, Encoding};
+use crate::input::ingest::{self, Limits};
 
 /// Answers a request.
 pub(super) async fn export(State(service): State<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let form = form(&head.headers);
-    match service.logs(&head, form, body).await {
+    let encoding = encoding(&head.headers);
+    match service.logs(&head, encoding, body).await {
         Ok(response) => {
-            let form = form.unwrap_or(Form::Protobuf);
-            respond(StatusCode::OK, content_type(form), encode(form, &response))
+            let encoding = encoding.unwrap_or(Encoding::Protobuf);
+            respond(
+                StatusCode::OK,
+                content_type(encoding),
+                encode(encoding, &response),
+            )
         }
-        Err(problem) => {
-            tell(&head, &problem);
-            refuse(form.unwrap_or(Form::Json), problem)
+        Err(error) => {
+            log_error(&head, &error);
+            error_response(encoding.unwrap_or(Encoding::Json), error)
         }
     }
 }
@@ -42,13 +46,13 @@ impl Service {
     async fn logs(
         &self,
         head: &Parts,
-        form: Option<Form>,
+        encoding: Option<Encoding>,
         body: Body,
-    ) -> Result<ExportLogsServiceResponse, Problem> {
-        let (sender, _busy) = self.admit(head)?;
-        let form = form.ok_or_else(|| {
+    ) -> Result<ExportLogsServiceResponse, Error> {
+        let (sender, _active) = self.admit(head)?;
+        let encoding = encoding.ok_or_else(|| {
             let message = "content-type must be application/x-protobuf or application/json";
-            Problem::Wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
+            Error::Invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned())
         })?;
         let gzip = body::is_gzip(&head.headers)?;
         let (mut bytes, mut reserved) = body::read(&self.ingest, body).await?;
@@ -57,20 +61,20 @@ impl Service {
             (bytes, reserved) = inflate(&self.ingest, bytes, reserved, bounds).await?;
         }
         let reserved = reserved.sent_by(sender);
-        let answer = otlp::export(&self.ingest, name(head), form, bytes, reserved);
+        let answer = otlp::export(&self.ingest, name(head), encoding, bytes, reserved);
         Ok(answer.await?)
     }
 }
 
-/// What a request of so many compressed bytes may become.
+/// The limits on inflating a request of `compressed` bytes.
 fn bounds(limits: &Limits, compressed: usize) -> Bounds {
     let inflated = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
     let in_flight = limits.in_flight_bytes.saturating_sub(compressed);
     let too_large = match inflated <= in_flight {
-        true => Refusal::InflatedTooLarge {
+        true => ingest::Error::InflatedTooLarge {
             limit: limits.inflated_bytes,
         },
-        false => Refusal::DecodedTooLarge {
+        false => ingest::Error::DecodedTooLarge {
             limit: limits.in_flight_bytes,
         },
     };
@@ -81,48 +85,30 @@ fn bounds(limits: &Limits, compressed: usize) -> Bounds {
     }
 }
 
-impl From<inflate::Error> for Problem {
-    fn from(error: inflate::Error) -> Self {
-        match error {
-            inflate::Error::Refused(refusal) => refusal.into(),
-            inflate::Error::Damaged(_) => Problem::bad_request(error.to_string()),
-        }
-    }
-}
-
-impl From<otlp::Error> for Problem {
-    fn from(error: otlp::Error) -> Self {
-        match error {
-            otlp::Error::Refused(refusal) => refusal.into(),
-            otlp::Error::Malformed(_) => Problem::bad_request(error.to_string()),
-        }
-    }
-}
-
-fn form(headers: &HeaderMap) -> Option<Form> {
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let kind = value.split(';').next().unwrap_or_default().trim();
     match kind.to_ascii_lowercase().as_str() {
-        "application/x-protobuf" => Some(Form::Protobuf),
-        "application/json" => Some(Form::Json),
+        "application/x-protobuf" => Some(Encoding::Protobuf),
+        "application/json" => Some(Encoding::Json),
         _ => None,
     }
 }
 
-fn content_type(form: Form) -> HeaderValue {
-    match form {
-        Form::Protobuf => HeaderValue::from_static("application/x-protobuf"),
-        Form::Json => answer::JSON,
+fn content_type(encoding: Encoding) -> HeaderValue {
+    match encoding {
+        Encoding::Protobuf => HeaderValue::from_static("application/x-protobuf"),
+        Encoding::Json => answer::JSON,
     }
 }
 
-fn encode(form: Form, response: &ExportLogsServiceResponse) -> Vec<u8> {
-    match form {
-        Form::Protobuf => response.encode_to_vec(),
-        Form::Json => to_json(&match &response.partial_success {
+fn encode(encoding: Encoding, response: &ExportLogsServiceResponse) -> Vec<u8> {
+    match encoding {
+        Encoding::Protobuf => response.encode_to_vec(),
+        Encoding::Json => to_json(&match &response.partial_success {
             None => json!({}),
             Some(partial) => json!({"partialSuccess": {
-                // 64-bit integers are texts.
+                // 64-bit integers are strings in protobuf's JSON.
                 "rejectedLogRecords": partial.rejected_log_records.to_string(),
                 "errorMessage": partial.error_message,
             }}),
@@ -130,11 +116,11 @@ fn encode(form: Form, response: &ExportLogsServiceResponse) -> Vec<u8> {
     }
 }
 
-fn refuse(form: Form, problem: Problem) -> Response {
-    let code = code(problem.status()) as i32;
-    let message = problem.to_string();
-    let body = match form {
-        Form::Protobuf => {
+fn error_response(encoding: Encoding, error: Error) -> Response {
+    let code = code(error.status()) as i32;
+    let message = error.to_string();
+    let body = match encoding {
+        Encoding::Protobuf => {
             let details = Vec::new();
             let status = tonic_types::Status {
                 code,
@@ -143,13 +129,13 @@ fn refuse(form: Form, problem: Problem) -> Response {
             };
             status.encode_to_vec()
         }
-        Form::Json => to_json(&json!({"code": code, "message": message})),
+        Encoding::Json => to_json(&json!({"code": code, "message": message})),
     };
-    let status = match problem.status() {
+    let status = match error.status() {
         StatusCode::REQUEST_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
         status => status,
     };
-    problem.response(status, content_type(form), body)
+    error.response(status, content_type(encoding), body)
 }
 
 fn code(status: StatusCode) -> Code {

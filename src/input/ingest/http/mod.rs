@@ -1,10 +1,10 @@
 //! Events over HTTP.
 //!
-//! Enters: requests. Leaves: answers, in the form of each endpoint's protocol. What must hold: only
-//! a settled request is answered with success; who may not send costs no memory; a body is held
-//! only in room that was reserved for it.
+//! Enters: requests. Leaves: answers in each endpoint's protocol. What must hold: only a settled request is
+//! answered with success; senders are authenticated before their body takes memory; memory for a body is reserved
+//! before it is used.
 //!
-//! | path | what | answers |
+//! | path | request | answer |
 //! | --- | --- | --- |
 //! | `/v1/events` | events in any container; EventBridge's API destinations | counts and rejections |
 //! | `/v1/firehose` | Amazon Data Firehose's HTTP endpoint protocol | its `requestId` |
@@ -12,6 +12,7 @@
 
 mod answer;
 mod body;
+mod error;
 mod events;
 mod firehose;
 mod logs;
@@ -27,10 +28,10 @@ use axum::routing::post;
 
 use super::Ingest;
 use super::listen::auth::Auth;
-use super::listen::{self, Busy, NOBODY, Peer, audit};
-use answer::Problem;
+use super::listen::{self, ActiveGuard, NOBODY, Peer, audit};
+use error::Error;
 
-/// What every endpoint needs.
+/// State of all endpoints.
 #[derive(Clone)]
 struct Service {
     ingest: Ingest,
@@ -44,7 +45,7 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
         .route("/v1/firehose", post(firehose::deliver))
         .route("/v1/logs", post(logs::export))
         .method_not_allowed_fallback(wrong_method)
-        .fallback(nothing)
+        .fallback(not_found)
         .with_state(Service {
             ingest: ingest.clone(),
             auth: auth.clone(),
@@ -52,51 +53,51 @@ pub fn router(ingest: &Ingest, auth: &Auth) -> Router {
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {
-    let message = format!("{} takes no {method}: send POST", uri.path());
-    Problem::Wrong(StatusCode::METHOD_NOT_ALLOWED, message).json()
+    let message = format!("{} does not accept {method}: use POST", uri.path());
+    Error::Invalid(StatusCode::METHOD_NOT_ALLOWED, message).json()
 }
 
-async fn nothing(uri: Uri) -> Response {
+async fn not_found(uri: Uri) -> Response {
     let message = format!(
-        "there is nothing at {}: send to /v1/events, /v1/firehose or /v1/logs",
+        "no such path: {}; use /v1/events, /v1/firehose or /v1/logs",
         uri.path()
     );
-    Problem::Wrong(StatusCode::NOT_FOUND, message).json()
+    Error::Invalid(StatusCode::NOT_FOUND, message).json()
 }
 
 impl Service {
-    /// Lets a sender in, or not, and has it logged; whose account its requests are on. Its connection
-    /// does not give way to another one as long as the second is held.
-    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<Busy>), Problem> {
-        // A browser lets any page on the web send to a loopback address, and says which page it was.
+    /// Authenticates a sender, and logs it. Returns the account that its dead letters are charged to, and the guard
+    /// that keeps its connection from being evicted.
+    fn admit(&self, head: &Parts) -> Result<(Arc<str>, Option<ActiveGuard>), Error> {
+        // A browser lets any web page send to a loopback address, and then sets `Origin`.
         if head.headers.contains_key(ORIGIN) {
-            let message = "web pages may not send events (the request has an Origin header)";
-            return Err(Problem::Wrong(StatusCode::FORBIDDEN, message.to_owned()));
+            let message = "web pages must not send events (the request has an Origin header)";
+            return Err(Error::Invalid(StatusCode::FORBIDDEN, message.to_owned()));
         }
         let token = audit::admit(&self.auth, &head.headers, &head.extensions)?;
         let peer = head.extensions.get::<Peer>();
         let account = peer.map_or(NOBODY.into(), |peer| peer.account(token.as_deref()));
-        Ok((account, listen::busy(&head.extensions)))
+        Ok((account, listen::keep_active(&head.extensions)))
     }
 }
 
-/// Has it logged that a request was turned away.
-fn tell(head: &Parts, problem: &Problem) {
-    match problem {
-        Problem::Refused(refusal) => audit::refused(&head.extensions, refusal),
-        Problem::Wrong(status, message) => {
+/// Logs why a request failed.
+fn log_error(head: &Parts, error: &Error) {
+    match error {
+        Error::Ingest(error) => audit::log_refusal(&head.extensions, error),
+        Error::Invalid(status, message) => {
             tracing::debug!(
                 status = status.as_u16(),
                 path = head.uri.path(),
-                "a request was not understood: {message}"
+                "invalid request: {message}"
             );
         }
-        // Who is not let in was told of there.
-        Problem::Unauthenticated(_) => {}
+        // `audit::admit` has logged it.
+        Error::Unauthenticated(_) => {}
     }
 }
 
-/// What dead letters call a request that names no source.
+/// The name in dead letters of a request without a source.
 fn name(head: &Parts) -> String {
     let peer = head.extensions.get::<Peer>();
     format!("http:{}", peer.map_or("unknown", |peer| &peer.address))

@@ -1,7 +1,7 @@
-//! Who sent, and who was turned away, for the log.
+//! The audit log.
 //!
-//! Enters: a connection's first request, and each refusal. Leaves: lines of the target
-//! `qtrail::audit`, and a count. What must hold: no sender can fill the log, and no token is in it.
+//! Enters: the first request of each connection, and each refused request or connection. Leaves: log lines with the
+//! target `qtrail::audit`, and a count. What must hold: no sender can fill the log; no token is logged.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tracing::{info, warn};
 use super::Peer;
 use super::auth::{Auth, Unauthenticated};
 use super::connection_limit::Slot;
-use crate::input::ingest::Refusal;
+use crate::input::ingest;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 
 const TARGET: &str = "qtrail::audit";
 
-/// Checks a request's token, and says who sends: at a connection's first request, and where it is
-/// turned away. From then on its peer is known to the listener. `extensions` are those of the request.
+/// Checks a request's token. Logs the sender at its connection's first request, or the refusal. If the token is valid,
+/// the listener treats the peer as identified from then on. `extensions` are the request's.
 ///
 /// # Errors
-/// No token, or a wrong one.
+/// The token is missing or wrong.
 pub fn admit(
     auth: &Auth,
     headers: &HeaderMap,
@@ -33,45 +33,45 @@ pub fn admit(
     if let Some((peer, audit)) = parties(extensions) {
         match &checked {
             Ok(token) => audit.admitted(peer, token.as_deref()),
-            Err(refused) => audit.listener.refused("token", peer, refused),
+            Err(error) => audit.listener.log_refusal("token", peer, error),
         }
     }
     if checked.is_ok() {
-        known(extensions);
+        mark_identified(extensions);
     }
     checked
 }
 
-/// Whether the peer of a request that anyone may make is known.
-pub fn recognizes(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
+/// Whether the peer of a request that needs no token sent a valid one. Logs nothing.
+pub fn identify(auth: &Auth, headers: &HeaderMap, extensions: &Extensions) -> bool {
     let checked = auth.check(headers);
     if let Ok(Some(_)) = checked {
-        known(extensions);
+        mark_identified(extensions);
     }
     checked.is_ok()
 }
 
-fn known(extensions: &Extensions) {
+fn mark_identified(extensions: &Extensions) {
     if let Some(slot) = extensions.get::<Arc<Slot>>() {
-        slot.known();
+        slot.mark_identified();
     }
 }
 
-/// Says and counts that a request was turned away.
-pub fn refused(extensions: &Extensions, refusal: &Refusal) {
+/// Logs and counts a refused request.
+pub fn log_refusal(extensions: &Extensions, error: &ingest::Error) {
     if let Some((peer, audit)) = parties(extensions) {
-        let kind = match refusal {
-            Refusal::Away { .. } => "away",
-            Refusal::LettersFull { .. } => "letters_full",
-            Refusal::Busy { .. } => "busy",
-            Refusal::Unreadable { .. } => "unreadable",
-            Refusal::TooLarge { .. } => "too_large",
-            Refusal::InflatedTooLarge { .. } => "inflated_too_large",
-            Refusal::DecodedTooLarge { .. } => "decoded_too_large",
-            Refusal::TooSlow { .. } => "too_slow",
-            Refusal::Stopping => "stopping",
+        let kind = match error {
+            ingest::Error::CollectorUnavailable { .. } => "collector_unavailable",
+            ingest::Error::DeadLettersUnavailable { .. } => "dead_letters_unavailable",
+            ingest::Error::InFlightLimit { .. } => "in_flight_limit",
+            ingest::Error::Unreadable { .. } => "unreadable",
+            ingest::Error::TooLarge { .. } => "too_large",
+            ingest::Error::InflatedTooLarge { .. } => "inflated_too_large",
+            ingest::Error::DecodedTooLarge { .. } => "decoded_too_large",
+            ingest::Error::TooSlow { .. } => "too_slow",
+            ingest::Error::Stopping => "stopping",
         };
-        audit.listener.refused(kind, peer, refusal);
+        audit.listener.log_refusal(kind, peer, error);
     }
 }
 
@@ -79,20 +79,21 @@ fn parties(extensions: &Extensions) -> Option<(&Peer, &Connection)> {
     Some((extensions.get()?, extensions.get()?))
 }
 
-/// What is told of a listener's peers.
+/// The audit log of one listener.
 pub(super) struct Audit {
     listener: &'static str,
-    /// The group of the keys that bound it; `None`: nobody sends there.
+    /// The config section of its limits; `None` if it accepts no events.
     pub(super) keys: Option<&'static str>,
     metrics: Arc<Metrics>,
     log_throttle: LogThrottle,
 }
 
-/// What is told of one connection: an extension of its requests.
+/// The audit log of one connection: an extension of its requests.
 #[derive(Clone)]
 pub(super) struct Connection {
     listener: Arc<Audit>,
-    known: Arc<AtomicBool>,
+    /// Whether its first request was logged.
+    logged: Arc<AtomicBool>,
 }
 
 impl Audit {
@@ -113,11 +114,11 @@ impl Audit {
     pub(super) fn connection(self: &Arc<Self>) -> Connection {
         Connection {
             listener: Arc::clone(self),
-            known: Arc::default(),
+            logged: Arc::default(),
         }
     }
 
-    /// Where a limit can be set, in words.
+    /// The config key of a limit, in parentheses.
     pub(super) fn key(&self, limit: &str) -> String {
         match self.keys {
             Some(keys) => format!(" ({keys}.{limit})"),
@@ -125,8 +126,8 @@ impl Audit {
         }
     }
 
-    /// Says and counts that a request or a connection was turned away.
-    pub(super) fn refused(&self, kind: &'static str, peer: &Peer, why: &dyn fmt::Display) {
+    /// Logs and counts a refused request or connection.
+    pub(super) fn log_refusal(&self, kind: &'static str, peer: &Peer, reason: &dyn fmt::Display) {
         self.metrics.ingest_refused.add(1);
         if let Some(left_out) = self.log_throttle.due(kind) {
             warn!(
@@ -135,30 +136,27 @@ impl Audit {
                 peer = &*peer.address,
                 certificate = peer.certificate.as_deref(),
                 left_out,
-                "refused: {why}"
+                "refused: {reason}"
             );
         }
     }
 
-    /// Says that the socket cannot take connections now.
+    /// Logs that the socket cannot accept connections now.
     pub(super) fn cannot_accept(&self, error: &std::io::Error) {
         if let Some(left_out) = self.log_throttle.due("accept") {
             let listener = self.listener;
-            warn!(
-                listener,
-                left_out, "no connection can be accepted now: {error}"
-            );
+            warn!(listener, left_out, "cannot accept connections: {error}");
         }
     }
 }
 
 impl Connection {
     fn admitted(&self, peer: &Peer, token: Option<&str>) {
-        if self.known.swap(true, Relaxed) {
+        if self.logged.swap(true, Relaxed) {
             return;
         }
         let audit = &self.listener;
-        // Each connection of a named peer is logged; those of nameless ones are rate-limited.
+        // Each connection of a peer with a name is logged; the others are rate-limited.
         let named = token.is_some() || peer.certificate.is_some();
         let left_out = match named {
             true => Some(0),

@@ -1,8 +1,8 @@
 //! Bearer tokens.
 //!
-//! Enters: files with a token on each line, and a request's headers. Leaves: the name of the token
-//! that was shown. What must hold: how long a check takes tells nothing of any token; a file that
-//! cannot be used does not take away the tokens that it had; no token is ever shown.
+//! Enters: files with a token on each line, and a request's headers. Leaves: the name of the request's token. What
+//! must hold: the time of a check reveals nothing about tokens; tokens stay valid if their file becomes unusable; no
+//! token is ever logged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::runtime::reload::Reloaded;
 
 /// The scheme of the `authorization` header, in any case.
 const BEARER: &[u8] = b"Bearer ";
-/// Headers whose whole value is a token.
+/// Headers whose value is a token.
 const KEYS: [&str; 2] = ["x-api-key", "x-amz-firehose-access-key"];
 
-/// Knows who may send. Cheap to clone.
+/// The valid tokens. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Auth(Arc<Vec<File>>);
 
-/// A file's tokens, read again when it changes.
+/// The tokens of a file. A changed file is read again.
 #[derive(Debug)]
 struct File {
     path: PathBuf,
     tokens: Reloaded<Vec<Token>>,
 }
 
-/// A token, known by its digest alone.
+/// A token's digest.
 struct Token {
     name: Arc<str>,
     digest: [u8; 32],
@@ -38,26 +38,26 @@ struct Token {
 
 /// Why a file of tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+enum Error {
     #[error("ingest.token_files: cannot read {}: {source}", path.display())]
     Unreadable {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("ingest.token_files: {} holds no token: write one a line", path.display())]
+    #[error("ingest.token_files: {} holds no token: write one per line", path.display())]
     Empty { path: PathBuf },
 }
 
-/// No token, or a wrong one.
+/// The token is missing or wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no token, or a wrong one (ingest.token_files)")]
 pub struct Unauthenticated;
 
 impl Auth {
-    /// Reads the files. Without files, no token is asked for.
+    /// Reads the files. Without files, no token is needed.
     ///
     /// # Errors
-    /// A file that cannot be read, or holds no token.
+    /// A file that cannot be read, or has no token.
     pub fn open(files: &[PathBuf]) -> anyhow::Result<Self> {
         let open = |path: &PathBuf| {
             let name = format!("the tokens of {}", path.display());
@@ -66,30 +66,30 @@ impl Auth {
                 tokens: Reloaded::load(name, vec![path.clone()], || read(path))?,
             })
         };
-        let files = files.iter().map(open).collect::<Result<_, Unusable>>()?;
+        let files = files.iter().map(open).collect::<Result<_, Error>>()?;
         Ok(Auth(Arc::new(files)))
     }
 
-    /// The name of the request's token: its file's, with the line where the file has several.
-    /// `None` where no token is asked for.
+    /// The name of the request's token: its file's name, with the line if the file has several. `None` if no token is
+    /// needed.
     ///
     /// # Errors
-    /// No token, or a wrong one.
+    /// The token is missing or wrong.
     pub fn check(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Unauthenticated> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let shown: Vec<[u8; 32]> = shown(headers).map(digest).collect();
+        let sent: Vec<[u8; 32]> = tokens_of(headers).map(digest).collect();
         let files = self.0.iter();
-        let known: Vec<_> = files
+        let valid: Vec<_> = files
             .map(|file| file.tokens.current(|| read(&file.path)))
             .collect();
-        // Every pair is compared, whichever matches.
+        // Compares every pair, so that the time does not depend on which matches.
         let (mut matched, mut found) = (0, Choice::from(0));
-        let tokens = || known.iter().flat_map(|tokens| tokens.iter());
+        let tokens = || valid.iter().flat_map(|tokens| tokens.iter());
         for (at, token) in (0u64..).zip(tokens()) {
-            for shown in &shown {
-                let equal = token.digest.ct_eq(shown);
+            for sent in &sent {
+                let equal = token.digest.ct_eq(sent);
                 matched.conditional_assign(&at, equal);
                 found |= equal;
             }
@@ -101,8 +101,8 @@ impl Auth {
     }
 }
 
-/// What a request shows as tokens.
-fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+/// The tokens in a request's headers.
+fn tokens_of(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.as_bytes().split_at_checked(BEARER.len())?;
         scheme.eq_ignore_ascii_case(BEARER).then_some(token)
@@ -118,8 +118,8 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-fn read(path: &Path) -> Result<Vec<Token>, Unusable> {
-    let text = std::fs::read(path).map_err(|source| Unusable::Unreadable {
+fn read(path: &Path) -> Result<Vec<Token>, Error> {
+    let text = std::fs::read(path).map_err(|source| Error::Unreadable {
         path: path.to_owned(),
         source,
     })?;
@@ -129,7 +129,7 @@ fn read(path: &Path) -> Result<Vec<Token>, Unusable> {
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
         .collect();
     if lines.is_empty() {
-        return Err(Unusable::Empty {
+        return Err(Error::Empty {
             path: path.to_owned(),
         });
     }

@@ -1,9 +1,8 @@
 //! One connection, from its first byte to its last.
 //!
-//! Enters: a stream, its peer's name and its slot. Leaves: requests, with their [`Peer`], to the
-//! router. What must hold: a peer that sends nothing, or too slowly, or what is no HTTP, is gone
-//! within a limit; what it can make us hold is bounded; at `stop`, requests under way are finished,
-//! and an idle peer is not waited for.
+//! Enters: a stream, its peer and its slot. Leaves: requests, with their [`Peer`], to the router. What must hold: a
+//! peer that sends nothing, or too slowly, or not HTTP, is disconnected within a time limit; the memory that it can
+//! use is bounded; at `stop`, requests in progress are finished, and idle peers are disconnected.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -30,21 +29,20 @@ use super::socket::Io;
 use super::tls::{self, Certificates};
 use crate::input::ingest::Limits;
 
-/// How long a peer without a request under way may take to hang up once it was asked to.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// After so many header timeouts in silence, an HTTP/2 peer is asked for a sign of life; it has one
-/// more for its answer.
-const SILENCE: u32 = 2;
+/// How long an idle peer may take to disconnect after it was asked to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// After this many header timeouts without a frame, an HTTP/2 peer gets a `PING`, and has one more timeout to answer.
+const KEEP_ALIVE_FACTOR: u32 = 2;
 /// Bytes of a request's headers.
 const HEADERS: u32 = 16 << 10;
-/// Bytes read ahead, or not yet written, on an HTTP/1 connection.
+/// Bytes of the read and write buffers of an HTTP/1 connection.
 const BUFFER: usize = 64 << 10;
-/// HTTP/2's smallest window for a connection, and the largest that is worth its memory.
+/// The smallest and the largest HTTP/2 window of a connection.
 const WINDOWS: (usize, usize) = (64 << 10, 1 << 20);
-/// Streams that a peer may reset, or have reset by its errors, before it counts as hostile.
+/// Streams that a peer may reset, or that its errors reset, before it is disconnected.
 const RESETS: usize = 64;
 
-/// What the connections of a listener share.
+/// State that the connections of a listener share.
 pub(super) struct Protocol {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
@@ -70,13 +68,13 @@ impl Protocol {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(limits.header_timeout.saturating_mul(SILENCE))
+            .keep_alive_interval(limits.header_timeout.saturating_mul(KEEP_ALIVE_FACTOR))
             .keep_alive_timeout(limits.header_timeout)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(HEADERS)
             .max_send_buf_size(BUFFER)
             .initial_connection_window_size(window)
-            // So that one stream that is held up does not hold up the others.
+            // One blocked stream must not block the others.
             .initial_stream_window_size(window / 2)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(RESETS);
@@ -89,7 +87,7 @@ impl Protocol {
         }
     }
 
-    /// Serves a connection until the peer hangs up or has to go.
+    /// Serves a connection until its end.
     pub(super) async fn serve(
         &self,
         stream: Box<dyn Io>,
@@ -98,32 +96,32 @@ impl Protocol {
         stop: CancellationToken,
     ) {
         let Some(tls) = &self.tls else {
-            return self.converse(stream, peer, slot, stop).await;
+            return self.serve_http(stream, peer, slot, stop).await;
         };
         let handshake = tokio::time::timeout(self.header_timeout, tls.accept(stream));
         let encrypted = tokio::select! {
             encrypted = handshake => encrypted,
-            () = slot.wanted() => return,
+            () = slot.evicted() => return,
             () = stop.cancelled() => return,
         };
         match encrypted {
             Ok(Ok(stream)) => {
                 peer.certificate = tls::name(&stream);
                 if tls.names_clients() {
-                    slot.known();
+                    slot.mark_identified();
                 }
-                self.converse(stream, peer, slot, stop).await;
+                self.serve_http(stream, peer, slot, stop).await;
             }
-            Ok(Err(failure)) => match failure.kind() {
-                Some(kind) => self.audit.refused(kind, &peer, &failure),
-                None => debug!(peer = &*peer.address, "{failure}"),
+            Ok(Err(error)) => match error.kind() {
+                Some(kind) => self.audit.log_refusal(kind, &peer, &error),
+                None => debug!(peer = &*peer.address, "{error}"),
             },
-            Err(_) => self.slow("TLS handshake", &peer),
+            Err(_) => self.log_timeout("TLS handshake", &peer),
         }
     }
 
-    /// Takes requests, and answers them.
-    async fn converse(
+    /// Serves requests over a stream that is already decrypted.
+    async fn serve_http(
         &self,
         stream: impl Io + 'static,
         peer: Peer,
@@ -131,98 +129,98 @@ impl Protocol {
         stop: CancellationToken,
     ) {
         let router = self.router.clone();
-        let (named, told) = (peer.clone(), self.audit.connection());
-        let called = Arc::clone(&slot);
-        let service = service_fn(move |request| call(&router, request, &named, &told, &called));
+        let (request_peer, audit) = (peer.clone(), self.audit.connection());
+        let request_slot = Arc::clone(&slot);
+        let service =
+            service_fn(move |request| call(&router, request, &request_peer, &audit, &request_slot));
         let stream = TokioIo::new(stream);
         let mut connection = pin!(self.builder.serve_connection(stream, service));
         tokio::select! {
-            // What has arrived counts before any time is up.
+            // Bytes that have arrived go before a timeout.
             biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
-                    self.failed(&*error, &peer, &slot);
+                    self.log_error(&*error, &peer, &slot);
                 }
                 return;
             }
             () = stop.cancelled() => {}
-            () = slot.wanted() => return,
-            () = slot.silent(self.header_timeout) => return self.slow("request", &peer),
+            () = slot.evicted() => return,
+            () = slot.no_request_within(self.header_timeout) => return self.log_timeout("request", &peer),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             _ = connection => {}
-            () = slot.idle_for(FAREWELL) => {}
+            () = slot.idle_for(CLOSE_TIMEOUT) => {}
         }
     }
 
-    /// Tells why a connection broke, where its peer is to blame.
-    fn failed(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
+    /// Logs why a connection failed, as a refusal if its peer caused that.
+    fn log_error(&self, error: &(dyn Error + 'static), peer: &Peer, slot: &Slot) {
         match error.downcast_ref::<hyper::Error>() {
-            Some(error) if error.is_timeout() && !slot.begun() => self.slow("request", peer),
-            Some(error) if !error.is_timeout() && !gone(error) => {
+            Some(error) if error.is_timeout() && !slot.has_request() => {
+                self.log_timeout("request", peer)
+            }
+            Some(error) if !error.is_timeout() && !is_disconnect(error) => {
                 let detail = error.source().map(|source| format!(": {source}"));
                 let detail = detail.unwrap_or_default();
                 let guess = match (&self.tls, error.is_parse()) {
-                    (None, true) if self.audit.keys.is_some() => {
-                        "; is it TLS, where there is no ingest.tls?"
-                    }
+                    (None, true) if self.audit.keys.is_some() => "; is it TLS, without ingest.tls?",
                     _ => "",
                 };
-                let why = format!("it is no good HTTP: {error}{detail}{guess}");
-                self.audit.refused("protocol", peer, &why);
+                let why = format!("invalid HTTP: {error}{detail}{guess}");
+                self.audit.log_refusal("protocol", peer, &why);
             }
             _ => debug!(peer = &*peer.address, "the connection ended: {error}"),
         }
     }
 
-    fn slow(&self, what: &str, peer: &Peer) {
+    fn log_timeout(&self, what: &str, peer: &Peer) {
         let why = format!(
             "no {what} came within {} s{}",
             self.header_timeout.as_secs_f64(),
             self.audit.key("header_timeout")
         );
-        self.audit.refused("slow", peer, &why);
+        self.audit.log_refusal("slow", peer, &why);
     }
 }
 
-/// Hands a request to the router. It is under way until its answer is known.
+/// Passes a request to the router. It is in progress until its answer is complete.
 fn call(
     router: &Router,
     mut request: Request<Incoming>,
     peer: &Peer,
-    told: &Connection,
+    audit: &Connection,
     slot: &Arc<Slot>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    let under_way = slot.begin();
+    let in_progress = slot.begin_request();
     request.extensions_mut().insert(peer.clone());
-    request.extensions_mut().insert(told.clone());
+    request.extensions_mut().insert(audit.clone());
     request.extensions_mut().insert(Arc::clone(slot));
     let answer = router.clone().oneshot(request);
     async move {
         let answer = answer.await?;
-        // A peer that does not read a finished answer is idle; a stream of answers is not.
+        // Once the answer has a known size, the request is no longer in progress, even if the peer does not read it.
         if answer.body().size_hint().exact().is_some() {
             return Ok(answer);
         }
         Ok(answer.map(|body| {
             Body::new(body.map_frame(move |frame| {
-                let _ = &under_way;
+                let _ = &in_progress;
                 frame
             }))
         }))
     }
 }
 
-/// Bytes that an HTTP/2 peer may send ahead of what is read: all connections together, about as
-/// many as all requests.
+/// The HTTP/2 window of a connection. All windows together are about as large as all requests in flight.
 fn window(limits: &Limits) -> u32 {
     let share = limits.in_flight_bytes / limits.connections.max(1);
     share.clamp(WINDOWS.0, WINDOWS.1) as u32
 }
 
-/// Whether the peer, or the network, ended the connection without a word.
-fn gone(error: &hyper::Error) -> bool {
+/// Whether the peer or the network ended the connection.
+fn is_disconnect(error: &hyper::Error) -> bool {
     let io = error
         .source()
         .is_some_and(|source| source.is::<std::io::Error>());

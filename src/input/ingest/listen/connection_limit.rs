@@ -1,9 +1,8 @@
-//! Which connections may stay: those of one listener, bounded.
+//! The limit on connections to one listener, and the eviction of idle ones.
 //!
-//! Enters: each new connection, who its peer turns out to be, and when it works for it. Leaves: a
-//! [`Slot`], or none. What must hold: there are never more connections than slots; a connection that
-//! is not worked for gives way to a new one, those of strangers first, so that idle connections and
-//! what anyone may ask, however many, keep no sender out.
+//! Enters: each new connection, whether its peer is identified, and its requests. Leaves: a [`Slot`], or none. What
+//! must hold: there are never more connections than slots; a new connection evicts an idle one, those of unidentified
+//! peers first. So idle connections and requests that need no token keep no sender out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,51 +21,51 @@ pub(super) struct ConnectionLimit {
     metrics: Arc<Metrics>,
 }
 
-/// Whether the peer is known, then the order in which its connection became idle.
+/// Whether the peer is identified, then the order in which its connection became idle.
 type Rank = (bool, u64);
 
-/// The connections that are not worked for; the first gives way first.
+/// The idle connections; the first is evicted first.
 #[derive(Default)]
 struct Idle {
     next: u64,
-    wanted: BTreeMap<Rank, CancellationToken>,
+    connections: BTreeMap<Rank, CancellationToken>,
 }
 
-/// A connection's place: an extension of its requests. Given back when it is dropped.
+/// The slot of a connection: an extension of its requests. Dropping it frees the slot.
 pub(super) struct Slot {
     slots: Arc<ConnectionLimit>,
     state: watch::Sender<State>,
-    wanted: CancellationToken,
+    evicted: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Default)]
 struct State {
     /// Requests without a complete answer.
-    under_way: usize,
+    requests: usize,
     /// There was a request.
-    begun: bool,
-    /// The peer has shown who it is, where that is asked for.
-    known: bool,
-    /// Things that are done for the peer.
-    busy: usize,
-    /// Its key in [`Idle`], while there are none.
+    has_request: bool,
+    /// The peer is identified, or needs no authentication.
+    identified: bool,
+    /// The number of [`ActiveGuard`]s.
+    active: usize,
+    /// Its key in [`Idle`], while it is idle.
     rank: Option<Rank>,
 }
 
-/// A request under way, until it is dropped.
-pub(super) struct Call(Arc<Slot>);
+/// A request in progress, until it is dropped.
+pub(super) struct RequestGuard(Arc<Slot>);
 
-/// As long as it is held, its connection does not give way.
-pub struct Busy(Arc<Slot>);
+/// Keeps its connection from being evicted, until it is dropped.
+pub struct ActiveGuard(Arc<Slot>);
 
-/// What came of asking for a slot.
-pub(super) enum Place {
-    /// One was free.
+/// The result of asking for a slot.
+pub(super) enum Admission {
+    /// A slot was free.
     Free(Arc<Slot>),
-    /// An idle connection was closed for it.
-    Vacated(Arc<Slot>),
-    /// Each connection is worked for.
+    /// An idle connection was evicted for it.
+    Evicted(Arc<Slot>),
+    /// No connection is idle.
     Full,
 }
 
@@ -79,26 +78,26 @@ impl ConnectionLimit {
         })
     }
 
-    /// A place for a new connection.
-    pub(super) async fn take(self: &Arc<Self>) -> Place {
+    /// A slot for a new connection.
+    pub(super) async fn take(self: &Arc<Self>) -> Admission {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Place::Free(self.slot(permit));
+            return Admission::Free(self.slot(permit));
         }
-        if !self.vacate() {
-            return Place::Full;
+        if !self.evict_idle() {
+            return Admission::Full;
         }
         match Arc::clone(&self.free).acquire_owned().await {
-            Ok(permit) => Place::Vacated(self.slot(permit)),
-            Err(_) => Place::Full,
+            Ok(permit) => Admission::Evicted(self.slot(permit)),
+            Err(_) => Admission::Full,
         }
     }
 
-    /// Closes the first of the idle connections; whether there was one.
-    pub(super) fn vacate(&self) -> bool {
-        // Under the lock, so that one that goes does not come back.
+    /// Evicts the first idle connection; `false` if there is none.
+    pub(super) fn evict_idle(&self) -> bool {
+        // Under the lock, so that an evicted connection does not become idle again.
         let mut idle = self.idle();
-        let first = idle.wanted.pop_first();
-        first.map(|(_, wanted)| wanted.cancel()).is_some()
+        let first = idle.connections.pop_first();
+        first.map(|(_, evicted)| evicted.cancel()).is_some()
     }
 
     fn slot(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Arc<Slot> {
@@ -106,10 +105,10 @@ impl ConnectionLimit {
         let slot = Slot {
             slots: Arc::clone(self),
             state: watch::Sender::default(),
-            wanted: CancellationToken::new(),
+            evicted: CancellationToken::new(),
             _permit: permit,
         };
-        slot.state.send_modify(|state| slot.rest(state));
+        slot.state.send_modify(|state| slot.mark_idle(state));
         Arc::new(slot)
     }
 
@@ -118,55 +117,55 @@ impl ConnectionLimit {
     }
 }
 
-/// Keeps the connection of a request, whose extensions these are, from giving way to another one.
-pub fn busy(extensions: &Extensions) -> Option<Busy> {
-    extensions.get::<Arc<Slot>>().map(Slot::busy)
+/// Keeps the connection of the request with these extensions from being evicted.
+pub fn keep_active(extensions: &Extensions) -> Option<ActiveGuard> {
+    extensions.get::<Arc<Slot>>().map(Slot::keep_active)
 }
 
 impl Slot {
-    /// Notes that a request has begun.
-    pub(super) fn begin(self: &Arc<Self>) -> Call {
+    /// Counts a request that has started.
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.state.send_modify(|state| {
-            state.under_way += 1;
-            state.begun = true;
+            state.requests += 1;
+            state.has_request = true;
         });
-        Call(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
-    /// Notes that the peer has shown who it is, where that is asked for.
-    pub(super) fn known(&self) {
+    /// The peer is identified from now on.
+    pub(super) fn mark_identified(&self) {
         self.state.send_if_modified(|state| {
-            if !std::mem::replace(&mut state.known, true) && state.rank.is_some() {
-                self.rise(state);
-                self.rest(state);
+            if !std::mem::replace(&mut state.identified, true) && state.rank.is_some() {
+                self.unmark_idle(state);
+                self.mark_idle(state);
             }
             false
         });
     }
 
-    fn busy(self: &Arc<Self>) -> Busy {
+    fn keep_active(self: &Arc<Self>) -> ActiveGuard {
         self.state.send_if_modified(|state| {
-            state.busy += 1;
-            self.rise(state);
+            state.active += 1;
+            self.unmark_idle(state);
             false
         });
-        Busy(Arc::clone(self))
+        ActiveGuard(Arc::clone(self))
     }
 
-    /// Whether a request has ever begun.
-    pub(super) fn begun(&self) -> bool {
-        self.state.borrow().begun
+    /// Whether there ever was a request.
+    pub(super) fn has_request(&self) -> bool {
+        self.state.borrow().has_request
     }
 
-    /// Returns once another connection wants the slot.
-    pub(super) async fn wanted(&self) {
-        self.wanted.cancelled().await;
+    /// Returns once another connection needs the slot.
+    pub(super) async fn evicted(&self) {
+        self.evicted.cancelled().await;
     }
 
-    /// Returns if no request has begun within this time.
-    pub(super) async fn silent(&self, limit: Duration) {
+    /// Returns if no request starts within this time.
+    pub(super) async fn no_request_within(&self, limit: Duration) {
         let mut state = self.state.subscribe();
-        if tokio::time::timeout(limit, state.wait_for(|state| state.begun))
+        if tokio::time::timeout(limit, state.wait_for(|state| state.has_request))
             .await
             .is_ok()
         {
@@ -174,35 +173,35 @@ impl Slot {
         }
     }
 
-    /// Returns once no request has been under way for this time.
+    /// Returns once no request has been in progress for this time.
     pub(super) async fn idle_for(&self, time: Duration) {
         let mut state = self.state.subscribe();
         loop {
             // Neither fails: the sender is in `self`.
-            let _ = state.wait_for(|state| state.under_way == 0).await;
-            let busy = state.wait_for(|state| state.under_way > 0);
-            if tokio::time::timeout(time, busy).await.is_err() {
+            let _ = state.wait_for(|state| state.requests == 0).await;
+            let next = state.wait_for(|state| state.requests > 0);
+            if tokio::time::timeout(time, next).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Takes its place at the end of the idle ones of its kind.
-    fn rest(&self, state: &mut State) {
+    /// Adds it to the idle connections, as the last of its kind.
+    fn mark_idle(&self, state: &mut State) {
         let mut idle = self.slots.idle();
-        if self.wanted.is_cancelled() {
+        if self.evicted.is_cancelled() {
             return;
         }
-        let rank = (state.known, idle.next);
+        let rank = (state.identified, idle.next);
         idle.next += 1;
-        idle.wanted.insert(rank, self.wanted.clone());
+        idle.connections.insert(rank, self.evicted.clone());
         state.rank = Some(rank);
     }
 
-    /// Is not idle any more.
-    fn rise(&self, state: &mut State) {
+    /// Removes it from the idle connections.
+    fn unmark_idle(&self, state: &mut State) {
         if let Some(rank) = state.rank.take() {
-            self.slots.idle().wanted.remove(&rank);
+            self.slots.idle().connections.remove(&rank);
         }
     }
 }
@@ -210,24 +209,24 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(rank) = self.state.borrow().rank {
-            self.slots.idle().wanted.remove(&rank);
+            self.slots.idle().connections.remove(&rank);
         }
         self.slots.metrics.ingest_connections.sub(1);
     }
 }
 
-impl Drop for Call {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.state.send_modify(|state| state.under_way -= 1);
+        self.0.state.send_modify(|state| state.requests -= 1);
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveGuard {
     fn drop(&mut self) {
         self.0.state.send_if_modified(|state| {
-            state.busy -= 1;
-            if state.busy == 0 {
-                self.0.rest(state);
+            state.active -= 1;
+            if state.active == 0 {
+                self.0.mark_idle(state);
             }
             false
         });
@@ -238,71 +237,71 @@ impl Drop for Busy {
 mod tests {
     use super::*;
 
-    fn free(place: Place) -> Arc<Slot> {
-        match place {
-            Place::Free(slot) => slot,
+    fn free(admission: Admission) -> Arc<Slot> {
+        match admission {
+            Admission::Free(slot) => slot,
             _ => panic!("none was free"),
         }
     }
 
     #[tokio::test]
-    async fn the_connection_that_was_idle_for_longest_gives_way() {
+    async fn the_longest_idle_connection_is_evicted() {
         let metrics = Arc::new(Metrics::default());
         let slots = ConnectionLimit::new(3, Arc::clone(&metrics));
         let first = free(slots.take().await);
         let second = free(slots.take().await);
         let third = free(slots.take().await);
         assert_eq!(metrics.ingest_connections.get(), 3);
-        // One that was worked for is at the end of the row, and one that is, is not in it. A request
+        // A connection that was active becomes the last idle one; an active one is not idle. A request
         // alone changes nothing.
-        drop(first.busy());
-        let (work, call) = (second.busy(), third.begin());
+        drop(first.keep_active());
+        let (guard, call) = (second.keep_active(), third.begin_request());
         let fourth = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { slots.take().await }
         });
-        third.wanted().await;
+        third.evicted().await;
         assert!(!fourth.is_finished());
         drop((third, call));
-        let Place::Vacated(fourth) = fourth.await.unwrap() else {
-            panic!("it was not vacated");
+        let Admission::Evicted(fourth) = fourth.await.unwrap() else {
+            panic!("no connection was evicted");
         };
-        assert!(!first.wanted.is_cancelled() && !second.wanted.is_cancelled());
-        let work = [first.busy(), work, fourth.busy()];
-        assert!(matches!(slots.take().await, Place::Full));
+        assert!(!first.evicted.is_cancelled() && !second.evicted.is_cancelled());
+        let guards = [first.keep_active(), guard, fourth.keep_active()];
+        assert!(matches!(slots.take().await, Admission::Full));
         drop((first, second, fourth));
         assert_eq!(metrics.ingest_connections.get(), 3);
-        drop(work);
+        drop(guards);
         assert_eq!(metrics.ingest_connections.get(), 0);
         free(slots.take().await);
     }
 
     #[tokio::test]
-    async fn strangers_give_way_before_known_peers() {
+    async fn unidentified_peers_are_evicted_before_identified_ones() {
         let slots = ConnectionLimit::new(3, Arc::default());
-        let known = free(slots.take().await);
-        let strangers = [free(slots.take().await), free(slots.take().await)];
-        known.known();
-        // Asking does not make a stranger known, nor does it bring its turn later.
-        drop(strangers[0].begin());
-        for stranger in &strangers {
-            assert!(slots.vacate());
-            assert!(stranger.wanted.is_cancelled() && !known.wanted.is_cancelled());
+        let identified = free(slots.take().await);
+        let unidentified = [free(slots.take().await), free(slots.take().await)];
+        identified.mark_identified();
+        // A request identifies nobody, and does not change the order.
+        drop(unidentified[0].begin_request());
+        for other in &unidentified {
+            assert!(slots.evict_idle());
+            assert!(other.evicted.is_cancelled() && !identified.evicted.is_cancelled());
         }
-        let work = known.busy();
-        assert!(!slots.vacate());
-        drop(work);
-        assert!(slots.vacate() && known.wanted.is_cancelled());
-        assert!(!slots.vacate());
-        drop((known, strangers));
-        assert!(slots.idle().wanted.is_empty());
+        let guard = identified.keep_active();
+        assert!(!slots.evict_idle());
+        drop(guard);
+        assert!(slots.evict_idle() && identified.evicted.is_cancelled());
+        assert!(!slots.evict_idle());
+        drop((identified, unidentified));
+        assert!(slots.idle().connections.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_only_between_requests() {
         const TIME: Duration = Duration::from_secs(1);
         let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
-        let (one, two) = (slot.begin(), slot.begin());
+        let (one, two) = (slot.begin_request(), slot.begin_request());
         let idle = tokio::spawn({
             let slot = Arc::clone(&slot);
             async move { slot.idle_for(TIME).await }
@@ -311,7 +310,7 @@ mod tests {
         tokio::time::sleep(TIME * 2).await;
         drop(two);
         tokio::time::sleep(TIME / 2).await;
-        let three = slot.begin();
+        let three = slot.begin_request();
         tokio::time::sleep(TIME * 2).await;
         assert!(!idle.is_finished());
         drop(three);
@@ -320,13 +319,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_silent_until_its_first_request() {
+    async fn a_connection_has_a_time_limit_until_its_first_request() {
         const TIME: Duration = Duration::from_secs(1);
         let slot = free(ConnectionLimit::new(1, Arc::default()).take().await);
-        slot.silent(TIME).await;
-        assert!(!slot.begun());
-        drop(slot.begin());
-        let silent = tokio::time::timeout(TIME * 2, slot.silent(TIME)).await;
-        assert!(silent.is_err() && slot.begun());
+        slot.no_request_within(TIME).await;
+        assert!(!slot.has_request());
+        drop(slot.begin_request());
+        let second = tokio::time::timeout(TIME * 2, slot.no_request_within(TIME)).await;
+        assert!(second.is_err() && slot.has_request());
     }
 }

@@ -1,7 +1,7 @@
-//! The sockets themselves.
+//! TCP and Unix sockets.
 //!
-//! Enters: an address. Leaves: streams, each with its peer's name. What must hold: a Unix socket
-//! that somebody listens on is never taken away from them, nor is a file that is no socket.
+//! Enters: an address. Leaves: streams, each with its peer's address. What must hold: a Unix socket of another process
+//! is never replaced, and neither is a file that is not a socket.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
 use crate::input::ingest::Listen;
 
-/// Who may connect to a Unix socket: its owner and its group.
+/// The mode of a Unix socket: its owner and its group may connect.
 const MODE: u32 = 0o660;
 
 /// Bytes from and to a peer.
@@ -29,7 +29,7 @@ pub(super) enum Socket {
     Unix(UnixListener, File),
 }
 
-/// A Unix socket's file; it goes with the socket.
+/// A Unix socket's file, removed when it is dropped.
 pub(super) struct File(PathBuf);
 
 impl Drop for File {
@@ -48,24 +48,24 @@ impl Socket {
                 .map_err(Into::into),
             Listen::Unix(path) => unix(path).await,
         };
-        bound.with_context(|| cannot(key, listen))
+        bound.with_context(|| cannot_listen(key, listen))
     }
 
-    /// Whether it could be listened on. Nobody can connect meanwhile, and no file is left.
+    /// Whether a listener could be bound. Accepts no connections and leaves no file behind.
     pub(super) async fn check(key: &str, listen: &Listen) -> anyhow::Result<()> {
         let bound = match listen {
             Listen::Tcp(address) => bind_only(*address).map_err(Into::into),
             Listen::Unix(path) => check_unix(path).await,
         };
-        bound.with_context(|| cannot(key, listen))
+        bound.with_context(|| cannot_listen(key, listen))
     }
 
-    /// The next connection, and its peer's name.
+    /// The next connection, and its peer's address.
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Io>, Arc<str>)> {
         match self {
             Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are small, and awaited.
+                // Senders wait for the small answers.
                 stream.set_nodelay(true)?;
                 Ok((Box::new(stream), peer.to_string().into()))
             }
@@ -91,7 +91,7 @@ impl fmt::Display for Socket {
     }
 }
 
-fn cannot(key: &str, listen: &Listen) -> String {
+fn cannot_listen(key: &str, listen: &Listen) -> String {
     match listen {
         Listen::Tcp(address) => {
             format!("{key}: cannot listen on {address} (set another address or port)")
@@ -100,7 +100,7 @@ fn cannot(key: &str, listen: &Listen) -> String {
     }
 }
 
-/// Binds as a listener does, and lets go again.
+/// Binds as a listener does, and closes the socket.
 fn bind_only(address: SocketAddr) -> io::Result<()> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -112,27 +112,27 @@ fn bind_only(address: SocketAddr) -> io::Result<()> {
 
 async fn check_unix(path: &Path) -> anyhow::Result<()> {
     is_stale(path).await?;
-    // The system's bound on its length.
+    // Checks the system's limit on the path's length.
     std::os::unix::net::SocketAddr::from_pathname(path)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     tempfile::tempfile_in(folder)
-        .with_context(|| format!("{} cannot be written to", folder.display()))?;
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
     Ok(())
 }
 
-/// Whether a socket is there that nobody listens on.
+/// Whether the path is a socket without a listener.
 async fn is_stale(path: &Path) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
-            bail!("there is a file that is no socket: remove it, or set another path")
+            bail!("the file is not a socket: remove it, or set another path")
         }
         Ok(_) => match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
-            Ok(_) => bail!("another process listens there: stop it, or set another path"),
-            Err(error) => Err(error).context("is the socket that is there in use?"),
+            Ok(_) => bail!("another process listens on it: stop it, or set another path"),
+            Err(error) => Err(error).context("cannot tell whether the socket is in use"),
         },
         Err(_) => Ok(false),
     }
@@ -140,7 +140,7 @@ async fn is_stale(path: &Path) -> anyhow::Result<bool> {
 
 async fn unix(path: &Path) -> anyhow::Result<Socket> {
     if is_stale(path).await? {
-        std::fs::remove_file(path).context("nobody listens on the socket that is there")?;
+        std::fs::remove_file(path).context("cannot remove the stale socket")?;
     }
     let listener = UnixListener::bind(path)?;
     let file = File(path.to_owned());

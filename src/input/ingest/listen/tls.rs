@@ -1,8 +1,8 @@
-//! TLS to senders.
+//! TLS for listeners.
 //!
-//! Enters: a stream. Leaves: the same, encrypted, with the name in the client's certificate. What
-//! must hold: certificates that cannot be used do not replace working ones; with
-//! `ingest.tls.client_ca_file`, nobody comes in without a certificate that is valid now.
+//! Enters: a stream. Leaves: a TLS stream, and the name in the client's certificate. What must hold: certificates that
+//! cannot be used do not replace working ones; with `ingest.tls.client_ca_file`, every client needs a certificate that
+//! is valid at that moment.
 
 use std::fmt;
 use std::io;
@@ -24,8 +24,8 @@ use crate::input::ingest::ServerTls;
 use crate::runtime::pem;
 use crate::runtime::reload::Reloaded;
 
-/// Characters of a certificate's name that are kept.
-const NAME: usize = 200;
+/// Characters of a certificate's name in log lines.
+const NAME_CHARS: usize = 200;
 /// `id-at-commonName` (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
@@ -45,15 +45,15 @@ pub(super) enum Error {
 
 /// Why a handshake failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum HandshakeError {
     /// The peer did not speak TLS.
     NotTls,
     /// The client's certificate is missing or invalid.
     Certificate(rustls::Error),
-    /// The two do not understand each other.
+    /// Peer and server have no version or cipher in common, or the peer broke the protocol.
     Handshake(rustls::Error),
-    /// The peer went away.
-    Gone,
+    /// The peer disconnected.
+    Disconnected,
 }
 
 /// The server's certificates.
@@ -77,30 +77,30 @@ impl Certificates {
         })
     }
 
-    /// Whether every client shows a certificate.
+    /// Whether every client needs a certificate.
     pub(super) fn names_clients(&self) -> bool {
         self.tls.client_ca_file.is_some()
     }
 
-    /// Encrypts a stream, with the certificates as they are now.
+    /// Performs the handshake, with the current certificates.
     pub(super) async fn accept(
         &self,
         stream: Box<dyn Io>,
-    ) -> Result<TlsStream<Box<dyn Io>>, Failure> {
+    ) -> Result<TlsStream<Box<dyn Io>>, HandshakeError> {
         let config = self.config.current(|| configure(&self.tls));
         TlsAcceptor::from(config)
             .accept(stream)
             .await
-            .map_err(|e| failure(&e))
+            .map_err(|e| classify(&e))
     }
 }
 
-/// The name in the client's certificate, where it showed one.
+/// The name in the client's certificate, if it sent one.
 pub(super) fn name(stream: &TlsStream<Box<dyn Io>>) -> Option<Arc<str>> {
     let (_, session) = stream.get_ref();
     let name = certificate_name(session.peer_certificates()?.first()?)?;
-    // It ends in log lines.
-    let printable = name.chars().filter(|c| !c.is_control()).take(NAME);
+    // The name is logged.
+    let printable = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS);
     Some(printable.collect::<String>().into())
 }
 
@@ -155,48 +155,50 @@ fn configure(tls: &ServerTls) -> Result<ServerConfig, Error> {
         .map_err(|source| pem::refused(&tls.cert_file, source))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if tls.client_ca_file.is_some() {
-        // A session that is resumed shows no certificate: it may have expired since.
+        // A resumed session sends no certificate, and the old one may have expired.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
     Ok(config)
 }
 
-fn failure(error: &io::Error) -> Failure {
+fn classify(error: &io::Error) -> HandshakeError {
     let Some(tls) = error
         .get_ref()
         .and_then(|e| e.downcast_ref::<rustls::Error>())
     else {
-        return Failure::Gone;
+        return HandshakeError::Disconnected;
     };
     match tls {
-        rustls::Error::InvalidMessage(_) => Failure::NotTls,
+        rustls::Error::InvalidMessage(_) => HandshakeError::NotTls,
         rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_) => {
-            Failure::Certificate(tls.clone())
+            HandshakeError::Certificate(tls.clone())
         }
-        _ => Failure::Handshake(tls.clone()),
+        _ => HandshakeError::Handshake(tls.clone()),
     }
 }
 
-impl Failure {
-    /// The kind of refusal; `None` where nobody was refused.
+impl HandshakeError {
+    /// The kind for the audit log; `None` if nothing was refused.
     pub(super) fn kind(&self) -> Option<&'static str> {
         match self {
-            Failure::NotTls => Some("not_tls"),
-            Failure::Certificate(_) => Some("certificate"),
-            Failure::Handshake(_) => Some("handshake"),
-            Failure::Gone => None,
+            HandshakeError::NotTls => Some("not_tls"),
+            HandshakeError::Certificate(_) => Some("certificate"),
+            HandshakeError::Handshake(_) => Some("handshake"),
+            HandshakeError::Disconnected => None,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::NotTls => f.write_str("no TLS (plain text to a port with ingest.tls?)"),
-            Failure::Certificate(e) => write!(f, "the client's certificate: {e}"),
-            Failure::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
-            Failure::Gone => f.write_str("the peer went away"),
+            HandshakeError::NotTls => {
+                f.write_str("not TLS (plain text on a port with ingest.tls?)")
+            }
+            HandshakeError::Certificate(e) => write!(f, "the client's certificate: {e}"),
+            HandshakeError::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
+            HandshakeError::Disconnected => f.write_str("the peer disconnected"),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Reads an export request in OTLP/JSON.
 //!
-//! Enters: a request's bytes. Leaves: the bodies of its log records. What must hold: a field that
-//! protobuf's JSON may omit may be absent or `null`; 64-bit integers are strings or numbers. The
-//! request is parsed as an event is, not by serde_json, whose 128 levels are a map of 31 levels in
-//! OTLP/JSON: an event may have 64 or more (`limits.depth`).
+//! Enters: a request's bytes. Leaves: the bodies of its log records. What must hold: fields may be absent or `null`
+//! as in protobuf's JSON; 64-bit integers are strings or numbers. serde_json stops at 128 levels, which are a map of
+//! 31 levels in OTLP/JSON, but an event may have 64 or more (`limits.depth`). So the parser of events reads the
+//! request.
 //!
 //! <https://protobuf.dev/programming-guides/json>,
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
@@ -18,12 +18,12 @@ use super::texts::{Source, Texts};
 use super::value::{Value, json};
 use qtrail_core::json::{Document, Node, Type};
 
-/// JSON's levels in a request: about four for each level of a body.
+/// Levels of JSON in a request: about four per level of a body.
 const DEPTH: u32 = 1000;
-/// Memory that the parser may take for a value, beside a byte for each of the text.
+/// Memory of the parser per value, beside one byte per byte of text.
 const NODE_BYTES: usize = 48;
 
-/// Padded or not.
+/// Base64 with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -50,8 +50,8 @@ pub(super) fn read(request: &[u8], texts: &mut Texts) -> Result<(), Error> {
     Ok(())
 }
 
-/// At least as many as there are values in a JSON text. A comma or bracket before a backslash stands
-/// inside a string, as in an event that is a text.
+/// An upper bound of the number of values in a JSON text. A comma or bracket in front of a backslash is inside a
+/// string, as in an event that is a string.
 fn most_values(text: &[u8]) -> usize {
     let begins = |pair: &&[u8]| matches!(pair, [b',' | b'[' | b'{', next] if *next != b'\\');
     1 + text.windows(2).filter(begins).count()
@@ -71,7 +71,7 @@ fn read_record(record: Node<'_>, shared: &Source, texts: &mut Texts) -> Result<(
     Ok(texts.push(source.or(shared), text)?)
 }
 
-/// Looks for a source among the attributes of a record or a resource.
+/// Reads the source from the attributes of a record or a resource.
 fn read_source(source: &mut Source, parent: Node<'_>) -> Result<(), Error> {
     for attribute in items(parent, "attributes")? {
         let key = key(attribute)?;
@@ -89,7 +89,7 @@ fn key(entry: Node<'_>) -> Result<Bytes, Error> {
     Ok(key.unwrap_or_default())
 }
 
-/// What an `AnyValue` holds.
+/// Reads an `AnyValue`.
 fn value(node: Option<Node<'_>>) -> Result<Value<'_>, Error> {
     let mut value = Value::Null;
     let Some(node) = node else {
@@ -138,7 +138,7 @@ fn number<N: std::str::FromStr>(node: Node<'_>) -> Result<N, Error> {
     number.ok_or_else(wrong_type)
 }
 
-/// Bytes in base64, of either alphabet.
+/// Base64, standard or URL-safe.
 fn bytes(node: Node<'_>) -> Result<Bytes, Error> {
     let encoded = node.as_str().ok_or_else(wrong_type)?;
     let encoded = encoded.replace('-', "+").replace('_', "/");
@@ -165,5 +165,5 @@ fn items<'d>(node: Node<'d>, key: &str) -> Result<impl Iterator<Item = Node<'d>>
 }
 
 fn wrong_type() -> Error {
-    Error::Malformed("a field's type is not the one that OTLP defines".to_owned())
+    Error::Malformed("a field has another type than OTLP defines".to_owned())
 }

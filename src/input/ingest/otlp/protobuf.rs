@@ -1,10 +1,9 @@
 //! Reads an export request in protobuf.
 //!
 //! Enters: a request's bytes. Leaves: the bodies of its log records; text and bytes are slices of the
-//! request, not copies. What must hold: memory does not depend on how many elements a request has.
-//! prost would collect a repeated field in a `Vec`, where two bytes of the request become fifty or
-//! more, and stops at 100 levels of nesting. So prost decodes the messages without repeated fields,
-//! and [`repeated`] walks the others one element at a time.
+//! request, not copies. What must hold: memory does not depend on the number of elements in a request. prost
+//! collects a repeated field in a `Vec`, where two bytes of the request become fifty or more, and stops at 100 levels
+//! of nesting. So prost decodes only messages without repeated fields, and [`repeated`] iterates over the others.
 //!
 //! <https://github.com/open-telemetry/opentelemetry-proto>, `logs/v1/logs.proto`
 
@@ -37,19 +36,19 @@ struct LogRecord {
 struct KeyValue {
     #[prost(bytes = "bytes", tag = "1")]
     key: Bytes,
-    /// An [`AnyValue`]; only those that are used are decoded.
+    /// An [`AnyValue`], decoded only if it is used.
     #[prost(bytes = "bytes", tag = "2")]
     value: Bytes,
 }
 
-/// Lists and maps are decoded as they are written.
+/// Lists and maps stay encoded until they are written as JSON.
 #[derive(Clone, PartialEq, Message)]
 struct AnyValue {
     #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     kind: Option<Kind>,
 }
 
-/// Strings are read as bytes: one that is not UTF-8 costs its own log record, not the request.
+/// Strings are bytes, so that invalid UTF-8 rejects one log record, not the request.
 #[derive(Clone, PartialEq, Oneof)]
 enum Kind {
     #[prost(bytes = "bytes", tag = "1")]
@@ -97,7 +96,7 @@ fn read_record(record: Bytes, shared: &Source, texts: &mut Texts) -> Result<(), 
     Ok(texts.push(source.or(shared), text)?)
 }
 
-/// Looks for a source among the attributes of a record or a resource.
+/// Reads the source from the attributes of a record or a resource.
 fn read_source(
     source: &mut Source,
     attributes: impl Iterator<Item = Result<Bytes, DecodeError>>,
@@ -113,7 +112,7 @@ fn read_source(
     Ok(())
 }
 
-/// What an `AnyValue` holds.
+/// Decodes an `AnyValue`.
 fn value(any: Bytes) -> Result<Value<'static>, DecodeError> {
     Ok(match AnyValue::decode(any)?.kind {
         None => Value::Null,
@@ -132,7 +131,7 @@ fn value(any: Bytes) -> Result<Value<'static>, DecodeError> {
     })
 }
 
-/// Each content of the field `number` of a message, in order. After an error, iteration must stop.
+/// The elements of the repeated field `number` of a message. After an error, iteration must stop.
 fn repeated(mut message: Bytes, number: u32) -> impl Iterator<Item = Result<Bytes, DecodeError>> {
     let mut next = move || {
         while !message.is_empty() {

@@ -18,11 +18,15 @@ use crate::input::ingest::tests::bench;
 /// What a request's log records hold: number, source, text.
 type Read = Vec<(u64, Option<String>, Vec<u8>)>;
 
-fn read_within(limits: Limits, form: Form, request: impl Into<Bytes>) -> Result<Read, Error> {
+fn read_within(
+    limits: Limits,
+    encoding: Encoding,
+    request: impl Into<Bytes>,
+) -> Result<Read, Error> {
     let (bench, request) = (bench(limits), request.into());
     let reserved = bench.ingest.try_reserve(request.len())?;
     let texts = Texts::new(bench.ingest.clone(), reserved, request.len());
-    let (mut texts, _reserved) = decode(form, &request, texts)?;
+    let (mut texts, _reserved) = decode(encoding, &request, texts)?;
     texts.sort_by_key(|text| text.number);
     let read = |text: Text| {
         let source = text.source.map(|source| source.to_string());
@@ -32,14 +36,14 @@ fn read_within(limits: Limits, form: Form, request: impl Into<Bytes>) -> Result<
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn read(form: Form, request: impl Into<Bytes>) -> Result<Read, Error> {
-    read_within(Limits::default(), form, request)
+async fn read(encoding: Encoding, request: impl Into<Bytes>) -> Result<Read, Error> {
+    read_within(Limits::default(), encoding, request)
 }
 
 /// The same request in both forms.
 fn read_both(request: &ExportLogsServiceRequest) -> Read {
-    let protobuf = read(Form::Protobuf, request.encode_to_vec()).unwrap();
-    let json = read(Form::Json, serde_json::to_vec(request).unwrap()).unwrap();
+    let protobuf = read(Encoding::Protobuf, request.encode_to_vec()).unwrap();
+    let json = read(Encoding::Json, serde_json::to_vec(request).unwrap()).unwrap();
     assert_eq!(protobuf, json);
     protobuf
 }
@@ -157,8 +161,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(arbitrary::<u8>(), 0..60)) {
-        let _ = read(Form::Protobuf, bytes.clone());
-        let _ = read(Form::Json, bytes);
+        let _ = read(Encoding::Protobuf, bytes.clone());
+        let _ = read(Encoding::Json, bytes);
     }
 }
 
@@ -205,7 +209,7 @@ fn json_may_leave_out_what_protobufs_json_leaves_out() {
         let request = format!(
             r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{body}}}]}}]}}]}}"#
         );
-        let read = read(Form::Json, request);
+        let read = read(Encoding::Json, request);
         read.map(|read| read[0].2.clone())
     };
     for (value, expected) in [
@@ -253,7 +257,7 @@ async fn what_a_request_is_decoded_into_has_its_room() {
         in_flight_bytes,
         ..Limits::default()
     };
-    let too_large = |limit| Err(Error::Refused(Refusal::DecodedTooLarge { limit }));
+    let too_large = |limit| Err(Error::Ingest(ingest::Error::DecodedTooLarge { limit }));
     // Two bytes each, and as a tree two hundred.
     let records = vec![LogRecord::default(); 100_000];
     let request = ExportLogsServiceRequest {
@@ -261,15 +265,18 @@ async fn what_a_request_is_decoded_into_has_its_room() {
     };
     let protobuf = request.encode_to_vec();
     assert!(protobuf.len() < 300_000);
-    let read = read_within(limits(4 << 20), Form::Protobuf, protobuf.clone());
+    let read = read_within(limits(4 << 20), Encoding::Protobuf, protobuf.clone());
     assert_eq!(read, too_large(4 << 20));
-    let read = read_within(limits(16 << 20), Form::Protobuf, protobuf).unwrap();
+    let read = read_within(limits(16 << 20), Encoding::Protobuf, protobuf).unwrap();
     assert_eq!(read.len(), 100_000);
     // So is JSON's.
     let json = format!(r#"{{"unknown":[{}1]}}"#, "1,".repeat(100_000));
-    let read = read_within(limits(4 << 20), Form::Json, json.clone());
+    let read = read_within(limits(4 << 20), Encoding::Json, json.clone());
     assert_eq!(read, too_large(4 << 20));
-    assert_eq!(read_within(limits(16 << 20), Form::Json, json), Ok(vec![]));
+    assert_eq!(
+        read_within(limits(16 << 20), Encoding::Json, json),
+        Ok(vec![])
+    );
 }
 
 #[tokio::test]
@@ -288,12 +295,15 @@ async fn room_that_is_taken_by_others_is_waited_for_by_the_sender() {
         .resize(&mut others, limit - request.len() - 8192)
         .unwrap();
     let texts = Texts::new(bench.ingest.clone(), reserved, request.len());
-    let refused = decode(Form::Protobuf, &request, texts).map(|(texts, _)| texts.len());
-    assert_eq!(refused, Err(Error::Refused(Refusal::Busy { limit })));
+    let refused = decode(Encoding::Protobuf, &request, texts).map(|(texts, _)| texts.len());
+    assert_eq!(
+        refused,
+        Err(Error::Ingest(ingest::Error::InFlightLimit { limit }))
+    );
     drop(others);
     let reserved = bench.ingest.try_reserve(request.len()).unwrap();
     let texts = Texts::new(bench.ingest.clone(), reserved, request.len());
-    assert!(decode(Form::Protobuf, &request, texts).is_ok());
+    assert!(decode(Encoding::Protobuf, &request, texts).is_ok());
 }
 
 #[test]
@@ -315,7 +325,7 @@ fn a_value_may_nest_as_deep_as_it_will() {
         outer.append(&mut request);
         request = outer;
     }
-    let read = read(Form::Protobuf, request).unwrap();
+    let read = read(Encoding::Protobuf, request).unwrap();
     assert_eq!(read[0].2.len(), 10_000 + "null".len());
 }
 
@@ -330,5 +340,5 @@ fn the_collectors_own_json_is_read() {
         (1, None, "text 🦀".into()),
         (2, None, vec![]),
     ];
-    assert_eq!(read(Form::Json, COLLECTORS).unwrap(), expected);
+    assert_eq!(read(Encoding::Json, COLLECTORS).unwrap(), expected);
 }

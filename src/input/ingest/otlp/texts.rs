@@ -1,20 +1,20 @@
-//! The texts that a request's log records hold, within the memory that is reserved for them.
+//! Collects the texts of a request's log records, within reserved memory.
 //!
-//! Enters: bodies, and the files that they came from. Leaves: texts, numbered as the log records
-//! are. What must hold: memory is reserved for everything that is collected, or the request is refused.
+//! Enters: bodies, and the names of their files. Leaves: texts, numbered as the log records are. What must hold:
+//! memory is reserved for everything that is collected; otherwise the request fails.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::input::ingest::{Ingest, Refusal, Reserved};
+use crate::input::ingest::{self, Ingest, Reserved};
 use crate::pipeline::Text;
 
 /// Attributes that name a file or an object, the best first.
 const SOURCES: [&[u8]; 3] = [b"log.file.path", b"log.file.name", b"aws.s3.key"];
-/// So many more bytes are reserved than are needed, so that it is rarely done.
+/// Bytes reserved beyond those needed, so that reservations are rare.
 const AHEAD_BYTES: usize = 64 << 10;
-/// Memory of a text beside its bytes; a growing vector has up to twice the room of its texts.
+/// Memory of a text beside its bytes; a growing vector has up to twice the capacity that it uses.
 const TEXT_BYTES: usize = 2 * size_of::<Text>();
 
 /// The texts so far.
@@ -22,14 +22,14 @@ pub(super) struct Texts {
     texts: Vec<Text>,
     ingest: Ingest,
     reserved: Reserved,
-    /// Bytes that are reserved.
+    /// Bytes in `reserved`.
     reserved_bytes: usize,
-    /// Bytes of them that are in use.
+    /// Bytes of them in use.
     taken: usize,
 }
 
 impl Texts {
-    /// None yet, of a request of so many bytes, which are `reserved`.
+    /// No texts yet, of a request of `request` bytes, which `reserved` covers.
     pub(super) fn new(ingest: Ingest, reserved: Reserved, request: usize) -> Self {
         Texts {
             texts: Vec::new(),
@@ -40,9 +40,13 @@ impl Texts {
         }
     }
 
-    /// Adds the next log record's text. If its bytes are not the request's own, they were
-    /// [taken](Texts::take).
-    pub(super) fn push(&mut self, source: Option<Arc<str>>, bytes: Bytes) -> Result<(), Refusal> {
+    /// Adds the next log record's text. Bytes that are not a slice of the request must be
+    /// [taken](Texts::take) before.
+    pub(super) fn push(
+        &mut self,
+        source: Option<Arc<str>>,
+        bytes: Bytes,
+    ) -> Result<(), ingest::Error> {
         self.take(TEXT_BYTES)?;
         self.texts.push(Text {
             number: self.texts.len() as u64,
@@ -52,12 +56,12 @@ impl Texts {
         Ok(())
     }
 
-    /// Takes so many bytes of memory.
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+    /// Takes memory, and reserves more if necessary.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), ingest::Error> {
         self.taken = self.taken.saturating_add(bytes);
         let limit = self.ingest.limits().in_flight_bytes;
         if self.taken > limit {
-            return Err(Refusal::DecodedTooLarge { limit });
+            return Err(ingest::Error::DecodedTooLarge { limit });
         }
         if self.taken > self.reserved_bytes {
             self.reserved_bytes = (self.taken + AHEAD_BYTES).min(limit);
@@ -67,43 +71,42 @@ impl Texts {
         Ok(())
     }
 
-    /// Gives back what was taken.
+    /// Returns memory that was taken.
     pub(super) fn give_back(&mut self, bytes: usize) {
         self.taken -= bytes;
     }
 
-    /// All texts, those of one source together, so that they are converted together; and the memory
-    /// that is reserved for them.
-    pub(super) fn finish(mut self) -> Result<(Vec<Text>, Reserved), Refusal> {
+    /// All texts, sorted by source so that those of one file are converted together; and their reserved memory.
+    pub(super) fn finish(mut self) -> Result<(Vec<Text>, Reserved), ingest::Error> {
         self.texts.sort_by(|a, b| a.source.cmp(&b.source));
         self.ingest.resize(&mut self.reserved, self.taken)?;
         Ok((self.texts, self.reserved))
     }
 }
 
-/// The best name of a source among attributes.
+/// The best name of a source among the attributes so far.
 #[derive(Default)]
 pub(super) struct Source {
-    /// Its rank in [`SOURCES`], and the name.
+    /// Its index in [`SOURCES`], and the name.
     best: Option<(usize, Arc<str>)>,
 }
 
 impl Source {
-    /// The rank of an attribute with this key, if it names a source better than the one so far.
+    /// The rank of an attribute with this key, if it is better than the best so far.
     pub(super) fn better(&self, key: &[u8]) -> Option<usize> {
         let rank = SOURCES.iter().position(|source| *source == key)?;
         let best = self.best.as_ref().map_or(SOURCES.len(), |(best, _)| *best);
         (rank < best).then_some(rank)
     }
 
-    /// Keeps the name of this rank, unless it is empty.
+    /// Sets the name, unless it is empty.
     pub(super) fn keep(&mut self, rank: usize, name: &[u8]) {
         if !name.is_empty() {
             self.best = Some((rank, String::from_utf8_lossy(name).into()));
         }
     }
 
-    /// The name, or else that of the resource.
+    /// The name, or the resource's name.
     pub(super) fn or(self, resource: &Source) -> Option<Arc<str>> {
         let best = self.best.as_ref().or(resource.best.as_ref());
         best.map(|(_, name)| Arc::clone(name))

@@ -1,8 +1,8 @@
 //! An `AnyValue`, and its JSON text.
 //!
-//! Enters: a value, from protobuf or JSON. Leaves: JSON text. What must hold: nothing that JSON can
-//! express is lost: entries keep their order, and a key that occurs twice is written twice; memory
-//! is reserved as it is used; no recursion, however deep a value nests.
+//! Enters: a value, from protobuf or JSON. Leaves: JSON text. What must hold: entries keep their order, and a key
+//! that occurs twice is written twice; memory is reserved before it is used; no recursion, however deep a value
+//! nests.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use super::Error;
 use super::texts::Texts;
 use qtrail_core::otlp::json::{double, string};
 
-/// Memory of one level of nesting: its iterator, and its place in a vector.
+/// Memory of one level of nesting: its iterator, and its element in a vector.
 const LEVEL_BYTES: usize = 128;
 
 /// An `AnyValue`.
@@ -23,18 +23,17 @@ pub(super) enum Value<'a> {
     Bool(bool),
     Int(i64),
     Double(f64),
-    /// UTF-8, unless the sender is wrong.
+    /// UTF-8, unless the sender made a mistake.
     Text(Bytes),
     Blob(Bytes),
     List(Entries<'a>),
     Map(Entries<'a>),
 }
 
-/// The entries of a map, or the elements of a list, whose keys are empty. Decoded as it is iterated.
+/// The entries of a map, or the elements of a list with empty keys. Each is decoded when the iterator reaches it.
 pub(super) type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, Value<'a>), Error>> + 'a>;
 
-/// A value as JSON text. Bytes are written in base64, NaN and infinities by their names. The memory
-/// of the result is taken from `texts`.
+/// A value as JSON text: bytes as base64, NaN and infinities by name. Takes the memory of the result from `texts`.
 pub(super) fn json(value: Value<'_>, texts: &mut Texts) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     // The open lists and maps, each with its closing bracket.

@@ -26,7 +26,7 @@ use crate::pipeline::{Content, Counts, Report, Unit};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
 
-pub(super) fn fault(remedy: Remedy) -> aws::Error {
+pub(super) fn aws_error(remedy: Remedy) -> aws::Error {
     aws::Error {
         remedy,
         message: "said the service".to_owned(),
@@ -60,8 +60,8 @@ impl Fetch for Arc<Bucket> {
     async fn open(&self, location: &Location, _: u64) -> Result<Opened, aws::Error> {
         self.opened.lock().unwrap().push(location.key.clone());
         let mut faults = self.faults.lock().unwrap();
-        if let Some(fault) = faults.get_mut(&location.key).and_then(VecDeque::pop_front) {
-            return Err(fault);
+        if let Some(error) = faults.get_mut(&location.key).and_then(VecDeque::pop_front) {
+            return Err(error);
         }
         let mut panics = self.panics.lock().unwrap();
         let panic = *panics > 0;
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     pub(super) fn fail(&self, key: &str, faults: impl IntoIterator<Item = Remedy>) {
-        let faults = faults.into_iter().map(fault).collect();
+        let faults = faults.into_iter().map(aws_error).collect();
         let mut all = self.bucket.faults.lock().unwrap();
         all.insert(key.to_owned(), faults);
     }

@@ -126,8 +126,8 @@ async fn reading_once_counts_what_it_leaves_to_the_queue_and_not_what_was_mended
         let context = bench.context(Arc::clone(&bench.sink));
         let reading = consume(Arc::clone(&context), bench.queue.clone());
         timeout(HOUR, reading).await.unwrap().unwrap();
-        context.tell_left();
-        assert_eq!(bench.metrics.left.get(), left);
+        context.log_undelivered();
+        assert_eq!(bench.metrics.undelivered.get(), left);
     }
 }
 
@@ -137,7 +137,7 @@ async fn reading_once_that_is_stopped_is_not_known_to_have_read_all() {
     bench.settings.once = true;
     bench.stop.cancel();
     bench.start().await.unwrap().unwrap();
-    assert_eq!(bench.metrics.left.get(), 1);
+    assert_eq!(bench.metrics.undelivered.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

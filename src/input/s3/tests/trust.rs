@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, fault, notice, pass, until};
+use super::bench::{Bench, aws_error, notice, pass, until};
 use super::{HOUR, MINUTE};
 use crate::aws::error::Remedy;
 use crate::input::ingest::tests::EVENT;
@@ -158,7 +158,7 @@ async fn where_nothing_names_a_bucket_all_are_read() {
     }
     // Neither does it where the queue may not be asked.
     let bench = Bench::default();
-    bench.queue.state().redrive = Some(Err(fault(Remedy::Denied)));
+    bench.queue.state().redrive = Some(Err(aws_error(Remedy::Denied)));
     bench.queue.send("m", notice(&["k"]));
     bench.start();
     until(|| bench.queue.is_empty()).await;
@@ -170,7 +170,7 @@ async fn while_the_queue_could_not_be_asked_nothing_is_read_and_nothing_given_up
     let bench = Bench::default();
     bench.queue.state().policy = policy(&["arn:aws:s3:::b"]);
     let away = [Remedy::Retry, Remedy::Mend].into_iter().cycle().take(10);
-    bench.queue.state().fail_attributes = away.map(fault).collect();
+    bench.queue.state().fail_attributes = away.map(aws_error).collect();
     bench.queue.send("m", of(&[("evil", "1"), ("b", "2")]));
     bench.start();
     pass(MINUTE).await;

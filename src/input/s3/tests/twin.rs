@@ -11,7 +11,7 @@ use crate::aws;
 use crate::aws::queue_policy;
 use crate::input::s3::Buckets;
 use crate::input::s3::queue::{
-    Answers, Attributes, BATCH, Entry, Message, Queue, Redrive, Refused,
+    Answers, Attributes, BATCH, Entry, EntryError, Message, Queue, Redrive,
 };
 
 /// SQS hides no message for longer, from its receipt on.
@@ -114,9 +114,9 @@ impl Twin {
     }
 }
 
-fn stale() -> Refused {
-    Refused {
-        for_good: true,
+fn stale() -> EntryError {
+    EntryError {
+        permanent: true,
         message: "ReceiptHandleIsInvalid".to_owned(),
     }
 }
@@ -136,8 +136,8 @@ impl Queue for Twin {
         let end = Instant::now() + wait;
         loop {
             let changed = self.0.changed.notified();
-            if let Some(fault) = self.state().fail_receive.pop_front() {
-                return Err(fault);
+            if let Some(error) = self.state().fail_receive.pop_front() {
+                return Err(error);
             }
             let taken = self.take(most, visibility);
             if !taken.is_empty() || Instant::now() >= end {
@@ -166,8 +166,8 @@ impl Queue for Twin {
             let is_it = |m: &&mut Stored| m.receipt == receipt && m.visible > now;
             let stored = state.messages.iter_mut().find(is_it).ok_or_else(stale)?;
             if now + time > stored.received + LONGEST {
-                return Err(Refused {
-                    for_good: true,
+                return Err(EntryError {
+                    permanent: true,
                     message: "InvalidParameterValue: beyond the limit".to_owned(),
                 });
             }
@@ -187,14 +187,14 @@ impl Queue for Twin {
         let mut state = self.state();
         state.deletes.push(entries.len());
         let per_entry = match state.fail_delete.pop_front() {
-            Some(Some(fault)) => return Err(fault),
+            Some(Some(error)) => return Err(error),
             Some(None) => true,
             None => false,
         };
         let mut delete = |receipt: &str| {
             if per_entry {
-                return Err(Refused {
-                    for_good: false,
+                return Err(EntryError {
+                    permanent: false,
                     message: "InternalError".to_owned(),
                 });
             }
@@ -214,8 +214,8 @@ impl Queue for Twin {
     async fn attributes(&self) -> Result<Attributes, aws::Error> {
         let mut state = self.state();
         state.asked += 1;
-        if let Some(fault) = state.fail_attributes.pop_front() {
-            return Err(fault);
+        if let Some(error) = state.fail_attributes.pop_front() {
+            return Err(error);
         }
         Ok(Attributes {
             redrive: state.redrive.clone().unwrap_or(Ok(Redrive::Never))?,

@@ -1,7 +1,7 @@
-//! What has settled is deleted, in batches.
+//! Deletes settled messages, in batches.
 //!
-//! Enters: numbers of messages. Leaves: deletes. What must hold: a message has ended only once the queue
-//! has answered for it; an answer counts for the message that it is about, and for no other.
+//! Enters: numbers of messages. Leaves: deletes. What must hold: a message is in flight until the queue has answered for
+//! it; an answer applies only to the message that it names.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::input::s3::queue::{BATCH, Entry, Queue};
 use crate::input::s3::waits;
 use crate::telemetry::stalls::Cause;
 
-/// How long a delete waits for others to go with it.
+/// How long a delete waits for others to fill its batch.
 const LINGER: Duration = Duration::from_millis(100);
 
 impl<Q: Queue> Keeper<Q> {
@@ -31,7 +31,7 @@ impl<Q: Queue> Keeper<Q> {
         }
     }
 
-    /// What is to be deleted next, once there is something; `None` once there will be nothing more.
+    /// The next batch of deletes, once there is one; `None` after the last.
     async fn gather(&self) -> Option<Vec<u64>> {
         let _gathering = self.gathering.lock().await;
         loop {
@@ -68,14 +68,14 @@ impl<Q: Queue> Keeper<Q> {
         let _ = timeout(LINGER, full).await;
     }
 
-    /// What stands still while nothing can be deleted.
+    /// The name of the stall while nothing can be deleted.
     fn deletes(&self) -> String {
         format!("{} (deletes)", self.queue.url())
     }
 
-    /// Deletes a batch; whether the queue answered for each message.
+    /// Deletes a batch; `true` if the queue answered for each message.
     async fn delete_some(&self, numbers: Vec<u64>) -> bool {
-        // One that is not held any more has ended.
+        // Messages that are no longer in flight have ended.
         let entries = self.entries(&numbers);
         if entries.is_empty() {
             return true;
@@ -88,17 +88,17 @@ impl<Q: Queue> Keeper<Q> {
                     .clear(Cause::QueueUnreadable, &self.deletes());
                 answers
             }
-            Err(fault) if fault.remedy == Remedy::Gone => {
-                self.tell("delete", &fault);
+            Err(error) if error.remedy == Remedy::Gone => {
+                self.log_error("delete", &error);
                 entries.iter().for_each(|entry| self.end(entry.number));
                 return true;
             }
-            Err(fault) => {
-                self.tell("delete", &fault);
-                let (queue, passes) = (self.queue.url(), fault.remedy == Remedy::Retry);
-                let reason = format!("cannot delete messages of {queue}: {fault}");
+            Err(error) => {
+                self.log_error("delete", &error);
+                let (queue, passes) = (self.queue.url(), error.remedy == Remedy::Retry);
+                let reason = format!("cannot delete messages of {queue}: {error}");
                 let stalls = &self.metrics.stalls;
-                stalls.set_fault(Cause::QueueUnreadable, &self.deletes(), passes, reason);
+                stalls.set_error(Cause::QueueUnreadable, &self.deletes(), passes, reason);
                 let numbers = entries.iter().map(|entry| entry.number);
                 self.state().done.extend(numbers);
                 return false;
@@ -111,16 +111,15 @@ impl<Q: Queue> Keeper<Q> {
                     self.metrics.s3_messages_deleted.add(1);
                     self.end(number);
                 }
-                Err(refused) if refused.for_good => {
+                Err(error) if error.permanent => {
                     warn!(
                         queue = self.queue.url(),
-                        "a message was not deleted, and may be received once more: {}",
-                        refused.message
+                        "a message was not deleted, and may be received again: {}", error.message
                     );
                     self.end(number);
                 }
-                Err(refused) => {
-                    debug!(queue = self.queue.url(), "not deleted: {}", refused.message);
+                Err(error) => {
+                    debug!(queue = self.queue.url(), "not deleted: {}", error.message);
                     self.state().done.push(number);
                     all = false;
                 }
@@ -139,7 +138,7 @@ mod tests {
 
     use super::*;
     use crate::aws;
-    use crate::input::s3::queue::{Answers, Attributes, Message, Refused};
+    use crate::input::s3::queue::{Answers, Attributes, EntryError, Message};
 
     /// A queue that deletes all but one message, and remembers the receipts.
     struct Deleting {
@@ -167,8 +166,8 @@ mod tests {
 
         async fn delete(&self, entries: &[Entry]) -> Result<Answers, aws::Error> {
             let refused = || {
-                Err(Refused {
-                    for_good: false,
+                Err(EntryError {
+                    permanent: false,
                     message: "InternalError".to_owned(),
                 })
             };
@@ -195,7 +194,7 @@ mod tests {
             deleted: Mutex::default(),
         });
         let keeper = Keeper::new(Arc::clone(&queue), Duration::from_secs(60), Arc::default());
-        let room = Arc::new(Semaphore::new(9));
+        let permit = Arc::new(Semaphore::new(9));
         let mut numbers = Vec::new();
         for id in ["a", "b", "c", "d"] {
             let message = Message {
@@ -204,8 +203,8 @@ mod tests {
                 body: String::new(),
                 receives: 1,
             };
-            let place = Arc::clone(&room).acquire_owned().await.unwrap();
-            let mut ticket = keeper.hold(&message, place);
+            let permit = Arc::clone(&permit).acquire_owned().await.unwrap();
+            let mut ticket = keeper.hold(&message, permit);
             numbers.extend(ticket.number.take());
         }
         // The first has ended some other way.
@@ -214,8 +213,8 @@ mod tests {
         let deleted = queue.deleted.lock().unwrap().clone();
         assert_eq!(deleted, ["receipt b".into(), "receipt d".into()]);
         // What was refused is still held, and is deleted next; nothing else is.
-        let held: Vec<u64> = keeper.state().held.keys().copied().collect();
-        assert_eq!(held, [numbers[2]]);
+        let in_flight: Vec<u64> = keeper.state().in_flight.keys().copied().collect();
+        assert_eq!(in_flight, [numbers[2]]);
         assert_eq!(keeper.state().done, [numbers[2]]);
         assert_eq!(keeper.metrics.s3_messages_deleted.get(), 2);
     }

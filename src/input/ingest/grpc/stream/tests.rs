@@ -18,7 +18,7 @@ use tonic_prost::ProstCodec;
 
 use super::*;
 use crate::input::ingest::Limits;
-use crate::input::ingest::grpc::body::Guarded;
+use crate::input::ingest::grpc::body::MessageBody;
 use crate::input::ingest::grpc::guard::Call;
 use crate::input::ingest::tests::{Bench, EVENT, bench};
 
@@ -51,7 +51,7 @@ async fn unanswered_messages_are_bounded_and_each_is_answered() {
     });
     let sender = Sender::new(ingest.clone(), Extensions::new(), None);
     let body = Body::new(StreamBody::new(frames));
-    let guarded = Guarded::new(body, Call::Stream, sender.clone());
+    let guarded = MessageBody::new(body, Call::Stream, sender.clone());
     let decoder = ProstCodec::<(), IngestStreamRequest>::default().decoder();
     let requests = Streaming::new_request(decoder, guarded, None, None);
     let mut answers = Answers::new(sender, requests);

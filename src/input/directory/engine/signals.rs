@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use super::{Engine, FOLDERS};
 use crate::input::directory::kind::named_lines;
-use crate::input::directory::walk::place;
+use crate::input::directory::walk::position;
 use crate::input::directory::watch::Signal;
 use crate::input::directory::{Deliver, lines};
 
 impl<D: Deliver> Engine<D> {
-    pub(super) fn hear(&mut self, signal: Signal) {
+    pub(super) fn on_signal(&mut self, signal: Signal) {
         let now = Instant::now();
         match signal {
             Signal::Closed(path) | Signal::Renamed { to: path, .. } => {
@@ -47,7 +47,7 @@ impl<D: Deliver> Engine<D> {
 
     fn changed(&mut self, path: &Path, due: Instant, closed: bool) {
         if self.ctx.filter.reads(path) {
-            let (order, path) = place(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
+            let (order, path) = position(self.ctx.tuning.observed, path, (self.ctx.tuning.now)());
             self.more |= !self.schedule.offer(path, order, due, closed);
         }
     }

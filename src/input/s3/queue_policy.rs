@@ -1,8 +1,7 @@
-//! What a queue says of itself: what it does with messages that fail, and which buckets it announces.
+//! The policies of a queue: its redrive policy, and the buckets that may announce objects.
 //!
-//! Enters: the queue's attributes, asked for now and then. Leaves: the redrive policy, and whether a
-//! bucket may be read. What must hold: while the queue was not asked, no bucket may; what was known
-//! stays so until the queue says otherwise.
+//! Enters: the queue's attributes, read at intervals. Leaves: the redrive policy, and whether a bucket may be read. What
+//! must hold: before the first answer, no bucket may be read; an answer stays valid until the next one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,39 +16,39 @@ use super::queue::{Queue, Redrive};
 use crate::aws::error::Remedy;
 use crate::telemetry::stalls::Cause;
 
-/// How often the queue is asked.
+/// How often the attributes are read.
 const EVERY: Duration = Duration::from_secs(300);
-/// How often, while it does not say.
+/// How often, while the redrive policy is unknown.
 const EVERY_UNKNOWN: Duration = Duration::from_secs(60);
-/// How often a bucket that is not named may have the queue asked again: its policy may be new.
+/// A bucket that is not named makes the attributes be read again after this time: the policy may have changed.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// Whether a bucket may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Allowed,
-    /// Others are named, and not this one.
-    Refused,
-    /// The queue could not be asked yet.
+    /// The policy names other buckets only.
+    Denied,
+    /// The attributes could not be read yet.
     Unknown,
 }
 
-/// What is known of a queue.
+/// The policies of a queue, as far as they are known.
 #[derive(Default)]
-pub(super) struct Known(Mutex<State>);
+pub(super) struct QueuePolicy(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     redrive: Option<Redrive>,
-    /// The buckets that its policy names; none where it may not be asked.
+    /// The buckets that its policy names; none if qtrail may not read it.
     buckets: Option<Buckets>,
     asked: Option<Instant>,
-    /// It was told that the queue may not be asked, or that nothing names the buckets.
-    told_denied: bool,
-    told_open: bool,
+    /// Whether these warnings were logged: that qtrail may not read the attributes, and that nothing names the buckets.
+    warned_denied: bool,
+    warned_open: bool,
 }
 
-impl Known {
+impl QueuePolicy {
     pub(super) fn redrive(&self) -> Redrive {
         self.state().redrive.unwrap_or(Redrive::Unknown)
     }
@@ -67,7 +66,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         if !set.is_empty() {
             return match set.contains(bucket) {
                 true => Access::Allowed,
-                false => Access::Refused,
+                false => Access::Denied,
             };
         }
         let before = self.access_by_policy(bucket);
@@ -79,22 +78,22 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 
     fn access_by_policy(&self, bucket: &str) -> Access {
-        match &self.known.state().buckets {
+        match &self.policy.state().buckets {
             None => Access::Unknown,
             Some(buckets) if buckets.names_none() || buckets.contains(bucket) => Access::Allowed,
-            Some(_) => Access::Refused,
+            Some(_) => Access::Denied,
         }
     }
 
     fn may_ask_again(&self) -> bool {
-        let asked = self.known.state().asked;
+        let asked = self.policy.state().asked;
         asked.is_none_or(|asked| asked.elapsed() >= AGAIN)
     }
 
     /// Asks again and again.
     pub(super) async fn learn_again(&self) {
         loop {
-            sleep(match self.known.redrive() {
+            sleep(match self.policy.redrive() {
                 Redrive::Unknown => EVERY_UNKNOWN,
                 Redrive::After(_) | Redrive::Never => EVERY,
             })
@@ -105,7 +104,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
 
     /// Asks what the queue says of itself.
     pub(super) async fn learn(&self) {
-        self.known.state().asked = Some(Instant::now());
+        self.policy.state().asked = Some(Instant::now());
         let asked = tokio::select! {
             asked = self.queue.attributes() => asked,
             () = self.context.stop.cancelled() => return,
@@ -120,53 +119,53 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
         match asked {
             Ok(attributes) => {
-                let mut state = self.known.state();
+                let mut state = self.policy.state();
                 state.redrive = Some(attributes.redrive);
                 state.buckets = Some(attributes.buckets);
             }
             // Who receives says so.
-            Err(fault) if fault.remedy == Remedy::Gone => {}
-            Err(fault) if fault.remedy == Remedy::Denied => {
+            Err(error) if error.remedy == Remedy::Gone => {}
+            Err(error) if error.remedy == Remedy::Denied => {
                 stalls.clear(Cause::QueueUnreadable, &of);
-                let mut state = self.known.state();
+                let mut state = self.policy.state();
                 // Nothing will be known as long as that is so.
                 state.buckets.get_or_insert_default();
                 let is_news = state.redrive.is_none();
-                if is_news && !std::mem::replace(&mut state.told_denied, true) {
+                if is_news && !std::mem::replace(&mut state.warned_denied, true) {
                     warn!(
                         queue = self.queue.url(),
-                        "cannot ask for the queue's policies, and act as if it had none: a message that fails goes to the dead letters here ({fault}; sqs:GetQueueAttributes allows it)"
+                        "cannot ask for the queue's policies, and act as if it had none: a message that fails goes to the dead letters here ({error}; sqs:GetQueueAttributes allows it)"
                     );
                 }
             }
-            Err(fault) => {
-                if self.known.state().buckets.is_none() {
+            Err(error) => {
+                if self.policy.state().buckets.is_none() {
                     let reason = format!(
-                        "cannot ask for the policies of {}: {fault}",
+                        "cannot ask for the policies of {}: {error}",
                         self.queue.url()
                     );
-                    let passes = fault.remedy == Remedy::Retry;
-                    stalls.set_fault(Cause::QueueUnreadable, &of, passes, reason);
+                    let passes = error.remedy == Remedy::Retry;
+                    stalls.set_error(Cause::QueueUnreadable, &of, passes, reason);
                 }
                 if let Some(left_out) = self.context.log_throttle.due("attributes") {
                     warn!(
                         queue = self.queue.url(),
-                        left_out, "cannot ask for the queue's policies, trying again: {fault}"
+                        left_out, "cannot ask for the queue's policies, trying again: {error}"
                     );
                 }
             }
         }
-        self.tell_open();
+        self.warn_open();
     }
 
-    /// Says once that nothing names the buckets.
-    fn tell_open(&self) {
+    /// Warns once that nothing names the buckets.
+    fn warn_open(&self) {
         if !self.context.settings.buckets.is_empty() {
             return;
         }
-        let mut state = self.known.state();
+        let mut state = self.policy.state();
         let open = state.buckets.as_ref().is_some_and(Buckets::names_none);
-        if open && !std::mem::replace(&mut state.told_open, true) {
+        if open && !std::mem::replace(&mut state.warned_open, true) {
             warn!(queue = self.queue.url(), "{OPEN}");
         }
     }

@@ -1,16 +1,15 @@
 //! OTLP log records that hold CloudTrail events.
 //!
-//! Enters: an export request, from gRPC or HTTP. Leaves: OTLP's answer, once every event in it has
-//! settled. What must hold: a log record counts as rejected only where the answer says so; what is
-//! none of CloudTrail's is told, and costs its neighbours nothing; what a request is decoded into
-//! takes no more memory than there is room for.
+//! Enters: an export request, from gRPC or HTTP. Leaves: OTLP's answer, once every event in it has settled. What
+//! must hold: the answer counts every rejected log record; log records without CloudTrail events are rejected and do
+//! not affect the others; memory is reserved before a request is decoded into it.
 //!
-//! An event is in a log record's body: as text (one record, or a whole file), as bytes, or as a map.
-//! Where the record or its resource names the file that it came from, that name tells when the event
-//! was delivered, as with files.
+//! The body of a log record holds the event: as text (one record, or a whole file), as bytes, or as a map. If the
+//! record or its resource has an attribute with the name of its file, the observed time comes from that name, as for
+//! files.
 //!
-//! A request is decoded one log record at a time: two bytes of protobuf would be two hundred of a
-//! tree of messages.
+//! A request is decoded one log record at a time: in a tree of messages, two bytes of protobuf would become two
+//! hundred.
 
 mod json;
 mod protobuf;
@@ -24,49 +23,49 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceResponse,
 };
 
-use super::{Ingest, Refusal, Request, Reserved};
 use crate::dead_letter::OnDamage;
+use crate::input::ingest::{self, Ingest, Request, Reserved};
 use crate::pipeline::{Content, Report, Text};
 use texts::Texts;
 
-/// Refused log records that an answer names.
+/// Rejected log records that an answer names.
 const NAMED: usize = 5;
 
-/// How a request is written.
+/// The encoding of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Encoding {
     /// Protobuf.
     Protobuf,
-    /// Protobuf's JSON, as OTLP has it.
+    /// OTLP's JSON.
     Json,
 }
 
 /// Why a request was not acknowledged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is no export request.
+    /// It is not an export request.
     #[error("not an OTLP export request: {0}")]
     Malformed(String),
-    /// As for any request.
+    /// A limit, or an outage.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Ingest(#[from] ingest::Error),
 }
 
-/// Delivers the events in the log records of a request as it arrived, inflated; `reserved` is room for
-/// its bytes. The answer, once all of them have settled.
+/// Delivers the events in an inflated request's log records; returns the answer once all have settled. `reserved`
+/// covers the request's bytes.
 ///
 /// # Errors
-/// As [`Ingest::deliver`], [`Refusal::DecodedTooLarge`], and [`Error::Malformed`].
+/// As [`Ingest::deliver`], [`ingest::Error::DecodedTooLarge`], and [`Error::Malformed`].
 pub async fn export(
     ingest: &Ingest,
     name: String,
-    form: Form,
+    encoding: Encoding,
     request: Bytes,
     reserved: Reserved,
 ) -> Result<ExportLogsServiceResponse, Error> {
     let texts = Texts::new(ingest.clone(), reserved, request.len());
-    let decoding = tokio::task::spawn_blocking(move || decode(form, &request, texts));
-    let (texts, reserved) = decoding.await.map_err(|_| Refusal::Stopping)??;
+    let decoding = tokio::task::spawn_blocking(move || decode(encoding, &request, texts));
+    let (texts, reserved) = decoding.await.map_err(|_| ingest::Error::Stopping)??;
     let records = texts.len() as u64;
     let request = Request {
         input: "otlp",
@@ -80,11 +79,15 @@ pub async fn export(
     Ok(answer(&report, records))
 }
 
-/// The bodies of all log records, and the room that they take.
-fn decode(form: Form, request: &Bytes, mut texts: Texts) -> Result<(Vec<Text>, Reserved), Error> {
-    match form {
-        Form::Protobuf => protobuf::read(request, &mut texts)?,
-        Form::Json => json::read(request, &mut texts)?,
+/// The bodies of all log records, and the memory reserved for them.
+fn decode(
+    encoding: Encoding,
+    request: &Bytes,
+    mut texts: Texts,
+) -> Result<(Vec<Text>, Reserved), Error> {
+    match encoding {
+        Encoding::Protobuf => protobuf::read(request, &mut texts)?,
+        Encoding::Json => json::read(request, &mut texts)?,
     }
     Ok(texts.finish()?)
 }
@@ -109,25 +112,25 @@ fn answer(report: &Report, records: u64) -> ExportLogsServiceResponse {
     }
 }
 
-/// What was rejected, for people.
+/// The number of rejected records and the first reasons, as text.
 fn message(report: &Report, records: u64) -> String {
     let counts = report.counts;
     let mut parts = Vec::new();
     if counts.foreign > 0 {
         let foreign = counts.foreign;
         parts.push(format!(
-            "{foreign} of {records} log records hold nothing of CloudTrail's"
+            "{foreign} of {records} log records have no CloudTrail event"
         ));
     }
     if counts.dead_lettered > 0 {
-        let refused = counts.dead_lettered;
+        let rejected = counts.dead_lettered;
         parts.push(format!(
-            "events refused, and kept in qtrail's dead letters: {refused}"
+            "events rejected, and kept in qtrail's dead letters: {rejected}"
         ));
     }
     if let Some((rejected, of)) = report.uncertain {
         parts.push(format!(
-            "of {of} events the collector refused {rejected} without saying which"
+            "the collector rejected {rejected} of {of} events without naming them"
         ));
     }
     for (number, reason) in report.refused.iter().take(NAMED) {
