@@ -1,0 +1,101 @@
+//! The fast path: log files as CloudTrail writes nearly all of them.
+//!
+//! Enters: all bytes of a compressed file. Leaves: its inflated bytes and the place of each record, or nothing for
+//! a file that is in any way unusual. What must hold: what leaves is what [`super::open`] finds in the same
+//! bytes, as long as each record is well-formed; a record that is not, and that nobody selects, is not noticed.
+
+mod blocks;
+mod split;
+
+use libdeflater::Decompressor;
+use memchr::memmem;
+
+use super::Limits;
+use crate::reject::Position;
+use split::{Most, Span, split};
+
+/// Inflated bytes of a file that is read as a whole, at most.
+pub const LARGEST: usize = 16 << 20;
+/// What each member of a gzip file begins with.
+const MEMBER: &[u8] = &[0x1f, 0x8b, 0x08];
+/// At the end of a member: the CRC-32 and the length of what it holds.
+const TRAILER: usize = 8;
+
+/// One file after the other, in buffers that are used again.
+pub struct LogFile {
+    decompressor: Decompressor,
+    /// The inflated bytes are its first ones.
+    buffer: Vec<u8>,
+    length: usize,
+    spans: Vec<Span>,
+}
+
+impl Default for LogFile {
+    fn default() -> Self {
+        LogFile {
+            decompressor: Decompressor::new(),
+            buffer: Vec::new(),
+            length: 0,
+            spans: Vec::new(),
+        }
+    }
+}
+
+impl LogFile {
+    /// The inflated bytes of a gzip file of one member that is small enough for [`LogFile::read`], by what its
+    /// end says.
+    pub fn inflated_bytes(compressed: &[u8]) -> Option<usize> {
+        let (_, trailer) = compressed.split_last_chunk::<TRAILER>()?;
+        let [.., a, b, c, d] = *trailer;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        (compressed.starts_with(MEMBER) && length <= LARGEST).then_some(length)
+    }
+
+    /// Reads a file; `false` if it is unusual, so that [`super::open`] is to read it. Memory holds its inflated
+    /// bytes and 24 bytes a record.
+    pub fn read(&mut self, compressed: &[u8], limits: &Limits) -> bool {
+        self.spans.clear();
+        self.inflate(compressed, limits).is_some()
+            && split(
+                &self.buffer[..self.length],
+                Most {
+                    record_bytes: limits.event_bytes,
+                    depth: limits.depth as usize,
+                    records: limits.events,
+                },
+                &mut self.spans,
+            )
+            .is_some()
+    }
+
+    /// The records, in their order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (Position, &[u8])> {
+        self.spans.iter().enumerate().map(|(index, span)| {
+            let position = Position {
+                index: index as u64,
+                offset: span.start as u64,
+                length: (span.end - span.start) as u64,
+            };
+            (position, &self.buffer[span.start..span.end])
+        })
+    }
+
+    /// Inflates one member, and makes sure that it is the only one: the decompressor stops behind the first.
+    /// What ends a member ends the file, and stands nowhere before.
+    fn inflate(&mut self, compressed: &[u8], limits: &Limits) -> Option<()> {
+        let length = Self::inflated_bytes(compressed)?;
+        let (before, trailer) = compressed.split_last_chunk::<TRAILER>()?;
+        if length as u64 > limits.inflated_bytes || memmem::find(before, trailer).is_some() {
+            return None;
+        }
+        if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
+        }
+        let out = &mut self.buffer[..length];
+        let inflated = self.decompressor.gzip_decompress(compressed, out).ok()?;
+        let [a, b, c, d, ..] = *trailer;
+        let crc = u32::from_le_bytes([a, b, c, d]);
+        self.length = length;
+        (inflated == length && libdeflater::crc32(out) == crc).then_some(())
+    }
+}
