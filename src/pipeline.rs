@@ -34,6 +34,7 @@ use crate::runtime::budget::Budget;
 use crate::telemetry::metrics::Metrics;
 use dedup::Dedup;
 use qtrail_core::Converter;
+use reader::log_file::Buffers;
 use reader::{ReadEnd, Step};
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
@@ -59,6 +60,8 @@ pub struct Pipeline {
     /// Windows that are not small.
     windows: Budget,
     readers: Arc<Semaphore>,
+    /// For files that are read as a whole.
+    buffers: Buffers,
     /// The sender of the units, where they are sent.
     sender: Option<Arc<str>>,
     /// What the dead letters of the units said, where they are replayed.
@@ -78,15 +81,16 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let windows = memory_bytes / 4;
+        let (windows, files) = (memory_bytes / 4, memory_bytes / 6);
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Budget::new(memory_bytes - windows, BUDGET_UNIT),
+            budget: Budget::new(memory_bytes - windows - files, BUDGET_UNIT),
             windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),
+            buffers: Buffers::new(Budget::new(files, BUDGET_UNIT)),
             sender: None,
             before: None,
             dedup: None,

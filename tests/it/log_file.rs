@@ -1,7 +1,8 @@
 //! The fast path for ordinary log files against the reader of everything.
 
 use fastrand::Rng;
-use qtrail_core::envelope::log_file::LogFile;
+use qtrail_core::Converter;
+use qtrail_core::envelope::log_file::{LogFile, LogRecord};
 use qtrail_core::envelope::{Item, Limits, open};
 use qtrail_core::reject::Position;
 
@@ -27,7 +28,7 @@ fn slow(compressed: &[u8]) -> Option<Vec<(Position, Vec<u8>)>> {
 
 fn fast(file: &mut LogFile, compressed: &[u8]) -> Option<Vec<(Position, Vec<u8>)>> {
     let ordinary = file.read(compressed, &Limits::default());
-    let owned = |(position, bytes): (Position, &[u8])| (position, bytes.to_vec());
+    let owned = |record: LogRecord<'_>| (record.position, record.bytes.to_vec());
     ordinary.then(|| file.records().map(owned).collect())
 }
 
@@ -139,4 +140,42 @@ fn no_damage_makes_a_record_of_what_is_inside_one() {
         }
     }
     assert!(accepted > DAMAGES / 10, "{accepted} of {DAMAGES}: vacuous");
+}
+
+/// What a file becomes; not compressed, it is none for the fast path.
+fn both_convert(text: &[u8]) -> [String; 2] {
+    let converter = Converter::default();
+    [gzip(text), text.to_vec()].map(|bytes| format!("{:?}", converter.convert_file(&bytes, "")))
+}
+
+#[test]
+fn both_export_the_same_and_reject_the_same() {
+    let mut rng = Rng::with_seed(3);
+    let (mut file, mut ordinary, mut rejected) = (LogFile::default(), 0, 0);
+    for seed in 0..TRAILS {
+        let mut records = odd(seed, &mut rng);
+        for _ in 0..rng.usize(..3) {
+            let one = rng.usize(..records.len());
+            records[one] = match rng.u8(..4) {
+                0 => records[one].replace("q.amazonaws.com", r"\u0071.amazonaws.com"),
+                1 => records[one].replace("q.amazonaws.com", r"q\u002eamazonaws.com"),
+                // Every bracket and quote is in its place, and it is no JSON.
+                2 if records[one].contains("q.amazonaws.com") => {
+                    records[one].replace("\"awsRegion\":", "\"awsRegion\":true")
+                }
+                _ => records[one].replacen("eventTime", "event.time", 1),
+            };
+        }
+        let text = log_file(&records);
+        ordinary += u32::from(fast(&mut file, &gzip(&text)).is_some());
+        let converted = Converter::default().convert_file(&text, "");
+        rejected += converted.rejects.len();
+        let [one, other] = both_convert(&text);
+        assert_eq!(one, other, "seed {seed}");
+    }
+    assert!(
+        ordinary > TRAILS as u32 / 4,
+        "{ordinary} of {TRAILS}: vacuous"
+    );
+    assert!(rejected > 10, "{rejected}: vacuous");
 }

@@ -18,6 +18,8 @@ use split::{Most, Span, split};
 pub const LARGEST: usize = 16 << 20;
 /// What each member of a gzip file begins with.
 const MEMBER: &[u8] = &[0x1f, 0x8b, 0x08];
+/// Records of an ordinary file are longer, on the average: CloudTrail's have more than 500 bytes.
+const SHORTEST: usize = 256;
 /// At the end of a member: the CRC-32 and the length of what it holds.
 const TRAILER: usize = 8;
 
@@ -28,6 +30,17 @@ pub struct LogFile {
     buffer: Vec<u8>,
     length: usize,
     spans: Vec<Span>,
+}
+
+/// A record of a log file. Only its brackets and quotes were looked at: it need not be well-formed.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRecord<'f> {
+    /// Where it stands in the inflated bytes.
+    pub position: Position,
+    /// Its bytes, from `{` to `}`.
+    pub bytes: &'f [u8],
+    /// There is a backslash in it.
+    pub has_escapes: bool,
 }
 
 impl Default for LogFile {
@@ -51,8 +64,8 @@ impl LogFile {
         (compressed.starts_with(MEMBER) && length <= LARGEST).then_some(length)
     }
 
-    /// Reads a file; `false` if it is unusual, so that [`super::open`] is to read it. Memory holds its inflated
-    /// bytes and 24 bytes a record.
+    /// Reads a file; `false` if it is unusual, so that [`super::open`] has to read it. It keeps the memory of
+    /// the largest file so far.
     pub fn read(&mut self, compressed: &[u8], limits: &Limits) -> bool {
         self.spans.clear();
         self.inflate(compressed, limits).is_some()
@@ -61,23 +74,37 @@ impl LogFile {
                 Most {
                     record_bytes: limits.event_bytes,
                     depth: limits.depth as usize,
-                    records: limits.events,
+                    records: limits.events.min((self.length / SHORTEST) as u64),
                 },
                 &mut self.spans,
             )
             .is_some()
     }
 
+    /// The inflated bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
     /// The records, in their order.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = (Position, &[u8])> {
-        self.spans.iter().enumerate().map(|(index, span)| {
-            let position = Position {
-                index: index as u64,
-                offset: span.start as u64,
-                length: (span.end - span.start) as u64,
-            };
-            (position, &self.buffer[span.start..span.end])
-        })
+    pub fn records(&self) -> impl ExactSizeIterator<Item = LogRecord<'_>> {
+        self.spans
+            .iter()
+            .enumerate()
+            .map(|(index, span)| LogRecord {
+                position: Position {
+                    index: index as u64,
+                    offset: span.start as u64,
+                    length: (span.end - span.start) as u64,
+                },
+                bytes: &self.buffer[span.start..span.end],
+                has_escapes: span.escapes,
+            })
+    }
+
+    /// Memory that it takes to read a file of so many inflated bytes.
+    pub fn memory_bytes(inflated: usize) -> usize {
+        inflated + inflated / SHORTEST * size_of::<Span>()
     }
 
     /// Inflates one member, and makes sure that it is the only one: the decompressor stops behind the first.
@@ -89,7 +116,8 @@ impl LogFile {
             return None;
         }
         if self.buffer.len() < length {
-            self.buffer.resize(length, 0);
+            self.buffer = vec![0; length];
+            self.spans = Vec::with_capacity(length / SHORTEST);
         }
         let out = &mut self.buffer[..length];
         let inflated = self.decompressor.gzip_decompress(compressed, out).ok()?;

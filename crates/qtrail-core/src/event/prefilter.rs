@@ -1,6 +1,6 @@
 //! A fast search of a record's bytes, before anything is parsed.
 
-use aho_corasick::{AhoCorasick, packed};
+use aho_corasick::{AhoCorasick, Input, Span, packed};
 use memchr::memchr_iter;
 
 /// A search for any of several words.
@@ -32,17 +32,26 @@ impl Prefilter {
 
     /// Whether one of the words may be in a text of this JSON: `false` is certain.
     pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
-        let found = match self {
-            Prefilter::Packed(searcher) => searcher.find(json).is_some(),
-            Prefilter::Automaton(automaton) => automaton.is_match(json),
-        };
-        found || may_hide_a_word(json)
+        self.find(json, 0).is_some() || may_hide_a_word(json)
+    }
+
+    /// Where the next word begins, at `from` or later.
+    pub(super) fn find(&self, json: &[u8], from: usize) -> Option<usize> {
+        match self {
+            Prefilter::Packed(searcher) => {
+                let rest = Span::from(from..json.len());
+                searcher.find_in(json, rest).map(|found| found.start())
+            }
+            Prefilter::Automaton(automaton) => automaton
+                .find(Input::new(json).range(from..))
+                .map(|found| found.start()),
+        }
     }
 }
 
 /// Whether JSON has an escape that may spell a word in other bytes than its own: `\u0071`, or
 /// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
-fn may_hide_a_word(json: &[u8]) -> bool {
+pub(super) fn may_hide_a_word(json: &[u8]) -> bool {
     memchr_iter(b'\\', json).any(|at| matches!(json.get(at + 1), Some(b'u' | b'/')))
 }
 
