@@ -192,13 +192,11 @@ fn read_all(
     let mut read = content.read(&mut head)?;
     into.extend_from_slice(&head[..read]);
     while read > 0 {
-        if !into.starts_with(GZIP)
-            || into.len() > COMPRESSED_BYTES
-            || !reserve(into.capacity().max(into.len() + PIECE))
-        {
+        let room = (into.len() + PIECE).next_power_of_two();
+        if !into.starts_with(GZIP) || into.len() > COMPRESSED_BYTES || !reserve(room) {
             return Ok(false);
         }
-        into.reserve_exact(PIECE);
+        into.reserve_exact(room - into.len());
         read = content.take(PIECE as u64).read_to_end(into)?;
     }
     Ok(true)

@@ -104,7 +104,8 @@ impl LogFile {
 
     /// Memory that it takes to read a file of so many inflated bytes.
     pub fn memory_bytes(inflated: usize) -> usize {
-        inflated + inflated / SHORTEST * size_of::<Span>()
+        let buffer = inflated.next_power_of_two();
+        buffer + buffer / SHORTEST * size_of::<Span>()
     }
 
     /// Inflates one member, and makes sure that it is the only one: the decompressor stops behind the first.
@@ -116,8 +117,10 @@ impl LogFile {
             return None;
         }
         if self.buffer.len() < length {
-            self.buffer = vec![0; length];
-            self.spans = Vec::with_capacity(length / SHORTEST);
+            // Freed before there are larger ones.
+            (self.buffer, self.spans) = (Vec::new(), Vec::new());
+            self.buffer = vec![0; length.next_power_of_two()];
+            self.spans = Vec::with_capacity(self.buffer.len() / SHORTEST);
         }
         let out = &mut self.buffer[..length];
         let inflated = self.decompressor.gzip_decompress(compressed, out).ok()?;

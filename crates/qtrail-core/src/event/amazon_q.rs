@@ -121,14 +121,14 @@ impl Selector {
     /// them: no other record is wanted.
     pub fn candidates<'f>(&self, file: &'f LogFile) -> impl Iterator<Item = (Position, &'f [u8])> {
         let bytes = file.bytes();
-        // Where the next word begins, or the end of the file.
+        // Where the next part of a word begins, or the end of the file.
         let mut next = None;
         file.records().filter_map(move |record| {
             let start = record.position.offset as usize;
             let is_candidate = self.words.as_ref().is_none_or(|words| {
                 let found = match next {
                     Some(found) if found >= start => found,
-                    _ => words.find(bytes, start).unwrap_or(bytes.len()),
+                    _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
                 };
                 next = Some(found);
                 found < start + record.bytes.len()
