@@ -57,7 +57,7 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     /// Records and payloads in flight.
     budget: Budget,
-    /// Windows that are not small.
+    /// Windows that are not small, and files that are read as a whole.
     windows: Budget,
     readers: Arc<Semaphore>,
     /// For files that are read as a whole.
@@ -81,16 +81,16 @@ impl Pipeline {
         memory_bytes: usize,
         abort: CancellationToken,
     ) -> Self {
-        let (windows, files) = (memory_bytes / 4, memory_bytes / 6);
+        let windows = memory_bytes / 4;
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Budget::new(memory_bytes - windows - files, BUDGET_UNIT),
+            budget: Budget::new(memory_bytes - windows, BUDGET_UNIT),
             windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),
-            buffers: Buffers::new(Budget::new(files, BUDGET_UNIT)),
+            buffers: Buffers::default(),
             sender: None,
             before: None,
             dedup: None,

@@ -2,12 +2,13 @@
 //!
 //! Enters: a unit's bytes. Leaves: its records, as from the reader of everything; or the offset from which
 //! that reader has to go on. What must hold: both find the same records at the same positions, and only the
-//! reader of everything rejects one.
+//! reader of everything rejects one. A broken record that is not wanted passes unnoticed.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Reached, Reader, Stopped};
+use crate::dead_letter::OnDamage;
 use crate::runtime::budget::{Budget, Reservation};
 use qtrail_core::envelope::Limits;
 use qtrail_core::envelope::log_file::LogFile;
@@ -21,16 +22,16 @@ const PIECE: usize = 256 << 10;
 /// What compressed bytes begin with.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// Buffers that readers use again, and the memory that all of them may take. Cheap to clone.
-#[derive(Clone)]
-pub(in crate::pipeline) struct Buffers {
-    budget: Budget,
-    unused: Arc<Mutex<Vec<Buffer>>>,
-}
+/// Unused buffers together take at most one part in so many of the windows' budget, beside it.
+const UNUSED_PART: usize = 2;
+
+/// Buffers that readers use again. Cheap to clone.
+#[derive(Clone, Default)]
+pub(in crate::pipeline) struct Buffers(Arc<Mutex<Vec<Buffer>>>);
 
 /// What one file takes.
+#[derive(Default)]
 struct Buffer {
-    room: Reservation,
     compressed: Vec<u8>,
     file: LogFile,
 }
@@ -44,43 +45,27 @@ pub(super) enum Rest {
 }
 
 impl Buffers {
-    pub(in crate::pipeline) fn new(budget: Budget) -> Self {
-        Buffers {
-            budget,
-            unused: Arc::default(),
+    fn take(&self) -> Buffer {
+        self.unused().pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer, unless all unused ones would take more than `most` bytes.
+    fn put_back(&self, buffer: Buffer, most: usize) {
+        let mut unused = self.unused();
+        unused.push(buffer);
+        if unused.iter().map(Buffer::memory_bytes).sum::<usize>() > most {
+            unused.pop();
         }
     }
 
-    /// A buffer, if there is room for one.
-    fn take(&self) -> Option<Buffer> {
-        self.unused().pop().or_else(|| {
-            Some(Buffer {
-                room: self.budget.try_acquire(1)?,
-                compressed: Vec::new(),
-                file: LogFile::default(),
-            })
-        })
+    fn unused(&self) -> MutexGuard<'_, Vec<Buffer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn put_back(&self, buffer: Buffer) {
-        self.unused().push(buffer);
-    }
-
-    /// Makes room for so many bytes in all, at the cost of unused buffers.
-    fn grow(&self, buffer: &mut Buffer, bytes: usize) -> bool {
-        let missing = bytes.saturating_sub(buffer.room.bytes());
-        if missing == 0 {
-            return true;
-        }
-        let more = self.budget.try_acquire(missing).or_else(|| {
-            self.unused().clear();
-            self.budget.try_acquire(missing)
-        });
-        more.map(|more| buffer.room.merge(more)).is_some()
-    }
-
-    fn unused(&self) -> std::sync::MutexGuard<'_, Vec<Buffer>> {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+impl Buffer {
+    fn memory_bytes(&self) -> usize {
+        self.compressed.capacity() + self.file.memory_bytes()
     }
 }
 
@@ -91,15 +76,14 @@ impl Reader {
         compressed: &[u8],
         limits: &Limits,
     ) -> Result<Rest, Stopped> {
-        let buffers = self.pipeline.buffers.clone();
-        if compressed.starts_with(GZIP)
-            && let Some(mut buffer) = buffers.take()
-        {
-            let rest = self.log_file(&mut buffer, compressed, limits);
-            buffers.put_back(buffer);
-            return rest;
+        if !self.may_skip() || !compressed.starts_with(GZIP) {
+            return Ok(Rest::From(0));
         }
-        Ok(Rest::From(0))
+        let mut buffer = self.pipeline.buffers.take();
+        let room = self.pipeline.windows.try_acquire(1);
+        let rest = self.log_file(&mut buffer.file, compressed, room, limits);
+        self.put_back(buffer);
+        rest
     }
 
     /// Reads a unit, and gives back what the reader of everything has to read instead.
@@ -108,45 +92,54 @@ impl Reader {
         mut content: R,
         limits: &Limits,
     ) -> Result<(Rest, impl Read + use<R>), Stopped> {
-        let buffers = self.pipeline.buffers.clone();
         let (mut rest, mut read, mut error) = (Rest::From(0), Vec::new(), None);
-        if let Some(mut buffer) = buffers.take() {
+        if self.may_skip() {
+            let mut buffer = self.pipeline.buffers.take();
             read = std::mem::take(&mut buffer.compressed);
             read.clear();
-            match read_all(&mut content, &mut read, |bytes| {
-                buffers.grow(&mut buffer, bytes)
-            }) {
-                Ok(true) => rest = self.log_file(&mut buffer, &read, limits)?,
-                Ok(false) => {}
+            match read_all(&mut content, &mut read, &self.pipeline.windows) {
+                Ok(room) => rest = self.log_file(&mut buffer.file, &read, room, limits)?,
                 Err(failure) => error = Some(failure),
             }
             if let Rest::Nothing(_) = rest {
                 buffer.compressed = std::mem::take(&mut read);
             }
-            buffers.put_back(buffer);
+            self.put_back(buffer);
         }
         let content = io::Cursor::new(read).chain(Fails(error)).chain(content);
         Ok((rest, content))
     }
 
-    /// Reads a compressed file.
+    fn put_back(&self, buffer: Buffer) {
+        let most = self.pipeline.windows.total_bytes() / UNUSED_PART;
+        self.pipeline.buffers.put_back(buffer, most);
+    }
+
+    /// Whether a broken record that is not wanted may pass unnoticed. Where only a sender has the bytes, it is
+    /// told of each record that cannot be read.
+    fn may_skip(&self) -> bool {
+        self.source.origin.on_damage == OnDamage::NamePlace
+    }
+
+    /// Reads a compressed file. `room`: for what was read of it, if there is any.
     fn log_file(
         &mut self,
-        buffer: &mut Buffer,
+        file: &mut LogFile,
         compressed: &[u8],
+        room: Option<Reservation>,
         limits: &Limits,
     ) -> Result<Rest, Stopped> {
-        let Some(inflated) = LogFile::inflated_bytes(compressed) else {
+        let (Some(mut room), Some(inflated)) = (room, LogFile::inflated_bytes(compressed)) else {
             return Ok(Rest::From(0));
         };
-        let bytes = buffer.compressed.capacity() + LogFile::memory_bytes(inflated);
-        if !self.pipeline.buffers.grow(buffer, bytes) || !buffer.file.read(compressed, limits) {
+        let bytes = room.bytes() + LogFile::bytes_to_read(inflated);
+        if !self.pipeline.windows.try_resize(&mut room, bytes) || !file.read(compressed, limits) {
             return Ok(Rest::From(0));
         }
         let mut reached = Reached::default();
         let mut passed = 0;
         let converter = Arc::clone(&self.pipeline.conversion);
-        for (position, bytes) in converter.selector.candidates(&buffer.file) {
+        for (position, bytes) in converter.selector.candidates(file) {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
             }
@@ -162,7 +155,7 @@ impl Reader {
             reached.spent = reached.inflated;
             self.send_full(reached)?;
         }
-        self.pass(buffer.file.records().len() as u64 - passed);
+        self.pass(file.records().len() as u64 - passed);
         let inflated = inflated as u64;
         Ok(Rest::Nothing(Reached {
             inflated,
@@ -181,25 +174,29 @@ impl Reader {
     }
 }
 
-/// Reads all of a compressed file. `false` for a large one, or anything else: then `into` holds its
-/// beginning. `reserve` says whether there is room for so many bytes.
+/// Reads all of a compressed file: the memory that it takes. `None` for a large one, or anything else, or
+/// where there is no room: then `into` holds its beginning.
 fn read_all(
     content: &mut impl Read,
     into: &mut Vec<u8>,
-    mut reserve: impl FnMut(usize) -> bool,
-) -> io::Result<bool> {
+    budget: &Budget,
+) -> io::Result<Option<Reservation>> {
     let mut head = [0; HEAD];
     let mut read = content.read(&mut head)?;
     into.extend_from_slice(&head[..read]);
+    let mut room = budget.try_acquire(HEAD);
     while read > 0 {
-        let room = (into.len() + PIECE).next_power_of_two();
-        if !into.starts_with(GZIP) || into.len() > COMPRESSED_BYTES || !reserve(room) {
-            return Ok(false);
+        let bytes = (into.len() + PIECE).next_power_of_two();
+        let fits = room
+            .as_mut()
+            .is_some_and(|room| budget.try_resize(room, bytes));
+        if !into.starts_with(GZIP) || into.len() > COMPRESSED_BYTES || !fits {
+            return Ok(None);
         }
-        into.reserve_exact(room - into.len());
+        into.reserve_exact(bytes - into.len());
         read = content.take(PIECE as u64).read_to_end(into)?;
     }
-    Ok(true)
+    Ok(room)
 }
 
 /// Fails once, if at all; then it is at its end.

@@ -16,6 +16,8 @@ use split::{Most, Span, split};
 
 /// Inflated bytes of a file that is read as a whole, at most.
 pub const LARGEST: usize = 16 << 20;
+/// Bytes by which the buffer grows.
+const GROWTH: usize = 256 << 10;
 /// What each member of a gzip file begins with.
 const MEMBER: &[u8] = &[0x1f, 0x8b, 0x08];
 /// Records of an ordinary file are longer, on the average: CloudTrail's have more than 500 bytes.
@@ -102,9 +104,14 @@ impl LogFile {
             })
     }
 
+    /// Memory that its buffers take.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// Memory that it takes to read a file of so many inflated bytes.
-    pub fn memory_bytes(inflated: usize) -> usize {
-        let buffer = inflated.next_power_of_two();
+    pub fn bytes_to_read(inflated: usize) -> usize {
+        let buffer = inflated.next_multiple_of(GROWTH);
         buffer + buffer / SHORTEST * size_of::<Span>()
     }
 
@@ -119,7 +126,7 @@ impl LogFile {
         if self.buffer.len() < length {
             // Freed before there are larger ones.
             (self.buffer, self.spans) = (Vec::new(), Vec::new());
-            self.buffer = vec![0; length.next_power_of_two()];
+            self.buffer = vec![0; length.next_multiple_of(GROWTH)];
             self.spans = Vec::with_capacity(self.buffer.len() / SHORTEST);
         }
         let out = &mut self.buffer[..length];
