@@ -1,8 +1,8 @@
 //! The bytes of an object, one chunk after the other.
 //!
-//! Enters: S3's answer. Leaves: chunks. What must hold: not more than a chunk is held; a connection
-//! that breaks or stalls is taken up at the byte where it broke, in the same version of the object;
-//! only tries without a byte between them are counted, so that a reader may be as slow as it likes.
+//! Enters: S3's answer. Leaves: chunks. What must hold: at most one chunk is in memory; reading
+//! continues at the byte where a connection broke or stalled, in the same version of the object; only
+//! attempts without a byte between them are counted, so that a reader may be slow.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -26,7 +26,7 @@ use crate::runtime::retry::Schedule;
 
 /// How long the next bytes may take.
 const STALL: Duration = Duration::from_secs(30);
-/// Tries without a byte between them, before it is left to who asked for the object.
+/// Attempts without a byte between them, before the caller gets the error.
 const TRIES: u32 = 8;
 /// Between them.
 const WAITS: Schedule = Schedule {
@@ -96,15 +96,15 @@ impl Body {
                 Ok(next) => return Ok(next),
                 Err(Broken::Passing(fault)) => fault,
                 Err(Broken::Anew(why)) => {
-                    let message = format!("{why}: it must be read anew");
-                    return Err(self.told(Error::new(Remedy::Retry, message)));
+                    let message = format!("{why}: it must be read again from the start");
+                    return Err(self.located(Error::new(Remedy::Retry, message)));
                 }
-                Err(Broken::ForGood(fault)) => return Err(self.told(fault)),
+                Err(Broken::ForGood(fault)) => return Err(self.located(fault)),
             };
             self.stream = None;
             tries += 1;
             if tries >= TRIES {
-                return Err(self.told(fault));
+                return Err(self.located(fault));
             }
             tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
                 "reading broke off: going on from here");
@@ -173,7 +173,7 @@ impl Body {
         }
     }
 
-    fn told(&self, fault: Error) -> Error {
+    fn located(&self, fault: Error) -> Error {
         Error {
             message: format!(
                 "{}: reading broke off at byte {} of {}: {fault}",
@@ -188,7 +188,7 @@ impl Body {
 enum Broken {
     /// Going on from here may help.
     Passing(Error),
-    /// Not going on, but beginning anew: these are not the bytes of one version.
+    /// Start again instead of continuing: these are not the bytes of one version.
     Anew(String),
     /// Nothing helps here.
     ForGood(Error),
@@ -201,7 +201,7 @@ fn refused(error: &SdkError<GetObjectError, HttpResponse>) -> Broken {
     let fault = Error::of(error);
     match fault.remedy {
         Remedy::Retry | Remedy::Mend => Broken::Passing(fault),
-        // The bucket has moved: who opens the object anew finds it.
+        // The bucket has moved: opening the object again finds it.
         Remedy::Region(_) => Broken::Anew(fault.message),
         _ => Broken::ForGood(fault),
     }

@@ -1,8 +1,8 @@
 //! Clients by region, made once.
 //!
 //! Enters: [`Settings`]. Leaves: clients that share one pool of connections, one TLS set-up and one
-//! cache of credentials. What must hold: no call waits for ever, and none takes minutes: who calls
-//! tries again, and knows for how long.
+//! cache of credentials. What must hold: no call waits for ever, and none takes minutes: the caller
+//! retries, and knows for how long.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,11 +29,11 @@ const ANSWER: Duration = Duration::from_secs(30);
 const ATTEMPT: Duration = Duration::from_secs(40);
 /// How long credentials may take to be got, all attempts together.
 const CREDENTIALS: Duration = Duration::from_secs(20);
-/// Attempts of the SDK's own, within a few seconds. Who calls goes on from there.
+/// Attempts by the SDK, within a few seconds. The caller retries after that.
 const ATTEMPTS: u32 = 3;
 /// Regions, queues' hosts or buckets that are remembered at a time; they come with messages.
 const REMEMBERED: usize = 1024;
-/// Where S3 is asked if nothing names a region: from there it tells the right one.
+/// The region for requests to S3 if nothing names one: S3 answers with the right one.
 const ANY_REGION: &str = "us-east-1";
 
 /// Clients of Amazon's services. Cheap to clone.
@@ -222,7 +222,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Values by key, not more than [`REMEMBERED`]. When it is full, it begins anew.
+/// Values by key, at most [`REMEMBERED`]. When it is full, it is emptied.
 struct Memory<K, V>(Mutex<HashMap<K, V>>);
 
 impl<K, V> Default for Memory<K, V> {

@@ -1,7 +1,7 @@
-//! What an error of Amazon's services asks for.
+//! The remedy for an error of Amazon's services.
 //!
-//! Enters: an SDK's error. Leaves: a [`Error`]. What must hold: no error that may pass is told as
-//! one that will not; no body of an answer is repeated, since some hold what was signed, tokens
+//! Enters: an SDK's error. Leaves: an [`Error`]. What must hold: no error that may pass is reported as
+//! permanent; no body of an answer is repeated, because some contain the signed request, tokens
 //! included.
 
 mod codes;
@@ -19,9 +19,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::endpoint::is_region;
 use super::route;
 use codes::judge;
-use text::{clean, clip, region_in, told, words};
+use text::{clean, clip, message, region_in, words};
 
-/// Causes of an error that are told at most.
+/// The most causes of an error that are shown.
 const CAUSES: usize = 8;
 
 /// What an error asks for.
@@ -32,7 +32,7 @@ pub enum Remedy {
     /// Another try after the set-up was mended: credentials, signature, clock. Nothing is wrong with
     /// what was asked for.
     Mend,
-    /// The same in this region, if it said which.
+    /// The same in this region, if it named one.
     Region(Option<String>),
     /// Nothing: there is no such object, bucket or queue.
     Gone,
@@ -86,7 +86,7 @@ impl Error {
         let (remedy, advice) = by_proxy.flatten().unwrap_or_else(|| judge(&seen));
         Error {
             remedy,
-            message: told(&words, &seen, id, advice),
+            message: message(&words, &seen, id, advice),
         }
     }
 

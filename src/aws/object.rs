@@ -1,8 +1,8 @@
 //! An S3 object as the content of a unit.
 //!
 //! Enters: a [`Location`]. Leaves: an [`Object`], whose bytes are read as they come. What must hold:
-//! memory does not grow with the object; a connection that breaks is taken up where it broke, in
-//! the same version of the object.
+//! memory does not grow with the object; reading continues where a connection broke, in the same
+//! version of the object.
 
 use std::fmt;
 use std::io::Read;
@@ -238,7 +238,7 @@ impl Aws {
         }
     }
 
-    /// The region of a bucket; `None` where it is not told, as by servers that are not Amazon's.
+    /// The region of a bucket; `None` if the server does not name it, as servers other than Amazon's.
     async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Error> {
         let client = self.s3(Some(&self.any_region()));
         let asked = client
@@ -247,7 +247,7 @@ impl Aws {
             .set_expected_bucket_owner(self.expected_bucket_owner());
         let told = match asked.send().await {
             Ok(answer) => answer.bucket_region,
-            // It is told to those, too, who may not list the bucket.
+            // S3 names it even to callers that may not list the bucket.
             Err(error) => match error
                 .raw_response()
                 .and_then(|raw| raw.headers().get("x-amz-bucket-region"))

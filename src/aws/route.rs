@@ -85,7 +85,7 @@ impl HttpConnector for Routed {
     }
 }
 
-/// What a proxy that made no connection asks for, by the words of the error: the SDK tells no status
+/// The remedy if a proxy made no connection, by the words of the error: the SDK gives no status
 /// of the proxy's, and has no public type for its refusal.
 pub(super) fn refusal(words: &str) -> Option<(Remedy, &'static str)> {
     let (_, words) = words.split_once("tunnel error: ")?;

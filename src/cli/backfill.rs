@@ -18,7 +18,7 @@ use super::args::BackfillArgs;
 use super::progress::Progress;
 use super::summary::{self, Files};
 use super::totals::Totals;
-use super::{Exit, OutputClosed, print};
+use super::{Exit, OutputClosed, count, print};
 use crate::config::{Config, paths};
 use crate::export::{Destination, End, unread};
 use crate::input::backfill::folder::Folder;
@@ -177,7 +177,11 @@ impl Run {
         let line = || {
             let found = status.found.load(Ordering::Relaxed);
             let requests = status.requests.load(Ordering::Relaxed);
-            format!("listing: {found} files found with {requests} requests")
+            format!(
+                "listing: {} found with {}",
+                count(found, "file"),
+                count(requests, "request")
+            )
         };
         let work = backfill.list(wanted);
         let work = with_status(self.quiet, work, &line, || progress.at(0, line()));
@@ -224,7 +228,11 @@ impl Run {
         let line = || {
             let files = status.files.load(Ordering::Relaxed);
             let (read, exported) = (metrics.read.get(), metrics.exported.get());
-            format!("{files}/{total} files, {read} events, {exported} exported")
+            format!(
+                "{files}/{}, {}, {exported} exported",
+                count(total, "file"),
+                count(read, "event")
+            )
         };
         let (pipeline, abort) = (sidecar.pipeline.clone(), sidecar.abort.clone());
         let work = backfill.deliver(self.args.fetchers as usize, pipeline, abort);

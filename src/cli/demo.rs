@@ -80,8 +80,8 @@ async fn run_in(
             format!("cannot deliver to {endpoint}: is a collector listening there?")
         })?;
         super::print(&format!(
-            "\nAlso sent to {endpoint}: {} events accepted, as log records and spans\n",
-            counts.exported
+            "\nAlso sent to {endpoint}: {} accepted, as log records and spans\n",
+            super::count(counts.exported, "event")
         ))?;
     }
     super::print(NEXT)

@@ -260,7 +260,7 @@ impl Writer {
         let _room = self.dead_letters.room_for(&entry)?;
         let written = self.handle.block_on(self.dead_letters.write(vec![entry]));
         written.map_err(
-            |stopped| match self.dead_letters.trouble().borrow().clone() {
+            |stopped| match self.dead_letters.watch_failure().borrow().clone() {
                 Some(trouble) => anyhow::Error::msg(trouble),
                 None => stopped.into(),
             },

@@ -220,7 +220,10 @@ impl<W: Write> Explainer<'_, W> {
         let read = self.read;
         match self.options.which {
             Which::Index(index) => {
-                format!("no record {index}: the input has {read} records, counted from 0")
+                format!(
+                    "no record {index}: the input has {}, counted from 0",
+                    super::count(read, "record")
+                )
             }
             _ if read == 0 => "the input has no CloudTrail records".to_owned(),
             _ if read == self.refused => "the input has no readable records".to_owned(),
@@ -281,7 +284,11 @@ impl<W: Write> Explainer<'_, W> {
             offset,
             length,
         } = position;
-        writeln!(self.out, "record {index}, at byte {offset}, {length} bytes")
+        writeln!(
+            self.out,
+            "record {index}, at byte {offset}, {}",
+            super::count(length, "byte")
+        )
     }
 }
 

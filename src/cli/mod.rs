@@ -74,9 +74,17 @@ fn print_usage(usage: &clap::Error) -> ExitCode {
 async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
     let globals = cli.globals;
     let load = |flags| config::load(globals.config.as_deref(), env, flags);
+    let signal = match &cli.command {
+        Command::Run(_)
+        | Command::Convert(_)
+        | Command::Backfill(_)
+        | Command::Replay(_)
+        | Command::Demo(_) => shutdown::listen()?,
+        // A signal ends the others at once.
+        _ => First::never(),
+    };
     match cli.command {
         Command::Run(args) => {
-            let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
             if args.print_config {
                 return print_config(loaded).await;
@@ -88,7 +96,6 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             observed(loaded, async |config| run::run(args, config, signal).await).await
         }
         Command::Convert(args) => {
-            let signal = shutdown::listen()?;
             let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if args.paths.iter().any(|path| files::is_read_once(path)) {
                 loaded = loaded.keeping_all_dead_letters();
@@ -100,7 +107,6 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Backfill(args) => {
-            let signal = shutdown::listen()?;
             let loaded = load(args.flags(&globals))?;
             let loaded = loaded.for_backfill(&args.source, args.dry_run)?.giving_up();
             let quiet = globals.quiet;
@@ -119,7 +125,6 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             observed(loaded, async |config| check::run(args, config).await).await
         }
         Command::Replay(args) => {
-            let signal = shutdown::listen()?;
             let mut loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             if files::is_read_once(&args.file) {
                 loaded = loaded.keeping_all_dead_letters();
@@ -131,7 +136,6 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Demo(args) => {
-            let signal = shutdown::listen()?;
             // Its result is the same everywhere: it ignores the configuration file and the environment.
             let loaded = config::load(None, &Environment::default(), args.flags(&globals))?;
             observed(loaded.with_warnings_only(), async |config| {
@@ -189,6 +193,14 @@ fn written(result: std::io::Result<()>) -> anyhow::Result<Exit> {
         result => result
             .map(|()| Exit::Done)
             .context("cannot write to standard output"),
+    }
+}
+
+/// A number with its noun: `1 file`, `2 files`.
+fn count(n: u64, noun: &str) -> String {
+    match n {
+        1 => format!("1 {noun}"),
+        _ => format!("{n} {noun}s"),
     }
 }
 

@@ -67,8 +67,8 @@ impl Progress {
     /// Shows the number of events so far.
     pub(super) fn events(&self, metrics: &Metrics) {
         self.0.set_message(format!(
-            "{} events, {} exported",
-            metrics.read.get(),
+            "{}, {} exported",
+            super::count(metrics.read.get(), "event"),
             metrics.exported.get()
         ));
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{SampleArgs, SampleFormat};
-use super::{Exit, OutputClosed};
+use super::{Exit, OutputClosed, count};
 use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a sample trail. `quiet`: no progress bar.
@@ -85,9 +85,9 @@ fn into_directory(
 fn describe(summary: &Summary, destination: &str) -> String {
     let amazon_q: u64 = summary.amazon_q.values().sum();
     let mut text = format!(
-        "{destination}: {} files, {} events, {} of them Amazon Q's; {} of JSON, {} on disk\n",
-        summary.files,
-        summary.events,
+        "{destination}: {}, {}, {} of them Amazon Q's; {} of JSON, {} on disk\n",
+        count(summary.files, "file"),
+        count(summary.events, "event"),
         amazon_q,
         size(summary.json_bytes),
         size(summary.file_bytes),
@@ -100,7 +100,7 @@ fn describe(summary: &Summary, destination: &str) -> String {
 
 fn size(bytes: u64) -> String {
     match bytes {
-        0..10_000 => format!("{bytes} bytes"),
+        0..10_000 => count(bytes, "byte"),
         10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }

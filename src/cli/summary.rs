@@ -58,7 +58,7 @@ impl Files {
     fn rest(&self) -> String {
         let part = |n: u64, what: &str| match n {
             0 => String::new(),
-            n => format!("; {} {what}", count(n, "file")),
+            n => format!("; {} {what}", super::count(n, "file")),
         };
         [
             part(self.skipped_done, "done before"),
@@ -140,8 +140,8 @@ fn text(done: &Totals, elapsed: Duration) -> String {
     } else {
         ""
     };
-    let files = count(done.files, "file");
-    let read = count(counts.read, "record");
+    let files = super::count(done.files, "file");
+    let read = super::count(counts.read, "record");
     format!(
         "{interrupted}{files}, {read} read = {} exported + {} filtered + {} duplicate + {} dead-lettered{in_flight}{skipped}; {:.1} MB in {seconds:.2} s",
         counts.exported,
@@ -150,13 +150,6 @@ fn text(done: &Totals, elapsed: Duration) -> String {
         counts.dead_lettered,
         counts.bytes as f64 / 1e6,
     )
-}
-
-fn count(n: u64, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        _ => format!("{n} {what}s"),
-    }
 }
 
 fn json(done: &Totals, elapsed: Duration) -> String {

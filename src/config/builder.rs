@@ -1,7 +1,7 @@
 //! Settings are read by type.
 //!
 //! Enters: the name of a key. Leaves: its value, or a problem that names the value's source. What must hold:
-//! reading goes on after a problem, so that one run reports all of them.
+//! reading continues after a problem, so that one run reports all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A size in bytes: `512`, `64KiB`, `10MB`, `2 GiB`.
 ///
 /// # Errors
-/// The text is invalid; says what to write instead.
+/// The text is invalid; the error names a valid form.
 pub fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 10] = [
         ("", 1),
@@ -34,7 +34,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// A time span: `500ms`, `5s`, `1m30s`, `2h`, `7d`.
 ///
 /// # Errors
-/// The text is invalid; says what to write instead.
+/// The text is invalid; the error names a valid form.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration: write it like 500ms, 5s, 1m30s, 2h or 7d");
     let mut rest = text.trim();
@@ -68,7 +68,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// An RFC 3339 time, in nanoseconds since 1970.
 ///
 /// # Errors
-/// The text is invalid; says what to write instead.
+/// The text is invalid; the error names a valid form.
 pub fn time(text: &str) -> Result<i64, String> {
     let wrong = || format!("{text:?} is not a time: write it like 2026-01-31T00:00:00Z");
     let time: jiff::Timestamp = text.trim().parse().map_err(|_| wrong())?;

@@ -26,7 +26,7 @@ pub(super) const LINE_START: &[u8] = b"{\"stage\":";
 pub struct Entry {
     /// Where it came from.
     pub origin: Origin,
-    /// Who sent it, where it was sent.
+    /// The sender, if it was pushed.
     pub sender: Option<Arc<str>>,
     /// `eventID`, where it is known.
     pub event_id: Option<String>,
@@ -36,7 +36,7 @@ pub struct Entry {
     pub reason: Reason,
     /// What is kept of it.
     pub record: Record,
-    /// Of a record that was replayed: what its letter said.
+    /// Of a replayed record: the facts in its letter.
     pub before: Option<Arc<Before>>,
 }
 
@@ -176,7 +176,7 @@ pub(super) fn write_each(entries: &[Entry], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// Writes one line for all entries, some of which were rejected, nobody knows which.
+/// Writes one line for all entries: some were rejected, the collector does not tell which.
 pub(super) fn write_uncertain(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = entries.first() else {
         return Ok(());

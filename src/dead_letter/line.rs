@@ -36,7 +36,7 @@ impl Why {
     }
 }
 
-/// What a letter said of a record that is replayed, for the letter that it may become again.
+/// The letter of a replayed record, for the letter that it may become again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
     /// Why it was refused first; `None` where the letter stands for several records.
@@ -56,7 +56,7 @@ pub struct Line {
     pub reason: String,
     /// The reason in full.
     pub message: String,
-    /// Whether only some of the records were rejected, and nobody knows which.
+    /// Whether only some of the records were rejected, and the collector does not tell which.
     #[serde(default)]
     pub uncertain: bool,
     /// How many refused records of the unit have no line of their own: this one stands for them.
@@ -85,7 +85,7 @@ pub struct Letter {
     pub input: String,
     /// The unit that held it: a file, a request, an object.
     pub source: String,
-    /// Who sent it: the name of its token or certificate, or its address.
+    /// The sender: the name of its token or certificate, or its address.
     #[serde(default)]
     pub sender: Option<String>,
     /// Its number in the unit, from 0.
@@ -127,7 +127,7 @@ impl Line {
 }
 
 impl Letter {
-    /// What it says of its record, for the letter that this may become again.
+    /// Its facts about the record, for the letter that this may become again.
     pub fn before(&self) -> Before {
         let why = || {
             Some(Why {

@@ -1,9 +1,9 @@
-//! The file of records that were refused, one JSON line each.
+//! The file of rejected records, one JSON line each.
 //!
 //! Enters: [`Entry`]s. Leaves: lines that are on disk. What must hold: `write` returns only when
-//! its lines are durable; a line that was durable is erased only where that was chosen, and then it
-//! is told; records are kept unredacted, since they are what gets replayed, so the file is readable
-//! by its owner alone.
+//! its lines are durable; a durable line is erased only if the configuration allows it, and then it
+//! is logged and counted; records are not redacted, because they are replayed, so only the owner can
+//! read the file.
 
 mod letter;
 mod line;
@@ -68,7 +68,7 @@ struct Shared {
     /// `None`: the oldest file makes room.
     room: Option<Mutex<Room>>,
     /// Why the file cannot be written, while it cannot.
-    trouble: watch::Sender<Option<String>>,
+    failure: watch::Sender<Option<String>>,
     said: LogThrottle,
     stop: CancellationToken,
 }
@@ -92,7 +92,7 @@ impl DeadLetters {
             settings,
             file: Arc::new(tokio::sync::Mutex::new(file)),
             room,
-            trouble: watch::Sender::new(None),
+            failure: watch::Sender::new(None),
             said: LogThrottle::default(),
             stop,
         };
@@ -112,7 +112,7 @@ impl DeadLetters {
         }
     }
 
-    /// The same, but what is erased, and who waits, is counted there.
+    /// The same; `metrics` counts erased letters and waiting senders.
     pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
         DeadLetters { metrics, ..self }
     }
@@ -173,7 +173,7 @@ impl DeadLetters {
         self.tell_room(shared, &room)
     }
 
-    /// Tells how many wait for room, and whether nobody gets any.
+    /// Reports how many senders wait for room, and whether none gets any.
     fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
         self.metrics.dead_letters_waiting.set(room.waiting());
         let (cause, path) = (Cause::DeadLettersFull, shared.path());
@@ -189,33 +189,33 @@ impl DeadLetters {
         is_full
     }
 
-    /// Why the file cannot be written, as it changes.
-    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+    /// Why the file cannot be written, to watch.
+    pub fn watch_failure(&self) -> watch::Receiver<Option<String>> {
         match &self.shared {
-            Some(shared) => shared.trouble.subscribe(),
+            Some(shared) => shared.failure.subscribe(),
             None => watch::Sender::new(None).subscribe(),
         }
     }
 
-    /// Why the file cannot be written, where that is not waited out.
+    /// Why the file cannot be written, if the settings do not wait for it.
     pub fn failure(&self) -> Option<String> {
         let shared = self
             .shared
             .as_ref()
             .filter(|shared| !shared.settings.waits)?;
-        shared.trouble.borrow().clone()
+        shared.failure.borrow().clone()
     }
 
-    /// Waits until the file cannot be written, where that is not waited out; why.
+    /// Waits until the file cannot be written, if the settings do not wait for it; returns why.
     pub async fn failed(&self) -> String {
-        let mut trouble = self.trouble();
+        let mut failure = self.watch_failure();
         let patient = self.settings().is_none_or(|settings| settings.waits);
-        match trouble
-            .wait_for(|trouble| !patient && trouble.is_some())
+        match failure
+            .wait_for(|failure| !patient && failure.is_some())
             .await
             .as_deref()
         {
-            Ok(Some(trouble)) => trouble.clone(),
+            Ok(Some(failure)) => failure.clone(),
             _ => std::future::pending().await,
         }
     }
@@ -323,7 +323,7 @@ impl Shared {
                 room.wrote(&entry.sender(), entry.bytes());
             }
         }
-        if self.trouble.send_replace(None).is_some() {
+        if self.failure.send_replace(None).is_some() {
             info!("dead letters can be written again");
         }
     }
@@ -334,13 +334,13 @@ impl Shared {
         if self.settings.waits {
             error!(
                 path = %path, error = %error,
-                "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or mend its permissions"
+                "cannot write dead letters: nothing more is acknowledged until this file can be written; free some space or correct its permissions"
             );
         }
         let reason = format!(
-            "dead letters cannot be written to {path}: {error}: free some space or mend its permissions"
+            "dead letters cannot be written to {path}: {error}: free some space or correct its permissions"
         );
-        self.trouble.send_replace(Some(reason.clone()));
+        self.failure.send_replace(Some(reason.clone()));
         reason
     }
 }

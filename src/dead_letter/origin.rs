@@ -17,7 +17,7 @@ pub struct Origin {
     pub on_damage: OnDamage,
 }
 
-/// What becomes of bytes of a unit that cannot be read, by who has them once it is acknowledged.
+/// What happens to unreadable bytes of a unit; it depends on who still has them after the acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDamage {
     /// They stay where they are: a dead letter names the place, and a large record by its hash.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Senders that are told apart; all others count as one.
+/// How many senders are distinguished; all others count as one.
 const SENDERS: usize = 1024;
 const OTHERS: &str = "other senders";
 /// While another sender has got room within this time, one that waits is no reason not to be ready.
@@ -39,14 +39,14 @@ struct Share {
 }
 
 impl Share {
-    fn held(&self) -> u64 {
+    fn taken(&self) -> u64 {
         self.written + self.pending
     }
 
     /// Whether so much more fits: a sender must leave to the others as much as it has then. Where all
     /// is empty, anything fits.
-    fn fits(&self, bytes: u64, held: u64, capacity: u64) -> bool {
-        held == 0 || held < capacity && self.held() + bytes <= capacity - held
+    fn fits(&self, bytes: u64, taken: u64, capacity: u64) -> bool {
+        taken == 0 || taken < capacity && self.taken() + bytes <= capacity - taken
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Full {
     /// What it has of the room.
     pub(super) own: u64,
     /// What the files hold, all senders together, and may hold.
-    pub(super) held: u64,
+    pub(super) taken: u64,
     pub(super) capacity: u64,
 }
 
@@ -73,14 +73,14 @@ impl Room {
 
     /// Gives a sender so many bytes of room; 0 asks whether it could have any.
     pub(super) fn take(&mut self, sender: &Arc<str>, bytes: u64, now: Instant) -> Result<(), Full> {
-        let (capacity, held) = (self.capacity, self.written + self.pending);
+        let (capacity, taken) = (self.capacity, self.written + self.pending);
         let share = self.share(sender);
-        if !share.fits(bytes, held, capacity) {
+        if !share.fits(bytes, taken, capacity) {
             share.waits_for = Some(bytes);
             return Err(Full {
                 sender: Arc::clone(sender),
-                own: share.held(),
-                held,
+                own: share.taken(),
+                taken,
                 capacity,
             });
         }
@@ -110,15 +110,15 @@ impl Room {
         self.written += bytes;
     }
 
-    /// So much is on disk, as somebody may have taken files away: nobody has more of it, and who
-    /// waited may wait no longer.
+    /// Takes the measured size on disk, because files may have been removed: no sender has more than
+    /// that, and waiting senders may get room.
     pub(super) fn measured(&mut self, written: u64) {
         self.written = written;
-        let held = self.written + self.pending;
+        let taken = self.written + self.pending;
         for share in self.senders.values_mut() {
             share.written = share.written.min(written);
             let (own, capacity) = (&*share, self.capacity);
-            let waits = |bytes: &u64| !own.fits(*bytes, held, capacity);
+            let waits = |bytes: &u64| !own.fits(*bytes, taken, capacity);
             share.waits_for = share.waits_for.filter(waits);
         }
     }
@@ -144,7 +144,7 @@ impl Room {
     }
 
     #[cfg(test)]
-    pub(super) fn told_apart(&self) -> usize {
+    pub(super) fn distinguished(&self) -> usize {
         self.senders.len()
     }
 
@@ -163,12 +163,12 @@ impl fmt::Display for Full {
         let Full {
             sender,
             own,
-            held,
+            taken,
             capacity,
         } = self;
         write!(
             f,
-            "they hold {held} of {capacity} bytes, {own} of them from {sender}, which may take no more than it leaves to others"
+            "they hold {taken} of {capacity} bytes, {own} of them from {sender}, which may take no more than it leaves to others"
         )
     }
 }

@@ -1,7 +1,7 @@
-//! Whose the letters on disk are.
+//! The senders of the letters on disk.
 //!
-//! Enters: files of dead letters. Leaves: bytes, by sender. What must hold: it takes no more memory than the
-//! beginning of a line, and no more time than a start may.
+//! Enters: files of dead letters. Leaves: bytes, by sender. What must hold: it needs no more memory than the
+//! beginning of a line, and no more time than a start may take.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::runtime::line_file::BUFFER;
 
-/// How long the files are read. What is not read by then is nobody's.
+/// How long the files are read. Letters not read by then count for no sender.
 const AT_MOST: Duration = Duration::from_secs(3);
 /// Bytes of a line in which its sender is looked for: it stands before the record.
 const BEGINNING: usize = 64 << 10;

@@ -35,7 +35,7 @@ pub struct Settings {
 pub enum WhenFull {
     /// Nothing more is delivered until somebody makes room.
     Wait,
-    /// The oldest file is erased, which is told and counted.
+    /// The oldest file is erased, which is logged and counted.
     Rotate,
 }
 
@@ -44,7 +44,7 @@ pub enum WhenFull {
 pub enum Begin {
     /// New ones stand after them.
     Append,
-    /// The file begins anew: they are put aside, as a rotated file.
+    /// The file is overwritten: its letters are renamed, as a rotated file.
     Anew,
     /// The same; where there is no file, it is made with its first letter.
     AnewWithFirst,
@@ -101,7 +101,7 @@ impl Settings {
         )
     }
 
-    /// Opens the file; how many letters were erased to put those of before aside.
+    /// Opens the file; returns how many letters were erased to rotate earlier ones.
     pub(super) fn open(&self) -> io::Result<(LineFile, u64)> {
         let (path, kind) = (&self.path, self.kind());
         match self.begin {

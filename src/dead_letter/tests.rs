@@ -126,8 +126,8 @@ async fn a_full_disk_is_waited_out() {
     let letters = DeadLetters::open(Settings::new(path.clone()), CancellationToken::new()).unwrap();
     let write = letters.write(vec![entry(0, Evidence::Unit)]);
     let mend = async {
-        let mut trouble = letters.trouble();
-        trouble.wait_for(Option::is_some).await.unwrap();
+        let mut failure = letters.watch_failure();
+        failure.wait_for(Option::is_some).await.unwrap();
         let reason = stuck(&letters).unwrap();
         assert!(reason.contains("dead.jsonl") && reason.contains("free some space"));
         std::fs::remove_file(&path).unwrap();

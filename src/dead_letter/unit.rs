@@ -1,8 +1,8 @@
 //! The letters of one unit, which are bounded: a small input must not fill the file.
 //!
-//! Enters: what is refused of a unit. Leaves: the letters to write, and in the end one that stands for
-//! those that are not written. What must hold: of everything that is refused, a letter tells; what
-//! is held of a record that has none is its part in a hash.
+//! Enters: the rejected records of a unit. Leaves: the letters to write, and at the end one for all
+//! records without a letter. What must hold: every rejected record is in a letter or counted in the last
+//! one; of a record without a letter, only its part in a hash is kept.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use super::{DeadLetters, Settings};
 use crate::dead_letter::Origin;
 use qtrail_core::reject::{Position, Reason};
 
-/// Refused records of a unit that are told one by one.
+/// How many rejected records of a unit are logged one by one.
 const TOLD: u64 = 20;
 
 /// What a unit may have of letters, and what it has had. Cheap to clone. The default has no bounds.
@@ -29,7 +29,7 @@ struct Shared {
     /// Letters that it may have, and bytes of them; no letters are written at all where it is `None`.
     bounds: Option<(u64, u64)>,
     sender: Option<Arc<str>>,
-    /// Of a record that is replayed: what its letter said.
+    /// Of a replayed record: the reason in its letter.
     before: Option<Arc<Before>>,
     /// All of the unit's bytes, part by part, where nobody could read them again.
     request: Option<Vec<Bytes>>,
@@ -74,7 +74,7 @@ impl UnitLetters {
         UnitLetters(shared.map(|shared| Arc::new(Shared { before, ..shared })))
     }
 
-    /// Tells how many more were refused than were told one by one.
+    /// Logs how many more were rejected than were logged one by one.
     pub fn tell_rest(&self, origin: &Origin) {
         let refused = self.0.as_ref().map_or(0, |shared| shared.lock().refused);
         if refused > TOLD {
@@ -96,7 +96,7 @@ impl UnitLetters {
         entry.sender = shared.sender.clone();
         entry.before = shared.before.clone();
         let mut state = shared.lock();
-        // Records in doubt are told together.
+        // Uncertain records are logged together.
         if !matches!(entry.reason, Reason::Uncertain { .. }) {
             state.refused += 1;
             if state.refused <= TOLD {

@@ -1,7 +1,7 @@
-//! Chunks become batches; a batch goes out in both signals and is settled chunk by chunk.
+//! Chunks become batches; a batch is sent in both signals and settled chunk by chunk.
 //!
 //! Enters: submitted chunks, each with a handle for the reply. Leaves: a [`Delivery`] for each. What
-//! must hold: a batch leaves when it is full, or at once when a slot is free and no chunk is
+//! must hold: a batch is sent when it is full, or at once when a slot is free and no chunk is
 //! waiting; dead letters are durable before a delivery is answered; a handle that is dropped means
 //! abandoned, never success.
 
@@ -49,8 +49,8 @@ struct Batch {
     chunks: Vec<Submission>,
 }
 
-/// Gathers chunks into batches until nobody submits any more, or the exporter stops. `slots` batches
-/// are under way at once.
+/// Gathers chunks into batches until all submitters are dropped, or the exporter stops. At most `slots`
+/// batches are in flight at once.
 pub(super) async fn run(
     route: Arc<Route>,
     mut submissions: mpsc::Receiver<Submission>,
@@ -85,7 +85,7 @@ pub(super) async fn run(
         }
         let route = Arc::clone(&route);
         tokio::spawn(async move {
-            // Where it is abandoned, the reply handles are dropped, which says so.
+            // If it is abandoned, its reply handles are dropped, which the submitters see.
             let _ = batch.deliver(&route).await;
             drop(slot);
         });
@@ -146,7 +146,7 @@ impl Batch {
         }
         for (submission, share) in self.chunks.into_iter().zip(settlement.chunks) {
             let delivery = delivery(&submission.chunk, share);
-            // Who does not wait any more has abandoned the unit.
+            // A submitter that no longer waits has abandoned the unit.
             let _ = submission.reply.send(delivery);
         }
         Ok(())
@@ -236,7 +236,7 @@ async fn bury(
     Ok(())
 }
 
-/// The dead letter of one event of a chunk, whose originals these are.
+/// The dead letter of one event of the chunk with these originals.
 fn entry(chunk: &Chunk, originals: &Bytes, event: u32, reason: Reason) -> Entry {
     let records = &chunk.originals.records;
     let index = event as usize;

@@ -55,7 +55,7 @@ pub(super) async fn read(body: Incoming) -> Result<(Body, Option<HeaderMap>), Bo
     }
 }
 
-/// The same, inflated where it is gzip, whatever its header says.
+/// The same, inflated if it is gzip, whatever its header claims.
 pub(super) fn inflated(body: Body) -> Body {
     let bytes = match body {
         Body::Whole(bytes) if bytes.starts_with(&GZIP) => bytes,

@@ -1,9 +1,8 @@
 //! What a collector's answer means for the events of a request.
 //!
 //! Enters: a gRPC status with its details, or an HTTP status with headers and body. Leaves: an
-//! [`Answer`]. What must hold: only what says that *these records* are bad may cost a record; a
-//! set-up that is wrong, a busy server and a code that nobody has heard of cost none; only an answer
-//! in OTLP's own terms counts as success.
+//! [`Answer`]. What must hold: only an answer about *these records* may cost a record; a
+//! wrong set-up, a busy server and an unknown code cost none; only an OTLP answer counts as success.
 
 mod text;
 
@@ -83,7 +82,7 @@ impl fmt::Display for Answer {
             Answer::Retry { reason, .. }
             | Answer::Blocked { reason }
             | Answer::End(End::Failed(reason)) => f.write_str(reason),
-            Answer::End(End::Unread) => f.write_str("nobody reads it any more"),
+            Answer::End(End::Unread) => f.write_str("its reader has exited"),
             Answer::Fault { status, message }
             | Answer::Rejected {
                 status, message, ..
@@ -111,7 +110,7 @@ struct ProtoDuration {
     nanos: i32,
 }
 
-/// An answer of success. A count below 0 is none: OTLP counts records, and nobody knows what was taken.
+/// An answer of success. A count below 0 is no answer: it does not tell how many records were accepted.
 fn success(protocol: Protocol, response: ExportResponse) -> Answer {
     let Some(partial) = response.partial_success else {
         return Answer::ACCEPTED;
@@ -127,7 +126,7 @@ fn success(protocol: Protocol, response: ExportResponse) -> Answer {
             no_answer(
                 protocol,
                 &format!(
-                    "it took the request and says that it rejected {rejected} records: {message}"
+                    "it accepted the request and reports that it rejected {rejected} records: {message}"
                 ),
             )
         }
@@ -179,14 +178,14 @@ pub(super) fn grpc(
             reason: format!("{status}: {words}"),
         },
         Code::Unauthenticated => Answer::blocked(format!(
-            "{status}: {words}; mend the credentials in export.headers"
+            "{status}: {words}; correct the credentials in export.headers"
         )),
         Code::PermissionDenied => Answer::blocked(format!(
             "{status}: {words}; give the credentials in export.headers the right to write"
         )),
         Code::Unimplemented => Answer::blocked(format!(
             "{status}: {words}; nothing there takes OTLP over gRPC for this signal (or not \
-             compressed): mend the endpoint's URL, protocol or compression"
+             compressed): correct the endpoint's URL, protocol or compression"
         )),
         Code::InvalidArgument => Answer::Rejected {
             status,
@@ -220,7 +219,7 @@ pub(super) fn http(
     let name = format!("HTTP {status}");
     if status.is_success() {
         let response = match protocol {
-            // A server of gRPC's answers 200 to all, and tells in its own status that it takes none.
+            // A gRPC server answers 200 to every request, and rejects it in its own status.
             _ if headers.contains_key("grpc-status") => None,
             Protocol::Grpc => None,
             Protocol::HttpProtobuf | Protocol::HttpJson => body
@@ -255,7 +254,7 @@ pub(super) fn http(
             message,
             in_otlp,
         },
-        401 | 407 => Answer::blocked(format!("{text}; mend the credentials in export.headers")),
+        401 | 407 => Answer::blocked(format!("{text}; correct the credentials in export.headers")),
         402 | 403 => Answer::blocked(format!(
             "{text}; give the credentials in export.headers the right to write"
         )),
@@ -266,7 +265,7 @@ pub(super) fn http(
         )),
         404 | 405 | 410 | 501 => no_answer(protocol, &text),
         406 | 411 | 415 | 426 | 431 | 505 => Answer::blocked(format!(
-            "{text}; the receiver does not take requests of this form: mend the endpoint's \
+            "{text}; the receiver does not take requests of this form: correct the endpoint's \
              protocol, compression or headers"
         )),
         // 500, which OTLP calls not retryable, among them.
@@ -282,11 +281,11 @@ fn no_answer(protocol: Protocol, what: &str) -> Answer {
     let remedy = match protocol {
         Protocol::Grpc => {
             "nothing there takes OTLP over gRPC for this signal, or something between drops its \
-             trailers: mend the endpoint's URL or protocol (port 4317 is usually gRPC's, 4318 \
+             trailers: correct the endpoint's URL or protocol (port 4317 is usually gRPC's, 4318 \
              http/protobuf's)"
         }
         Protocol::HttpProtobuf | Protocol::HttpJson => {
-            "nothing there takes OTLP over HTTP for this signal: mend the endpoint's URL (the path \
+            "nothing there takes OTLP over HTTP for this signal: correct the endpoint's URL (the path \
              is usually /v1/logs or /v1/traces)"
         }
     };

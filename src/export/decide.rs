@@ -37,11 +37,11 @@ pub(super) struct Facts {
 pub(super) enum Action {
     /// It is settled: all of it, or all but so many.
     Settled { rejected: u64, message: String },
-    /// Wait, then send the same bytes again; others of the batch first, if `aside`.
+    /// Wait, then send the same bytes again; `others_first`: after the others of the batch.
     Wait {
         hint: Option<Duration>,
-        trouble: WaitReason,
-        aside: bool,
+        cause: WaitReason,
+        others_first: bool,
     },
     /// Cut it in two.
     Halve,
@@ -85,8 +85,8 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Action {
         Answer::Partial { rejected, message } => Action::Settled { rejected, message },
         Answer::Retry { after, reason } => Action::Wait {
             hint: after,
-            trouble: WaitReason::Down(reason),
-            aside: false,
+            cause: WaitReason::Down(reason),
+            others_first: false,
         },
         Answer::Blocked { reason } => wait_blocked(reason),
         Answer::End(end) => Action::End(end),
@@ -117,8 +117,8 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Action {
             if facts.faults < FAULTS || (facts.records == 1 && !facts.others_accepted) {
                 return Action::Wait {
                     hint: None,
-                    trouble: WaitReason::Down(format!("{status}: {message}")),
-                    aside: true,
+                    cause: WaitReason::Down(format!("{status}: {message}")),
+                    others_first: true,
                 };
             }
             match facts.records {
@@ -132,8 +132,8 @@ pub(super) fn decide(answer: Answer, facts: Facts) -> Action {
 fn wait_blocked(reason: String) -> Action {
     Action::Wait {
         hint: None,
-        trouble: WaitReason::Blocked(reason),
-        aside: false,
+        cause: WaitReason::Blocked(reason),
+        others_first: false,
     }
 }
 
@@ -270,7 +270,7 @@ mod tests {
             matches!(
                 step,
                 Action::Wait {
-                    trouble: WaitReason::Blocked(_),
+                    cause: WaitReason::Blocked(_),
                     ..
                 }
             ),

@@ -1,7 +1,7 @@
 //! Why the exporter ends by itself.
 //!
-//! Enters: what cannot pass. Leaves: an [`End`], once, for all who wait for it. What must hold: after it
-//! nothing more is sent.
+//! Enters: a cause that cannot pass. Leaves: an [`End`], once, for all waiting tasks. What must hold:
+//! after it nothing more is sent.
 
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
@@ -58,7 +58,7 @@ impl Ending {
     }
 }
 
-/// Returns once nobody reads this any more, where the system tells: of a pipe, a terminal.
+/// Returns once the reader has exited, for files whose reader the system knows: a pipe, a terminal.
 pub(crate) async fn unread(output: impl AsFd) {
     let (gone, told) = oneshot::channel();
     let watching = output.as_fd().try_clone_to_owned().and_then(|output| {
@@ -76,10 +76,10 @@ pub(crate) async fn unread(output: impl AsFd) {
     }
 }
 
-/// Blocks until nobody reads this any more; whether that can be told at all.
+/// Blocks until the reader has exited; returns whether the system can tell.
 fn watch(output: &OwnedFd) -> bool {
     loop {
-        // Errors and hang-ups are always told.
+        // Errors and hang-ups are always reported.
         let mut watched = [PollFd::new(output, PollFlags::empty())];
         match poll(&mut watched, None) {
             Err(Errno::INTR) => {}

@@ -18,7 +18,7 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
     let remedy = if let Some(tls) = find::<rustls::Error>(error) {
         remedy_for_tls(tls)
     } else if find::<resolve::Failed>(error).is_some_and(|failed| failed.no_such_host) {
-        Some("no host has this name: mend the endpoint's URL")
+        Some("no host has this name: correct the endpoint's URL")
     } else {
         None
     };
@@ -47,7 +47,7 @@ pub(super) fn failure_over_tls(error: &(dyn Error + 'static)) -> Answer {
     }
 }
 
-const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: mend export.tls.cert_file and \
+const REFUSED_BY_ALERT: &str = "the collector refuses our TLS: correct export.tls.cert_file and \
      export.tls.key_file, or its own set-up";
 
 /// The remedy for a TLS error that the set-up causes; `None` for one that may pass.
@@ -55,7 +55,7 @@ fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
     match error {
         Tls::InvalidCertificate(_) => Some(
-            "the collector's certificate is not trusted: mend export.tls.ca_file, the certificate or the \
+            "the collector's certificate is not trusted: correct export.tls.ca_file, the certificate or the \
              host name in the endpoint's URL",
         ),
         Tls::AlertReceived(_) => Some(REFUSED_BY_ALERT),
@@ -64,7 +64,7 @@ fn remedy_for_tls(error: &rustls::Error) -> Option<&'static str> {
             Some("the collector speaks another TLS or application protocol: is it the right port?")
         }
         Tls::NoCertificatesPresented | Tls::UnsupportedNameType => {
-            Some("mend the collector's certificate or the endpoint's URL")
+            Some("correct the collector's certificate or the endpoint's URL")
         }
         _ => None,
     }
@@ -85,7 +85,7 @@ pub(super) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> 
     None
 }
 
-/// An error with its causes, in one line, each thing said once.
+/// An error with its causes, in one line, without repetitions.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

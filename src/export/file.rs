@@ -129,7 +129,7 @@ impl Transport for Lines {
                     Answer::End(End::Failed(format!("cannot write to {}: {e}", self.name)))
                 }
                 Ok(Err(e)) => Answer::blocked(format!(
-                    "writing failed: {e}; free some space or mend its permissions"
+                    "writing failed: {e}; free some space or correct its permissions"
                 )),
                 Err(e) => Answer::retry(format!("writing failed: {e}")),
             }

@@ -1,7 +1,7 @@
-//! How the collector is doing, gathered from all requests that are under way.
+//! The state of the collector, derived from all requests in flight.
 //!
-//! Enters: the trouble that a delivery has, while it has it. Leaves: a [`Health`] to watch, what `/readyz`
-//! says of it, and one log line for each change. What must hold: the collector is up when no delivery is in trouble.
+//! Enters: a delivery's last failure, until it passes. Leaves: a [`Health`] to watch, the reason for
+//! `/readyz`, and one log line for each change. What must hold: the collector is up when no delivery fails.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::Health;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
-/// Where deliveries report trouble.
+/// Deliveries report failures here.
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
@@ -26,7 +26,7 @@ pub(super) struct Board {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    troubles: BTreeMap<u64, Health>,
+    failures: BTreeMap<u64, Health>,
     /// When the collector was last seen up, while it is not.
     since: Option<Instant>,
     /// When a request was last settled.
@@ -63,7 +63,7 @@ impl Board {
         }
     }
 
-    /// Waits until nothing was settled for so long while a delivery was in trouble; its trouble.
+    /// Waits until nothing was settled for so long while a delivery failed; returns its failure.
     pub(super) async fn dead_end(&self, after: Duration) -> String {
         let mut shown = self.watch();
         loop {
@@ -79,7 +79,7 @@ impl Board {
         }
     }
 
-    /// For how long nothing was settled, while a delivery is in trouble; and why.
+    /// How long nothing was settled while a delivery fails, and its failure.
     fn stuck(&self) -> (Option<Duration>, String) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = state.since.map(|since| {
@@ -92,27 +92,27 @@ impl Board {
         }
     }
 
-    /// Wipes a delivery's line. A delivery that was given up says nothing about the collector.
-    fn wipe(&self, id: u64) {
+    /// Removes a delivery's entry. An abandoned delivery tells nothing about the collector.
+    fn remove(&self, id: u64) {
         self.change(id, Health::Up, false);
     }
 
-    fn change(&self, id: u64, health: Health, told: bool) {
+    fn change(&self, id: u64, health: Health, reported: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match health {
             Health::Up => {
-                if told {
+                if reported {
                     state.settled = Some(Instant::now());
                 }
-                if state.troubles.remove(&id).is_none() {
+                if state.failures.remove(&id).is_none() {
                     return;
                 }
             }
-            trouble => {
-                state.troubles.insert(id, trouble);
+            failure => {
+                state.failures.insert(id, failure);
             }
         }
-        let worst = state.troubles.values().max_by_key(|health| rank(health));
+        let worst = state.failures.values().max_by_key(|health| rank(health));
         let now = worst.cloned().unwrap_or(Health::Up);
         let mut before = Health::Up;
         let changed = self.shown.send_if_modified(|shown| {
@@ -128,7 +128,7 @@ impl Board {
         if now == Health::Up {
             state.since = None;
         }
-        if told && is_news(&before, &now) {
+        if reported && is_news(&before, &now) {
             log(&now, down_for);
         }
     }
@@ -144,7 +144,7 @@ impl Board {
         match now {
             Health::Up => {}
             Health::Down { reason, .. } => {
-                let reason = format!("the collector is away: {reason}");
+                let reason = format!("the collector is unavailable: {reason}");
                 stalls.set_passing(Cause::CollectorAway, "", since, reason);
             }
             Health::Blocked { reason } => {
@@ -164,7 +164,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.board.wipe(self.id);
+        self.board.remove(self.id);
     }
 }
 
@@ -176,7 +176,7 @@ fn rank(health: &Health) -> u8 {
     }
 }
 
-/// Whether a change is worth a line: another state, or another thing to mend.
+/// Whether to log a change: another state, or another remedy.
 fn is_news(before: &Health, now: &Health) -> bool {
     match (before, now) {
         (Health::Blocked { reason: before }, Health::Blocked { reason: now }) => before != now,
@@ -192,7 +192,7 @@ fn log(health: &Health, down_for: Option<Duration>) {
         ),
         Health::Down { reason, .. } => warn!("events wait, and are sent again: {reason}"),
         Health::Blocked { reason } => {
-            error!("events wait until the set-up is mended: {reason}");
+            error!("events wait until the set-up is corrected: {reason}");
         }
     }
 }
@@ -221,9 +221,9 @@ mod tests {
         let health = board.watch();
         let (one, two) = (board.ticket(), board.ticket());
         one.show(down(1));
-        two.show(blocked("mend the token"));
-        assert_eq!(*health.borrow(), blocked("mend the token"));
-        let told = "the set-up is wrong: mend the token";
+        two.show(blocked("correct the token"));
+        assert_eq!(*health.borrow(), blocked("correct the token"));
+        let told = "the set-up is wrong: correct the token";
         assert_eq!(metrics.stalls.not_ready().as_deref(), Some(told));
         two.show(Health::Up);
         assert_eq!(*health.borrow(), down(1));

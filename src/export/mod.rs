@@ -147,7 +147,7 @@ pub struct Original {
 pub struct Delivery {
     /// [`Outcome::Delivered`] or [`Outcome::Abandoned`]: the exporter itself retries for ever.
     pub outcome: Outcome,
-    /// Events of which every enabled signal was accepted.
+    /// Events with every enabled signal accepted.
     pub exported: u64,
     /// Events that are now in the dead letters.
     pub dead_lettered: u64,
@@ -155,8 +155,8 @@ pub struct Delivery {
     pub refused: Vec<(u64, Reason)>,
     /// A partial success that names no record: how many were rejected, of how many.
     pub uncertain: Option<(u64, u64)>,
-    /// Where the chunk was delivered: its events of which the collector may not have every signal,
-    /// refused or in doubt. Their numbers in the chunk, in order.
+    /// Events of a delivered chunk that may lack a signal at the collector, rejected or uncertain.
+    /// Their numbers in the chunk, in order.
     pub undelivered: Vec<u32>,
 }
 
@@ -272,8 +272,8 @@ pub(crate) fn check_file(path: &std::path::Path) -> std::io::Result<&'static str
     file::Lines::check(path)
 }
 
-/// Sends one empty request of each of these signals, which every OTLP receiver takes, and says what came of
-/// it: whether the destination can be reached and the credentials are good.
+/// Sends one empty request of each of these signals, which every OTLP receiver accepts, and returns
+/// whether the destination can be reached and the credentials are valid.
 ///
 /// # Errors
 /// As [`Exporter::start`].

@@ -1,8 +1,8 @@
 //! OTLP over gRPC: one request, one answer, over HTTP/2.
 //!
-//! What must hold: an answer counts only with gRPC's own status, read from its trailers or, where
-//! there is no body, from its headers; what the connection, a proxy or a web server says is told from
-//! what the collector says.
+//! What must hold: an answer counts only with gRPC's own status, read from its trailers or, without
+//! a body, from its headers; errors of the connection, a proxy or a web server are distinguished from
+//! the collector's answers.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -81,7 +81,7 @@ impl Grpc {
             Err(error) if head.status.is_success() => {
                 return self.unanswered(error.as_ref(), false);
             }
-            // The status says enough.
+            // The status is enough.
             Err(_) => (Body::Whole(Bytes::new()), None),
         };
         let status = trailers

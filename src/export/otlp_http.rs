@@ -57,7 +57,7 @@ impl Http {
         let body = match body::read(body).await {
             Ok((body, _)) => body::inflated(body),
             Err(error) if head.status.is_success() => return failure(error.as_ref()),
-            // The status says enough.
+            // The status is enough.
             Err(_) => Body::Whole(Bytes::new()),
         };
         classify::http(

@@ -7,9 +7,9 @@ use std::time::Duration;
 pub enum Outcome {
     /// Every record was accepted, or is durable in the dead letters.
     Delivered,
-    /// The collector cannot take it now; try again, after this time if it said so.
+    /// The collector cannot accept it now; retry, after this time if it gave one.
     Retry(Option<Duration>),
-    /// The set-up is wrong, not the event: what to mend.
+    /// The set-up is wrong, not the event; with the remedy.
     Blocked(String),
     /// Nobody waits for the answer any more (shutdown). Never success.
     Abandoned,

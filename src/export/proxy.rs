@@ -18,7 +18,7 @@ use super::failure::find;
 use super::resolve::Resolver;
 use crate::runtime::no_proxy::{NoProxy, variable};
 
-/// What the environment says of proxies for `https` endpoints.
+/// The proxies for `https` endpoints that the environment names.
 #[derive(Debug)]
 pub(super) struct Proxies {
     proxy: Option<Proxy>,
@@ -31,7 +31,7 @@ pub(super) struct Proxy {
     /// The variable that names it.
     variable: &'static str,
     /// Where it is; `None` where the variable holds no URL of a proxy.
-    place: Option<Intercept>,
+    intercept: Option<Intercept>,
 }
 
 impl Proxies {
@@ -54,10 +54,11 @@ impl Proxies {
 impl Proxy {
     fn new(variable: &'static str, url: &str) -> Self {
         let matcher = Matcher::builder().all(url.trim()).build();
-        let place = matcher.intercept(&Uri::from_static("https://any"));
+        let intercept = matcher.intercept(&Uri::from_static("https://any"));
         Proxy {
             variable,
-            place: place.filter(|place| matches!(place.uri().scheme_str(), Some("http" | "https"))),
+            intercept: intercept
+                .filter(|intercept| matches!(intercept.uri().scheme_str(), Some("http" | "https"))),
         }
     }
 
@@ -68,21 +69,21 @@ impl Proxy {
         endpoint: Uri,
     ) -> Result<Leg, Error> {
         let variable = self.variable;
-        let Some(place) = self.place else {
+        let Some(intercept) = self.intercept else {
             return Err(Error::Unusable { variable });
         };
-        let proxy = place.uri().authority().map(ToString::to_string);
+        let proxy = intercept.uri().authority().map(ToString::to_string);
         let proxy = proxy.unwrap_or_default();
         let (host, port) = (endpoint.host().unwrap_or_default(), endpoint.port_u16());
         let target = format!("{host}:{}", port.unwrap_or(443));
-        match tunnel(&place, connector, &target).await {
+        match tunnel(&intercept, connector, &target).await {
             Ok(Ok(leg)) => Ok(leg),
             Ok(Err(status)) => Err(Error::Refused {
                 variable,
                 proxy,
                 target,
                 status,
-                with_user: place.basic_auth().is_some(),
+                with_user: intercept.basic_auth().is_some(),
             }),
             Err(source) => Err(Error::Broken {
                 variable,
@@ -95,18 +96,18 @@ impl Proxy {
 
 /// Asks the proxy for a connection to `target`: one, or the proxy's own status.
 async fn tunnel(
-    place: &Intercept,
+    intercept: &Intercept,
     connector: HttpsConnector<HttpConnector<Resolver>>,
     target: &str,
 ) -> Result<Result<Leg, StatusCode>, BoxError> {
-    let leg = connector.oneshot(place.uri().clone()).await?;
+    let leg = connector.oneshot(intercept.uri().clone()).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(leg).await?;
     // It ends with the sender, or hands the connection over.
     tokio::spawn(connection.with_upgrades());
     let mut request = Request::connect(target)
         .header(header::HOST, target)
         .header(header::USER_AGENT, USER_AGENT);
-    if let Some(credentials) = place.basic_auth() {
+    if let Some(credentials) = intercept.basic_auth() {
         request = request.header(header::PROXY_AUTHORIZATION, credentials);
     }
     let response = sender.send_request(request.body(Empty::<Bytes>::new())?);
@@ -116,7 +117,7 @@ async fn tunnel(
     }
     let upgraded = hyper::upgrade::on(response).await?;
     match upgraded.downcast::<Leg>() {
-        // TLS begins with us: nobody may have spoken before.
+        // The client starts TLS: the peer must not have sent anything before.
         Ok(parts) if parts.read_buf.is_empty() => Ok(Ok(parts.io)),
         _ => Err("it sent something of its own into the connection".into()),
     }
@@ -145,7 +146,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// What it asks for; `reason` says it, with what is around it. `None` where its cause decides.
+    /// The answer to act on; `reason` is the error with its context. `None` if its cause decides.
     pub(super) fn answer(&self, reason: &str) -> Option<Answer> {
         let blocked = |reason: String| Some(Answer::Blocked { reason });
         match self {
@@ -158,7 +159,7 @@ impl Error {
                 ..
             } => match status.as_u16() {
                 401 | 407 if *with_user => blocked(format!(
-                    "{reason}; mend the user and password in {variable}"
+                    "{reason}; correct the user and password in {variable}"
                 )),
                 401 | 407 => blocked(format!(
                     "{reason}; put the user and password into {variable}: \
@@ -173,7 +174,7 @@ impl Error {
                      if it can be reached directly"
                 )),
             },
-            // What TLS has to say of an `https` proxy's certificate is told as for a collector's.
+            // Errors of an `https` proxy's certificate are reported as for a collector's.
             Error::Broken { .. } if find::<rustls::Error>(self).is_some() => None,
             Error::Broken { variable, .. } => Some(Answer::retry(format!(
                 "{reason}; should this last: is an HTTP proxy running where {variable} says?"
@@ -275,7 +276,7 @@ mod tests {
                 "HTTP/1.1 407 No\r\n\r\n",
                 "user:secret@",
                 true,
-                ["407", "mend the user and password in HTTPS_PROXY"],
+                ["407", "correct the user and password in HTTPS_PROXY"],
             ),
             (
                 "HTTP/1.1 403 Forbidden\r\ncontent-length: 4\r\n\r\nhtml",

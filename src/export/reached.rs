@@ -2,7 +2,7 @@
 
 use super::classify::Answer;
 
-/// What a set-up is good for, or what to mend.
+/// Whether a set-up works, or its remedy.
 pub(super) fn reached(answer: Answer) -> Result<String, String> {
     let text = answer.to_string();
     match answer {
@@ -62,7 +62,7 @@ mod tests {
             (Answer::retry("HTTP 429 Too Many Requests: m"), true),
             (Answer::retry("HTTP 503 Service Unavailable: m"), false),
             (Answer::retry("cannot connect"), false),
-            (Answer::blocked("HTTP 401: mend"), false),
+            (Answer::blocked("HTTP 401: correct it"), false),
             (fault, false),
         ] {
             let result = reached(answer.clone());

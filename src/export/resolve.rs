@@ -1,7 +1,7 @@
 //! Names of hosts, looked up by the system's resolver.
 //!
-//! What must hold: a name that no host has is told from a resolver that fails by the resolver's own
-//! code, since its words differ from system to system.
+//! What must hold: an unknown name is distinguished from a failing resolver by the resolver's own
+//! code, because its texts differ between systems.
 
 use std::future::Future;
 use std::net::SocketAddr;

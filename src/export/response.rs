@@ -43,7 +43,7 @@ pub(super) struct Any {
     pub(super) value: Vec<u8>,
 }
 
-/// What a content type says of a body.
+/// The kind of body that a content type names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Protobuf,
@@ -80,7 +80,7 @@ pub(super) fn success(content_type: &str, body: &[u8]) -> Option<ExportResponse>
     let protobuf = ExportResponse::decode(body).ok();
     match kind {
         Kind::Protobuf => protobuf,
-        // Some texts happen to be protobuf, of fields that nobody knows.
+        // Some texts happen to be protobuf with unknown fields.
         Kind::Unknown => protobuf.filter(|response| response.partial_success.is_some()),
         Kind::Json | Kind::Text => None,
     }
@@ -261,7 +261,7 @@ mod tests {
                 assert_eq!(read, None, "{content_type}: {body}");
             }
         }
-        // They happen to be protobuf: one field that nobody knows, and its value.
+        // They happen to be protobuf: one unknown field, and its value.
         for body in ["accepted\n", "x1", "123456789"] {
             assert!(ExportResponse::decode(body.as_bytes()).is_ok(), "{body}");
             for content_type in [

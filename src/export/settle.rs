@@ -1,5 +1,4 @@
-//! From what became of a batch's records, signal by signal, to what became of its events, chunk by
-//! chunk.
+//! From the outcome of a batch's records, by signal, to the outcome of its events, by chunk.
 //!
 //! Enters: how many events each chunk has, and a [`SignalReport`] for log records and for spans.
 //! Leaves: a [`Settlement`]. What must hold: for each chunk, exported + dead-lettered = events; an
@@ -17,11 +16,11 @@ use qtrail_core::reject::Reason;
 pub(super) struct SignalReport {
     /// Refused one by one.
     pub(super) refused: Vec<(u32, Reason)>,
-    /// Requests of which some records were rejected, nobody knows which.
+    /// Requests with some rejected records; the collector does not tell which.
     pub(super) uncertain: Vec<Doubt>,
 }
 
-/// Events of which some were rejected.
+/// Events; some of them were rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Doubt {
     /// The events, in order.
@@ -44,7 +43,7 @@ pub(super) struct Settlement {
 /// What became of one chunk.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Share {
-    /// Events of which every signal was accepted.
+    /// Events with every signal accepted.
     pub(super) exported: u64,
     /// Events refused, or their share of the uncertain ones.
     pub(super) dead_lettered: u64,
@@ -52,8 +51,8 @@ pub(super) struct Share {
     pub(super) refused: Vec<(u32, Reason)>,
     /// Rejected, of how many.
     pub(super) uncertain: Option<(u64, u64)>,
-    /// The events of which the collector may not have every signal: the refused ones, and all those
-    /// in doubt. In order, numbered within the chunk.
+    /// Events that may lack a signal at the collector: rejected ones and uncertain ones. In order,
+    /// numbered within the chunk.
     pub(super) undelivered: Vec<u32>,
 }
 

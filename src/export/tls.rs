@@ -1,7 +1,7 @@
 //! Certificates, read from files and read again when the files change.
 //!
 //! What must hold: a running exporter never loses working certificates to a replacement that cannot
-//! be read; it says so once, and tries again at the next change.
+//! be read; it logs that once, and tries again at the next change.
 
 use std::sync::Arc;
 

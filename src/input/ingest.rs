@@ -6,7 +6,7 @@
 //! collector is away a sender is told so at once instead of being kept waiting.
 //!
 //! A unit whose sender was sent away is not given up: it settles in the background, and the repeat
-//! that the sender was asked for meets the window of duplicates.
+//! that the sender was asked for is dropped by its duplicate id.
 
 pub mod grpc;
 pub mod http;
@@ -108,7 +108,7 @@ impl Ingest {
     ) -> Self {
         let budget = Budget::new(limits.in_flight_bytes, BUDGET_UNIT);
         Ingest {
-            letters: pipeline.dead_letters().trouble(),
+            letters: pipeline.dead_letters().watch_failure(),
             pipeline,
             health,
             limits: Arc::new(limits),

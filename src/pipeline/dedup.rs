@@ -1,14 +1,14 @@
-//! The window of duplicates: an event that was delivered is not delivered again.
+//! The ids of delivered events: an event that was delivered is not delivered again.
 //!
 //! Enters: the `eventID` of each event before it is converted, and, later, whether its event was
-//! delivered. Leaves: new, delivered before, or in flight. What must hold: an id is known only once
-//! every enabled signal of its event was accepted; a claim that is lost is a claim that failed, so
-//! nothing waits for ever; memory and disk are bounded, the oldest id goes first.
+//! delivered. Leaves: new, delivered before, or in flight. What must hold: an id is recorded only once
+//! every enabled signal of its event was accepted; a dropped claim counts as failed, so nothing waits
+//! for ever; memory and disk are bounded, the oldest id is forgotten first.
 //!
 //! ```text
 //! reader ─▶ claim ─▶ new ───────▶ chunk ─▶ exporter ─▶ delivered ─▶ known ─▶ journal
-//!             │ └──▶ duplicate       (claims beside it) └▶ not ─▶ free again
-//!             └────▶ in flight: waits until its twin has settled
+//!             │ └──▶ duplicate       (with its claims)  └▶ failed ─▶ free again
+//!             └────▶ in flight: waits until the other copy has settled
 //! ```
 
 mod ids;
@@ -22,77 +22,27 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::runtime::database;
+use crate::runtime::database::Error;
 use crate::telemetry::metrics::Metrics;
 pub(super) use ids::Id;
 use ids::Ids;
 use journal::Journal;
 
-/// How long a stop waits for the disk: what is not written costs repeats alone.
+/// How long a stop waits for the disk. Ids that are not written cause only repeats.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// How much the window holds, and where.
+/// How many ids are kept, for how long, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The folder of its file.
+    /// The folder of the file.
     pub folder: PathBuf,
-    /// Ids at most. Default 1,000,000, which take 33 MB of memory.
+    /// The maximum number of ids. Default 1,000,000, which take 33 MB of memory.
     pub max_ids: u32,
-    /// How long an id is known. Default 24 hours.
+    /// How long an id is kept. Default 24 hours.
     pub max_age: Duration,
 }
 
-/// Why the window cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another process has it.
-    #[error(
-        "{} is held by another process (pid {pid}): stop it, or give this one a `state` of its own",
-        path.display()
-    )]
-    Held {
-        /// Its file.
-        path: PathBuf,
-        /// What the other process wrote beside it.
-        pid: String,
-    },
-    /// It was written by another version.
-    #[error(
-        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (which costs nothing but repeats, with the same ids)",
-        path.display()
-    )]
-    Schema {
-        /// Its file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        ours: i64,
-    },
-    /// It cannot be read or written.
-    #[error(
-        "the window of duplicates {} cannot be used: {detail}; make its folder writable, or, if the file is damaged, delete it (which costs nothing but repeats, with the same ids)",
-        path.display()
-    )]
-    Unusable {
-        /// Its file.
-        path: PathBuf,
-        /// What the file system or the database said.
-        detail: String,
-    },
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Held { path, pid } => Error::Held { path, pid },
-            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
-            database::Error::Unusable { path, detail } => Error::Unusable { path, detail },
-        }
-    }
-}
-
-/// The window. Cheap to clone; shared by all inputs.
+/// The duplicate ids. Cheap to clone; shared by all inputs.
 #[derive(Debug, Clone)]
 pub struct Dedup(Arc<Shared>);
 
@@ -100,9 +50,9 @@ pub struct Dedup(Arc<Shared>);
 struct Shared {
     settings: Settings,
     state: Mutex<State>,
-    /// Tells the journal that there is something to write.
+    /// Wakes the journal when there is something to write.
     work: Condvar,
-    /// Tells those who wait that claims have settled.
+    /// Changes when claims settle.
     settled: watch::Sender<()>,
     metrics: Arc<Metrics>,
 }
@@ -115,12 +65,12 @@ struct State {
 }
 
 impl Dedup {
-    /// Opens the window with what was known at the last stop. It tells its size in `metrics`.
+    /// Loads the ids known at the last stop. `metrics` receives their number.
     ///
     /// # Errors
     /// The file cannot be used; another process has it.
     pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<(Dedup, Writer), Error> {
-        let journal = Journal::open(&settings)?;
+        let journal = Arc::new(Journal::open(&settings)?);
         let known = journal.load(second())?;
         let shared = Arc::new(Shared {
             settings,
@@ -134,14 +84,11 @@ impl Dedup {
             metrics,
         });
         shared.forget(&mut shared.lock(), second());
-        let keeping = Arc::clone(&shared);
+        let (writing, written) = (Arc::clone(&journal), Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name("qtrail-window".to_owned())
-            .spawn(move || journal::keep(&journal, &keeping))
-            .map_err(|error| Error::Unusable {
-                path: shared.settings.folder.clone(),
-                detail: error.to_string(),
-            })?;
+            .spawn(move || journal::keep(&writing, &written))
+            .map_err(|error| journal.error(error.into()))?;
         let writer = Writer {
             shared: Arc::clone(&shared),
             thread: Some(thread),
@@ -149,19 +96,19 @@ impl Dedup {
         Ok((Dedup(shared), writer))
     }
 
-    /// Tells when claims settle.
+    /// Changes when claims settle.
     pub(super) fn settled(&self) -> watch::Receiver<()> {
         self.0.settled.subscribe()
     }
 
-    /// Which of these are not in flight, or no longer.
+    /// Those of `ids` that are not in flight.
     pub(super) fn not_in_flight(&self, ids: impl Iterator<Item = Id>) -> HashSet<Id> {
         let state = self.0.lock();
         ids.filter(|id| !state.in_flight.contains(id)).collect()
     }
 }
 
-/// Whether the window could be opened, with what it holds. One that is not there yet is not made.
+/// Opens and loads the file, if there is one; creates none.
 ///
 /// # Errors
 /// As [`Dedup::open`].
@@ -172,7 +119,7 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     }
 }
 
-/// Forgets what a window knew, which nobody may have open.
+/// Removes the file. No process may have it open.
 ///
 /// # Errors
 /// Another process has it; its file cannot be removed.
@@ -183,7 +130,7 @@ pub fn forget(settings: &Settings) -> Result<(), Error> {
     }
 }
 
-/// Keeps the window on disk until it is closed or dropped.
+/// Writes ids to disk until it is closed or dropped.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -191,7 +138,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Returns when all that the window knows is on disk, or cannot be written in time.
+    /// Returns when all ids are on disk, or could not be written in time.
     pub async fn close(mut self) {
         self.shared.close();
         if let Some(thread) = self.thread.take() {
@@ -217,7 +164,7 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Lets go of what is too old or too much.
+    /// Forgets ids that are too old or too many.
     fn forget(&self, state: &mut State, now: i64) {
         let age = i64::try_from(self.settings.max_age.as_secs()).unwrap_or(i64::MAX);
         let most = self.settings.max_ids;
@@ -234,12 +181,12 @@ impl Shared {
             .set(known.unwritten() as u64);
     }
 
-    /// Ends claims: these were delivered, those were not.
-    fn settle(&self, held: &[(u32, Id)], delivered: impl Fn(u32) -> bool) {
+    /// Ends claims, delivered or not.
+    fn settle(&self, claimed: &[(u32, Id)], delivered: impl Fn(u32) -> bool) {
         let now = second();
         let mut state = self.lock();
         let differed = state.known.differs();
-        for (event, id) in held {
+        for (event, id) in claimed {
             state.in_flight.remove(id);
             if delivered(*event) {
                 state.known.add(*id, now);
@@ -255,64 +202,64 @@ impl Shared {
     }
 }
 
-/// Why an event cannot be claimed.
+/// Why an event cannot be claimed: another copy of it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Twin {
-    /// It was delivered.
+    /// The other copy was delivered.
     Delivered,
-    /// It is being delivered; how that ends, [`Dedup::settled`] tells.
+    /// The other copy is being delivered; [`Dedup::settled`] changes when that ends.
     InFlight(Id),
 }
 
-/// Claims on the events of one chunk. Those that are dropped have failed.
+/// Claims on the events of one chunk. A dropped claim counts as failed.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    window: Option<Dedup>,
-    /// The events' numbers in the chunk.
-    held: Vec<(u32, Id)>,
+    dedup: Option<Dedup>,
+    /// The events' numbers in the chunk, and their ids.
+    claimed: Vec<(u32, Id)>,
 }
 
 impl Claims {
-    /// None yet. Without a window, every event is new.
-    pub(super) fn new(window: Option<Dedup>) -> Self {
+    /// None yet. Without `dedup`, every event is new.
+    pub(super) fn new(dedup: Option<Dedup>) -> Self {
         Claims {
-            window,
-            held: Vec::new(),
+            dedup,
+            claimed: Vec::new(),
         }
     }
 
-    /// Claims the chunk's event of this number. One without an id is new, always.
+    /// Claims the chunk's event of this number. An event without an id is always new.
     pub(super) fn claim(&mut self, event: u32, id: Option<&str>) -> Result<(), Twin> {
-        let (Some(window), Some(id)) = (&self.window, id) else {
+        let (Some(dedup), Some(id)) = (&self.dedup, id) else {
             return Ok(());
         };
         let id = qtrail_core::convert::ids::of_event(id);
-        let mut state = window.0.lock();
+        let mut state = dedup.0.lock();
         if state.known.contains(&id) {
             Err(Twin::Delivered)
         } else if !state.in_flight.insert(id) {
             Err(Twin::InFlight(id))
         } else {
-            self.held.push((event, id));
+            self.claimed.push((event, id));
             Ok(())
         }
     }
 
-    /// These claims, for their chunk; `self` goes on with none.
+    /// Takes the claims, for their chunk; `self` has none afterwards.
     pub(super) fn take(&mut self) -> Claims {
-        let next = Claims::new(self.window.clone());
+        let next = Claims::new(self.dedup.clone());
         std::mem::replace(self, next)
     }
 
-    /// The chunk was delivered, but for these events (in order).
-    pub(super) fn delivered(mut self, but: &[u32]) {
-        self.end(|event| but.binary_search(&event).is_err());
+    /// The chunk was delivered, except `undelivered` (in order).
+    pub(super) fn delivered(mut self, undelivered: &[u32]) {
+        self.end(|event| undelivered.binary_search(&event).is_err());
     }
 
     fn end(&mut self, delivered: impl Fn(u32) -> bool) {
-        if let Some(window) = self.window.as_ref().filter(|_| !self.held.is_empty()) {
-            window.0.settle(&self.held, delivered);
-            self.held.clear();
+        if let Some(dedup) = self.dedup.as_ref().filter(|_| !self.claimed.is_empty()) {
+            dedup.0.settle(&self.claimed, delivered);
+            self.claimed.clear();
         }
     }
 }

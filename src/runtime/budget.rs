@@ -52,14 +52,14 @@ impl Budget {
 
     /// Makes a reservation hold room for so many bytes, if there is room now.
     #[must_use]
-    pub(crate) fn try_resize(&self, held: &mut Reservation, bytes: usize) -> bool {
+    pub(crate) fn try_resize(&self, reservation: &mut Reservation, bytes: usize) -> bool {
         let needed = self.units(bytes) * self.unit;
-        held.shrink_to(needed);
-        if held.bytes() == needed {
+        reservation.shrink_to(needed);
+        if reservation.bytes() == needed {
             return true;
         }
-        let missing = self.try_acquire(needed - held.bytes());
-        missing.map(|missing| held.merge(missing)).is_some()
+        let missing = self.try_acquire(needed - reservation.bytes());
+        missing.map(|missing| reservation.merge(missing)).is_some()
     }
 
     /// Bytes of the whole budget.

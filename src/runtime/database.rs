@@ -1,12 +1,13 @@
-//! An embedded database of ours: one file, made whole, held by one process.
+//! An embedded database: one file, created whole, used by one process at a time.
 //!
-//! Enters: its path, the version of its tables, how they are made. Leaves: the open database, or why
-//! it cannot be used. What must hold: who is killed while the file is made leaves none; of two
-//! processes one has it; a file of another version is refused and left alone.
+//! Enters: its folder and its definition. Leaves: the open database, or an error with the remedy.
+//! What must hold: a process killed while it creates the file leaves no half file; of two processes
+//! one gets it; a file of another version is refused and left alone.
+
+mod error;
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,39 +16,29 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{Builder, Database, ReadableTable, TableDefinition, WriteTransaction};
 
-/// Facts about the database itself: `schema`, and what its owner adds.
+pub(crate) use error::Remedies;
+pub use error::{Error, Kind};
+
+/// Numbers by name: `schema`, and those of the database's owner.
 pub(crate) const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
 
-/// What a database is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kind {
+/// One of qtrail's databases.
+#[derive(Debug)]
+pub(crate) struct Definition {
     /// The file's name.
     pub(crate) file: &'static str,
     /// The version of the tables. Raised when their meaning changes.
     pub(crate) schema: i64,
     /// Memory for pages.
     pub(crate) cache_bytes: usize,
-    /// Makes the tables that are not there yet.
+    /// Creates the tables that are missing.
     pub(crate) tables: fn(&WriteTransaction) -> Result<(), redb::TableError>,
-}
-
-/// Why a database cannot be used. Who opens it knows the remedy.
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// Another process has it: its pid, or `unknown`.
-    Held { path: PathBuf, pid: String },
-    /// Its tables are of another version.
-    Schema {
-        path: PathBuf,
-        found: i64,
-        ours: i64,
-    },
-    /// What the file system or the database said.
-    Unusable { path: PathBuf, detail: String },
+    /// For errors.
+    pub(crate) remedies: Remedies,
 }
 
 /// Receives the database's file, and the error while it cannot be used.
-pub(crate) type Observer = Box<dyn Fn(&Path, Option<&redb::Error>) + Send + Sync>;
+pub(crate) type Observer = Box<dyn Fn(&Path, Option<&Error>) + Send + Sync>;
 
 /// An open database.
 pub(crate) struct Store {
@@ -59,28 +50,18 @@ pub(crate) struct Store {
     unwritten: AtomicBool,
     /// Receives after each use whether the database can be used.
     observer: Option<Observer>,
-    kind: Kind,
+    definition: &'static Definition,
     path: PathBuf,
     pid: PathBuf,
 }
 
 impl Store {
     /// Opens or creates the database in `folder` (0700, the file 0600).
-    pub(crate) fn open(folder: &Path, kind: Kind) -> Result<Store, Error> {
-        let path = folder.join(kind.file);
+    pub(crate) fn open(folder: &Path, definition: &'static Definition) -> Result<Store, Error> {
+        let path = folder.join(definition.file);
         let pid = path.with_extension("pid");
-        let failed = |source: io::Error| unusable(&path, source);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
-        if !path.try_exists().map_err(failed)? {
-            create(&path, &kind)?;
-        }
-        let database = open(&path, &pid, &kind)?;
-        check_schema(&database, &path, &kind)?;
-        remove_unfinished(folder, &kind);
+        let database = open(folder, &path, &pid, definition)
+            .map_err(|kind| Error::new(&path, definition, kind))?;
         // Only for the message that another process gets.
         if let Err(error) = std::fs::write(&pid, std::process::id().to_string()) {
             tracing::debug!(%error, "cannot write {}", pid.display());
@@ -90,7 +71,7 @@ impl Store {
             failed: AtomicBool::new(false),
             unwritten: AtomicBool::new(false),
             observer: None,
-            kind,
+            definition,
             path,
             pid,
         })
@@ -102,50 +83,45 @@ impl Store {
         self
     }
 
-    /// Runs something that changes nothing on the open database.
+    /// Reads from the open database.
     pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+    ) -> Result<T, Error> {
         let result = self.with(f);
-        // What can be read may still not be written.
+        // A database that can be read may still fail to be written.
         if result.is_err() || !self.unwritten.load(Ordering::Relaxed) {
             self.report(result.as_ref().err());
         }
         result
     }
 
-    /// Runs something that changes it on the open database.
+    /// Changes the open database.
     pub(crate) fn write<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+    ) -> Result<T, Error> {
         let result = self.with(f);
         self.unwritten.store(result.is_err(), Ordering::Relaxed);
         self.report(result.as_ref().err());
         result
     }
 
-    fn with<T>(
-        &self,
-        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        // After an error the database refuses everything until it is opened again.
-        if self.failed.swap(false, Ordering::Relaxed)
-            && let Err(error) = self.reopen()
-        {
-            self.failed.store(true, Ordering::Relaxed);
-            return Err(error);
-        }
-        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let result = match guard.as_ref() {
-            Some(database) => sound(|| f(database)),
-            None => Err(redb::Error::DatabaseClosed),
+    fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
+        // After an error redb refuses everything until the file is opened again.
+        let reopened = match self.failed.swap(false, Ordering::Relaxed) {
+            true => self.reopen(),
+            false => Ok(()),
         };
+        let result = reopened.and_then(|()| {
+            let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = guard.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+            catch_panic(|| f(database))
+        });
         if result.is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }
-        result
+        result.map_err(|error| self.error(error.into()))
     }
 
     fn reopen(&self) -> Result<(), redb::Error> {
@@ -154,14 +130,19 @@ impl Store {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *guard = None;
-        *guard = Some(sound(|| open_file(&self.path, &self.kind))?);
+        *guard = Some(open_file(&self.path, self.definition)?);
         Ok(())
     }
 
-    fn report(&self, error: Option<&redb::Error>) {
+    fn report(&self, error: Option<&Error>) {
         if let Some(observer) = &self.observer {
             observer(&self.path, error);
         }
+    }
+
+    /// An error of this database.
+    pub(crate) fn error(&self, kind: Kind) -> Error {
+        Error::new(&self.path, self.definition, kind)
     }
 
     /// The file, for messages.
@@ -183,54 +164,60 @@ impl Drop for Store {
     }
 }
 
-fn unusable(path: &Path, detail: impl ToString) -> Error {
-    Error::Unusable {
-        path: path.to_owned(),
-        detail: detail.to_string(),
+/// Opens the file, or creates it. `pid`: where the process that uses it wrote its number.
+fn open(folder: &Path, path: &Path, pid: &Path, definition: &Definition) -> Result<Database, Kind> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    if !path.try_exists()? {
+        create(path, definition)?;
     }
-}
-
-/// How the names of files begin that are being made.
-fn unfinished(kind: &Kind) -> String {
-    format!("{}.new-", kind.file)
-}
-
-/// Makes an empty database under a name of its own, then gives it its name: who is killed meanwhile
-/// leaves none, and of two who do this at once, one wins.
-fn create(path: &Path, kind: &Kind) -> Result<(), Error> {
-    let new = path.with_file_name(format!("{}{:016x}", unfinished(kind), fastrand::u64(..)));
-    let named = || {
-        // Where there are no hard links, it is renamed.
-        std::fs::hard_link(&new, path).or_else(|_| match path.try_exists()? {
-            true => Ok(()),
-            false => std::fs::rename(&new, path),
-        })?;
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
+    let database = open_file(path, definition).map_err(|error| match error {
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+            let pid = std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned());
+            Kind::Locked { pid }
         }
-    };
-    let made = OpenOptions::new()
+        other => other.into(),
+    })?;
+    let found = catch_panic(|| schema(&database, definition))?;
+    if found != definition.schema {
+        let ours = definition.schema;
+        return Err(Kind::Schema { found, ours });
+    }
+    remove_unfinished(folder, definition);
+    Ok(database)
+}
+
+/// Creates an empty database under a temporary name, then gives it its own name: a process killed
+/// meanwhile leaves no half file, and of two that do this at once, one wins.
+fn create(path: &Path, definition: &Definition) -> Result<(), redb::Error> {
+    let name = format!("{}{:016x}", unfinished(definition), fastrand::u64(..));
+    let new = path.with_file_name(name);
+    OpenOptions::new()
         .create_new(true)
         .write(true)
         .mode(0o600)
-        .open(&new);
-    made.map_err(|e| e.to_string())
-        .and_then(|_| {
-            let database = Builder::new().create(&new).map_err(|e| e.to_string())?;
-            schema(&database, kind).map_err(|e| e.to_string())
-        })
-        .and_then(|_| named().map_err(|e| e.to_string()))
-        .map_err(|detail| unusable(path, detail))
+        .open(&new)?;
+    schema(&Builder::new().create(&new)?, definition)?;
+    // Where there are no hard links, it is renamed.
+    std::fs::hard_link(&new, path).or_else(|_| match path.try_exists()? {
+        true => Ok(()),
+        false => std::fs::rename(&new, path),
+    })?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
-/// Removes what killed processes left of files that they were making. Who is making one right now
-/// finds that there is one already.
-fn remove_unfinished(folder: &Path, kind: &Kind) {
+/// Removes the temporary files of killed processes. A process that is creating one now finds that the
+/// database exists.
+fn remove_unfinished(folder: &Path, definition: &Definition) {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with(&unfinished(kind))
+        if name.to_string_lossy().starts_with(&unfinished(definition))
             && let Err(error) = std::fs::remove_file(entry.path())
         {
             tracing::debug!(%error, "cannot remove {}", entry.path().display());
@@ -238,52 +225,36 @@ fn remove_unfinished(folder: &Path, kind: &Kind) {
     }
 }
 
-fn open(path: &Path, pid: &Path, kind: &Kind) -> Result<Database, Error> {
-    sound(|| open_file(path, kind)).map_err(|error| match error {
-        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Held {
-            path: path.to_owned(),
-            pid: std::fs::read_to_string(pid).unwrap_or_else(|_| "unknown".to_owned()),
-        },
-        other => unusable(path, other),
-    })
+/// How the temporary names begin.
+fn unfinished(definition: &Definition) -> String {
+    format!("{}.new-", definition.file)
 }
 
-fn open_file(path: &Path, kind: &Kind) -> Result<Database, redb::Error> {
-    Ok(Builder::new().set_cache_size(kind.cache_bytes).open(path)?)
+fn open_file(path: &Path, definition: &Definition) -> Result<Database, redb::Error> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(definition.cache_bytes);
+    catch_panic(|| Ok(builder.open(path)?))
 }
 
 /// On some damaged files, redb panics.
-fn sound<T>(f: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+fn catch_panic<T>(f: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     catch_unwind(AssertUnwindSafe(f))
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("it makes no sense".to_owned())))
 }
 
-/// Refuses a database of another version; writes ours into a new one.
-fn check_schema(database: &Database, path: &Path, kind: &Kind) -> Result<(), Error> {
-    let found = sound(|| schema(database, kind)).map_err(|error| unusable(path, error))?;
-    if found == kind.schema {
-        Ok(())
-    } else {
-        Err(Error::Schema {
-            path: path.to_owned(),
-            found,
-            ours: kind.schema,
-        })
-    }
-}
-
-fn schema(database: &Database, kind: &Kind) -> Result<i64, redb::Error> {
+/// The schema of the tables; that of `definition`, with its tables, is written into a new file.
+fn schema(database: &Database, definition: &Definition) -> Result<i64, redb::Error> {
     let write = database.begin_write()?;
     let found = {
         let mut meta = write.open_table(META)?;
         let found = meta.get("schema")?.map(|v| v.value());
         if found.is_none() {
-            meta.insert("schema", kind.schema)?;
+            meta.insert("schema", definition.schema)?;
         }
-        found.unwrap_or(kind.schema)
+        found.unwrap_or(definition.schema)
     };
-    if found == kind.schema {
-        (kind.tables)(&write)?;
+    if found == definition.schema {
+        (definition.tables)(&write)?;
         write.commit()?;
     }
     Ok(found)

@@ -1,20 +1,20 @@
-//! How the collector is doing, as the exporter tells the inputs.
+//! The state of the collector, which the exporter reports to the inputs.
 
 use std::time::Duration;
 
-/// How the collector is doing, for `/readyz`, logs, and inputs that refuse work meanwhile.
+/// The state of the collector, for `/readyz`, logs, and inputs that refuse work while it is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     /// The last request was answered.
     Up,
-    /// Requests fail for now: why, and how long to wait before trying again.
+    /// Requests fail for now.
     Down {
         /// The last failure.
         reason: String,
         /// The wait.
         retry_after: Duration,
     },
-    /// The set-up is wrong: what to mend.
+    /// The set-up is wrong.
     Blocked {
         /// The last failure, and the remedy.
         reason: String,

@@ -1,11 +1,11 @@
-//! A file of lines, each of which is on disk before it counts.
+//! A file of lines; each line is on disk before it counts.
 //!
-//! Enters: whole lines. Leaves: the same at the end of the file that the path leads to. What must
-//! hold: one process at a time writes a file; lines that were appended are in a file with a name,
-//! whoever moves, removes, truncates or replaces the file meanwhile; after an error none of the new
-//! lines is there; only half a line of ours is ever cut off, of which nothing was acknowledged.
+//! Enters: whole lines. Leaves: the same lines at the end of the file that the path leads to. What must
+//! hold: one process at a time writes a file; appended lines are in a file with a name, even if the
+//! file is moved, removed, truncated or replaced meanwhile; after an error none of the new lines is in
+//! the file; only half a line that qtrail wrote is ever cut off, and it was never acknowledged.
 //!
-//! A device, a pipe or a socket is written as it is: not locked, not synced, not cut back.
+//! A device, a pipe or a socket is not locked, not synced and not cut back.
 
 mod check;
 mod ours;
@@ -118,7 +118,7 @@ impl LineFile {
     /// with the oldest file, where that had to make room.
     ///
     /// # Errors
-    /// What the file system says; none of the lines is there then.
+    /// An error of the file system; then none of the lines is in the file.
     pub(crate) fn append(&mut self, bytes: u64, lines: Lines<'_>) -> io::Result<u64> {
         self.put_in_place()?;
         let mut erased = 0;
@@ -247,7 +247,7 @@ fn lock(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The process that has a file locked, where the system tells.
+/// The process that has a file locked, on systems that report it.
 fn holder(inode: u64) -> Option<String> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
@@ -348,7 +348,7 @@ fn buffered(out: &mut dyn Write, lines: Lines<'_>) -> io::Result<()> {
     written
 }
 
-/// Cuts off half a line at the end of a file whose lines start with `ours`; the length that is left.
+/// Cuts off half a line at the end of a file whose lines start with `ours`; returns the new length.
 fn cut_half_line(file: &mut File, ours: &[u8]) -> io::Result<u64> {
     let (end, length) = last_line(file, ours)?;
     if end < length {

@@ -2,7 +2,7 @@
 
 pub mod budget;
 pub(crate) mod codec;
-pub(crate) mod database;
+pub mod database;
 pub mod endpoint;
 pub mod health;
 pub(crate) mod line_file;

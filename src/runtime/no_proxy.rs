@@ -34,7 +34,7 @@ enum Hosts {
 }
 
 impl NoProxy {
-    /// What the environment says.
+    /// The settings of the environment.
     pub(crate) fn from_env() -> Self {
         let (_, list) = variable(["NO_PROXY", "no_proxy"]).unwrap_or_default();
         NoProxy::of(&list)

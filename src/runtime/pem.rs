@@ -1,6 +1,6 @@
 //! Certificates and private keys in PEM files.
 //!
-//! Enters: a path. Leaves: what it holds, or an error that names it.
+//! Enters: a path. Leaves: its content, or an error that names it.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-/// The error of a file whose content does not do.
+/// The error of a file with unusable content.
 pub(crate) fn refused(path: &Path, source: rustls::Error) -> Error {
     Error::Refused {
         path: path.to_owned(),

@@ -1,8 +1,8 @@
 //! Values made from files, and made again when the files change.
 //!
-//! Enters: files, and what makes a value of them. Leaves: the value of the files as they are now.
-//! What must hold: a working value is never lost to a replacement that cannot be used; that is said
-//! once, and tried again at the next change.
+//! Enters: files, and a function that makes a value from them. Leaves: the value of the current files.
+//! What must hold: a working value is never lost to an unusable replacement; that is logged once, and
+//! the next change is tried again.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{info, warn};
 
-/// What tells one version of a file from another: a replaced file has another inode, a rewritten
-/// one another time or size.
+/// Distinguishes versions of a file: a replaced file has another inode, a rewritten one another time
+/// or size.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
 /// A value made from files.

@@ -1,4 +1,5 @@
-//! Stopping in order: no new units, what is in flight drains until a deadline, commits, exit.
+//! Stopping in order: no new units are read, those in flight are delivered until a deadline, progress is
+//! committed, the process exits.
 //!
 //! Enters: the work, a `stop` token that asks it to begin nothing new, an `abort` token that makes
 //! it give up what is in flight. Leaves: the work's result. What must hold: the process ends within
@@ -17,8 +18,8 @@ const SECOND_SIGNAL: i32 = 130;
 /// How long the work may take to give up once it was aborted.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Runs `work` to its end; after `stop`, for at most `deadline`, then aborted. What else cancels
-/// `abort` cuts that short. `None` when it did not even give up in time.
+/// Runs `work` to its end. After `stop` it has `deadline` to end by itself; then `abort` is cancelled.
+/// Other code may cancel `abort` earlier. `None` when the work did not give up in time.
 pub async fn drain<F: Future>(
     work: F,
     stop: &CancellationToken,
@@ -91,6 +92,11 @@ pub fn listen() -> std::io::Result<First> {
 pub struct First(oneshot::Receiver<&'static str>);
 
 impl First {
+    /// For a command that listens to no signals.
+    pub fn never() -> Self {
+        First(oneshot::channel().1)
+    }
+
     /// Cancels `stop` once it comes, or came; `announce` receives its name.
     pub fn stop(self, stop: CancellationToken, announce: impl FnOnce(&str) + Send + 'static) {
         tokio::spawn(async move {
@@ -109,7 +115,7 @@ async fn received(signal: &mut Option<Signal>) {
     }
 }
 
-/// Whether the process was started with this signal ignored, where the system tells.
+/// Whether the process was started with this signal ignored, on systems that report it.
 fn is_ignored(signal: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_in(&status) >> (signal.as_raw_value() - 1) & 1 == 1

@@ -160,9 +160,11 @@ mod tests {
         assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         let cause = Cause::CollectorBlocked;
-        metrics.stalls.set(cause, "", "mend the token".to_owned());
+        metrics
+            .stalls
+            .set(cause, "", "correct the token".to_owned());
         let blocked = get(address, "/readyz").await;
-        assert!(blocked.starts_with("HTTP/1.1 503") && blocked.contains("mend the token"));
+        assert!(blocked.starts_with("HTTP/1.1 503") && blocked.contains("correct the token"));
         let text = get(address, "/metrics").await;
         let series = "qtrail_stalled{reason=\"collector_blocked\"} 1";
         assert!(text.contains(series), "{text}");

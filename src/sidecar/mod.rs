@@ -145,11 +145,11 @@ impl Sidecar {
         }
     }
 
-    /// From here on, events that were delivered before are dropped, unless the configuration wants
-    /// them. Who writes their ids is to be closed at the end.
+    /// From now on, events that were delivered before are dropped, unless `duplicates.drop` is off. The
+    /// caller closes the returned writer of their ids at the end.
     ///
     /// # Errors
-    /// The window's file cannot be used.
+    /// The file of ids cannot be used.
     pub fn drop_duplicates(&mut self, config: &Config) -> anyhow::Result<Option<Writer>> {
         let Some(settings) = config.duplicates.clone() else {
             return Ok(None);

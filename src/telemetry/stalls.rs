@@ -84,9 +84,7 @@ pub(crate) fn of_state(metrics: Arc<Metrics>) -> Observer {
         match error {
             None => metrics.stalls.clear(Cause::StateUnusable, &path),
             Some(error) => {
-                let reason = format!(
-                    "the state {path} cannot be used: {error}: free some space or mend its permissions; nothing is acknowledged until then"
-                );
+                let reason = format!("the state {error}; nothing is acknowledged until then");
                 metrics.stalls.set(Cause::StateUnusable, &path, reason);
             }
         }

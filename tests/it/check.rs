@@ -212,7 +212,7 @@ async fn what_cannot_be_read_is_told() {
         .fails(&["2 files cannot be read", ".json: Permission denied"])
         .await;
     scene
-        .fails(&["1 folders cannot be listed", "below: Permission denied"])
+        .fails(&["1 folder cannot be listed", "below: Permission denied"])
         .await;
     // What is left out need not be read.
     let scene = scene.set("QTRAIL_DIRECTORY_EXCLUDE", "b.json,c.json,below");
@@ -226,7 +226,7 @@ async fn what_cannot_be_read_is_told() {
     let scene = scene.set("QTRAIL_DIRECTORY_INCLUDE", "");
     let scene = scene.set("QTRAIL_DIRECTORY_AFTER", "delete");
     scene
-        .fails(&["files cannot be moved or deleted in 1 folders", "keep"])
+        .fails(&["files cannot be moved or deleted in 1 folder", "keep"])
         .await;
     mode(&scene.path("trail"), 0o777);
     scene.is_well().await;

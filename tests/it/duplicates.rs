@@ -1,4 +1,4 @@
-//! The window of duplicates in the pipeline: each event reaches the collector once, whoever brings
+//! The duplicate ids in the pipeline: each event reaches the collector once, whoever brings
 //! it, and no failure is taken for a delivery.
 
 use std::io::{Cursor, Read};

@@ -152,7 +152,7 @@ async fn the_proxys_own_status_is_told_with_the_remedy() {
     for (answer, words) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            ["407", "mend the user and password in HTTPS_PROXY"],
+            ["407", "correct the user and password in HTTPS_PROXY"],
         ),
         (
             "HTTP/1.1 502 Bad Gateway\r\n\r\n",

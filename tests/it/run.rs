@@ -466,13 +466,13 @@ async fn a_state_on_a_full_disk_is_waited_for() {
     sidecar.room(Some(4096));
     place.add("b.json", &log_file(&[event("four")]));
     sidecar.until_said("nothing is acknowledged").await;
-    // The window of duplicates costs no event and stops nothing.
+    // Unwritable duplicate ids cost no event and stop nothing.
     sidecar.until_said("a restart may repeat events").await;
     assert_eq!(balance(&sidecar.get("/metrics").await.1).exported, 4);
     sidecar.room(None);
     sidecar.until_said("the state can be written again").await;
     sidecar
-        .until_said("the window of duplicates can be written again")
+        .until_said("the duplicate ids can be written again")
         .await;
     assert_eq!(sidecar.settled(4).await.exported, 4);
     assert_eq!(sidecar.stop().await.0, Some(0));

@@ -18,7 +18,7 @@ const ENDPOINT: &str =
     "check aws.endpoint_url, aws.region and proxies: this is no answer of the service's";
 const REGION: &str = "it is in another region";
 
-/// What is asked for, and the advice for who mends it.
+/// The remedy, and the advice for the user.
 pub(super) fn judge(seen: &Seen<'_>) -> (Remedy, &'static str) {
     match seen.kind {
         Kind::Timeout | Kind::Connection => return (Remedy::Retry, NONE),

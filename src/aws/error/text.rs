@@ -33,7 +33,7 @@ pub(super) fn words(seen: &Seen<'_>) -> String {
     }
 }
 
-pub(super) fn told(words: &str, seen: &Seen<'_>, id: Option<&str>, advice: &str) -> String {
+pub(super) fn message(words: &str, seen: &Seen<'_>, id: Option<&str>, advice: &str) -> String {
     let mut facts = Vec::new();
     facts.extend(seen.code.map(clean));
     facts.extend(seen.status.map(|status| format!("HTTP {status}")));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::cli::count;
 use crate::cli::summary::Files;
 use crate::config::Config;
 use crate::input::backfill::backend_limits::{exceeded, shown as span};
@@ -65,17 +66,18 @@ pub(super) fn end(listed: &Listed, files: &Files, stopped: bool, again: bool) {
         );
     } else if stopped {
         tracing::error!(
-            "interrupted: {} of {} files are done; {same} resumes with the rest",
+            "interrupted after {} of {}; {same} resumes with the rest",
             files.files + files.skipped_done,
-            listed.left.files + listed.done.files
+            count(listed.left.files + listed.done.files, "file")
         );
     } else if files.left > 0 {
-        tracing::error!("{} files are left: {same} tries them again", files.left);
+        let left = count(files.left, "file");
+        tracing::error!("not done: {left}; {same} tries the rest again");
     }
     if listed.unlisted > 0 {
         tracing::error!(
-            "{} folders could not be listed: their files were not read",
-            listed.unlisted
+            "{} could not be listed: files in it were not read",
+            count(listed.unlisted, "folder")
         );
     }
 }
@@ -94,7 +96,7 @@ pub(super) fn dry_run(listed: &Listed) -> String {
         line(format!("newest       {}", shown(newest)));
     }
     if listed.unlisted > 0 {
-        line(format!("not listed   {} folders", listed.unlisted));
+        line(format!("not listed   {}", count(listed.unlisted, "folder")));
     }
     for (why, sum) in &listed.left_out.0 {
         let example = sum.examples.first().map_or("", String::as_str);
@@ -132,11 +134,7 @@ fn more(rows: usize, what: &str, line: &mut impl FnMut(String)) {
 }
 
 fn tally(tally: &Tally) -> String {
-    let files = match tally.files {
-        1 => "1 file".to_owned(),
-        n => format!("{n} files"),
-    };
-    format!("{files}, {}", bytes(tally.bytes))
+    format!("{}, {}", count(tally.files, "file"), bytes(tally.bytes))
 }
 
 fn bytes(bytes: u64) -> String {
@@ -144,7 +142,7 @@ fn bytes(bytes: u64) -> String {
         b if b >= 10_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
         b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
         b if b >= 1_000 => format!("{:.1} kB", b as f64 / 1e3),
-        b => format!("{b} bytes"),
+        b => count(b, "byte"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::folder::writable;
 use super::{Finding, Warning};
+use crate::cli::count;
 use crate::config::Config;
 use crate::export::{self, Destination};
 use crate::input::directory::{self, After, Error, Settings};
@@ -116,17 +117,19 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
         what(),
         Ok::<_, String>(match (found.files, found.more) {
             (0, false) => "readable, no files".to_owned(),
-            (1, false) => "readable, 1 file".to_owned(),
-            (files, false) => format!("readable, {files} files"),
-            (files, true) => format!("readable, at least {files} files"),
+            (files, false) => format!("readable, {}", count(files, "file")),
+            (files, true) => format!("readable, at least {}", count(files, "file")),
         }),
     ));
     if found.files == 0 && found.left_out > 0 && !found.more {
         warnings.push(Warning {
             what: what(),
             text: format!(
-                "all {} files are ignored: change directory.include or directory.exclude",
-                found.left_out
+                "{} ignored: change directory.include or directory.exclude",
+                match found.left_out {
+                    1 => "the only file is".to_owned(),
+                    files => format!("all {files} files are"),
+                }
             ),
         });
     }
@@ -134,19 +137,20 @@ fn look(settings: &Settings, findings: &mut Vec<Finding>, warnings: &mut Vec<War
         (
             found
                 .unreadable
-                .map(|(n, one)| format!("{n} files cannot be read, such as {one}")),
+                .map(|(n, one)| format!("{} cannot be read, such as {one}", count(n, "file"))),
             "give qtrail's user read permission, or exclude them with directory.exclude".to_owned(),
         ),
         (
             found
                 .unlisted
-                .map(|(n, one)| format!("{n} folders cannot be listed, such as {one}")),
+                .map(|(n, one)| format!("{} cannot be listed, such as {one}", count(n, "folder"))),
             "give qtrail's user permission to list them, or exclude them with directory.exclude"
                 .to_owned(),
         ),
         (
             found.kept.map(|(n, one)| {
-                format!("files cannot be moved or deleted in {n} folders, such as {one}")
+                let folders = count(n, "folder");
+                format!("files cannot be moved or deleted in {folders}, such as {one}")
             }),
             "give qtrail's user write permission, or set directory.after: keep".to_owned(),
         ),

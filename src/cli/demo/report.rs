@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::event::{Event, events};
 use self::text::{Paint, column, line, wrapped};
 use super::collector::Received;
+use crate::cli::count;
 use crate::dead_letter::Line;
 use crate::pipeline::Counts;
 
@@ -54,7 +55,11 @@ fn heading(text: &mut String, facts: &Facts, events: &[Event<'_>]) {
         .sum();
     line(
         text,
-        &format!("Trail      {} ({} files)", facts.trail, facts.files),
+        &format!(
+            "Trail      {} ({})",
+            facts.trail,
+            count(facts.files as u64, "file")
+        ),
     );
     line(text, &format!("Sent to    {}", facts.collector));
     line(
@@ -190,7 +195,10 @@ fn repeats(
         };
         line(
             text,
-            &format!("  event {id}: {in_trail} times in the trail, {sent}"),
+            &format!(
+                "  event {id}: {} in the trail, {sent}",
+                count(in_trail as u64, "time")
+            ),
         );
         for (trace, span) in ids {
             let (trace, span) = (hex::encode(trace), hex::encode(span));

@@ -161,7 +161,7 @@ mod room {
         take(&mut room, "b", 25).unwrap();
         write(&mut room, "b", 25);
         let full = take(&mut room, "b", 1).unwrap_err();
-        assert_eq!((full.own, full.held, full.capacity), (25, 75, 100));
+        assert_eq!((full.own, full.taken, full.capacity), (25, 75, 100));
         take(&mut room, "c", 12).unwrap();
         // What is given back without having been written can be had again.
         room.give_back(&"c".into(), 12);
@@ -213,6 +213,6 @@ mod room {
         for n in 0..5000 {
             take(&mut room, &n.to_string(), 1).unwrap();
         }
-        assert!(room.told_apart() <= 1025);
+        assert!(room.distinguished() <= 1025);
     }
 }

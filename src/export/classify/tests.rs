@@ -264,7 +264,7 @@ fn only_an_answer_of_otlps_is_an_acceptance() {
         "HTTP 200 OK",
         "2 bytes of text/plain",
         "\"OK\"",
-        "mend the endpoint's URL",
+        "correct the endpoint's URL",
     ] {
         assert!(reason.contains(part), "no {part} in {reason}");
     }
@@ -295,7 +295,7 @@ fn over_grpc_nothing_but_its_own_status_and_a_message_is_an_acceptance() {
     let garbage = grpc(Code::Ok, "", &[], Ok("OK".into()));
     assert!(blocked(garbage).contains("gRPC OK with a message of another kind"));
     let missing = grpc(Code::Ok, "", &[], Err("without a message"));
-    assert!(blocked(missing).contains("mend the endpoint's URL"));
+    assert!(blocked(missing).contains("correct the endpoint's URL"));
 }
 
 #[test]

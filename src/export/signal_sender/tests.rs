@@ -278,7 +278,7 @@ fn nature() -> impl Strategy<Value = Nature> {
     ]
 }
 
-/// A server in trouble; it does not fail as often in a row as a poisonous record makes it fail.
+/// A failing server; it does not fail as often in a row as a poisonous record makes it fail.
 fn moods() -> impl Strategy<Value = Vec<Answer>> {
     let faults = |moods: &[Answer]| moods.iter().filter(|mood| **mood == fault()).count();
     vec(mood(), 0..12).prop_filter("too many faults", move |moods| {

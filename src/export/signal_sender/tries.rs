@@ -112,7 +112,7 @@ impl<'a> Tries<'a> {
                 accepted_before.get_or_insert(sender.accepted.load(Relaxed));
                 faults += 1;
             }
-            // A server that is in trouble anyway: its faults prove nothing.
+            // The faults of a server that is unavailable anyway prove nothing.
             Answer::Retry { .. } | Answer::Blocked { .. } => (faults, accepted_before) = (0, None),
             _ => {}
         }
@@ -150,19 +150,19 @@ impl<'a> Tries<'a> {
                         part.vouched = true;
                     }
                     probe => {
-                        let (hint, trouble) = after_probe(probe, &status, &message);
-                        self.pause(hint, trouble).await?;
+                        let (hint, cause) = after_probe(probe, &status, &message);
+                        self.pause(hint, cause).await?;
                     }
                 }
                 self.queue.push_front(part);
             }
             Action::Wait {
                 hint,
-                trouble,
-                aside,
+                cause,
+                others_first,
             } => {
-                self.pause(hint, trouble).await?;
-                if aside {
+                self.pause(hint, cause).await?;
+                if others_first {
                     self.queue.push_back(part);
                 } else {
                     self.queue.push_front(part);
@@ -231,11 +231,7 @@ impl<'a> Tries<'a> {
         self.ticket.show(Health::Up);
     }
 
-    async fn pause(
-        &mut self,
-        hint: Option<Duration>,
-        trouble: WaitReason,
-    ) -> Result<(), Abandoned> {
+    async fn pause(&mut self, hint: Option<Duration>, cause: WaitReason) -> Result<(), Abandoned> {
         self.failures = self.failures.saturating_add(1);
         let wait = self
             .sender
@@ -245,10 +241,10 @@ impl<'a> Tries<'a> {
             peer = self.sender.peer,
             ?wait,
             failures = self.failures,
-            ?trouble,
+            ?cause,
             "waiting"
         );
-        self.ticket.show(trouble.health(&self.sender.peer, wait));
+        self.ticket.show(cause.health(&self.sender.peer, wait));
         self.sender.wait(wait).await?;
         self.sender.metrics.export_retries.add(1);
         Ok(())
@@ -261,7 +257,7 @@ fn after_probe(probe: Answer, status: &str, message: &str) -> (Option<Duration>,
         Answer::Retry { after, reason } => (after, WaitReason::Down(reason)),
         _ => {
             let reason = format!(
-                "{status}: {message}; it refuses an empty request too: mend the endpoint's URL, \
+                "{status}: {message}; it refuses an empty request too: correct the endpoint's URL, \
                  protocol or headers"
             );
             (None, WaitReason::Blocked(reason))

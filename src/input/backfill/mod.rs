@@ -189,7 +189,7 @@ impl Status {
 pub enum Error {
     /// The plan cannot be used.
     #[error(transparent)]
-    Plan(#[from] plan::Error),
+    Plan(#[from] crate::runtime::database::Error),
     /// The source itself cannot be listed.
     #[error("{name}: {message}")]
     Source {

@@ -8,12 +8,12 @@
 //! outside of what is wanted now.
 
 use std::borrow::Borrow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::runtime::database::{self, Kind, META, Store};
+use crate::runtime::database::{Definition, Error, META, Remedies, Store};
 
 /// Delivery time, key.
 type Key = (i64, &'static [u8]);
@@ -22,62 +22,16 @@ type Row = (u64, i64, bool, &'static [u8]);
 
 const FILES: TableDefinition<Key, Row> = TableDefinition::new("files");
 
-const PLAN: Kind = Kind {
+static PLAN: Definition = Definition {
     file: "plan.redb",
     schema: 1,
     cache_bytes: 32 << 20,
     tables: |write| write.open_table(FILES).map(drop),
+    remedies: Remedies {
+        locked: "it runs the same backfill: wait for it, or stop it and run this again",
+        deleted: "all files are then read again, with the same ids",
+    },
 };
-
-/// Why the plan cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another process has it.
-    #[error(
-        "{} is held by another process (pid {pid}), which does this very backfill: wait for it, or stop it and run this again",
-        path.display()
-    )]
-    Held {
-        /// Its file.
-        path: PathBuf,
-        /// What the other process wrote beside it.
-        pid: String,
-    },
-    /// It was written by another version.
-    #[error(
-        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (then all is read again, with the same ids)",
-        path.display()
-    )]
-    Schema {
-        /// Its file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        ours: i64,
-    },
-    /// It cannot be read or written.
-    #[error(
-        "the plan {} cannot be used: {detail}; make its folder writable and see that the disk is not full, or, if the file is damaged, delete it (then all is read again, with the same ids)",
-        path.display()
-    )]
-    Unusable {
-        /// Its file.
-        path: PathBuf,
-        /// What the file system or the database said.
-        detail: String,
-    },
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Held { path, pid } => Error::Held { path, pid },
-            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
-            database::Error::Unusable { path, detail } => Error::Unusable { path, detail },
-        }
-    }
-}
 
 /// A file's place in the order of reading.
 pub(crate) type OrderKey = (i64, Vec<u8>);
@@ -118,12 +72,12 @@ impl Plan {
 
     /// Opens or creates the plan in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Plan, Error> {
-        Ok(Plan(Arc::new(Store::open(folder, PLAN)?)))
+        Ok(Plan(Arc::new(Store::open(folder, &PLAN)?)))
     }
 
     /// Remembers a number until it is released; the one that was remembered before, if there is one.
     pub(crate) fn hold(&self, name: &str, number: i64) -> Result<i64, Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let write = database.begin_write()?;
             let held = {
                 let mut meta = write.open_table(META)?;
@@ -140,7 +94,7 @@ impl Plan {
 
     /// The number that is held, if there is one.
     pub(crate) fn held(&self, name: &str) -> Result<Option<i64>, Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let meta = database.begin_read()?.open_table(META)?;
             Ok(meta.get(name)?.map(|v| v.value()))
         })
@@ -148,7 +102,7 @@ impl Plan {
 
     /// Forgets a number that was held.
     pub(crate) fn release(&self, name: &str) -> Result<(), Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let write = database.begin_write()?;
             write.open_table(META)?.remove(name)?;
             write.commit()?;
@@ -158,7 +112,7 @@ impl Plan {
 
     /// Begins a listing. `again`: what it meets is not done, whatever was before.
     pub(crate) fn begin(&self, again: bool) -> Result<Listing, Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let write = database.begin_write()?;
             let number = {
                 let mut meta = write.open_table(META)?;
@@ -177,7 +131,7 @@ impl Plan {
         listing: Listing,
         entries: Vec<E>,
     ) -> Result<Vec<(E, Met)>, Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             let mut met = Vec::with_capacity(entries.len());
@@ -211,7 +165,7 @@ impl Plan {
 
     /// What [`Plan::found`] would say, without taking anything up.
     pub(crate) fn look<E: Borrow<Entry>>(&self, entries: Vec<E>) -> Result<Vec<(E, Met)>, Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
             let look = |item: E| {
                 let entry = item.borrow();
@@ -239,7 +193,7 @@ impl Plan {
         after: Option<&OrderKey>,
         most: usize,
     ) -> Result<(Vec<Entry>, Option<OrderKey>), Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
             let first = after.map_or((i64::MIN, &[][..]), |(time, key)| (*time, key));
             let mut entries = Vec::new();
@@ -269,7 +223,7 @@ impl Plan {
 
     /// These files were delivered: durable when this returns.
     pub(crate) fn done(&self, delivered: &[Entry]) -> Result<(), Error> {
-        self.with(|database| {
+        self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
             {
@@ -284,18 +238,12 @@ impl Plan {
             Ok(())
         })
     }
-
-    fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Error> {
-        self.0.write(f).map_err(|error| Error::Unusable {
-            path: self.0.path().to_owned(),
-            detail: error.to_string(),
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::database::Kind;
 
     fn entry(time: i64, key: &str, identity: &str) -> Entry {
         Entry {
@@ -394,7 +342,7 @@ mod tests {
         let _plan = Plan::open(folder.path()).unwrap();
         let error = Plan::open(folder.path()).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, Error::Held { .. }), "{text}");
+        assert!(matches!(error.kind, Kind::Locked { .. }), "{text}");
         assert!(text.contains(&std::process::id().to_string()), "{text}");
     }
 }

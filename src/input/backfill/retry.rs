@@ -79,7 +79,7 @@ impl Retry {
         if let source::Error::Setup(message) = trouble
             && self.in_vain.fetch_add(1, Ordering::Relaxed) + 1 == IN_VAIN
         {
-            tracing::error!("stopping: nothing can be had until this is mended: {message}");
+            tracing::error!("stopping: nothing can be read until this is corrected: {message}");
             self.stop.cancel();
         }
     }

@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+use super::Start;
 use super::file_id::{Digest, FileId, Stat};
 use super::rows::{ContentValue, FileKey, FileValue, LinesKey, LinesValue, lines_key, lines_place};
-use super::{Error, Start};
-use crate::runtime::database::{self, Kind, META};
+use crate::runtime::database::{self, Definition, Error, META, Remedies};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::of_state;
 
@@ -88,8 +88,7 @@ pub(super) enum Op {
     Lines(Digest, FileId, LinesEntry),
 }
 
-/// What the state is.
-const STATE: Kind = Kind {
+static STATE: Definition = Definition {
     file: "state.redb",
     schema: SCHEMA,
     cache_bytes: CACHE_BYTES,
@@ -98,6 +97,10 @@ const STATE: Kind = Kind {
         write.open_table(CONTENTS)?;
         write.open_table(LINES)?;
         Ok(())
+    },
+    remedies: Remedies {
+        locked: "stop it, or give this one a `state` of its own",
+        deleted: "what is in the directory is then delivered once more, with the same ids",
     },
 };
 
@@ -113,7 +116,7 @@ impl Store {
 
     /// Opens or creates the state in `folder` (0700, the file 0600).
     pub(super) fn open(folder: &Path) -> Result<Store, Error> {
-        Ok(Store(database::Store::open(folder, STATE)?))
+        Ok(Store(database::Store::open(folder, &STATE)?))
     }
 
     /// The same; `/readyz` reports while it cannot be used.
@@ -122,7 +125,7 @@ impl Store {
     }
 
     /// The first run's choice; `choice` becomes it if there was none before.
-    pub(super) fn first_run(&self, choice: FirstRun) -> Result<FirstRun, redb::Error> {
+    pub(super) fn first_run(&self, choice: FirstRun) -> Result<FirstRun, Error> {
         self.write(|database| {
             let write = database.begin_write()?;
             let run = {
@@ -157,7 +160,7 @@ impl Store {
     }
 
     /// What is known of files by their place, in one look.
-    pub(super) fn files(&self, ids: &[FileId]) -> Result<Vec<Option<FileEntry>>, redb::Error> {
+    pub(super) fn files(&self, ids: &[FileId]) -> Result<Vec<Option<FileEntry>>, Error> {
         self.read(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
             ids.iter()
@@ -171,7 +174,7 @@ impl Store {
     }
 
     /// What is known of content.
-    pub(super) fn content(&self, digest: &Digest) -> Result<Option<ContentEntry>, redb::Error> {
+    pub(super) fn content(&self, digest: &Digest) -> Result<Option<ContentEntry>, Error> {
         self.read(|database| {
             let contents = database.begin_read()?.open_table(CONTENTS)?;
             Ok(contents.get(digest)?.map(|v| ContentEntry::read(v.value())))
@@ -179,7 +182,7 @@ impl Store {
     }
 
     /// What is known of lines that begin with this one, in any file.
-    pub(super) fn lines(&self, first: &Digest) -> Result<Vec<(FileId, LinesEntry)>, redb::Error> {
+    pub(super) fn lines(&self, first: &Digest) -> Result<Vec<(FileId, LinesEntry)>, Error> {
         self.read(|database| {
             let lines = database.begin_read()?.open_table(LINES)?;
             let low = lines_key(first, FileId { dev: 0, ino: 0 });
@@ -202,7 +205,7 @@ impl Store {
     }
 
     /// Applies changes, all or none; durable when this returns.
-    pub(super) fn apply(&self, ops: &[Op]) -> Result<(), redb::Error> {
+    pub(super) fn apply(&self, ops: &[Op]) -> Result<(), Error> {
         self.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
@@ -233,7 +236,7 @@ impl Store {
     pub(super) fn read<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+    ) -> Result<T, Error> {
         self.0.read(f)
     }
 
@@ -241,23 +244,13 @@ impl Store {
     pub(super) fn write<T>(
         &self,
         f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+    ) -> Result<T, Error> {
         self.0.write(f)
     }
 
-    /// The file, for messages.
-    pub(super) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Held { path, pid } => Error::StateHeld { path, pid },
-            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
-            database::Error::Unusable { path, detail } => Error::State { path, detail },
-        }
+    /// An error of the state.
+    pub(super) fn error(&self, kind: database::Kind) -> Error {
+        self.0.error(kind)
     }
 }
 
@@ -266,6 +259,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::runtime::database::Kind;
 
     fn stat(ino: u64) -> Stat {
         Stat {
@@ -324,10 +318,10 @@ mod tests {
     fn folder_and_file_are_the_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let store = Store::open(&state).unwrap();
+        let _store = Store::open(&state).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state), 0o700);
-        assert_eq!(mode(store.path()), 0o600);
+        assert_eq!(mode(&state.join(STATE.file)), 0o600);
     }
 
     #[test]
@@ -348,7 +342,7 @@ mod tests {
         let _held = Store::open(folder.path()).unwrap();
         let error = Store::open(folder.path()).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, Error::StateHeld { .. }), "{text}");
+        assert!(matches!(error.kind, Kind::Locked { .. }), "{text}");
         assert!(text.contains(&std::process::id().to_string()), "{text}");
     }
 
@@ -369,17 +363,7 @@ mod tests {
         }
         for _ in 0..2 {
             let error = Store::open(folder.path()).unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    Error::Schema {
-                        found: 2,
-                        ours: 1,
-                        ..
-                    }
-                ),
-                "{error}"
-            );
+            assert_eq!(error.kind, Kind::Schema { found: 2, ours: 1 }, "{error}");
         }
     }
 
@@ -388,7 +372,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("state.redb"), vec![7; 9000]).unwrap();
         let error = Store::open(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::State { .. }), "{error}");
+        assert!(matches!(error.kind, Kind::Damaged(_)), "{error}");
     }
 
     #[test]

@@ -104,8 +104,7 @@ fn write(store: &Store, ops: &[Op], abandoned: &AtomicBool) -> bool {
             Err(_) if abandoned.load(Ordering::Relaxed) => return false,
             Err(error) => {
                 if !failed {
-                    let path = store.path().display();
-                    tracing::error!(%error, "cannot write {path}: nothing is acknowledged until it can be written (is the disk full?)");
+                    tracing::error!("{error}; nothing is acknowledged until it can be written");
                 }
                 failed = true;
                 thread::sleep(RETRY);

@@ -22,6 +22,7 @@ use super::writers::Writers;
 use super::{Deliver, Settings};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::pipeline::Report;
+use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
 
 /// Limits and sources that tests replace.
@@ -81,14 +82,8 @@ pub(super) struct Context<D> {
 pub(super) enum ReadError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    #[error("the state cannot be read: {0}")]
-    State(#[from] Box<redb::Error>),
-}
-
-impl From<redb::Error> for ReadError {
-    fn from(error: redb::Error) -> Self {
-        ReadError::State(Box::new(error))
-    }
+    #[error(transparent)]
+    State(#[from] database::Error),
 }
 
 impl<D: Deliver> Context<D> {

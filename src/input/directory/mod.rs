@@ -57,6 +57,7 @@ use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::{Pipeline, Report, Unit};
+use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
@@ -145,41 +146,9 @@ impl Deliver for Pipeline {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another process reads with this state.
-    #[error(
-        "{} is held by another process (pid {pid}): stop it, or give this one a `state` of its own",
-        path.display()
-    )]
-    StateHeld {
-        /// The state file.
-        path: PathBuf,
-        /// What the other process wrote beside it.
-        pid: String,
-    },
-    /// The state was written by another version.
-    #[error(
-        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (what is in the directory is then delivered once more, with the same ids)",
-        path.display()
-    )]
-    Schema {
-        /// The state file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        ours: i64,
-    },
     /// The state cannot be used.
-    #[error(
-        "the state {} cannot be used: {detail}; make its folder writable, or, if the file is damaged, delete it (what is in the directory is then delivered once more, with the same ids)",
-        path.display()
-    )]
-    State {
-        /// The state file.
-        path: PathBuf,
-        /// What the file system or the database said.
-        detail: String,
-    },
+    #[error(transparent)]
+    State(#[from] database::Error),
     /// The directory cannot be listed. A run that watches it waits instead.
     #[error("{} cannot be listed", path.display())]
     Root {
@@ -255,15 +224,11 @@ fn open<D: Deliver>(
     let filter = Filter::new(&settings)?;
     let store = Store::open(&settings.state)?.reported_in(Arc::clone(&metrics));
     let store = Arc::new(store);
-    let failed = |detail: String| Error::State {
-        path: store.path().to_owned(),
-        detail,
-    };
     let choice = FirstRun {
         start: settings.start,
         at: (tuning.now)(),
     };
-    let first_run = store.first_run(choice).map_err(|e| failed(e.to_string()))?;
+    let first_run = store.first_run(choice)?;
     if first_run.start != settings.start {
         tracing::info!(
             "`start` holds for the first run only, which was {:?}",
@@ -271,7 +236,7 @@ fn open<D: Deliver>(
         );
     }
     let (commits, writer) =
-        Commits::start(Arc::clone(&store)).map_err(|e| failed(e.to_string()))?;
+        Commits::start(Arc::clone(&store)).map_err(|error| store.error(error.into()))?;
     let context = Context {
         filter,
         root: std::path::absolute(&settings.root).unwrap_or_else(|_| settings.root.clone()),

@@ -12,6 +12,7 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use super::checkpoint::{CONTENTS, FILES, FileEntry, Held, LINES, Store};
 use super::file_id::FileId;
 use super::rows::{lines_key, part};
+use crate::runtime::database;
 
 /// How long a file must be absent before it is forgotten.
 const ABSENCE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -73,7 +74,7 @@ impl Sweep {
 
 /// Marks what the walk did not see, clears the mark of what it saw, forgets what has been marked
 /// for [`ABSENCE`]. Returns how many entries were forgotten.
-pub(super) fn sweep(store: &Store, seen: &Sweep, now: i64) -> Result<u64, redb::Error> {
+pub(super) fn sweep(store: &Store, seen: &Sweep, now: i64) -> Result<u64, database::Error> {
     let seen = |key: &[u8]| seen.contains(key);
     Ok(sweep_table(store, FILES, seen, now)?
         + sweep_table(store, CONTENTS, seen, now)?
@@ -104,7 +105,7 @@ fn sweep_table<const K: usize, const V: usize>(
     table: TableDefinition<'static, &'static [u8; K], &'static [u8; V]>,
     seen: impl Fn(&[u8]) -> bool,
     now: i64,
-) -> Result<u64, redb::Error> {
+) -> Result<u64, database::Error> {
     let mut forgotten = 0;
     let mut from = [0; K];
     loop {
@@ -140,7 +141,7 @@ fn apply<const K: usize, const V: usize>(
     store: &Store,
     table: TableDefinition<'static, &'static [u8; K], &'static [u8; V]>,
     changes: &[([u8; K], i64, Mark)],
-) -> Result<u64, redb::Error> {
+) -> Result<u64, database::Error> {
     if changes.is_empty() {
         return Ok(0);
     }

@@ -255,7 +255,7 @@ impl Walk<'_> {
             Ok(entries) => entries,
             Err(error) => {
                 walked.complete = false;
-                tracing::warn!(%error, "cannot read the state {}", self.store.path().display());
+                tracing::warn!("{error}");
                 return;
             }
         };
@@ -273,7 +273,7 @@ impl Walk<'_> {
             && let Err(error) = self.store.apply(&marks)
         {
             walked.complete = false;
-            tracing::warn!(%error, "cannot write the state {}", self.store.path().display());
+            tracing::warn!("{error}");
         }
     }
 

@@ -51,41 +51,9 @@ pub enum Error {
     /// No region is known.
     #[error("no region is known: set event_history.regions, aws.region or AWS_REGION")]
     NoRegion,
-    /// Another process has the state.
-    #[error(
-        "{} is held by another process (pid {pid}): stop it, or give this one a `state` of its own",
-        path.display()
-    )]
-    StateHeld {
-        /// Its file.
-        path: PathBuf,
-        /// What the other process wrote beside it.
-        pid: String,
-    },
-    /// The state was written by another version.
-    #[error(
-        "{} has schema {found}, this version writes schema {ours}: run the version that wrote it, or delete the file (the history is then read from event_history.start on)",
-        path.display()
-    )]
-    Schema {
-        /// Its file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        ours: i64,
-    },
-    /// The state cannot be read or written.
-    #[error(
-        "{} cannot be used: {detail}; make its folder writable, or, if the file is damaged, delete it (the history is then read from event_history.start on)",
-        path.display()
-    )]
-    State {
-        /// Its file.
-        path: PathBuf,
-        /// What the file system or the database said.
-        detail: String,
-    },
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(#[from] crate::runtime::database::Error),
 }
 
 #[cfg(feature = "aws")]
@@ -112,7 +80,7 @@ impl Settings {
 #[cfg(feature = "aws")]
 pub fn check(settings: &Settings) -> Result<(), Error> {
     match state::State::is_there(&settings.state) {
-        true => state::State::open(&settings.state).map(drop),
+        true => Ok(state::State::open(&settings.state).map(drop)?),
         false => Ok(()),
     }
 }

@@ -24,6 +24,7 @@ use crate::aws::error::Remedy;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
+use crate::runtime::database;
 use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
@@ -52,8 +53,8 @@ pub(super) struct Region<L> {
     refused: Refused,
 }
 
-/// Events that went to the dead letters, with the end of their slice: the window of duplicates does
-/// not know them, and each overlap brings them again.
+/// Events that went to the dead letters, with the end of their slice: their ids are not among the
+/// duplicate ids, so each overlap brings them again.
 type Refused = Arc<Mutex<HashMap<String, i64>>>;
 
 /// Nothing more is to be asked for.
@@ -326,10 +327,9 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    fn tell_of_state(&self, error: &redb::Error) {
-        let path = self.shared.state.path().display();
+    fn tell_of_state(&self, error: &database::Error) {
         if let Some(left_out) = self.said.due("state") {
-            warn!(left_out, "cannot use {path}: {error}; it is tried again");
+            warn!(left_out, "{error}; it is tried again");
         }
     }
 

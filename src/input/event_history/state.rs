@@ -8,19 +8,22 @@ use std::sync::Arc;
 
 use redb::{ReadableDatabase, TableDefinition};
 
-use super::Error;
-use crate::runtime::database::{self, Kind, Store};
+use crate::runtime::database::{Definition, Error, Remedies, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::of_state;
 
 /// By region and event source (none: empty): all up to this second since 1970 was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
 
-const STATE: Kind = Kind {
+static STATE: Definition = Definition {
     file: "event-history.redb",
     schema: 1,
     cache_bytes: 1 << 20,
     tables: |write| write.open_table(DELIVERED).map(drop),
+    remedies: Remedies {
+        locked: "stop it, or give this one a `state` of its own",
+        deleted: "the history is then read from event_history.start on",
+    },
 };
 
 /// The open state.
@@ -35,7 +38,7 @@ impl State {
 
     /// Opens or creates it in `folder`.
     pub(super) fn open(folder: &Path) -> Result<State, Error> {
-        Ok(State(Store::open(folder, STATE)?))
+        Ok(State(Store::open(folder, &STATE)?))
     }
 
     /// The same; `/readyz` reports while it cannot be used.
@@ -44,7 +47,7 @@ impl State {
     }
 
     /// Up to which second all was delivered, if anything was.
-    pub(super) fn delivered(&self, region: &str, source: &str) -> Result<Option<i64>, redb::Error> {
+    pub(super) fn delivered(&self, region: &str, source: &str) -> Result<Option<i64>, Error> {
         self.0.read(|database| {
             let table = database.begin_read()?.open_table(DELIVERED)?;
             Ok(table.get((region, source))?.map(|value| value.value()))
@@ -52,7 +55,7 @@ impl State {
     }
 
     /// Notes that all up to `second` was delivered; durable when it returns.
-    pub(super) fn set(&self, region: &str, source: &str, second: i64) -> Result<(), redb::Error> {
+    pub(super) fn set(&self, region: &str, source: &str, second: i64) -> Result<(), Error> {
         self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
@@ -62,20 +65,5 @@ impl State {
             write.commit()?;
             Ok(())
         })
-    }
-
-    /// The file, for messages.
-    pub(super) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Held { path, pid } => Error::StateHeld { path, pid },
-            database::Error::Schema { path, found, ours } => Error::Schema { path, found, ours },
-            database::Error::Unusable { path, detail } => Error::State { path, detail },
-        }
     }
 }

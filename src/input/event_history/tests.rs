@@ -190,7 +190,7 @@ impl Happened {
     }
 }
 
-/// A pipeline with a window of duplicates, into a file, and a state.
+/// A pipeline with duplicate ids, into a file, and a state.
 struct Bench {
     folder: tempfile::TempDir,
     pipeline: Pipeline,

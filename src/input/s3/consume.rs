@@ -265,6 +265,6 @@ fn hint(remedy: &Remedy) -> &'static str {
             "the role needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and \
              sqs:DeleteMessage on the queue, and kms:Decrypt on its key"
         }
-        _ => "mend the credentials, the region or the clock",
+        _ => "correct the credentials, the region or the clock",
     }
 }

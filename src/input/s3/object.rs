@@ -160,7 +160,9 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             Remedy::Gone | Remedy::TooLarge => return,
             Remedy::Retry => "",
             Remedy::Denied => ": the role needs s3:GetObject on it, and kms:Decrypt on its key",
-            Remedy::Mend | Remedy::Region(_) => ": mend the credentials, the region or the clock",
+            Remedy::Mend | Remedy::Region(_) => {
+                ": correct the credentials, the region or the clock"
+            }
         };
         let reason = format!(
             "{location} cannot be read, and no object could be read since: {fault}{remedy}"
@@ -181,7 +183,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                     error!(
                         object = %location,
                         left_out,
-                        "objects cannot be read until the credentials, the region or the clock are mended; their messages are kept: {fault}"
+                        "objects cannot be read until the credentials, the region or the clock are corrected; their messages are kept: {fault}"
                     );
                 }
             }

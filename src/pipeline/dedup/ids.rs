@@ -1,10 +1,10 @@
-//! The ids that the window holds, in the order in which their events were delivered.
+//! The ids, in the order in which their events were delivered.
 //!
 //! Enters: ids, each with the second of its delivery; bounds. Leaves: whether an id is known, and rows
-//! for the journal. What must hold: the oldest id goes first; no clock, no disk.
+//! for the journal. What must hold: the oldest id is forgotten first; no clock, no disk.
 //!
-//! Everything is in memory: a lookup is on the way of each event. An id costs its 16 bytes in the
-//! queue and a number in the table, 27 bytes in all when a million are known.
+//! All ids are in memory, because each event is looked up. An id takes its 16 bytes in the queue and a
+//! number in the table: 27 bytes in all when a million are known.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -15,10 +15,10 @@ use hashbrown::hash_table::Entry;
 /// An `eventID`.
 pub(in crate::pipeline) type Id = [u8; 16];
 
-/// Ids in one row of the journal at most: with what stands around them they just fit into 64 KiB,
-/// which the database would double for one byte more.
+/// The most ids in a row of the journal: with its overhead it just fits into 64 KiB, and the database
+/// would take twice that for one byte more.
 const ROW_IDS: u32 = 4000;
-/// Ids that are handed to the journal at a time, give or take a row.
+/// Ids that one write of the journal takes, give or take a row.
 const WRITE_IDS: usize = 1 << 16;
 
 /// The ids.
@@ -35,9 +35,9 @@ pub(super) struct Ids {
     rows: VecDeque<Row>,
     /// The number of the next row.
     next: u64,
-    /// Rows before this one take no more ids.
+    /// Rows before this one receive no more ids.
     sealed: u64,
-    /// Rows before this one are in the journal, but for those that left the window.
+    /// Rows before this one are in the journal, except forgotten ones.
     written: u64,
     /// Rows before this one are no longer in the journal.
     trimmed: u64,
@@ -51,18 +51,18 @@ struct Row {
     ids: u32,
 }
 
-/// What the journal must do to hold what the window holds.
+/// What the journal must write to hold the same ids.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
     /// Rows to add.
     pub(super) rows: Vec<Entries>,
-    /// Rows before this one are to go.
+    /// Rows before this one are removed.
     pub(super) first: u64,
     /// There is more to write than this.
     pub(super) more: bool,
 }
 
-/// A row as the journal keeps it.
+/// A row of the journal.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entries {
     pub(super) number: u64,
@@ -78,7 +78,7 @@ impl Ids {
     }
 
     pub(super) fn contains(&self, id: &Id) -> bool {
-        let is = |number: &u32| self.ids[place(*number, self.oldest)] == *id;
+        let is = |number: &u32| self.ids[index(*number, self.oldest)] == *id;
         self.numbers.find(self.hasher.hash_one(id), is).is_some()
     }
 
@@ -95,7 +95,7 @@ impl Ids {
         }
     }
 
-    /// Takes in a row of the journal.
+    /// Loads a row of the journal.
     pub(super) fn load(&mut self, number: u64, second: i64, ids: &[u8]) {
         if self.rows.is_empty() {
             self.trimmed = number;
@@ -122,7 +122,7 @@ impl Ids {
     /// Whether it was not known before.
     fn insert(&mut self, id: Id) -> bool {
         let (ids, oldest, hasher) = (&self.ids, self.oldest, &self.hasher);
-        let id_of = |number: &u32| &ids[place(*number, oldest)];
+        let id_of = |number: &u32| &ids[index(*number, oldest)];
         let entry = self.numbers.entry(
             hasher.hash_one(id),
             |number| *id_of(number) == id,
@@ -138,8 +138,8 @@ impl Ids {
         }
     }
 
-    /// Forgets the ids of this second and before, and the oldest of more than `most`; how many had
-    /// to go for want of room.
+    /// Forgets the ids of second `until` and before, and the oldest of more than `most`. Returns how many
+    /// it forgot only because of `most`.
     pub(super) fn forget(&mut self, until: i64, most: u32) -> u64 {
         let mut crowded = 0;
         while let Some(row) = self.rows.front_mut() {
@@ -168,19 +168,19 @@ impl Ids {
         self.oldest = self.oldest.wrapping_add(1);
     }
 
-    /// Whether the journal does not hold what the window holds.
+    /// Whether the journal holds other ids.
     pub(super) fn differs(&self) -> bool {
         let written = |row: &Row| row.number < self.written;
         !self.rows.back().is_none_or(written) || self.first_row() > self.trimmed
     }
 
-    /// How many ids the journal lacks.
+    /// How many ids are not in the journal.
     pub(super) fn unwritten(&self) -> usize {
         let rows = self.rows.range(self.first_unwritten()..);
         rows.map(|row| row.ids as usize).sum()
     }
 
-    /// What the journal must do next. The rows in it take no more ids.
+    /// The next write of the journal. The rows in it receive no more ids.
     pub(super) fn change(&mut self) -> Change {
         let mut at = self.ids.len() - self.unwritten();
         let until = at + WRITE_IDS;
@@ -206,7 +206,7 @@ impl Ids {
         change
     }
 
-    /// The journal did it.
+    /// The journal has written this change.
     pub(super) fn changed(&mut self, change: &Change) {
         if let Some(last) = change.rows.last() {
             self.written = last.number + 1;
@@ -214,7 +214,7 @@ impl Ids {
         self.trimmed = change.first;
     }
 
-    /// Where in `rows` those begin that the journal lacks.
+    /// The index in `rows` of the first row that is not in the journal.
     fn first_unwritten(&self) -> usize {
         self.rows.partition_point(|row| row.number < self.written)
     }
@@ -224,8 +224,8 @@ impl Ids {
     }
 }
 
-/// Where the id of this number is.
-fn place(number: u32, oldest: u32) -> usize {
+/// The index in the queue of the id with this number.
+fn index(number: u32, oldest: u32) -> usize {
     number.wrapping_sub(oldest) as usize
 }
 

@@ -1,32 +1,36 @@
-//! The window on disk: one embedded database, `duplicates.redb`, and the thread that writes it.
+//! The ids on disk: one embedded database, `duplicates.redb`, and the thread that writes it.
 //!
 //! Enters: rows of ids. Leaves: the same rows at the next start. What must hold: one process at a
 //! time; a write that fails costs no event and no memory, and is tried again.
 //!
-//! It is a journal, written at most once a second and read at the start alone: what it lacks after
-//! a crash is delivered once more.
+//! It is a journal, written at most once a second and read only at the start. Events whose ids a crash
+//! kept from it are delivered once more.
 
 use std::time::{Duration, Instant};
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::ids::{Change, Ids};
-use super::{Error, Settings, Shared, second};
-use crate::runtime::database::{Kind, Store};
+use super::{Settings, Shared, second};
+use crate::runtime::database::{Definition, Error, Kind, Remedies, Store};
 
 /// Row number → second of delivery since 1970, ids of 16 bytes each.
 const ROWS: TableDefinition<u64, (i64, &[u8])> = TableDefinition::new("rows");
 
-const JOURNAL: Kind = Kind {
+static JOURNAL: Definition = Definition {
     file: "duplicates.redb",
     schema: 1,
     cache_bytes: 4 << 20,
     tables: |write| write.open_table(ROWS).map(drop),
+    remedies: Remedies {
+        locked: "stop it, or give this one a `state` of its own",
+        deleted: "which costs nothing but repeats, with the same ids",
+    },
 };
 
-/// At most one write (an fsync) in this time, and the wait before a failed one is tried again.
+/// The least time between two writes (each an fsync), and the wait after a failed one.
 const GATHER: Duration = Duration::from_secs(1);
-/// How often ids are looked at that may have become too old.
+/// How often ids that became too old are forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The open journal.
@@ -36,7 +40,7 @@ pub(super) struct Journal(Store);
 impl Journal {
     /// Opens or creates it.
     pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
-        Ok(Journal(Store::open(&settings.folder, JOURNAL)?))
+        Ok(Journal(Store::open(&settings.folder, &JOURNAL)?))
     }
 
     /// Whether there is one.
@@ -44,32 +48,31 @@ impl Journal {
         settings.folder.join(JOURNAL.file).exists()
     }
 
-    /// What it holds. A row of the future is one of a clock that was wrong.
+    /// Its ids. A row from the future comes from a wrong clock and counts as of `now`.
     pub(super) fn load(&self, now: i64) -> Result<Ids, Error> {
         let mut known = Ids::default();
-        let loaded = self.0.read(|database| {
+        self.0.read(|database| {
             for row in database.begin_read()?.open_table(ROWS)?.iter()? {
                 let (number, row) = row?;
                 let (second, ids) = row.value();
                 known.load(number.value(), second.min(now), ids);
             }
             Ok(())
-        });
-        loaded.map(|()| known).map_err(|error| Error::Unusable {
-            path: self.0.path().to_owned(),
-            detail: error.to_string(),
-        })
+        })?;
+        Ok(known)
     }
 
     /// Removes it.
     pub(super) fn remove(self) -> Result<(), Error> {
-        std::fs::remove_file(self.0.path()).map_err(|error| Error::Unusable {
-            path: self.0.path().to_owned(),
-            detail: error.to_string(),
-        })
+        std::fs::remove_file(self.0.path()).map_err(|error| self.error(error.into()))
     }
 
-    fn write(&self, change: &Change) -> Result<(), redb::Error> {
+    /// An error of the journal.
+    pub(super) fn error(&self, kind: Kind) -> Error {
+        self.0.error(kind)
+    }
+
+    fn write(&self, change: &Change) -> Result<(), Error> {
         self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
@@ -85,27 +88,26 @@ impl Journal {
         })
     }
 
-    /// Tells when writing begins to fail, and when it works again.
-    fn tell(&self, written: &Result<(), redb::Error>, failed: bool) {
+    /// Logs when writing begins to fail, and when it works again.
+    fn log(written: &Result<(), Error>, failed: bool) {
         match written {
             Err(error) if !failed => {
-                let path = self.0.path().display();
-                tracing::warn!(%error, "cannot write {path}: a restart may repeat events until it can be written (is the disk full?)");
+                tracing::warn!("{error}; until it can be written, a restart may repeat events");
             }
-            Ok(()) if failed => tracing::info!("the window of duplicates can be written again"),
+            Ok(()) if failed => tracing::info!("the duplicate ids can be written again"),
             _ => {}
         }
     }
 }
 
-/// Writes what the window learns, until it is closed; then the rest, if that can be written.
+/// Writes new ids until they are closed; then the rest, if it can be written.
 pub(super) fn keep(journal: &Journal, shared: &Shared) {
     let mut failed = false;
     loop {
         let closed = shared.wait();
         while let Some(change) = shared.change() {
             let written = journal.write(&change);
-            journal.tell(&written, failed);
+            Journal::log(&written, failed);
             failed = written.is_err();
             if failed {
                 break;
@@ -122,8 +124,8 @@ pub(super) fn keep(journal: &Journal, shared: &Shared) {
 }
 
 impl Shared {
-    /// Waits until there is something to write and was for so long, or until the window is closed,
-    /// which it tells. Meanwhile ids get too old.
+    /// Waits until changes have been gathered for [`GATHER`], or until closed; returns whether closed.
+    /// Meanwhile it forgets ids that became too old.
     fn wait(&self) -> bool {
         let mut due = None;
         let mut state = self.lock();
@@ -147,7 +149,7 @@ impl Shared {
         state.closed
     }
 
-    /// What is to be written, if anything is.
+    /// The next change to write, if there is one.
     fn change(&self) -> Option<Change> {
         let mut state = self.lock();
         state.known.differs().then(|| state.known.change())

@@ -1,7 +1,7 @@
-//! A file that is full is put aside, under a number, and another one begins.
+//! Rotation: a full file gets a numbered name, and another file is opened.
 //!
-//! What must hold: a file whose lines may not be erased is never erased; where no number is free
-//! for it, it goes on growing, and its owner has to see to it that it does not.
+//! What must hold: a file whose lines may not be erased is never erased; if no number is free
+//! for it, it grows further, and its owner must stop writing.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BUFFER, Kind, LineFile, Open};
 
-/// When a file is put aside, and how many are kept.
+/// When a file is rotated, and how many are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rotation {
     /// Bytes of one file before another one begins.
@@ -34,17 +34,17 @@ impl LineFile {
         };
         if matches!(file.open, Some(Open::Regular { end: 0, .. })) {
             let path = path.display();
-            tracing::warn!("{path} begins anew: what it held is in {path}.1 now");
+            tracing::warn!("{path} is overwritten: its earlier content is now in {path}.1");
         }
         Ok((file, erased))
     }
 
-    /// Begins another file, if the one that is open may be put aside; how many lines were erased.
+    /// Opens another file, if the open one may be rotated; returns how many lines were erased.
     pub(super) fn rotate(&mut self) -> io::Result<u64> {
         let Some(rotation) = &self.kind.rotation else {
             return Ok(0);
         };
-        // Where the path is a link, the file is put aside beside itself.
+        // If the path is a link, the file is rotated in the folder of its target.
         let real = self.path.canonicalize()?;
         let is_free = |n: &u32| numbered(&real, *n).symlink_metadata().is_err();
         let (last, erased) = match (1..=rotation.keep).find(is_free) {
@@ -65,7 +65,7 @@ impl LineFile {
     }
 }
 
-/// The name of a file that was put aside; 0: its own.
+/// The name of a rotated file; 0: its own.
 pub(crate) fn numbered(path: &Path, n: u32) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
     if n > 0 {
@@ -95,7 +95,7 @@ fn count_lines(path: &Path) -> u64 {
     count().unwrap_or_default()
 }
 
-/// Bytes of a file and of those that were put aside.
+/// Bytes of a file and of its rotated files.
 pub(crate) fn bytes_on_disk(path: &Path, keep: u32) -> u64 {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let bytes = |n| {

@@ -61,7 +61,7 @@ async fn health_follows_the_collector() {
             retry_after: Duration::from_secs(7),
         };
         let blocked = Health::Blocked {
-            reason: "mend the token".to_owned(),
+            reason: "correct the token".to_owned(),
         };
         for (health, expected) in [(down, false), (Health::Up, true), (blocked, false)] {
             bench.health.send_replace(health);
@@ -173,7 +173,7 @@ async fn otlp_is_answered_with_what_is_no_event() {
     assert_eq!(bench.metrics.exported.get(), 2);
 
     bench.health.send_replace(Health::Blocked {
-        reason: "mend the token".to_owned(),
+        reason: "correct the token".to_owned(),
     });
     let refused = client.export(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);

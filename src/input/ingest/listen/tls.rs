@@ -13,7 +13,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode, Tag, Tagged};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::socket::Io;
 use crate::input::ingest::ServerTls;
@@ -22,6 +26,8 @@ use crate::runtime::reload::Reloaded;
 
 /// Characters of a certificate's name that are kept.
 const NAME: usize = 200;
+/// `id-at-commonName` (RFC 5280, appendix A.1).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,26 +104,30 @@ pub(super) fn name(stream: &TlsStream<Box<dyn Io>>) -> Option<Arc<str>> {
     Some(printable.collect::<String>().into())
 }
 
-/// The subject's common name, else the first name of another kind.
+/// The subject's common name, else the first alternative name of the subject that is a text.
 fn certificate_name(certificate: &CertificateDer<'_>) -> Option<String> {
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let mut common = parsed.subject().iter_common_name();
-    if let Some(name) = common.find_map(|name| name.as_str().ok())
-        && !name.is_empty()
-    {
+    let parsed = CertificateInner::<Raw>::from_der(certificate)
+        .ok()?
+        .tbs_certificate;
+    let mut subject = parsed.subject.0.iter().flat_map(|names| names.0.iter());
+    let common = subject.find_map(|name| match name.value.tag() {
+        Tag::NumericString | Tag::PrintableString | Tag::Utf8String | Tag::Ia5String
+            if name.oid == COMMON_NAME =>
+        {
+            std::str::from_utf8(name.value.value()).ok()
+        }
+        _ => None,
+    });
+    if let Some(name) = common.filter(|name| !name.is_empty()) {
         return Some(name.to_owned());
     }
-    let others = parsed.subject_alternative_name().ok()??;
-    others
-        .value
-        .general_names
-        .iter()
-        .find_map(|name| match name {
-            GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => {
-                Some((*text).to_owned())
-            }
-            _ => None,
-        })
+    let (_, SubjectAltName(others)) = parsed.get().ok()??;
+    others.iter().find_map(|name| match name {
+        GeneralName::DnsName(text)
+        | GeneralName::UniformResourceIdentifier(text)
+        | GeneralName::Rfc822Name(text) => Some(text.to_string()),
+        _ => None,
+    })
 }
 
 fn configure(tls: &ServerTls) -> Result<ServerConfig, Error> {
@@ -188,5 +198,45 @@ impl fmt::Display for Failure {
             Failure::Handshake(e) => write!(f, "the TLS handshake failed: {e}"),
             Failure::Gone => f.write_str("the peer went away"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    #[test]
+    fn a_certificates_name_is_its_common_name_else_its_first_text() {
+        let email = || SanType::Rfc822Name("a@example.com".try_into().unwrap());
+        let uri = || SanType::URI("spiffe://example.com/a".try_into().unwrap());
+        let dns = || SanType::DnsName("a.example.com".try_into().unwrap());
+        let ip = || SanType::IpAddress([127, 0, 0, 1].into());
+        for (common, others, expected) in [
+            (Some("client ä"), vec![dns()], Some("client ä")),
+            (
+                Some(""),
+                vec![ip(), uri(), dns()],
+                Some("spiffe://example.com/a"),
+            ),
+            (None, vec![email(), dns()], Some("a@example.com")),
+            (None, vec![dns(), uri()], Some("a.example.com")),
+            (None, vec![ip()], None),
+            (None, vec![], None),
+        ] {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, "x");
+            if let Some(common) = common {
+                params.distinguished_name.push(DnType::CommonName, common);
+            }
+            params.subject_alt_names = others;
+            let signed = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            assert_eq!(certificate_name(signed.der()).as_deref(), expected);
+        }
+        assert_eq!(certificate_name(&CertificateDer::from_slice(b"none")), None);
     }
 }
