@@ -34,6 +34,7 @@ use crate::runtime::budget::Budget;
 use crate::telemetry::metrics::Metrics;
 use dedup::Dedup;
 use qtrail_core::Converter;
+use reader::log_file::Buffers;
 use reader::{ReadEnd, Step};
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
@@ -56,9 +57,11 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     /// Records and payloads in flight.
     budget: Budget,
-    /// Windows that are not small.
+    /// Windows that are not small, and files that are read as a whole.
     windows: Budget,
     readers: Arc<Semaphore>,
+    /// For files that are read as a whole.
+    buffers: Buffers,
     /// The sender of the units, where they are sent.
     sender: Option<Arc<str>>,
     /// What the dead letters of the units said, where they are replayed.
@@ -87,6 +90,7 @@ impl Pipeline {
             budget: Budget::new(memory_bytes - windows, BUDGET_UNIT),
             windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),
+            buffers: Buffers::default(),
             sender: None,
             before: None,
             dedup: None,

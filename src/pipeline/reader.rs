@@ -10,6 +10,7 @@
 
 mod chunk;
 mod damage;
+pub(super) mod log_file;
 mod memory;
 mod output;
 mod pending_duplicates;
@@ -30,11 +31,12 @@ use super::{Content, Pipeline, Truncation, Unit};
 use crate::dead_letter::{Entry, Full, UnitLetters};
 use chunk::NextChunk;
 use damage::{Damage, Lost};
+use log_file::Rest;
 use memory::Memory;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
 use qtrail_core::RecordOutcome;
-use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
+use qtrail_core::envelope::{self, Again, Item, Limits, Skipped};
 use qtrail_core::reject::{Position, Reason, Reject};
 use rejects::Rejects;
 use source::Source;
@@ -191,9 +193,14 @@ impl Reader {
     }
 
     fn bytes(&mut self, bytes: Bytes, truncation: Truncation, limits: &Limits) -> ReadEnd {
-        let content = Cursor::new(bytes);
-        let again = Again::clones(content.clone());
-        self.whole(content, Some(again), truncation, limits)
+        match self.log_file_in_memory(&bytes, limits) {
+            Ok(rest) => {
+                let content = Cursor::new(bytes);
+                let again = Some(Again::clones(content.clone()));
+                self.rest(rest, content, again, truncation, limits)
+            }
+            Err(why) => ReadEnd::default().stopped(why),
+        }
     }
 
     /// `again`: how to have the bytes again.
@@ -204,18 +211,38 @@ impl Reader {
         truncation: Truncation,
         limits: &Limits,
     ) -> ReadEnd {
+        match self.log_file_of(content, limits) {
+            Ok((rest, content)) => self.rest(rest, content, again, truncation, limits),
+            Err(why) => ReadEnd::default().stopped(why),
+        }
+    }
+
+    /// Reads what the fast path left.
+    fn rest(
+        &mut self,
+        rest: Rest,
+        content: impl Read,
+        again: Option<Again>,
+        truncation: Truncation,
+        limits: &Limits,
+    ) -> ReadEnd {
         let mut end = ReadEnd::default();
-        match self.read(content, again, truncation, limits, &mut end) {
+        let reached = match rest {
+            Rest::Nothing(reached) => Ok(reached),
+            Rest::From(from) => self.read(content, again, from, truncation, limits, &mut end),
+        };
+        match reached {
             Ok(reached) => self.end(reached, end),
             Err(why) => end.stopped(why),
         }
     }
 
-    /// Reads one thing to its end; how far that is.
+    /// Reads one thing to its end; how far that is. What is before the offset `from` was read already.
     fn read<R: Read>(
         &mut self,
         content: R,
         again: Option<Again>,
+        from: u64,
         truncation: Truncation,
         limits: &Limits,
         end: &mut ReadEnd,
@@ -231,6 +258,7 @@ impl Reader {
             }
             let reached = Reached::of(&records);
             match records.next() {
+                Ok(Some(item)) if is_before(&item, from) => continue,
                 Ok(Some(Item::Record { position, bytes })) => {
                     self.found_record(bytes, position, reached)?;
                 }
@@ -260,7 +288,7 @@ impl Reader {
             if self.damage.unreadable.is_some() {
                 break;
             }
-            self.send_full(&records)?;
+            self.send_full(Reached::of(&records))?;
         }
         Ok(Reached::of(&records))
     }
@@ -277,11 +305,10 @@ impl Reader {
     }
 
     /// Sends what is full.
-    fn send_full<R: Read>(&mut self, records: &Records<R>) -> Result<(), Stopped> {
+    fn send_full(&mut self, reached: Reached) -> Result<(), Stopped> {
         if self.pending_duplicates.is_full() {
-            self.settle_pending_duplicates(Reached::of(records))?;
+            self.settle_pending_duplicates(reached)?;
         }
-        let reached = Reached::of(records);
         let is_full = self.chunk.is_full() || self.rejects.is_full();
         match is_full || self.progress.is_long(reached) {
             true => self.send(reached),
@@ -305,25 +332,30 @@ impl Reader {
         Ok(())
     }
 
-    /// Converts a record at a position of the unit.
+    /// Converts a record at a position of the unit, or refuses it.
     fn record(&mut self, bytes: &[u8], position: Position) -> Result<(), Stopped> {
+        if let Some(reject) = self.convert(bytes, position) {
+            self.output.may_wait()?;
+            self.refuse(reject);
+        }
+        Ok(())
+    }
+
+    /// Converts a record at a position of the unit, and counts it unless it cannot be read.
+    fn convert(&mut self, bytes: &[u8], position: Position) -> Option<Reject> {
         let converter = &self.pipeline.conversion;
         match self.chunk.convert(converter, &self.source, bytes, position) {
             RecordOutcome::Unplaced(Twin::InFlight(id)) => {
                 self.pending_duplicates.put(id, position, bytes);
-                return Ok(());
+                return None;
             }
-            RecordOutcome::Rejected(reject) => {
-                self.output.may_wait()?;
-                self.refuse(reject);
-                return Ok(());
-            }
+            RecordOutcome::Rejected(reject) => return Some(reject),
             RecordOutcome::Filtered => self.progress.counts.filtered += 1,
             RecordOutcome::Unplaced(_) => self.progress.counts.duplicate += 1,
             RecordOutcome::Converted { .. } => {}
         }
         self.progress.counts.read += 1;
-        Ok(())
+        None
     }
 
     /// A reject of the envelope's.
@@ -385,6 +417,15 @@ impl Reader {
             position.index = text.number();
         }
         position
+    }
+}
+
+/// Whether all of an item is before an offset.
+fn is_before(item: &Item<'_>, from: u64) -> bool {
+    match item {
+        Item::Record { position, .. } => position.offset < from,
+        Item::Reject(reject) => reject.position.offset < from,
+        Item::Skipped(_) => false,
     }
 }
 

@@ -35,6 +35,7 @@ mod ingest;
 mod letters;
 mod line_files;
 mod listen;
+mod log_file;
 mod memory;
 mod oracle;
 mod organization;

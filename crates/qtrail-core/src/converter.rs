@@ -5,7 +5,8 @@
 
 use std::convert::Infallible;
 
-use crate::convert::{self, Options, Placement, Sink};
+use crate::convert::{self, Attribute, Options, Placement, Sink};
+use crate::envelope::log_file::LogFile;
 use crate::envelope::{Item, Limits, open};
 use crate::event::Event;
 use crate::event::amazon_q::{Lists, Select, Selector};
@@ -94,37 +95,23 @@ impl Converter {
     /// It never fails: records that cannot be read are in [`Converted::rejects`], and so is damage to the
     /// file itself. All requests and rejects are in memory; [`Limits::inflated_bytes`] bounds their sum.
     pub fn convert_file(&self, bytes: &[u8], name: &str) -> Converted {
-        let observed = convert::observed_time(name, None);
-        let organization = convert::organization(name);
-        let place = |event: &Event<'_>| {
-            Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))
+        let mut file = FileConversion {
+            converter: self,
+            observed: convert::observed_time(name, None),
+            organization: convert::organization(name),
+            encoder: Encoder::new(&self.options),
+            converted: Converted::default(),
         };
-        let mut encoder = Encoder::new(&self.options);
-        let mut converted = Converted::default();
-        let mut records = open(bytes, &self.limits);
-        loop {
-            let (bytes, position) = match records.next() {
-                Ok(Some(Item::Record { position, bytes })) => (bytes, position),
-                Ok(Some(Item::Reject(reject))) => {
-                    converted.rejects.push(reject);
-                    continue;
-                }
-                Ok(Some(Item::Skipped(_))) => continue,
-                // Reading from memory cannot fail.
-                Ok(None) | Err(_) => break,
-            };
-            match self.convert_record_with(bytes, position, observed, place, &mut encoder) {
-                RecordOutcome::Converted { .. } => converted.exported += 1,
-                RecordOutcome::Filtered => converted.filtered += 1,
-                RecordOutcome::Rejected(reject) => converted.rejects.push(reject),
-                RecordOutcome::Unplaced(never) => match never {},
-            }
-            if encoder.encoded_len() >= REQUEST_BYTES {
-                converted.add(encoder.take());
-            }
+        let mut log_file = LogFile::default();
+        let rest = match log_file.read(bytes, &self.limits) {
+            true => file.log_file(&log_file),
+            false => Some(0),
+        };
+        if let Some(from) = rest {
+            file.any(bytes, from);
         }
-        converted.add(encoder.take());
-        converted
+        file.converted.add(file.encoder.take());
+        file.converted
     }
 
     /// Converts one record into a sink, with the placement that its own fields give.
@@ -172,6 +159,68 @@ impl Converter {
         let event_id = event.id().map(|id| id.into_owned());
         convert::convert(event, &placement, observed, &self.options, sink);
         RecordOutcome::Converted { event_id }
+    }
+}
+
+/// A file that is being converted.
+struct FileConversion<'c> {
+    converter: &'c Converter,
+    observed: Option<i64>,
+    organization: Option<Attribute<'static>>,
+    encoder: Encoder,
+    converted: Converted,
+}
+
+impl FileConversion<'_> {
+    /// Converts a log file's records up to the first that cannot be read: its offset.
+    fn log_file(&mut self, file: &LogFile) -> Option<u64> {
+        let mut filtered = file.records().len() as u64;
+        for (position, bytes) in self.converter.selector.candidates(file) {
+            if self.record(bytes, position).is_some() {
+                self.converted.filtered += filtered + position.index - file.records().len() as u64;
+                return Some(position.offset);
+            }
+            filtered -= 1;
+        }
+        self.converted.filtered += filtered;
+        None
+    }
+
+    /// Converts the records of a file in any container, from an offset on.
+    fn any(&mut self, bytes: &[u8], from: u64) {
+        let mut records = open(bytes, &self.converter.limits);
+        // Reading from memory cannot fail.
+        while let Ok(Some(item)) = records.next() {
+            let reject = match item {
+                Item::Record { position, bytes } if position.offset >= from => {
+                    self.record(bytes, position)
+                }
+                Item::Reject(reject) if reject.position.offset >= from => Some(reject),
+                Item::Record { .. } | Item::Reject(_) | Item::Skipped(_) => None,
+            };
+            self.converted.rejects.extend(reject);
+        }
+    }
+
+    fn record(&mut self, bytes: &[u8], position: Position) -> Option<Reject> {
+        let organization = self.organization.as_ref();
+        let outcome = self.converter.convert_record_with(
+            bytes,
+            position,
+            self.observed,
+            |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
+            &mut self.encoder,
+        );
+        match outcome {
+            RecordOutcome::Converted { .. } => self.converted.exported += 1,
+            RecordOutcome::Filtered => self.converted.filtered += 1,
+            RecordOutcome::Rejected(reject) => return Some(reject),
+            RecordOutcome::Unplaced(never) => match never {},
+        }
+        if self.encoder.encoded_len() >= REQUEST_BYTES {
+            self.converted.add(self.encoder.take());
+        }
+        None
     }
 }
 

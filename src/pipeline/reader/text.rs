@@ -37,7 +37,7 @@ impl Reader {
             self.damage.content = Some(text.bytes.clone());
             let bytes = Cursor::new(text.bytes);
             let again = Some(Again::clones(bytes.clone()));
-            match self.read(bytes, again, Truncation::Reject, &left, &mut end) {
+            match self.read(bytes, again, 0, Truncation::Reject, &left, &mut end) {
                 Ok(reached) => {
                     self.progress.inflated_before += reached.inflated;
                     left.inflated_bytes = left.inflated_bytes.saturating_sub(reached.spent);

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use memchr::memchr2;
 use memchr::memmem::Finder;
 
 use super::attribute_writer::AttributeWriter;
@@ -206,12 +205,12 @@ fn is_mask(text: &str) -> bool {
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut. An escape may hide either from the search, so a
-/// backslash counts as one. Most records have none of these.
+/// Whether a record's bytes can hold a mask or a cut. `\\u` may spell either in other bytes than its own.
+/// Most records have none of these.
 fn may_be_masked(record: &[u8]) -> bool {
-    static WORDS: LazyLock<[Finder<'static>; 2]> =
-        LazyLock::new(|| [MASKS[1], CUT].map(Finder::new));
-    memchr2(b'*', b'\\', record).is_some() || WORDS.iter().any(|word| word.find(record).is_some())
+    static WORDS: LazyLock<[Finder<'static>; 4]> =
+        LazyLock::new(|| [MASKS[0], MASKS[1], CUT, "\\u"].map(Finder::new));
+    WORDS.iter().any(|word| word.find(record).is_some())
 }
 
 /// JSON pointers of the values that AWS masked or cut, up to the limit of [`listed`].

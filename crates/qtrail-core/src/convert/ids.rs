@@ -1,6 +1,9 @@
 //! Trace and span ids. They depend only on the event, so the same event has the same ids on any machine,
 //! in any order, however often it is read.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 
 use super::attributes::Link;
@@ -85,9 +88,16 @@ pub fn span(event: &Event<'_>) -> [u8; 8] {
 /// One sign-in of the person for whom Amazon Q acted: account, principal and creation date. The access
 /// key is no part of it, because a call by a service has a key of its own while all calls share the
 /// principal.
+#[derive(Debug, Clone, Copy)]
 pub struct Session {
-    text: String,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
 }
+
+/// Sessions whose ids a thread keeps, and the bytes of the longest of them: most events of a file belong to a
+/// few sessions.
+const SESSIONS: usize = 256;
+const SESSION_BYTES: usize = 256;
 
 impl Session {
     /// The session of an event, if the event is Amazon Q's and names one.
@@ -98,22 +108,43 @@ impl Session {
         let principal = event.shown(Key::PrincipalId)?;
         let created = event.shown(Key::CreationDate)?;
         let account = event.shown(Key::AccountId).unwrap_or_default();
-        Some(Session {
-            text: [&*account, "/", &*principal, "/", &*created].concat(),
+        let text = [&*account, "/", &*principal, "/", &*created].concat();
+        if text.len() > SESSION_BYTES {
+            return Some(Session::hash(&text));
+        }
+        thread_local! {
+            static KEPT: RefCell<HashMap<String, Session>> = RefCell::default();
+        }
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(session) = kept.get(&text) {
+                return Some(*session);
+            }
+            if kept.len() == SESSIONS {
+                kept.clear();
+            }
+            let session = Session::hash(&text);
+            kept.insert(text, session);
+            Some(session)
         })
+    }
+
+    fn hash(text: &str) -> Self {
+        Session {
+            trace_id: hash(&["qtrail.session:", text]),
+            span_id: hash(&["qtrail.session-span:", text]),
+        }
     }
 
     /// The trace id of the session's calls.
     pub fn trace_id(&self) -> [u8; 16] {
-        hash(&["qtrail.session:", &self.text])
+        self.trace_id
     }
 
     /// A link to the session from an event in another trace; `None` if it is in the session's own.
     pub fn link_from(&self, trace_id: [u8; 16]) -> Option<Link> {
-        let own = self.trace_id();
-        (own != trace_id).then(|| Link {
-            trace_id: own,
-            span_id: hash(&["qtrail.session-span:", &self.text]),
+        (self.trace_id != trace_id).then_some(Link {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
         })
     }
 }

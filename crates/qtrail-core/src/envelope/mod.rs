@@ -14,6 +14,7 @@ mod again;
 mod containers;
 mod gzip;
 mod keys;
+pub mod log_file;
 mod log_line;
 mod piece;
 mod records;

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use super::prefilter::Prefilter;
+use super::prefilter::{Prefilter, may_hide_a_word};
 use super::{Event, Key, shape};
 use crate::envelope;
-use crate::reject::Reason;
+use crate::envelope::log_file::LogFile;
+use crate::reject::{Position, Reason};
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,6 +115,27 @@ impl Selector {
         self.words
             .as_ref()
             .is_none_or(|words| words.may_be_in(record))
+    }
+
+    /// The records of a log file that may be wanted, in their order. One search over the whole file finds
+    /// them: no other record is wanted.
+    pub fn candidates<'f>(&self, file: &'f LogFile) -> impl Iterator<Item = (Position, &'f [u8])> {
+        let bytes = file.bytes();
+        // Where the next part of a word begins, or the end of the file.
+        let mut next = None;
+        file.records().filter_map(move |record| {
+            let start = record.position.offset as usize;
+            let is_candidate = self.words.as_ref().is_none_or(|words| {
+                let found = match next {
+                    Some(found) if found >= start => found,
+                    _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
+                };
+                next = Some(found);
+                found < start + record.bytes.len()
+                    || record.has_escapes && may_hide_a_word(record.bytes)
+            });
+            is_candidate.then_some((record.position, record.bytes))
+        })
     }
 
     /// Parses a record if it is wanted: `None` if it is not. Its class is the one by this selector's

@@ -22,14 +22,22 @@ const FRAME: usize = 8;
 
 /// Writes an attribute as a protobuf field with this key.
 pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
-    key_and(out, field, key, expected(value), |out| {
-        any_value(out, VALUE, value, 0);
-    });
+    match value {
+        Value::Str(text) => key_text(out, field, key, text),
+        _ => key_and(out, field, key, expected(value), |out| {
+            any_value(out, VALUE, value, 0);
+        }),
+    }
 }
 
 /// Writes an attribute whose value is text.
 pub(super) fn key_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
-    key_and(out, field, key, text.len(), |out| string(out, VALUE, text));
+    let value = wire::bytes_len(text.len());
+    let length = wire::bytes_len(key.len()) + wire::bytes_len(value);
+    out.reserve(wire::bytes_len(length));
+    wire::header(out, field, length);
+    wire::bytes(out, KEY, key.as_bytes());
+    string(out, VALUE, text);
 }
 
 /// Writes a value as a protobuf field with this key.
@@ -147,8 +155,7 @@ fn nested(
 }
 
 fn string(out: &mut Vec<u8>, field: u8, text: &str) {
-    out.push(field);
-    wire::varint(out, wire::bytes_len(text.len()) as u64);
+    wire::header(out, field, wire::bytes_len(text.len()));
     wire::bytes(out, STRING, text.as_bytes());
 }
 

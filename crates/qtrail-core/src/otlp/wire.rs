@@ -28,9 +28,23 @@ pub(super) fn varint_len(number: u64) -> usize {
 
 /// Writes a string, bytes, or an encoded message as a field.
 pub(super) fn bytes(out: &mut Vec<u8>, key: u8, content: &[u8]) {
-    out.push(key);
-    varint(out, content.len() as u64);
+    header(out, key, content.len());
     out.extend_from_slice(content);
+}
+
+/// Writes what comes before a message of known length.
+#[inline]
+pub(super) fn header(out: &mut Vec<u8>, key: u8, length: usize) {
+    match length {
+        0..0x80 => out.extend_from_slice(&[key, length as u8]),
+        0x80..0x4000 => {
+            out.extend_from_slice(&[key, length as u8 | 0x80, (length >> 7) as u8]);
+        }
+        _ => {
+            out.push(key);
+            varint(out, length as u64);
+        }
+    }
 }
 
 /// How many bytes [`bytes`] takes.

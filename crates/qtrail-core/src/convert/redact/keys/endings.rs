@@ -24,10 +24,25 @@ pub(super) static LABELS: LazyLock<Endings<()>> =
     LazyLock::new(|| Endings::new(&[(names::LABELS, ())]));
 
 /// Words of [`may_be_secret`].
-static QUICK: LazyLock<Endings<Quick>> = LazyLock::new(|| {
-    let others = &["code", "pass", "psk"];
-    let secrets = [ALL, COUNTED, SCALAR, WHOLE, others].map(|list| (list, Quick::Secret));
-    Endings::new(&[&secrets[..], &[(names::FORMS, Quick::Form)]].concat())
+const QUICK_WORDS: [(&[&str], Quick); 6] = [
+    (ALL, Quick::Secret),
+    (COUNTED, Quick::Secret),
+    (SCALAR, Quick::Secret),
+    (WHOLE, Quick::Secret),
+    (&["code", "pass", "psk"], Quick::Secret),
+    (names::FORMS, Quick::Form),
+];
+static QUICK: LazyLock<Endings<Quick>> = LazyLock::new(|| Endings::new(&QUICK_WORDS));
+
+/// The pairs of letters that these words end in.
+static PAIRS: LazyLock<[u32; 32]> = LazyLock::new(|| {
+    let mut pairs = [0; 32];
+    for word in QUICK_WORDS.iter().flat_map(|(words, _)| *words) {
+        if let [.., one, other] = word.as_bytes() {
+            pairs[usize::from(one & 31)] |= 1 << (other & 31);
+        }
+    }
+    pairs
 });
 
 #[derive(Clone, Copy)]
@@ -39,6 +54,13 @@ enum Quick {
 /// Whether a name may make a value secret; `false` is certain.
 #[inline]
 pub(super) fn may_be_secret(mut name: &[u8]) -> bool {
+    if let [.., one, other] = name
+        && one.is_ascii_alphabetic()
+        && other.is_ascii_alphabetic()
+        && PAIRS[usize::from(one & 31)] >> (other & 31) & 1 == 0
+    {
+        return false;
+    }
     let quick = &*QUICK;
     loop {
         let end = match quick.of(name) {
@@ -115,5 +137,21 @@ impl<T: Copy> Endings<T> {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_passed_over_by_its_last_letters() {
+        let words = QUICK_WORDS.iter().flat_map(|(words, _)| *words);
+        for word in words.filter(|word| !names::FORMS.contains(word)) {
+            for name in [word.to_string(), format!("x-{word}"), word.to_uppercase()] {
+                assert!(may_be_secret(name.as_bytes()), "{name}");
+            }
+        }
+        assert!(!may_be_secret(b"eventName"));
     }
 }

@@ -1,0 +1,215 @@
+//! 64 bytes at a time: where quotes, backslashes and brackets stand.
+//!
+//! What must hold: the masks are the same on every processor.
+
+/// What a block of 64 bytes holds; bit 0 is its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Masks {
+    pub quote: u64,
+    pub backslash: u64,
+    pub open: u64,
+    pub close: u64,
+    /// Bytes that JSON allows only inside strings.
+    pub string_only: u64,
+    /// Bytes that JSON allows only outside strings.
+    pub control: u64,
+}
+
+/// A way to make the masks.
+pub(super) trait Classify: Copy {
+    fn masks(self, block: &[u8; 64]) -> Masks;
+}
+
+/// By a table and 64-bit words, on any processor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portable;
+
+impl Classify for Portable {
+    #[inline(always)]
+    fn masks(self, block: &[u8; 64]) -> Masks {
+        let mut masks = [0_u64; 6];
+        for (index, chunk) in block.chunks_exact(8).enumerate() {
+            let classes =
+                u64::from_le_bytes(std::array::from_fn(|at| CLASSES[usize::from(chunk[at])]));
+            for (class, mask) in masks.iter_mut().enumerate() {
+                // One bit of each of the eight bytes, gathered in the highest byte of the product.
+                let bits = (classes >> class & 0x0101_0101_0101_0101)
+                    .wrapping_mul(0x0102_0408_1020_4080)
+                    >> 56;
+                *mask |= bits << (8 * index);
+            }
+        }
+        let [quote, backslash, open, close, string_only, control] = masks;
+        Masks {
+            quote,
+            backslash,
+            open,
+            close,
+            string_only,
+            control,
+        }
+    }
+}
+
+const QUOTE: u8 = 1;
+const BACKSLASH: u8 = 1 << 1;
+const OPEN: u8 = 1 << 2;
+const CLOSE: u8 = 1 << 3;
+const STRING_ONLY: u8 = 1 << 4;
+const CONTROL: u8 = 1 << 5;
+
+/// The classes of each byte.
+const CLASSES: [u8; 256] = {
+    let mut classes = [STRING_ONLY; 256];
+    let outside = b"{}[],:\"0123456789+-.eE \n\r\ttruefalsn";
+    let mut index = 0;
+    while index < outside.len() {
+        classes[outside[index] as usize] = 0;
+        index += 1;
+    }
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] |= match byte as u8 {
+            b'"' => QUOTE,
+            b'\\' => BACKSLASH,
+            b'{' | b'[' => OPEN,
+            b'}' | b']' => CLOSE,
+            0..0x20 => CONTROL,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::__m256i;
+
+    use pulp::x86::V3;
+
+    use super::{CLASSES, Classify, Masks, STRING_ONLY};
+
+    /// The two halves of a block.
+    type Halves = [__m256i; 2];
+
+    impl Classify for V3 {
+        #[inline(always)]
+        fn masks(self, block: &[u8; 64]) -> Masks {
+            let halves: Halves = pulp::cast(*block);
+            // `[` and `{`, `]` and `}` differ in this bit, and no other byte becomes one of them.
+            let bit = self.avx._mm256_set1_epi8(0x20);
+            let braces = [
+                self.avx2._mm256_or_si256(halves[0], bit),
+                self.avx2._mm256_or_si256(halves[1], bit),
+            ];
+            Masks {
+                quote: equal(self, halves, b'"'),
+                backslash: equal(self, halves, b'\\'),
+                open: equal(self, braces, b'{'),
+                close: equal(self, braces, b'}'),
+                string_only: bits(
+                    self,
+                    [string_only(self, halves[0]), string_only(self, halves[1])],
+                ),
+                control: bits(self, [control(self, halves[0]), control(self, halves[1])]),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn bits(simd: V3, [low, high]: Halves) -> u64 {
+        let low = simd.avx2._mm256_movemask_epi8(low).cast_unsigned();
+        let high = simd.avx2._mm256_movemask_epi8(high).cast_unsigned();
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    #[inline(always)]
+    fn equal(simd: V3, [low, high]: Halves, byte: u8) -> u64 {
+        let byte = simd.avx._mm256_set1_epi8(byte.cast_signed());
+        let low = simd.avx2._mm256_cmpeq_epi8(low, byte);
+        let high = simd.avx2._mm256_cmpeq_epi8(high, byte);
+        bits(simd, [low, high])
+    }
+
+    #[inline(always)]
+    fn control(simd: V3, bytes: __m256i) -> __m256i {
+        let largest = simd.avx._mm256_set1_epi8(0x1f);
+        simd.avx2
+            ._mm256_cmpeq_epi8(simd.avx2._mm256_min_epu8(bytes, largest), bytes)
+    }
+
+    /// A byte is allowed outside strings if the rows of its two nibbles share a bit.
+    #[inline(always)]
+    fn string_only(simd: V3, bytes: __m256i) -> __m256i {
+        let nibble = simd.avx._mm256_set1_epi8(0x0f);
+        let low = simd.avx2._mm256_and_si256(bytes, nibble);
+        let high = simd.avx2._mm256_srli_epi16::<4>(bytes);
+        let high = simd.avx2._mm256_and_si256(high, nibble);
+        let low = simd
+            .avx2
+            ._mm256_shuffle_epi8(pulp::cast([ROWS.0, ROWS.0]), low);
+        let high = simd
+            .avx2
+            ._mm256_shuffle_epi8(pulp::cast([ROWS.1, ROWS.1]), high);
+        let shared = simd.avx2._mm256_and_si256(low, high);
+        simd.avx2
+            ._mm256_cmpeq_epi8(shared, simd.avx._mm256_setzero_si256())
+    }
+
+    /// For each low nibble, and for each high one, a bit for each high nibble of an ASCII character.
+    const ROWS: ([u8; 16], [u8; 16]) = {
+        let (mut low, mut high) = ([0; 16], [0; 16]);
+        let mut byte = 0;
+        while byte < 128 {
+            high[byte >> 4] = 1 << (byte >> 4);
+            if CLASSES[byte] & STRING_ONLY == 0 {
+                low[byte & 15] |= 1 << (byte >> 4);
+            }
+            byte += 1;
+        }
+        (low, high)
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive(block: &[u8; 64]) -> Masks {
+        let mask =
+            |is: fn(u8) -> bool| (0..64).fold(0, |mask, at| mask | u64::from(is(block[at])) << at);
+        Masks {
+            quote: mask(|b| b == b'"'),
+            backslash: mask(|b| b == b'\\'),
+            open: mask(|b| b"{[".contains(&b)),
+            close: mask(|b| b"}]".contains(&b)),
+            string_only: mask(|b| !b" \t\r\n{}[],:\"+-.0123456789eEtruefalsn".contains(&b)),
+            control: mask(|b| b < 0x20 && !b"\t\r\n".contains(&b) || b"\t\r\n".contains(&b)),
+        }
+    }
+
+    fn agree(block: &[u8; 64]) {
+        assert_eq!(Portable.masks(block), naive(block), "{block:?}");
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            assert_eq!(simd.masks(block), naive(block), "{block:?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_has_its_class() {
+        for byte in 0..=255 {
+            agree(&[byte; 64]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_masks_are_those_of_a_slow_reader(block in prop::array::uniform32(any::<[u8; 2]>())) {
+            agree(block.as_flattened().first_chunk().expect("64 bytes"));
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Where the records of an ordinary log file begin and end.
+//!
+//! Enters: all bytes of `{"Records":[{"eventVersion":"1.…},…]}`. Leaves: the place of each record, or `None` for
+//! whatever is not exactly that. What must hold: strings, brackets and commas alone decide, so they must add up
+//! to the last byte; a quote too many or too few puts keys outside strings, where their letters are not
+//! allowed. What a record holds besides is not looked at.
+
+#[cfg(target_arch = "x86_64")]
+use pulp::{NullaryFnOnce, x86::V3};
+
+use super::blocks::{Classify, Portable};
+
+/// What each record of CloudTrail's begins with.
+const BEGINNING: &[u8] = b"{\"eventVersion\":\"1.";
+
+/// A record's place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: usize,
+    /// Behind its last byte.
+    pub end: usize,
+    /// It holds a backslash, so a name in it may be spelt in other bytes than its own.
+    pub escapes: bool,
+}
+
+/// What a file may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub record_bytes: usize,
+    /// Levels of nesting in a record.
+    pub depth: usize,
+    pub records: u64,
+}
+
+/// Fills `spans`, which is cleared before.
+pub(super) fn split(bytes: &[u8], most: Most, spans: &mut Vec<Span>) -> Option<()> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = V3::try_new() {
+        return simd.vectorize(Vectorized {
+            simd,
+            bytes,
+            most,
+            spans,
+        });
+    }
+    split_with(Portable, bytes, most, spans)
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Vectorized<'a> {
+    simd: V3,
+    bytes: &'a [u8],
+    most: Most,
+    spans: &'a mut Vec<Span>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NullaryFnOnce for Vectorized<'_> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn call(self) -> Option<()> {
+        split_with(self.simd, self.bytes, self.most, self.spans)
+    }
+}
+
+#[inline(always)]
+fn split_with<C: Classify>(
+    classify: C,
+    bytes: &[u8],
+    most: Most,
+    spans: &mut Vec<Span>,
+) -> Option<()> {
+    spans.clear();
+    let mut at = header(bytes)?;
+    let mut strings = Strings::default();
+    let mut open = Open {
+        begun: at,
+        last: at,
+        ..Open::default()
+    };
+    let mut backslashes = 0;
+    let mut rest = bytes.get(at..)?;
+    let mut padded = [b' '; 64];
+    while !rest.is_empty() {
+        let block = match rest.first_chunk() {
+            Some(block) => block,
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            }
+        };
+        let masks = classify.masks(block);
+        let inside = strings.inside(masks.quote, masks.backslash);
+        if masks.string_only & !inside | masks.control & inside != 0 {
+            return None;
+        }
+        let (opening, closing) = (masks.open & !inside, masks.close & !inside);
+        let (opened, closed) = (opening.count_ones() as usize, closing.count_ones() as usize);
+        if open.depth + opened > most.depth {
+            return None;
+        }
+        backslashes |= masks.backslash;
+        if open.depth > closed {
+            open.depth = open.depth + opened - closed;
+        } else {
+            let mut brackets = opening | closing;
+            while brackets != 0 {
+                let index = brackets.trailing_zeros() as usize;
+                brackets &= brackets - 1;
+                let (position, opens) = (at + index, opening >> index & 1 == 1);
+                match (opens, open.depth) {
+                    (true, 0) => {
+                        if !bytes[position..].starts_with(BEGINNING)
+                            || !is_gap(&bytes[open.last..position], !spans.is_empty())
+                        {
+                            return None;
+                        }
+                        (open.begun, backslashes) = (position, masks.backslash >> index);
+                        open.depth = 1;
+                    }
+                    (true, _) => open.depth += 1,
+                    (false, 0) => return is_end(bytes, open.last, position).then_some(()),
+                    (false, 1) => {
+                        if bytes[position] != b'}'
+                            || position - open.begun >= most.record_bytes
+                            || spans.len() as u64 == most.records
+                        {
+                            return None;
+                        }
+                        // Backslashes behind it, in this block, only cost a second look.
+                        let escapes = backslashes != 0;
+                        spans.push(Span {
+                            start: open.begun,
+                            end: position + 1,
+                            escapes,
+                        });
+                        (open.last, open.depth) = (position + 1, 0);
+                    }
+                    (false, _) => open.depth -= 1,
+                }
+            }
+        }
+        at += block.len();
+        rest = bytes.get(at..).unwrap_or_default();
+    }
+    None
+}
+
+/// Which bytes of a block stand in strings.
+#[derive(Debug, Default)]
+struct Strings {
+    /// All ones where the next block begins in a string.
+    inside: u64,
+    /// 1 where the next block's first byte is escaped.
+    escaped: u64,
+}
+
+impl Strings {
+    /// The bytes inside strings, with the opening quotes and without the closing ones.
+    #[inline(always)]
+    fn inside(&mut self, quotes: u64, backslashes: u64) -> u64 {
+        let mut inside = quotes & !self.escaped(backslashes);
+        for shift in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << shift;
+        }
+        inside ^= self.inside;
+        self.inside = (inside.cast_signed() >> 63).cast_unsigned();
+        inside
+    }
+
+    /// The bytes behind a backslash that is not escaped itself. Backslashes in a row take turns: adding a bit to
+    /// each row's beginning carries to the byte behind it, and its parity tells.
+    #[inline(always)]
+    fn escaped(&mut self, backslashes: u64) -> u64 {
+        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+        if backslashes == 0 {
+            return std::mem::take(&mut self.escaped);
+        }
+        let escapes = backslashes & !self.escaped;
+        let rows = (escapes << 1 | ODD).wrapping_sub(escapes) ^ ODD;
+        let escaped = rows ^ (backslashes | self.escaped);
+        self.escaped = (rows & backslashes) >> 63;
+        escaped
+    }
+}
+
+/// Where the pass is.
+#[derive(Debug, Default)]
+struct Open {
+    /// Brackets that are open in the array of records.
+    depth: usize,
+    /// Where the present record began.
+    begun: usize,
+    /// Behind the last record.
+    last: usize,
+}
+
+/// Behind the bracket that opens the array of records.
+fn header(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes.trim_ascii_start();
+    for token in [&b"{"[..], b"\"Records\"", b":", b"["] {
+        rest = rest.strip_prefix(token)?.trim_ascii_start();
+    }
+    Some(bytes.len() - rest.len())
+}
+
+/// Whether nothing but white space, and a comma where there is one to be, stands between two records.
+fn is_gap(bytes: &[u8], comma: bool) -> bool {
+    let expected: &[u8] = if comma { b"," } else { b"" };
+    bytes == expected || bytes.trim_ascii() == expected
+}
+
+/// Whether the bracket at `position` ends the array, and the file's object ends right behind it.
+fn is_end(bytes: &[u8], last: usize, position: usize) -> bool {
+    bytes[position] == b']'
+        && is_gap(&bytes[last..position], false)
+        && bytes[position + 1..].trim_ascii() == b"}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: Most = Most {
+        record_bytes: 4096,
+        depth: 8,
+        records: 100,
+    };
+
+    fn texts(file: &str) -> Option<Vec<&str>> {
+        let mut spans = Vec::new();
+        let found = split(file.as_bytes(), MOST, &mut spans);
+        let mut portable = Vec::new();
+        assert_eq!(
+            split_with(Portable, file.as_bytes(), MOST, &mut portable),
+            found
+        );
+        assert_eq!(spans, portable);
+        found.map(|()| {
+            spans
+                .iter()
+                .map(|span| &file[span.start..span.end])
+                .collect()
+        })
+    }
+
+    fn record(rest: &str) -> String {
+        format!(r#"{{"eventVersion":"1.08",{rest}}}"#)
+    }
+
+    #[test]
+    fn records_are_found_whatever_their_strings_hold() {
+        for text in [
+            "",
+            "}]",
+            "\\\"",
+            "\\\\",
+            "[{\\\"",
+            "\\\\\\\"}",
+            "é🦀",
+            "a long text ".repeat(30).as_str(),
+        ] {
+            for shift in 0..70 {
+                let pad = "x".repeat(shift);
+                let one = record(&format!(r#""a":"{pad}{text}","b":[{{"c":{{}}}},[]]"#));
+                let two = record(&format!(r#""{text}":1"#));
+                let file = format!(r#"{{"Records":[{one},{two}]}}"#);
+                assert_eq!(texts(&file), Some(vec![&*one, &*two]), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_and_an_empty_array_are_ordinary() {
+        let one = record(r#""a":1"#);
+        let file = format!("\n{{ \"Records\" :\n[\n {one} ,\r\n{one}\t] }} \n");
+        assert_eq!(texts(&file), Some(vec![&*one, &*one]));
+        assert_eq!(texts(r#"{"Records":[]}"#), Some(vec![]));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        let one = record(r#""a":1"#);
+        for file in [
+            String::new(),
+            "[]".to_owned(),
+            one.clone(),
+            format!(r#"{{"Records":[{one}]"#),
+            format!(r#"{{"Records":[{one}]}}x"#),
+            format!(r#"{{"Records":[{one}]}}{{}}"#),
+            format!(r#"{{"Records":[{one}],"NextToken":"x"}}"#),
+            format!(r#"{{"Records":[{one}{one}]}}"#),
+            format!(r#"{{"Records":[{one},]}}"#),
+            format!(r#"{{"Records":[,{one}]}}"#),
+            format!(r#"{{"Records":[{one},1]}}"#),
+            format!(r#"{{"Records":[[{one}]]}}"#),
+            format!(r#"{{"Records":[{one},{{"eventID":"x"}}]}}"#),
+            format!(r#"{{"Records":[{}]}}"#, record(r#""a":x"#)),
+            format!(r#"{{"Records":[{}]}}"#, record("\"a\":\"\n\"")),
+            format!(r#"{{"Records":[{}]}}"#, record(r#""a":"b"#)),
+            format!(r#"{{"Records":[{}]}}"#, record(&"[".repeat(9))),
+            format!(
+                r#"{{"Records":[{}{}]}}"#,
+                record(&"[".repeat(8)),
+                "]".repeat(8)
+            ),
+            format!(
+                r#"{{"Records":[{}]}}"#,
+                record(&format!(r#""a":"{}""#, "x".repeat(4096)))
+            ),
+            format!(r#"{{"Records":[{}]}}"#, vec![&*one; 101].join(",")),
+        ] {
+            assert_eq!(texts(&file), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn quotes_that_do_not_pair_make_no_record_of_what_is_inside() {
+        let inside = record(r#""eventID":"forged""#).replace('"', "\\\"");
+        let bait = record(&format!(r#""a":"}},{inside},{{""#));
+        let file = format!(r#"{{"Records":[{bait},{bait},{bait}]}}"#);
+        assert!(texts(&file).is_some());
+        let quotes: Vec<_> = file.match_indices('"').map(|(at, _)| at).collect();
+        for (index, &one) in quotes.iter().enumerate() {
+            for &two in quotes[index..].iter().step_by(7) {
+                let mut damaged = file.clone().into_bytes();
+                (damaged[one], damaged[two]) = (b' ', b' ');
+                let damaged = String::from_utf8(damaged).expect("ASCII");
+                for text in texts(&damaged).unwrap_or_default() {
+                    assert!(
+                        !text.starts_with(r#"{"eventVersion":"1.08","eventID":"forged"#),
+                        "{damaged}"
+                    );
+                }
+            }
+        }
+    }
+}
