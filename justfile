@@ -61,7 +61,7 @@ example:
 ci:
     .ci/run
 
-# Fuzz a target: envelope, record, conversion, redaction, notices or ingest (needs `cargo install cargo-fuzz`).
+# Fuzz a target: envelope, log_file, record, conversion, redaction, notices or ingest (needs `cargo install cargo-fuzz`).
 fuzz TARGET SECONDS="60":
     cp Cargo.lock fuzz/Cargo.lock
     mkdir -p target/fuzz/corpus/{{TARGET}}

@@ -29,6 +29,11 @@ fn envelopes_hold_of_the_corpus() {
 }
 
 #[test]
+fn log_files_hold_of_the_corpus() {
+    replay("log_file", targets::log_file::check);
+}
+
+#[test]
 fn records_hold_of_the_corpus() {
     replay("record", targets::record::check);
 }

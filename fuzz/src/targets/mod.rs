@@ -7,6 +7,7 @@
 pub mod conversion;
 pub mod envelope;
 pub mod ingest;
+pub mod log_file;
 #[cfg(feature = "aws")]
 pub mod notices;
 pub mod record;
