@@ -92,7 +92,7 @@ mod tests {
                 "none",
                 &["another process listens there"],
             ),
-            (&path("file"), other, "none", &["no socket"]),
+            (&path("file"), other, "none", &["not a socket"]),
             (&path("no/folder"), other, "none", &["cannot be written to"]),
             (&path(&"long".repeat(40)), other, "none", &["SUN_LEN"]),
         ] {

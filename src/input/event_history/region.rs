@@ -8,7 +8,7 @@ mod errors;
 mod progress;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -126,11 +126,7 @@ impl<L: Lookup> Region<L> {
         let mut noted = done.filter(|done| *done <= now);
         let mut slices = slices(done, now, settings.start, settings.overlap).peekable();
         if let Some(oldest) = slices.peek() {
-            let mut dead_lettered = self
-                .dead_lettered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            dead_lettered.retain(|_, to| *to >= oldest.from);
+            lock(&self.dead_lettered).retain(|_, to| *to >= oldest.from);
         }
         for slice in slices {
             self.read(&source, slice).await?;
@@ -207,9 +203,7 @@ impl<L: Lookup> Region<L> {
                     let report = pipeline.deliver(unit).await;
                     drop(permit);
                     if !report.refused.is_empty() && !id.is_empty() {
-                        let mut dead_lettered =
-                            dead_lettered.lock().unwrap_or_else(PoisonError::into_inner);
-                        dead_lettered.insert(id, to);
+                        lock(&dead_lettered).insert(id, to);
                     }
                     report.outcome == Outcome::Delivered
                 });
@@ -250,10 +244,7 @@ impl<L: Lookup> Region<L> {
 
     /// A page's events without those that are in the dead letters already.
     fn without_dead_lettered(&self, events: Vec<(String, Value)>) -> Vec<(String, Value)> {
-        let dead_lettered = self
-            .dead_lettered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let dead_lettered = lock(&self.dead_lettered);
         let fresh = |(id, _): &(String, Value)| id.is_empty() || !dead_lettered.contains_key(id);
         events.into_iter().filter(fresh).collect()
     }
@@ -289,4 +280,8 @@ impl<L: Lookup> Region<L> {
             value = future => Ok(value),
         }
     }
+}
+
+fn lock(dead_lettered: &DeadLettered) -> MutexGuard<'_, HashMap<String, i64>> {
+    dead_lettered.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -79,7 +79,7 @@ pub async fn check_addresses(
             .find(|(_, other)| listen.clashes_with(other));
         results.push(match same {
             Some((other, _)) => Err(anyhow::anyhow!(
-                "{key}: {other} has the same address (set another address or port)"
+                "{key}: the address is {other}'s (set another address or port)"
             )),
             None => Socket::check(key, listen).await,
         });

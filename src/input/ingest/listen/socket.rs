@@ -119,7 +119,7 @@ async fn check_unix(path: &Path) -> anyhow::Result<()> {
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     tempfile::tempfile_in(folder)
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
+        .with_context(|| format!("{} cannot be written to", folder.display()))?;
     Ok(())
 }
 
