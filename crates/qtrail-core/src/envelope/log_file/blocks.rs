@@ -1,4 +1,4 @@
-//! 64 bytes at a time: where quotes, backslashes and brackets stand.
+//! 64 bytes at a time: where quotes, backslashes, brackets, commas and colons stand.
 //!
 //! What must hold: the masks are the same on every processor.
 
@@ -9,7 +9,9 @@ pub(super) struct Masks {
     pub backslash: u64,
     pub open: u64,
     pub close: u64,
-    /// Bytes that JSON allows only inside strings.
+    pub comma: u64,
+    pub colon: u64,
+    /// Bytes that compact JSON allows only inside strings.
     pub string_only: u64,
     /// Bytes that JSON allows only outside strings.
     pub control: u64,
@@ -27,7 +29,7 @@ pub(super) struct Portable;
 impl Classify for Portable {
     #[inline(always)]
     fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = [0_u64; 6];
+        let mut masks = [0_u64; 8];
         for (index, chunk) in block.chunks_exact(8).enumerate() {
             let classes =
                 u64::from_le_bytes(std::array::from_fn(|at| CLASSES[usize::from(chunk[at])]));
@@ -39,12 +41,23 @@ impl Classify for Portable {
                 *mask |= bits << (8 * index);
             }
         }
-        let [quote, backslash, open, close, string_only, control] = masks;
+        let [
+            quote,
+            backslash,
+            open,
+            close,
+            comma,
+            colon,
+            string_only,
+            control,
+        ] = masks;
         Masks {
             quote,
             backslash,
             open,
             close,
+            comma,
+            colon,
             string_only,
             control,
         }
@@ -55,13 +68,15 @@ const QUOTE: u8 = 1;
 const BACKSLASH: u8 = 1 << 1;
 const OPEN: u8 = 1 << 2;
 const CLOSE: u8 = 1 << 3;
-const STRING_ONLY: u8 = 1 << 4;
-const CONTROL: u8 = 1 << 5;
+const COMMA: u8 = 1 << 4;
+const COLON: u8 = 1 << 5;
+const STRING_ONLY: u8 = 1 << 6;
+const CONTROL: u8 = 1 << 7;
 
 /// The classes of each byte.
 const CLASSES: [u8; 256] = {
     let mut classes = [STRING_ONLY; 256];
-    let outside = b"{}[],:\"0123456789+-.eE \n\r\ttruefalsn";
+    let outside = b"{}[],:\"0123456789+-.eEtruefalsn";
     let mut index = 0;
     while index < outside.len() {
         classes[outside[index] as usize] = 0;
@@ -74,6 +89,8 @@ const CLASSES: [u8; 256] = {
             b'\\' => BACKSLASH,
             b'{' | b'[' => OPEN,
             b'}' | b']' => CLOSE,
+            b',' => COMMA,
+            b':' => COLON,
             0..0x20 => CONTROL,
             _ => 0,
         };
@@ -108,6 +125,8 @@ mod avx2 {
                 backslash: equal(self, halves, b'\\'),
                 open: equal(self, braces, b'{'),
                 close: equal(self, braces, b'}'),
+                comma: equal(self, halves, b','),
+                colon: equal(self, halves, b':'),
                 string_only: bits(
                     self,
                     [string_only(self, halves[0]), string_only(self, halves[1])],
@@ -186,8 +205,10 @@ mod tests {
             backslash: mask(|b| b == b'\\'),
             open: mask(|b| b"{[".contains(&b)),
             close: mask(|b| b"}]".contains(&b)),
-            string_only: mask(|b| !b" \t\r\n{}[],:\"+-.0123456789eEtruefalsn".contains(&b)),
-            control: mask(|b| b < 0x20 && !b"\t\r\n".contains(&b) || b"\t\r\n".contains(&b)),
+            comma: mask(|b| b == b','),
+            colon: mask(|b| b == b':'),
+            string_only: mask(|b| !b"{}[],:\"+-.0123456789eEtruefalsn".contains(&b)),
+            control: mask(|b| b < 0x20),
         }
     }
 

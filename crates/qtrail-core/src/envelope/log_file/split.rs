@@ -1,14 +1,16 @@
 //! Where the records of an ordinary log file begin and end.
 //!
 //! Enters: all bytes of `{"Records":[{"eventVersion":"1.…},…]}`. Leaves: the place of each record, or `None` for
-//! whatever is not exactly that. What must hold: strings, brackets and commas alone decide, so they must add up
-//! to the last byte; a quote too many or too few puts keys outside strings, where their letters are not
-//! allowed. What a record holds besides is not looked at.
+//! whatever is not exactly that, in compact JSON. What must hold: brackets and strings add up to the last byte; a
+//! quote too many or too few puts keys outside strings, where their letters are not allowed; each token may follow
+//! the one before it. What is not looked at: whether a bracket closes one of its kind, whether commas and colons
+//! suit the object or array that they are in, escapes, and UTF-8.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::{NullaryFnOnce, x86::V3};
 
-use super::blocks::{Classify, Portable};
+use super::blocks::{Classify, Masks, Portable};
+use crate::json::Number;
 
 /// What each record of CloudTrail's begins with.
 const BEGINNING: &[u8] = b"{\"eventVersion\":\"1.";
@@ -72,8 +74,10 @@ fn split_with<C: Classify>(
     spans: &mut Vec<Span>,
 ) -> Option<()> {
     spans.clear();
+    let bytes = bytes.trim_ascii_end();
     let mut at = header(bytes)?;
     let mut strings = Strings::default();
+    let mut tokens = Tokens::behind_a_bracket();
     let mut open = Open {
         begun: at,
         last: at,
@@ -81,18 +85,21 @@ fn split_with<C: Classify>(
     };
     let mut backslashes = 0;
     let mut rest = bytes.get(at..)?;
-    let mut padded = [b' '; 64];
+    let mut padded = [0; 64];
     while !rest.is_empty() {
-        let block = match rest.first_chunk() {
-            Some(block) => block,
+        let (block, valid) = match rest.first_chunk() {
+            Some(block) => (block, u64::MAX),
             None => {
                 padded[..rest.len()].copy_from_slice(rest);
-                &padded
+                (&padded, (1 << rest.len()) - 1)
             }
         };
         let masks = classify.masks(block);
-        let inside = strings.inside(masks.quote, masks.backslash);
-        if masks.string_only & !inside | masks.control & inside != 0 {
+        let quotes = masks.quote & !strings.escaped(masks.backslash);
+        let inside = strings.inside(quotes);
+        let found = tokens.next(&masks, quotes, inside);
+        let wrong = masks.string_only & !inside | masks.control & inside | found.misplaced;
+        if wrong & valid != 0 || !are_scalars(bytes, at, found.scalars & valid) {
             return None;
         }
         let (opening, closing) = (masks.open & !inside, masks.close & !inside);
@@ -111,8 +118,9 @@ fn split_with<C: Classify>(
                 let (position, opens) = (at + index, opening >> index & 1 == 1);
                 match (opens, open.depth) {
                     (true, 0) => {
+                        let gap: &[u8] = if spans.is_empty() { b"" } else { b"," };
                         if !bytes[position..].starts_with(BEGINNING)
-                            || !is_gap(&bytes[open.last..position], !spans.is_empty())
+                            || bytes[open.last..position] != *gap
                         {
                             return None;
                         }
@@ -120,7 +128,11 @@ fn split_with<C: Classify>(
                         open.depth = 1;
                     }
                     (true, _) => open.depth += 1,
-                    (false, 0) => return is_end(bytes, open.last, position).then_some(()),
+                    (false, 0) => {
+                        // The array ends, and the file's object right behind it.
+                        let ends = position == open.last && bytes[position..] == *b"]}";
+                        return ends.then_some(());
+                    }
                     (false, 1) => {
                         if bytes[position] != b'}'
                             || position - open.begun >= most.record_bytes
@@ -147,6 +159,101 @@ fn split_with<C: Classify>(
     None
 }
 
+/// Whether each of these places of a block begins a number or a literal.
+#[inline(always)]
+fn are_scalars(bytes: &[u8], at: usize, mut places: u64) -> bool {
+    while places != 0 {
+        let text = &bytes[at + places.trailing_zeros() as usize..];
+        let length = match text[0] {
+            b't' if text.starts_with(b"true") => 4,
+            b'f' if text.starts_with(b"false") => 5,
+            b'n' if text.starts_with(b"null") => 4,
+            b'-' | b'0'..=b'9' => match number_length(text) {
+                Some(length) => length,
+                None => return false,
+            },
+            _ => return false,
+        };
+        if !matches!(text.get(length), Some(b',' | b'}' | b']')) {
+            return false;
+        }
+        places &= places - 1;
+    }
+    true
+}
+
+fn number_length(text: &[u8]) -> Option<usize> {
+    let mut number = Number::begin(text[0]);
+    for (length, &byte) in text.iter().enumerate().skip(1) {
+        match number.next(byte) {
+            Ok(Some(longer)) => number = longer,
+            Ok(None) => return Some(length),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// What the tokens of a block are.
+struct Found {
+    /// Tokens that may not follow the one before them.
+    misplaced: u64,
+    /// The first bytes of numbers and literals.
+    scalars: u64,
+}
+
+/// What the last byte of the block before was, in the lowest bit.
+struct Tokens {
+    comma_or_colon: u64,
+    open: u64,
+    /// The end of a string.
+    text: u64,
+    close: u64,
+    scalar: u64,
+}
+
+impl Tokens {
+    fn behind_a_bracket() -> Self {
+        Tokens {
+            comma_or_colon: 0,
+            open: 1,
+            text: 0,
+            close: 0,
+            scalar: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self, masks: &Masks, quotes: u64, inside: u64) -> Found {
+        let outside = |mask: u64| mask & !inside;
+        let (open, close) = (outside(masks.open), outside(masks.close));
+        let (comma, colon) = (outside(masks.comma), outside(masks.colon));
+        let text = outside(quotes);
+        let scalar = outside(!(open | close | comma | colon | text));
+        // Each of them one byte later: what stands before.
+        let behind = |mask: u64, carry: &mut u64| {
+            let shifted = mask << 1 | *carry;
+            *carry = mask >> 63;
+            shifted
+        };
+        let behind_comma = behind(comma | colon, &mut self.comma_or_colon);
+        let behind_open = behind(open, &mut self.open);
+        let behind_text = behind(text, &mut self.text);
+        let behind_close = behind(close, &mut self.close);
+        let behind_scalar = behind(scalar, &mut self.scalar);
+        let scalars = scalar & !behind_scalar;
+        let values = quotes & inside | open | scalars;
+        let behind_value = behind_text | behind_close | behind_scalar;
+        Found {
+            misplaced: values & !(behind_comma | behind_open)
+                | comma & !behind_value
+                | colon & !behind_text
+                | close & !(behind_value | behind_open),
+            scalars,
+        }
+    }
+}
+
 /// Which bytes of a block stand in strings.
 #[derive(Debug, Default)]
 struct Strings {
@@ -159,8 +266,8 @@ struct Strings {
 impl Strings {
     /// The bytes inside strings, with the opening quotes and without the closing ones.
     #[inline(always)]
-    fn inside(&mut self, quotes: u64, backslashes: u64) -> u64 {
-        let mut inside = quotes & !self.escaped(backslashes);
+    fn inside(&mut self, quotes: u64) -> u64 {
+        let mut inside = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
             inside ^= inside << shift;
         }
@@ -203,19 +310,6 @@ fn header(bytes: &[u8]) -> Option<usize> {
         rest = rest.strip_prefix(token)?.trim_ascii_start();
     }
     Some(bytes.len() - rest.len())
-}
-
-/// Whether nothing but white space, and a comma where there is one to be, stands between two records.
-fn is_gap(bytes: &[u8], comma: bool) -> bool {
-    let expected: &[u8] = if comma { b"," } else { b"" };
-    bytes == expected || bytes.trim_ascii() == expected
-}
-
-/// Whether the bracket at `position` ends the array, and the file's object ends right behind it.
-fn is_end(bytes: &[u8], last: usize, position: usize) -> bool {
-    bytes[position] == b']'
-        && is_gap(&bytes[last..position], false)
-        && bytes[position + 1..].trim_ascii() == b"}"
 }
 
 #[cfg(test)]
@@ -272,11 +366,59 @@ mod tests {
     }
 
     #[test]
-    fn white_space_and_an_empty_array_are_ordinary() {
+    fn white_space_around_the_array_and_an_empty_array_are_ordinary() {
         let one = record(r#""a":1"#);
-        let file = format!("\n{{ \"Records\" :\n[\n {one} ,\r\n{one}\t] }} \n");
+        let file = format!("\n{{ \"Records\" :\n[{one},{one}]}} \n");
         assert_eq!(texts(&file), Some(vec![&*one, &*one]));
         assert_eq!(texts(r#"{"Records":[]}"#), Some(vec![]));
+    }
+
+    #[test]
+    fn every_value_is_ordinary_wherever_blocks_end() {
+        let values =
+            r#""a":1,"b":-0.5e+7,"c":[true,false,null,"",{},[],[0]],"d":"x","e":{"f":1.0}"#;
+        for shift in 0..70 {
+            let one = record(&format!(r#""{}":{{{values}}}"#, "x".repeat(shift)));
+            let file = format!(r#"{{"Records":[{one},{one}]}}"#);
+            assert_eq!(texts(&file), Some(vec![&*one, &*one]), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_may_not_follow_the_one_before_it_is_found_wherever_blocks_end() {
+        for wrong in [
+            r#""a":1,,"b":2"#,
+            r#""a":1,"#,
+            r#""a":"#,
+            r#""a":,"b":2"#,
+            r#""a"::1"#,
+            r#""a":1:2"#,
+            r#""a":{:1}"#,
+            r#""a":[,1]"#,
+            r#""a":[1,]"#,
+            r#""a":[1"2"]"#,
+            r#""a":["1"2]"#,
+            r#""a":["1""2"]"#,
+            r#""a":{}{}"#,
+            r#""a":[]1"#,
+            r#""a":1[]"#,
+            r#""a":"x"{}"#,
+            r#""a": 1"#,
+            r#""a":tru"#,
+            r#""a":nulll"#,
+            r#""a":truefalse"#,
+            r#""a":01"#,
+            r#""a":1."#,
+            r#""a":-"#,
+            r#""a":+1"#,
+            r#""a":e"#,
+        ] {
+            for shift in 0..70 {
+                let one = record(&format!(r#""{}":1,{wrong}"#, "x".repeat(shift)));
+                let file = format!(r#"{{"Records":[{one},{one}]}}"#);
+                assert_eq!(texts(&file), None, "{file}");
+            }
+        }
     }
 
     #[test]
@@ -294,6 +436,8 @@ mod tests {
             format!(r#"{{"Records":[{one},]}}"#),
             format!(r#"{{"Records":[,{one}]}}"#),
             format!(r#"{{"Records":[{one},1]}}"#),
+            format!(r#"{{"Records":[{one},"x",{one}]}}"#),
+            format!(r#"{{"Records":[{one}, {one}]}}"#),
             format!(r#"{{"Records":[[{one}]]}}"#),
             format!(r#"{{"Records":[{one},{{"eventID":"x"}}]}}"#),
             format!(r#"{{"Records":[{}]}}"#, record(r#""a":x"#)),
