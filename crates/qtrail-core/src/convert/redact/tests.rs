@@ -465,6 +465,36 @@ fn no_value_that_a_caller_chooses_masks_who_where_and_which_in_a_request() {
 }
 
 #[test]
+fn a_copy_of_a_secret_that_is_json_is_masked() {
+    for secret in [
+        r#""000A/AAAAa0""#,
+        r#""000A\\AAAAa0""#,
+        r#"["one-of-two","two-of-two"]"#,
+        r#"{"k":"one-of-one-1"}"#,
+        "[1234567890123]",
+    ] {
+        for note in [
+            secret.to_owned(),
+            format!(" {secret} "),
+            format!("x {secret} y"),
+            format!(r#"{{"n":{secret}}}"#),
+        ] {
+            let value = shown(&json!({
+                "requestParameters": {"sessionToken": secret, "note": note, "other": r#"{"n":"plain text"}"#},
+            }));
+            let parameters = &value["requestParameters"];
+            assert_eq!(parameters["sessionToken"], REDACTED, "{secret}");
+            let shown = parameters["note"].as_str().expect("a text");
+            assert!(
+                !shown.contains(&secret[2..secret.len() - 2]),
+                "{note}: {shown}"
+            );
+            assert_eq!(parameters["other"], r#"{"n":"plain text"}"#);
+        }
+    }
+}
+
+#[test]
 fn a_copy_after_the_path_of_a_url_and_in_what_a_caller_says_is_masked() {
     for (pointer, record) in [
         (

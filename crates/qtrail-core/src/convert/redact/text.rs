@@ -45,9 +45,12 @@ impl Walk<'_> {
         }
         if let Some(inner) = json_start(text) {
             match self.json(inner, scope, level) {
+                Json::Torn => {}
+                _ if scope != MaskScope::Filled && self.is_json_copied(text) => {
+                    return Some(Hidden::Whole);
+                }
                 Json::Shown => return None,
                 Json::Hidden(hidden) => return Some(hidden),
-                Json::Torn => {}
             }
         }
         if scope == MaskScope::Filled {
@@ -101,6 +104,17 @@ impl Walk<'_> {
         shown == Shown::Whole
             || signs.percent
                 && percent_decoded(text, false).is_some_and(|text| copies.are_in(&text))
+    }
+
+    /// Whether JSON shows a copy of a secret that is JSON itself, so that none of its values is a copy.
+    fn is_json_copied(&self, text: &str) -> bool {
+        let mut is_copied = false;
+        if let Some(copies) = self.copies {
+            copies.find(text, |range| {
+                is_copied |= text[range].contains(['"', '[', '{']);
+            });
+        }
+        is_copied
     }
 
     fn json(&mut self, text: &str, scope: MaskScope, level: u32) -> Json {
