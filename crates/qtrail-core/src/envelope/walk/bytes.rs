@@ -13,9 +13,10 @@ impl<R: Read> Walk<R> {
         let start = self.piece.start();
         let is_end = |b: u8| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
         let next = self.skip(|b| !is_end(b))?;
-        if self.at - start > self.bounds.value_bytes as u64
-            || next.is_some_and(|b| !is_space(b) && b != b',')
-        {
+        let most = start + self.bounds.value_bytes as u64;
+        if self.at > most || next.is_some_and(|b| !is_space(b) && b != b',') {
+            // However many bytes were read at once.
+            self.at = self.at.min(most + 1);
             self.broken(not_json(start, "expected a value"), Outline::between());
             return Ok(None);
         }
