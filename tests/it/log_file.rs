@@ -156,12 +156,17 @@ fn both_export_the_same_and_reject_the_same() {
         let mut records = odd(seed, &mut rng);
         for _ in 0..rng.usize(..3) {
             let one = rng.usize(..records.len());
-            records[one] = match rng.u8(..4) {
+            records[one] = match rng.u8(..5) {
                 0 => records[one].replace("q.amazonaws.com", r"\u0071.amazonaws.com"),
                 1 => records[one].replace("q.amazonaws.com", r"q\u002eamazonaws.com"),
                 // Every bracket and quote is in its place, and it is no JSON.
                 2 if records[one].contains("q.amazonaws.com") => {
                     records[one].replace("\"awsRegion\":", "\"awsRegion\":true")
+                }
+                // A key of tables, and one of messages that carry events.
+                3 if records[one].contains("q.amazonaws.com") => {
+                    let key = ["eventname", "detail-type"][rng.usize(..2)];
+                    records[one].replace("eventName", key)
                 }
                 _ => records[one].replacen("eventTime", "event.time", 1),
             };

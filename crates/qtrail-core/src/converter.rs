@@ -172,11 +172,12 @@ struct FileConversion<'c> {
 }
 
 impl FileConversion<'_> {
-    /// Converts a log file's records up to the first that cannot be read: its offset.
+    /// Converts a log file's records up to the first that cannot be read in this way: its offset.
     fn log_file(&mut self, file: &LogFile) -> Option<u64> {
         let mut filtered = file.records().len() as u64;
-        for (position, bytes) in self.converter.selector.candidates(file) {
-            if self.record(bytes, position).is_some() {
+        for record in self.converter.selector.candidates(file) {
+            let position = record.position;
+            if !record.is_plain_event() || self.record(record.bytes, position).is_some() {
                 self.converted.filtered += filtered + position.index - file.records().len() as u64;
                 return Some(position.offset);
             }

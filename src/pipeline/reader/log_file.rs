@@ -139,13 +139,14 @@ impl Reader {
         let mut reached = Reached::default();
         let mut passed = 0;
         let converter = Arc::clone(&self.pipeline.conversion);
-        for (position, bytes) in converter.selector.candidates(file) {
+        for record in converter.selector.candidates(file) {
+            let (position, bytes) = (record.position, record.bytes);
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
             }
             self.pass(position.index - passed);
             self.reserve_for_record(reached, bytes.len())?;
-            if self.convert(bytes, self.in_unit(position)).is_some() {
+            if !record.is_plain_event() || self.convert(bytes, self.in_unit(position)).is_some() {
                 return Ok(Rest::From(position.offset));
             }
             self.give_back_spare();

@@ -11,6 +11,8 @@ use libdeflater::Decompressor;
 use memchr::memmem;
 
 use super::Limits;
+use super::keys::Keys;
+use crate::json::find_special;
 use crate::reject::Position;
 use split::{Most, Span, split};
 
@@ -43,6 +45,42 @@ pub struct LogRecord<'f> {
     pub bytes: &'f [u8],
     /// There is a backslash in it.
     pub has_escapes: bool,
+}
+
+impl LogRecord<'_> {
+    /// Whether its outermost keys are those of an event alone. [`super::open`] looks closer at a record with
+    /// others: it may be a table's, or carry another one.
+    pub fn is_plain_event(&self) -> bool {
+        let (mut keys, mut depth, mut at) = (Keys::NONE, 0, 0);
+        while let Some(&byte) = self.bytes.get(at) {
+            at += 1;
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                b'"' => {
+                    let start = at;
+                    at = string_end(self.bytes, start);
+                    if depth == 1 && self.bytes.get(at + 1) == Some(&b':') {
+                        keys |= Keys::of(&self.bytes[start..at]);
+                    }
+                    at += 1;
+                }
+                _ => {}
+            }
+        }
+        keys.is_plain_event()
+    }
+}
+
+/// The closing quote of a string.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        at = find_special(bytes, at);
+        match bytes.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at,
+        }
+    }
 }
 
 impl Default for LogFile {

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use super::prefilter::{Prefilter, may_hide_a_word};
 use super::{Event, Key, shape};
 use crate::envelope;
-use crate::envelope::log_file::LogFile;
-use crate::reject::{Position, Reason};
+use crate::envelope::log_file::{LogFile, LogRecord};
+use crate::reject::Reason;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,13 +119,13 @@ impl Selector {
 
     /// The records of a log file that may be wanted, in their order. One search over the whole file finds
     /// them: no other record is wanted.
-    pub fn candidates<'f>(&self, file: &'f LogFile) -> impl Iterator<Item = (Position, &'f [u8])> {
+    pub fn candidates<'f>(&self, file: &'f LogFile) -> impl Iterator<Item = LogRecord<'f>> {
         let bytes = file.bytes();
         // Where the next part of a word begins, or the end of the file.
         let mut next = None;
-        file.records().filter_map(move |record| {
+        file.records().filter(move |record| {
             let start = record.position.offset as usize;
-            let is_candidate = self.words.as_ref().is_none_or(|words| {
+            self.words.as_ref().is_none_or(|words| {
                 let found = match next {
                     Some(found) if found >= start => found,
                     _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
@@ -133,8 +133,7 @@ impl Selector {
                 next = Some(found);
                 found < start + record.bytes.len()
                     || record.has_escapes && may_hide_a_word(record.bytes)
-            });
-            is_candidate.then_some((record.position, record.bytes))
+            })
         })
     }
 
