@@ -1,8 +1,9 @@
 //! How many S3 objects a second are read from a queue's notices, by the number of fetchers, beside
-//! what SQS is asked for. S3 is MinIO, SQS is ElasticMQ, both behind a delay that stands for the way
-//! to AWS; the collector accepts at once.
+//! what SQS is asked for. S3 is gofakes3, SQS is ElasticMQ, both behind a delay that simulates the
+//! distance to AWS; the collector accepts at once.
 //!
-//!     export QTRAIL_E2E_MINIO=$(tests/e2e/build-minio.sh) QTRAIL_E2E_ELASTICMQ=$(tests/e2e/build-elasticmq.sh)
+//!     export QTRAIL_E2E_GOFAKES3=$(tests/e2e/build-gofakes3.sh)
+//!     export QTRAIL_E2E_ELASTICMQ=$(tests/e2e/build-elasticmq.sh)
 //!     cargo bench --features aws --bench s3 -- [OBJECTS] [EVENTS AN OBJECT] [SHARE OF AMAZON Q IN %] [DELAY IN MS]
 
 mod support;
@@ -39,7 +40,7 @@ fn main() -> Result<(), Failed> {
     let delay = Duration::from_millis(numbers.next().unwrap_or(20));
     tokio::runtime::Runtime::new()?.block_on(async {
         let folder = tempfile::tempdir()?;
-        let servers = Servers::start(folder.path(), delay).await?;
+        let servers = Servers::start(delay).await?;
         let collector = collect().await?;
         let spec = Spec {
             amount: Amount::Events(objects * events),
@@ -154,7 +155,7 @@ async fn scrape(address: SocketAddr) -> Result<BTreeMap<String, f64>, Failed> {
     Ok(text.lines().filter_map(value).collect())
 }
 
-/// MinIO and ElasticMQ.
+/// gofakes3 and ElasticMQ.
 struct Servers {
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
@@ -175,14 +176,11 @@ impl Drop for Server {
 }
 
 impl Servers {
-    async fn start(folder: &Path, delay: Duration) -> Result<Self, Failed> {
+    async fn start(delay: Duration) -> Result<Self, Failed> {
         let program = |name| std::env::var_os(name).ok_or(format!("{name} is not set"));
         let [s3, sqs] = [free_port()?, free_port()?];
-        let minio = Command::new(program("QTRAIL_E2E_MINIO")?)
-            .args(["server", "--quiet", "--address", &s3.to_string()])
-            .arg(folder.join("minio"))
-            .env("MINIO_ROOT_USER", KEY)
-            .env("MINIO_ROOT_PASSWORD", KEY)
+        let gofakes3 = Command::new(program("QTRAIL_E2E_GOFAKES3")?)
+            .args(["-quiet", "-backend", "memory", "-host", &s3.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
@@ -191,7 +189,7 @@ impl Servers {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let processes = [Server(minio), Server(elasticmq)];
+        let processes = [Server(gofakes3), Server(elasticmq)];
         for address in [s3, sqs] {
             while TcpStream::connect(address).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -221,17 +219,7 @@ impl Servers {
             sqs_far: far(sqs, delay).await?,
             _processes: processes,
         };
-        // It listens before it is ready.
-        while servers
-            .s3
-            .create_bucket()
-            .bucket(BUCKET)
-            .send()
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        servers.s3.create_bucket().bucket(BUCKET).send().await?;
         Ok(servers)
     }
 

@@ -141,7 +141,7 @@ mod tests {
             ("http://127.0.0.1:9000", true),
             ("http://[::1]:9000", true),
             ("http://localhost:9000/", true),
-            ("http://minio:9000", true),
+            ("http://s3-server:9000", true),
             ("https://s3.example.com", false),
             ("https://s3.eu-central-1.amazonaws.com", false),
         ] {
