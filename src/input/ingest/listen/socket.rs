@@ -131,7 +131,7 @@ async fn is_stale(path: &Path) -> anyhow::Result<bool> {
         }
         Ok(_) => match UnixStream::connect(path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
-            Ok(_) => bail!("another process listens on it: stop it, or set another path"),
+            Ok(_) => bail!("another process listens there: stop it, or set another path"),
             Err(error) => Err(error).context("cannot tell whether the socket is in use"),
         },
         Err(_) => Ok(false),
