@@ -131,7 +131,7 @@ impl Selector {
                     _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
                 };
                 next = Some(found);
-                found < start + record.bytes.len()
+                found < start + record.bytes.len() && words.may_be_in(record.bytes)
                     || record.has_escapes && may_hide_a_word(record.bytes)
             })
         })
