@@ -137,7 +137,7 @@ pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -
 /// Whether gzip says at its end that it holds more. It need not be true.
 fn claims_to_be_large(bytes: &[u8]) -> bool {
     let inflated = bytes.last_chunk().map(|size| u32::from_le_bytes(*size));
-    bytes.starts_with(&[0x1f, 0x8b]) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
+    envelope::is_gzip(bytes) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
 }
 
 struct Reader {

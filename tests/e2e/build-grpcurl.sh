@@ -1,17 +1,3 @@
 #!/usr/bin/env bash
-# Builds grpcurl from the sources that grpcurl/go.mod and go.sum pin, into target/e2e/grpcurl, and prints its
-# path. Needs Go 1.26 or newer; does nothing when it is up to date.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-
-program=$PWD/target/e2e/grpcurl
-newer() { find tests/e2e/grpcurl -type f -newer "$program" | grep -q .; }
-if [ ! -x "$program" ] || newer; then
-    command -v go >/dev/null || { echo "build-grpcurl: needs Go 1.26 or newer (https://go.dev/dl)" >&2; exit 1; }
-    mkdir -p "${program%/*}"
-    # By a new name first: a build that is interrupted leaves no half of a program.
-    (cd tests/e2e/grpcurl && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags='-s -w' -o "$program.new" \
-        github.com/fullstorydev/grpcurl/cmd/grpcurl) >&2
-    mv "$program.new" "$program"
-fi
-echo "$program"
+# Builds grpcurl and prints its path.
+exec "$(dirname "${BASH_SOURCE[0]}")/build-go.sh" grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl

@@ -1,14 +1,12 @@
 //! Bytes become records and rejects: the same ones however the bytes arrive, none inside another.
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Read};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
 use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 use serde_json::value::RawValue;
 
-use super::{depth, is_json};
+use super::{depth, gzip, is_json};
 
 /// Inflated bytes of a unit: a few bytes of gzip inflate to megabytes.
 const INFLATED: u64 = 4 << 20;
@@ -276,10 +274,4 @@ fn records(unit: &str, is_broken: bool) -> Vec<String> {
         other => panic!("{other:?} of {unit}"),
     });
     records.collect()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("memory can be written");
-    encoder.finish().expect("memory can be written")
 }

@@ -6,14 +6,12 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -32,6 +30,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::gzip;
 use crate::support::flow::{Flow, flow};
 
 /// Bytes of a request, and of all requests in flight.
@@ -387,10 +386,4 @@ fn in_pieces(bytes: &[u8], piece: usize) -> Body {
     Body::from_stream(tokio_stream::iter(
         pieces.into_iter().map(Ok::<_, Infallible>),
     ))
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("memory can be written");
-    encoder.finish().expect("memory can be written")
 }

@@ -2,16 +2,13 @@
 //! the same.
 
 use std::collections::HashSet;
-use std::io::Write;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use qtrail_core::Converter;
 use qtrail_core::envelope::log_file::{LogFile, LogRecord};
 use qtrail_core::envelope::{Item, open};
 use qtrail_core::reject::Position;
 
-use super::is_json;
+use super::{gzip, is_json};
 
 /// White space behind a file, so that its records are as long as CloudTrail's on the average.
 const PADDING: usize = 8 << 10;
@@ -59,10 +56,4 @@ fn all(text: &[u8], converter: &Converter) -> Vec<(Position, Vec<u8>)> {
         }
     }
     records
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).expect("memory");
-    encoder.finish().expect("memory")
 }

@@ -35,7 +35,7 @@ pub(super) fn of(name: &OsStr, head: &[u8]) -> Kind {
 
 /// Whether these bytes begin a gzip stream, to which further members may be appended.
 pub(super) fn is_gzip(head: &[u8]) -> bool {
-    head.starts_with(&[0x1f, 0x8b])
+    envelope::is_gzip(head)
 }
 
 /// Whether the name promises lines: `x.ndjson`, `x.jsonl`, and what rotation makes of them

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Reached, Reader, Stopped};
 use crate::dead_letter::OnDamage;
 use crate::runtime::budget::{Budget, Reservation};
-use qtrail_core::envelope::Limits;
 use qtrail_core::envelope::log_file::LogFile;
+use qtrail_core::envelope::{Limits, is_gzip};
 
 /// A larger compressed file is not read as a whole.
 const COMPRESSED_BYTES: usize = 4 << 20;
@@ -19,8 +19,6 @@ const COMPRESSED_BYTES: usize = 4 << 20;
 const HEAD: usize = 512;
 /// Bytes that are read at a time.
 const PIECE: usize = 256 << 10;
-/// What compressed bytes begin with.
-const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// Unused buffers together take at most one part in so many of the windows' budget, beside it.
 const UNUSED_PART: usize = 2;
@@ -76,7 +74,7 @@ impl Reader {
         compressed: &[u8],
         limits: &Limits,
     ) -> Result<Rest, Stopped> {
-        if !self.may_skip() || !compressed.starts_with(GZIP) {
+        if !self.may_skip() || !is_gzip(compressed) {
             return Ok(Rest::From(0));
         }
         let mut buffer = self.pipeline.buffers.take();
@@ -191,7 +189,7 @@ fn read_all(
         let fits = room
             .as_mut()
             .is_some_and(|room| budget.try_resize(room, bytes));
-        if !into.starts_with(GZIP) || into.len() > COMPRESSED_BYTES || !fits {
+        if !is_gzip(into) || into.len() > COMPRESSED_BYTES || !fits {
             return Ok(None);
         }
         into.reserve_exact(bytes - into.len());

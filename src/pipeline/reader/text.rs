@@ -12,7 +12,7 @@ use super::{Reached, ReadEnd, Reader};
 use crate::dead_letter::Origin;
 use crate::pipeline::{Text, Truncation};
 use qtrail_core::convert::observed_time;
-use qtrail_core::envelope::{Again, Limits};
+use qtrail_core::envelope::{Again, Limits, is_gzip};
 use qtrail_core::reject::Reason;
 
 impl Reader {
@@ -57,9 +57,7 @@ impl Reader {
     }
 }
 
-/// What compressed bytes begin with.
-const GZIP: &[u8] = &[0x1f, 0x8b];
-/// The same in base64.
+/// What compressed bytes begin with, in base64.
 const GZIP_IN_BASE64: &[u8] = b"H4sI";
 
 /// What is known of the text that is read.
@@ -78,7 +76,7 @@ impl Current {
         let holds = |part: &[u8]| memmem::find(text, part).is_some();
         Current {
             number,
-            ours: holds(b"eventVersion") || holds(GZIP_IN_BASE64) || text.starts_with(GZIP),
+            ours: holds(b"eventVersion") || holds(GZIP_IN_BASE64) || is_gzip(text),
             foreign: false,
         }
     }

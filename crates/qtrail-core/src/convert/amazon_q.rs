@@ -205,7 +205,7 @@ fn is_mask(text: &str) -> bool {
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut. `\\u` may spell either in other bytes than its own.
+/// Whether a record's bytes can hold a mask or a cut. `\u` may spell either in other bytes than its own.
 /// Most records have none of these.
 fn may_be_masked(record: &[u8]) -> bool {
     static WORDS: LazyLock<[Finder<'static>; 4]> =

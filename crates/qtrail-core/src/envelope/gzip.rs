@@ -17,7 +17,7 @@ const PEEK_BYTES: usize = 64;
 /// How many times the bytes may be compressed, each time over the one before: by CloudWatch Logs, by
 /// Firehose, and by an archive of the object.
 const DEEPEST_GZIP: usize = 4;
-const MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const WINDOW_BITS: u8 = 15;
 
 /// Why a unit's bytes end before the unit does.

@@ -109,6 +109,11 @@ impl Skipped {
     }
 }
 
+/// Whether bytes begin like a gzip stream.
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&gzip::MAGIC)
+}
+
 /// The first `bytes` bytes of a unit, inflated; fewer where `head` ends earlier.
 pub fn beginning(head: &[u8], bytes: usize) -> Vec<u8> {
     let mut inflate = gzip::Inflate::new(head, bytes, bytes as u64);

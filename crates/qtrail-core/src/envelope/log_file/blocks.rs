@@ -29,37 +29,30 @@ pub(super) struct Portable;
 impl Classify for Portable {
     #[inline(always)]
     fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = [0_u64; 8];
-        for (index, chunk) in block.chunks_exact(8).enumerate() {
-            let classes =
-                u64::from_le_bytes(std::array::from_fn(|at| CLASSES[usize::from(chunk[at])]));
-            for (class, mask) in masks.iter_mut().enumerate() {
+        let classes: [u64; 8] = std::array::from_fn(|word| {
+            u64::from_le_bytes(std::array::from_fn(|at| {
+                CLASSES[usize::from(block[8 * word + at])]
+            }))
+        });
+        let mask = |class: u8| {
+            let words = classes.iter().enumerate();
+            words.fold(0, |mask, (word, classes)| {
                 // One bit of each of the eight bytes, gathered in the highest byte of the product.
-                let bits = (classes >> class & 0x0101_0101_0101_0101)
+                let bits = (classes >> class.trailing_zeros() & 0x0101_0101_0101_0101)
                     .wrapping_mul(0x0102_0408_1020_4080)
                     >> 56;
-                *mask |= bits << (8 * index);
-            }
-        }
-        let [
-            quote,
-            backslash,
-            open,
-            close,
-            comma,
-            colon,
-            string_only,
-            control,
-        ] = masks;
+                mask | bits << (8 * word)
+            })
+        };
         Masks {
-            quote,
-            backslash,
-            open,
-            close,
-            comma,
-            colon,
-            string_only,
-            control,
+            quote: mask(QUOTE),
+            backslash: mask(BACKSLASH),
+            open: mask(OPEN),
+            close: mask(CLOSE),
+            comma: mask(COMMA),
+            colon: mask(COLON),
+            string_only: mask(STRING_ONLY),
+            control: mask(CONTROL),
         }
     }
 }
