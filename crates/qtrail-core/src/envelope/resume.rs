@@ -45,8 +45,8 @@ pub(super) enum Next {
 pub(super) struct Search {
     around: Around,
     ends: Ends,
-    /// The ways to read the bytes: as the scanner did, and with strings and the rest swapped, as behind a
-    /// missing quote.
+    /// The ways to read the bytes, two at most: as the scanner did, and with strings and the rest swapped, as
+    /// behind a missing quote.
     tracks: Vec<Track>,
     /// Up to where strings and brackets are known to be balanced: then only the broken record is skipped.
     proven: Option<u64>,
