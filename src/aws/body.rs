@@ -91,22 +91,22 @@ impl Body {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut tries = 0;
         loop {
-            let fault = match self.step().await {
+            let error = match self.step().await {
                 Ok(Some(chunk)) if chunk.is_empty() => continue,
                 Ok(next) => return Ok(next),
-                Err(Broken::Passing(fault)) => fault,
+                Err(Broken::Passing(error)) => error,
                 Err(Broken::Anew(why)) => {
                     let message = format!("{why}: it must be read again from the start");
                     return Err(self.located(Error::new(Remedy::Retry, message)));
                 }
-                Err(Broken::ForGood(fault)) => return Err(self.located(fault)),
+                Err(Broken::ForGood(error)) => return Err(self.located(error)),
             };
             self.stream = None;
             tries += 1;
             if tries >= TRIES {
-                return Err(self.located(fault));
+                return Err(self.located(error));
             }
-            tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
+            tracing::debug!(object = %self.location, offset = self.offset, reason = %error,
                 "reading broke off: going on from here");
             tokio::time::sleep(WAITS.wait(tries, None, fastrand::f64())).await;
         }
@@ -133,8 +133,8 @@ impl Body {
             }
             Some(Ok(_)) => Err(Broken::Anew("it has more bytes than S3 said".to_owned())),
             Some(Err(error)) => {
-                let fault = Error::new(Remedy::Retry, causes(&error));
-                Err(Broken::Passing(fault))
+                let error = Error::new(Remedy::Retry, causes(&error));
+                Err(Broken::Passing(error))
             }
             None => Err(Broken::Passing(Error::new(Remedy::Retry, "it ended early"))),
         }
@@ -173,13 +173,13 @@ impl Body {
         }
     }
 
-    fn located(&self, fault: Error) -> Error {
+    fn located(&self, error: Error) -> Error {
         Error {
             message: format!(
-                "{}: reading broke off at byte {} of {}: {fault}",
+                "{}: reading broke off at byte {} of {}: {error}",
                 self.location, self.offset, self.total
             ),
-            ..fault
+            ..error
         }
     }
 }
@@ -198,12 +198,12 @@ fn refused(error: &SdkError<GetObjectError, HttpResponse>) -> Broken {
     if let Some(412 | 416) = error.raw_response().map(|raw| raw.status().as_u16()) {
         return Broken::Anew("it was replaced meanwhile".to_owned());
     }
-    let fault = Error::of(error);
-    match fault.remedy {
-        Remedy::Retry | Remedy::Mend => Broken::Passing(fault),
+    let error = Error::of(error);
+    match error.remedy {
+        Remedy::Retry | Remedy::Setup => Broken::Passing(error),
         // The bucket has moved: opening the object again finds it.
-        Remedy::Region(_) => Broken::Anew(fault.message),
-        _ => Broken::ForGood(fault),
+        Remedy::Region(_) => Broken::Anew(error.message),
+        _ => Broken::ForGood(error),
     }
 }
 
@@ -263,7 +263,7 @@ impl Read for Blocking {
             match self.runtime.block_on(next) {
                 Some(Ok(Some(chunk))) => self.chunk = chunk,
                 Some(Ok(None)) => return Ok(0),
-                Some(Err(fault)) => return Err(io::Error::other(fault)),
+                Some(Err(error)) => return Err(io::Error::other(error)),
                 None => {
                     let message =
                         format!("{}: left unread, qtrail is stopping", self.body.location);

@@ -112,7 +112,7 @@ async fn all(body: &mut Body, length: usize) -> Result<Bytes, Error> {
         match body.next().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Ok(bytes.freeze()),
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -131,9 +131,9 @@ impl Aws {
             let message = format!("{location:?} is not the name of an object");
             return Err(Error::new(Remedy::Gone, message));
         }
-        let (region, answer) = self.find(location).await.map_err(|fault| Error {
-            message: format!("{location}: {fault}"),
-            ..fault
+        let (region, answer) = self.find(location).await.map_err(|error| Error {
+            message: format!("{location}: {error}"),
+            ..error
         })?;
         let length = answer.content_length.map(u64::try_from);
         let Some(Ok(bytes)) = length else {
@@ -181,15 +181,15 @@ impl Aws {
         F: Future<Output = Result<T, Error>>,
     {
         let found = self.ask_where_it_is(bucket, hint, ask).await;
-        found.map_err(|fault| match (self.expected_bucket_owner(), &fault.remedy) {
+        found.map_err(|error| match (self.expected_bucket_owner(), &error.remedy) {
             // S3 does not say which of the two it is.
             (Some(owner), Remedy::Denied) => Error {
                 message: format!(
-                    "{fault} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
+                    "{error} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
                 ),
-                ..fault
+                ..error
             },
-            _ => fault,
+            _ => error,
         })
     }
 
@@ -206,35 +206,35 @@ impl Aws {
         let known = self.known_region(bucket);
         let is_hint = known.is_none() && hint.is_some();
         let region = known.or(hint).unwrap_or_else(|| self.any_region());
-        let fault = match ask(region.clone()).await {
+        let error = match ask(region.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &region);
                 return Ok((region, answer));
             }
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        let there = match &fault.remedy {
+        let there = match &error.remedy {
             Remedy::Region(Some(there)) => Some(there.clone()),
             Remedy::Region(None) => self.ask_region(bucket).await?,
             // There may be no such region, or it knows nothing of our credentials.
-            Remedy::Retry | Remedy::Mend if is_hint && region != self.any_region() => {
+            Remedy::Retry | Remedy::Setup if is_hint && region != self.any_region() => {
                 match self.ask_region(bucket).await? {
                     Some(there) if there != region => Some(there),
-                    _ => return Err(fault),
+                    _ => return Err(error),
                 }
             }
-            _ => return Err(fault),
+            _ => return Err(error),
         };
         let Some(there) = there.filter(|there| *there != region) else {
-            return Err(astray(fault));
+            return Err(astray(error));
         };
         match ask(there.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &there);
                 Ok((there, answer))
             }
-            Err(fault) if matches!(fault.remedy, Remedy::Region(_)) => Err(astray(fault)),
-            Err(fault) => Err(fault),
+            Err(error) if matches!(error.remedy, Remedy::Region(_)) => Err(astray(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -261,9 +261,9 @@ impl Aws {
 }
 
 /// S3 points to a region that does not have it.
-fn astray(fault: Error) -> Error {
+fn astray(error: Error) -> Error {
     Error {
-        remedy: Remedy::Mend,
-        message: format!("{fault} (check aws.endpoint_url and aws.region)"),
+        remedy: Remedy::Setup,
+        message: format!("{error} (check aws.endpoint_url and aws.region)"),
     }
 }

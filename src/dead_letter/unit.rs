@@ -18,7 +18,7 @@ use crate::dead_letter::Origin;
 use qtrail_core::reject::{Position, Reason};
 
 /// How many rejected records of a unit are logged one by one.
-const TOLD: u64 = 20;
+const LOGGED: u64 = 20;
 
 /// What a unit may have of letters, and what it has had. Cheap to clone. The default has no bounds.
 #[derive(Debug, Clone, Default)]
@@ -77,8 +77,8 @@ impl UnitLetters {
     /// Logs how many more were rejected than were logged one by one.
     pub fn tell_rest(&self, origin: &Origin) {
         let refused = self.0.as_ref().map_or(0, |shared| shared.lock().refused);
-        if refused > TOLD {
-            let more = refused - TOLD;
+        if refused > LOGGED {
+            let more = refused - LOGGED;
             tracing::error!(
                 input = origin.input,
                 source = &*origin.name,
@@ -99,7 +99,7 @@ impl UnitLetters {
         // Uncertain records are logged together.
         if !matches!(entry.reason, Reason::Uncertain { .. }) {
             state.refused += 1;
-            if state.refused <= TOLD {
+            if state.refused <= LOGGED {
                 entry.log();
             }
         }

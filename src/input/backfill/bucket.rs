@@ -188,7 +188,7 @@ fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
 fn source_error(error: aws::Error) -> source::Error {
     match error.remedy {
         Remedy::Retry => source::Error::Passing(error.message),
-        Remedy::Mend | Remedy::Region(_) => source::Error::Setup(error.message),
+        Remedy::Setup | Remedy::Region(_) => source::Error::Setup(error.message),
         Remedy::Gone => source::Error::Gone(error.message),
         Remedy::Denied | Remedy::TooLarge => source::Error::Denied(error.message),
     }

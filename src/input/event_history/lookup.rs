@@ -98,7 +98,7 @@ impl Lookup for Client {
 
 fn unasked(error: impl std::error::Error) -> Error {
     Error::Aws(aws::Error {
-        remedy: Remedy::Mend,
+        remedy: Remedy::Setup,
         message: DisplayErrorContext(error).to_string(),
     })
 }

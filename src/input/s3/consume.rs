@@ -189,7 +189,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             }
         };
         let mut health = self.context.health.clone();
-        // Without an exporter there is nobody to receive for.
+        // Without an exporter, no message could be settled.
         health.wait_for(|health| *health == Health::Up).await.ok()?;
         Some(room)
     }
@@ -215,7 +215,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     /// A queue that cannot be received from is waited for, unless it never was one.
     fn receive_error(&self, error: aws::Error) -> Result<(), Error> {
         let gone = error.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
-        // Who reads once waits for nobody to mend something.
+        // In `--once` mode a queue that cannot be read is reported, not retried.
         let hopeless = self.context.settings.once && error.remedy != Remedy::Retry;
         if gone || hopeless {
             return Err(Error::Queue {
@@ -235,7 +235,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         stalls.set_error(Cause::QueueUnreadable, queue, passes, reason);
         let kind = match error.remedy {
             Remedy::Retry => "receive",
-            _ => "receive: mend",
+            _ => "receive: set-up",
         };
         if let Some(left_out) = self.log_throttle.due(kind) {
             match error.remedy {

@@ -1,7 +1,7 @@
 //! One message, from its receipt until it is deleted or given back.
 //!
 //! Enters: a message that is held. Leaves: its end. What must hold: it is deleted only once all that
-//! it announces has settled; a message that fails by its own fault is left to the queue's redrive
+//! it announces has settled; a message that fails by its own error is left to the queue's redrive
 //! policy, or, where there is none, goes to the dead letters after `max_receives` failures.
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ enum Handled {
     Done,
     /// It could not be finished; nothing is wrong with it.
     GivenUp,
-    /// It failed by its own fault.
+    /// It failed by its own error.
     Failed(Error),
 }
 

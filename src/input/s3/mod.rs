@@ -69,7 +69,7 @@ pub struct Settings {
     pub object_bytes: u64,
     /// How long a message stays hidden; whole seconds, at most 12 hours. Default 60 s.
     pub visibility: Duration,
-    /// How often a message may fail by its own fault. Default 5.
+    /// How often a message may fail by its own error. Default 5.
     pub max_receives: u32,
     /// Read until the queues are empty, then return. Default: for ever.
     pub once: bool,

@@ -160,7 +160,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             Remedy::Gone | Remedy::TooLarge => return,
             Remedy::Retry => "",
             Remedy::Denied => ": the role needs s3:GetObject on it, and kms:Decrypt on its key",
-            Remedy::Mend | Remedy::Region(_) => {
+            Remedy::Setup | Remedy::Region(_) => {
                 ": correct the credentials, the region or the clock"
             }
         };
@@ -195,7 +195,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
 fn passes(error: &aws::Error) -> bool {
     matches!(
         error.remedy,
-        Remedy::Retry | Remedy::Mend | Remedy::Region(_)
+        Remedy::Retry | Remedy::Setup | Remedy::Region(_)
     )
 }
 
