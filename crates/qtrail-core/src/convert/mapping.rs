@@ -123,7 +123,7 @@ fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
         writer.str(&names::TLS_PROTOCOL_VERSION, number);
     }
     writer.text(&names::TLS_CIPHER, Key::CipherSuite);
-    writer.text(&names::TLS_CURVE, Key::KeyExchange);
+    writer.text(&names::TLS_CURVE, Key::TlsKeyExchange);
     writer.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
     writer.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
 }

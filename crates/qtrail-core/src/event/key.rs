@@ -46,7 +46,7 @@ pub(crate) enum Key {
     // tlsDetails
     CipherSuite,
     ClientProvidedHostHeader,
-    KeyExchange,
+    TlsKeyExchange,
     TlsVersion,
     // mcpEventDetails
     McpExecutionTime,

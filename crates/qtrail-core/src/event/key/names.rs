@@ -72,7 +72,7 @@ fn of_tls_details(name: &str) -> Option<Key> {
     Some(match name {
         "cipherSuite" => Key::CipherSuite,
         "clientProvidedHostHeader" => Key::ClientProvidedHostHeader,
-        "keyExchange" => Key::KeyExchange,
+        "keyExchange" => Key::TlsKeyExchange,
         "tlsVersion" => Key::TlsVersion,
         _ => return None,
     })
