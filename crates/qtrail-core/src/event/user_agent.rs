@@ -58,15 +58,11 @@ impl<'a> UserAgent<'a> {
         let mut app_version = None;
         let mut tokens = text.split_ascii_whitespace().peekable();
         while let Some(token) = tokens.next() {
-            if let Some(codes) = token.strip_prefix("m/") {
-                read.codes = read.codes.or(Some(codes));
-            } else if let Some(session) = token.strip_prefix("sid/") {
-                read.cli_session = read.cli_session.or(filled(session));
-            } else if let Some(command) = token.strip_prefix("md/command#") {
-                read.command = read.command.or(filled(command));
-            } else if let Some(version) = token.strip_prefix("md/appVersion") {
-                app_version = app_version.or(filled(version.trim_start_matches(['-', '#', '/'])));
-            } else if read.client.is_some() || read.proxy.is_some() {
+            let first = token.as_bytes().first();
+            if matches!(first, Some(b'm' | b's')) && read.metadata(token, &mut app_version) {
+                continue;
+            }
+            if read.client.is_some() || read.proxy.is_some() {
                 // The first client counts.
             } else if let Some(start) = find_amazon_q(token) {
                 read.amazon_q(&token[start..], tokens.peek().copied());
@@ -84,6 +80,23 @@ impl<'a> UserAgent<'a> {
             read.name_command_line();
         }
         read
+    }
+
+    /// Reads a token that the AWS SDKs write about the call: whether it is one.
+    fn metadata(&mut self, token: &'a str, app_version: &mut Option<&'a str>) -> bool {
+        if let Some(codes) = token.strip_prefix("m/") {
+            self.codes = self.codes.or(Some(codes));
+        } else if let Some(session) = token.strip_prefix("sid/") {
+            self.cli_session = self.cli_session.or(filled(session));
+        } else if let Some(command) = token.strip_prefix("md/command#") {
+            self.command = self.command.or(filled(command));
+        } else if let Some(version) = token.strip_prefix("md/appVersion") {
+            let version = version.trim_start_matches(['-', '#', '/']);
+            *app_version = app_version.or(filled(version));
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Whether the text has this code in its list of features.
