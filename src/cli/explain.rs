@@ -22,7 +22,9 @@ use crate::export::unread;
 use crate::telemetry::printable::printable;
 use qtrail_core::convert::{self, Attribute, Placement, observed_time, organization};
 use qtrail_core::envelope::{self, Again, Item, Limits};
-use qtrail_core::event::amazon_q::{Class, Lists, Select, Selector};
+use qtrail_core::event::Event;
+use qtrail_core::event::agents::Family;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
 use qtrail_core::reject::{Position, Reason};
 use table::Table;
 
@@ -227,8 +229,11 @@ impl<W: Write> Explainer<'_, W> {
             }
             _ if read == 0 => "the input has no CloudTrail records".to_owned(),
             _ if read == self.refused => "the input has no readable records".to_owned(),
+            _ if self.options.select == Select::Agents => format!(
+                "none of the {read} records is an agent's event (use --select all or --index N to explain others)"
+            ),
             _ => format!(
-                "none of the {read} records is an Amazon Q event (use --select all or --index N to explain others)"
+                "none of the {read} records is an Amazon Q event (use --select agents, --select all or --index N to explain others)"
             ),
         }
     }
@@ -245,11 +250,8 @@ impl<W: Write> Explainer<'_, W> {
         };
         self.explained += 1;
         self.heading(position)?;
-        if self.options.select == Select::AmazonQ && event.class() == Class::Other {
-            writeln!(
-                self.out,
-                "not an Amazon Q event: ignored unless `select` is `all`"
-            )?;
+        if let Some(why) = ignored(self.options.select, &event) {
+            writeln!(self.out, "{why}")?;
         }
         let placement = Placement::of(&event).within(self.options.organization.as_ref());
         let mut table = Table::of(&event);
@@ -289,6 +291,20 @@ impl<W: Write> Explainer<'_, W> {
             "record {index}, at byte {offset}, {}",
             super::count(length, "byte")
         )
+    }
+}
+
+/// Why an event is not selected.
+fn ignored(select: Select, event: &Event<'_>) -> Option<&'static str> {
+    match (select, event.family()) {
+        (Select::All, _) | (Select::AmazonQ, Some(Family::AmazonQ)) | (Select::Agents, Some(_)) => {
+            None
+        }
+        (Select::AmazonQ, Some(_)) => {
+            Some("another agent's event: ignored unless `select` is `agents` or `all`")
+        }
+        (Select::AmazonQ, None) => Some("not an Amazon Q event: ignored unless `select` is `all`"),
+        (Select::Agents, None) => Some("no agent's event: ignored unless `select` is `all`"),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::input::directory::{self, After, Start};
 use crate::pipeline::dedup;
 use crate::telemetry;
 use qtrail_core::envelope::Limits;
+use qtrail_core::event::agents::AgentLists;
 use qtrail_core::event::amazon_q::{Lists, Select};
 
 /// Builds the configuration. With problems, the result is meaningless.
@@ -31,17 +32,11 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         objects: aws::objects(&mut b),
         state: state.clone(),
         select: match b.choice("select") {
+            "agents" => Select::Agents,
             "all" => Select::All,
             _ => Select::AmazonQ,
         },
-        lists: Lists {
-            services: b
-                .list("amazon_q.services")
-                .unwrap_or(Lists::default().services),
-            user_agents: b
-                .list("amazon_q.user_agents")
-                .unwrap_or(Lists::default().user_agents),
-        },
+        lists: lists(&mut b),
         memory_bytes: memory(&mut b, &limits),
         limits,
         convert: conversion::options(&mut b),
@@ -54,6 +49,30 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         b.problem(key, &message);
     }
     config
+}
+
+fn lists(b: &mut Builder<'_>) -> Lists {
+    let standard = Lists::default();
+    let has_codes = b.setting("agents.codes").is_some();
+    Lists {
+        services: b.list("amazon_q.services").unwrap_or(standard.services),
+        user_agents: b
+            .list("amazon_q.user_agents")
+            .unwrap_or(standard.user_agents),
+        agents: AgentLists {
+            services: b
+                .list("agents.services")
+                .unwrap_or(standard.agents.services),
+            user_agents: b
+                .list("agents.user_agents")
+                .unwrap_or(standard.agents.user_agents),
+            codes: if has_codes {
+                b.map("agents.codes")
+            } else {
+                standard.agents.codes
+            },
+        },
+    }
 }
 
 fn limits(b: &mut Builder<'_>) -> Limits {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::builder::Builder;
 use super::keys::{self, SIGNALS};
 use qtrail_core::convert::{self, Body, Redaction, ServiceName};
-use qtrail_core::event::amazon_q::Class;
 
 /// The keys from `signals` to `redact`.
 pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
@@ -35,6 +34,7 @@ pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
         },
         resource: b.map("resource.attributes").into_iter().collect(),
         provider_name: b.text("gen_ai.provider_name").unwrap_or_default(),
+        tool_content: b.boolean("gen_ai.tool_content").unwrap_or_default(),
         redaction: Redaction {
             keys: b.list("redact.keys").unwrap_or_default(),
             pointers: pointers(b),
@@ -45,22 +45,9 @@ pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
         identities: identities(b),
         logs: signals.iter().any(|s| s == "logs"),
         traces: signals.iter().any(|s| s == "traces"),
-        trace_classes: classes.map(|names| names.iter().filter_map(|name| class(name)).collect()),
+        trace_classes: classes
+            .map(|names| names.iter().filter_map(|name| name.parse().ok()).collect()),
     }
-}
-
-fn class(name: &str) -> Option<Class> {
-    Some(match name {
-        "conversation" => Class::Conversation,
-        "pass_request" => Class::PassRequest,
-        "on_behalf_of" => Class::OnBehalfOf,
-        "agent_call" => Class::AgentCall,
-        "code" => Class::Code,
-        "telemetry" => Class::Telemetry,
-        "administration" => Class::Administration,
-        "other" => Class::Other,
-        _ => return None,
-    })
 }
 
 fn pointers(b: &mut Builder<'_>) -> Vec<String> {

@@ -107,7 +107,10 @@ const SECTIONS: [(&str, &[&str]); 9] = [
         "Input",
         &["directory", "ingest", "s3", "event_history", "aws", "state"],
     ),
-    ("Event selection", &["select", "amazon_q", "duplicates"]),
+    (
+        "Event selection",
+        &["select", "amazon_q", "agents", "duplicates"],
+    ),
     ("Limits", &["limits"]),
     (
         "Output",

@@ -59,14 +59,14 @@ pub const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
 /// Values of `signals`.
 pub const SIGNALS: [&str; 2] = ["logs", "traces"];
 /// Values of `select`.
-pub const SELECTS: [&str; 2] = ["amazon-q", "all"];
+pub const SELECTS: [&str; 3] = ["amazon-q", "agents", "all"];
 
 pub(super) const BODIES: [&str; 3] = ["original", "map", "none"];
 pub(super) const SERVICE_NAMES: [&str; 2] = ["amazon-q", "event-source"];
 pub(super) const COMPRESSIONS: [&str; 2] = ["none", "gzip"];
 pub(super) const WHEN_FULL: [&str; 2] = ["wait", "rotate"];
 pub(super) const KEEP_DROP: [&str; 2] = ["keep", "drop"];
-pub(super) const CLASSES: [&str; 8] = [
+pub(super) const CLASSES: [&str; 11] = [
     "conversation",
     "pass_request",
     "on_behalf_of",
@@ -74,6 +74,9 @@ pub(super) const CLASSES: [&str; 8] = [
     "code",
     "telemetry",
     "administration",
+    "investigation",
+    "tool_call",
+    "grant",
     "other",
 ];
 
@@ -157,9 +160,12 @@ pub const KEYS: &[Key] = &[
 
     key("state", Kind::Path, "", "The directory where qtrail remembers what it has delivered. Default: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/qtrail`, else `~/.local/state/qtrail`."),
 
-    key("select", Kind::Choice(&SELECTS), "amazon-q", "Which events to keep: only those of Amazon Q, or all."),
+    key("select", Kind::Choice(&SELECTS), "amazon-q", "Which events to keep: those of Amazon Q and Kiro, also those of other agents, or all. See [agents.md](agents.md)."),
     key("amazon_q.services", Kind::List, "", "Event sources and invoking services that belong to Amazon Q. Default: the list in [mapping.md](mapping.md)."),
     key("amazon_q.user_agents", Kind::List, "", "Substrings of the user agents of Amazon Q's own clients. Default: the list in [mapping.md](mapping.md)."),
+    key("agents.services", Kind::List, "", "Event sources and invoking services of other agents, with `*` for one part of a name. Default: the list in [mapping.md](mapping.md#other-agents)."),
+    key("agents.user_agents", Kind::List, "", "Products in the user agents of coding agents, such as `claude-code`. Default: the list in [mapping.md](mapping.md#other-agents)."),
+    key("agents.codes", Kind::Map, "", "Names of coding agents by their code in the user agent of the AWS command line, such as `AN: Claude Code`. Default: the list in [mapping.md](mapping.md#other-agents)."),
     key("duplicates.drop", Kind::Bool, "true", "Drop and count events that were delivered before: see [operations.md](operations.md#duplicates)."),
     key("duplicates.max_ids", Kind::Count(1), "1000000", "How many ids of delivered events to remember; the oldest are forgotten first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long to remember an id."),
@@ -174,9 +180,10 @@ pub const KEYS: &[Key] = &[
     key("traces.classes", Kind::Choices(&CLASSES), "", "Classes of events to make spans for; other events become log records only. Default: all classes."),
     key("body", Kind::Choice(&BODIES), "original", "The body of a log record: the original record as text, the record as a map, or nothing."),
     key("maps", Kind::Bool, "", "Add the record's objects to the log record as map attributes. Default: `false` with `body: original`, which already holds them, else `true`."),
-    key("service_name", Kind::Choice(&SERVICE_NAMES), "amazon-q", "The value of `service.name`: `amazon-q` for all of Amazon Q's events, or the source of each event."),
+    key("service_name", Kind::Choice(&SERVICE_NAMES), "amazon-q", "The value of `service.name`: `amazon-q` for all of Amazon Q's events and a name for each other agent, or the source of each event."),
     key("resource.attributes", Kind::Map, "", "Resource attributes to add to every event."),
     key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "The value of `gen_ai.provider.name`."),
+    key("gen_ai.tool_content", Kind::Bool, "false", "Add the arguments and the result of each tool call as attributes, without secrets, at most 8 KiB each."),
     key("identities", Kind::Path, "", "A CSV file with `id,name` lines that maps `enduser.id` to names of people."),
 
     key("redact.keys", Kind::List, "", "Names of keys to mask wherever they occur, in addition to the secrets that are always masked; matched without regard to case, `_` and `-`."),

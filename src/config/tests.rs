@@ -263,7 +263,7 @@ fn all_problems_are_reported_at_once_with_source_key_value_and_remedy() {
         "FILE:2: directory.settle: \"5 parsecs\" is not a duration: write it like 500ms",
         "FILE:4: limits.memory: \"lots\" is not a size",
         "FILE:5: limits.depth: \"0\" is not a whole number of at least 4",
-        "FILE:6: select: \"none\" is not one of amazon-q, all",
+        "FILE:6: select: \"none\" is not one of amazon-q, agents, all",
         "QTRAIL_LOG_LEVEL: log.level: \"loud\" is not a level",
         "--endpoint: export.endpoint: \"nowhere\" has no scheme",
     ] {
@@ -373,6 +373,7 @@ fn a_problem_of_a_value_for_both_signals_is_reported_once() {
 #[test]
 fn printed_configuration_reads_back_as_the_same() {
     let yaml = "directory:\n  path: /d\n  include: ['**/*.gz', 'a b']\n  after: {move: /done}\nselect: all\n\
+        agents: {codes: {AX: Kiro IDE}, services: ['aws-mcp.*.api.aws']}\n\
         resource: {attributes: {a: '007', 'b c': 'x: y', d: $$e}}\nredact: {users: drop}\n\
         export:\n  file: '-'\n  traces: {timeout: 3s}\nsignals: [logs]\ntelemetry: {http: none}\n";
     let first = load_all(yaml, &[], Flags::default()).ok().unwrap();
@@ -391,6 +392,8 @@ fn printed_configuration_reads_back_as_the_same() {
         format!("{:?}", first.config.directory),
         format!("{:?}", second.config.directory)
     );
+    assert_eq!(first.config.lists, second.config.lists);
+    assert_eq!(second.config.lists.agents.codes["AX"], "Kiro IDE");
     assert!(printed.contains("select: all  # /"), "{printed}");
     assert!(printed.contains("settle: 5s  # default"), "{printed}");
 }

@@ -14,6 +14,7 @@ mod e2e;
 #[path = "../soak/mod.rs"]
 mod soak;
 
+mod agents;
 mod answers;
 mod backfill;
 mod bad_input;

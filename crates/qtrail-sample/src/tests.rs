@@ -256,7 +256,14 @@ fn every_class_occurs_and_conversations_have_several_messages() {
         ..spec(800)
     };
     let (files, summary) = trail(&spec);
-    for class in Class::ALL.into_iter().filter(|c| *c != Class::Other) {
+    // Sample trails have nothing of other agents.
+    let absent = [
+        Class::Investigation,
+        Class::ToolCall,
+        Class::Grant,
+        Class::Other,
+    ];
+    for class in Class::ALL.into_iter().filter(|c| !absent.contains(c)) {
         assert!(summary.amazon_q.contains_key(&class), "no {class:?}");
     }
     let mut messages: HashMap<String, u32> = HashMap::new();

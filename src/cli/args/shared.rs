@@ -71,7 +71,7 @@ pub struct InputArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Event selection")]
 pub struct SelectArgs {
-    /// Only Amazon Q's events, or all [default: amazon-q]
+    /// The events of Amazon Q and Kiro, also those of other agents, or all [default: amazon-q]
     #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(keys::SELECTS))]
     pub select: Option<String>,
 }

@@ -10,6 +10,7 @@ use crate::telemetry::printable::printable;
 use qtrail_core::convert::ids::{self, TraceRule};
 use qtrail_core::convert::{Field, Head, On, Sink, Value};
 use qtrail_core::event::Event;
+use qtrail_core::event::agents::Evidence;
 use qtrail_core::event::amazon_q::Class;
 
 /// Characters of a value that are shown.
@@ -23,6 +24,7 @@ const ATTRIBUTE_VALUE: usize = 40;
 /// One converted event, as text.
 pub(super) struct Table {
     why_class: &'static str,
+    evidence: Option<Evidence>,
     why_trace: &'static str,
     title: String,
     /// Its class and identity.
@@ -39,10 +41,13 @@ impl Table {
     /// A table for this event, before it is converted.
     pub(super) fn of(event: &Event<'_>) -> Self {
         Table {
-            why_class: why_class(event.class()),
+            why_class: why_class(event),
+            evidence: event.evidence(),
             why_trace: match ids::trace(event).1 {
                 TraceRule::Conversation => "the conversation's id if it is a UUID, else its hash",
-                TraceRule::Session => "hash of the session: account, principal, creation date",
+                TraceRule::Session => {
+                    "hash of the session: its sign-in, else account, principal, creation date"
+                }
                 TraceRule::Event => "hash of the eventID, or of the record's bytes",
             },
             title: String::new(),
@@ -94,6 +99,24 @@ impl Table {
         Some(row.1.clone())
     }
 
+    /// Adds the agent, and how sure it is.
+    fn agent(&mut self) {
+        let Some(evidence) = self.evidence else {
+            return;
+        };
+        let name = self.value_of("gen_ai.agent.name");
+        let why = match evidence {
+            Evidence::UserAgent => "declared by the client, which can forge it",
+            _ if self.value_of("qtrail.agent.name_evidence").is_some() => {
+                "AWS recorded whose event it is; the client declares its name"
+            }
+            Evidence::EventSource => "AWS recorded it under the agent's own event source",
+            Evidence::InvokedBy => "AWS recorded the agent as the caller",
+        };
+        let name = name.unwrap_or_else(|| "no name recorded".to_owned());
+        self.answers.push(("agent", name, why.into()));
+    }
+
     /// Adds the answers that the identity element gives.
     fn identity(&mut self) {
         let answer = |answer: Option<String>| answer.unwrap_or_else(|| "not recorded".to_owned());
@@ -143,7 +166,11 @@ impl Sink for Table {
                 "when the input was delivered",
             );
         }
-        if head.start != head.time {
+        if head.end > head.time && head.end - head.start > 1 {
+            let why = "as S3 recorded it: additionalEventData.startTime and endTime";
+            self.fact("start", time(head.start), why);
+            self.fact("end", time(head.end), why);
+        } else if head.start != head.time {
             self.fact(
                 "start",
                 time(head.start),
@@ -155,7 +182,7 @@ impl Sink for Table {
             self.fact("span length", length, why);
         }
         let kind = format!("{:?}", head.kind).to_uppercase();
-        self.fact("span kind", kind, "CLIENT for calls that Amazon Q made");
+        self.fact("span kind", kind, "CLIENT for calls that an agent made");
         if let Some(message) = &head.error {
             self.fact("span status", "ERROR", shown(message));
         }
@@ -199,15 +226,18 @@ impl Sink for Table {
     fn end(&mut self) {
         let class = self.value_of("qtrail.event.class").unwrap_or_default();
         self.answers.push(("class", class, self.why_class.into()));
+        self.agent();
         self.identity();
     }
 }
 
-fn why_class(class: Class) -> &'static str {
-    match class {
+fn why_class(event: &Event<'_>) -> &'static str {
+    match event.class() {
         Class::OnBehalfOf => "from the invoking service",
         Class::AgentCall => "from the user agent, which a client can forge",
-        Class::Other => "source, invoking service and user agent are not Amazon Q's",
+        Class::ToolCall => "from event source, and name or method",
+        Class::Grant => "from event source and name; at a sign-in, for the agent's server",
+        Class::Other => "source, invoking service and user agent are no agent's",
         _ => "from event source and name",
     }
 }

@@ -12,6 +12,7 @@ fn explained(input: &str, which: Which) -> anyhow::Result<String> {
 
 const MESSAGE: &str = include_str!("../../../tests/fixtures/send-message.json");
 const CALL: &str = include_str!("../../../tests/fixtures/on-behalf-of-list-buckets.json");
+const AGENTS: &str = include_str!("../../../tests/fixtures/agents.json");
 const OTHER: &str = r#"{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","eventSource":"s3.amazonaws.com","eventName":"GetObject"}"#;
 
 fn trail() -> String {
@@ -55,6 +56,61 @@ fn a_record_by_its_number_is_explained_whatever_it_is() {
     assert!(other.contains("s3.GetObject"));
     let refused = explained(&trail(), Which::Index(2)).unwrap();
     assert!(refused.contains("a dead letter"), "{refused}");
+}
+
+#[test]
+fn an_agents_event_is_explained_with_how_sure_that_is() {
+    let of = |select, which| {
+        let options = Explain {
+            which,
+            select,
+            ..Explain::default()
+        };
+        let mut out = Vec::new();
+        explain(AGENTS.as_bytes(), None, &options, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for (index, parts) in [
+        (
+            2,
+            &[
+                "Kiro CLI  ",
+                "declared by the client, which can forge it",
+                "as S3 recorded it",
+            ][..],
+        ),
+        (
+            8,
+            &[
+                "another agent's event: ignored unless `select` is `agents` or `all`",
+                "claude-code  ",
+                "AWS recorded whose event it is; the client declares its name",
+                "from event source, and name or method",
+            ],
+        ),
+        (
+            9,
+            &[
+                "no name recorded",
+                "AWS recorded the agent as the caller",
+                "from the invoking service",
+            ],
+        ),
+        (4, &["not an Amazon Q event: ignored unless"]),
+    ] {
+        let text = of(Select::AmazonQ, Which::Index(index));
+        for part in parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    let text = of(Select::Agents, Which::Index(4));
+    assert!(
+        text.contains("no agent's event: ignored unless `select` is `all`"),
+        "{text}"
+    );
+    let headings = |select| of(select, Which::All).matches("at byte").count();
+    assert_eq!(headings(Select::AmazonQ), 4);
+    assert_eq!(headings(Select::Agents), 18);
 }
 
 #[test]

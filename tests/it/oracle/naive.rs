@@ -16,7 +16,7 @@ const EXPORTED: &str = "2026-11-02T08:00:00.000Z ";
 /// A record that is no JSON.
 pub(crate) const BROKEN: &str = include_str!("../../fixtures/pass-request.as-published.txt");
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "q.amazonaws.com",
     "codewhisperer.amazonaws.com",
     "qdeveloper.amazonaws.com",
@@ -25,6 +25,7 @@ const SERVICES: [&str; 8] = [
     "qbusiness.amazonaws.com",
     "chatbot.amazonaws.com",
     "sagemaker-data-science-assistant.amazonaws.com",
+    "aiops.amazonaws.com",
 ];
 
 /// The classes of Amazon Q's own events, which go by long lists of names, in one word.
@@ -60,7 +61,9 @@ pub(crate) struct Converted {
 /// A class of the product's, as it is told apart here.
 pub(crate) fn coarse(class: &str) -> String {
     match class {
-        "conversation" | "code" | "telemetry" | "administration" => OWN.to_owned(),
+        "conversation" | "code" | "telemetry" | "administration" | "investigation" => {
+            OWN.to_owned()
+        }
         other => other.to_owned(),
     }
 }
@@ -384,7 +387,8 @@ fn is_own(event: &Value) -> bool {
 fn is_amazon_q(event: &Value) -> bool {
     is_own(event)
         || invokers(event).any(|invoker| SERVICES.contains(&invoker))
-        || text_at(event, "/userAgent").is_some_and(|agent| agent.contains("AmazonQ-For-"))
+        || text_at(event, "/userAgent")
+            .is_some_and(|agent| agent.contains("AmazonQ-For-") || agent.contains("KiroIDE-"))
 }
 
 fn class(event: &Value) -> &'static str {

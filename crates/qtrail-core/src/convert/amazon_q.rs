@@ -1,4 +1,4 @@
-//! The attributes of Amazon Q's events.
+//! The attributes of agents' events, most of them Amazon Q's.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -8,14 +8,11 @@ use memchr::memmem::Finder;
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::redact::listed;
-use super::{Derived, Options, ids};
-use super::{name_of_service, semconv as names};
+use super::{Derived, Options, agents, ids, semconv as names};
 use crate::event::amazon_q::Class;
-use crate::event::{Event, Key};
+use crate::event::user_agent::UserAgent;
+use crate::event::{Event, Key, mask};
 use crate::json::Type;
-
-/// `gen_ai.agent.name`.
-const AGENT: &str = "Amazon Q Developer";
 
 /// Writes every row of the Amazon Q table.
 pub(super) fn write<S: Sink>(
@@ -24,38 +21,66 @@ pub(super) fn write<S: Sink>(
     options: &Options,
 ) {
     let event = writer.event;
-    let class = event.class();
-    writer.str(&names::EVENT_CLASS, class.as_str());
-    if let Some((channel, evidence)) = derived.channel {
-        writer.str(&names::AGENT_CHANNEL, channel);
-        writer.str(&names::AGENT_EVIDENCE, evidence);
+    let text = event.text_of(Key::UserAgent).unwrap_or_default();
+    let read = UserAgent::read(&text);
+    writer.str(&names::EVENT_CLASS, event.class().as_str());
+    write_agent(writer, derived, &text, &read, options);
+    writer.first(&names::REQUEST_MODEL, &[Key::ModelId, Key::MessageModelId]);
+    if event.is_own() {
+        write_own_event(writer);
     }
+    if event.is_by_service() {
+        writer.flag(&names::DRY_RUN, Key::DryRun);
+    }
+    if event.is_of_amazon_q() {
+        write_client(writer, &text, &read);
+        let masked = masked(event);
+        if !masked.is_empty() {
+            writer.value(&names::MASKED, Value::Strs(masked));
+        }
+    }
+    agents::write(writer, &read, options);
+}
+
+/// Writes which agent it is, by what evidence, and what it does.
+fn write_agent<S: Sink>(
+    writer: &mut AttributeWriter<'_, S>,
+    derived: &Derived,
+    text: &str,
+    read: &UserAgent<'_>,
+    options: &Options,
+) {
+    let event = writer.event;
+    let Some(evidence) = event.evidence() else {
+        return;
+    };
+    let by_client = || read.channel.filter(|_| event.is_own());
+    if let Some(channel) = derived.channel.or_else(by_client) {
+        writer.str(&names::AGENT_CHANNEL, channel);
+    }
+    writer.str(&names::AGENT_EVIDENCE, evidence.as_str());
     if let Some(key) = ids::conversation(event) {
         writer.text(&names::CONVERSATION_ID, key);
     }
     if let Some(operation) = derived.operation {
         writer.str(&names::OPERATION_NAME, operation);
-        if class.is_call()
-            && let Some(tool) = tool(event)
+        if operation == EXECUTE_TOOL
+            && let Some(tool) = agents::tool(event)
         {
             writer.str(&names::TOOL_NAME, &tool);
         }
-        writer.str(&names::AGENT_NAME, AGENT);
-        writer.str(&names::PROVIDER_NAME, &options.provider_name);
     }
-    writer.first(&names::REQUEST_MODEL, &[Key::ModelId, Key::MessageModelId]);
-    if class.is_own() {
-        write_own_event(writer);
-    }
-    if class.is_by_service() {
-        writer.flag(&names::DRY_RUN, Key::DryRun);
-    }
-    if class != Class::Other {
-        write_client(writer);
-        let masked = masked(event);
-        if !masked.is_empty() {
-            writer.value(&names::MASKED, Value::Strs(masked));
+    if let Some(agent) = agents::agent(event, text, read, derived.operation.is_some()) {
+        writer.str(&names::AGENT_NAME, &agent.name);
+        if let Some(version) = agent.version {
+            writer.str(&names::AGENT_VERSION, version);
         }
+        if agent.is_claim {
+            writer.str(&names::AGENT_NAME_EVIDENCE, "user_agent");
+        }
+    }
+    if derived.operation.is_some() && event.is_of_amazon_q() {
+        writer.str(&names::PROVIDER_NAME, &options.provider_name);
     }
 }
 
@@ -72,13 +97,16 @@ fn write_own_event<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
     writer.text(&names::QUICK_ACTION, Key::QuickAction);
 }
 
+/// `gen_ai.operation.name` of a tool's call.
+const EXECUTE_TOOL: &str = "execute_tool";
+
 /// `gen_ai.operation.name`.
 pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     let class = event.class();
-    if class.is_call() {
-        return Some("execute_tool");
+    if class.is_call() || class == Class::ToolCall {
+        return Some(EXECUTE_TOOL);
     }
-    let name = event.text_of(Key::EventName).filter(|_| class.is_own())?;
+    let name = event.text_of(Key::EventName).filter(|_| event.is_own())?;
     match &*name {
         "SendMessage" | "GenerateAssistantResponse" | "SendConversation" => Some("chat"),
         name if name.starts_with("Generate")
@@ -90,38 +118,15 @@ pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     }
 }
 
-/// How Amazon Q made a call (`service`, `cli` or `ide`), and the field that is the evidence.
-pub(super) fn channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
-    match event.class() {
-        Class::OnBehalfOf => Some(("service", "invoked_by")),
-        Class::AgentCall => {
-            let agent = event.text_of(Key::UserAgent).unwrap_or_default();
-            // Only Amazon Q's own token decides: an IDE's agent runs `aws-cli` too.
-            let client = product(&agent).map_or(&*agent, |(_, token)| token);
-            let channel = if client.contains("CLI") { "cli" } else { "ide" };
-            Some((channel, "user_agent"))
-        }
-        _ => None,
-    }
-}
-
-/// The IAM action that a call stands for, such as `s3:ListBuckets`.
-fn tool(event: &Event<'_>) -> Option<String> {
-    let source = event.text_of(Key::EventSource)?;
-    let name = event.text_of(Key::EventName)?;
-    Some(format!("{}:{name}", name_of_service(&source)))
-}
-
 /// Writes the client: from the request to Amazon Q if it names one, else from the user agent.
-fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
+fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>, agent: &str, read: &UserAgent<'_>) {
     let event = writer.event;
-    let context = |key| event.class().is_own() && event.text_of(key).is_some();
-    let agent = event.text_of(Key::UserAgent).unwrap_or_default();
-    let (mut name, mut version) = match software(&agent) {
-        Some((name, version)) => (Some(name), version),
-        None => (None, None),
+    let context = |key| event.is_own() && event.text_of(key).is_some();
+    let (mut name, mut version) = match ide(agent) {
+        Some((name, version)) => (Some(name), Some(version)),
+        None => (read.client, read.client.and(read.version)),
     };
-    let mut system = name.and_then(|_| system(&agent));
+    let mut system = name.and_then(|_| system(agent));
     // A name from one source with a version from the other would be a client that does not exist.
     if context(Key::IdeCategory) {
         (name, version) = (None, None);
@@ -155,32 +160,17 @@ fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
 /// The mark of Amazon Q's clients in a user agent.
 const PRODUCT: &str = "AmazonQ-For-";
 
-/// The token of Amazon Q's client in a user agent, and what comes after it.
-fn product(agent: &str) -> Option<(&str, &str)> {
+/// The IDE and its version behind Amazon Q's token: `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`.
+fn ide(agent: &str) -> Option<(&str, &str)> {
     let start = agent.find(PRODUCT)?;
     let token = agent[start..].split([' ', ';', ')', ',']).next()?;
-    Some((agent[start + token.len()..].trim_start(), token))
-}
-
-/// The client and its version in a user agent: the IDE of
-/// `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`, else the client of
-/// `exec-env/AmazonQ-For-CLI-Version-1.10.0` itself.
-fn software(agent: &str) -> Option<(&str, Option<&str>)> {
-    let (rest, token) = product(agent)?;
-    let next = rest.split(' ').next().and_then(|next| next.split_once('/'));
-    if let Some((ide, version)) = next
-        && token.contains('/')
-        && !ide.is_empty()
-        && ide != "ClientId"
-        && version.starts_with(|c: char| c.is_ascii_digit())
-    {
-        return Some((ide, Some(version)));
+    if token.contains("CLI") || !token.contains('/') {
+        return None;
     }
-    let (name, version) = token
-        .split_once('/')
-        .or_else(|| token.split_once("-Version-"))
-        .map_or((token, None), |(name, version)| (name, Some(version)));
-    Some((name, version.filter(|version| !version.is_empty())))
+    let rest = agent[start + token.len()..].trim_start();
+    let (ide, version) = rest.split(' ').next()?.split_once('/')?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit());
+    (!ide.is_empty() && ide != "ClientId" && is_version).then_some((ide, version))
 }
 
 /// The system in a user agent of an AWS SDK: `os/macos#23.1.0`.
@@ -194,12 +184,17 @@ fn system(agent: &str) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// What AWS writes in place of a value that it withholds.
-const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
+/// Parts of what AWS and others write in place of a value that they withhold.
+const MASKS: [&str; 3] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS", "REDACTED"];
 
-/// Whether AWS writes this text in place of a withheld value.
+/// Whether this text stands in place of a withheld value: alone or in brackets. A word without brackets may be a name.
 fn is_mask(text: &str) -> bool {
-    MASKS.contains(&text)
+    let in_brackets = || {
+        ["[]", "<>"]
+            .iter()
+            .any(|pair| text.starts_with(&pair[..1]) && text.ends_with(&pair[1..]))
+    };
+    text == MASKS[0] || text == MASKS[1] || in_brackets() && mask::is_mask(text)
 }
 
 /// The key that is `true` in the object that replaces one too large to be recorded.
@@ -208,8 +203,8 @@ const CUT: &str = "omitted";
 /// Whether a record's bytes can hold a mask or a cut. `\u` may spell either in other bytes than its own.
 /// Most records have none of these.
 fn may_be_masked(record: &[u8]) -> bool {
-    static WORDS: LazyLock<[Finder<'static>; 4]> =
-        LazyLock::new(|| [MASKS[0], MASKS[1], CUT, "\\u"].map(Finder::new));
+    static WORDS: LazyLock<[Finder<'static>; 5]> =
+        LazyLock::new(|| [MASKS[0], MASKS[1], MASKS[2], CUT, "\\u"].map(Finder::new));
     WORDS.iter().any(|word| word.find(record).is_some())
 }
 
@@ -229,6 +224,8 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             continue;
         }
         let masked = match node.kind() {
+            // What qtrail masked is not listed here.
+            Type::String if node.is_redacted() => false,
             Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
             Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
             _ => false,
@@ -266,6 +263,17 @@ mod tests {
                 Some(("AmazonQ-For-JetBrains", Some("3.1"))),
                 None,
             ),
+            (
+                "AmazonQ-For-CLI-Version/2.21.1-acp-client/kiro-tui ua/2.1",
+                Some(("AmazonQ-For-CLI", Some("2.21.1"))),
+                None,
+            ),
+            (
+                "exec-env/AmazonQ-For-IDE Version/2.0.0",
+                Some(("AmazonQ-For-IDE", Some("2.0.0"))),
+                None,
+            ),
+            ("KiroIDE-0.7.45-0f", Some(("KiroIDE", Some("0.7.45"))), None),
             ("x (AmazonQ-For-IDE)", Some(("AmazonQ-For-IDE", None)), None),
             (
                 "AmazonQ-For-CLI os/linux lang/rust",
@@ -275,7 +283,11 @@ mod tests {
             ("Mozilla/5.0 (Windows NT 10.0)", None, None),
             ("", None, None),
         ] {
-            assert_eq!(software(agent), client, "{agent}");
+            let read = UserAgent::read(agent);
+            let found = ide(agent)
+                .map(|(name, version)| (name, Some(version)))
+                .or_else(|| Some((read.client?, read.version)));
+            assert_eq!(found, client, "{agent}");
             assert_eq!(system(agent), os, "{agent}");
         }
     }
@@ -285,13 +297,44 @@ mod tests {
         let channel_of = |agent: &str| {
             let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","userAgent":"{agent}"}}"#);
             let event = Event::parse(text.as_bytes(), 64).expect("an event");
-            channel(&event)
+            agents::channel(&event)
         };
-        let by = |channel| Some((channel, "user_agent"));
-        assert_eq!(channel_of("aws-cli/2 exec-env/AmazonQ-For-CLI"), by("cli"));
-        assert_eq!(channel_of("aws-cli/2 exec-env/AmazonQ-For-IDE"), by("ide"));
-        assert_eq!(channel_of("AmazonQ-For-VSCode/1"), by("ide"));
+        assert_eq!(
+            channel_of("aws-cli/2 exec-env/AmazonQ-For-CLI"),
+            Some("cli")
+        );
+        assert_eq!(
+            channel_of("aws-cli/2 exec-env/AmazonQ-For-IDE"),
+            Some("ide")
+        );
+        assert_eq!(channel_of("AmazonQ-For-VSCode/1"), Some("ide"));
+        assert_eq!(channel_of("KiroIDE-1.0"), Some("ide"));
+        assert_eq!(channel_of("aws-cli/2 m/b,AN"), Some("cli"));
+        assert_eq!(channel_of("claude-code/2.1"), None);
         assert_eq!(channel_of("aws-cli/2"), None);
+    }
+
+    #[test]
+    fn a_mask_in_brackets_is_one() {
+        let of = |value: &str| {
+            let text = format!(
+                r#"{{"eventTime":"2024-04-10T14:07:55Z","requestParameters":{{"a":"{value}"}}}}"#
+            );
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            masked(&event).len()
+        };
+        for mask in [
+            "***",
+            "HIDDEN_DUE_TO_SECURITY_REASONS",
+            "[HIDDEN_DUE_TO_SECURITY_REASONS]",
+            "<REDACTED>",
+            "[REDACTED]",
+        ] {
+            assert_eq!(of(mask), 1, "{mask}");
+        }
+        for value in ["REDACTED", "[hidden-bucket]", "<name>", "[]", "****"] {
+            assert_eq!(of(value), 0, "{value}");
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::Derived;
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::semconv as names;
+use super::{Derived, agents};
 use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
 use crate::event::{Event, Key, mask};
 
@@ -74,8 +74,13 @@ fn fields<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
     if let Some(key) = invoking_service(writer.event) {
         writer.text(&names::INVOKED_BY, key);
     }
+    writer.text(&names::DELEGATE_ACCOUNT_ID, Key::DelegateAccountId);
     writer.flag(&names::MFA_AUTHENTICATED, Key::MfaAuthenticated);
     writer.text(&names::CREATION_DATE, Key::CreationDate);
+    if let Some(arn) = agents::sign_in_session(writer.event) {
+        writer.mark_mapped(Key::SignInSessionArn);
+        writer.value(&names::SIGN_IN_SESSION_ARN, Value::Str(arn));
+    }
     writer.text(&names::ISSUER_TYPE, Key::IssuerType);
     writer.text(&names::ISSUER_PRINCIPAL_ID, Key::IssuerPrincipalId);
     writer.text(&names::ISSUER_ARN, Key::IssuerArn);

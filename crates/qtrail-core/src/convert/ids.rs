@@ -6,16 +6,17 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use super::agents;
 use super::attributes::Link;
 use crate::event::amazon_q::Class;
-use crate::event::{Event, Key};
+use crate::event::{Event, Key, time};
 
 /// The rule that gave an event its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceRule {
     /// Amazon Q's own event with a conversation id: the trace of the conversation.
     Conversation,
-    /// An event or a call of Amazon Q without one: the trace of the person's sign-in.
+    /// An event or a call of an agent without one: the trace of the person's sign-in.
     Session,
     /// Any other event: a trace of its own.
     Event,
@@ -33,7 +34,7 @@ const CONVERSATION: &[Key] = &[
 /// The field that holds the event's conversation id. Only Amazon Q's own events have one: in a request
 /// to another service, a caller can write any id.
 pub(super) fn conversation(event: &Event<'_>) -> Option<Key> {
-    let own = event.class().is_own();
+    let own = event.is_own();
     own.then(|| event.first_shown(CONVERSATION)).flatten()
 }
 
@@ -85,8 +86,8 @@ pub fn span(event: &Event<'_>) -> [u8; 8] {
     }
 }
 
-/// One sign-in of the person for whom Amazon Q acted: account, principal and creation date. The access
-/// key is no part of it, because a call by a service has a key of its own while all calls share the
+/// One sign-in of the person for whom an agent acted: the sign-in's own ARN, else account, principal and creation
+/// date. The access key is no part of it, because a call by a service has a key of its own while all calls share the
 /// principal.
 #[derive(Debug, Clone, Copy)]
 pub struct Session {
@@ -100,15 +101,21 @@ const SESSIONS: usize = 256;
 const SESSION_BYTES: usize = 256;
 
 impl Session {
-    /// The session of an event, if the event is Amazon Q's and names one.
+    /// The session of an event, if the event is an agent's and names one.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         if event.class() == Class::Other {
             return None;
         }
-        let principal = event.shown(Key::PrincipalId)?;
-        let created = event.shown(Key::CreationDate)?;
-        let account = event.shown(Key::AccountId).unwrap_or_default();
-        let text = [&*account, "/", &*principal, "/", &*created].concat();
+        let text = match agents::sign_in_session(event) {
+            Some(arn) => arn.into_owned(),
+            None => {
+                let principal = event.shown(Key::PrincipalId)?;
+                let created = event.shown(Key::CreationDate)?;
+                let account = event.shown(Key::AccountId).unwrap_or_default();
+                let created = time::extended(&created);
+                [&*account, "/", &*principal, "/", &*created].concat()
+            }
+        };
         if text.len() > SESSION_BYTES {
             return Some(Session::hash(&text));
         }

@@ -11,7 +11,8 @@ use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, SpanKind, Value};
 use super::redact::listed;
 use super::semconv as names;
-use super::{Body, Derived, Options, Placement, amazon_q, identity};
+use super::{Body, Derived, Options, Placement, agents, amazon_q, identity, name_of_service};
+use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
 use crate::json::Type;
 
@@ -82,6 +83,9 @@ fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
     writer.flag(&names::READ_ONLY, Key::ReadOnly);
     writer.flag(&names::MANAGEMENT, Key::ManagementEvent);
     writer.text(&names::REQUEST_ID, Key::RequestId);
+    if let Some(id) = agents::extended_request_id(event) {
+        writer.value(&names::EXTENDED_REQUEST_ID, Value::Str(id));
+    }
     writer.text(&names::SHARED_EVENT_ID, Key::SharedEventId);
     writer.text(&names::VPC_ENDPOINT_ID, Key::VpcEndpointId);
     writer.text(&names::VPC_ENDPOINT_ACCOUNT_ID, Key::VpcEndpointAccountId);
@@ -100,8 +104,12 @@ fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
         writer.str(&names::CLIENT_ADDRESS, address);
     }
     writer.str(&names::OUTCOME, derived.outcome.as_str());
-    if kind(event) == SpanKind::Client {
-        writer.text(&names::PEER_SERVICE, Key::EventSource);
+    if kind(event) == SpanKind::Client
+        && let Some(source) = event.text_of(Key::EventSource)
+    {
+        let service = name_of_service(&source);
+        writer.str(&names::PEER_SERVICE, service);
+        writer.str(&names::SERVICE_PEER_NAME, service);
     }
     writer.text(&names::USER_AGENT_ORIGINAL, Key::UserAgent);
     if derived.error_code {
@@ -115,6 +123,7 @@ fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
         writer.str(&names::TLS_PROTOCOL_VERSION, number);
     }
     writer.text(&names::TLS_CIPHER, Key::CipherSuite);
+    writer.text(&names::TLS_CURVE, Key::TlsKeyExchange);
     writer.text(&names::SERVER_ADDRESS, Key::ClientProvidedHostHeader);
     writer.flag(&names::SESSION_CONSOLE, Key::SessionCredentialFromConsole);
 }
@@ -175,7 +184,7 @@ fn resources<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
     }
 }
 
-/// Calls that Amazon Q made are client spans, drawn from Amazon Q to the called service. CloudTrail
+/// Calls that an agent made are client spans, drawn from the agent to the called service. CloudTrail
 /// records every other call at the service that answers it.
 pub(super) fn kind(event: &Event<'_>) -> SpanKind {
     if event.class().is_call() {
@@ -185,14 +194,22 @@ pub(super) fn kind(event: &Event<'_>) -> SpanKind {
     }
 }
 
-/// The span's start and end. `eventTime` is when the request was completed; only a telemetry event
-/// of Amazon Q's clients carries a duration before it, in milliseconds. Without one the span ends
-/// [`NO_DURATION`] after `eventTime`.
+/// The span's start and end. S3 records both. For any other event, `eventTime` is when the request was completed;
+/// only a telemetry event of Amazon Q's clients and a tool's call carry a duration before it, in milliseconds. Without
+/// one the span ends [`NO_DURATION`] after `eventTime`.
 pub(super) fn extent(event: &Event<'_>) -> (i64, i64) {
     let time = event.time();
-    let duration = event
-        .get(Key::TelemetryLatency)
-        .filter(|_| event.class().is_own())
+    if let Some((start, end)) = agents::recorded_extent(event) {
+        return (start, end.max(start.saturating_add(NO_DURATION)));
+    }
+    let latency = event.get(Key::TelemetryLatency).filter(|_| event.is_own());
+    let execution = || {
+        event
+            .get(Key::McpExecutionTime)
+            .filter(|_| event.class() == Class::ToolCall)
+    };
+    let duration = latency
+        .or_else(execution)
         .and_then(|node| node.as_number())
         .and_then(|text| text.parse::<f64>().ok())
         // A float that is too large saturates, and the subtraction below then gives no start.

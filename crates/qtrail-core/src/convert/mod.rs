@@ -7,6 +7,7 @@
 //!
 //! [`convert`] is the only entry; [`FIELDS`] lists every attribute it can write.
 
+mod agents;
 mod amazon_q;
 mod attribute_writer;
 mod attributes;
@@ -60,6 +61,8 @@ pub struct Options {
     pub resource: Vec<(String, String)>,
     /// `gen_ai.provider.name`.
     pub provider_name: String,
+    /// Whether a tool's call has its arguments and its result as attributes.
+    pub tool_content: bool,
     /// What to mask in addition to secrets, which are always masked.
     pub redaction: Redaction,
     /// `user.name` by `enduser.id`.
@@ -87,7 +90,8 @@ pub enum Body {
 /// The source of `service.name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServiceName {
-    /// `amazon-q` for Amazon Q's events and the calls it made; `eventSource` for every other event.
+    /// `amazon-q` for Amazon Q's events and the calls it made, a name for each other agent; `eventSource` for every
+    /// other event.
     #[default]
     AmazonQ,
     /// `eventSource` for every event.
@@ -117,6 +121,7 @@ impl Default for Options {
             service_name: ServiceName::AmazonQ,
             resource: Vec::new(),
             provider_name: "aws.q_developer".to_owned(),
+            tool_content: false,
             redaction: Redaction::default(),
             identities: HashMap::new(),
             logs: true,
@@ -179,7 +184,7 @@ struct Derived {
     credential: Option<&'static str>,
     invoked_by_service: Option<bool>,
     operation: Option<&'static str>,
-    channel: Option<(&'static str, &'static str)>,
+    channel: Option<&'static str>,
 }
 
 impl Derived {
@@ -196,7 +201,7 @@ impl Derived {
             invoked_by_service: identity::is_present(event)
                 .then(|| identity::invoking_service(event).is_some()),
             operation: amazon_q::operation(event),
-            channel: amazon_q::channel(event),
+            channel: agents::channel(event),
         }
     }
 }
@@ -236,31 +241,30 @@ fn head<'e>(
     }
 }
 
-/// `service.name` of Amazon Q's events and the calls it made.
-const AMAZON_Q: &str = "amazon-q";
-
 /// `service.name` of an event without `eventSource`, as the semantic conventions ask.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
 fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
-    let own = options.service_name == ServiceName::AmazonQ && event.class() != Class::Other;
+    let by_agent = || match options.service_name {
+        ServiceName::AmazonQ => agents::service_name(event),
+        ServiceName::EventSource => None,
+    };
     let account = event.first_shown(&[Key::RecipientAccountId, Key::AccountId]);
     ResourceKey {
-        service_name: if own {
-            Cow::Borrowed(AMAZON_Q)
-        } else {
-            event
-                .shown(Key::EventSource)
-                .unwrap_or(Cow::Borrowed(UNKNOWN_SERVICE))
-        },
+        service_name: by_agent()
+            .or_else(|| event.shown(Key::EventSource))
+            .unwrap_or(Cow::Borrowed(UNKNOWN_SERVICE)),
         account_id: account.and_then(|key| event.text_of(key)),
         region: event.shown(Key::AwsRegion),
     }
 }
 
-/// An event source without its domain: `s3` of `s3.amazonaws.com`.
+/// An event source without its domain: `s3` of `s3.amazonaws.com`, `aws-mcp` of `aws-mcp.us-east-1.api.aws`.
 fn name_of_service(source: &str) -> &str {
-    source.strip_suffix(".amazonaws.com").unwrap_or(source)
+    match source.strip_suffix(".api.aws") {
+        Some(name) => name.split('.').next().unwrap_or(name),
+        None => source.strip_suffix(".amazonaws.com").unwrap_or(source),
+    }
 }
 
 /// `<service>.<eventName>`, or whichever of the two the event has. An Insights event has neither and is

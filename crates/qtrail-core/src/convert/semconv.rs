@@ -4,12 +4,14 @@
 //! Collector's CloudTrail decoder (`awslogsencodingextension`) if its name is sound. Names that qtrail
 //! derives start with `qtrail.`; names that only Amazon Q's events have start with `aws.q.`.
 
+mod agents;
 mod amazon_q;
 mod call;
 mod identity;
 mod objects;
 
 use super::attributes::{Field, On, Stability};
+pub(crate) use agents::*;
 pub(crate) use amazon_q::*;
 pub(crate) use call::*;
 pub(crate) use identity::*;

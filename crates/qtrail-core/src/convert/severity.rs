@@ -170,7 +170,7 @@ fn sign_in_failed(event: &Event<'_>) -> bool {
 /// Whether the request is a dry run. Only calls by the service count: in any other call, a caller can set
 /// the field although the service ignores it.
 fn is_probe(event: &Event<'_>) -> bool {
-    event.class().is_by_service() && event.flag_of(Key::DryRun) == Some(true)
+    event.is_by_service() && event.flag_of(Key::DryRun) == Some(true)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ const RECORD: &Schema = &Schema(&[
     ("eventVersion", FieldType::Text),
     ("insightDetails", FieldType::Json),
     ("managementEvent", FieldType::Text),
+    ("mcpEventDetails", FieldType::Json),
     ("readOnly", FieldType::Text),
     ("recipientAccountId", FieldType::Text),
     ("requestID", FieldType::Text),

@@ -1,8 +1,9 @@
-//! Which events are Amazon Q's, and what kind of thing each of them is.
+//! Which events are Amazon Q's or another agent's, and what kind of thing each of them is.
 
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
+use super::agents::{AgentLists, Evidence, Family, Recognized};
 use super::prefilter::{Prefilter, may_hide_a_word};
 use super::{Event, Key, shape};
 use crate::envelope;
@@ -12,20 +13,24 @@ use crate::reject::Reason;
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Select {
-    /// What Amazon Q did.
+    /// What Amazon Q did, and what continues it: operational investigations, Kiro.
     #[default]
     AmazonQ,
+    /// These, and the events of other agents.
+    Agents,
     /// Every record.
     All,
 }
 
-/// The lists by which Amazon Q's events are known. All are the user's to change.
+/// The lists by which Amazon Q's events, and those of other agents, are known. All are the user's to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lists {
     /// Event sources, also looked for as the invoking service, such as `q.amazonaws.com`.
     pub services: Vec<String>,
     /// Parts of the user agents of Amazon Q's own clients, such as `AmazonQ-For-CLI`.
     pub user_agents: Vec<String>,
+    /// The lists of other agents.
+    pub agents: AgentLists,
 }
 
 /// Event sources of Amazon Q, under its names so far.
@@ -38,10 +43,19 @@ const SERVICES: &[&str] = &[
     "qbusiness.amazonaws.com",
     "chatbot.amazonaws.com",
     "sagemaker-data-science-assistant.amazonaws.com",
+    INVESTIGATIONS,
 ];
 
-/// Parts of the user agents of Amazon Q's clients.
-const USER_AGENTS: &[&str] = &["AmazonQ-For-CLI", "AmazonQ-For-IDE", "AmazonQ-For-"];
+/// Amazon Q's operational investigations.
+const INVESTIGATIONS: &str = "aiops.amazonaws.com";
+
+/// Parts of the user agents of Amazon Q's clients, and of Kiro's.
+const USER_AGENTS: &[&str] = &[
+    "AmazonQ-For-CLI",
+    "AmazonQ-For-IDE",
+    "AmazonQ-For-",
+    "KiroIDE-",
+];
 
 impl Default for Lists {
     fn default() -> Self {
@@ -49,6 +63,7 @@ impl Default for Lists {
         Lists {
             services: owned(SERVICES),
             user_agents: owned(USER_AGENTS),
+            agents: AgentLists::default(),
         }
     }
 }
@@ -61,24 +76,44 @@ impl Lists {
     }
 
     /// By event source and name first, then by invoking service, then by user agent.
-    pub(super) fn class(&self, event: &Event<'_>) -> Class {
+    pub(super) fn recognize(&self, event: &Event<'_>) -> Recognized {
+        let amazon_q = |class, evidence| Recognized::of(class, Family::AmazonQ, evidence);
         let source = event.text_of(Key::EventSource).unwrap_or_default();
         if self.services.iter().any(|service| *service == source) {
             let name = event.text_of(Key::EventName).unwrap_or_default();
-            return Class::of_own_event(&source, &name);
+            return amazon_q(Class::of_own_event(&source, &name), Evidence::EventSource);
         }
         let invoked = [Key::InvokedBy, Key::SessionInvokedBy]
             .into_iter()
             .filter_map(|key| event.text_of(key))
             .any(|invoker| self.services.iter().any(|service| *service == invoker));
         if invoked {
-            return Class::OnBehalfOf;
+            return amazon_q(Class::OnBehalfOf, Evidence::InvokedBy);
         }
         let agent = event.text_of(Key::UserAgent).unwrap_or_default();
-        if self.user_agents.iter().any(|part| agent.contains(&**part)) {
-            return Class::AgentCall;
+        let by_client = self.user_agents.iter().any(|part| agent.contains(&**part));
+        match self.agents.by_source(event) {
+            // Amazon Q's client called the agent's server.
+            Some(own) if by_client => amazon_q(own.class, Evidence::UserAgent),
+            Some(own) => own,
+            None if by_client => amazon_q(Class::AgentCall, Evidence::UserAgent),
+            None => self
+                .agents
+                .by_caller(event)
+                .or_else(|| self.agents.by_user_agent(event))
+                .unwrap_or(Recognized::NONE),
         }
-        Class::Other
+    }
+
+    /// Words of which each wanted record has one; `None` where any record may be wanted.
+    fn words(&self, select: Select) -> Option<Prefilter> {
+        let words = self.services.iter().chain(&self.user_agents).cloned();
+        let words: Vec<_> = match select {
+            Select::All => return None,
+            Select::AmazonQ => words.chain(self.agents.words(true)).collect(),
+            Select::Agents => words.chain(self.agents.words(false)).collect(),
+        };
+        Prefilter::new(words.iter())
     }
 }
 
@@ -99,12 +134,10 @@ impl Selector {
         for list in [&mut lists.services, &mut lists.user_agents] {
             list.retain(|entry| !entry.is_empty());
         }
+        lists.agents.retain_filled();
         Selector {
             select,
-            words: match select {
-                Select::All => None,
-                Select::AmazonQ => Prefilter::new(lists.services.iter().chain(&lists.user_agents)),
-            },
+            words: lists.words(select),
             lists: (lists != *Lists::standard()).then(|| Arc::new(lists)),
         }
     }
@@ -151,12 +184,20 @@ impl Selector {
         }
         let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
         let mut event = Event::classified(record, depth, lists)?;
-        if self.select == Select::AmazonQ && event.class == Class::Other {
+        if !self.wants(&event) {
             return shape::check_class(&event, |json| self.may_select(json)).map(|()| None);
         }
         shape::check_identity(&event)?;
         event.read_time()?;
         Ok(Some(event))
+    }
+
+    fn wants(&self, event: &Event<'_>) -> bool {
+        match self.select {
+            Select::AmazonQ => event.is_of_amazon_q(),
+            Select::Agents => event.class() != Class::Other,
+            Select::All => true,
+        }
     }
 
     /// Like [`Selector::select`], for a record that may have a table's texts instead of objects: then
@@ -187,17 +228,23 @@ pub enum Class {
     Conversation,
     /// `PassRequest`: Amazon Q is handed a person's credentials.
     PassRequest,
-    /// Any service's event whose invoking service is Amazon Q.
+    /// Any service's event whose invoking service is Amazon Q or another agent.
     OnBehalfOf,
-    /// A call by Amazon Q's command line or IDE agent, with the person's own credentials.
+    /// A call by Amazon Q's command line or IDE agent, or a coding agent, with the person's own credentials.
     AgentCall,
     /// Completions, scans, transformations.
     Code,
     /// Client telemetry.
     Telemetry,
-    /// Set-up of Amazon Q itself.
+    /// Set-up of Amazon Q or another agent.
     Administration,
-    /// Not Amazon Q's.
+    /// An operational investigation.
+    Investigation,
+    /// A tool's call, as an agent's server recorded it.
+    ToolCall,
+    /// A person lets an agent act.
+    Grant,
+    /// No agent's.
     Other,
 }
 
@@ -236,7 +283,7 @@ const WORDS: &[(&str, Class)] = &[
 
 impl Class {
     /// Every class.
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; 11] = [
         Class::Conversation,
         Class::PassRequest,
         Class::OnBehalfOf,
@@ -244,6 +291,9 @@ impl Class {
         Class::Code,
         Class::Telemetry,
         Class::Administration,
+        Class::Investigation,
+        Class::ToolCall,
+        Class::Grant,
         Class::Other,
     ];
 
@@ -257,24 +307,16 @@ impl Class {
             Class::Code => "code",
             Class::Telemetry => "telemetry",
             Class::Administration => "administration",
+            Class::Investigation => "investigation",
+            Class::ToolCall => "tool_call",
+            Class::Grant => "grant",
             Class::Other => "other",
         }
     }
 
-    /// Whether an event source of Amazon Q itself recorded it.
-    pub(crate) fn is_own(self) -> bool {
-        !self.is_call() && self != Class::Other
-    }
-
-    /// Whether Amazon Q made the call.
+    /// Whether an agent made the call.
     pub(crate) fn is_call(self) -> bool {
         matches!(self, Class::OnBehalfOf | Class::AgentCall)
-    }
-
-    /// Whether the fields of the request can be trusted. The caller of another service chooses them; calls that
-    /// Amazon Q made for a person were made by AWS.
-    pub(crate) fn is_by_service(self) -> bool {
-        self.is_own() || self == Class::OnBehalfOf
     }
 
     fn of_own_event(source: &str, name: &str) -> Class {
@@ -283,6 +325,7 @@ impl Class {
         match named.or_else(worded) {
             Some((_, class)) => *class,
             None if source == "codewhisperer.amazonaws.com" => Class::Code,
+            None if source == INVESTIGATIONS => Class::Investigation,
             None => Class::Administration,
         }
     }
@@ -291,7 +334,7 @@ impl Class {
 /// A word that names no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no class of events (conversation, pass_request, on_behalf_of, agent_call, code, telemetry, administration, other)"
+    "{0:?} is no class of events (conversation, pass_request, on_behalf_of, agent_call, code, telemetry, administration, investigation, tool_call, grant, other)"
 )]
 pub struct UnknownClass(String);
 

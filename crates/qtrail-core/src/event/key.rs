@@ -27,6 +27,7 @@ pub(crate) enum Key {
     EventVersion,
     InsightDetails,
     ManagementEvent,
+    McpEventDetails,
     ReadOnly,
     RecipientAccountId,
     RequestId,
@@ -45,7 +46,14 @@ pub(crate) enum Key {
     // tlsDetails
     CipherSuite,
     ClientProvidedHostHeader,
+    TlsKeyExchange,
     TlsVersion,
+    // mcpEventDetails
+    McpExecutionTime,
+    McpProtocolVersion,
+    McpServerName,
+    McpServerVersion,
+    McpSessionId,
     // userIdentity
     AccessKeyId,
     AccountId,
@@ -54,12 +62,15 @@ pub(crate) enum Key {
     IdentityProvider,
     IdentityStoreArn,
     InvokedBy,
+    InvokedByDelegate,
     OnBehalfOf,
     PrincipalId,
     SessionContext,
     Type,
     UserId,
     UserName,
+    // userIdentity.invokedByDelegate
+    DelegateAccountId,
     // userIdentity.onBehalfOf
     OnBehalfOfIdentityStoreArn,
     OnBehalfOfUserId,
@@ -67,6 +78,7 @@ pub(crate) enum Key {
     Attributes,
     SessionInvokedBy,
     SessionIssuer,
+    SignInSessionArn,
     SourceIdentity,
     WebIdFederationData,
     CreationDate,

@@ -4,6 +4,7 @@
 //! hold: after this, nothing is checked again; a field of an odd type never costs the event
 //! (docs/mapping.md).
 
+pub mod agents;
 pub mod amazon_q;
 pub(crate) mod identity;
 mod key;
@@ -11,12 +12,14 @@ pub(crate) mod mask;
 mod prefilter;
 mod readable;
 mod shape;
-mod time;
+pub(crate) mod time;
+pub mod user_agent;
 
 use std::borrow::Cow;
 
 use crate::json::{Document, Node, Type};
 use crate::reject::Reason;
+use agents::{Evidence, Family, Recognized};
 use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
@@ -28,7 +31,7 @@ pub struct Event<'a> {
     document: Document<'a>,
     fields: Fields,
     time: i64,
-    class: Class,
+    recognized: Recognized,
 }
 
 /// Characters of an invalid time that are quoted.
@@ -71,9 +74,9 @@ impl<'a> Event<'a> {
             document,
             fields,
             time: 0,
-            class: Class::Other,
+            recognized: Recognized::NONE,
         };
-        event.class = lists.class(&event);
+        event.recognized = lists.recognize(&event);
         Ok(event)
     }
 
@@ -94,7 +97,39 @@ impl<'a> Event<'a> {
 
     /// Its class.
     pub fn class(&self) -> Class {
-        self.class
+        self.recognized.class
+    }
+
+    /// The agent that it belongs to.
+    pub fn family(&self) -> Option<Family> {
+        self.recognized.agent.map(|(family, _)| family)
+    }
+
+    /// What shows that it belongs to that agent.
+    pub fn evidence(&self) -> Option<Evidence> {
+        self.recognized.agent.map(|(_, evidence)| evidence)
+    }
+
+    /// Whether it is Amazon Q's, or of what continues it.
+    pub fn is_of_amazon_q(&self) -> bool {
+        self.family() == Some(Family::AmazonQ)
+    }
+
+    /// The coding agent that its user agent declares, by its name in the lists.
+    pub(crate) fn declared(&self) -> Option<&str> {
+        self.recognized.declared.as_deref()
+    }
+
+    /// Whether an event source of Amazon Q itself recorded it.
+    pub(crate) fn is_own(&self) -> bool {
+        let own = self.evidence() == Some(Evidence::EventSource);
+        own && self.is_of_amazon_q()
+    }
+
+    /// Whether the fields of the request can be trusted. The caller of another service chooses them; calls that
+    /// an agent made for a person were made by AWS.
+    pub(crate) fn is_by_service(&self) -> bool {
+        self.is_own() || self.class() == Class::OnBehalfOf
     }
 
     /// The whole record.
@@ -127,7 +162,7 @@ impl<'a> Event<'a> {
 
     /// The node numbers, rising, of the fields with a value of a type that the mapping does not read.
     pub(crate) fn unreadable(&self) -> Vec<u32> {
-        let is_reported = |key| !shape::is_of_call(key) || self.class.is_own();
+        let is_reported = |key| !shape::is_of_call(key) || self.is_own();
         let unreadable = self.fields.unreadable().iter();
         let mut ids: Vec<_> = unreadable
             .filter(|(key, _)| is_reported(*key))

@@ -41,7 +41,7 @@ const IDENTITY: [(Key, &str); 6] = [
 ];
 
 /// Names of fields that AWS fills, of more than one word: tables write them in lower case.
-const FILLED: [&str; 44] = [
+const FILLED: [&str; 48] = [
     "accessKeyId",
     "accountId",
     "apiVersion",
@@ -63,7 +63,10 @@ const FILLED: [&str; 44] = [
     "identityProvider",
     "identityStoreArn",
     "invokedBy",
+    "invokedByDelegate",
+    "keyExchange",
     "managementEvent",
+    "mcpEventDetails",
     "mfaAuthenticated",
     "onBehalfOf",
     "principalId",
@@ -75,6 +78,7 @@ const FILLED: [&str; 44] = [
     "sessionContext",
     "sessionIssuer",
     "sharedEventID",
+    "signInSessionArn",
     "sourceIPAddress",
     "sourceIdentity",
     "tlsDetails",
@@ -98,6 +102,8 @@ pub(super) fn takes(key: Key, kind: Type) -> bool {
         | Key::CurrentMessage
         | Key::EventContext
         | Key::InsightDetails
+        | Key::InvokedByDelegate
+        | Key::McpEventDetails
         | Key::Metadata
         | Key::OnBehalfOf
         | Key::RequestParameters
@@ -121,7 +127,9 @@ pub(super) fn takes(key: Key, kind: Type) -> bool {
         | Key::SessionCredentialFromConsole => matches!(kind, Type::Bool | Type::String),
         // An `eventTime` of another type is refused where it is read.
         Key::EventTime => true,
-        Key::ErrorCode | Key::TelemetryLatency => matches!(kind, Type::Number | Type::String),
+        Key::ErrorCode | Key::McpExecutionTime | Key::TelemetryLatency => {
+            matches!(kind, Type::Number | Type::String)
+        }
         _ => kind == Type::String,
     }
 }

@@ -1,13 +1,37 @@
 //! CloudTrail's times.
 
+use std::borrow::Cow;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// Reads a time as nanoseconds since 1970: RFC 3339, also with fractional seconds, an offset, a
-/// space for the `T`, or without a zone, which means UTC. `None` for all else, for times before
-/// 1970 and for those that 64 bits cannot hold.
+/// space for the `T`, without a zone, which means UTC, or in ISO 8601's basic form. `None` for all else, for
+/// times before 1970 and for those that 64 bits cannot hold.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    usual(text).or_else(|| unusual(text))
+    usual(text).or_else(|| unusual(&extended(text)))
+}
+
+/// A time in ISO 8601's basic form, `20131102T010628Z`, as `2013-11-02T01:06:28Z`; any other text as it is.
+pub(crate) fn extended(text: &str) -> Cow<'_, str> {
+    let digits =
+        |part: Option<&str>| part.is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    let is_basic =
+        text.as_bytes().get(8) == Some(&b'T') && digits(text.get(..8)) && digits(text.get(9..15));
+    if !is_basic {
+        return Cow::Borrowed(text);
+    }
+    let (date, time) = (&text[..8], &text[9..15]);
+    let zone = &text[15..];
+    Cow::Owned(format!(
+        "{}-{}-{}T{}:{}:{}{zone}",
+        &date[..4],
+        &date[4..6],
+        &date[6..],
+        &time[..2],
+        &time[2..4],
+        &time[4..],
+    ))
 }
 
 /// The form of nearly every event, `2024-04-10T14:07:55Z`, in a few nanoseconds.
@@ -81,6 +105,8 @@ mod tests {
             "2024-04-10T14:07:55.000000000Z",
             "2024-04-10T16:07:55+02:00",
             "2024-04-10T14:07:55.000",
+            "20240410T140755Z",
+            "20240410T140755",
         ] {
             assert_eq!(parse(text), Some(AT), "{text}");
         }
@@ -99,6 +125,9 @@ mod tests {
             "1969-12-31T23:59:59Z",
             "2500-01-01T00:00:00Z",
             "1712758075",
+            "20240410",
+            "20240410T1407Z",
+            "2024041éT140755Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::super::tests::{Received, SAMPLES, heard_from, heard_with, received, record};
 use super::*;
 use crate::convert::{FIELDS, Options, Redaction};
-use crate::event::amazon_q::{Class, Lists, Select, Selector};
+use crate::event::amazon_q::{Lists, Select, Selector};
 
 /// The attribute of this name of a record with these fields.
 fn attribute(name: &str, fields: Json) -> Json {
@@ -28,6 +28,13 @@ fn each_row_is_written_for_a_record_that_has_everything() {
     let mut names: HashSet<_> = names_of(&heard_of_own);
     names.extend(names_of(&received(SAMPLES[3])));
     names.extend(names_of(&received(&record(json!({"vpcEndpointId": 7})))));
+    let options = Options {
+        tool_content: true,
+        ..Options::default()
+    };
+    for record in agents_trail() {
+        names.extend(names_of(&heard_with(&record, &options)));
+    }
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
@@ -40,6 +47,14 @@ fn each_row_is_written_for_a_record_that_has_everything() {
             .map(|(field, value)| format!("{} = {value}\n", field.name))
             .collect::<String>()
     );
+}
+
+/// One record of each kind of agent.
+fn agents_trail() -> Vec<String> {
+    let trail = include_str!("../../../../../tests/fixtures/agents.json");
+    let trail: Json = serde_json::from_str(trail).expect("JSON");
+    let records = trail["Records"].as_array().expect("records");
+    records.iter().map(Json::to_string).collect()
 }
 
 fn names_of(received: &Received) -> HashSet<&'static str> {
@@ -61,7 +76,8 @@ fn no_name_is_in_the_table_twice() {
 
 #[test]
 fn attributes_are_written_in_the_order_of_the_table() {
-    for sample in SAMPLES {
+    let agents = agents_trail();
+    for sample in SAMPLES.into_iter().chain(agents.iter().map(String::as_str)) {
         let received = heard_from(
             "AWSLogs/o-exampleorgid/123456789012/CloudTrail/a",
             sample,
@@ -366,7 +382,8 @@ fn an_agents_call_is_a_tool_of_its_client() {
         ("aws.q.client.name", json!("AmazonQ-For-CLI")),
         ("aws.q.client.version", json!("1.10.0")),
         ("aws.q.client.os", json!("linux")),
-        ("peer.service", json!("ec2.amazonaws.com")),
+        ("peer.service", json!("ec2")),
+        ("service.peer.name", json!("ec2")),
         // Another service's field of this name is not Amazon Q's.
         ("aws.q.source", Json::Null),
     ] {
@@ -576,7 +593,7 @@ fn unmapped_holds_the_parts_without_a_row_under_their_own_names() {
             "type": "AssumedRole", "inScopeOf": {"a": 1}, "invokedBy": "a.amazonaws.com",
             "sessionContext": {"attributes": {"creationDate": "d", "x": 1}, "invokedBy": "b.amazonaws.com", "assumedRoot": "true"},
         },
-        "tlsDetails": {"tlsVersion": "TLSv1.3", "keyExchange": "k"},
+        "tlsDetails": {"tlsVersion": "TLSv1.3", "pinned": "k"},
         "edgeDeviceDetails": {"b": [2]},
     });
     assert_eq!(
@@ -586,7 +603,7 @@ fn unmapped_holds_the_parts_without_a_row_under_their_own_names() {
                 "inScopeOf": {"a": 1},
                 "sessionContext": {"attributes": {"x": 1}, "invokedBy": "b.amazonaws.com", "assumedRoot": "true"},
             },
-            "tlsDetails": {"keyExchange": "k"},
+            "tlsDetails": {"pinned": "k"},
             "edgeDeviceDetails": {"b": [2]},
         })
     );
@@ -702,7 +719,7 @@ proptest! {
     fn an_event_of_amazon_q_may_be_selected(text in any_record()) {
         let selector = Selector::new(Select::AmazonQ, &Lists::default());
         let event = Event::parse(text.as_bytes(), 64).expect("an event");
-        if event.class() != Class::Other {
+        if event.is_of_amazon_q() {
             prop_assert!(selector.may_select(text.as_bytes()), "{text}");
         }
     }

@@ -12,17 +12,17 @@ use crate::convert::attributes::Stability::{Development, Qtrail};
 
 pub(crate) const EVENT_CLASS: Field = both(
     "qtrail.event.class",
-    "`conversation`, `pass_request`, `on_behalf_of`, `agent_call`, `code`, `telemetry`, `administration` or `other`, by `eventSource` and `eventName`, then the invoking service, then `userAgent`",
+    "`conversation`, `pass_request`, `on_behalf_of`, `agent_call`, `code`, `telemetry`, `administration`, `investigation`, `tool_call`, `grant` or `other`, by `eventSource` and `eventName`, then the invoking service, then `userAgent`",
     Qtrail,
 );
 pub(crate) const AGENT_CHANNEL: Field = both(
     "qtrail.agent.channel",
-    "`service` for `on_behalf_of`; `cli` or `ide` for `agent_call`",
+    "`service` for `on_behalf_of`; `mcp` for `tool_call`; else `cli` or `ide`, by `userAgent`",
     Qtrail,
 );
 pub(crate) const AGENT_EVIDENCE: Field = both(
     "qtrail.agent.evidence",
-    "`invoked_by` for `on_behalf_of`; `user_agent`, which a client can forge, for `agent_call`",
+    "what shows that the event is the agent's: `event_source` or `invoked_by`, which AWS wrote, or `user_agent`, which a client can forge",
     Qtrail,
 );
 pub(crate) const CONVERSATION_ID: Field = both(
@@ -37,17 +37,27 @@ pub(crate) const OPERATION_NAME: Field = both(
 );
 pub(crate) const TOOL_NAME: Field = both(
     otel::GEN_AI_TOOL_NAME,
-    "`<service>:<eventName>`, where the operation is `execute_tool`",
+    "where the operation is `execute_tool`: for a `tool_call` the tool in its request, else `<service>:<eventName>`",
     Development,
 );
 pub(crate) const AGENT_NAME: Field = both(
     otel::GEN_AI_AGENT_NAME,
-    "`Amazon Q Developer`, where there is an operation",
+    "the agent that `userAgent` names; else `AWS DevOps Agent`, `AWS Transform`, or, where there is an operation of Amazon Q's, `Amazon Q Developer`",
     Development,
+);
+pub(crate) const AGENT_VERSION: Field = both(
+    otel::GEN_AI_AGENT_VERSION,
+    "the version beside the agent's name in `userAgent`",
+    Development,
+);
+pub(crate) const AGENT_NAME_EVIDENCE: Field = both(
+    "qtrail.agent.name_evidence",
+    "`user_agent`, where only the client says that it is this agent, and other evidence shows whose event it is",
+    Qtrail,
 );
 pub(crate) const PROVIDER_NAME: Field = both(
     otel::GEN_AI_PROVIDER_NAME,
-    "`aws.q_developer`, or the configured name, where there is an operation",
+    "`aws.q_developer`, or the configured name, where there is an operation of Amazon Q's",
     Development,
 );
 pub(crate) const REQUEST_MODEL: Field = both(
@@ -106,7 +116,7 @@ pub(crate) const CLIENT_OS: Field = both(
 );
 pub(crate) const MASKED: Field = both(
     "aws.q.redacted",
-    "JSON pointers of the values that AWS masked (`***`, `HIDDEN_DUE_TO_SECURITY_REASONS`) or cut (`omitted: true`)",
+    "JSON pointers of the values that AWS or another program masked (`***`, `HIDDEN_DUE_TO_SECURITY_REASONS`, also in brackets, `[REDACTED]`, `<REDACTED>`) or cut (`omitted: true`)",
     Qtrail,
 );
 pub(crate) const SESSION_TRACE_ID: Field = both(

@@ -9,7 +9,7 @@ use crate::convert::attributes::{Field, On};
 
 pub(crate) const SERVICE_NAME: Field = resource(
     otel::SERVICE_NAME,
-    "`amazon-q` for what Amazon Q did; for other events, and with `service_name: event-source`, `eventSource`; `unknown_service` where it is absent",
+    "`amazon-q` for what Amazon Q and Kiro did; another name for each other agent, such as `aws-mcp`; for other events, and with `service_name: event-source`, `eventSource`; `unknown_service` where it is absent",
     Stable,
 );
 pub(crate) const SERVICE_NAMESPACE: Field = resource(
@@ -43,6 +43,11 @@ pub(crate) const MANAGEMENT: Field = both(
     Collector,
 );
 pub(crate) const REQUEST_ID: Field = both(otel::AWS_REQUEST_ID, "`requestID`", Development);
+pub(crate) const EXTENDED_REQUEST_ID: Field = both(
+    otel::AWS_EXTENDED_REQUEST_ID,
+    "`additionalEventData.x-amz-id-2`, else `.ExtendedRequestId`",
+    Development,
+);
 pub(crate) const SHARED_EVENT_ID: Field = both("aws.shared_event_id", "`sharedEventID`", Collector);
 pub(crate) const VPC_ENDPOINT_ID: Field = both("aws.vpc_endpoint.id", "`vpcEndpointId`", Qtrail);
 pub(crate) const VPC_ENDPOINT_ACCOUNT_ID: Field = both(
@@ -83,7 +88,13 @@ pub(crate) const OUTCOME: Field = both(
 pub(crate) const PEER_SERVICE: Field = field(
     On::Span,
     otel::PEER_SERVICE,
-    "`eventSource`, on the spans of kind `CLIENT`",
+    "`eventSource` without `.amazonaws.com`, on the spans of kind `CLIENT`",
+    Development,
+);
+pub(crate) const SERVICE_PEER_NAME: Field = field(
+    On::Span,
+    otel::SERVICE_PEER_NAME,
+    "as `peer.service`, which it replaces",
     Development,
 );
 pub(crate) const USER_AGENT_ORIGINAL: Field =
@@ -102,6 +113,7 @@ pub(crate) const TLS_PROTOCOL_VERSION: Field = both(
 );
 pub(crate) const TLS_CIPHER: Field =
     both(otel::TLS_CIPHER, "`tlsDetails.cipherSuite`", Development);
+pub(crate) const TLS_CURVE: Field = both(otel::TLS_CURVE, "`tlsDetails.keyExchange`", Development);
 pub(crate) const SERVER_ADDRESS: Field = both(
     otel::SERVER_ADDRESS,
     "`tlsDetails.clientProvidedHostHeader`",

@@ -58,6 +58,11 @@ pub(crate) const INVOKED_BY: Field = both(
     "the invoking service: `userIdentity.invokedBy`, else `.sessionContext.invokedBy`",
     Collector,
 );
+pub(crate) const DELEGATE_ACCOUNT_ID: Field = both(
+    "aws.user_identity.invoked_by_delegate.account_id",
+    "`userIdentity.invokedByDelegate.accountId`",
+    Qtrail,
+);
 pub(crate) const MFA_AUTHENTICATED: Field = both(
     "aws.user_identity.session_context.attributes.mfa_authenticated",
     "`userIdentity.sessionContext.attributes.mfaAuthenticated`, as a boolean",
@@ -67,6 +72,11 @@ pub(crate) const CREATION_DATE: Field = both(
     "aws.user_identity.session_context.attributes.creation_date",
     "`userIdentity.sessionContext.attributes.creationDate`",
     Collector,
+);
+pub(crate) const SIGN_IN_SESSION_ARN: Field = both(
+    "aws.sign_in_session.arn",
+    "`userIdentity.sessionContext.signInSessionArn`, else, in a `grant`, `additionalEventData.signInSessionArn`",
+    Qtrail,
 );
 pub(crate) const ISSUER_TYPE: Field = both(
     "aws.user_identity.session_context.issuer.type",

@@ -88,6 +88,7 @@ const SESSION: &Schema = &Schema(&[
         ])),
     ),
     ("sourceIdentity", FieldType::Text),
+    ("signInSessionArn", FieldType::Text),
     ("ec2RoleDelivery", FieldType::Text),
     ("assumedRoot", FieldType::Text),
     ("invokedBy", FieldType::Text),

@@ -201,6 +201,7 @@ fn an_escaped_name_is_found() {
     let lists = Lists {
         services: vec![],
         user_agents: vec!["Q/2".to_owned()],
+        agents: AgentLists::default(),
     };
     let text = record(r#""userAgent":"x Q\/2""#);
     let selector = Selector::new(Select::AmazonQ, &lists);
@@ -234,6 +235,7 @@ fn the_users_lists_replace_the_default_ones() {
     let lists = Lists {
         services: vec!["kiro.amazonaws.com".to_owned(), String::new()],
         user_agents: vec!["Kiro-".to_owned(), String::new()],
+        agents: AgentLists::default(),
     };
     let selector = Selector::new(Select::AmazonQ, &lists);
     let class = |fields: &str| {

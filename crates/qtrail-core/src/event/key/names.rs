@@ -6,12 +6,14 @@ use super::Key;
 pub(in crate::event) fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
     Some(match key {
         Key::UserIdentity => of_user_identity,
+        Key::InvokedByDelegate => of_delegate,
         Key::OnBehalfOf => of_on_behalf_of,
         Key::SessionContext => of_session_context,
         Key::Attributes => of_attributes,
         Key::SessionIssuer => of_session_issuer,
         Key::WebIdFederationData => of_web_id,
         Key::TlsDetails => of_tls_details,
+        Key::McpEventDetails => of_mcp_details,
         Key::RequestParameters => of_request,
         Key::ConversationState => of_conversation_state,
         Key::CurrentMessage => of_current_message,
@@ -37,7 +39,8 @@ pub(super) fn of_record(name: &str) -> Option<Key> {
         "errorMessage" => Key::ErrorMessage,
         "eventCategory" => Key::EventCategory,
         "eventContext" => Key::EventContext,
-        "eventID" => Key::EventId,
+        // Some services write it so.
+        "eventID" | "eventId" => Key::EventId,
         "eventName" => Key::EventName,
         "eventSource" => Key::EventSource,
         "eventTime" => Key::EventTime,
@@ -45,9 +48,10 @@ pub(super) fn of_record(name: &str) -> Option<Key> {
         "eventVersion" => Key::EventVersion,
         "insightDetails" => Key::InsightDetails,
         "managementEvent" => Key::ManagementEvent,
+        "mcpEventDetails" => Key::McpEventDetails,
         "readOnly" => Key::ReadOnly,
         "recipientAccountId" => Key::RecipientAccountId,
-        "requestID" => Key::RequestId,
+        "requestID" | "requestId" => Key::RequestId,
         "requestParameters" => Key::RequestParameters,
         "resources" => Key::Resources,
         "responseElements" => Key::ResponseElements,
@@ -68,7 +72,19 @@ fn of_tls_details(name: &str) -> Option<Key> {
     Some(match name {
         "cipherSuite" => Key::CipherSuite,
         "clientProvidedHostHeader" => Key::ClientProvidedHostHeader,
+        "keyExchange" => Key::TlsKeyExchange,
         "tlsVersion" => Key::TlsVersion,
+        _ => return None,
+    })
+}
+
+fn of_mcp_details(name: &str) -> Option<Key> {
+    Some(match name {
+        "executionTimeMs" => Key::McpExecutionTime,
+        "mcpProtocolVersion" => Key::McpProtocolVersion,
+        "mcpServerName" => Key::McpServerName,
+        "serverVersion" => Key::McpServerVersion,
+        "sessionId" => Key::McpSessionId,
         _ => return None,
     })
 }
@@ -82,6 +98,7 @@ fn of_user_identity(name: &str) -> Option<Key> {
         "identityProvider" => Key::IdentityProvider,
         "identityStoreArn" => Key::IdentityStoreArn,
         "invokedBy" => Key::InvokedBy,
+        "invokedByDelegate" => Key::InvokedByDelegate,
         "onBehalfOf" => Key::OnBehalfOf,
         "principalId" => Key::PrincipalId,
         "sessionContext" => Key::SessionContext,
@@ -90,6 +107,10 @@ fn of_user_identity(name: &str) -> Option<Key> {
         "userName" => Key::UserName,
         _ => return None,
     })
+}
+
+fn of_delegate(name: &str) -> Option<Key> {
+    (name == "accountId").then_some(Key::DelegateAccountId)
 }
 
 fn of_on_behalf_of(name: &str) -> Option<Key> {
@@ -105,6 +126,7 @@ fn of_session_context(name: &str) -> Option<Key> {
         "attributes" => Key::Attributes,
         "invokedBy" => Key::SessionInvokedBy,
         "sessionIssuer" => Key::SessionIssuer,
+        "signInSessionArn" => Key::SignInSessionArn,
         "sourceIdentity" => Key::SourceIdentity,
         "webIdFederationData" => Key::WebIdFederationData,
         _ => return None,
