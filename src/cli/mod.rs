@@ -17,6 +17,7 @@ mod files;
 mod flags;
 pub mod man;
 mod progress;
+mod reading;
 pub mod replay;
 pub mod run;
 pub mod sample;
