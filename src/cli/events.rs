@@ -44,12 +44,12 @@ pub(super) async fn write(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<Totals> {
-    let output = match args.output.to_str() {
+    let output = match args.output().to_str() {
         _ if to_stdout => Output::Stream(Box::new(io::stdout())),
         Some("discard") => Output::Stream(Box::new(io::sink())),
         _ => Output::File(
-            LineFile::begin_anew(&args.output, EVENTS)
-                .with_context(|| format!("cannot write {}", args.output.display()))?,
+            LineFile::begin_anew(args.output(), EVENTS)
+                .with_context(|| format!("cannot write {}", args.output().display()))?,
         ),
     };
     // Nothing waits for a full disk, so nothing needs to be aborted.
@@ -62,7 +62,7 @@ pub(super) async fn write(
         output,
         name: match to_stdout {
             true => "standard output".to_owned(),
-            false => args.output.display().to_string(),
+            false => args.output().display().to_string(),
         },
         written: Arc::clone(&done),
     };

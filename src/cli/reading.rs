@@ -13,7 +13,7 @@ use super::files::{Source, Sources};
 use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
-use qtrail_core::convert::{self, Placement, Sink};
+use qtrail_core::convert::{self, Attribute, Placement, Sink};
 use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
 use qtrail_core::reject::Reject;
@@ -102,40 +102,13 @@ impl Reading {
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits).again(again);
         let organization = convert::organization(&origin.name);
-        let place = |event: &Event<'_>| {
-            Ok::<_, Infallible>(Placement::of(event).within(organization.as_ref()))
-        };
         let bytes = self.done.counts.bytes;
         self.done.files += 1;
         while !self.stop.is_cancelled() {
             let mut idle = false;
-            let counts = &mut self.done.counts;
             let reject = match records.next() {
                 Ok(None) => break,
-                Ok(Some(Item::Record { position, bytes })) => {
-                    counts.read += 1;
-                    let (observed, sink) = (origin.observed, target.sink());
-                    let conversion = &self.conversion;
-                    match conversion.convert_record_with(bytes, position, observed, place, sink) {
-                        RecordOutcome::Converted { .. } => {
-                            counts.exported += 1;
-                            None
-                        }
-                        RecordOutcome::Filtered => {
-                            counts.filtered += 1;
-                            None
-                        }
-                        RecordOutcome::Rejected(reject) => Some(reject),
-                    }
-                }
-                Ok(Some(Item::Reject(reject))) => {
-                    counts.read += 1;
-                    Some(reject)
-                }
-                Ok(Some(Item::Skipped(_))) => {
-                    counts.skipped += 1;
-                    None
-                }
+                Ok(Some(item)) => self.item(item, origin, organization.as_ref(), target.sink()),
                 Err(_) if self.stop.is_cancelled() => break,
                 Err(e) if envelope::is_quiet(&e) => {
                     idle = true;
@@ -162,6 +135,38 @@ impl Reading {
         }
         self.done.counts.bytes = bytes + records.inflated_bytes();
         Ok(())
+    }
+
+    /// Converts and counts an item; the record that cannot be read, if it is one.
+    fn item(
+        &mut self,
+        item: Item<'_>,
+        origin: &Origin,
+        organization: Option<&Attribute<'static>>,
+        sink: &mut impl Sink,
+    ) -> Option<Reject> {
+        let counts = &mut self.done.counts;
+        let (position, bytes) = match item {
+            Item::Record { position, bytes } => (position, bytes),
+            Item::Reject(reject) => {
+                counts.read += 1;
+                return Some(reject);
+            }
+            Item::Skipped(_) => {
+                counts.skipped += 1;
+                return None;
+            }
+        };
+        counts.read += 1;
+        let place =
+            |event: &Event<'_>| Ok::<_, Infallible>(Placement::of(event).within(organization));
+        let conversion = &self.conversion;
+        match conversion.convert_record_with(bytes, position, origin.observed, place, sink) {
+            RecordOutcome::Converted { .. } => counts.exported += 1,
+            RecordOutcome::Filtered => counts.filtered += 1,
+            RecordOutcome::Rejected(reject) => return Some(reject),
+        }
+        None
     }
 
     fn refuse(&self, reject: Reject, origin: &Origin, letters: &UnitLetters) -> anyhow::Result<()> {

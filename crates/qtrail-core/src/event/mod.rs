@@ -20,6 +20,7 @@ use crate::reject::Reason;
 use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
+pub use mask::has_mask;
 pub use readable::event_id;
 
 /// One CloudTrail event.
