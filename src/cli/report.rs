@@ -51,8 +51,9 @@ use qtrail_core::reject::Reject;
 /// # Errors
 /// A path does not exist; the report cannot be written.
 pub async fn run(args: ReportArgs, config: Config, quiet: bool) -> anyhow::Result<Exit> {
+    let to_stdout = args.file().is_none();
     let work = tokio::task::spawn_blocking({
-        let progress = Progress::spinner(quiet);
+        let progress = Progress::new(None, quiet);
         move || {
             let done = report(&args, &config, &progress);
             progress.finish();
@@ -63,19 +64,25 @@ pub async fn run(args: ReportArgs, config: Config, quiet: bool) -> anyhow::Resul
     tokio::select! {
         biased;
         done = work => done?,
-        () = unread(io::stdout()) => Err(OutputClosed.into()),
+        () = unread(io::stdout()), if to_stdout => Err(OutputClosed.into()),
     }
 }
 
 fn report(args: &ReportArgs, config: &Config, progress: &Progress) -> anyhow::Result<Exit> {
     let filter = filter(args)?;
+    // A file that cannot be written is an error before everything is read.
+    let file = args.file().map(open).transpose()?;
     let (found, exit) = read(args, config, &filter, progress)?;
     progress.finish();
     let events = found.store.events();
     let relations = relations(&events);
     let people = people(&events, &relations, &filter);
-    match &args.output {
-        Some(path) => write_file(path, args.format, &people, &found.basis)?,
+    match file {
+        Some(file) => {
+            let cannot = || format!("cannot write {}", file.path.display());
+            file.rewrite(|out| write(args.format, Paint(false), &people, &found.basis, out))
+                .with_context(cannot)?;
+        }
         None => {
             let mut out = BufWriter::new(io::stdout().lock());
             let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -100,8 +107,8 @@ fn read(
     progress: &Progress,
 ) -> anyhow::Result<(Found, Exit)> {
     let mut outputs = Outputs::default();
-    match &args.output {
-        Some(path) => outputs.paths.push(path.clone()),
+    match args.file() {
+        Some(path) => outputs.paths.push(path.to_path_buf()),
         None => outputs.add_stdout(),
     }
     if let Some(bucket) = args.paths.iter().find(|path| path.starts_with("s3:")) {
@@ -176,17 +183,32 @@ fn filter(args: &ReportArgs) -> anyhow::Result<Filter> {
     })
 }
 
-fn write_file(
-    path: &Path,
-    format: ReportFormat,
-    people: &[Person<'_>],
-    basis: &Basis,
-) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let mut out = BufWriter::new(File::create(path).with_context(cannot)?);
-    write(format, Paint(false), people, basis, &mut out)
-        .and_then(|()| out.flush())
-        .with_context(cannot)
+/// The file of a report.
+struct Output<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+/// Opens or creates the file. Its content stays until the report is written.
+fn open(path: &Path) -> anyhow::Result<Output<'_>> {
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Output { path, file })
+}
+
+impl Output<'_> {
+    fn rewrite(
+        &self,
+        content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        let mut out = BufWriter::new(&self.file);
+        content(&mut out)?;
+        out.flush()
+    }
 }
 
 fn write(

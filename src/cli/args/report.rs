@@ -1,6 +1,6 @@
 //! The arguments of `qtrail report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
@@ -80,9 +80,17 @@ pub struct ReportArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     pub format: ReportFormat,
 
-    /// The file to write (overwritten) [default: standard output]
+    /// `-` (standard output) or a file (overwritten) [default: -]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// The file to write; `None` for standard output.
+    pub fn file(&self) -> Option<&Path> {
+        let file = self.output.as_deref();
+        file.filter(|file| file.as_os_str() != "-")
+    }
 }
 
 /// The format of a report.
