@@ -22,14 +22,14 @@ use super::{SelectArgs, exit};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = exit::help("report", "\
 Examples:
-  qtrail report trail/                                  # everything, by person
-  qtrail report trail/ --denied                         # what was refused, and why
-  qtrail report trail/ --writes --from 7d               # what changed in the last week
+  qtrail report trail/                             # everything, by person
+  qtrail report trail/ --denied                    # what was denied, and why
+  qtrail report trail/ --writes --from 7d          # what changed in a week
   qtrail report trail/ --conversation a298ec0d
   qtrail report trail/ --person mary --format html -o mary.html
   aws s3 cp s3://my-trail/AWSLogs/…/x.json.gz - | qtrail report -
-  qtrail report trail/ --format csv -o events.csv       # one row for each event
-  qtrail report trail/ --format json | jq '.people[] | select(.counts.denied > 0)'
+  qtrail report trail/ --format csv -o events.csv  # a row for each event
+  qtrail report trail/ --format json | jq '.events[] | .action'
 
 Objects in a bucket: copy them first, such as with `aws s3 sync`.
 Columns of CSV and fields of JSON: docs/report.md"))]
