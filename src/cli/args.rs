@@ -7,6 +7,7 @@
 mod backfill;
 mod check;
 mod convert;
+mod report;
 mod run;
 mod sample;
 mod shared;
@@ -23,6 +24,7 @@ use crate::config::keys;
 pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
 pub use convert::{ConvertArgs, Format, ReplayArgs, Summary};
+pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
 pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
@@ -78,6 +80,7 @@ pub struct Globals {
 #[allow(missing_docs, reason = "the help texts are on the arguments' structs")]
 pub enum Command {
     Run(RunArgs),
+    Report(ReportArgs),
     Convert(ConvertArgs),
     Backfill(BackfillArgs),
     Explain(ExplainArgs),

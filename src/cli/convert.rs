@@ -1,7 +1,7 @@
 //! `qtrail convert`: converts files once, without state.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
+use crate::telemetry::printable::printable;
 
 /// Converts the files and prints a summary. `quiet`: no progress bars.
 pub async fn run(
@@ -29,12 +30,17 @@ pub async fn run(
     signal: First,
 ) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let to_stdout = args.export.endpoint.is_none() && is_stdout(&args.output);
+    let to_stdout = args.export.endpoint.is_none() && is_stdout(args.output());
+    let is_chosen = args.output.is_some() || args.format.is_some();
+    if to_stdout && !is_chosen && io::stdout().is_terminal() {
+        super::eprint(&not_for_a_terminal(&args.paths));
+        return Ok(Exit::Usage);
+    }
     let listed = sources(&args.paths, outputs(&args, &config, to_stdout))?;
     anyhow::ensure!(
-        args.dead_letters.as_ref() != Some(&args.output),
+        args.dead_letters.as_deref() != Some(args.output()),
         "{} cannot hold both the events and the dead letters: choose another file",
-        args.output.display()
+        args.output().display()
     );
     let total = total_bytes(&args.paths);
     // On a terminal, the bar would be among the events.
@@ -43,13 +49,13 @@ pub async fn run(
     stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
-    let done = if args.format == Format::Events {
+    let done = if args.format == Some(Format::Events) {
         events::write(listed, &args, to_stdout, &config, &progress, &stop).await
     } else {
         if args.export.endpoint.is_none() {
             config.export.destination = match to_stdout {
                 true => Destination::Stdout,
-                false => destination(&args.output)?,
+                false => destination(args.output())?,
             };
         }
         deliver(listed, &args, &config, &progress, &stop).await
@@ -58,6 +64,28 @@ pub async fn run(
     let done = done?;
     summary::print(args.summary, &done, start.elapsed());
     Ok(done.exit())
+}
+
+/// What a person at a terminal most likely wants instead of OTLP.
+fn not_for_a_terminal(paths: &[PathBuf]) -> String {
+    let quoted = |path: &PathBuf| {
+        let path = path.display().to_string();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
+        match path.chars().all(is_plain) {
+            true => path,
+            false => format!("'{}'", printable(&path).replace('\'', "'\\''")),
+        }
+    };
+    let paths = paths.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    format!(
+        "qtrail: convert writes OTLP requests as JSON lines, each with up to thousands of events: they are for a \
+         program, and this is a terminal
+  qtrail report {paths}                      what agents did, to read
+  qtrail convert {paths} -o events.jsonl     the lines, in a file
+  qtrail convert {paths} --format events     one flat JSON object for each event, here
+  qtrail convert {paths} -o -                the lines, here
+"
+    )
 }
 
 /// Whether this is standard output, also under a name such as `/dev/stdout`: opening a pipe again would wait
@@ -90,7 +118,9 @@ fn outputs(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Outputs {
     }
     match args.export.endpoint {
         None if to_stdout => outputs.add_stdout(),
-        None if args.output.as_os_str() != "discard" => outputs.paths.push(args.output.clone()),
+        None if args.output().as_os_str() != "discard" => {
+            outputs.paths.push(args.output().to_path_buf())
+        }
         _ => {}
     }
     outputs

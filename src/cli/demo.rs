@@ -39,9 +39,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 const NEXT: &str = "
 Next steps
-  qtrail demo --dir demo                              keep the files in ./demo
-  qtrail convert demo/trail --format events | jq .    print each event as a flat JSON object
-  qtrail run DIR --endpoint http://localhost:4317     watch your own trail
+  qtrail demo --dir demo                             keep the files in ./demo
+  qtrail report demo/trail --denied                  show what was denied, and why
+  qtrail convert demo/trail --format events | jq .   print events as flat JSON
+  qtrail run DIR --endpoint http://localhost:4317    watch your own trail
 ";
 
 /// Runs the real pipeline on a small trail. `config` holds the defaults and the flags alone.

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 12] = [
+pub(super) const CODES: [Codes; 13] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -83,6 +83,12 @@ pub(super) const CODES: [Codes; 12] = [
         done: "all records were accepted",
         failed: "an error, a line that is not a dead letter, a collector that accepts nothing (--give-up-after), or a signal",
         dead_letters: Some("some records were rejected again, or are not in the file"),
+    },
+    Codes {
+        command: "report",
+        done: "the report is written",
+        failed: "an error, or the report is not complete: an unreadable file, or more events than fit into limits.memory",
+        dead_letters: Some("the report is written, but some records cannot be read"),
     },
     Codes {
         command: "explain",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, RunArgs, SelectArgs,
+    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs,
 };
 use crate::config::Flags;
 
@@ -126,6 +126,18 @@ impl BackfillArgs {
         );
         set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
+        flags
+    }
+}
+
+impl ReportArgs {
+    /// What the command line sets; the command itself reads the filters and the output.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.select.set(&mut flags);
+        let identities = self.identities.as_ref();
+        set_path(&mut flags, "identities", "--identities", identities);
         flags
     }
 }

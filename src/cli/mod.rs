@@ -17,7 +17,9 @@ mod files;
 mod flags;
 pub mod man;
 mod progress;
+mod reading;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod sample;
 mod stoppable;
@@ -48,7 +50,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return report(&anyhow::Error::new(error).context("cannot start the runtime"));
+            return failure(&anyhow::Error::new(error).context("cannot start the runtime"));
         }
     };
     let result = runtime.block_on(dispatch(cli, &Environment::of_process()));
@@ -57,7 +59,7 @@ pub fn main() -> ExitCode {
     terminal::clear();
     match result {
         Ok(exit) => exit.into(),
-        Err(error) => report(&error),
+        Err(error) => failure(&error),
     }
 }
 
@@ -66,7 +68,7 @@ fn print_usage(usage: &clap::Error) -> ExitCode {
     // Standard error may be closed.
     let printed = usage.print().and_then(|()| std::io::stdout().flush());
     match written(printed) {
-        Err(error) if !usage.use_stderr() => report(&error),
+        Err(error) if !usage.use_stderr() => failure(&error),
         _ => ExitCode::from(usage.exit_code() as u8),
     }
 }
@@ -113,6 +115,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let dead_letters_are_named = !loaded.is_default("dead_letters.path");
             observed(loaded, async |config| {
                 backfill::run(args, config, dead_letters_are_named, quiet, signal).await
+            })
+            .await
+        }
+        Command::Report(args) => {
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let quiet = globals.quiet;
+            observed(loaded, async |config| {
+                report::run(args, config, quiet).await
             })
             .await
         }
@@ -221,7 +231,7 @@ fn stop_on(signal: First, stop: &CancellationToken, config: &Config) {
 }
 
 /// Prints an error with its causes, and chooses the exit code.
-fn report(error: &anyhow::Error) -> ExitCode {
+fn failure(error: &anyhow::Error) -> ExitCode {
     if error.is::<OutputClosed>() {
         return Exit::Done.into();
     }

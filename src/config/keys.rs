@@ -170,7 +170,7 @@ pub const KEYS: &[Key] = &[
     key("duplicates.max_ids", Kind::Count(1), "1000000", "How many ids of delivered events to remember; the oldest are forgotten first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long to remember an id."),
 
-    key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs."),
+    key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs; also for the events of `qtrail report`."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Maximum size of a file after decompression."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Maximum size of an event. CloudTrail's own maximum is 1 MiB."),
     key("limits.depth", Kind::Count(4), "64", "Maximum nesting depth of an event."),

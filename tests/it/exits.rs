@@ -37,7 +37,7 @@ fn documented() -> Vec<(String, Vec<i32>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_ends_with_each_code_of_the_documented_table() {
     let documented = documented();
-    assert_eq!(documented.len(), 12, "{documented:?}");
+    assert_eq!(documented.len(), 13, "{documented:?}");
     for (command, codes) in documented {
         for code in codes {
             for (exit, said) in ends(&command, code).await {
@@ -76,6 +76,19 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("replay", 0) => vec![replay(LETTER).await],
         ("replay", 1) => vec![replay("no letter\n").await],
         ("replay", 3) => vec![replay(DEAD).await, replay(HASH).await],
+        ("report", 0) => vec![
+            in_trail("report", &[&log_file(&[event("one")])], &[]),
+            unread(&["report"]),
+        ],
+        ("report", 1) => vec![
+            run(qtrail().args(["report", "/nowhere"])),
+            in_trail(
+                "report",
+                &[&log_file(&[event("one")])],
+                &["-o", "/dev/full"],
+            ),
+        ],
+        ("report", 3) => vec![in_trail("report", &[b"{]"], &[])],
         ("explain", 0) => vec![in_file("explain", &log_file(&[event("one")]), &[])],
         ("explain", 1) => vec![
             in_file("explain", b"{}", &[]),

@@ -49,6 +49,7 @@ mod proxy;
 mod readiness;
 mod redaction;
 mod replay;
+mod report;
 mod rooms;
 mod run;
 mod unread;

@@ -1,6 +1,6 @@
 //! The arguments of `qtrail convert` and `qtrail replay`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -9,7 +9,8 @@ use super::{ExportArgs, GiveUpArgs, SelectArgs, exit};
 /// Convert files once to OTLP JSON lines or flat JSON events, or send them to a collector.
 ///
 /// Reads any container of CloudTrail events (log files, NDJSON, LookupEvents, EventBridge,
-/// CloudWatch Logs, …), compressed or not, recognized by content. Keeps no state.
+/// CloudWatch Logs, …), compressed or not, recognized by content. Keeps no state. For a text to read,
+/// see `qtrail report`.
 ///
 /// Exits when a file or standard output cannot be written, or when the reader of standard output
 /// exits (`| head`). SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGHUP stops reading, delivers what has
@@ -28,9 +29,9 @@ pub struct ConvertArgs {
     pub paths: Vec<PathBuf>,
 
     /// `-` (standard output), a file (overwritten), or `discard` (convert without output, to measure
-    /// the speed)
-    #[arg(long, short, value_name = "FILE", default_value = "-", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Output")]
-    pub output: PathBuf,
+    /// the speed) [default: -]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub output: Option<PathBuf>,
 
     /// The output.
     #[command(flatten)]
@@ -40,15 +41,9 @@ pub struct ConvertArgs {
     #[command(flatten)]
     pub give_up: GiveUpArgs,
 
-    /// The format of the output; `events` is one flat JSON object per event
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        conflicts_with = "endpoint",
-        help_heading = "Output"
-    )]
-    pub format: Format,
+    /// The format of the output; `events` is one flat JSON object per event [default: otlp]
+    #[arg(long, value_enum, conflicts_with = "endpoint", help_heading = "Output")]
+    pub format: Option<Format>,
 
     /// The selection of events.
     #[command(flatten)]
@@ -64,6 +59,13 @@ pub struct ConvertArgs {
     /// exported, filtered, duplicate, dead_lettered, skipped, bytes, seconds, interrupted
     #[arg(long, value_enum, default_value_t, help_heading = "Mode")]
     pub summary: Summary,
+}
+
+impl ConvertArgs {
+    /// The file to write; `-` is standard output.
+    pub fn output(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("-"))
+    }
 }
 
 /// The format of `convert`'s output.

@@ -60,6 +60,9 @@ const WRITERS: &[&str] = &[
     "run trail --output -",
     "run trail --output - --once",
     "run trail --print-config",
+    "report trail",
+    "report trail --format csv",
+    "report trail --format html",
     "replay letters.jsonl",
     "backfill trail --from 2020-01-01",
     "backfill trail --from 2020-01-01 --dry-run",
@@ -95,6 +98,7 @@ fn a_reader_that_leaves_ends_a_command_whose_input_is_silent() {
         "convert - --format otlp",
         "convert - --format events",
         "convert one.json - --format events",
+        "report -",
         "explain -",
         "replay -",
     ] {

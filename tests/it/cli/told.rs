@@ -224,3 +224,56 @@ fn a_letter_names_the_event_wherever_its_id_can_be_read() {
     );
     assert_eq!(not_text.dead_letters[0]["event_id"], "x", "{not_text:?}");
 }
+
+#[test]
+fn convert_at_a_terminal_names_the_report_instead_of_filling_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one.json"), log_file(&[event("one")])).unwrap();
+    let at_a_terminal = |arguments: &[&str]| {
+        let (mut screen, theirs) = terminal();
+        let reader = std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            // The end of a terminal that nobody has open is an error.
+            let _ = screen.read_to_end(&mut shown);
+            shown
+        });
+        let output = qtrail()
+            .args(["convert", "one.json", "--summary", "none"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdout(theirs)
+            .output()
+            .unwrap();
+        let shown = reader.join().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), shown, said)
+    };
+    let (exit, shown, said) = at_a_terminal(&[]);
+    assert_eq!((exit, shown.as_slice()), (Some(2), &b""[..]), "{said}");
+    for line in [
+        "\n  qtrail report one.json  ",
+        "\n  qtrail convert one.json -o -  ",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    for chosen in [
+        &["-o", "-"][..],
+        &["-o", "/dev/stdout"],
+        &["--format", "otlp"],
+        &["--format", "events"],
+    ] {
+        let (exit, shown, said) = at_a_terminal(chosen);
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!(exit, Some(0), "{said}");
+        assert!(shown.contains("SendMessage"), "{chosen:?}: {shown}");
+    }
+    // A file and a pipe take the events, as they always did.
+    let (exit, _, said) = at_a_terminal(&["-o", "events.jsonl"]);
+    assert_eq!(exit, Some(0), "{said}");
+    let piped = qtrail()
+        .args(["convert", "one.json", "--summary", "none"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(json_lines(&piped.stdout).len(), 2);
+}

@@ -41,7 +41,7 @@ pub(crate) fn is_mask(text: &str) -> bool {
 }
 
 /// Whether a part of a text is hidden, so that the rest is no id and no name.
-pub(crate) fn has_mask(text: &str) -> bool {
+pub fn has_mask(text: &str) -> bool {
     is_mask(text) || text.contains(REDACTED)
 }
 

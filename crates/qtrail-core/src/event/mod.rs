@@ -23,6 +23,7 @@ use agents::{Evidence, Family, Recognized};
 use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
+pub use mask::has_mask;
 pub use readable::event_id;
 
 /// One CloudTrail event.

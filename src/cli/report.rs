@@ -1,0 +1,230 @@
+//! `qtrail report`: what agents did, for whom, and what was denied.
+//!
+//! Enters: files in any container, or standard input. Leaves: a report as text, CSV, JSON or HTML. What must hold:
+//! the same events give the same report, in any order and from any files; no text of a record can control a
+//! terminal, run in a browser or become a formula; memory stays within `limits.memory`, and the report says what
+//! did not fit.
+
+mod basis;
+mod columns;
+mod csv;
+pub(super) mod event;
+pub(super) mod filter;
+mod html;
+mod json;
+pub(super) mod people;
+pub(super) mod relations;
+pub(super) mod store;
+pub(super) mod table;
+pub(super) mod text;
+mod words;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
+
+use self::basis::{Basis, DeadLetters};
+use self::event::{Collector, Event};
+use self::filter::Filter;
+use self::people::{Person, people};
+use self::relations::{REACH, relations};
+use self::store::Store;
+use self::text::{Paint, rfc3339};
+use super::args::{ReportArgs, ReportFormat};
+use super::files::{Outputs, sources};
+use super::progress::Progress;
+use super::reading::{Reading, Target};
+use super::{Exit, OutputClosed};
+use crate::config::Config;
+use crate::dead_letter::Origin;
+use crate::export::unread;
+use crate::sidecar;
+use qtrail_core::convert::Body;
+use qtrail_core::event::amazon_q::Select;
+use qtrail_core::reject::Reject;
+
+/// Reads the files and writes the report. `quiet`: no progress bar.
+///
+/// # Errors
+/// A path does not exist; the report cannot be written.
+pub async fn run(args: ReportArgs, config: Config, quiet: bool) -> anyhow::Result<Exit> {
+    let to_stdout = args.file().is_none();
+    let work = tokio::task::spawn_blocking({
+        let progress = Progress::new(None, quiet);
+        move || {
+            let done = report(&args, &config, &progress);
+            progress.finish();
+            done
+        }
+    });
+    // The reader of the output may exit while the input is idle.
+    tokio::select! {
+        biased;
+        done = work => done?,
+        () = unread(io::stdout()), if to_stdout => Err(OutputClosed.into()),
+    }
+}
+
+fn report(args: &ReportArgs, config: &Config, progress: &Progress) -> anyhow::Result<Exit> {
+    let filter = filter(args)?;
+    // A file that cannot be written is an error before everything is read.
+    let file = args.file().map(open).transpose()?;
+    let (found, exit) = read(args, config, &filter, progress)?;
+    progress.finish();
+    let events = found.store.events();
+    let relations = relations(&events);
+    let people = people(&events, &relations, &filter);
+    match file {
+        Some(file) => {
+            let cannot = || format!("cannot write {}", file.path.display());
+            file.rewrite(|out| write(args.format, Paint(false), &people, &found.basis, out))
+                .with_context(cannot)?;
+        }
+        None => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let written = write(args.format, Paint(colours), &people, &found.basis, &mut out);
+            super::written(written.and_then(|()| out.flush()))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// What was read.
+struct Found {
+    store: Store,
+    basis: Basis,
+}
+
+/// Reads all events that the report needs.
+fn read(
+    args: &ReportArgs,
+    config: &Config,
+    filter: &Filter,
+    progress: &Progress,
+) -> anyhow::Result<(Found, Exit)> {
+    let mut outputs = Outputs::default();
+    match args.file() {
+        Some(path) => outputs.paths.push(path.to_path_buf()),
+        None => outputs.add_stdout(),
+    }
+    if let Some(bucket) = args.paths.iter().find(|path| path.starts_with("s3:")) {
+        bail!(
+            "{} is in a bucket, which `report` does not read: copy it first, such as with `aws s3 sync {} DIR`",
+            bucket.display(),
+            bucket.display()
+        );
+    }
+    let listed = sources(&args.paths, outputs)?;
+    let mut conversion = sidecar::conversion(config);
+    // Only attributes: the report does not show bodies. Tool calls list their calls in an object.
+    conversion.options.body = Body::Original;
+    conversion.options.maps = true;
+    let (mut store, mut outside) = (Store::new(config.memory_bytes), 0);
+    let mut dead_letters = DeadLetters::default();
+    let never = CancellationToken::new();
+    let letters = sidecar::dead_letters(config, false, &never)?;
+    let mut reading = Reading::new(conversion, letters, never);
+    let collector = Collector::new(|event: Event| match filter.wants_time(event.time, REACH) {
+        true => store.add(event),
+        false => outside += 1,
+    });
+    let mut target = ReportTarget {
+        collector,
+        dead_letters: &mut dead_letters,
+    };
+    reading.all(listed, progress, &mut target)?;
+    let mut basis = Basis::of(&reading.done, &store, dead_letters, outside);
+    basis.paths = args
+        .paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    basis.all = config.select == Select::All;
+    basis.filters = filter.described(rfc3339);
+    let exit = match basis.left_out {
+        0 => reading.done.exit(),
+        _ => Exit::Failed,
+    };
+    Ok((Found { store, basis }, exit))
+}
+
+/// The sink and the dead letters of a report.
+struct ReportTarget<'d, E> {
+    collector: Collector<E>,
+    dead_letters: &'d mut DeadLetters,
+}
+
+impl<E: FnMut(Event)> Target for ReportTarget<'_, E> {
+    type Sink = Collector<E>;
+
+    fn sink(&mut self) -> &mut Collector<E> {
+        &mut self.collector
+    }
+
+    fn rejected(&mut self, origin: &Origin, reject: &Reject) {
+        self.dead_letters.add(origin, reject);
+    }
+}
+
+fn filter(args: &ReportArgs) -> anyhow::Result<Filter> {
+    let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
+    Ok(Filter {
+        people: args.people.clone(),
+        conversations: args.conversations.clone(),
+        agents: args.agents.clone(),
+        denied: args.denied,
+        writes: args.writes,
+        from: args.from.map(|from| from.first(now)),
+        to: args.to.map(|to| to.end(now)),
+    })
+}
+
+/// The file of a report.
+struct Output<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+/// Opens or creates the file. Its content stays until the report is written.
+fn open(path: &Path) -> anyhow::Result<Output<'_>> {
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Output { path, file })
+}
+
+impl Output<'_> {
+    fn rewrite(
+        &self,
+        content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        let mut out = BufWriter::new(&self.file);
+        content(&mut out)?;
+        out.flush()
+    }
+}
+
+fn write(
+    format: ReportFormat,
+    paint: Paint,
+    people: &[Person<'_>],
+    basis: &Basis,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        ReportFormat::Table => out.write_all(table::report(people, basis, paint).as_bytes()),
+        ReportFormat::Csv => csv::write(people, out),
+        ReportFormat::Json => json::write(people, basis, out),
+        ReportFormat::Html => html::write(people, basis, out),
+    }
+}
+
+#[cfg(test)]
+mod tests;
