@@ -31,7 +31,21 @@ pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'
 }
 
 /// Writes an attribute whose value is text.
+#[inline]
 pub(super) fn key_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
+    /// The keys and lengths of the three parts of a `KeyValue`, if none takes more than a byte.
+    const SHORT_FRAME: usize = 6;
+    let length = key.len() + text.len() + SHORT_FRAME;
+    if length >= 0x80 {
+        return key_long_text(out, field, key, text);
+    }
+    out.extend_from_slice(&[field, length as u8, KEY, key.len() as u8]);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(&[VALUE, text.len() as u8 + 2, STRING, text.len() as u8]);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn key_long_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
     let value = wire::bytes_len(text.len());
     let length = wire::bytes_len(key.len()) + wire::bytes_len(value);
     out.reserve(wire::bytes_len(length));
