@@ -133,6 +133,7 @@ impl Fields {
     }
 
     /// The number of a field's node.
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<u32> {
         Some(self.nodes[key as usize]).filter(|id| *id != 0)
     }
@@ -165,16 +166,18 @@ impl Fields {
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));
             }
-            let filled = filled && !shape::is_of_caller(key);
-            match below(key) {
-                Some(table) if kind == Type::Object => self.gather(node, table, filled),
+            if let Type::Object | Type::Array = kind
+                && let Some(table) = below(key)
+            {
+                let filled = filled && !shape::is_of_caller(key);
                 // `onBehalfOf` occurs as an array too.
-                Some(table) if kind == Type::Array => {
-                    if let Some(first) = node.items().next() {
-                        self.gather(first, table, filled);
-                    }
+                let object = match kind {
+                    Type::Array => node.items().next(),
+                    _ => Some(node),
+                };
+                if let Some(object) = object {
+                    self.gather(object, table, filled);
                 }
-                _ => {}
             }
         }
     }

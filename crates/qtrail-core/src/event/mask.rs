@@ -1,5 +1,7 @@
 //! Marks that stand for a hidden value. A mark is no id and no name.
 
+use memchr::memchr;
+
 use crate::json::REDACTED;
 
 /// What AWS writes instead of a value, besides `***`.
@@ -42,7 +44,7 @@ pub(crate) fn is_mask(text: &str) -> bool {
 
 /// Whether a part of a text is hidden, so that the rest is no id and no name.
 pub(crate) fn has_mask(text: &str) -> bool {
-    is_mask(text) || text.contains(REDACTED)
+    is_mask(text) || memchr(b'[', text.as_bytes()).is_some() && text.contains(REDACTED)
 }
 
 /// A quick check by first byte and length, which rules out nearly every text.
