@@ -1,9 +1,6 @@
 //! The attributes of Amazon Q's events.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
@@ -12,7 +9,7 @@ use super::{Derived, Options, ids};
 use super::{name_of_service, semconv as names};
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
-use crate::json::Type;
+use crate::json::Node;
 
 /// `gen_ai.agent.name`.
 const AGENT: &str = "Amazon Q Developer";
@@ -197,27 +194,11 @@ fn system(agent: &str) -> Option<&str> {
 /// What AWS writes in place of a value that it withholds.
 const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
-/// Whether AWS writes this text in place of a withheld value.
-fn is_mask(text: &str) -> bool {
-    MASKS.contains(&text)
-}
-
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut. `\u` may spell either in other bytes than its own.
-/// Most records have none of these.
-fn may_be_masked(record: &[u8]) -> bool {
-    static WORDS: LazyLock<[Finder<'static>; 4]> =
-        LazyLock::new(|| [MASKS[0], MASKS[1], CUT, "\\u"].map(Finder::new));
-    WORDS.iter().any(|word| word.find(record).is_some())
-}
-
 /// JSON pointers of the values that AWS masked or cut, up to the limit of [`listed`].
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
-    if !may_be_masked(event.text().as_bytes()) {
-        return Vec::new();
-    }
     let document = event.document();
     let root = document.root();
     let mut nodes = Vec::new();
@@ -228,16 +209,18 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             id = node.end_id();
             continue;
         }
-        let masked = match node.kind() {
-            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
-            Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
-            _ => false,
-        };
-        if masked {
+        if MASKS.iter().any(|mask| node.is_str(mask)) {
             nodes.push(id);
+        } else if node.has_key(CUT) && node.as_bool() == Some(true) {
+            let mut before = (0..id).rev().map(|id| root.with_id(id));
+            nodes.extend(before.find(|object| object.end_id() > id).map(Node::id));
         }
         id += 1;
     }
+    if nodes.is_empty() {
+        return Vec::new();
+    }
+    nodes.sort_unstable();
     listed(document, nodes)
         .into_iter()
         .map(Cow::Owned)

@@ -108,24 +108,10 @@ impl Session {
         let principal = event.shown(Key::PrincipalId)?;
         let created = event.shown(Key::CreationDate)?;
         let account = event.shown(Key::AccountId).unwrap_or_default();
-        let text = [&*account, "/", &*principal, "/", &*created].concat();
-        if text.len() > SESSION_BYTES {
-            return Some(Session::hash(&text));
-        }
         thread_local! {
-            static KEPT: RefCell<HashMap<String, Session>> = RefCell::default();
+            static KEPT: RefCell<Kept> = RefCell::default();
         }
-        KEPT.with_borrow_mut(|kept| {
-            if let Some(session) = kept.get(&text) {
-                return Some(*session);
-            }
-            if kept.len() == SESSIONS {
-                kept.clear();
-            }
-            let session = Session::hash(&text);
-            kept.insert(text, session);
-            Some(session)
-        })
+        KEPT.with_borrow_mut(|kept| Some(kept.session([&account, "/", &principal, "/", &created])))
     }
 
     fn hash(text: &str) -> Self {
@@ -146,6 +132,54 @@ impl Session {
             trace_id: self.trace_id,
             span_id: self.span_id,
         })
+    }
+}
+
+/// The sessions whose ids a thread keeps.
+#[derive(Default)]
+struct Kept {
+    sessions: HashMap<String, Session>,
+    /// The last one that was asked for: an event's is asked for twice.
+    last: Option<Session>,
+    /// Its text.
+    text: String,
+}
+
+impl Kept {
+    /// The session with this text, given in parts.
+    fn session(&mut self, parts: [&str; 5]) -> Session {
+        let mut rest = self.text.as_str();
+        let is_last = parts.iter().all(|part| {
+            rest.strip_prefix(part)
+                .map(|behind| rest = behind)
+                .is_some()
+        });
+        if let Some(last) = self.last
+            && is_last
+            && rest.is_empty()
+        {
+            return last;
+        }
+        self.text.clear();
+        self.text.extend(parts);
+        let session = match self.sessions.get(&self.text) {
+            Some(session) => *session,
+            None => self.add(),
+        };
+        self.last = Some(session);
+        session
+    }
+
+    /// Computes the ids of the session with the last text.
+    fn add(&mut self) -> Session {
+        let session = Session::hash(&self.text);
+        if self.text.len() <= SESSION_BYTES {
+            if self.sessions.len() == SESSIONS {
+                self.sessions.clear();
+            }
+            self.sessions.insert(self.text.clone(), session);
+        }
+        session
     }
 }
 
