@@ -64,7 +64,7 @@ const KEY_REDACTED: u8 = 1 << 4;
 const TEXT_REPLACED: u8 = 1 << 5;
 
 impl Slot {
-    /// Whether a string reads as the bytes between its quotes.
+    /// Whether a string reads as the bytes between its quotes, and any other value as itself.
     fn reads_as_written(&self) -> bool {
         self.flags & (ESCAPED | VALUE_REDACTED | TEXT_REPLACED) == 0
     }
@@ -261,8 +261,10 @@ impl<'d> Node<'d> {
     pub fn is_str(self, text: &str) -> bool {
         const QUOTES: usize = 2;
         let slot = self.slot();
-        if slot.kind == Type::String && slot.reads_as_written() {
-            self.span().len() == text.len() + QUOTES && self.content() == text
+        if slot.reads_as_written() {
+            slot.kind == Type::String
+                && self.span().len() == text.len() + QUOTES
+                && self.content() == text
         } else {
             self.as_unusual_str().is_some_and(|own| own == text)
         }

@@ -1,6 +1,9 @@
 //! The attributes of Amazon Q's events.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
@@ -106,7 +109,7 @@ pub(super) fn channel(event: &Event<'_>) -> Option<(&'static str, &'static str)>
 fn tool(event: &Event<'_>) -> Option<String> {
     let source = event.text_of(Key::EventSource)?;
     let name = event.text_of(Key::EventName)?;
-    Some(format!("{}:{name}", name_of_service(&source)))
+    Some([name_of_service(&source), ":", &*name].concat())
 }
 
 /// Writes the client: from the request to Amazon Q if it names one, else from the user agent.
@@ -154,7 +157,8 @@ const PRODUCT: &str = "AmazonQ-For-";
 
 /// The token of Amazon Q's client in a user agent, and what comes after it.
 fn product(agent: &str) -> Option<(&str, &str)> {
-    let start = agent.find(PRODUCT)?;
+    static SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PRODUCT));
+    let start = SEARCH.find(agent.as_bytes())?;
     let token = agent[start..].split([' ', ';', ')', ',']).next()?;
     Some((agent[start + token.len()..].trim_start(), token))
 }

@@ -38,8 +38,11 @@ impl<'e, S: Sink> AttributeWriter<'e, S> {
 
     /// Writes a field that holds a text.
     pub(super) fn text(&mut self, field: &'static Field, key: Key) {
-        if let Some(text) = self.event.text_of(key) {
-            self.mark_mapped(key);
+        let event = self.event;
+        if let Some(node) = event.get(key)
+            && let Some(text) = node.as_str().filter(|text| !text.is_empty())
+        {
+            self.mark_node_mapped(node);
             self.str(field, &text);
         }
     }
@@ -87,9 +90,7 @@ impl<'e, S: Sink> AttributeWriter<'e, S> {
 
     /// Marks a field as covered by an attribute.
     pub(super) fn mark_mapped(&mut self, key: Key) {
-        if self.mapped.is_some()
-            && let Some(node) = self.event.get(key)
-        {
+        if let Some(node) = self.event.get(key) {
             self.mark_node_mapped(node);
         }
     }

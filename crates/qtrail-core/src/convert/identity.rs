@@ -7,7 +7,9 @@ use super::Derived;
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::semconv as names;
-use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
+use crate::event::identity::{
+    invoking_service, last_part, principal_session, resource, role_session,
+};
 use crate::event::{Event, Key, mask};
 
 /// Writes every row of the identity.
@@ -18,8 +20,9 @@ pub(super) fn write<S: Sink>(
 ) {
     let event = writer.event;
     let arn = event.shown(Key::Arn);
-    let of_arn = |part: fn(&str) -> Option<&str>| part_of(arn.as_deref()?, part);
-    let (session, name) = (of_arn(role_session), of_arn(last_part));
+    let named = arn.as_deref().and_then(resource);
+    let session = named.and_then(|named| part_of(named, role_session));
+    let name = named.and_then(|named| part_of(named, last_part));
     let person = person(event, session.or(name));
     writer.id(
         &names::USER_ID,

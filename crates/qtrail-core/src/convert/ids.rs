@@ -105,13 +105,10 @@ impl Session {
         if event.class() == Class::Other {
             return None;
         }
-        let principal = event.shown(Key::PrincipalId)?;
-        let created = event.shown(Key::CreationDate)?;
-        let account = event.shown(Key::AccountId).unwrap_or_default();
         thread_local! {
             static KEPT: RefCell<Kept> = RefCell::default();
         }
-        KEPT.with_borrow_mut(|kept| Some(kept.session([&account, "/", &principal, "/", &created])))
+        KEPT.with_borrow_mut(|kept| kept.session(event))
     }
 
     fn hash(text: &str) -> Self {
@@ -139,47 +136,45 @@ impl Session {
 #[derive(Default)]
 struct Kept {
     sessions: HashMap<String, Session>,
-    /// The last one that was asked for: an event's is asked for twice.
-    last: Option<Session>,
-    /// Its text.
-    text: String,
+    /// The fields of the event that was asked for last, and its session: each is asked for twice.
+    fields: [String; 3],
+    session: Option<Session>,
 }
 
 impl Kept {
-    /// The session with this text, given in parts.
-    fn session(&mut self, parts: [&str; 5]) -> Session {
-        let mut rest = self.text.as_str();
-        let is_last = parts.iter().all(|part| {
-            rest.strip_prefix(part)
-                .map(|behind| rest = behind)
-                .is_some()
-        });
-        if let Some(last) = self.last
-            && is_last
-            && rest.is_empty()
-        {
-            return last;
+    fn session(&mut self, event: &Event<'_>) -> Option<Session> {
+        let keys = [Key::AccountId, Key::PrincipalId, Key::CreationDate];
+        let fields = keys.map(|key| event.text_of(key).unwrap_or_default());
+        if self.fields == fields {
+            return self.session;
         }
-        self.text.clear();
-        self.text.extend(parts);
-        let session = match self.sessions.get(&self.text) {
-            Some(session) => *session,
-            None => self.add(),
-        };
-        self.last = Some(session);
+        let session = self.find(event);
+        if fields.iter().map(|field| field.len()).sum::<usize>() <= SESSION_BYTES {
+            self.session = session;
+            for (kept, field) in self.fields.iter_mut().zip(&fields) {
+                kept.clear();
+                kept.push_str(field);
+            }
+        }
         session
     }
 
-    /// Computes the ids of the session with the last text.
-    fn add(&mut self) -> Session {
-        let session = Session::hash(&self.text);
-        if self.text.len() <= SESSION_BYTES {
+    fn find(&mut self, event: &Event<'_>) -> Option<Session> {
+        let principal = event.shown(Key::PrincipalId)?;
+        let created = event.shown(Key::CreationDate)?;
+        let account = event.shown(Key::AccountId).unwrap_or_default();
+        let text = [&*account, "/", &*principal, "/", &*created].concat();
+        if let Some(session) = self.sessions.get(&text) {
+            return Some(*session);
+        }
+        let session = Session::hash(&text);
+        if text.len() <= SESSION_BYTES {
             if self.sessions.len() == SESSIONS {
                 self.sessions.clear();
             }
-            self.sessions.insert(self.text.clone(), session);
+            self.sessions.insert(text, session);
         }
-        session
+        Some(session)
     }
 }
 

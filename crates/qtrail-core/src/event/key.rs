@@ -151,7 +151,9 @@ impl Fields {
     /// Recursion ends with the tables: each names tables of smaller objects only.
     /// `filled`: by AWS, so that a name in another case is a table's.
     fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
-        for (name, node) in object.entries() {
+        let entries = object.children().filter(|child| !child.is_shadowed());
+        for node in entries {
+            let name = node.key().unwrap_or_default();
             let Some(key) = table(&name) else {
                 if filled && shape::is_in_another_case(&name) {
                     self.unreadable.push((Key::UserIdentity, node.id()));

@@ -139,7 +139,7 @@ impl<'a> Event<'a> {
     }
 
     /// A field that is a text, and not an empty one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
         self.get(key)?.as_str().filter(|text| !text.is_empty())
     }

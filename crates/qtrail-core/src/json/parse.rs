@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::number::Number;
-use super::special::Specials;
+use super::special::{Buffer, Specials};
 use super::{ESCAPED, KEY_ESCAPED, SHADOWED, Slot, Type, decoded_key, string};
 use crate::reject::Reason;
 
@@ -43,10 +43,11 @@ pub(super) fn parse(text: &str, depth: u32) -> Result<Vec<Slot>, Reason> {
     if u32::try_from(text.len()).is_err() {
         return Err(Error::at(u32::MAX as usize, "longer than 4 GiB").reason(depth));
     }
+    let mut buffer = Buffer::new();
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),
-        specials: Specials::of(text.as_bytes()),
+        specials: Specials::of(text.as_bytes(), &mut buffer),
         at: 0,
         slots: Vec::with_capacity(text.len() / BYTES_A_SLOT + 1),
         open: NONE,
@@ -61,7 +62,7 @@ pub(super) fn parse(text: &str, depth: u32) -> Result<Vec<Slot>, Reason> {
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    specials: Specials,
+    specials: Specials<'a>,
     at: usize,
     slots: Vec<Slot>,
     /// The innermost open container. While a container is open, its `next` holds the one around it.
@@ -102,7 +103,7 @@ impl Parser<'_> {
             return Err(Error::at(self.at, "expected a key"));
         }
         let start = self.at + 1;
-        let scanned = string::scan(self.bytes, &self.specials, start)?;
+        let scanned = string::scan(self.bytes, self.specials, start)?;
         self.at = scanned.end + 1;
         self.skip_space();
         if self.peek() != Some(b':') {
@@ -124,7 +125,7 @@ impl Parser<'_> {
         let start = self.at;
         let (kind, flags) = match self.peek() {
             Some(b'"') => {
-                let scanned = string::scan(self.bytes, &self.specials, start + 1)?;
+                let scanned = string::scan(self.bytes, self.specials, start + 1)?;
                 self.at = scanned.end + 1;
                 (Type::String, if scanned.escaped { ESCAPED } else { 0 })
             }

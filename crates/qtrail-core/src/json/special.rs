@@ -11,30 +11,40 @@ use pulp::{NullaryFnOnce, x86::V3};
 /// Bytes of a block.
 const BLOCK: usize = 64;
 
+/// The masks of a usual record take no allocation.
+const USUAL_BLOCKS: usize = 64;
+
+/// Memory for the [`Specials`] of a text.
+pub(super) struct Buffer {
+    usual: [u64; USUAL_BLOCKS],
+    large: Vec<u64>,
+}
+
+impl Buffer {
+    pub(super) fn new() -> Self {
+        Buffer {
+            usual: [0; USUAL_BLOCKS],
+            large: Vec::new(),
+        }
+    }
+}
+
 /// The quotes, backslashes and control characters of a text: a bit for each of its bytes, and at least one
 /// more that is set.
-pub(super) struct Specials(Vec<u64>);
+#[derive(Clone, Copy)]
+pub(super) struct Specials<'b>(&'b [u64]);
 
-impl Specials {
-    pub(super) fn of(text: &[u8]) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = V3::try_new() {
-            return simd.vectorize(Vectorized { simd, text });
-        }
-        Specials::with(Portable, text)
-    }
-
-    #[inline(always)]
-    fn with(find: impl Find, text: &[u8]) -> Self {
-        let (blocks, rest) = text.as_chunks();
-        let mut masks = vec![0; blocks.len() + 1];
-        for (mask, block) in masks.iter_mut().zip(blocks) {
-            *mask = find.specials(block);
-        }
-        // The bytes behind the text are zeros, which are special.
-        let mut last = [0; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        masks[blocks.len()] = find.specials(&last);
+impl<'b> Specials<'b> {
+    pub(super) fn of(text: &[u8], buffer: &'b mut Buffer) -> Self {
+        let blocks = text.len() / BLOCK + 1;
+        let masks = match buffer.usual.get_mut(..blocks) {
+            Some(masks) => masks,
+            None => {
+                buffer.large.resize(blocks, 0);
+                &mut buffer.large[..]
+            }
+        };
+        fill(masks, text);
         Specials(masks)
     }
 
@@ -49,6 +59,26 @@ impl Specials {
         }
         block * BLOCK + mask.trailing_zeros() as usize
     }
+}
+
+fn fill(masks: &mut [u64], text: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = V3::try_new() {
+        return simd.vectorize(Vectorized { simd, masks, text });
+    }
+    fill_with(Portable, masks, text);
+}
+
+#[inline(always)]
+fn fill_with(find: impl Find, masks: &mut [u64], text: &[u8]) {
+    let (blocks, rest) = text.as_chunks();
+    for (mask, block) in masks.iter_mut().zip(blocks) {
+        *mask = find.specials(block);
+    }
+    // The bytes behind the text are zeros, which are special.
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    masks[blocks.len()] = find.specials(&last);
 }
 
 /// A way to find the special bytes of a block.
@@ -81,16 +111,17 @@ impl Find for Portable {
 #[cfg(target_arch = "x86_64")]
 struct Vectorized<'a> {
     simd: V3,
+    masks: &'a mut [u64],
     text: &'a [u8],
 }
 
 #[cfg(target_arch = "x86_64")]
 impl NullaryFnOnce for Vectorized<'_> {
-    type Output = Specials;
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> Specials {
-        Specials::with(self.simd, self.text)
+    fn call(self) {
+        fill_with(self.simd, self.masks, self.text);
     }
 }
 
@@ -122,7 +153,9 @@ mod tests {
 
     fn agree(text: &[u8]) {
         let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let all = [Specials::of(text), Specials::with(Portable, text)];
+        let (mut buffer, mut portable) = (Buffer::new(), vec![0; text.len() / BLOCK + 1]);
+        fill_with(Portable, &mut portable, text);
+        let all = [Specials::of(text, &mut buffer), Specials(&portable)];
         for at in 0..=text.len() {
             let next = text[at..].iter().position(is_special);
             let next = next.map_or(text.len(), |next| at + next);
@@ -135,7 +168,7 @@ mod tests {
     #[test]
     fn every_byte_is_special_or_not_wherever_it_stands() {
         for byte in 0..=255 {
-            for length in [0, 1, 63, 64, 65, 128] {
+            for length in [0, 1, 63, 64, 65, 128, USUAL_BLOCKS * BLOCK] {
                 agree(&vec![byte; length]);
                 let mut text = vec![b'a'; length];
                 text.push(byte);

@@ -13,7 +13,7 @@ pub(super) struct Scanned {
 
 /// Scans a string's content from `at`, the byte after the opening quote.
 #[inline]
-pub(super) fn scan(bytes: &[u8], specials: &Specials, at: usize) -> Result<Scanned, Error> {
+pub(super) fn scan(bytes: &[u8], specials: Specials<'_>, at: usize) -> Result<Scanned, Error> {
     let end = specials.next(at);
     match bytes.get(end) {
         Some(b'"') => Ok(Scanned {
@@ -26,7 +26,7 @@ pub(super) fn scan(bytes: &[u8], specials: &Specials, at: usize) -> Result<Scann
 
 /// The same from the first byte that is special and no closing quote.
 #[cold]
-fn scan_escaped(bytes: &[u8], specials: &Specials, mut at: usize) -> Result<Scanned, Error> {
+fn scan_escaped(bytes: &[u8], specials: Specials<'_>, mut at: usize) -> Result<Scanned, Error> {
     loop {
         match bytes.get(at) {
             Some(b'"') => {

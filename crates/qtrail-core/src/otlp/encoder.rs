@@ -66,11 +66,13 @@ impl Shared {
         let Some(&first) = self.0.first() else {
             return;
         };
-        let copied = span.len();
+        let end = span.len();
         span.extend_from_slice(&log[first..]);
-        for start in self.0.drain(..) {
-            span[copied + start - first] = span::ATTRIBUTE;
+        let copied = &mut span[end..];
+        for start in &self.0 {
+            copied[start - first] = span::ATTRIBUTE;
         }
+        self.0.clear();
     }
 }
 
@@ -167,24 +169,22 @@ impl Encoder {
         self.groups.len() - 1
     }
 
-    /// Writes an attribute by a function that takes the records and the attribute's protobuf key.
+    /// Where an attribute of the current event is written, and under which protobuf key: in the log record, from
+    /// which the span's are copied, or in the span.
     #[inline]
-    fn write(&mut self, on: On, encode: impl FnOnce(&mut Vec<u8>, u8)) {
-        let Some(Groups { logs, spans, .. }) = self.groups.get_mut(self.current) else {
-            return;
-        };
-        let log = self.log.is_some() && matches!(on, On::Both | On::Log);
-        let span = self.span.is_some() && matches!(on, On::Both | On::Span);
-        if log && span {
-            self.shared.0.push(logs.records.len());
-        } else if log || span {
-            self.shared.copy(&logs.records, &mut spans.records);
+    fn records(&mut self, on: On) -> Option<(&mut Vec<u8>, u8)> {
+        let Groups { logs, spans, .. } = self.groups.get_mut(self.current)?;
+        let log = self.log.is_some() && on != On::Span;
+        let span = self.span.is_some() && on != On::Log;
+        match (log, span) {
+            (true, true) => self.shared.0.push(logs.records.len()),
+            (false, false) => return None,
+            _ => self.shared.copy(&logs.records, &mut spans.records),
         }
-        if log {
-            encode(&mut logs.records, log::ATTRIBUTE);
-        } else if span {
-            encode(&mut spans.records, span::ATTRIBUTE);
-        }
+        Some(match log {
+            true => (&mut logs.records, log::ATTRIBUTE),
+            false => (&mut spans.records, span::ATTRIBUTE),
+        })
     }
 }
 
@@ -206,15 +206,15 @@ impl Sink for Encoder {
     }
 
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>) {
-        self.write(field.on, |out, key| {
+        if let Some((out, key)) = self.records(field.on) {
             value::key_value(out, key, field.name, value);
-        });
+        }
     }
 
     fn text(&mut self, field: &'static Field, text: &str) {
-        self.write(field.on, |out, key| {
+        if let Some((out, key)) = self.records(field.on) {
             value::key_text(out, key, field.name, text);
-        });
+        }
     }
 
     fn end(&mut self) {

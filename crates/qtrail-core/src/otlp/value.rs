@@ -24,6 +24,11 @@ const FRAME: usize = 8;
 pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
     match value {
         Value::Str(text) => key_text(out, field, key, text),
+        Value::Bool(value) => {
+            wire::header(out, field, wire::bytes_len(key.len()) + BOOLEAN);
+            wire::bytes(out, KEY, key.as_bytes());
+            boolean(out, VALUE, *value);
+        }
         _ => key_and(out, field, key, expected(value), |out| {
             any_value(out, VALUE, value, 0);
         }),
@@ -172,6 +177,9 @@ fn string(out: &mut Vec<u8>, field: u8, text: &str) {
     wire::header(out, field, wire::bytes_len(text.len()));
     wire::bytes(out, STRING, text.as_bytes());
 }
+
+/// Bytes that [`boolean`] writes.
+const BOOLEAN: usize = 4;
 
 fn boolean(out: &mut Vec<u8>, field: u8, value: bool) {
     out.extend_from_slice(&[field, 2, BOOL, value.into()]);
