@@ -95,13 +95,13 @@ impl Find for Portable {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const LOW: u64 = !(ONES << 7);
         // The high bit of each byte that is zero.
-        let zeros = |word: u64| !((word & LOW) + LOW | word | LOW);
+        let zeros = |word: u64| !(((word & LOW) + LOW) | word | LOW);
         let (words, _) = block.as_chunks();
         words.iter().rev().fold(0, |mask, word| {
             let word = u64::from_le_bytes(*word);
-            let special = zeros(word ^ ONES * u64::from(b'"'))
-                | zeros(word ^ ONES * u64::from(b'\\'))
-                | zeros(word & ONES * 0xe0);
+            let special = zeros(word ^ (ONES * u64::from(b'"')))
+                | zeros(word ^ (ONES * u64::from(b'\\')))
+                | zeros(word & (ONES * 0xe0));
             // One bit of each of the eight bytes, gathered in the highest byte of the product.
             mask << 8 | (special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
         })
