@@ -174,8 +174,8 @@ impl Encoder {
     #[inline]
     fn records(&mut self, on: On) -> Option<(&mut Vec<u8>, u8)> {
         let Groups { logs, spans, .. } = self.groups.get_mut(self.current)?;
-        let log = self.log.is_some() && on != On::Span;
-        let span = self.span.is_some() && on != On::Log;
+        let log = self.log.is_some() && matches!(on, On::Both | On::Log);
+        let span = self.span.is_some() && matches!(on, On::Both | On::Span);
         match (log, span) {
             (true, true) => self.shared.0.push(logs.records.len()),
             (false, false) => return None,
