@@ -10,6 +10,7 @@ mod number;
 mod parse;
 mod pointer;
 mod redaction;
+mod special;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,13 @@ const VALUE_REDACTED: u8 = 1 << 3;
 const KEY_REDACTED: u8 = 1 << 4;
 /// The string has another text in its place.
 const TEXT_REPLACED: u8 = 1 << 5;
+
+impl Slot {
+    /// Whether a string reads as the bytes between its quotes, and any other value as itself.
+    fn reads_as_written(&self) -> bool {
+        self.flags & (ESCAPED | VALUE_REDACTED | TEXT_REPLACED) == 0
+    }
+}
 
 /// One value inside a document. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -137,16 +145,19 @@ impl<'a> Document<'a> {
 impl<'d> Node<'d> {
     /// The node's number, for [`Document::redact`] and for bookkeeping: below the number of nodes,
     /// in the order of the text, a container before its content.
+    #[inline]
     pub fn id(self) -> u32 {
         self.index
     }
 
     /// The number of the first node that is neither this one nor below it.
+    #[inline]
     pub fn end_id(self) -> u32 {
         self.slot().next
     }
 
     /// The node with this number, which must be one of the document's.
+    #[inline]
     pub fn with_id(self, index: u32) -> Node<'d> {
         Node {
             document: self.document,
@@ -155,6 +166,7 @@ impl<'d> Node<'d> {
     }
 
     /// The value's type ([`Type::String`] where it is redacted).
+    #[inline]
     pub fn kind(self) -> Type {
         if self.is_redacted() {
             Type::String
@@ -164,11 +176,13 @@ impl<'d> Node<'d> {
     }
 
     /// Whether a later entry of the same object has the same key, so that this one does not count.
+    #[inline]
     pub fn is_shadowed(self) -> bool {
         self.slot().flags & SHADOWED != 0
     }
 
     /// The bytes of the document's text that the value takes.
+    #[inline]
     pub fn span(self) -> Range<usize> {
         let slot = self.slot();
         slot.start as usize..slot.end as usize
@@ -180,11 +194,13 @@ impl<'d> Node<'d> {
     }
 
     /// The value's own JSON text, redacted or not.
+    #[inline]
     pub fn raw(self) -> &'d str {
         &self.document.text[self.span()]
     }
 
     /// The key under which the value stands in its object, decoded.
+    #[inline]
     pub fn key(self) -> Option<Cow<'d, str>> {
         let slot = self.slot();
         (slot.key_start > 0).then(|| {
@@ -197,6 +213,7 @@ impl<'d> Node<'d> {
     }
 
     /// The key as it is written, its escapes included, redacted or not.
+    #[inline]
     pub(crate) fn raw_key(self) -> Option<&'d [u8]> {
         let slot = self.slot();
         let key = slot.key_start as usize..slot.key_end as usize;
@@ -218,16 +235,38 @@ impl<'d> Node<'d> {
     }
 
     /// A string, decoded.
+    #[inline]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
+        let slot = self.slot();
+        match slot.kind {
+            Type::String if slot.reads_as_written() => Some(Cow::Borrowed(self.content())),
+            _ => self.as_unusual_str(),
+        }
+    }
+
+    #[cold]
+    fn as_unusual_str(self) -> Option<Cow<'d, str>> {
         let slot = self.slot();
         if let Some(text) = self.hidden() {
             Some(Cow::Borrowed(text))
         } else if slot.kind != Type::String {
             None
-        } else if slot.flags & ESCAPED != 0 {
-            Some(Cow::Owned(string::unescape(self.content())))
         } else {
-            Some(Cow::Borrowed(self.content()))
+            Some(Cow::Owned(string::unescape(self.content())))
+        }
+    }
+
+    /// Whether it is this string.
+    #[inline]
+    pub fn is_str(self, text: &str) -> bool {
+        const QUOTES: usize = 2;
+        let slot = self.slot();
+        if slot.reads_as_written() {
+            slot.kind == Type::String
+                && self.span().len() == text.len() + QUOTES
+                && self.content() == text
+        } else {
+            self.as_unusual_str().is_some_and(|own| own == text)
         }
     }
 
@@ -262,21 +301,25 @@ impl<'d> Node<'d> {
         if self.kind() != Type::Object {
             return None;
         }
-        let text = self.document.text;
-        self.children().find(|child| {
-            let slot = child.slot();
-            let length = (slot.key_end - slot.key_start) as usize;
-            slot.flags & SHADOWED == 0
-                && if slot.flags & KEY_ESCAPED == 0 {
-                    child.raw_key() == Some(key.as_bytes())
-                } else {
-                    // An escape takes more bytes than what it stands for.
-                    length > key.len() && decoded_key(text, slot) == key
-                }
-        })
+        self.children()
+            .find(|child| !child.is_shadowed() && child.has_key(key))
+    }
+
+    /// Whether it stands in an object under this key, redacted or not.
+    #[inline]
+    pub fn has_key(self, key: &str) -> bool {
+        let slot = self.slot();
+        let length = (slot.key_end - slot.key_start) as usize;
+        if slot.flags & KEY_ESCAPED == 0 {
+            length == key.len() && self.raw_key() == Some(key.as_bytes())
+        } else {
+            // An escape takes more bytes than what it stands for.
+            length > key.len() && decoded_key(self.document.text, slot) == key
+        }
     }
 
     /// An object's entries in order, each key once with its last value. Empty for other types.
+    #[inline]
     pub fn entries(self) -> impl Iterator<Item = (Cow<'d, str>, Node<'d>)> {
         let object = self.kind() == Type::Object;
         self.children()
@@ -292,6 +335,7 @@ impl<'d> Node<'d> {
     }
 
     /// The direct children of an array or object, redacted or not, shadowed entries included.
+    #[inline]
     pub fn children(self) -> impl Iterator<Item = Node<'d>> {
         let end = self.end_id();
         let mut index = self.index + 1;
@@ -316,11 +360,13 @@ impl<'d> Node<'d> {
         pointer
     }
 
+    #[inline]
     fn slot(self) -> &'d Slot {
         &self.document.slots[self.index as usize]
     }
 
     /// A string's content between its quotes, as it stands.
+    #[inline]
     fn content(self) -> &'d str {
         let slot = self.slot();
         &self.document.text[slot.start as usize + 1..slot.end as usize - 1]
@@ -328,6 +374,7 @@ impl<'d> Node<'d> {
 }
 
 /// A key, decoded, redacted or not.
+#[inline]
 fn decoded_key<'d>(text: &'d str, slot: &Slot) -> Cow<'d, str> {
     let key = &text[slot.key_start as usize..slot.key_end as usize];
     if slot.flags & KEY_ESCAPED != 0 {

@@ -12,7 +12,7 @@ use super::{Derived, Options, agents, ids, semconv as names};
 use crate::event::amazon_q::Class;
 use crate::event::user_agent::UserAgent;
 use crate::event::{Event, Key, mask};
-use crate::json::Type;
+use crate::json::{Node, Type};
 
 /// Writes every row of the Amazon Q table.
 pub(super) fn write<S: Sink>(
@@ -162,7 +162,8 @@ const PRODUCT: &str = "AmazonQ-For-";
 
 /// The IDE and its version behind Amazon Q's token: `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`.
 fn ide(agent: &str) -> Option<(&str, &str)> {
-    let start = agent.find(PRODUCT)?;
+    static SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PRODUCT));
+    let start = SEARCH.find(agent.as_bytes())?;
     let token = agent[start..].split([' ', ';', ')', ',']).next()?;
     if token.contains("CLI") || !token.contains('/') {
         return None;
@@ -184,35 +185,26 @@ fn system(agent: &str) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Parts of what AWS and others write in place of a value that they withhold.
-const MASKS: [&str; 3] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS", "REDACTED"];
-
-/// Whether this text stands in place of a withheld value: alone or in brackets. A word without brackets may be a name.
-fn is_mask(text: &str) -> bool {
-    let in_brackets = || {
-        ["[]", "<>"]
-            .iter()
-            .any(|pair| text.starts_with(&pair[..1]) && text.ends_with(&pair[1..]))
-    };
-    text == MASKS[0] || text == MASKS[1] || in_brackets() && mask::is_mask(text)
-}
+/// What AWS writes in place of a value that it withholds, without brackets.
+const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut. `\u` may spell either in other bytes than its own.
-/// Most records have none of these.
-fn may_be_masked(record: &[u8]) -> bool {
-    static WORDS: LazyLock<[Finder<'static>; 5]> =
-        LazyLock::new(|| [MASKS[0], MASKS[1], MASKS[2], CUT, "\\u"].map(Finder::new));
-    WORDS.iter().any(|word| word.find(record).is_some())
+/// Whether this text stands in place of a withheld value: alone or in brackets. A word without brackets may be a name.
+#[inline]
+fn is_mask(text: &str) -> bool {
+    let closing = match text.as_bytes().first() {
+        Some(b'*' | b'H') => return MASKS.contains(&text),
+        Some(b'[') => b']',
+        Some(b'<') => b'>',
+        _ => return false,
+    };
+    text.as_bytes().last() == Some(&closing) && mask::is_mask(text)
 }
 
 /// JSON pointers of the values that AWS masked or cut, up to the limit of [`listed`].
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
-    if !may_be_masked(event.text().as_bytes()) {
-        return Vec::new();
-    }
     let document = event.document();
     let root = document.root();
     let mut nodes = Vec::new();
@@ -223,18 +215,20 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             id = node.end_id();
             continue;
         }
-        let masked = match node.kind() {
-            // What qtrail masked is not listed here.
-            Type::String if node.is_redacted() => false,
-            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
-            Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
-            _ => false,
-        };
-        if masked {
+        // What qtrail masked is not listed here.
+        let shown = node.kind() == Type::String && !node.is_redacted();
+        if shown && node.as_str().is_some_and(|text| is_mask(&text)) {
             nodes.push(id);
+        } else if node.has_key(CUT) && node.as_bool() == Some(true) {
+            let mut before = (0..id).rev().map(|id| root.with_id(id));
+            nodes.extend(before.find(|object| object.end_id() > id).map(Node::id));
         }
         id += 1;
     }
+    if nodes.is_empty() {
+        return Vec::new();
+    }
+    nodes.sort_unstable();
     listed(document, nodes)
         .into_iter()
         .map(Cow::Owned)

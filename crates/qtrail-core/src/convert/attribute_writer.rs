@@ -1,6 +1,5 @@
 //! Writes the attributes of one event to a sink, and remembers which fields they cover.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::attributes::{Field, Sink, Value};
@@ -34,14 +33,17 @@ impl<'e, S: Sink> AttributeWriter<'e, S> {
 
     /// Writes a text that is derived rather than copied from a field.
     pub(super) fn str(&mut self, field: &'static Field, text: &str) {
-        self.value(field, Value::Str(Cow::Borrowed(text)));
+        self.sink.text(field, text);
     }
 
     /// Writes a field that holds a text.
     pub(super) fn text(&mut self, field: &'static Field, key: Key) {
-        if let Some(text) = self.event.text_of(key) {
-            self.mark_mapped(key);
-            self.value(field, Value::Str(text));
+        let event = self.event;
+        if let Some(node) = event.get(key)
+            && let Some(text) = node.as_str().filter(|text| !text.is_empty())
+        {
+            self.mark_node_mapped(node);
+            self.str(field, &text);
         }
     }
 
@@ -49,7 +51,7 @@ impl<'e, S: Sink> AttributeWriter<'e, S> {
     pub(super) fn scalar(&mut self, field: &'static Field, key: Key) {
         if let Some(text) = self.event.scalar_of(key) {
             self.mark_mapped(key);
-            self.value(field, Value::Str(text));
+            self.str(field, &text);
         }
     }
 

@@ -154,12 +154,16 @@ pub struct Head<'a> {
 }
 
 /// Receives converted events. For each event, [`convert`](super::convert) calls `begin` once,
-/// `attribute` once for each attribute, and `end` once.
+/// `attribute` or `text` once for each attribute, and `end` once.
 pub trait Sink {
     /// Starts an event.
     fn begin(&mut self, head: &Head<'_>);
     /// Receives one attribute. Resource attributes are not passed here: see [`Head::resource`].
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>);
+    /// Receives one attribute that is a text, as most are: a sink may have a shorter way for it.
+    fn text(&mut self, field: &'static Field, text: &str) {
+        self.attribute(field, &Value::Str(Cow::Borrowed(text)));
+    }
     /// Ends the event.
     fn end(&mut self);
 }

@@ -7,7 +7,9 @@ use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::semconv as names;
 use super::{Derived, agents};
-use crate::event::identity::{invoking_service, last_part, principal_session, role_session};
+use crate::event::identity::{
+    invoking_service, last_part, principal_session, resource, role_session,
+};
 use crate::event::{Event, Key, mask};
 
 /// Writes every row of the identity.
@@ -17,7 +19,11 @@ pub(super) fn write<S: Sink>(
     people: &HashMap<String, String>,
 ) {
     let event = writer.event;
-    let person = person(event);
+    let arn = event.shown(Key::Arn);
+    let named = arn.as_deref().and_then(resource);
+    let session = named.and_then(|named| part_of(named, role_session));
+    let name = named.and_then(|named| part_of(named, last_part));
+    let person = person(event, session.or(name));
     writer.id(
         &names::USER_ID,
         &[Key::OnBehalfOfUserId, Key::UserId, Key::PrincipalId],
@@ -33,8 +39,8 @@ pub(super) fn write<S: Sink>(
             writer.text(&names::USER_NAME, Key::UserName);
         }
         None => {
-            if let Some(name) = of_arn(event, last_part) {
-                writer.value(&names::USER_NAME, Value::Str(name));
+            if let Some(name) = name {
+                writer.str(&names::USER_NAME, name);
             }
         }
     }
@@ -44,8 +50,8 @@ pub(super) fn write<S: Sink>(
         writer.value(&names::USER_ROLES, Value::Strs(vec![role]));
     }
     fields(writer);
-    if let Some(session) = of_arn(event, role_session) {
-        writer.value(&names::ROLE_SESSION_NAME, Value::Str(session));
+    if let Some(session) = session {
+        writer.str(&names::ROLE_SESSION_NAME, session);
     }
     if let Some(class) = derived.identity {
         writer.str(&names::IDENTITY_CLASS, class);
@@ -102,8 +108,9 @@ const NAMED_IN_CENTER: [Key; 4] = [
 /// Fields that name the person if neither the ones above nor the ARN nor the principal id does.
 const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
-/// The person behind the call, and the field that names them. A masked value names nobody.
-fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
+/// The person behind the call, and the field that names them. A masked value names nobody. `by_arn`: the
+/// name in the ARN.
+fn person<'e>(event: &'e Event<'_>, by_arn: Option<&'e str>) -> Option<(Cow<'e, str>, Key)> {
     let kind = event.text_of(Key::Type).unwrap_or_default();
     let first_of = |keys: &[Key]| {
         let key = event.first_shown(keys)?;
@@ -113,36 +120,20 @@ fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
         "IdentityCenterUser" => first_of(&NAMED_IN_CENTER),
         _ => first_of(&NAMED),
     };
-    let by_arn = || {
-        let name = of_arn(event, role_session).or_else(|| of_arn(event, last_part))?;
-        Some((name, Key::Arn))
-    };
     let by_principal = || {
-        let part = principal_session(&kind)?;
-        Some((part_of(event, Key::PrincipalId, part)?, Key::PrincipalId))
+        let principal = event.shown(Key::PrincipalId)?;
+        let name = part_of(&principal, principal_session(&kind)?)?;
+        Some((Cow::Owned(name.to_owned()), Key::PrincipalId))
     };
     named
-        .or_else(by_arn)
+        .or_else(|| Some((Cow::Borrowed(by_arn?), Key::Arn)))
         .or_else(by_principal)
         .or_else(|| first_of(&NAMED_LAST))
 }
 
-/// A part of the ARN; `None` if the ARN or the part is masked.
-fn of_arn<'e>(event: &'e Event<'_>, part: fn(&str) -> Option<&str>) -> Option<Cow<'e, str>> {
-    part_of(event, Key::Arn, part)
-}
-
-/// A part of a field; `None` if the field or the part is masked.
-fn part_of<'e>(
-    event: &'e Event<'_>,
-    key: Key,
-    part: fn(&str) -> Option<&str>,
-) -> Option<Cow<'e, str>> {
-    let name = match event.shown(key)? {
-        Cow::Borrowed(text) => part(text).map(Cow::Borrowed),
-        Cow::Owned(text) => part(&text).map(|part| Cow::Owned(part.to_owned())),
-    };
-    name.filter(|name| !mask::is_mask(name))
+/// A part of a text; `None` if the part is masked.
+fn part_of(text: &str, part: fn(&str) -> Option<&str>) -> Option<&str> {
+    part(text).filter(|part| !mask::is_mask(part))
 }
 
 /// Marks the field that names the person as mapped; not an ARN or a principal id, since the name is

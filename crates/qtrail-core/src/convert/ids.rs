@@ -1,6 +1,7 @@
 //! Trace and span ids. They depend only on the event, so the same event has the same ids on any machine,
 //! in any order, however often it is read.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -106,33 +107,10 @@ impl Session {
         if event.class() == Class::Other {
             return None;
         }
-        let text = match agents::sign_in_session(event) {
-            Some(arn) => arn.into_owned(),
-            None => {
-                let principal = event.shown(Key::PrincipalId)?;
-                let created = event.shown(Key::CreationDate)?;
-                let account = event.shown(Key::AccountId).unwrap_or_default();
-                let created = time::extended(&created);
-                [&*account, "/", &*principal, "/", &*created].concat()
-            }
-        };
-        if text.len() > SESSION_BYTES {
-            return Some(Session::hash(&text));
-        }
         thread_local! {
-            static KEPT: RefCell<HashMap<String, Session>> = RefCell::default();
+            static KEPT: RefCell<Kept> = RefCell::default();
         }
-        KEPT.with_borrow_mut(|kept| {
-            if let Some(session) = kept.get(&text) {
-                return Some(*session);
-            }
-            if kept.len() == SESSIONS {
-                kept.clear();
-            }
-            let session = Session::hash(&text);
-            kept.insert(text, session);
-            Some(session)
-        })
+        KEPT.with_borrow_mut(|kept| kept.session(event))
     }
 
     fn hash(text: &str) -> Self {
@@ -153,6 +131,65 @@ impl Session {
             trace_id: self.trace_id,
             span_id: self.span_id,
         })
+    }
+}
+
+/// The sessions whose ids a thread keeps.
+#[derive(Default)]
+struct Kept {
+    sessions: HashMap<String, Session>,
+    /// The fields of the event that was asked for last, and its session: each is asked for twice.
+    fields: [String; 4],
+    session: Option<Session>,
+}
+
+impl Kept {
+    fn session(&mut self, event: &Event<'_>) -> Option<Session> {
+        let keys = [Key::AccountId, Key::PrincipalId, Key::CreationDate];
+        let [account, principal, created] = keys.map(|key| event.text_of(key).unwrap_or_default());
+        let sign_in = agents::sign_in_session(event);
+        let fields = [
+            account,
+            principal,
+            created,
+            sign_in.clone().unwrap_or_default(),
+        ];
+        if self.fields == fields {
+            return self.session;
+        }
+        let session = self.find(event, sign_in);
+        if fields.iter().map(|field| field.len()).sum::<usize>() <= SESSION_BYTES {
+            self.session = session;
+            for (kept, field) in self.fields.iter_mut().zip(&fields) {
+                kept.clear();
+                kept.push_str(field);
+            }
+        }
+        session
+    }
+
+    fn find(&mut self, event: &Event<'_>, sign_in: Option<Cow<'_, str>>) -> Option<Session> {
+        let text = match sign_in {
+            Some(arn) => arn.into_owned(),
+            None => {
+                let principal = event.shown(Key::PrincipalId)?;
+                let created = event.shown(Key::CreationDate)?;
+                let account = event.shown(Key::AccountId).unwrap_or_default();
+                let created = time::extended(&created);
+                [&*account, "/", &*principal, "/", &*created].concat()
+            }
+        };
+        if let Some(session) = self.sessions.get(&text) {
+            return Some(*session);
+        }
+        let session = Session::hash(&text);
+        if text.len() <= SESSION_BYTES {
+            if self.sessions.len() == SESSIONS {
+                self.sessions.clear();
+            }
+            self.sessions.insert(text, session);
+        }
+        Some(session)
     }
 }
 

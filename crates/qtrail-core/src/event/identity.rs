@@ -54,12 +54,16 @@ pub(crate) fn invoking_service(event: &Event<'_>) -> Option<Key> {
     event.first_of(&[Key::InvokedBy, Key::SessionInvokedBy])
 }
 
-/// The session's name in the ARN of an assumed role,
+/// What an ARN names: its sixth part.
+pub(crate) fn resource(arn: &str) -> Option<&str> {
+    let colon = memchr_iter(b':', arn.as_bytes()).nth(4)?;
+    arn.starts_with("arn:").then(|| &arn[colon + 1..])
+}
+
+/// The session's name in what the ARN of an assumed role names,
 /// `arn:aws:sts::123456789012:assumed-role/<role>/<session>`.
-pub(crate) fn role_session(arn: &str) -> Option<&str> {
-    let (_, session) = resource(arn)?
-        .strip_prefix("assumed-role/")?
-        .split_once('/')?;
+pub(crate) fn role_session(resource: &str) -> Option<&str> {
+    let (_, session) = resource.strip_prefix("assumed-role/")?.split_once('/')?;
     Some(session).filter(|session| !session.is_empty())
 }
 
@@ -77,20 +81,13 @@ pub(crate) fn principal_session(kind: &str) -> Option<fn(&str) -> Option<&str>> 
     })
 }
 
-/// The last part of an ARN: the name of the user, role or session; `root` for the root user.
-pub(crate) fn last_part(arn: &str) -> Option<&str> {
-    let resource = resource(arn)?;
+/// The last part of what an ARN names: the name of the user, role or session; `root` for the root user.
+pub(crate) fn last_part(resource: &str) -> Option<&str> {
     let name = match memrchr(b'/', resource.as_bytes()) {
         Some(slash) => &resource[slash + 1..],
         None => resource,
     };
     Some(name).filter(|name| !name.is_empty())
-}
-
-/// What an ARN names: its sixth part.
-fn resource(arn: &str) -> Option<&str> {
-    let colon = memchr_iter(b':', arn.as_bytes()).nth(4)?;
-    arn.starts_with("arn:").then(|| &arn[colon + 1..])
 }
 
 #[cfg(test)]
@@ -239,8 +236,12 @@ mod tests {
             ("Bob", None, None),
             ("", None, None),
         ] {
+            let resource = resource(arn);
             assert_eq!(
-                (role_session(arn), last_part(arn)),
+                (
+                    resource.and_then(role_session),
+                    resource.and_then(last_part)
+                ),
                 (session, last),
                 "{arn}"
             );

@@ -145,6 +145,7 @@ impl Fields {
     }
 
     /// The number of a field's node.
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<u32> {
         Some(self.nodes[key as usize]).filter(|id| *id != 0)
     }
@@ -162,7 +163,9 @@ impl Fields {
     /// Recursion ends with the tables: each names tables of smaller objects only.
     /// `filled`: by AWS, so that a name in another case is a table's.
     fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
-        for (name, node) in object.entries() {
+        let entries = object.children().filter(|child| !child.is_shadowed());
+        for node in entries {
+            let name = node.key().unwrap_or_default();
             let Some(key) = table(&name) else {
                 if filled && shape::is_in_another_case(&name) {
                     self.unreadable.push((Key::UserIdentity, node.id()));
@@ -177,16 +180,18 @@ impl Fields {
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));
             }
-            let filled = filled && !shape::is_of_caller(key);
-            match below(key) {
-                Some(table) if kind == Type::Object => self.gather(node, table, filled),
+            if let Type::Object | Type::Array = kind
+                && let Some(table) = below(key)
+            {
+                let filled = filled && !shape::is_of_caller(key);
                 // `onBehalfOf` occurs as an array too.
-                Some(table) if kind == Type::Array => {
-                    if let Some(first) = node.items().next() {
-                        self.gather(first, table, filled);
-                    }
+                let object = match kind {
+                    Type::Array => node.items().next(),
+                    _ => Some(node),
+                };
+                if let Some(object) = object {
+                    self.gather(object, table, filled);
                 }
-                _ => {}
             }
         }
     }

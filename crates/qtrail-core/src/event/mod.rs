@@ -144,6 +144,7 @@ impl<'a> Event<'a> {
     }
 
     /// A field, of whatever type but `null`.
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
         let id = self.fields.get(key)?;
         Some(self.document.root().with_id(id))
@@ -174,6 +175,7 @@ impl<'a> Event<'a> {
     }
 
     /// A field that is a text, and not an empty one.
+    #[inline(always)]
     pub(crate) fn text_of(&self, key: Key) -> Option<Cow<'_, str>> {
         self.get(key)?.as_str().filter(|text| !text.is_empty())
     }

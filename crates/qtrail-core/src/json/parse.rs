@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::number::Number;
+use super::special::{Buffer, Specials};
 use super::{ESCAPED, KEY_ESCAPED, SHADOWED, Slot, Type, decoded_key, string};
 use crate::reject::Reason;
 
@@ -13,24 +14,26 @@ const BYTES_A_SLOT: usize = 24;
 /// No container.
 const NONE: u32 = u32::MAX;
 
-/// Where and why a text is no JSON.
+/// Why a text is refused.
 #[derive(Debug)]
-pub(super) struct Error {
-    at: usize,
-    detail: &'static str,
+pub(super) enum Error {
+    NotJson { at: usize, detail: &'static str },
+    TooDeep,
 }
 
 impl Error {
+    #[cold]
     pub(super) fn at(at: usize, detail: &'static str) -> Self {
-        Error { at, detail }
+        Error::NotJson { at, detail }
     }
-}
 
-impl From<Error> for Reason {
-    fn from(error: Error) -> Self {
-        Reason::NotJson {
-            at: error.at as u64,
-            detail: error.detail.to_owned(),
+    fn reason(self, limit: u32) -> Reason {
+        match self {
+            Error::NotJson { at, detail } => Reason::NotJson {
+                at: at as u64,
+                detail: detail.to_owned(),
+            },
+            Error::TooDeep => Reason::TooDeep { limit },
         }
     }
 }
@@ -38,28 +41,34 @@ impl From<Error> for Reason {
 /// All values of a text, in its order.
 pub(super) fn parse(text: &str, depth: u32) -> Result<Vec<Slot>, Reason> {
     if u32::try_from(text.len()).is_err() {
-        return Err(Error::at(u32::MAX as usize, "longer than 4 GiB").into());
+        return Err(Error::at(u32::MAX as usize, "longer than 4 GiB").reason(depth));
     }
+    let mut buffer = Buffer::new();
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),
+        specials: Specials::of(text.as_bytes(), &mut buffer),
         at: 0,
         slots: Vec::with_capacity(text.len() / BYTES_A_SLOT + 1),
         open: NONE,
+        inside: None,
         level: 0,
         depth,
     };
-    parser.run()?;
+    parser.run().map_err(|error| error.reason(depth))?;
     Ok(parser.slots)
 }
 
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
+    specials: Specials<'a>,
     at: usize,
     slots: Vec<Slot>,
     /// The innermost open container. While a container is open, its `next` holds the one around it.
     open: u32,
+    /// Its type.
+    inside: Option<Type>,
     level: u32,
     depth: u32,
 }
@@ -73,58 +82,72 @@ struct Key {
 }
 
 impl Parser<'_> {
-    fn run(&mut self) -> Result<(), Reason> {
-        let mut key = Key::default();
+    fn run(&mut self) -> Result<(), Error> {
         loop {
-            // A value, or the start of a container with a first value to come.
-            if let Some(first) = self.value(key)? {
-                key = first;
-                continue;
-            }
-            match self.after_value()? {
-                Some(following) => key = following,
-                None => return Ok(()),
+            self.skip_space();
+            let key = match self.inside {
+                Some(Type::Object) => self.key()?,
+                _ => Key::default(),
+            };
+            let opened = self.value(key)?;
+            if !opened && !self.is_followed()? {
+                return Ok(());
             }
         }
     }
 
-    /// Reads a scalar, an empty container, or the opening of a container; this returns the key of
-    /// the first value inside.
-    fn value(&mut self, key: Key) -> Result<Option<Key>, Reason> {
+    /// Reads a key and its colon.
+    #[inline]
+    fn key(&mut self) -> Result<Key, Error> {
+        if self.peek() != Some(b'"') {
+            return Err(Error::at(self.at, "expected a key"));
+        }
+        let start = self.at + 1;
+        let scanned = string::scan(self.bytes, self.specials, start)?;
+        self.at = scanned.end + 1;
         self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(Error::at(self.at, "expected `:`"));
+        }
+        self.at += 1;
+        self.skip_space();
+        Ok(Key {
+            start: start as u32,
+            end: scanned.end as u32,
+            flags: if scanned.escaped { KEY_ESCAPED } else { 0 },
+        })
+    }
+
+    /// Reads a scalar, an empty container, or the opening of a container with a first value to come: then
+    /// it returns `true`.
+    #[inline]
+    fn value(&mut self, key: Key) -> Result<bool, Error> {
         let start = self.at;
-        let kind = match self.peek() {
+        let (kind, flags) = match self.peek() {
             Some(b'"') => {
-                let scanned = string::scan(self.bytes, start + 1)?;
+                let scanned = string::scan(self.bytes, self.specials, start + 1)?;
                 self.at = scanned.end + 1;
-                let flags = if scanned.escaped { ESCAPED } else { 0 };
-                self.push(Type::String, key, start, flags);
-                return Ok(None);
+                (Type::String, if scanned.escaped { ESCAPED } else { 0 })
             }
-            Some(b'{') => Type::Object,
-            Some(b'[') => Type::Array,
+            Some(b'{') => return self.open(Type::Object, key),
+            Some(b'[') => return self.open(Type::Array, key),
             Some(first @ (b'-' | b'0'..=b'9')) => {
                 self.number(first)?;
-                Type::Number
+                (Type::Number, 0)
             }
-            Some(b't') => self.word("true", Type::Bool)?,
-            Some(b'f') => self.word("false", Type::Bool)?,
-            Some(b'n') => self.word("null", Type::Null)?,
-            Some(_) => return Err(Error::at(start, "expected a value").into()),
-            None => return Err(Error::at(start, "expected a value, found the end").into()),
+            Some(b't') => (self.word("true", Type::Bool)?, 0),
+            Some(b'f') => (self.word("false", Type::Bool)?, 0),
+            Some(b'n') => (self.word("null", Type::Null)?, 0),
+            Some(_) => return Err(Error::at(start, "expected a value")),
+            None => return Err(Error::at(start, "expected a value, found the end")),
         };
-        match kind {
-            Type::Object | Type::Array => self.open(kind, key),
-            _ => {
-                self.push(kind, key, start, 0);
-                Ok(None)
-            }
-        }
+        self.push(kind, key, start, flags);
+        Ok(false)
     }
 
-    fn open(&mut self, kind: Type, key: Key) -> Result<Option<Key>, Reason> {
+    fn open(&mut self, kind: Type, key: Key) -> Result<bool, Error> {
         if self.level == self.depth {
-            return Err(Reason::TooDeep { limit: self.depth });
+            return Err(Error::TooDeep);
         }
         self.level += 1;
         let index = self.slots.len() as u32;
@@ -133,40 +156,33 @@ impl Parser<'_> {
         self.push(kind, key, start, 0);
         self.slots[index as usize].next = self.open;
         self.open = index;
+        self.inside = Some(kind);
         self.skip_space();
         match (kind, self.peek()) {
             (Type::Object, Some(b'}')) | (Type::Array, Some(b']')) => {
                 self.close();
-                Ok(None)
+                Ok(false)
             }
-            (Type::Object, _) => Ok(Some(self.key()?)),
-            _ => Ok(Some(Key::default())),
+            _ => Ok(true),
         }
     }
 
-    /// What follows a value: closing brackets, then a comma (the next value's key is returned) or
-    /// the end.
-    fn after_value(&mut self) -> Result<Option<Key>, Error> {
+    /// Reads what follows a value: closing brackets, then a comma (`true`) or the end.
+    #[inline]
+    fn is_followed(&mut self) -> Result<bool, Error> {
         loop {
             self.skip_space();
-            let Some(open) = self.slots.get(self.open as usize) else {
-                return match self.peek() {
-                    None => Ok(None),
-                    Some(_) => Err(Error::at(self.at, "more text after the value")),
-                };
-            };
-            match (open.kind, self.peek()) {
-                (Type::Object, Some(b',')) => {
+            match (self.inside, self.peek()) {
+                (Some(_), Some(b',')) => {
                     self.at += 1;
-                    self.skip_space();
-                    return self.key().map(Some);
+                    return Ok(true);
                 }
-                (_, Some(b',')) => {
-                    self.at += 1;
-                    return Ok(Some(Key::default()));
+                (Some(Type::Object), Some(b'}')) | (Some(Type::Array), Some(b']')) => self.close(),
+                (None, None) => return Ok(false),
+                (None, _) => return Err(Error::at(self.at, "more text after the value")),
+                (Some(Type::Object), _) => {
+                    return Err(Error::at(self.at, "expected `,` or `}`"));
                 }
-                (Type::Object, Some(b'}')) | (Type::Array, Some(b']')) => self.close(),
-                (Type::Object, _) => return Err(Error::at(self.at, "expected `,` or `}`")),
                 _ => return Err(Error::at(self.at, "expected `,` or `]`")),
             }
         }
@@ -183,25 +199,7 @@ impl Parser<'_> {
         if slot.kind == Type::Object {
             shadow(self.text, &mut self.slots[closed + 1..], closed as u32 + 1);
         }
-    }
-
-    fn key(&mut self) -> Result<Key, Error> {
-        if self.peek() != Some(b'"') {
-            return Err(Error::at(self.at, "expected a key"));
-        }
-        let start = self.at + 1;
-        let scanned = string::scan(self.bytes, start)?;
-        self.at = scanned.end + 1;
-        self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(Error::at(self.at, "expected `:`"));
-        }
-        self.at += 1;
-        Ok(Key {
-            start: start as u32,
-            end: scanned.end as u32,
-            flags: if scanned.escaped { KEY_ESCAPED } else { 0 },
-        })
+        self.inside = self.slots.get(self.open as usize).map(|slot| slot.kind);
     }
 
     fn number(&mut self, first: u8) -> Result<(), Error> {
@@ -267,7 +265,7 @@ fn shadow(text: &str, below: &mut [Slot], base: u32) {
         if count > FEW {
             return shadow_many(text, below, base);
         }
-        let hash = hash(&decoded_key(text, slot));
+        let hash = hash_of_key(text, slot);
         let (word, bit) = (hash as usize / 64 % seen.len(), 1 << (hash % 64));
         let next = (slot.next - base) as usize;
         if seen[word] & bit != 0 {
@@ -305,16 +303,26 @@ fn shadow_many(text: &str, below: &mut [Slot], base: u32) {
     }
 }
 
+/// A quick hash of a key, decoded.
+#[inline]
+fn hash_of_key(text: &str, slot: &Slot) -> u32 {
+    if slot.flags & KEY_ESCAPED != 0 {
+        hash(decoded_key(text, slot).as_bytes())
+    } else {
+        hash(&text.as_bytes()[slot.key_start as usize..slot.key_end as usize])
+    }
+}
+
 /// A quick hash of a key's length, first and last bytes, in the low ten bits.
-fn hash(key: &str) -> u64 {
-    let bytes = key.as_bytes();
-    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+#[inline]
+fn hash(key: &[u8]) -> u32 {
+    let (first, last) = match (key.first_chunk(), key.last_chunk()) {
+        (Some(first), Some(last)) => (u32::from_le_bytes(*first), u32::from_le_bytes(*last)),
         _ => {
-            let fold = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
-            (bytes.iter().fold(0, fold), 0)
+            let fold = |sum: u32, &byte: &u8| sum << 8 | u32::from(byte);
+            (key.iter().fold(0, fold), 0)
         }
     };
-    let mixed = first ^ last.rotate_left(32) ^ bytes.len() as u64;
-    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54
+    let mixed = first ^ last.rotate_left(16) ^ key.len() as u32;
+    mixed.wrapping_mul(0x9e37_79b1) >> 22
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::parse::Error;
+use super::special::Specials;
 
 /// A string's end (the closing quote's place) and whether it has escapes.
 pub(super) struct Scanned {
@@ -11,16 +12,30 @@ pub(super) struct Scanned {
 }
 
 /// Scans a string's content from `at`, the byte after the opening quote.
-pub(super) fn scan(bytes: &[u8], mut at: usize) -> Result<Scanned, Error> {
-    let mut escaped = false;
+#[inline]
+pub(super) fn scan(bytes: &[u8], specials: Specials<'_>, at: usize) -> Result<Scanned, Error> {
+    let end = specials.next(at);
+    match bytes.get(end) {
+        Some(b'"') => Ok(Scanned {
+            end,
+            escaped: false,
+        }),
+        _ => scan_escaped(bytes, specials, end),
+    }
+}
+
+/// The same from the first byte that is special and no closing quote.
+#[cold]
+fn scan_escaped(bytes: &[u8], specials: Specials<'_>, mut at: usize) -> Result<Scanned, Error> {
     loop {
-        at = find_special(bytes, at);
         match bytes.get(at) {
-            Some(b'"') => return Ok(Scanned { end: at, escaped }),
-            Some(b'\\') => {
-                escaped = true;
-                at = skip_escape(bytes, at)?;
+            Some(b'"') => {
+                return Ok(Scanned {
+                    end: at,
+                    escaped: true,
+                });
             }
+            Some(b'\\') => at = specials.next(skip_escape(bytes, at)?),
             Some(_) => return Err(Error::at(at, "control character in a string")),
             None => return Err(Error::at(at, "the text ends inside a string")),
         }

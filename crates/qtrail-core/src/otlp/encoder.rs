@@ -47,11 +47,33 @@ pub struct Encoder {
     /// The unfinished records of the current event.
     log: Option<wire::Open>,
     span: Option<wire::Open>,
+    shared: Shared,
     time: i64,
     events: u32,
     bytes: usize,
     /// Capacity of the first group's buffers, as the last `take` learned it.
     capacity: (usize, usize),
+}
+
+/// The last attributes of the log record, if the span has them too and does not hold them yet: where each of
+/// them begins.
+#[derive(Debug, Default)]
+struct Shared(Vec<usize>);
+
+impl Shared {
+    /// Copies them to the span, all at once.
+    fn copy(&mut self, log: &[u8], span: &mut Vec<u8>) {
+        let Some(&first) = self.0.first() else {
+            return;
+        };
+        let end = span.len();
+        span.extend_from_slice(&log[first..]);
+        let copied = &mut span[end..];
+        for start in &self.0 {
+            copied[start - first] = span::ATTRIBUTE;
+        }
+        self.0.clear();
+    }
 }
 
 /// The records of one resource, in both signals.
@@ -79,6 +101,7 @@ impl Encoder {
             current: 0,
             log: None,
             span: None,
+            shared: Shared::default(),
             time: 0,
             events: 0,
             bytes: 0,
@@ -145,6 +168,24 @@ impl Encoder {
         });
         self.groups.len() - 1
     }
+
+    /// Where an attribute of the current event is written, and under which protobuf key: in the log record, from
+    /// which the span's are copied, or in the span.
+    #[inline]
+    fn records(&mut self, on: On) -> Option<(&mut Vec<u8>, u8)> {
+        let Groups { logs, spans, .. } = self.groups.get_mut(self.current)?;
+        let log = self.log.is_some() && matches!(on, On::Both | On::Log);
+        let span = self.span.is_some() && matches!(on, On::Both | On::Span);
+        match (log, span) {
+            (true, true) => self.shared.0.push(logs.records.len()),
+            (false, false) => return None,
+            _ => self.shared.copy(&logs.records, &mut spans.records),
+        }
+        Some(match log {
+            true => (&mut logs.records, log::ATTRIBUTE),
+            false => (&mut spans.records, span::ATTRIBUTE),
+        })
+    }
 }
 
 impl Sink for Encoder {
@@ -165,21 +206,14 @@ impl Sink for Encoder {
     }
 
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>) {
-        let Some(Groups { logs, spans, .. }) = self.groups.get_mut(self.current) else {
-            return;
-        };
-        let log = self.log.is_some() && matches!(field.on, On::Both | On::Log);
-        let span = self.span.is_some() && matches!(field.on, On::Both | On::Span);
-        if log {
-            let start = logs.records.len();
-            value::key_value(&mut logs.records, log::ATTRIBUTE, field.name, value);
-            if span {
-                // The same bytes under another key.
-                spans.records.push(span::ATTRIBUTE);
-                spans.records.extend_from_slice(&logs.records[start + 1..]);
-            }
-        } else if span {
-            value::key_value(&mut spans.records, span::ATTRIBUTE, field.name, value);
+        if let Some((out, key)) = self.records(field.on) {
+            value::key_value(out, key, field.name, value);
+        }
+    }
+
+    fn text(&mut self, field: &'static Field, text: &str) {
+        if let Some((out, key)) = self.records(field.on) {
+            value::key_text(out, key, field.name, text);
         }
     }
 
@@ -187,6 +221,7 @@ impl Sink for Encoder {
         let Some(Groups { logs, spans, .. }) = self.groups.get_mut(self.current) else {
             return;
         };
+        self.shared.copy(&logs.records, &mut spans.records);
         for (group, record) in [(logs, self.log.take()), (spans, self.span.take())] {
             if let Some(record) = record {
                 wire::close(&mut group.records, record);

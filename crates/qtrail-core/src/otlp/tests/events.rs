@@ -60,8 +60,12 @@ impl Event {
                 sink.begin(&head);
             }),
         }
-        for (field, value) in &self.attributes {
-            with(value, &mut |value| sink.attribute(field, value));
+        for (index, (field, value)) in self.attributes.iter().enumerate() {
+            with(value, &mut |value| match value {
+                // A text takes both ways.
+                Value::Str(text) if index % 2 == 0 => sink.text(field, text),
+                _ => sink.attribute(field, value),
+            });
         }
         sink.end();
     }
