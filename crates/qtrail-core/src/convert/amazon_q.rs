@@ -1,9 +1,8 @@
 //! The attributes of Amazon Q's events.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::memchr;
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
@@ -12,7 +11,7 @@ use super::{Derived, Options, ids};
 use super::{name_of_service, semconv as names};
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
-use crate::json::Type;
+use crate::json::{Document, Node};
 
 /// `gen_ai.agent.name`.
 const AGENT: &str = "Amazon Q Developer";
@@ -205,43 +204,49 @@ fn is_mask(text: &str) -> bool {
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
-/// Whether a record's bytes can hold a mask or a cut. `\u` may spell either in other bytes than its own.
-/// Most records have none of these.
-fn may_be_masked(record: &[u8]) -> bool {
-    static WORDS: LazyLock<[Finder<'static>; 4]> =
-        LazyLock::new(|| [MASKS[0], MASKS[1], CUT, "\\u"].map(Finder::new));
-    WORDS.iter().any(|word| word.find(record).is_some())
-}
-
 /// JSON pointers of the values that AWS masked or cut, up to the limit of [`listed`].
 fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
-    if !may_be_masked(event.text().as_bytes()) {
-        return Vec::new();
-    }
     let document = event.document();
-    let root = document.root();
+    // Escapes may spell a mask or the key in other bytes than its own.
+    let escapes = memchr(b'\\', document.text().as_bytes()).is_some();
+    let may_be_mask = |node: Node<'_>| {
+        let length = node.span().len();
+        escapes || MASKS.iter().any(|mask| "\"\"".len() + mask.len() == length)
+    };
     let mut nodes = Vec::new();
-    let mut id = 0;
-    while id < root.end_id() {
-        let node = root.with_id(id);
-        if node.is_shadowed() {
-            id = node.end_id();
-            continue;
+    let mut has_cut = escapes;
+    for node in counted(document) {
+        has_cut |= node.raw_key() == Some(CUT.as_bytes());
+        if may_be_mask(node) && node.as_str().is_some_and(|text| is_mask(&text)) {
+            nodes.push(node.id());
         }
-        let masked = match node.kind() {
-            Type::String => node.as_str().is_some_and(|text| is_mask(&text)),
-            Type::Object => node.get(CUT).and_then(|cut| cut.as_bool()) == Some(true),
-            _ => false,
-        };
-        if masked {
-            nodes.push(id);
-        }
-        id += 1;
+    }
+    if has_cut {
+        let is_cut = |node: &Node<'_>| node.get(CUT).and_then(Node::as_bool) == Some(true);
+        nodes.extend(counted(document).filter(is_cut).map(Node::id));
+        nodes.sort_unstable();
     }
     listed(document, nodes)
         .into_iter()
         .map(Cow::Owned)
         .collect()
+}
+
+/// The values that no later entry with the same key hides.
+fn counted<'d>(document: &'d Document<'_>) -> impl Iterator<Item = Node<'d>> {
+    let root = document.root();
+    let mut id = 0;
+    std::iter::from_fn(move || {
+        while id < root.end_id() {
+            let node = root.with_id(id);
+            if !node.is_shadowed() {
+                id += 1;
+                return Some(node);
+            }
+            id = node.end_id();
+        }
+        None
+    })
 }
 
 #[cfg(test)]

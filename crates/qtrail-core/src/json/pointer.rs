@@ -2,7 +2,12 @@
 
 use std::fmt::Write;
 
+use memchr::memchr2;
+
 use super::Node;
+
+/// Bytes of the first allocation for a pointer; most are shorter.
+const PATH: usize = 128;
 
 /// Calls `each` with the pointer of each of these nodes, whose numbers must rise. Omits a node below one
 /// that came before. Stops when `each` returns `false`.
@@ -13,7 +18,7 @@ pub(super) fn for_each(
     nodes: impl IntoIterator<Item = u32>,
     mut each: impl FnMut(&str) -> bool,
 ) {
-    let mut path = String::new();
+    let mut path = String::with_capacity(PATH);
     let mut open: Vec<Level> = Vec::new();
     let mut next = 0;
     for wanted in nodes {
@@ -83,7 +88,7 @@ impl Level {
 fn push_token(path: &mut String, node: Node<'_>, position: usize) {
     path.push('/');
     match node.key() {
-        Some(key) if key.contains(['~', '/']) => {
+        Some(key) if memchr2(b'~', b'/', key.as_bytes()).is_some() => {
             path.push_str(&key.replace('~', "~0").replace('/', "~1"));
         }
         Some(key) => path.push_str(&key),
