@@ -260,6 +260,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn harmless_names_are_no_secrets() {
+        for name in names::HARMLESS {
+            assert_eq!(secret(name), None, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn keys_of_names_are_known_in_any_spelling() {
+        for key in "attribute Field HEADER myKey label tagName option Parameter property setting variable k N".split(' ') {
+            assert!(is_name_key(key.as_bytes()), "{key}");
+        }
+        for key in ["", "kn", "names", "version", "bedrock", "Host-", "field2"] {
+            assert!(!is_name_key(key.as_bytes()), "{key}");
+        }
+    }
+
     fn words() -> Vec<&'static str> {
         let lists = [
             names::ALL,

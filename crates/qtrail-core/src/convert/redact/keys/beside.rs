@@ -2,7 +2,7 @@
 
 use super::last_letters::LastLetters;
 use super::{NAME_BYTES, ends, is_label, plain};
-use crate::convert::redact::mask_scope::{MaskScope, mask_scope};
+use crate::convert::redact::mask_scope::{MaskScope, ends_in, mask_scope};
 
 /// Whether a key below one of [`SCALAR`](super::names::SCALAR) describes the secret rather than holds it. A cookie may have
 /// any name.
@@ -85,11 +85,7 @@ pub(in crate::convert::redact) fn is_name_key(key: &[u8]) -> bool {
 
 #[inline(never)]
 fn ends_in_name(key: &[u8]) -> bool {
-    let ends = |end: &&str| {
-        let start = key.len().checked_sub(end.len());
-        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
-    };
-    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
+    ends_in(key, NAMES) || matches!(key, b"k" | b"K" | b"n" | b"N")
 }
 
 /// Whether an entry's key marks its value as that of the name beside it, or of the key around it: `{"apiKey":{"S":"…"}}`.

@@ -1,8 +1,9 @@
 //! Whether JSON may show a secret at all, by one look at 64 bytes at a time.
 //!
-//! Enters: JSON. Leaves: `false` if its keys and strings certainly show no secret by their shape, except for a
-//! random key. What must hold: a key or string that [`super::find`] or a search in an encoding finds a secret
-//! in makes it `true`; the masks are the same on every processor.
+//! Enters: entries of a JSON object, from the first key on. Leaves: `false` if certainly no key or string in them
+//! shows a secret, except for an AWS key, which has no mark ([`super::is_key_in`]). What must hold: a key or string
+//! in which [`super::find`] or a search in an encoding finds a secret makes it `true`; the masks are the same on
+//! every processor.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::{NullaryFnOnce, x86::V3};
@@ -10,8 +11,7 @@ use pulp::{NullaryFnOnce, x86::V3};
 use super::assignments;
 use super::tokens::{BASE64_OF_JSON, OTHERS, TOKENS};
 
-/// Whether a key or string in this JSON may show a secret, or a key may hold `privateKey`. A string that is
-/// JSON itself is the caller's to find.
+/// Whether a key or string in this JSON may show a secret or be JSON itself, or a key may hold `privateKey`.
 pub(in crate::convert::redact) fn may_be_in(json: &[u8]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = V3::try_new() {
@@ -38,8 +38,8 @@ impl NullaryFnOnce for Vectorized<'_> {
 
 #[inline(always)]
 fn may_be_in_by<C: Classify>(classify: C, json: &[u8]) -> bool {
-    // The last byte of the block before is a word's, or a quote.
-    let (mut word, mut quote) = (0, 0);
+    // Whether the byte before the block is a word's, or a quote: the first key's begins outside.
+    let (mut word, mut quote) = (0, 1);
     for (block, start) in json.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
         let masks = match block.first_chunk() {
             Some(block) => classify.masks(block),
