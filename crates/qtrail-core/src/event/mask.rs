@@ -1,5 +1,7 @@
 //! Marks that stand for a hidden value. A mark is no id and no name.
 
+use memchr::memchr_iter;
+
 use crate::json::REDACTED;
 
 /// What AWS writes instead of a value, besides `***`.
@@ -47,11 +49,21 @@ fn is_mark(text: &str) -> bool {
 
 /// Whether a part of a text is hidden, so that the rest is no id and no name.
 pub fn has_mask(text: &str) -> bool {
-    // No early end: so that many bytes are compared at once.
-    let bracket = text
-        .bytes()
-        .fold(false, |found, byte| found | (byte == b'['));
-    is_mask(text) || bracket && text.contains(REDACTED)
+    // Nearly no text has a bracket, and a search for one byte starts at once.
+    is_mask(text) || memchr_iter(b'[', text.as_bytes()).any(|at| text[at..].starts_with(REDACTED))
+}
+
+/// The same of a text that has parts between colons, if one of them is hidden.
+pub(crate) fn has_masked_part(text: &str) -> bool {
+    let mut start = 0;
+    has_mask(text)
+        || memchr_iter(b':', text.as_bytes())
+            .chain([text.len()])
+            .any(|end| {
+                let part = &text[start..end];
+                start = end + 1;
+                is_mask(part)
+            })
 }
 
 /// A quick check by first byte and length, which rules out nearly every text.

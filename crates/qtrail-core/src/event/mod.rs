@@ -184,7 +184,7 @@ impl<'a> Event<'a> {
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
         let hidden = |text: &str| match key {
             // A role's session: with a hidden name, all sessions of the role would look the same.
-            Key::PrincipalId => text.split(':').any(mask::has_mask),
+            Key::PrincipalId => mask::has_masked_part(text),
             _ => mask::has_mask(text),
         };
         self.text_of(key).filter(|text| !hidden(text))

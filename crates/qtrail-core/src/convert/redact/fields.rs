@@ -76,13 +76,20 @@ pub(super) fn filled<'d>(field: Node<'d>) -> impl Iterator<Item = Node<'d>> {
 /// The signs of secrets in a field and the fields after it, up to the next one that AWS fills, and the
 /// id of the first node after these.
 pub(super) fn signs(record: Node<'_>, field: Node<'_>) -> (u32, Signs) {
+    let (end, text) = unfilled(record, field);
+    (end, Signs::of(text))
+}
+
+/// The text of a field and the fields after it, up to the next one that AWS fills, and the id of the first
+/// node after these.
+pub(super) fn unfilled<'d>(record: Node<'d>, field: Node<'d>) -> (u32, &'d str) {
     let fills = |field: Node<'_>| field.raw_key().is_some_and(is_filled);
     let mut last = field;
     while last.end_id() < record.end_id() && !fills(record.with_id(last.end_id())) {
         last = record.with_id(last.end_id());
     }
     let text = &record.text()[field.entry_start()..last.span().end];
-    (last.end_id(), Signs::of(text))
+    (last.end_id(), text)
 }
 
 /// A text that AWS filled and the parts between its separators, such as a person's name and an account

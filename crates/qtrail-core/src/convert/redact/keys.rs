@@ -5,7 +5,10 @@
 
 mod beside;
 mod endings;
+mod last_letters;
 mod names;
+
+use memchr::memchr2_iter;
 
 use crate::event::mask::is_mask;
 use crate::json::{Node, Type};
@@ -13,6 +16,7 @@ pub(super) use beside::{
     are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_name_key,
     is_value, is_word_like,
 };
+pub(super) use endings::may_be_secret;
 use names::{ABOUT_A_KEY, WHOLE};
 
 /// Which values a name makes secret.
@@ -46,7 +50,7 @@ pub(super) fn secret(name: &[u8]) -> Option<Secret> {
 #[inline]
 pub(super) fn secret_or(name: &[u8], private: bool) -> Option<Secret> {
     let private = private && holds_private_key(name);
-    if private || endings::may_be_secret(name) {
+    if private || may_be_secret(name) {
         secret_of(name, private)
     } else {
         None
@@ -103,6 +107,11 @@ pub(super) fn is_secret_value(secret: Secret, node: Node<'_>) -> bool {
         Type::Number => matches!(secret, Secret::All | Secret::Scalar),
         _ => false,
     }
+}
+
+/// Whether a value under some name may be secret; `false` is certain.
+pub(super) fn may_hold_secret(node: Node<'_>) -> bool {
+    node.kind() != Type::String || is_secret_value(Secret::All, node)
 }
 
 /// The same for a text.
@@ -186,8 +195,10 @@ fn is_word(name: &[u8], word: &[u8]) -> bool {
 /// Whether the name may contain `privateKey`, after which anything may follow.
 fn holds_private_key(name: &[u8]) -> bool {
     let last = &name[name.len().saturating_sub(NAME_BYTES)..];
-    last.windows(3)
-        .any(|three| three.eq_ignore_ascii_case(b"iva"))
+    memchr2_iter(b'v', b'V', last).any(|at| {
+        let three = at.checked_sub(1).and_then(|start| last.get(start..at + 2));
+        three.is_some_and(|three| three.eq_ignore_ascii_case(b"iva"))
+    })
 }
 
 fn is_arn(text: &str) -> bool {
@@ -246,6 +257,23 @@ mod tests {
             let ends = names::FORMS.iter().filter(|word| plain.ends_with(**word));
             let longest = ends.map(|word| plain.len() - word.len()).min();
             prop_assert_eq!(endings::FORMS.of(plain.as_bytes()).map(|found| found.0), longest);
+        }
+    }
+
+    #[test]
+    fn harmless_names_are_no_secrets() {
+        for name in names::HARMLESS {
+            assert_eq!(secret(name), None, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn keys_of_names_are_known_in_any_spelling() {
+        for key in "attribute Field HEADER myKey label tagName option Parameter property setting variable k N".split(' ') {
+            assert!(is_name_key(key.as_bytes()), "{key}");
+        }
+        for key in ["", "kn", "names", "version", "bedrock", "Host-", "field2"] {
+            assert!(!is_name_key(key.as_bytes()), "{key}");
         }
     }
 

@@ -38,7 +38,8 @@ fn ends_in_word(key: &[u8], words: &[&str]) -> bool {
     endings(key, words).any(|word| starts_word(key.len() - word.len()))
 }
 
-fn ends_in(key: &[u8], words: &[&str]) -> bool {
+/// Whether the key ends in one of these words, in any case.
+pub(super) fn ends_in(key: &[u8], words: &[&str]) -> bool {
     endings(key, words).next().is_some()
 }
 

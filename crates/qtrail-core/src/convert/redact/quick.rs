@@ -2,11 +2,9 @@
 //!
 //! What must hold: a record in which a [`Walk`] hides anything is never plain.
 
-use memchr::memchr;
-
 use super::fields;
 use super::mask_scope::MaskScope;
-use super::walk::{KEY_BYTES, Walk};
+use super::walk::Walk;
 use super::work::Work;
 use super::{keys, shapes};
 use crate::json::{Document, Node, Type};
@@ -15,8 +13,10 @@ impl Walk<'_> {
     /// Whether a record certainly has nothing to hide, apart from what the user's rules name.
     pub(super) fn is_plain(&mut self, record: &Document<'_>) -> bool {
         self.work = Work::for_record(record.text().len());
+        self.field = None;
         let root = record.root();
         let mut known = 0;
+        let mut shows = false;
         root.children().all(|field| {
             let Some(key) = field.raw_key() else {
                 return false;
@@ -26,71 +26,78 @@ impl Walk<'_> {
                 return !may_be_json(field) && nodes(field).skip(1).all(is_plain_field);
             }
             if field.id() >= known {
-                (known, self.field) = fields::signs(root, field);
+                let (end, text) = fields::unfilled(root, field);
+                (known, shows) = (end, shapes::may_be_in(text.as_bytes()));
             }
-            nodes(field).all(|node| self.is_plain_value(node))
+            nodes(field).all(|node| match shows {
+                true => self.is_plain_value(node),
+                false => is_quiet_value(node),
+            })
         })
     }
 
     /// Whether a value that AWS did not fill certainly has nothing to hide.
     fn is_plain_value(&mut self, node: Node<'_>) -> bool {
-        if let Some(key) = node.raw_key() {
-            let secret = keys::secret_or(key, self.field.token);
-            if node.has_escaped_key()
-                || secret.is_some_and(|secret| may_hide(secret, node))
-                || !self.is_plain_key(key)
-            {
-                return false;
-            }
+        let key = node.raw_key();
+        if let Some(key) = key
+            && (node.has_escaped_key() || is_secret(key, true, node) || self.key_shows(key, 0))
+        {
+            return false;
         }
         let Some(text) = node.as_str() else {
             return true;
         };
-        let names = node.raw_key().is_none_or(keys::is_name_key);
-        if names && keys::secret(text.as_bytes()).is_some() {
-            return false;
-        }
-        let shows_nothing = self.field.is_none()
-            && text.len() < shapes::UNMARKED
-            && !may_be_json(node)
-            && memchr(b':', text.as_bytes()).is_none();
-        shows_nothing || self.hidden(&text, MaskScope::Text, 0).is_none()
+        !is_name(key, text.as_bytes(), true) && self.hidden(&text, MaskScope::Text, 0).is_none()
     }
+}
 
-    fn is_plain_key(&mut self, key: &[u8]) -> bool {
-        let quick = || {
-            self.field.is_none()
-                && memchr(b':', key).is_none()
-                && !matches!(key, [b'{' | b'[' | b'"' | b' ', ..])
-        };
-        key.len() < KEY_BYTES || quick() || !self.key_shows(key, 0)
+/// The same in fields that show no secret by its shape.
+fn is_quiet_value(node: Node<'_>) -> bool {
+    let key = node.raw_key();
+    if key.is_some_and(|key| hides(key, node)) {
+        return false;
     }
+    let [b'"', text @ .., b'"'] = raw(node) else {
+        return true;
+    };
+    !is_name(key, text, false) && !shapes::is_key_in(text)
 }
 
 /// Whether a value that AWS filled certainly has nothing to hide.
 fn is_plain_field(node: Node<'_>) -> bool {
-    let json = matches!(
-        node.raw().as_bytes(),
-        [b'"', b'{' | b'[' | b' ' | b'\\', ..]
-    );
-    let key = node.raw_key().and_then(|key| keys::secret_or(key, false));
-    !json && !node.has_escaped_key() && !key.is_some_and(|secret| may_hide(secret, node))
+    !node.has_escaped_key()
+        && !node.raw_key().is_some_and(|key| hides(key, node))
+        && !may_be_json(node)
 }
 
-/// Whether a text may be JSON.
+/// Whether a text may be the name of a secret beside it.
+#[inline]
+fn is_name(key: Option<&[u8]>, text: &[u8], private: bool) -> bool {
+    key.is_none_or(keys::is_name_key) && keys::secret_or(text, private).is_some()
+}
+
+/// Whether a value may be hidden because of its key, which does not contain `privateKey` before its end.
+#[inline]
+fn hides(key: &[u8], node: Node<'_>) -> bool {
+    keys::may_be_secret(key) && is_secret(key, false, node)
+}
+
+/// The same of any key. `private`: whether it may contain `privateKey` before its end.
+fn is_secret(key: &[u8], private: bool, node: Node<'_>) -> bool {
+    keys::may_hold_secret(node)
+        && keys::secret_or(key, private).is_some_and(|secret| match node.kind() {
+            Type::Array | Type::Object => true,
+            _ => keys::is_secret_value(secret, node),
+        })
+}
+
+/// Whether a value may be a text that is JSON.
 fn may_be_json(node: Node<'_>) -> bool {
-    matches!(
-        node.raw().as_bytes(),
-        [b'"', b'{' | b'[' | b' ' | b'\\', ..]
-    )
+    matches!(raw(node), [b'"', b'{' | b'[' | b' ' | b'\\', ..])
 }
 
-/// Whether a value under the name of a secret may be hidden.
-fn may_hide(secret: keys::Secret, node: Node<'_>) -> bool {
-    match node.kind() {
-        Type::Array | Type::Object => true,
-        _ => keys::is_secret_value(secret, node),
-    }
+fn raw<'d>(node: Node<'d>) -> &'d [u8] {
+    &node.text().as_bytes()[node.span()]
 }
 
 fn nodes<'d>(field: Node<'d>) -> impl Iterator<Item = Node<'d>> {

@@ -7,6 +7,7 @@
 mod assignments;
 mod keys;
 mod markup;
+mod quick;
 mod tokens;
 mod urls;
 mod values;
@@ -15,6 +16,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
+pub(super) use keys::is_key_in;
+pub(super) use quick::may_be_in;
 pub(super) use tokens::BASE64_OF_JSON;
 
 /// A shorter text holds no secret without a sign.
@@ -71,17 +74,6 @@ impl Signs {
             entity: memchr_iter(b'&', bytes).any(|at| is_entity(&bytes[at..])),
         }
     }
-
-    /// Whether there is none of them.
-    pub(super) fn is_none(self) -> bool {
-        !(self.equals
-            || self.at
-            || self.option
-            || self.backslash
-            || self.percent
-            || self.token
-            || self.entity)
-    }
 }
 
 /// Passes each range of a text that holds a secret to `found`. From `guess` on, this includes random
@@ -100,7 +92,7 @@ pub(super) fn find(text: &str, signs: Signs, guess: usize, mut found: impl FnMut
     if signs.token {
         tokens::find(text, &mut found);
     }
-    keys::find(&text[guess..], &mut |range: Range<usize>| {
+    keys::find(&text.as_bytes()[guess..], &mut |range: Range<usize>| {
         found(guess + range.start..guess + range.end);
     });
 }
@@ -154,7 +146,7 @@ fn is_quote(byte: u8) -> bool {
 }
 
 /// A letter, a digit or `_`.
-fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 

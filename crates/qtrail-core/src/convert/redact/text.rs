@@ -210,10 +210,9 @@ impl Walk<'_> {
 
     /// The signs in a text; for a record's own text, those of its field.
     fn signs(&self, text: &str, level: u32) -> Signs {
-        if level == 0 && !self.field.backslash {
-            self.field
-        } else {
-            Signs::of(text)
+        match self.field {
+            Some(signs) if level == 0 && !signs.backslash => signs,
+            _ => Signs::of(text),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::convert::Redaction;
 use crate::json::{Document, Node, Type};
 
 /// A shorter key cannot hold a secret.
-pub(super) const KEY_BYTES: usize = 8;
+const KEY_BYTES: usize = 8;
 /// A longer text is not the name of a secret.
 const NAME_BYTES: usize = 128;
 
@@ -37,8 +37,8 @@ pub(super) struct Walk<'w> {
     pub(super) copies: Option<&'w Copies>,
     pub(super) work: Work,
     pub(super) secrets: Secrets,
-    /// Signs of secrets in the record's present field.
-    pub(super) field: Signs,
+    /// Signs of secrets in the record's present field, where they are known.
+    pub(super) field: Option<Signs>,
 }
 
 /// A walk over one document.
@@ -84,7 +84,7 @@ impl<'w> Walk<'w> {
             copies,
             work: Work::default(),
             secrets: Secrets::default(),
-            field: Signs::default(),
+            field: None,
         }
     }
 
@@ -144,7 +144,7 @@ impl<'w> Walk<'w> {
         let id = node.id();
         let filled = visit.is_filled(node, key);
         if visit.is_field() {
-            self.field = visit.signs(node, filled);
+            self.field = Some(visit.signs(node, filled));
         }
         if !filled
             && let Some(key) = key
@@ -155,9 +155,10 @@ impl<'w> Walk<'w> {
         if let Some(next) = self.chosen(visit, node, key) {
             return next;
         }
+        let private = visit.level > 0 || self.field.is_some_and(|field| field.token);
         let secret = visit
             .beside_a_name(id)
-            .or_else(|| keys::secret_or(key?, self.field.token || visit.level > 0));
+            .or_else(|| keys::secret_or(key?, private));
         if let Some(secret) = secret
             && let Some(next) = self.secret(visit, node, secret)
         {

@@ -1,7 +1,8 @@
 //! Keys that describe the values beside or below them: a name and its value, pairs, headers.
 
+use super::last_letters::LastLetters;
 use super::{NAME_BYTES, ends, is_label, plain};
-use crate::convert::redact::mask_scope::{MaskScope, mask_scope};
+use crate::convert::redact::mask_scope::{MaskScope, ends_in, mask_scope};
 
 /// Whether a key below one of [`SCALAR`](super::names::SCALAR) describes the secret rather than holds it. A cookie may have
 /// any name.
@@ -60,45 +61,31 @@ pub(in crate::convert::redact) fn are_headers(key: &[u8]) -> bool {
     ends(plain, &["header", "headers"]) && !NAMED.iter().any(|named| plain.starts_with(named))
 }
 
+/// Endings of keys whose value is a name.
+const NAMES: &[&str] = &[
+    "attribute",
+    "field",
+    "header",
+    "key",
+    "label",
+    "name",
+    "option",
+    "parameter",
+    "property",
+    "setting",
+    "variable",
+];
+
 /// Whether an entry's key marks its value as a name: `{"name":"Authorization","value":"…"}`.
+#[inline]
 pub(in crate::convert::redact) fn is_name_key(key: &[u8]) -> bool {
-    const NAMES: &[&str] = &[
-        "attribute",
-        "field",
-        "header",
-        "key",
-        "label",
-        "name",
-        "option",
-        "parameter",
-        "property",
-        "setting",
-        "variable",
-    ];
-    if let [.., a, b, c] = key
-        && let last = [a | 0x20, b | 0x20, c | 0x20]
-        && !matches!(
-            &last,
-            b"ute"
-                | b"eld"
-                | b"der"
-                | b"key"
-                | b"bel"
-                | b"ame"
-                | b"ion"
-                | b"ter"
-                | b"rty"
-                | b"ing"
-                | b"ble"
-        )
-    {
-        return false;
-    }
-    let ends = |end: &&str| {
-        let start = key.len().checked_sub(end.len());
-        start.is_some_and(|start| key[start..].eq_ignore_ascii_case(end.as_bytes()))
-    };
-    NAMES.iter().any(ends) || matches!(key, b"k" | b"K" | b"n" | b"N")
+    static LETTERS: LastLetters = LastLetters::of(&[NAMES]);
+    LETTERS.may_end(key) && ends_in_name(key)
+}
+
+#[inline(never)]
+fn ends_in_name(key: &[u8]) -> bool {
+    ends_in(key, NAMES) || matches!(key, b"k" | b"K" | b"n" | b"N")
 }
 
 /// Whether an entry's key marks its value as that of the name beside it, or of the key around it: `{"apiKey":{"S":"…"}}`.

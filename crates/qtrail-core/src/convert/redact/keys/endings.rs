@@ -7,6 +7,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
 use super::Secret;
+use super::last_letters::LastLetters;
 use super::names::{self, ALL, COUNTED, SCALAR, WHOLE};
 
 pub(super) static SECRETS: LazyLock<Endings<Secret>> = LazyLock::new(|| {
@@ -34,16 +35,15 @@ const QUICK_WORDS: [(&[&str], Quick); 6] = [
 ];
 static QUICK: LazyLock<Endings<Quick>> = LazyLock::new(|| Endings::new(&QUICK_WORDS));
 
-/// The pairs of letters that these words end in.
-static PAIRS: LazyLock<[u32; 32]> = LazyLock::new(|| {
-    let mut pairs = [0; 32];
-    for word in QUICK_WORDS.iter().flat_map(|(words, _)| *words) {
-        if let [.., one, other] = word.as_bytes() {
-            pairs[usize::from(one & 31)] |= 1 << (other & 31);
-        }
+static QUICK_LETTERS: LastLetters = {
+    let mut lists: [&[&str]; QUICK_WORDS.len()] = [&[]; QUICK_WORDS.len()];
+    let mut list = 0;
+    while list < lists.len() {
+        lists[list] = QUICK_WORDS[list].0;
+        list += 1;
     }
-    pairs
-});
+    LastLetters::of(&lists)
+};
 
 #[derive(Clone, Copy)]
 enum Quick {
@@ -53,12 +53,13 @@ enum Quick {
 
 /// Whether a name may make a value secret; `false` is certain.
 #[inline]
-pub(super) fn may_be_secret(mut name: &[u8]) -> bool {
-    if let [.., one, other] = name
-        && one.is_ascii_alphabetic()
-        && other.is_ascii_alphabetic()
-        && PAIRS[usize::from(one & 31)] >> (other & 31) & 1 == 0
-    {
+pub(in crate::convert::redact) fn may_be_secret(name: &[u8]) -> bool {
+    QUICK_LETTERS.may_end(name) && ends_in_secret(name)
+}
+
+#[inline(never)]
+fn ends_in_secret(mut name: &[u8]) -> bool {
+    if names::HARMLESS.contains(&name) {
         return false;
     }
     let quick = &*QUICK;

@@ -197,3 +197,18 @@ pub(super) const ABOUT_A_KEY: &[&str] = &[
     "usage",
     "version",
 ];
+
+/// Frequent keys of AWS's that end nearly as those of secrets do. The list only saves time.
+pub(super) const HARMLESS: &[&[u8]] = &[
+    b"userAgent",
+    b"tlsVersion",
+    b"clientProvidedHostHeader",
+    b"accessKeyId",
+    b"sessionContext",
+    b"attributes",
+    b"content",
+    b"text",
+    b"body",
+    b"metadata",
+    b"resultCode",
+];

@@ -68,6 +68,13 @@ pub(super) fn begins_option(bytes: &[u8], dash: usize) -> bool {
     before.is_none_or(|&byte| !is_word(byte)) && after.is_some_and(u8::is_ascii_alphabetic)
 }
 
+/// Whether the colon at this index may assign a secret, unless to a name with `privateKey` in it; `false` is
+/// certain.
+pub(super) fn may_assign(bytes: &[u8], colon: usize) -> bool {
+    let name = name_before(bytes, colon);
+    name.quoted || keys::may_be_secret(&bytes[name.range])
+}
+
 /// The value after the separator at this index, if the name before it is that of a secret, and whether
 /// the value is a secret.
 fn assigned(text: &str, at: usize) -> Option<(Range<usize>, bool)> {

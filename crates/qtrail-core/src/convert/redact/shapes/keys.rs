@@ -14,8 +14,7 @@ const CHANGES: usize = 16;
 /// The same if the text also has the id of an access key.
 const CHANGES_BESIDE_AN_ID: usize = 10;
 
-pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
-    let bytes = text.as_bytes();
+pub(super) fn find(bytes: &[u8], found: &mut impl FnMut(Range<usize>)) {
     // A run of this length includes one of every `LENGTH`th byte.
     let mut at = LENGTH - 1;
     let mut beside_an_id = None;
@@ -46,6 +45,16 @@ pub(super) fn find(text: &str, found: &mut impl FnMut(Range<usize>)) {
         }
         at = end + LENGTH;
     }
+}
+
+/// Whether a text holds such a key.
+#[inline]
+pub(in crate::convert::redact) fn is_key_in(text: &[u8]) -> bool {
+    let mut found = false;
+    if text.len() >= LENGTH {
+        find(text, &mut |_| found = true);
+    }
+    found
 }
 
 fn is_key(byte: u8) -> bool {

@@ -12,7 +12,7 @@ use Body::{Base64, Dashed, Dotted, Path, Word};
 
 /// The characters of a token.
 #[derive(Clone, Copy)]
-enum Body {
+pub(super) enum Body {
     /// Letters, digits and `_`.
     Word,
     /// The same and `-`.
@@ -26,7 +26,7 @@ enum Body {
 }
 
 /// Marks of tokens, the characters after the mark, and the fewest of them.
-const TOKENS: &[(&str, Body, usize)] = &[
+pub(super) const TOKENS: &[(&str, Body, usize)] = &[
     // AWS: session tokens, API keys of Bedrock and AppSync.
     ("IQoJb3JpZ2lu", Base64, 16),
     ("FwoGZXIvYXdz", Base64, 16),
@@ -80,19 +80,16 @@ const TOKENS: &[(&str, Body, usize)] = &[
 ];
 
 /// Marks that need a check of their own.
-const OTHERS: &[&str] = &[
+pub(super) const OTHERS: &[&str] = &[
     "LS0tLS1CRUdJTi",
     "eyJ",
-    "earer ",
-    "earer\t",
-    "earer+",
-    "EARER ",
-    "EARER\t",
-    "asic ",
-    "asic\t",
-    "ASIC ",
     "-----BEGIN ",
     "PuTTY-User-Key-File-",
+];
+
+/// Endings of schemes before a credential: `Bearer`, `Basic`.
+pub(super) const SCHEMES: &[&str] = &[
+    "earer ", "earer\t", "earer+", "EARER ", "EARER\t", "asic ", "asic\t", "ASIC ",
 ];
 
 /// Parts that many marks have in common.
@@ -123,7 +120,7 @@ static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
     AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostLongest)
-        .build(tokens.chain(OTHERS.iter().copied()))
+        .build(tokens.chain(OTHERS.iter().chain(SCHEMES).copied()))
         .ok()
 });
 
@@ -139,7 +136,7 @@ static QUICK: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
     let tokens = TOKENS.iter().map(|(mark, ..)| *mark);
     let short = |mark: &'static str| SHORTER.iter().find(|part| mark.contains(**part));
     let mut words: Vec<&str> = tokens
-        .chain(OTHERS.iter().chain(BASE64_OF_JSON).copied())
+        .chain([OTHERS, SCHEMES, BASE64_OF_JSON].concat())
         .map(|mark| short(mark).copied().unwrap_or(mark))
         .chain(["rivateK", "rivate_", "rivate-", "RIVATE"])
         .collect();
