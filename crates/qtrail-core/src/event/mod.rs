@@ -15,11 +15,13 @@ mod time;
 
 use std::borrow::Cow;
 
+use crate::envelope::is_plain_event;
 use crate::json::{Document, Node, Type};
 use crate::reject::Reason;
 use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
+pub(crate) use prefilter::may_spell_a_byte;
 pub use readable::event_id;
 
 /// One CloudTrail event.
@@ -95,6 +97,12 @@ impl<'a> Event<'a> {
     /// Its class.
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// Whether its outermost keys are those of an event alone. [`envelope::open`](crate::envelope::open) looks
+    /// closer at a record with others: it may be a table's, or carry another one.
+    fn is_plain(&self) -> bool {
+        is_plain_event(self.document.root().children().filter_map(Node::raw_key))
     }
 
     /// The whole record.

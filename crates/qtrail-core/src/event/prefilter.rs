@@ -47,7 +47,12 @@ impl Prefilter {
 
     /// Whether one of the words may be in a text of this JSON: `false` is certain.
     pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
-        self.words.find(json, 0).is_some() || may_hide_a_word(json)
+        self.is_in(json) || may_hide_a_word(json)
+    }
+
+    /// Whether the bytes of one of the words are in this JSON.
+    pub(super) fn is_in(&self, json: &[u8]) -> bool {
+        self.words.find(json, 0).is_some()
     }
 
     /// Where, from `from` on, the next part of a word begins. The rest of the word need not be there.
@@ -84,10 +89,15 @@ fn rarest_part(word: &[u8]) -> &[u8] {
     rare.max_by_key(rarity).unwrap_or(word)
 }
 
-/// Whether JSON has an escape that may spell a word in other bytes than its own: `\u0071`, or
-/// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
-pub(super) fn may_hide_a_word(json: &[u8]) -> bool {
-    memchr_iter(b'\\', json).any(|at| matches!(json.get(at + 1), Some(b'u' | b'/')))
+/// Whether JSON has an escape that may spell a word in other bytes than its own.
+fn may_hide_a_word(json: &[u8]) -> bool {
+    memchr_iter(b'\\', json).any(|at| may_spell_a_byte(json.get(at + 1)))
+}
+
+/// Whether an escape may stand for a byte of a word, by what follows its backslash: `\u0071`, or `\/`. (The other
+/// escapes stand for characters that are always escaped, as are these: `\"`.)
+pub(crate) fn may_spell_a_byte(behind: Option<&u8>) -> bool {
+    matches!(behind, Some(b'u' | b'/'))
 }
 
 #[cfg(test)]
