@@ -344,7 +344,18 @@ impl Reader {
     /// Converts a record at a position of the unit, and counts it unless it cannot be read.
     fn convert(&mut self, bytes: &[u8], position: Position) -> Option<Reject> {
         let converter = &self.pipeline.conversion;
-        match self.chunk.convert(converter, &self.source, bytes, position) {
+        let outcome = self.chunk.convert(converter, &self.source, bytes, position);
+        self.count(outcome, bytes, position)
+    }
+
+    /// Counts a record as read, unless it cannot be read, or waits for another copy of its event.
+    fn count(
+        &mut self,
+        outcome: RecordOutcome<Twin>,
+        bytes: &[u8],
+        position: Position,
+    ) -> Option<Reject> {
+        match outcome {
             RecordOutcome::Unplaced(Twin::InFlight(id)) => {
                 self.pending_duplicates.put(id, position, bytes);
                 return None;

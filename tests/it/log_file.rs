@@ -84,6 +84,10 @@ fn what_is_around_the_file_makes_it_unusual() {
         ("not compressed", text.clone()),
         ("two members", twice),
         ("garbage behind it", [&whole[..], b"garbage!"].concat()),
+        (
+            "garbage and its length behind it",
+            [&whole[..], b"garbage!", &whole[whole.len() - 4..]].concat(),
+        ),
         ("cut", whole[..whole.len() - 1].to_vec()),
         ("empty", Vec::new()),
         ("gzip in gzip", gzip(&whole)),

@@ -6,12 +6,12 @@
 use std::convert::Infallible;
 
 use crate::convert::{self, Attribute, Options, Placement, Sink};
-use crate::envelope::log_file::LogFile;
+use crate::envelope::log_file::{LogFile, LogRecord};
 use crate::envelope::{Item, Limits, open};
 use crate::event::Event;
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::otlp::{Encoded, Encoder};
-use crate::reject::{Evidence, Position, Reject};
+use crate::reject::{Evidence, Position, Reason, Reject};
 
 /// The largest request in [`Converted`], in bytes. A single record larger than this is a request of its
 /// own.
@@ -140,17 +140,41 @@ impl Converter {
         sink: &mut impl Sink,
     ) -> RecordOutcome<E> {
         let (mut canonical, depth) = (Vec::new(), self.limits.depth);
-        let event = match self.selector.select_any(bytes, &mut canonical, depth) {
-            Ok(Some(event)) => event,
-            Ok(None) => return RecordOutcome::Filtered,
-            Err(reason) => {
-                let reject = Reject {
-                    position,
-                    reason: reason.offset_by(position.offset),
-                    evidence: Evidence::Bytes(bytes.to_vec()),
-                };
-                return RecordOutcome::Rejected(reject);
-            }
+        match self.selector.select_any(bytes, &mut canonical, depth) {
+            Ok(event) => self.convert_event_with(event, observed, place, sink),
+            Err(reason) => RecordOutcome::Rejected(Reject {
+                position,
+                reason: reason.offset_by(position.offset),
+                evidence: Evidence::Bytes(bytes.to_vec()),
+            }),
+        }
+    }
+
+    /// Like [`Converter::convert_record_with`], for a record of a log file that was read as a whole: one of
+    /// the [`candidates`](Selector::candidates).
+    ///
+    /// # Errors
+    /// Those of [`Selector::select_candidate`]: only [`open`] tells what such a record is.
+    pub fn convert_candidate_with<E>(
+        &self,
+        record: &LogRecord<'_>,
+        observed: Option<i64>,
+        place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
+        sink: &mut impl Sink,
+    ) -> Result<RecordOutcome<E>, Reason> {
+        let event = self.selector.select_candidate(record, self.limits.depth)?;
+        Ok(self.convert_event_with(event, observed, place, sink))
+    }
+
+    fn convert_event_with<E>(
+        &self,
+        event: Option<Event<'_>>,
+        observed: Option<i64>,
+        place: impl FnOnce(&Event<'_>) -> Result<Placement, E>,
+        sink: &mut impl Sink,
+    ) -> RecordOutcome<E> {
+        let Some(event) = event else {
+            return RecordOutcome::Filtered;
         };
         let placement = match place(&event) {
             Ok(placement) => placement,
@@ -174,16 +198,23 @@ struct FileConversion<'c> {
 impl FileConversion<'_> {
     /// Converts a log file's records up to the first that cannot be read in this way: its offset.
     fn log_file(&mut self, file: &LogFile) -> Option<u64> {
-        let mut filtered = file.records().len() as u64;
+        let mut passed = 0;
         for record in self.converter.selector.candidates(file) {
-            let position = record.position;
-            if !record.is_plain_event() || self.record(record.bytes, position).is_some() {
-                self.converted.filtered += filtered + position.index - file.records().len() as u64;
-                return Some(position.offset);
-            }
-            filtered -= 1;
+            let (position, organization) = (record.position, self.organization.as_ref());
+            self.converted.filtered += position.index - passed;
+            let outcome = self.converter.convert_candidate_with(
+                &record,
+                self.observed,
+                |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
+                &mut self.encoder,
+            );
+            match outcome {
+                Ok(outcome) => self.count(outcome),
+                Err(_) => return Some(position.offset),
+            };
+            passed = position.index + 1;
         }
-        self.converted.filtered += filtered;
+        self.converted.filtered += file.records().len() as u64 - passed;
         None
     }
 
@@ -212,6 +243,10 @@ impl FileConversion<'_> {
             |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
             &mut self.encoder,
         );
+        self.count(outcome)
+    }
+
+    fn count(&mut self, outcome: RecordOutcome) -> Option<Reject> {
         match outcome {
             RecordOutcome::Converted { .. } => self.converted.exported += 1,
             RecordOutcome::Filtered => self.converted.filtered += 1,

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use qtrail_core::Converter;
 use qtrail_core::envelope::log_file::{LogFile, LogRecord};
 use qtrail_core::envelope::{Item, open};
-use qtrail_core::reject::Position;
+use qtrail_core::event::amazon_q::{Lists, Select, Selector};
+use qtrail_core::reject::{Position, Reason};
 
 use super::{gzip, is_json};
 
@@ -23,7 +24,11 @@ pub fn check(data: &[u8]) -> usize {
     if !file.read(&compressed, &converter.limits) {
         return 0;
     }
-    let plain = file.records().all(|record| record.is_plain_event());
+    let every = Selector::new(Select::All, &Lists::default());
+    let plain = file.records().all(|record| {
+        let selected = every.select_candidate(&record, converter.limits.depth);
+        !matches!(selected, Err(Reason::NotCloudTrail { .. }))
+    });
     let owned = |record: LogRecord<'_>| (record.position, record.bytes.to_vec());
     let records: Vec<_> = file.records().map(owned).collect();
     let candidates = converter.selector.candidates(&file);

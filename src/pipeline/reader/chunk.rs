@@ -6,8 +6,10 @@ use crate::export::{Chunk, Original, Originals};
 use crate::pipeline::dedup::{Claims, Dedup, Twin};
 use crate::runtime::budget::Reservation;
 use qtrail_core::convert::Placement;
+use qtrail_core::envelope::log_file::LogRecord;
+use qtrail_core::event::Event;
 use qtrail_core::otlp::Encoder;
-use qtrail_core::reject::Position;
+use qtrail_core::reject::{Position, Reason};
 use qtrail_core::{Converter, RecordOutcome};
 
 /// Events in a chunk at most.
@@ -41,17 +43,45 @@ impl NextChunk {
         record: &[u8],
         position: Position,
     ) -> RecordOutcome<Twin> {
-        let (number, claims) = (self.originals.records.len() as u32, &mut self.claims);
-        let mut outcome = converter.convert_record_with(
+        let number = self.originals.records.len() as u32;
+        let outcome = converter.convert_record_with(
             record,
             position,
             source.origin.observed,
-            |event| {
-                claims.claim(number, event.id().as_deref())?;
-                Ok(Placement::of(event).within(source.organization.as_ref()))
-            },
+            |event| place(event, number, &mut self.claims, source),
             &mut self.encoder,
         );
+        self.keep(outcome, record, position)
+    }
+
+    /// Like [`NextChunk::convert`], for a candidate of a log file, at a position of the unit.
+    ///
+    /// # Errors
+    /// Those of [`Converter::convert_candidate_with`].
+    pub(super) fn convert_candidate(
+        &mut self,
+        converter: &Converter,
+        source: &Source,
+        record: &LogRecord<'_>,
+        position: Position,
+    ) -> Result<RecordOutcome<Twin>, Reason> {
+        let number = self.originals.records.len() as u32;
+        let outcome = converter.convert_candidate_with(
+            record,
+            source.origin.observed,
+            |event| place(event, number, &mut self.claims, source),
+            &mut self.encoder,
+        )?;
+        Ok(self.keep(outcome, record.bytes, position))
+    }
+
+    /// Keeps the record beside its event.
+    fn keep(
+        &mut self,
+        mut outcome: RecordOutcome<Twin>,
+        record: &[u8],
+        position: Position,
+    ) -> RecordOutcome<Twin> {
         if let RecordOutcome::Converted { event_id } = &mut outcome {
             self.originals.bytes.extend_from_slice(record);
             self.originals.records.push(Original {
@@ -100,4 +130,15 @@ impl NextChunk {
         };
         (Some(chunk), claims)
     }
+}
+
+/// Claims an event, and places it.
+fn place(
+    event: &Event<'_>,
+    number: u32,
+    claims: &mut Claims,
+    source: &Source,
+) -> Result<Placement, Twin> {
+    claims.claim(number, event.id().as_deref())?;
+    Ok(Placement::of(event).within(source.organization.as_ref()))
 }

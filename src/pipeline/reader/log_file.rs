@@ -138,15 +138,17 @@ impl Reader {
         let mut passed = 0;
         let converter = Arc::clone(&self.pipeline.conversion);
         for record in converter.selector.candidates(file) {
-            let (position, bytes) = (record.position, record.bytes);
+            let (position, in_unit) = (record.position, self.in_unit(record.position));
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
             }
             self.pass(position.index - passed);
-            self.reserve_for_record(reached, bytes.len())?;
-            if !record.is_plain_event() || self.convert(bytes, self.in_unit(position)).is_some() {
-                return Ok(Rest::From(position.offset));
-            }
+            self.reserve_for_record(reached, record.bytes.len())?;
+            let chunk = &mut self.chunk;
+            match chunk.convert_candidate(&converter, &self.source, &record, in_unit) {
+                Ok(outcome) => self.count(outcome, record.bytes, in_unit),
+                Err(_) => return Ok(Rest::From(position.offset)),
+            };
             self.give_back_spare();
             self.damage.has_read();
             passed = position.index + 1;

@@ -2,6 +2,13 @@
 
 use std::ops::BitOrAssign;
 
+/// Whether an object with these keys, as they are written, is an event, without a closer look.
+pub(crate) fn is_plain_event<'k>(keys: impl Iterator<Item = &'k [u8]>) -> bool {
+    let mut all = Keys::NONE;
+    keys.for_each(|key| all |= Keys::of(key));
+    all.is_plain_event()
+}
+
 /// A set of known keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keys(u32);

@@ -31,6 +31,7 @@ use std::io::{self, Read};
 use crate::reject::{Position, Reason, Reject};
 
 pub use again::{Again, Store};
+pub(crate) use keys::is_plain_event;
 pub use log_line::object as object_in_log_line;
 pub use records::Records;
 

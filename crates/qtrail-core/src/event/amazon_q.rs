@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use super::agents::{AgentLists, Evidence, Family, Recognized};
-use super::prefilter::{Prefilter, may_hide_a_word};
+use super::prefilter::Prefilter;
 use super::{Event, Key, shape};
 use crate::envelope;
 use crate::envelope::log_file::{LogFile, LogRecord};
@@ -164,8 +164,8 @@ impl Selector {
                     _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
                 };
                 next = Some(found);
-                found < start + record.bytes.len() && words.may_be_in(record.bytes)
-                    || record.has_escapes && may_hide_a_word(record.bytes)
+                let has_part = found < start + record.bytes.len();
+                has_part && words.is_in(record.bytes) || record.hides_words
             })
         })
     }
@@ -182,8 +182,34 @@ impl Selector {
         if !self.may_select(record) {
             return Ok(None);
         }
+        self.select_event(self.classified(record, depth)?)
+    }
+
+    /// Like [`Selector::select`], for one of the [`candidates`](Selector::candidates), which is not searched again.
+    ///
+    /// # Errors
+    /// Those of [`Selector::select`], and [`Reason::NotCloudTrail`] for a record whose outermost keys are not
+    /// those of an event alone. [`envelope::open`] tells what such a record is.
+    pub fn select_candidate<'a>(
+        &self,
+        record: &LogRecord<'a>,
+        depth: u32,
+    ) -> Result<Option<Event<'a>>, Reason> {
+        let event = self.classified(record.bytes, depth)?;
+        if !event.is_plain() {
+            return Err(Reason::NotCloudTrail {
+                detail: "its outermost keys are not those of an event alone".to_owned(),
+            });
+        }
+        self.select_event(event)
+    }
+
+    fn classified<'a>(&self, record: &'a [u8], depth: u32) -> Result<Event<'a>, Reason> {
         let lists = self.lists.as_deref().unwrap_or_else(|| Lists::standard());
-        let mut event = Event::classified(record, depth, lists)?;
+        Event::classified(record, depth, lists)
+    }
+
+    fn select_event<'a>(&self, mut event: Event<'a>) -> Result<Option<Event<'a>>, Reason> {
         if !self.wants(&event) {
             return shape::check_class(&event, |json| self.may_select(json)).map(|()| None);
         }

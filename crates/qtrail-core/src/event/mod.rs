@@ -17,6 +17,7 @@ pub mod user_agent;
 
 use std::borrow::Cow;
 
+use crate::envelope::is_plain_event;
 use crate::json::{Document, Node, Type};
 use crate::reject::Reason;
 use agents::{Evidence, Family, Recognized};
@@ -24,6 +25,7 @@ use amazon_q::{Class, Lists};
 use key::Fields;
 pub(crate) use key::Key;
 pub use mask::has_mask;
+pub(crate) use prefilter::may_spell_a_byte;
 pub use readable::event_id;
 
 /// One CloudTrail event.
@@ -131,6 +133,12 @@ impl<'a> Event<'a> {
     /// an agent made for a person were made by AWS.
     pub(crate) fn is_by_service(&self) -> bool {
         self.is_own() || self.class() == Class::OnBehalfOf
+    }
+
+    /// Whether its outermost keys are those of an event alone. [`envelope::open`](crate::envelope::open) looks
+    /// closer at a record with others: it may be a table's, or carry another one.
+    fn is_plain(&self) -> bool {
+        is_plain_event(self.document.root().children().filter_map(Node::raw_key))
     }
 
     /// The whole record.

@@ -4,9 +4,11 @@ use aho_corasick::{AhoCorasick, Input, Span, packed};
 use memchr::{memchr_iter, memmem};
 
 /// Bytes of a part: what the packed search compares at once.
-const PART: usize = 4;
+const PART: usize = 3;
 /// The most frequent bytes of trails, in falling order.
 const FREQUENT: &[u8] = b"\"ea:stn1ro23i,cd-mul0A.pIwv/S6y4OE5gfb8RL{}7DT9 PMNkC_hxK";
+/// A text that nearly every record has.
+const EVERYWHERE: &[u8] = b".amazonaws.com";
 
 /// A search for any of several words.
 #[derive(Debug, Clone)]
@@ -45,7 +47,12 @@ impl Prefilter {
 
     /// Whether one of the words may be in a text of this JSON: `false` is certain.
     pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
-        self.words.find(json, 0).is_some() || may_hide_a_word(json)
+        self.is_in(json) || may_hide_a_word(json)
+    }
+
+    /// Whether the bytes of one of the words are in this JSON.
+    pub(super) fn is_in(&self, json: &[u8]) -> bool {
+        self.words.find(json, 0).is_some()
     }
 
     /// Where, from `from` on, the next part of a word begins. The rest of the word need not be there.
@@ -70,20 +77,27 @@ impl Search {
     }
 }
 
-/// The part of a word that is the least frequent in trails.
+/// The part of a word that is the least frequent in trails: each record with one is searched again.
 fn rarest_part(word: &[u8]) -> &[u8] {
     let rank = |byte: &u8| FREQUENT.iter().position(|frequent| frequent == byte);
     let rarity = |part: &&[u8]| -> usize {
         let ranks = part.iter().map(|byte| rank(byte).unwrap_or(FREQUENT.len()));
         ranks.sum()
     };
-    word.windows(PART).max_by_key(rarity).unwrap_or(word)
+    let parts = word.windows(PART);
+    let rare = parts.filter(|part| memmem::find(EVERYWHERE, part).is_none());
+    rare.max_by_key(rarity).unwrap_or(word)
 }
 
-/// Whether JSON has an escape that may spell a word in other bytes than its own: `\u0071`, or
-/// `\/`. (The other escapes stand for characters that are always escaped, as are these: `\"`.)
-pub(super) fn may_hide_a_word(json: &[u8]) -> bool {
-    memchr_iter(b'\\', json).any(|at| matches!(json.get(at + 1), Some(b'u' | b'/')))
+/// Whether JSON has an escape that may spell a word in other bytes than its own.
+fn may_hide_a_word(json: &[u8]) -> bool {
+    memchr_iter(b'\\', json).any(|at| may_spell_a_byte(json.get(at + 1)))
+}
+
+/// Whether an escape may stand for a byte of a word, by what follows its backslash: `\u0071`, or `\/`. (The other
+/// escapes stand for characters that are always escaped, as are these: `\"`.)
+pub(crate) fn may_spell_a_byte(behind: Option<&u8>) -> bool {
+    matches!(behind, Some(b'u' | b'/'))
 }
 
 #[cfg(test)]
@@ -101,6 +115,19 @@ mod tests {
     fn words_that_json_always_escapes_are_not_searched_for() {
         for word in ["a\"b", "a\\b", "a\nb"] {
             assert!(words(&["x", word]).is_none(), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn the_part_that_stands_for_a_word_is_in_few_records() {
+        for (word, part) in [
+            ("q.amazonaws.com", "q.a"),
+            ("chatbot.amazonaws.com", "cha"),
+            ("AmazonQ-For-", "Q-F"),
+            ("amazonaws", "amazonaws"),
+            ("/Q", "/Q"),
+        ] {
+            assert_eq!(rarest_part(word.as_bytes()), part.as_bytes(), "{word}");
         }
     }
 

@@ -11,10 +11,8 @@ pub(super) struct Masks {
     pub close: u64,
     pub comma: u64,
     pub colon: u64,
-    /// Bytes that compact JSON allows only inside strings.
-    pub string_only: u64,
-    /// Bytes that JSON allows only outside strings.
-    pub control: u64,
+    /// Whether there is a control character.
+    pub has_control: bool,
 }
 
 /// A way to make the masks.
@@ -51,8 +49,7 @@ impl Classify for Portable {
             close: mask(CLOSE),
             comma: mask(COMMA),
             colon: mask(COLON),
-            string_only: mask(STRING_ONLY),
-            control: mask(CONTROL),
+            has_control: mask(CONTROL) != 0,
         }
     }
 }
@@ -63,21 +60,14 @@ const OPEN: u8 = 1 << 2;
 const CLOSE: u8 = 1 << 3;
 const COMMA: u8 = 1 << 4;
 const COLON: u8 = 1 << 5;
-const STRING_ONLY: u8 = 1 << 6;
-const CONTROL: u8 = 1 << 7;
+const CONTROL: u8 = 1 << 6;
 
 /// The classes of each byte.
 const CLASSES: [u8; 256] = {
-    let mut classes = [STRING_ONLY; 256];
-    let outside = b"{}[],:\"0123456789+-.eEtruefalsn";
-    let mut index = 0;
-    while index < outside.len() {
-        classes[outside[index] as usize] = 0;
-        index += 1;
-    }
+    let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        classes[byte] |= match byte as u8 {
+        classes[byte] = match byte as u8 {
             b'"' => QUOTE,
             b'\\' => BACKSLASH,
             b'{' | b'[' => OPEN,
@@ -98,7 +88,7 @@ mod avx2 {
 
     use pulp::x86::V3;
 
-    use super::{CLASSES, Classify, Masks, STRING_ONLY};
+    use super::{Classify, Masks};
 
     /// The two halves of a block.
     type Halves = [__m256i; 2];
@@ -120,11 +110,7 @@ mod avx2 {
                 close: equal(self, braces, b'}'),
                 comma: equal(self, halves, b','),
                 colon: equal(self, halves, b':'),
-                string_only: bits(
-                    self,
-                    [string_only(self, halves[0]), string_only(self, halves[1])],
-                ),
-                control: bits(self, [control(self, halves[0]), control(self, halves[1])]),
+                has_control: has_control(self, halves),
             }
         }
     }
@@ -145,43 +131,14 @@ mod avx2 {
     }
 
     #[inline(always)]
-    fn control(simd: V3, bytes: __m256i) -> __m256i {
+    fn has_control(simd: V3, [low, high]: Halves) -> bool {
         let largest = simd.avx._mm256_set1_epi8(0x1f);
-        simd.avx2
-            ._mm256_cmpeq_epi8(simd.avx2._mm256_min_epu8(bytes, largest), bytes)
-    }
-
-    /// A byte is allowed outside strings if the rows of its two nibbles share a bit.
-    #[inline(always)]
-    fn string_only(simd: V3, bytes: __m256i) -> __m256i {
-        let nibble = simd.avx._mm256_set1_epi8(0x0f);
-        let low = simd.avx2._mm256_and_si256(bytes, nibble);
-        let high = simd.avx2._mm256_srli_epi16::<4>(bytes);
-        let high = simd.avx2._mm256_and_si256(high, nibble);
-        let low = simd
+        let least = simd.avx2._mm256_min_epu8(low, high);
+        let control = simd
             .avx2
-            ._mm256_shuffle_epi8(pulp::cast([ROWS.0, ROWS.0]), low);
-        let high = simd
-            .avx2
-            ._mm256_shuffle_epi8(pulp::cast([ROWS.1, ROWS.1]), high);
-        let shared = simd.avx2._mm256_and_si256(low, high);
-        simd.avx2
-            ._mm256_cmpeq_epi8(shared, simd.avx._mm256_setzero_si256())
+            ._mm256_cmpeq_epi8(simd.avx2._mm256_min_epu8(least, largest), least);
+        simd.avx2._mm256_movemask_epi8(control) != 0
     }
-
-    /// For each low nibble, and for each high one, a bit for each high nibble of an ASCII character.
-    const ROWS: ([u8; 16], [u8; 16]) = {
-        let (mut low, mut high) = ([0; 16], [0; 16]);
-        let mut byte = 0;
-        while byte < 128 {
-            high[byte >> 4] = 1 << (byte >> 4);
-            if CLASSES[byte] & STRING_ONLY == 0 {
-                low[byte & 15] |= 1 << (byte >> 4);
-            }
-            byte += 1;
-        }
-        (low, high)
-    };
 }
 
 #[cfg(test)]
@@ -200,8 +157,7 @@ mod tests {
             close: mask(|b| b"}]".contains(&b)),
             comma: mask(|b| b == b','),
             colon: mask(|b| b == b':'),
-            string_only: mask(|b| !b"{}[],:\"+-.0123456789eEtruefalsn".contains(&b)),
-            control: mask(|b| b < 0x20),
+            has_control: block.iter().any(|b| *b < 0x20),
         }
     }
 

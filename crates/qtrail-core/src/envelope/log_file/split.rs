@@ -3,13 +3,14 @@
 //! Enters: all bytes of `{"Records":[{"eventVersion":"1.…},…]}`. Leaves: the place of each record, or `None` for
 //! whatever is not exactly that, in compact JSON. What must hold: brackets and strings add up to the last byte; a
 //! quote too many or too few puts keys outside strings, where their letters are not allowed; each token may follow
-//! the one before it. What is not looked at: whether a bracket closes one of its kind, whether commas and colons
+//! the one before it, and what is no string or bracket is a number or a literal. What is not looked at: whether a bracket closes one of its kind, whether commas and colons
 //! suit the object or array that they are in, escapes, and UTF-8.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::{NullaryFnOnce, x86::V3};
 
 use super::blocks::{Classify, Masks, Portable};
+use crate::event::may_spell_a_byte;
 use crate::json::Number;
 
 /// What each record of CloudTrail's begins with.
@@ -21,8 +22,8 @@ pub(super) struct Span {
     pub start: usize,
     /// Behind its last byte.
     pub end: usize,
-    /// It holds a backslash, so a name in it may be spelt in other bytes than its own.
-    pub escapes: bool,
+    /// A name in it may be spelt in other bytes than its own.
+    pub hides_words: bool,
 }
 
 /// What a file may have.
@@ -83,9 +84,10 @@ fn split_with<C: Classify>(
         last: at,
         ..Open::default()
     };
-    let mut backslashes = 0;
+    // Backslashes of the present record that may spell a byte of a word.
+    let mut hides_words = 0;
     let mut rest = bytes.get(at..)?;
-    let mut padded = [0; 64];
+    let mut padded = [b' '; 64];
     while !rest.is_empty() {
         let (block, valid) = match rest.first_chunk() {
             Some(block) => (block, u64::MAX),
@@ -97,17 +99,24 @@ fn split_with<C: Classify>(
         let masks = classify.masks(block);
         let quotes = masks.quote & !strings.escaped(masks.backslash);
         let inside = strings.inside(quotes);
+        let (opening, closing) = (masks.open & !inside, masks.close & !inside);
         let found = tokens.next(&masks, quotes, inside);
-        let wrong = masks.string_only & !inside | masks.control & inside | found.misplaced;
-        if wrong & valid != 0 || !are_scalars(bytes, at, found.scalars & valid) {
+        let scalars = found.scalars & valid;
+        if masks.has_control
+            || found.misplaced & valid != 0
+            || scalars != 0 && !are_scalars(bytes, at, scalars)
+        {
             return None;
         }
-        let (opening, closing) = (masks.open & !inside, masks.close & !inside);
         let (opened, closed) = (opening.count_ones() as usize, closing.count_ones() as usize);
         if open.depth + opened > most.depth {
             return None;
         }
-        backslashes |= masks.backslash;
+        let spelling = match masks.backslash {
+            0 => 0,
+            backslashes => spelling(bytes, at, backslashes),
+        };
+        hides_words |= spelling;
         if open.depth > closed {
             open.depth = open.depth + opened - closed;
         } else {
@@ -124,7 +133,7 @@ fn split_with<C: Classify>(
                         {
                             return None;
                         }
-                        (open.begun, backslashes) = (position, masks.backslash >> index);
+                        (open.begun, hides_words) = (position, spelling >> index);
                         open.depth = 1;
                     }
                     (true, _) => open.depth += 1,
@@ -140,12 +149,12 @@ fn split_with<C: Classify>(
                         {
                             return None;
                         }
-                        // Backslashes behind it, in this block, only cost a second look.
-                        let escapes = backslashes != 0;
+                        // Backslashes behind it, in this block, only cost a closer look.
+                        let hides_words = hides_words != 0;
                         spans.push(Span {
                             start: open.begun,
                             end: position + 1,
-                            escapes,
+                            hides_words,
                         });
                         (open.last, open.depth) = (position + 1, 0);
                     }
@@ -159,27 +168,50 @@ fn split_with<C: Classify>(
     None
 }
 
-/// Whether each of these places of a block begins a number or a literal.
-#[inline(always)]
+/// Which of these backslashes of a block may spell a byte of a word.
+#[inline(never)]
+fn spelling(bytes: &[u8], at: usize, mut backslashes: u64) -> u64 {
+    let mut spelling = 0;
+    while backslashes != 0 {
+        let index = backslashes.trailing_zeros() as usize;
+        let spells = may_spell_a_byte(bytes.get(at + index + 1));
+        spelling |= u64::from(spells) << index;
+        backslashes &= backslashes - 1;
+    }
+    spelling
+}
+
+/// Whether each of these places of a block begins a number or a literal, and nothing else up to the next token.
+#[inline(never)]
 fn are_scalars(bytes: &[u8], at: usize, mut places: u64) -> bool {
     while places != 0 {
         let text = &bytes[at + places.trailing_zeros() as usize..];
-        let length = match text[0] {
-            b't' if text.starts_with(b"true") => 4,
-            b'f' if text.starts_with(b"false") => 5,
-            b'n' if text.starts_with(b"null") => 4,
-            b'-' | b'0'..=b'9' => match number_length(text) {
-                Some(length) => length,
-                None => return false,
-            },
-            _ => return false,
-        };
-        if !matches!(text.get(length), Some(b',' | b'}' | b']')) {
+        if !is_literal(text) && !is_number(text) {
             return false;
         }
         places &= places - 1;
     }
     true
+}
+
+/// Without a branch for each literal: which one it is cannot be foreseen.
+#[inline(always)]
+fn is_literal(text: &[u8]) -> bool {
+    let Some([a, b, c, d, e, f]) = text.first_chunk() else {
+        return false;
+    };
+    let four = u32::from_le_bytes([*a, *b, *c, *d]);
+    let is = |word: &[u8; 4]| four == u32::from_le_bytes(*word);
+    let ends = |byte: &u8| (*byte == b',') | (*byte | 0x20 == b'}');
+    (is(b"true") | is(b"null")) & ends(e) | is(b"fals") & (*e == b'e') & ends(f)
+}
+
+#[inline(never)]
+fn is_number(text: &[u8]) -> bool {
+    if !matches!(text[0], b'-' | b'0'..=b'9') {
+        return false;
+    }
+    number_length(text).is_some_and(|length| matches!(text[length], b',' | b'}' | b']'))
 }
 
 fn number_length(text: &[u8]) -> Option<usize> {
@@ -204,21 +236,19 @@ struct Found {
 
 /// What the last byte of the block before was, in the lowest bit.
 struct Tokens {
-    comma_or_colon: u64,
-    open: u64,
+    separator: u64,
+    separator_or_open: u64,
     /// The end of a string.
     text: u64,
-    close: u64,
     scalar: u64,
 }
 
 impl Tokens {
     fn behind_a_bracket() -> Self {
         Tokens {
-            comma_or_colon: 0,
-            open: 1,
+            separator: 0,
+            separator_or_open: 1,
             text: 0,
-            close: 0,
             scalar: 0,
         }
     }
@@ -229,26 +259,24 @@ impl Tokens {
         let (open, close) = (outside(masks.open), outside(masks.close));
         let (comma, colon) = (outside(masks.comma), outside(masks.colon));
         let text = outside(quotes);
-        let scalar = outside(!(open | close | comma | colon | text));
+        let separator = comma | colon;
+        let scalar = outside(!(open | close | separator | text));
         // Each of them one byte later: what stands before.
         let behind = |mask: u64, carry: &mut u64| {
             let shifted = mask << 1 | *carry;
             *carry = mask >> 63;
             shifted
         };
-        let behind_comma = behind(comma | colon, &mut self.comma_or_colon);
-        let behind_open = behind(open, &mut self.open);
+        let behind_separator = behind(separator, &mut self.separator);
+        let behind_start = behind(separator | open, &mut self.separator_or_open);
         let behind_text = behind(text, &mut self.text);
-        let behind_close = behind(close, &mut self.close);
         let behind_scalar = behind(scalar, &mut self.scalar);
         let scalars = scalar & !behind_scalar;
-        let values = quotes & inside | open | scalars;
-        let behind_value = behind_text | behind_close | behind_scalar;
         Found {
-            misplaced: values & !(behind_comma | behind_open)
-                | comma & !behind_value
+            misplaced: (quotes & inside | open | scalars) & !behind_start
+                | comma & behind_start
                 | colon & !behind_text
-                | close & !(behind_value | behind_open),
+                | close & behind_separator,
             scalars,
         }
     }
@@ -381,6 +409,40 @@ mod tests {
             let one = record(&format!(r#""{}":{{{values}}}"#, "x".repeat(shift)));
             let file = format!(r#"{{"Records":[{one},{one}]}}"#);
             assert_eq!(texts(&file), Some(vec![&*one, &*one]), "{file}");
+        }
+        for last in ["true", "false", "null", "0"] {
+            let one = record(&format!(r#""a":{last}"#));
+            let file = format!(r#"{{"Records":[{one}]}}"#);
+            assert_eq!(texts(&file), Some(vec![&*one]), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_may_hide_a_word_is_known_wherever_blocks_end() {
+        let plain = record(&format!(r#""a":"{}""#, "\\".repeat(64)));
+        for (text, hides) in [
+            (r"\u0071", true),
+            (r"\/", true),
+            (r"\\\u0071", true),
+            (r#"\""#, false),
+            (r"\\", false),
+            ("u/", false),
+        ] {
+            for shift in 0..140 {
+                let pad = "x".repeat(shift);
+                let one = record(&format!(r#""a":"{pad}{text}{pad}""#));
+                let file = format!(r#"{{"Records":[{plain},{one},{plain}]}}"#);
+                let mut spans = Vec::new();
+                split(file.as_bytes(), MOST, &mut spans).expect("an ordinary file");
+                let [first, middle, last] = &*spans else {
+                    panic!("{file}")
+                };
+                assert_eq!(middle.hides_words, hides, "{file}");
+                assert!(!last.hides_words, "{file}");
+                // A backslash behind a record, in its last block, may count as its own.
+                let apart = shift + BEGINNING.len() >= 64;
+                assert!(!apart || !first.hides_words, "{file}");
+            }
         }
     }
 
