@@ -30,6 +30,7 @@ mod outcome;
 mod proxy;
 mod rate;
 mod reached;
+mod request;
 mod resolve;
 mod response;
 mod settings;
