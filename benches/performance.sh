@@ -70,7 +70,7 @@ collector() {
     [ -d "$folder/mixed" ] || sample mixed --share 1 --size "${megabytes}MB" --files 142
     [ -d "$folder/small" ] || sample small --share 100 --size "$((megabytes * 3 / 8))MB"
     [ -d "$folder/large" ] || sample large --share 100 --size "$((megabytes * 3 / 8))MB" --files 24
-    local address=127.0.0.1:14317 name
+    local address=127.0.0.1:$((20000 + RANDOM % 10000)) name
     BACKEND_LISTEN=$address BACKEND_DIRECTORY=$folder "$QTRAIL_E2E_COLLECTOR" \
         --config tests/e2e/backend.yaml >"$folder/collector.log" 2>&1 &
     local process=$!
@@ -95,7 +95,7 @@ grpc() { taskset -c 0 cargo bench --quiet --locked --bench ingest -- 20000; }
 idle() { cargo bench --quiet --locked --bench latency -- 3000 60; }
 
 # Makes a trail in a folder of this name.
-sample() { "$qtrail" sample "$folder/$1" --seed 1 "${@:2}" >"$folder/$1.made"; }
+sample() { "$qtrail" sample "$folder/$1" --seed 1 "${@:2}" 2>"$folder/$1.made"; }
 
 # The whole program on trails, on one core and on two, against inflating them.
 programs() {

@@ -52,7 +52,7 @@ fn containers(text: &str) -> [Vec<u8>; 7] {
 #[tokio::test]
 async fn events_in_flight_take_no_more_than_requests_can_use_or_than_the_limit() {
     // Requests of 1 MiB, one at a time and the next: of two signals, their records beside them.
-    const USEFUL: usize = 2 * 2 * 2 << 20;
+    const USEFUL: usize = (2 * 2 * 2) << 20;
     for (memory, expected) in [(1 << 30, USEFUL), (4 << 20, 3 << 20)] {
         let pipeline = pipeline_within(memory, Arc::default(), CancellationToken::new());
         assert_eq!(pipeline.budget.total_bytes(), expected, "{memory}");
