@@ -57,6 +57,10 @@ demo:
 example:
     .ci/run example
 
+# Instructions of the hot path, against the parent commit (needs Valgrind).
+instructions:
+    .ci/run instructions
+
 # All of it.
 ci:
     .ci/run
@@ -72,3 +76,7 @@ fuzz TARGET SECONDS="60":
 soak MINUTES="10" SEED="":
     QTRAIL_SOAK_MINUTES={{MINUTES}} QTRAIL_SOAK_SEED={{SEED}} \
         cargo test --release --features aws --test it soak:: -- --ignored --nocapture
+
+# The figures of docs/performance.md, measured here: all parts, or some (see the script).
+performance *PARTS:
+    benches/performance.sh {{PARTS}}

@@ -71,8 +71,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight. After `abort`, units end as
-    /// [`Outcome::Abandoned`].
+    /// A pipeline that holds at most `memory_bytes` of records and payloads in flight, and no more of them than the
+    /// exporter can use. After `abort`, units end as [`Outcome::Abandoned`].
     pub fn new(
         conversion: Converter,
         exporter: Exporter,
@@ -82,12 +82,13 @@ impl Pipeline {
         abort: CancellationToken,
     ) -> Self {
         let windows = memory_bytes / 4;
+        let events = (memory_bytes - windows).min(exporter.useful_bytes());
         Pipeline {
             conversion: Arc::new(conversion),
             exporter,
             dead_letters,
             metrics,
-            budget: Budget::new(memory_bytes - windows, BUDGET_UNIT),
+            budget: Budget::new(events, BUDGET_UNIT),
             windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),
             buffers: Buffers::default(),

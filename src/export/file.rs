@@ -8,13 +8,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
-use bytes::Bytes;
-
 use super::End;
 use super::classify::Answer;
+use super::request::RequestBody;
 use super::transport::{Answering, Transport};
 use crate::runtime::line_file::{self, LineFile};
+use anyhow::Context;
 use qtrail_core::otlp::Payload;
 
 /// What the file is.
@@ -30,11 +29,15 @@ const KIND: line_file::Kind = line_file::Kind {
 pub(super) struct Discard;
 
 impl Transport for Discard {
-    fn body(&self, payload: &Payload) -> Bytes {
-        payload.encode()
+    fn body(&self, payload: &Payload) -> RequestBody {
+        payload.encode_parts().into()
     }
 
-    fn send(&self, _body: Bytes) -> Answering<'_> {
+    fn transcodes(&self) -> bool {
+        false
+    }
+
+    fn send(&self, _body: RequestBody) -> Answering<'_> {
         Box::pin(std::future::ready(Answer::ACCEPTED))
     }
 
@@ -106,16 +109,20 @@ impl Lines {
 }
 
 impl Transport for Lines {
-    fn body(&self, payload: &Payload) -> Bytes {
+    fn body(&self, payload: &Payload) -> RequestBody {
         if payload.is_empty() {
-            return Bytes::new();
+            return RequestBody::default();
         }
         let mut line = payload.to_json();
         line.push(b'\n');
         line.into()
     }
 
-    fn send(&self, body: Bytes) -> Answering<'_> {
+    fn transcodes(&self) -> bool {
+        true
+    }
+
+    fn send(&self, body: RequestBody) -> Answering<'_> {
         let output = Arc::clone(&self.output);
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || {
@@ -143,15 +150,15 @@ impl Transport for Lines {
 
 impl Output {
     /// Appends whole lines.
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn append(&mut self, lines: &RequestBody) -> io::Result<()> {
         match self {
             Output::File(file) => {
                 let bytes = lines.len() as u64;
-                file.append(bytes, &|out| out.write_all(lines)).map(|_| ())
+                file.append(bytes, &|out| lines.write_to(out)).map(|_| ())
             }
             Output::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(lines)?;
+                lines.write_to(&mut stdout)?;
                 stdout.flush()
             }
         }
@@ -163,7 +170,8 @@ mod tests {
     use super::*;
 
     fn append(lines: &Lines, text: &str) -> io::Result<()> {
-        lines.output.lock().unwrap().append(text.as_bytes())
+        let text = text.as_bytes().to_vec().into();
+        lines.output.lock().unwrap().append(&text)
     }
 
     #[test]
@@ -200,7 +208,7 @@ mod tests {
     async fn a_full_disk_is_waited_out_or_ends_everything() {
         for errors_end in [false, true] {
             let lines = Lines::file(Path::new("/dev/full"), errors_end).unwrap();
-            let answer = lines.send(Bytes::from_static(b"{}\n")).await;
+            let answer = lines.send(b"{}\n".to_vec().into()).await;
             match answer {
                 Answer::End(End::Failed(reason)) if errors_end => {
                     assert!(reason.contains("/dev/full"), "{reason}");
@@ -214,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_device_is_written_as_it_is() {
         let lines = Lines::file(Path::new("/dev/null"), false).unwrap();
-        let answer = lines.send(Bytes::from_static(b"{}\n")).await;
+        let answer = lines.send(b"{}\n".to_vec().into()).await;
         assert_eq!(answer, Answer::ACCEPTED);
     }
 }

@@ -30,6 +30,7 @@ mod outcome;
 mod proxy;
 mod rate;
 mod reached;
+mod request;
 mod resolve;
 mod response;
 mod settings;
@@ -170,6 +171,7 @@ pub struct Exporter {
     submissions: mpsc::Sender<batch::Submission>,
     board: Arc<health::Board>,
     ending: Arc<Ending>,
+    useful_bytes: usize,
 }
 
 impl Exporter {
@@ -207,6 +209,7 @@ impl Exporter {
         let (submissions, waiting) = mpsc::channel(WAITING);
         let slots = settings.concurrency.max(1);
         let batches = batch::run(Arc::new(route), waiting, slots);
+        let useful_bytes = settings.useful_bytes();
         let ends = settings.ends(Arc::clone(&board));
         let begun = Arc::clone(&ending);
         tokio::spawn(async move {
@@ -219,6 +222,7 @@ impl Exporter {
             submissions,
             board,
             ending,
+            useful_bytes,
         })
     }
 
@@ -231,6 +235,11 @@ impl Exporter {
             return Delivery::abandoned();
         }
         delivery.await.unwrap_or_else(|_| Delivery::abandoned())
+    }
+
+    /// How many bytes of chunks it can use at a time: with more, none would arrive earlier.
+    pub fn useful_bytes(&self) -> usize {
+        self.useful_bytes
     }
 
     /// How the collector is doing, as it changes.

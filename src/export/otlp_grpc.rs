@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 use http_body_util::Full;
@@ -24,12 +24,12 @@ use super::body::{self, Body};
 use super::classify::{self, Answer};
 use super::connect::{Connector, USER_AGENT};
 use super::failure::{failure, failure_over_tls};
-use super::otlp_http::deflate;
+use super::request::RequestBody;
 use super::transport::{Answering, Transport};
 use super::{Endpoint, Protocol};
 use qtrail_core::otlp::{Payload, Signal};
 
-type Http2 = Client<Connector, Full<Bytes>>;
+type Http2 = Client<Connector, Full<RequestBody>>;
 
 /// Before each message: whether it is compressed, and its length.
 const FRAME: usize = 5;
@@ -60,7 +60,7 @@ impl Grpc {
         })
     }
 
-    async fn call(&self, body: Bytes) -> Answer {
+    async fn call(&self, body: RequestBody) -> Answer {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
@@ -127,20 +127,23 @@ impl Grpc {
 }
 
 impl Transport for Grpc {
-    fn body(&self, payload: &Payload) -> Bytes {
-        let mut message = payload.encode();
+    fn body(&self, payload: &Payload) -> RequestBody {
+        let mut message: RequestBody = payload.encode_parts().into();
         if self.endpoint.gzip {
-            message = deflate(&message);
+            message = message.deflated().into();
         }
-        let mut framed = BytesMut::with_capacity(FRAME + message.len());
-        framed.put_u8(u8::from(self.endpoint.gzip));
+        let mut frame = Vec::with_capacity(FRAME);
+        frame.put_u8(u8::from(self.endpoint.gzip));
         // A request is far smaller: export.batch.bytes and the limit on a record bound it.
-        framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-        framed.put(message);
-        framed.freeze()
+        frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        message.after(frame.into())
     }
 
-    fn send(&self, body: Bytes) -> Answering<'_> {
+    fn transcodes(&self) -> bool {
+        self.endpoint.gzip
+    }
+
+    fn send(&self, body: RequestBody) -> Answering<'_> {
         Box::pin(async move {
             let timeout = self.endpoint.timeout;
             match tokio::time::timeout(timeout, self.call(body)).await {

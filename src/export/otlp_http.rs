@@ -1,12 +1,9 @@
 //! OTLP over HTTP: protobuf or JSON in a POST, the answer bounded.
 
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
@@ -17,13 +14,14 @@ use super::classify::{self, Answer};
 use super::connect::{Connector, USER_AGENT};
 use super::failure::failure;
 use super::otlp_grpc::peer;
+use super::request::RequestBody;
 use super::transport::{Answering, Transport};
 use super::{Endpoint, Protocol};
 use qtrail_core::otlp::Payload;
 
 /// Carries one signal by HTTP.
 pub(super) struct Http {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector, Full<RequestBody>>,
     endpoint: Endpoint,
     headers: HeaderMap,
 }
@@ -44,7 +42,7 @@ impl Http {
         })
     }
 
-    async fn call(&self, body: Bytes) -> Answer {
+    async fn call(&self, body: RequestBody) -> Answer {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.url.clone();
@@ -71,19 +69,23 @@ impl Http {
 }
 
 impl Transport for Http {
-    fn body(&self, payload: &Payload) -> Bytes {
-        let body = match self.endpoint.protocol {
+    fn body(&self, payload: &Payload) -> RequestBody {
+        let body: RequestBody = match self.endpoint.protocol {
             Protocol::HttpJson => payload.to_json().into(),
-            _ => payload.encode(),
+            _ => payload.encode_parts().into(),
         };
         if self.endpoint.gzip {
-            deflate(&body)
+            body.deflated().into()
         } else {
             body
         }
     }
 
-    fn send(&self, body: Bytes) -> Answering<'_> {
+    fn transcodes(&self) -> bool {
+        self.endpoint.gzip || self.endpoint.protocol == Protocol::HttpJson
+    }
+
+    fn send(&self, body: RequestBody) -> Answering<'_> {
         Box::pin(async move {
             let timeout = self.endpoint.timeout;
             tokio::time::timeout(timeout, self.call(body))
@@ -121,12 +123,4 @@ fn headers(endpoint: &Endpoint) -> anyhow::Result<HeaderMap> {
         .entry(header::USER_AGENT)
         .or_insert(HeaderValue::from_static(USER_AGENT));
     Ok(headers)
-}
-
-/// Compresses a body.
-pub(super) fn deflate(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    // Writing to memory does not fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default().into()
 }

@@ -12,7 +12,19 @@ use super::{Destination, Settings, signal_sender};
 use crate::runtime::retry::Schedule;
 use crate::telemetry::metrics::Metrics;
 
+/// While a request is under way, its bytes may stand beside the records that it was made of: so many times its
+/// size.
+const REQUEST_FACTOR: usize = 2;
+/// Log records and spans.
+const SIGNALS: usize = 2;
+
 impl Settings {
+    /// The bytes of all requests under way, and of the next one of each signal.
+    pub(super) fn useful_bytes(&self) -> usize {
+        let request = self.batch_bytes.saturating_mul(REQUEST_FACTOR * SIGNALS);
+        request.saturating_mul(self.concurrency.saturating_add(1))
+    }
+
     pub(super) fn transports(&self) -> anyhow::Result<Transports> {
         Transports::open(&self.destination, self.write_errors_end)
     }

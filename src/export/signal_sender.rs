@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -19,6 +18,7 @@ use super::classify::Answer;
 use super::end::Ending;
 use super::health::Board;
 use super::reached::reached;
+use super::request::RequestBody;
 use super::settle::SignalReport;
 use super::transport::Transport;
 use crate::runtime::retry::Schedule;
@@ -109,8 +109,12 @@ impl SignalSender {
         self.send(body).await
     }
 
-    /// The bytes of a request; made on a thread where compressing may block.
-    async fn body(&self, payload: Payload) -> Result<(Payload, Bytes), Abandoned> {
+    /// The bytes of a request.
+    async fn body(&self, payload: Payload) -> Result<(Payload, RequestBody), Abandoned> {
+        if !self.transport.transcodes() {
+            let body = self.transport.body(&payload);
+            return Ok((payload, body));
+        }
         let transport = Arc::clone(&self.transport);
         tokio::task::spawn_blocking(move || {
             let body = transport.body(&payload);
@@ -120,7 +124,7 @@ impl SignalSender {
         .map_err(|_| Abandoned)
     }
 
-    async fn send(&self, body: Bytes) -> Result<Answer, Abandoned> {
+    async fn send(&self, body: RequestBody) -> Result<Answer, Abandoned> {
         self.metrics.export_requests.add(1);
         let sent = Instant::now();
         tokio::select! {

@@ -4,12 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::classify::Answer;
 use super::file::{Discard, Lines};
 use super::otlp_grpc::Grpc;
 use super::otlp_http::Http;
+use super::request::RequestBody;
 use super::{Destination, Endpoint, Protocol};
 use qtrail_core::otlp::{Payload, Signal};
 
@@ -18,12 +17,14 @@ pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>
 
 /// Carries the requests of one signal.
 pub(super) trait Transport: Send + Sync + 'static {
-    /// The bytes of a request, made once for all its tries. May take a while: it is called on a
-    /// blocking thread.
-    fn body(&self, payload: &Payload) -> Bytes;
+    /// The bytes of a request, made once for all its tries.
+    fn body(&self, payload: &Payload) -> RequestBody;
+
+    /// Whether making them takes a while: then it is done on a blocking thread.
+    fn transcodes(&self) -> bool;
 
     /// Sends them. Never fails, never waits for ever: whatever happens is an [`Answer`].
-    fn send(&self, body: Bytes) -> Answering<'_>;
+    fn send(&self, body: RequestBody) -> Answering<'_>;
 
     /// Whom it talks to, for log lines; nothing secret.
     fn peer(&self) -> String;

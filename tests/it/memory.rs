@@ -134,6 +134,7 @@ async fn what_a_collector_refuses_takes_no_more() {
             .with_env("QTRAIL_BODY", "none")
             .with_env("QTRAIL_REDACT_POINTERS", "/userAgent")
             .with_env("QTRAIL_EXPORT_CONCURRENCY", "1")
+            .with_env("QTRAIL_EXPORT_BATCH_BYTES", "64MiB")
             .with_env("QTRAIL_DEAD_LETTERS_UNIT_BYTES", "1GiB")
             .with_env("QTRAIL_DEAD_LETTERS_MAX_BYTES", "1GiB");
         place.add("good.json.gz", &large(60, |n| halves(n.to_string()), b'x'));

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bytes::Buf;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -84,12 +85,16 @@ impl Model {
 }
 
 impl Transport for Model {
-    fn body(&self, payload: &Payload) -> Bytes {
-        payload.encode()
+    fn body(&self, payload: &Payload) -> RequestBody {
+        payload.encode_parts().into()
     }
 
-    fn send(&self, body: Bytes) -> Answering<'_> {
-        Box::pin(async move { self.answer(&body) })
+    fn transcodes(&self) -> bool {
+        true
+    }
+
+    fn send(&self, mut body: RequestBody) -> Answering<'_> {
+        Box::pin(async move { self.answer(&body.copy_to_bytes(body.len())) })
     }
 
     fn peer(&self) -> String {

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tracing::debug;
 
 use super::{Abandoned, SignalSender, TRUST};
@@ -15,6 +14,7 @@ use crate::export::Health;
 use crate::export::classify::Answer;
 use crate::export::decide::{Action, FAULTS, Facts, WaitReason, decide};
 use crate::export::health::Ticket;
+use crate::export::request::RequestBody;
 use crate::export::settle::{Doubt, SignalReport};
 use qtrail_core::otlp::Payload;
 use qtrail_core::reject::Reason;
@@ -22,7 +22,7 @@ use qtrail_core::reject::Reason;
 /// A part of a batch, which one request carries.
 struct Part {
     payload: Payload,
-    body: Option<Bytes>,
+    body: Option<RequestBody>,
     faults: u32,
     /// [`SignalSender::accepted`] at the first fault of it, or of what it was cut from.
     accepted_before: Option<u64>,
@@ -183,7 +183,7 @@ impl<'a> Tries<'a> {
             sender.accepted.fetch_add(1, Relaxed);
             sender.refusals.store(0, Relaxed);
         }
-        let bytes = part.body.as_ref().map_or(0, Bytes::len);
+        let bytes = part.body.as_ref().map_or(0, RequestBody::len);
         sender.metrics.export_bytes.add(bytes as u64);
         if rejected > 0 {
             self.report.uncertain.push(Doubt {

@@ -15,6 +15,12 @@ use crate::pipeline::Report;
 
 /// The longest wait between two tries of one file.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Walking takes at most one part in so many of the time.
+const WALK_SHARE: u32 = 4;
+/// The same where all changes are notified, so that a walk finds nothing new; but a walk is put off for at most
+/// so many intervals.
+const WATCHED_WALK_SHARE: u32 = 1000;
+const WATCHED_INTERVALS: u32 = 10;
 
 /// What to do with a file that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,18 @@ pub(super) fn plan(
         Plan::Read { quiet: false }
     } else {
         Plan::Wait(settle - age)
+    }
+}
+
+/// How long after a walk the next one begins. `took`: how long that one took.
+pub(super) fn walk_pause(interval: Duration, took: Duration, watched: bool) -> Duration {
+    let least = interval.max(took.saturating_mul(WALK_SHARE));
+    match watched {
+        true => {
+            let cheap = took.saturating_mul(WATCHED_WALK_SHARE);
+            least.max(cheap.min(interval.saturating_mul(WATCHED_INTERVALS)))
+        }
+        false => least,
     }
 }
 
@@ -278,6 +296,16 @@ mod tests {
             let decided = away(grows, Path::new("a"), &history);
             assert_eq!(decided, expected, "{grows} {history:?}");
         }
+    }
+
+    #[test]
+    fn walks_take_a_small_share_of_the_time_and_a_smaller_one_beside_notifications() {
+        let pauses = |watched| {
+            let took = [0, 10, 100, 400, 5_000, 200_000].map(Duration::from_millis);
+            took.map(|took| walk_pause(Duration::from_secs(60), took, watched).as_secs())
+        };
+        assert_eq!(pauses(false), [60, 60, 60, 60, 60, 800]);
+        assert_eq!(pauses(true), [60, 60, 100, 400, 600, 800]);
     }
 
     #[test]

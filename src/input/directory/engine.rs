@@ -30,8 +30,6 @@ const UNDER_WAY: usize = 1024;
 const FOLDERS: usize = 1024;
 /// How often absent files are marked or forgotten.
 const SWEEP: Duration = Duration::from_secs(6 * 3600);
-/// Walking takes at most one part in so many of the time.
-const WALK_SHARE: u32 = 4;
 /// The longest sleep of an idle loop.
 const IDLE: Duration = Duration::from_secs(3600);
 

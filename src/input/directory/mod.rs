@@ -87,7 +87,7 @@ pub struct Settings {
     pub settle: Duration,
     /// How often the whole tree is listed, beside notifications. Default 60 s; where
     /// notifications cannot work, every `settle`. Listing takes at most a fifth of the time,
-    /// whatever this says.
+    /// whatever this says; beside notifications at most a thousandth, until ten times this has passed.
     pub rescan: Duration,
     /// Don't use notifications at all.
     pub poll: bool,

@@ -33,8 +33,17 @@ pub(in crate::input) fn bench(limits: Limits) -> Bench {
     }
 }
 
-/// A pipeline that discards its events.
+/// A pipeline that discards its events, one request of 1 MiB at a time.
 pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeline {
+    pipeline_within(1 << 20, metrics, stop)
+}
+
+/// The same, with so many bytes of memory.
+pub(crate) fn pipeline_within(
+    memory_bytes: usize,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Pipeline {
     let settings = export::Settings {
         destination: Destination::Discard,
         batch_events: 100,
@@ -58,7 +67,7 @@ pub(crate) fn pipeline(metrics: Arc<Metrics>, stop: CancellationToken) -> Pipeli
         exporter,
         DeadLetters::none(),
         metrics,
-        1 << 20,
+        memory_bytes,
         CancellationToken::new(),
     )
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::dead_letter::{OnDamage, Origin};
-use crate::input::ingest::tests::{EVENT, pipeline};
+use crate::input::ingest::tests::{EVENT, pipeline, pipeline_within};
 
 fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -47,6 +47,16 @@ fn containers(text: &str) -> [Vec<u8>; 7] {
         format!(r#"{{"requestId":"r","records":[{{"data":"{data}"}}]}}"#).into_bytes(),
         in_base64(gzip(format!(r#"{{"awslogs":{{"data":"{data}"}}}}"#))).into_bytes(),
     ]
+}
+
+#[tokio::test]
+async fn events_in_flight_take_no_more_than_requests_can_use_or_than_the_limit() {
+    // Requests of 1 MiB, one at a time and the next: of two signals, their records beside them.
+    const USEFUL: usize = (2 * 2 * 2) << 20;
+    for (memory, expected) in [(1 << 30, USEFUL), (4 << 20, 3 << 20)] {
+        let pipeline = pipeline_within(memory, Arc::default(), CancellationToken::new());
+        assert_eq!(pipeline.budget.total_bytes(), expected, "{memory}");
+    }
 }
 
 #[tokio::test]

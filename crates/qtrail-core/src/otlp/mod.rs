@@ -27,6 +27,7 @@ mod encoder;
 mod flat;
 pub mod json;
 mod log;
+mod parts;
 mod payload;
 mod resource;
 mod span;

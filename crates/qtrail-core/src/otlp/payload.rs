@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
+use super::parts::Parts;
 use super::resource::{SCHEMA_URL, SCOPE};
 use super::{Signal, json, wire};
 
@@ -23,25 +24,34 @@ const SCHEMA: u8 = 0x1a;
 /// Up to this many resources are compared one by one; more are looked up in a map.
 const FEW: usize = 16;
 
-/// Encoded records of one signal, grouped by resource. It becomes one OTLP request.
+/// Encoded records of one signal, grouped by resource. It becomes one OTLP request. The records stay in the
+/// buffers that they were encoded into, whatever payload they are moved to.
 #[derive(Debug, Clone)]
 pub struct Payload {
     signal: Signal,
-    groups: Vec<Group>,
+    groups: Vec<Joined>,
     /// The size of the encoded request.
     encoded: usize,
     /// Index of each group by its resource, once there are more than [`FEW`].
     by_resource: HashMap<Bytes, usize>,
 }
 
-/// Records of one resource.
-#[derive(Debug, Clone)]
+/// Records of one resource, as they are encoded.
+#[derive(Debug)]
 pub(super) struct Group {
     /// The encoded `Resource`.
     pub(super) resource: Bytes,
     /// The records, each with its key and length.
     pub(super) records: Vec<u8>,
     pub(super) bounds: Vec<Bound>,
+}
+
+/// Records of one resource, of one or more groups.
+#[derive(Debug, Clone)]
+struct Joined {
+    resource: Bytes,
+    records: Parts,
+    bounds: Vec<Bound>,
 }
 
 /// One record of a group.
@@ -56,13 +66,17 @@ pub(super) struct Bound {
 impl Payload {
     /// A payload without records.
     pub fn empty(signal: Signal) -> Self {
-        Payload::of(signal, Vec::new())
+        Payload::joined(signal, Vec::new())
     }
 
     pub(super) fn of(signal: Signal, groups: Vec<Group>) -> Self {
+        Payload::joined(signal, groups.into_iter().map(Joined::from).collect())
+    }
+
+    fn joined(signal: Signal, groups: Vec<Joined>) -> Self {
         Payload {
             signal,
-            encoded: groups.iter().map(Group::encoded_len).sum(),
+            encoded: groups.iter().map(Joined::encoded_len).sum(),
             groups,
             by_resource: HashMap::new(),
         }
@@ -111,7 +125,7 @@ impl Payload {
                 Some(at) => {
                     let own = &mut self.groups[at];
                     self.encoded -= own.encoded_len();
-                    own.append(&group);
+                    own.append(group);
                     self.encoded += own.encoded_len();
                 }
                 None => {
@@ -128,7 +142,7 @@ impl Payload {
 
     /// The index of the group with this resource, which is probably `hint`.
     fn find(&mut self, hint: usize, resource: &Bytes) -> Option<usize> {
-        let same = |own: &Group| own.resource == *resource;
+        let same = |own: &Joined| own.resource == *resource;
         // Successive payloads mostly have the same resources in the same order.
         if self.groups.get(hint).is_some_and(same) {
             return Some(hint);
@@ -164,8 +178,8 @@ impl Payload {
                 rest.insert(0, self.groups[at].split_off(cut));
                 self.groups.retain(|group| !group.bounds.is_empty());
                 return (
-                    Payload::of(self.signal, self.groups),
-                    Payload::of(self.signal, rest),
+                    Payload::joined(self.signal, self.groups),
+                    Payload::joined(self.signal, rest),
                 );
             }
         }
@@ -188,17 +202,16 @@ impl Payload {
         if starts.len() <= 1 {
             return vec![self];
         }
-        let mut parts: Vec<Vec<Group>> = vec![Vec::new(); starts.len()];
+        let mut parts: Vec<Vec<Joined>> = vec![Vec::new(); starts.len()];
         for group in &self.groups {
             let mut begin = 0;
-            let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
+            let mut groups: BTreeMap<usize, Joined> = BTreeMap::new();
             for bound in &group.bounds {
                 let part = starts.partition_point(|start| *start <= bound.time) - 1;
                 let own = groups
                     .entry(part)
-                    .or_insert_with(|| Group::new(group.resource.clone(), 0));
-                own.records
-                    .extend_from_slice(&group.records[begin..bound.end]);
+                    .or_insert_with(|| Joined::new(group.resource.clone()));
+                own.records.append(group.records.slice(begin..bound.end));
                 own.bounds.push(Bound {
                     end: own.records.len(),
                     ..*bound
@@ -211,7 +224,7 @@ impl Payload {
         }
         let parts = parts.into_iter();
         parts
-            .map(|groups| Payload::of(self.signal, groups))
+            .map(|groups| Payload::joined(self.signal, groups))
             .collect()
     }
 
@@ -219,10 +232,25 @@ impl Payload {
     /// gives the same bytes.
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(self.encoded_len());
-        for group in &self.groups {
-            group.encode(&mut out);
+        for part in self.encode_parts() {
+            out.extend_from_slice(&part);
         }
         out.into()
+    }
+
+    /// The bytes of [`Payload::encode`] in parts, none of them empty. Those of the records are not copied.
+    pub fn encode_parts(&self) -> Vec<Bytes> {
+        let (mut parts, mut between) = (Vec::new(), Vec::new());
+        for group in &self.groups {
+            group.begin(&mut between);
+            parts.push(std::mem::take(&mut between).into());
+            parts.extend(group.records.iter().cloned());
+            Joined::end(&mut between);
+        }
+        if !between.is_empty() {
+            parts.push(between.into());
+        }
+        parts
     }
 
     /// The same request in OTLP's JSON form, on one line without an end of line: the body of an OTLP/HTTP
@@ -244,10 +272,30 @@ impl Group {
             bounds: Vec::new(),
         }
     }
+}
 
-    fn append(&mut self, other: &Group) {
+impl From<Group> for Joined {
+    fn from(group: Group) -> Self {
+        Joined {
+            resource: group.resource,
+            records: group.records.into(),
+            bounds: group.bounds,
+        }
+    }
+}
+
+impl Joined {
+    fn new(resource: Bytes) -> Self {
+        Joined {
+            resource,
+            records: Parts::default(),
+            bounds: Vec::new(),
+        }
+    }
+
+    fn append(&mut self, other: Joined) {
         let base = self.records.len();
-        self.records.extend_from_slice(&other.records);
+        self.records.append(other.records);
         self.bounds.extend(other.bounds.iter().map(|bound| Bound {
             end: base + bound.end,
             ..*bound
@@ -255,7 +303,7 @@ impl Group {
     }
 
     /// Removes and returns the records from `first` on.
-    fn split_off(&mut self, first: usize) -> Group {
+    fn split_off(&mut self, first: usize) -> Joined {
         let base = match first {
             0 => 0,
             _ => self.bounds[first - 1].end,
@@ -264,9 +312,11 @@ impl Group {
         for bound in &mut bounds {
             bound.end -= base;
         }
-        Group {
+        let rest = self.records.slice(base..self.records.len());
+        self.records = self.records.slice(0..base);
+        Joined {
             resource: self.resource.clone(),
-            records: self.records.split_off(base),
+            records: rest,
             bounds,
         }
     }
@@ -288,14 +338,18 @@ impl Group {
             + wire::bytes_len(SCHEMA_URL.len())
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Writes what comes before its records.
+    fn begin(&self, out: &mut Vec<u8>) {
         out.push(RESOURCE_GROUP);
         wire::varint(out, self.len() as u64);
         wire::bytes(out, RESOURCE, &self.resource);
         out.push(SCOPE_GROUP);
         wire::varint(out, self.scope_len() as u64);
         wire::bytes(out, IN_SCOPE, &SCOPE);
-        out.extend_from_slice(&self.records);
+    }
+
+    /// Writes what comes after them.
+    fn end(out: &mut Vec<u8>) {
         wire::bytes(out, SCHEMA, SCHEMA_URL.as_bytes());
         wire::bytes(out, SCHEMA, SCHEMA_URL.as_bytes());
     }

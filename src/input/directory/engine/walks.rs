@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::{Engine, SWEEP, WALK_SHARE};
+use super::{Engine, SWEEP};
 use crate::input::directory::file_id::shown;
 use crate::input::directory::kind::named_lines;
 use crate::input::directory::round::{Round, round, sweep};
@@ -47,7 +47,7 @@ impl<D: Deliver> Engine<D> {
             settings.rescan
         };
         if round.whole {
-            self.next_walk = now + interval.max(round.took * WALK_SHARE);
+            self.next_walk = now + decide::walk_pause(interval, round.took, !polls);
         }
         match round.walked {
             Ok(walked) => {
