@@ -24,11 +24,11 @@ use super::error::{Error, Remedy, causes};
 use super::object::Location;
 use crate::runtime::retry::Schedule;
 
-/// How long the next bytes may take.
+/// The longest wait for the next bytes.
 const STALL: Duration = Duration::from_secs(30);
-/// Attempts without a byte between them, before the caller gets the error.
+/// Attempts without a byte in between until the caller gets the error.
 const TRIES: u32 = 8;
-/// Between them.
+/// The pause between attempts.
 const WAITS: Schedule = Schedule {
     initial: Duration::from_millis(200),
     max: Duration::from_secs(10),
@@ -38,13 +38,13 @@ const WAITS: Schedule = Schedule {
 pub(super) struct Body {
     aws: Aws,
     location: Location,
-    /// The region that has answered.
+    /// The region that answered.
     region: String,
     etag: Option<String>,
     total: u64,
     offset: u64,
     stream: Option<ByteStream>,
-    /// How long the next bytes may take.
+    /// The longest wait for the next bytes.
     pub(super) stall: Duration,
 }
 
@@ -74,7 +74,7 @@ impl Body {
         }
     }
 
-    /// All bytes of the same version once more, which are not asked for yet.
+    /// All bytes of the same version again; nothing is requested yet.
     pub(super) fn again(&self) -> Body {
         Body {
             aws: self.aws.clone(),
@@ -91,22 +91,22 @@ impl Body {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut tries = 0;
         loop {
-            let fault = match self.step().await {
+            let error = match self.step().await {
                 Ok(Some(chunk)) if chunk.is_empty() => continue,
                 Ok(next) => return Ok(next),
-                Err(Broken::Passing(fault)) => fault,
+                Err(Broken::Passing(error)) => error,
                 Err(Broken::Anew(why)) => {
                     let message = format!("{why}: it must be read again from the start");
                     return Err(self.located(Error::new(Remedy::Retry, message)));
                 }
-                Err(Broken::ForGood(fault)) => return Err(self.located(fault)),
+                Err(Broken::ForGood(error)) => return Err(self.located(error)),
             };
             self.stream = None;
             tries += 1;
             if tries >= TRIES {
-                return Err(self.located(fault));
+                return Err(self.located(error));
             }
-            tracing::debug!(object = %self.location, offset = self.offset, reason = %fault,
+            tracing::debug!(object = %self.location, offset = self.offset, reason = %error,
                 "reading broke off: going on from here");
             tokio::time::sleep(WAITS.wait(tries, None, fastrand::f64())).await;
         }
@@ -133,14 +133,14 @@ impl Body {
             }
             Some(Ok(_)) => Err(Broken::Anew("it has more bytes than S3 said".to_owned())),
             Some(Err(error)) => {
-                let fault = Error::new(Remedy::Retry, causes(&error));
-                Err(Broken::Passing(fault))
+                let error = Error::new(Remedy::Retry, causes(&error));
+                Err(Broken::Passing(error))
             }
             None => Err(Broken::Passing(Error::new(Remedy::Retry, "it ended early"))),
         }
     }
 
-    /// All bytes were read: what is still to come is whether they are the right ones.
+    /// All bytes were read; their checksum is checked next.
     async fn end(&mut self) -> Result<Option<Bytes>, Broken> {
         let Some(mut stream) = self.stream.take() else {
             return Ok(None);
@@ -151,9 +151,9 @@ impl Body {
         }
     }
 
-    /// Asks for what was not read yet, of the same version.
+    /// Requests the remaining bytes of the same version.
     async fn rest(&self) -> Result<ByteStream, Broken> {
-        // A checksum is that of the whole object, and some servers send it with a part of it.
+        // A checksum covers the whole object, but some servers send it with a range.
         let unchecked = aws_sdk_s3::config::Builder::default()
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         let answer = request(&self.aws, &self.location, &self.region)
@@ -173,24 +173,24 @@ impl Body {
         }
     }
 
-    fn located(&self, fault: Error) -> Error {
+    fn located(&self, error: Error) -> Error {
         Error {
             message: format!(
-                "{}: reading broke off at byte {} of {}: {fault}",
+                "{}: reading broke off at byte {} of {}: {error}",
                 self.location, self.offset, self.total
             ),
-            ..fault
+            ..error
         }
     }
 }
 
-/// Why the next bytes did not come.
+/// Why reading the next bytes failed.
 enum Broken {
-    /// Going on from here may help.
+    /// Continuing from here may succeed.
     Passing(Error),
-    /// Start again instead of continuing: these are not the bytes of one version.
+    /// Only a new start helps: the bytes are not from one version.
     Anew(String),
-    /// Nothing helps here.
+    /// Permanent.
     ForGood(Error),
 }
 
@@ -198,12 +198,12 @@ fn refused(error: &SdkError<GetObjectError, HttpResponse>) -> Broken {
     if let Some(412 | 416) = error.raw_response().map(|raw| raw.status().as_u16()) {
         return Broken::Anew("it was replaced meanwhile".to_owned());
     }
-    let fault = Error::of(error);
-    match fault.remedy {
-        Remedy::Retry | Remedy::Mend => Broken::Passing(fault),
-        // The bucket has moved: opening the object again finds it.
-        Remedy::Region(_) => Broken::Anew(fault.message),
-        _ => Broken::ForGood(fault),
+    let error = Error::of(error);
+    match error.remedy {
+        Remedy::Retry | Remedy::Setup => Broken::Passing(error),
+        // The bucket is in another region: opening the object again finds it.
+        Remedy::Region(_) => Broken::Anew(error.message),
+        _ => Broken::ForGood(error),
     }
 }
 
@@ -218,7 +218,7 @@ pub(super) fn request(aws: &Aws, location: &Location, region: &str) -> GetObject
         .set_expected_bucket_owner(aws.expected_bucket_owner())
 }
 
-/// The bytes for a thread that may wait: `read` blocks until some came, or `abort`.
+/// The bytes for a blocking thread: `read` blocks until bytes come, or `abort`.
 pub(super) struct Blocking {
     body: Body,
     chunk: Bytes,
@@ -236,7 +236,7 @@ impl Blocking {
         }
     }
 
-    /// The same bytes once more.
+    /// The same bytes again.
     pub(super) fn again(&self) -> Blocking {
         Blocking {
             body: self.body.again(),
@@ -263,7 +263,7 @@ impl Read for Blocking {
             match self.runtime.block_on(next) {
                 Some(Ok(Some(chunk))) => self.chunk = chunk,
                 Some(Ok(None)) => return Ok(0),
-                Some(Err(fault)) => return Err(io::Error::other(fault)),
+                Some(Err(error)) => return Err(io::Error::other(error)),
                 None => {
                     let message =
                         format!("{}: left unread, qtrail is stopping", self.body.location);

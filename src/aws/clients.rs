@@ -1,7 +1,7 @@
 //! Clients by region, made once.
 //!
 //! Enters: [`Settings`]. Leaves: clients that share one pool of connections, one TLS set-up and one
-//! cache of credentials. What must hold: no call waits for ever, and none takes minutes: the caller
+//! cache of credentials. What must hold: each call ends within a minute: the caller
 //! retries, and knows for how long.
 
 use std::collections::HashMap;
@@ -21,17 +21,17 @@ use super::endpoint::{self, endpoint_of_queue, region_of_queue};
 use super::route::http_client;
 use super::{AssumeRole, Settings};
 
-/// How long a connection may take to be made.
+/// The timeout of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take to begin. A long poll takes 20 s.
+/// The timeout until an answer begins. A long poll takes 20 s.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long one attempt may take, up to the answer's headers: the body of an object is not in it.
+/// The timeout of one attempt, up to the answer's headers, without an object's body.
 const ATTEMPT: Duration = Duration::from_secs(40);
-/// How long credentials may take to be got, all attempts together.
+/// The timeout of getting credentials, all attempts together.
 const CREDENTIALS: Duration = Duration::from_secs(20);
 /// Attempts by the SDK, within a few seconds. The caller retries after that.
 const ATTEMPTS: u32 = 3;
-/// Regions, queues' hosts or buckets that are remembered at a time; they come with messages.
+/// The most regions, queue hosts or buckets that are remembered; their names come from messages.
 const REMEMBERED: usize = 1024;
 /// The region for requests to S3 if nothing names one: S3 answers with the right one.
 const ANY_REGION: &str = "us-east-1";
@@ -58,16 +58,16 @@ impl fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Finds region, endpoint and credentials; assumes the role, if there is one to assume. Nothing
-    /// is asked of a service yet, except for the region on EC2.
+    /// Finds region, endpoint and credentials; assumes the role, if one is set. It sends no request to a
+    /// service yet, except for the region on EC2.
     pub async fn load(settings: &Settings) -> Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
             .retry_config(retries())
             .timeout_config(timeouts())
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
-            // It judges by bytes a second; what stalls is noticed where the bytes are read, which
-            // also knows whether anybody waits for them.
+            // It measures bytes a second; the reader of the bytes notices a stall, and knows whether
+            // it is waiting for bytes at all.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if let Ok(name) = AppName::new("qtrail") {
             loader = loader.app_name(name);
@@ -85,7 +85,7 @@ impl Aws {
         }
     }
 
-    /// The same with what was found elsewhere.
+    /// Clients with settings that were loaded elsewhere.
     pub(crate) fn with_config(config: SdkConfig, settings: &Settings) -> Aws {
         let s3 = settings
             .endpoint
@@ -104,12 +104,12 @@ impl Aws {
         }))
     }
 
-    /// The region of what names none.
+    /// The default region.
     pub fn region(&self) -> Option<&str> {
         self.0.config.region().map(|region| region.as_ref())
     }
 
-    /// S3 in a region; without one, in the region of what names none.
+    /// S3 in a region, or in the default one.
     pub fn s3(&self, region: Option<&str>) -> aws_sdk_s3::Client {
         let region = region.map_or_else(|| self.any_region(), str::to_owned);
         self.0.s3.get_or(region.clone(), || {
@@ -123,7 +123,7 @@ impl Aws {
         })
     }
 
-    /// SQS likewise.
+    /// SQS in a region, or in the default one.
     pub fn sqs(&self, region: Option<&str>) -> aws_sdk_sqs::Client {
         self.sqs_at(region, None)
     }
@@ -134,7 +134,7 @@ impl Aws {
             || self.0.config.endpoint_url().is_some()
             || std::env::var_os("AWS_ENDPOINT_URL_SQS").is_some();
         let host = endpoint_of_queue(queue_url).filter(|_| !set);
-        // What is none of Amazon's has no region, but signatures need one.
+        // Other servers have no region, but signatures need one.
         let region = region_of_queue(queue_url)
             .or(self.region())
             .unwrap_or(ANY_REGION);
@@ -155,7 +155,7 @@ impl Aws {
         })
     }
 
-    /// CloudTrail likewise.
+    /// CloudTrail in a region, or in the default one.
     pub fn cloudtrail(&self, region: Option<&str>) -> aws_sdk_cloudtrail::Client {
         let region = region.or(self.region()).map(str::to_owned);
         self.0.cloudtrail.get_or(region.clone(), || {
@@ -168,12 +168,12 @@ impl Aws {
         })
     }
 
-    /// Where S3 is asked about a bucket that nothing is known of.
+    /// The region for requests about an unknown bucket.
     pub(super) fn any_region(&self) -> String {
         self.region().unwrap_or(ANY_REGION).to_owned()
     }
 
-    /// Whether requests to buckets of others are paid for.
+    /// Whether qtrail pays for requests to buckets of other accounts.
     pub(super) fn requester_pays(&self) -> bool {
         self.0.settings.requester_pays
     }
@@ -183,18 +183,18 @@ impl Aws {
         self.0.settings.expected_bucket_owner.clone()
     }
 
-    /// The region of a bucket, as it was learnt.
+    /// The remembered region of a bucket.
     pub(super) fn known_region(&self, bucket: &str) -> Option<String> {
         self.0.buckets.get(bucket)
     }
 
-    /// Keeps in mind where a bucket is.
+    /// Remembers the region of a bucket.
     pub(super) fn learn_region(&self, bucket: &str, region: &str) {
         self.0.buckets.set(bucket.to_owned(), region.to_owned());
     }
 }
 
-/// Credentials of the role, got with those of the chain, and again before they expire.
+/// Credentials of the role, obtained with those of the default chain, and renewed before they expire.
 async fn assume(config: SdkConfig, role: &AssumeRole) -> SdkConfig {
     let mut builder = aws_config::sts::AssumeRoleProvider::builder(&role.arn).configure(&config);
     if !role.session_name.is_empty() {

@@ -1,7 +1,7 @@
-//! What URLs of endpoints and queues tell.
+//! Regions and hosts in URLs of endpoints and queues.
 //!
-//! Enters: a URL. Leaves: the region, the origin, whether buckets can be named in its host. What must
-//! hold: a name that comes with a message can never become another host.
+//! Enters: a URL. Leaves: its region, its origin, and whether a bucket's name can be a part of its host. What must
+//! hold: a name from a message never changes the host.
 
 /// The longest name of a region; the longest now has 14 letters.
 const LONGEST_REGION: usize = 32;
@@ -27,8 +27,8 @@ pub(super) fn region_of_queue(url: &str) -> Option<&str> {
     })
 }
 
-/// Where requests for a queue go to if no endpoint is set: the queue's own host. The older hosts are
-/// left for the region's: their certificates do not name them in every region.
+/// The endpoint for a queue if none is set: the queue's own host. The older hosts are
+/// replaced by the region's: their certificates do not name them in every region.
 pub(super) fn endpoint_of_queue(url: &str) -> Option<&str> {
     let host = host(url)?;
     if host.starts_with("queue.") || host.contains(".queue.") {
@@ -58,7 +58,7 @@ pub(super) fn is_region(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// Whether a text can be a bucket's name. It comes with messages, and becomes a part of a host.
+/// Whether a text can be a bucket's name. It comes from messages and becomes a part of a host.
 pub(super) fn is_bucket(text: &str) -> bool {
     (3..=255).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())

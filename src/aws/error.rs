@@ -24,19 +24,18 @@ use text::{clean, clip, message, region_in, words};
 /// The most causes of an error that are shown.
 const CAUSES: usize = 8;
 
-/// What an error asks for.
+/// What can be done about an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Another try: throttled, a server's error, a connection that broke.
     Retry,
-    /// Another try after the set-up was mended: credentials, signature, clock. Nothing is wrong with
-    /// what was asked for.
-    Mend,
-    /// The same in this region, if it named one.
+    /// Another try once the set-up is corrected: credentials, signature, clock. The request itself is right.
+    Setup,
+    /// The same request in this region, if the answer names one.
     Region(Option<String>),
     /// Nothing: there is no such object, bucket or queue.
     Gone,
-    /// Nothing, unless a policy is changed: this object, or its key, is not for us.
+    /// Nothing, unless a policy is changed: it denies access to this object or its key.
     Denied,
     /// Nothing: it is larger than allowed.
     TooLarge,
@@ -45,7 +44,7 @@ pub enum Remedy {
 /// An error of one of Amazon's services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What it asks for.
+    /// What can be done about it.
     pub remedy: Remedy,
     /// The service's own words, with its error code and request id; no secrets.
     pub message: String,
@@ -60,7 +59,7 @@ impl fmt::Display for Error {
 impl StdError for Error {}
 
 impl Error {
-    /// What an error of the SDK asks for.
+    /// The remedy for an error of the SDK, and its message.
     pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -90,7 +89,7 @@ impl Error {
         }
     }
 
-    /// A fault that is none of the SDK's.
+    /// An error of qtrail's own.
     pub(super) fn new(remedy: Remedy, message: impl Into<String>) -> Error {
         Error {
             remedy,
@@ -99,7 +98,7 @@ impl Error {
     }
 }
 
-/// How far it came.
+/// How far the request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The service answered.
@@ -116,7 +115,7 @@ enum Kind {
     Setup,
 }
 
-/// What decides about an error.
+/// What the remedy depends on.
 #[derive(Debug, Clone, Copy)]
 struct Seen<'a> {
     kind: Kind,
@@ -142,9 +141,9 @@ fn kind<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> Kind {
     }
 }
 
-/// What is behind an error that the SDK has no word for.
+/// The cause of an error that the SDK does not classify.
 fn behind(error: &ConnectorError) -> Kind {
-    // It says so of errors that may pass.
+    // The SDK classifies temporary errors so.
     if error.as_other().is_some() {
         return Kind::Connection;
     }

@@ -1,8 +1,8 @@
 //! Amazon's services: how they are reached, what their errors mean, how an object is read.
 //!
 //! Enters: [`Settings`]. Leaves: clients, and objects as contents of units. What must hold: no
-//! credential is in an error or a log line; what an error asks for (another try, another region, a
-//! dead letter, a mended set-up) is decided in one place.
+//! credential is in an error or a log line; the remedy for an error (another try, another region, a
+//! dead letter, a corrected set-up) is decided in one place.
 
 #[cfg(feature = "aws")]
 mod body;

@@ -20,17 +20,17 @@ use super::error::{Error, Remedy};
 use crate::telemetry::printable::printable;
 use qtrail_core::envelope::Again;
 
-/// Bytes of an object that is held as a whole, at most.
+/// The largest object that is read into memory as a whole, in bytes.
 const SMALL: u64 = 1 << 20;
-/// Bytes that are held of a larger one: what its connection buffers, and a chunk.
+/// The memory for a larger one, in bytes: the buffer of its connection, and a chunk.
 const WINDOW: usize = 1 << 20;
-/// Bytes of a key, at most: S3's own limit.
+/// The longest key, in bytes: S3's own limit.
 const LONGEST_KEY: usize = 1024;
 
 /// Memory for objects is counted in units of this many bytes, so that many tiny objects are bounded too.
 pub(crate) const BUDGET_UNIT: usize = 4096;
 
-/// Where an object is. Its text is `s3://bucket/key`, printable.
+/// The location of an object. Its text is `s3://bucket/key`, printable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The bucket's name.
@@ -47,10 +47,10 @@ impl fmt::Display for Location {
     }
 }
 
-/// A key as it is, of one that was written as in a form: so it is in notices, and in listings.
+/// Decodes a key from form encoding, which notices and listings use.
 ///
 /// # Errors
-/// It is no UTF-8.
+/// It is not UTF-8.
 pub(crate) fn decoded(key: &str) -> Result<String, Utf8Error> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8()?;
@@ -61,14 +61,14 @@ pub(crate) fn decoded(key: &str) -> Result<String, Utf8Error> {
 pub enum Content {
     /// All of a small object.
     Whole(Bytes),
-    /// A large object, read as its bytes come, and how to read the same version again.
+    /// A large object, read as its bytes come, with a way to read the same version again.
     Streamed(Box<dyn Read + Send>, Again),
 }
 
-/// An object that was opened: S3 has answered, its bytes are still to come.
+/// An opened object: S3 has sent its headers.
 #[derive(Debug)]
 pub struct Object {
-    /// How many bytes it has, as it is stored.
+    /// Its stored size, in bytes.
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
     pub modified: Option<i64>,
@@ -76,7 +76,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// Bytes of memory that the content takes while it is read: all of a small object, a part of a
+    /// The memory that the content takes while it is read, in bytes: all of a small object, a part of a
     /// large one.
     pub fn held_bytes(&self) -> usize {
         match self.bytes <= SMALL {
@@ -85,8 +85,8 @@ impl Object {
         }
     }
 
-    /// The bytes: of a small object all at once, of a large one as they are read, by a thread that
-    /// may wait. A connection that breaks is taken up. After `abort`, what waits for bytes fails.
+    /// The bytes: of a small object all at once, of a large one as a blocking thread reads them. Reading
+    /// continues after a broken connection. After `abort`, reads fail.
     ///
     /// # Errors
     /// A small object could not be read.
@@ -112,17 +112,17 @@ async fn all(body: &mut Body, length: usize) -> Result<Bytes, Error> {
         match body.next().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Ok(bytes.freeze()),
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
     }
 }
 
 impl Aws {
-    /// Asks S3 for an object, in the region where the bucket is.
+    /// Requests an object from S3, in the bucket's region.
     ///
     /// # Errors
-    /// Among others [`Remedy::TooLarge`], where it has more bytes than `limit`. Throttling and
-    /// broken connections were retried by the SDK a few times before.
+    /// Among others [`Remedy::TooLarge`], if it has more bytes than `limit`. The SDK has retried throttling and
+    /// broken connections a few times before.
     pub async fn open(&self, location: &Location, limit: u64) -> Result<Object, Error> {
         let named = is_bucket(&location.bucket)
             && !location.key.is_empty()
@@ -131,9 +131,9 @@ impl Aws {
             let message = format!("{location:?} is not the name of an object");
             return Err(Error::new(Remedy::Gone, message));
         }
-        let (region, answer) = self.find(location).await.map_err(|fault| Error {
-            message: format!("{location}: {fault}"),
-            ..fault
+        let (region, answer) = self.find(location).await.map_err(|error| Error {
+            message: format!("{location}: {error}"),
+            ..error
         })?;
         let length = answer.content_length.map(u64::try_from);
         let Some(Ok(bytes)) = length else {
@@ -166,11 +166,11 @@ impl Aws {
         .await
     }
 
-    /// Asks about a bucket in its region: in the one that is known or hinted at, then once more in
-    /// the one that S3 points to. S3's answer, and the region that gave it.
+    /// Sends a request about a bucket to its known or likely region, then once more to the region that S3 names.
+    /// Returns S3's answer, and the region that gave it.
     ///
     /// # Errors
-    /// What `ask` says.
+    /// The error of `ask`.
     pub(crate) async fn where_it_is<T, F>(
         &self,
         bucket: &str,
@@ -181,15 +181,15 @@ impl Aws {
         F: Future<Output = Result<T, Error>>,
     {
         let found = self.ask_where_it_is(bucket, hint, ask).await;
-        found.map_err(|fault| match (self.expected_bucket_owner(), &fault.remedy) {
-            // S3 does not say which of the two it is.
+        found.map_err(|error| match (self.expected_bucket_owner(), &error.remedy) {
+            // S3 answers both cases alike.
             (Some(owner), Remedy::Denied) => Error {
                 message: format!(
-                    "{fault} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
+                    "{error} (or account {owner}, s3.expected_bucket_owner, does not own bucket {bucket})"
                 ),
-                ..fault
+                ..error
             },
-            _ => fault,
+            _ => error,
         })
     }
 
@@ -206,39 +206,39 @@ impl Aws {
         let known = self.known_region(bucket);
         let is_hint = known.is_none() && hint.is_some();
         let region = known.or(hint).unwrap_or_else(|| self.any_region());
-        let fault = match ask(region.clone()).await {
+        let error = match ask(region.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &region);
                 return Ok((region, answer));
             }
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        let there = match &fault.remedy {
+        let there = match &error.remedy {
             Remedy::Region(Some(there)) => Some(there.clone()),
             Remedy::Region(None) => self.ask_region(bucket).await?,
-            // There may be no such region, or it knows nothing of our credentials.
-            Remedy::Retry | Remedy::Mend if is_hint && region != self.any_region() => {
+            // The region may not exist, or not know the credentials.
+            Remedy::Retry | Remedy::Setup if is_hint && region != self.any_region() => {
                 match self.ask_region(bucket).await? {
                     Some(there) if there != region => Some(there),
-                    _ => return Err(fault),
+                    _ => return Err(error),
                 }
             }
-            _ => return Err(fault),
+            _ => return Err(error),
         };
         let Some(there) = there.filter(|there| *there != region) else {
-            return Err(astray(fault));
+            return Err(astray(error));
         };
         match ask(there.clone()).await {
             Ok(answer) => {
                 self.learn_region(bucket, &there);
                 Ok((there, answer))
             }
-            Err(fault) if matches!(fault.remedy, Remedy::Region(_)) => Err(astray(fault)),
-            Err(fault) => Err(fault),
+            Err(error) if matches!(error.remedy, Remedy::Region(_)) => Err(astray(error)),
+            Err(error) => Err(error),
         }
     }
 
-    /// The region of a bucket; `None` if the server does not name it, as servers other than Amazon's.
+    /// The region of a bucket; `None` if the server does not name it, which compatible servers may not.
     async fn ask_region(&self, bucket: &str) -> Result<Option<String>, Error> {
         let client = self.s3(Some(&self.any_region()));
         let asked = client
@@ -247,7 +247,7 @@ impl Aws {
             .set_expected_bucket_owner(self.expected_bucket_owner());
         let told = match asked.send().await {
             Ok(answer) => answer.bucket_region,
-            // S3 names it even to callers that may not list the bucket.
+            // S3 names the region even to callers that may not list the bucket.
             Err(error) => match error
                 .raw_response()
                 .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
@@ -260,10 +260,10 @@ impl Aws {
     }
 }
 
-/// S3 points to a region that does not have it.
-fn astray(fault: Error) -> Error {
+/// The error for a bucket that is not in the region that S3 named.
+fn astray(error: Error) -> Error {
     Error {
-        remedy: Remedy::Mend,
-        message: format!("{fault} (check aws.endpoint_url and aws.region)"),
+        remedy: Remedy::Setup,
+        message: format!("{error} (check aws.endpoint_url and aws.region)"),
     }
 }

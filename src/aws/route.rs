@@ -91,7 +91,7 @@ pub(super) fn refusal(words: &str) -> Option<(Remedy, &'static str)> {
     let (_, words) = words.split_once("tunnel error: ")?;
     if words.starts_with("proxy authorization required") {
         Some((
-            Remedy::Mend,
+            Remedy::Setup,
             "put the user and password into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT",
         ))
     } else if words.starts_with("unsuccessful") {

@@ -148,7 +148,7 @@ impl Run {
         if let (Some(plan), 0, false) = (&plan, files.left, listed.stopped)
             && listed.unlisted == 0
         {
-            plan.release(&self.start_name())?;
+            plan.remove(&self.start_name())?;
         }
         report::end(&listed, &files, self.stop.is_cancelled(), self.args.again);
         let done = Totals {

@@ -257,7 +257,7 @@ impl Writer {
     }
 
     fn keep(&self, entry: Entry) -> anyhow::Result<()> {
-        let _room = self.dead_letters.room_for(&entry)?;
+        let _reserved = self.dead_letters.reserve_for(&entry)?;
         let written = self.handle.block_on(self.dead_letters.write(vec![entry]));
         written.map_err(
             |stopped| match self.dead_letters.watch_failure().borrow().clone() {

@@ -1,7 +1,7 @@
-//! What a dead letter holds, and the line that it is.
+//! One dead letter, and its line in the file.
 //!
-//! Enters: refused records. Leaves: JSON lines. What must hold: a record is written straight from its
-//! bytes, with no copy of it in between.
+//! Enters: rejected records. Leaves: JSON lines. What must hold: a record is written directly from its
+//! bytes, without a copy.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -21,31 +21,31 @@ use qtrail_core::reject::{Evidence, Position, Reason, Reject};
 /// How each line starts.
 pub(super) const LINE_START: &[u8] = b"{\"stage\":";
 
-/// One refused record with its source.
+/// One rejected record with its source.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Where it came from.
     pub origin: Origin,
     /// The sender, if it was pushed.
     pub sender: Option<Arc<str>>,
-    /// `eventID`, where it is known.
+    /// `eventID`, if it is known.
     pub event_id: Option<String>,
-    /// Where it stood in its unit.
+    /// Its position in the unit.
     pub position: Position,
-    /// Why it was refused.
+    /// Why it was rejected.
     pub reason: Reason,
-    /// What is kept of it.
+    /// Its bytes, or what stands for them.
     pub record: Record,
-    /// Of a replayed record: the facts in its letter.
+    /// For a replayed record: the facts in its letter.
     pub before: Option<Arc<Before>>,
 }
 
-/// What is kept of a refused record.
+/// The part of a rejected record that its letter keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// Its bytes.
     Bytes(Bytes),
-    /// The same, or those of the request that held it, however many they are: nobody else has them.
+    /// Its bytes or those of its request, whatever their size: there is no other copy.
     Whole(Bytes),
     /// Its SHA-256 and length.
     Digest {
@@ -54,12 +54,12 @@ pub enum Record {
         /// How many bytes it has.
         length: u64,
     },
-    /// Nothing: its unit as a whole is the evidence.
+    /// Nothing: the unit itself is the evidence.
     Unit,
 }
 
 impl Record {
-    /// The hash instead of the bytes.
+    /// Replaces the bytes by their hash.
     pub(super) fn shorten(&mut self) {
         if let Record::Bytes(bytes) | Record::Whole(bytes) = self {
             *self = Record::Digest {
@@ -69,7 +69,7 @@ impl Record {
         }
     }
 
-    /// Bytes that are kept.
+    /// The number of kept bytes.
     pub(crate) fn len(&self) -> usize {
         match self {
             Record::Bytes(bytes) | Record::Whole(bytes) => bytes.len(),
@@ -79,7 +79,7 @@ impl Record {
 }
 
 impl Entry {
-    /// A reject of this origin.
+    /// The entry for a reject of this origin.
     pub fn new(origin: Origin, reject: Reject) -> Self {
         let event_id = match &reject.evidence {
             Evidence::Bytes(bytes) => event_id(bytes),
@@ -102,7 +102,7 @@ impl Entry {
         }
     }
 
-    /// Tells of the entry in the log.
+    /// Logs the entry.
     pub fn log(&self) {
         error!(
             input = self.origin.input,
@@ -116,7 +116,7 @@ impl Entry {
         );
     }
 
-    /// `why`: whether the reason that an earlier letter gave is a part of it.
+    /// `why`: include the reason of an earlier letter.
     fn letter(&self, why: bool) -> Written<'_> {
         let before = self.before.as_deref();
         let first = before
@@ -176,7 +176,7 @@ pub(super) fn write_each(entries: &[Entry], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// Writes one line for all entries: some were rejected, the collector does not tell which.
+/// Writes one line for all entries: the collector rejected some of them without naming them.
 pub(super) fn write_uncertain(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = entries.first() else {
         return Ok(());

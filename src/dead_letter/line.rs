@@ -1,7 +1,7 @@
-//! The lines of the file, read again, and what a replay keeps of them.
+//! Reads the lines of the file again, for a replay.
 //!
-//! Enters: a line. Leaves: its [`Letter`]s, each with why it was refused; of each, what stays when its
-//! record is refused again. What must hold: lines of earlier versions are read too.
+//! Enters: a line. Leaves: its [`Letter`]s, each with its reason, and the facts to keep if its
+//! record is rejected again. What must hold: lines of earlier versions are read too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::letter::LINE_START;
 use qtrail_core::reject::Reason;
 
-/// Whether half a line may be one of ours.
+/// Whether an incomplete line can be a dead letter.
 pub fn begins_as_a_letter(line: &[u8]) -> bool {
     line.starts_with(LINE_START) || LINE_START.starts_with(line)
 }
 
-/// Why a record was refused.
+/// Why a record was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Why {
     /// One of `input`, `open`, `parse`, `export`.
@@ -36,10 +36,10 @@ impl Why {
     }
 }
 
-/// The letter of a replayed record, for the letter that it may become again.
+/// The facts in a replayed record's letter, for its next letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
-    /// Why it was refused first; `None` where the letter stands for several records.
+    /// Why it was first rejected; `None` if the letter stands for several records.
     pub(super) why: Option<Why>,
     pub(super) input: String,
     pub(super) sender: Option<String>,
@@ -56,13 +56,13 @@ pub struct Line {
     pub reason: String,
     /// The reason in full.
     pub message: String,
-    /// Whether only some of the records were rejected, and the collector does not tell which.
+    /// Whether the collector rejected only some of the records without naming them.
     #[serde(default)]
     pub uncertain: bool,
-    /// How many refused records of the unit have no line of their own: this one stands for them.
+    /// The number of rejected records of the unit without a line of their own: this line stands for them.
     #[serde(default)]
     pub suppressed: u64,
-    /// The refused record, or all records of an uncertain partial success.
+    /// The rejected record, or all records of an uncertain partial success.
     #[serde(flatten)]
     letter: Option<Letter>,
     #[serde(default, rename = "records")]
@@ -72,7 +72,7 @@ pub struct Line {
 /// One record of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Letter {
-    /// Why it was refused first, where its line does not say that.
+    /// Why it was first rejected, if its line does not have it.
     #[serde(default)]
     pub stage: Option<String>,
     /// The same, as a word.
@@ -81,9 +81,9 @@ pub struct Letter {
     /// The same, in full.
     #[serde(default)]
     pub message: Option<String>,
-    /// The input that it came in by.
+    /// The input that received it.
     pub input: String,
-    /// The unit that held it: a file, a request, an object.
+    /// Its unit: a file, a request, an object.
     pub source: String,
     /// The sender: the name of its token or certificate, or its address.
     #[serde(default)]
@@ -97,22 +97,22 @@ pub struct Letter {
     /// When the unit was delivered, in nanoseconds since 1970.
     #[serde(default)]
     pub observed_time_unix_nano: Option<i64>,
-    /// `eventID`, where it is known.
+    /// `eventID`, if it is known.
     #[serde(default)]
     pub event_id: Option<String>,
     /// The record's text.
     #[serde(default)]
     pub record: Option<String>,
-    /// The record's bytes, where they are no UTF-8.
+    /// The record's bytes, if they are not UTF-8.
     #[serde(default)]
     pub record_base64: Option<String>,
-    /// SHA-256 of a record that is not kept.
+    /// SHA-256 of a record whose bytes are not kept.
     #[serde(default)]
     pub record_sha256: Option<String>,
 }
 
 impl Line {
-    /// The records of the line, each with its reason, unless it stands for several.
+    /// The records of the line, each with its reason. A line that stands for several has none.
     pub fn into_letters(self) -> Vec<Letter> {
         let mut letters: Vec<_> = self.letter.into_iter().chain(self.letters).collect();
         for letter in &mut letters {
@@ -127,7 +127,7 @@ impl Line {
 }
 
 impl Letter {
-    /// Its facts about the record, for the letter that this may become again.
+    /// Its facts about the record, for the next letter.
     pub fn before(&self) -> Before {
         let why = || {
             Some(Why {
@@ -148,7 +148,7 @@ impl Letter {
     /// The record's bytes, if they were kept.
     ///
     /// # Errors
-    /// `record_base64` is no base64.
+    /// `record_base64` is not base64.
     pub fn into_bytes(self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
         match (self.record, self.record_base64) {
             (Some(text), _) => Ok(Some(text.into_bytes())),

@@ -8,7 +8,7 @@
 mod letter;
 mod line;
 mod origin;
-mod room;
+mod quota;
 mod senders;
 mod settings;
 #[cfg(test)]
@@ -31,11 +31,11 @@ use crate::telemetry::stalls::Cause;
 pub use letter::{Entry, Record};
 pub use line::{Before, Letter, Line, Why, begins_as_a_letter};
 pub use origin::{OnDamage, Origin};
-use room::Room;
+use quota::Quota;
 pub use settings::{Begin, Settings, WhenFull};
 pub use unit::UnitLetters;
 
-/// Waits between two tries to write to a disk that refuses.
+/// Waits between two tries to write to a disk that fails.
 const BACKOFF: [Duration; 4] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
@@ -56,7 +56,7 @@ pub struct Full(pub String);
 /// The dead-letter file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    /// `None`: refused records are counted and logged alone.
+    /// `None`: rejected records are only counted and logged.
     shared: Option<Arc<Shared>>,
     metrics: Arc<Metrics>,
 }
@@ -66,34 +66,36 @@ struct Shared {
     settings: Settings,
     file: Arc<tokio::sync::Mutex<LineFile>>,
     /// `None`: the oldest file makes room.
-    room: Option<Mutex<Room>>,
-    /// Why the file cannot be written, while it cannot.
+    quota: Option<Mutex<Quota>>,
+    /// Why the file cannot be written; `None` while it can.
     failure: watch::Sender<Option<String>>,
-    said: LogThrottle,
+    log_throttle: LogThrottle,
     stop: CancellationToken,
 }
 
 impl DeadLetters {
-    /// Opens the file for appending, or creates it (mode 0600) and its folder (0700). `stop` ends the waiting for a disk
-    /// that refuses.
+    /// Opens the file for appending, or creates it (mode 0600) and its folder (0700). `stop` ends the wait for a disk
+    /// that fails.
     ///
     /// # Errors
     /// The file cannot be opened for appending; another process writes it.
     pub fn open(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
         let (file, erased) = settings.open()?;
-        let room = (settings.when_full == WhenFull::Wait).then(|| {
+        let quota = (settings.when_full == WhenFull::Wait).then(|| {
             let written = bytes_on_disk(&settings.path, settings.keep);
-            let mut room = Room::new(settings.capacity(), written);
+            let mut quota = Quota::new(settings.capacity(), written);
             let files = std::iter::once(settings.path.clone()).chain(settings.rotated());
-            senders::count(files, |sender, bytes| room.has(&sender.into(), bytes));
-            Mutex::new(room)
+            senders::count(files, |sender, bytes| {
+                quota.add_existing(&sender.into(), bytes)
+            });
+            Mutex::new(quota)
         });
         let shared = Shared {
             settings,
             file: Arc::new(tokio::sync::Mutex::new(file)),
-            room,
+            quota,
             failure: watch::Sender::new(None),
-            said: LogThrottle::default(),
+            log_throttle: LogThrottle::default(),
             stop,
         };
         let letters = DeadLetters {
@@ -104,7 +106,7 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// Keeps nothing: for commands that only tell of refused records.
+    /// Writes nothing: for commands that only log rejected records.
     pub fn none() -> Self {
         DeadLetters {
             shared: None,
@@ -112,7 +114,7 @@ impl DeadLetters {
         }
     }
 
-    /// The same; `metrics` counts erased letters and waiting senders.
+    /// Sets the metrics for erased letters and waiting senders.
     pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
         DeadLetters { metrics, ..self }
     }
@@ -121,30 +123,33 @@ impl DeadLetters {
         Some(&self.shared.as_ref()?.settings)
     }
 
-    /// Room for so many bytes of letters of a sender, until they are written; 0 asks whether it
-    /// could have any.
+    /// Reserves so many bytes for a sender's letters until they are written; 0 asks whether any byte would fit.
     ///
     /// # Errors
-    /// There is none, and none may be made.
-    pub(crate) fn room(&self, sender: &Arc<str>, bytes: u64) -> Result<Taken, Full> {
-        let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
-        let Some((shared, mut room)) = rooms else {
-            return Ok(Taken::default());
+    /// They do not fit, and no file may be erased.
+    pub(crate) fn reserve(&self, sender: &Arc<str>, bytes: u64) -> Result<Reserved, Full> {
+        let quota = self.shared.as_ref().and_then(|s| Some((s, s.quota()?)));
+        let Some((shared, mut quota)) = quota else {
+            return Ok(Reserved::default());
         };
         let now = Instant::now();
-        let mut result = room.take(sender, bytes, now);
+        let mut result = quota.reserve(sender, bytes, now);
         if result.is_err() {
-            // Somebody may have taken files away.
-            room.measured(shared.bytes_on_disk());
-            result = room.take(sender, bytes, now);
+            // Files may have been removed.
+            quota.set_written(shared.bytes_on_disk());
+            result = quota.reserve(sender, bytes, now);
         }
-        self.tell_room(shared, &room);
-        drop(room);
+        self.report_usage(shared, &quota);
+        drop(quota);
         match result {
-            Ok(()) => Ok(Taken(Some((Arc::clone(shared), Arc::clone(sender), bytes)))),
+            Ok(()) => Ok(Reserved(Some((
+                Arc::clone(shared),
+                Arc::clone(sender),
+                bytes,
+            )))),
             Err(full) => {
                 let full = Full(shared.settings.remedy(&full.to_string()));
-                if let Some(left_out) = shared.said.due("full") {
+                if let Some(left_out) = shared.log_throttle.due("full") {
                     error!(left_out, "nothing more is taken from {sender}: {full}");
                 }
                 Err(full)
@@ -152,34 +157,34 @@ impl DeadLetters {
         }
     }
 
-    /// Room for an entry of its own.
+    /// Reserves the bytes of one entry.
     ///
     /// # Errors
-    /// As [`DeadLetters::room`].
-    pub(crate) fn room_for(&self, entry: &Entry) -> Result<Taken, Full> {
-        self.room(&entry.sender(), entry.bytes())
+    /// As [`DeadLetters::reserve`].
+    pub(crate) fn reserve_for(&self, entry: &Entry) -> Result<Reserved, Full> {
+        self.reserve(&entry.sender(), entry.bytes())
     }
 
-    /// Looks again whether they are full, where that was so: somebody may have taken files away. Tells it in
-    /// the metrics; whether nobody gets any room.
+    /// Checks again whether the files are full while senders wait, because files may have been removed, and
+    /// updates the metrics. `true` if no sender gets space.
     pub fn look(&self) -> bool {
-        let rooms = self.shared.as_ref().and_then(|s| Some((s, s.room()?)));
-        let Some((shared, mut room)) = rooms else {
+        let quota = self.shared.as_ref().and_then(|s| Some((s, s.quota()?)));
+        let Some((shared, mut quota)) = quota else {
             return false;
         };
-        if room.waiting() > 0 {
-            room.measured(shared.bytes_on_disk());
+        if quota.waiting() > 0 {
+            quota.set_written(shared.bytes_on_disk());
         }
-        self.tell_room(shared, &room)
+        self.report_usage(shared, &quota)
     }
 
-    /// Reports how many senders wait for room, and whether none gets any.
-    fn tell_room(&self, shared: &Shared, room: &Room) -> bool {
-        self.metrics.dead_letters_waiting.set(room.waiting());
+    /// Reports how many senders wait for space, and whether no sender gets any.
+    fn report_usage(&self, shared: &Shared, quota: &Quota) -> bool {
+        self.metrics.dead_letters_waiting.set(quota.waiting());
         let (cause, path) = (Cause::DeadLettersFull, shared.path());
-        let is_full = room.stands_still(Instant::now());
+        let is_full = quota.is_stuck(Instant::now());
         if is_full {
-            let (held, capacity) = room.filling();
+            let (held, capacity) = quota.usage();
             let full = format!("they hold {held} of {capacity} bytes");
             let full = shared.settings.remedy(&full);
             self.metrics.stalls.set(cause, &path, full);
@@ -220,17 +225,17 @@ impl DeadLetters {
         }
     }
 
-    /// Appends entries, each a line of its own; returns when they are on disk. A disk that refuses
-    /// is waited out, with back-off and a log line, unless the settings say otherwise.
+    /// Appends entries, one line each; returns when they are on disk. If the disk fails, it tries again, with
+    /// back-off and a log line, unless the settings end at the first failure.
     ///
     /// # Errors
-    /// [`Stopped`] when the process stops first, or the disk refuses and is not waited for; nothing may
-    /// be acknowledged then.
+    /// [`Stopped`] if the process stops first, or the disk fails and the settings do not wait for it; then nothing
+    /// may be acknowledged.
     pub async fn write(&self, entries: Vec<Entry>) -> Result<(), Stopped> {
         self.append(entries, letter::write_each).await
     }
 
-    /// Appends one line for the several records of a partial success that names none of them.
+    /// Appends one line for all records of a partial success that does not name the rejected ones.
     ///
     /// # Errors
     /// As [`DeadLetters::write`].
@@ -299,13 +304,13 @@ impl DeadLetters {
     }
 }
 
-/// How lines are written.
+/// Writes the lines of entries.
 type WriteLines = fn(&[Entry], &mut dyn Write) -> io::Result<()>;
 
 impl Shared {
-    fn room(&self) -> Option<MutexGuard<'_, Room>> {
-        let room = self.room.as_ref()?;
-        Some(room.lock().unwrap_or_else(PoisonError::into_inner))
+    fn quota(&self) -> Option<MutexGuard<'_, Quota>> {
+        let quota = self.quota.as_ref()?;
+        Some(quota.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn path(&self) -> String {
@@ -318,9 +323,9 @@ impl Shared {
 
     /// They are on disk.
     fn wrote(&self, entries: &[Entry]) {
-        if let Some(mut room) = self.room() {
+        if let Some(mut quota) = self.quota() {
             for entry in entries {
-                room.wrote(&entry.sender(), entry.bytes());
+                quota.add_written(&entry.sender(), entry.bytes());
             }
         }
         if self.failure.send_replace(None).is_some() {
@@ -328,7 +333,7 @@ impl Shared {
         }
     }
 
-    /// What to mend.
+    /// The remedy.
     fn refused(&self, error: &io::Error) -> String {
         let path = self.settings.path.display();
         if self.settings.waits {
@@ -345,22 +350,22 @@ impl Shared {
     }
 }
 
-/// Room for letters that are not written yet; given back when it is dropped.
+/// Bytes reserved for letters that are not written yet. Dropping it releases them.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Option<(Arc<Shared>, Arc<str>, u64)>);
+pub(crate) struct Reserved(Option<(Arc<Shared>, Arc<str>, u64)>);
 
-impl Drop for Taken {
+impl Drop for Reserved {
     fn drop(&mut self) {
         if let Some((shared, sender, bytes)) = &self.0
-            && let Some(mut room) = shared.room()
+            && let Some(mut quota) = shared.quota()
         {
-            room.give_back(sender, *bytes);
+            quota.release(sender, *bytes);
         }
     }
 }
 
 impl Entry {
-    /// Whose it is, in the account of room.
+    /// The sender that the quota counts it for.
     fn sender(&self) -> Arc<str> {
         match &self.sender {
             Some(sender) => Arc::clone(sender),
@@ -368,13 +373,13 @@ impl Entry {
         }
     }
 
-    /// Bytes of its line.
+    /// The size of its line, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         measure(std::slice::from_ref(self), letter::write_each)
     }
 }
 
-/// Bytes of lines.
+/// The size of lines, in bytes.
 fn measure(entries: &[Entry], write: WriteLines) -> u64 {
     struct Count(u64);
     impl Write for Count {
@@ -387,7 +392,7 @@ fn measure(entries: &[Entry], write: WriteLines) -> u64 {
         }
     }
     let mut count = Count(0);
-    // Counting does not fail.
+    // Counting cannot fail.
     let _ = write(entries, &mut count);
     count.0
 }

@@ -1,7 +1,7 @@
 //! The senders of the letters on disk.
 //!
-//! Enters: files of dead letters. Leaves: bytes, by sender. What must hold: it needs no more memory than the
-//! beginning of a line, and no more time than a start may take.
+//! Enters: files of dead letters. Leaves: bytes by sender. What must hold: memory is bounded by the beginning of a
+//! line, and time by what a start may take.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use crate::runtime::line_file::BUFFER;
 
-/// How long the files are read. Letters not read by then count for no sender.
+/// The longest time to read the files. Letters not read by then count for no sender.
 const AT_MOST: Duration = Duration::from_secs(3);
-/// Bytes of a line in which its sender is looked for: it stands before the record.
+/// The first bytes of a line, which have its sender: it stands before the record.
 const BEGINNING: usize = 64 << 10;
 
-/// Tells the bytes of each letter with its sender, or its input where it was not sent.
+/// Passes the bytes of each letter with its sender, or with its input if it has no sender.
 pub(super) fn count<P: AsRef<Path>>(
     files: impl Iterator<Item = P>,
     mut tell: impl FnMut(&str, u64),
@@ -42,9 +42,9 @@ pub(super) fn count<P: AsRef<Path>>(
     }
 }
 
-/// Whether all was read.
+/// Whether the file was read to its end.
 fn read(path: &Path, until: Instant, tell: &mut impl FnMut(&str, u64)) -> io::Result<bool> {
-    // Opening a pipe would wait.
+    // Opening a pipe would block.
     if !path.metadata()?.is_file() {
         return Ok(true);
     }
@@ -75,8 +75,8 @@ fn read(path: &Path, until: Instant, tell: &mut impl FnMut(&str, u64)) -> io::Re
     }
 }
 
-/// Whose a line is. Inside of a text each quote has a backslash before it, so that no text looks like a key
-/// with its value.
+/// The sender of a line. A quote inside a text has a backslash before it, so no text looks like a key with its
+/// value.
 fn sender(line: &[u8]) -> Option<String> {
     [&br#""sender":""#[..], br#""input":""#]
         .iter()

@@ -1,4 +1,4 @@
-//! Where dead letters go, and how much of them is kept.
+//! The file of dead letters, and its bounds.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,47 +6,47 @@ use std::path::PathBuf;
 use super::letter::LINE_START;
 use crate::runtime::line_file::{self, LineFile, Rotation, bytes_on_disk, numbered};
 
-/// Where dead letters go, and how much of them is kept.
+/// The file of dead letters, and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The file; rotated ones get `.1`, `.2`, … appended. A character device is written as it is.
+    /// The file; rotated files have `.1`, `.2`, … appended. A character device is not rotated.
     pub path: PathBuf,
-    /// Bytes of one file before it is rotated. Default 64 MiB.
+    /// The size at which a file is rotated, in bytes. Default 64 MiB.
     pub max_bytes: u64,
-    /// Rotated files kept. Default 10.
+    /// The number of rotated files. Default 10.
     pub keep: u32,
-    /// What happens when all of them are full.
+    /// What happens when all files are full.
     pub when_full: WhenFull,
-    /// Bytes of a record that are kept; of a larger one that can be read again, its place and
+    /// The largest record that is kept, in bytes; a larger one that can be read again is kept as its position and
     /// SHA-256. Default 2 MiB.
     pub max_record_bytes: usize,
-    /// Letters of one unit; what is refused beyond is counted in one more. Default 1,000.
+    /// The most letters of one unit; one more letter counts the rest. Default 1,000.
     pub unit_letters: u64,
-    /// Bytes of one unit's records that are kept; of those beyond, place and SHA-256. Default 16 MiB.
+    /// The most bytes of one unit's records; the rest are kept as position and SHA-256. Default 16 MiB.
     pub unit_bytes: u64,
-    /// What becomes of letters that are there already.
+    /// What happens to letters that are in the file already.
     pub begin: Begin,
-    /// Whether a disk that refuses is waited for. Default: it is.
+    /// Whether to wait for a disk that cannot be written. Default: yes.
     pub waits: bool,
 }
 
 /// What happens when the files are full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Nothing more is delivered until somebody makes room.
+    /// Delivery stops until files are removed.
     Wait,
     /// The oldest file is erased, which is logged and counted.
     Rotate,
 }
 
-/// What becomes of letters that the file holds already.
+/// What happens to letters that are in the file already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// New ones stand after them.
+    /// New letters are appended.
     Append,
     /// The file is overwritten: its letters are renamed, as a rotated file.
     Anew,
-    /// The same; where there is no file, it is made with its first letter.
+    /// The same; a missing file is created with its first letter.
     AnewWithFirst,
 }
 
@@ -66,7 +66,7 @@ impl Settings {
         }
     }
 
-    /// The files that a full one may become.
+    /// The names of rotated files.
     pub(crate) fn rotated(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let real = self
             .path
@@ -75,15 +75,15 @@ impl Settings {
         (1..=self.keep).map(move |n| numbered(&real, n))
     }
 
-    /// Bytes of all files together.
+    /// The bound of all files together, in bytes.
     pub(super) fn capacity(&self) -> u64 {
         self.max_bytes.saturating_mul(u64::from(self.keep) + 1)
     }
 
-    /// Whether letters could be written, found out without leaving a trace. The folder has to be there.
+    /// Whether letters could be written, without leaving a trace. The folder must exist.
     ///
     /// # Errors
-    /// The file cannot be opened, or all files are full and none may be erased.
+    /// The file cannot be opened, or all files are full and may not be erased.
     pub fn check(&self) -> io::Result<&'static str> {
         let (held, capacity) = (bytes_on_disk(&self.path, self.keep), self.capacity());
         if self.when_full == WhenFull::Wait && held >= capacity {
@@ -93,7 +93,7 @@ impl Settings {
         line_file::check(&self.path, &self.kind())
     }
 
-    /// What to do where they are full.
+    /// The remedy if they are full.
     pub(super) fn remedy(&self, full: &str) -> String {
         let path = self.path.display();
         format!(

@@ -183,7 +183,7 @@ async fn what_is_erased_to_make_room_is_counted() {
     let metrics = Arc::new(Metrics::default());
     let letters = letters.counted_in(Arc::clone(&metrics));
     for i in 1..=5 {
-        assert!(letters.room(&"a".into(), 1 << 20).is_ok());
+        assert!(letters.reserve(&"a".into(), 1 << 20).is_ok());
         letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
     }
     assert_eq!(metrics.dead_letters_erased.get(), 2);
@@ -202,25 +202,25 @@ async fn where_they_wait_nothing_is_erased_and_room_comes_back_with_files_that_a
     let (letters, bytes) = small(folder.path(), 2, WhenFull::Wait);
     let sender = "directory".into();
     for i in 1..=2 {
-        let room = letters.room(&sender, bytes).unwrap();
+        let reserved = letters.reserve(&sender, bytes).unwrap();
         letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
-        drop(room);
+        drop(reserved);
     }
     // Half of the four lines: as much is left to others.
-    let full = letters.room(&sender, bytes).unwrap_err().to_string();
+    let full = letters.reserve(&sender, bytes).unwrap_err().to_string();
     for part in ["dead.jsonl", "are full", "directory", "when_full"] {
         assert!(full.contains(part), "{part} is not in {full}");
     }
     assert_eq!(letters.metrics.dead_letters_waiting.get(), 1);
     assert!(stuck(&letters).unwrap().contains("move them away"));
     // Another one goes on.
-    let other = letters.room(&"other".into(), bytes).unwrap();
+    let other = letters.reserve(&"other".into(), bytes).unwrap();
     assert_eq!(stuck(&letters), None);
     drop(other);
     std::fs::remove_file(folder.path().join("dead.jsonl")).unwrap();
     assert_eq!(stuck(&letters), None);
     assert_eq!(letters.metrics.dead_letters_waiting.get(), 0);
-    assert!(letters.room(&sender, bytes).is_ok());
+    assert!(letters.reserve(&sender, bytes).is_ok());
 }
 
 #[tokio::test]
@@ -228,8 +228,8 @@ async fn what_was_there_before_the_start_counts() {
     let folder = tempfile::tempdir().unwrap();
     for at in 0..2 {
         let (letters, bytes) = small(folder.path(), 1, WhenFull::Wait);
-        let room = letters.room(&"a".into(), bytes);
-        assert_eq!(room.is_ok(), at == 0, "{room:?}");
+        let reserved = letters.reserve(&"a".into(), bytes);
+        assert_eq!(reserved.is_ok(), at == 0, "{reserved:?}");
         for i in 1..=2 {
             letters.write(vec![entry(i, Evidence::Unit)]).await.unwrap();
         }

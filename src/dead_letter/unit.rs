@@ -18,41 +18,41 @@ use crate::dead_letter::Origin;
 use qtrail_core::reject::{Position, Reason};
 
 /// How many rejected records of a unit are logged one by one.
-const TOLD: u64 = 20;
+const LOGGED: u64 = 20;
 
-/// What a unit may have of letters, and what it has had. Cheap to clone. The default has no bounds.
+/// The bounds of a unit's letters, and the letters so far. Cheap to clone. The default has no bounds.
 #[derive(Debug, Clone, Default)]
 pub struct UnitLetters(Option<Arc<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Letters that it may have, and bytes of them; no letters are written at all where it is `None`.
+    /// The most letters, and their bytes; `None`: no letters are written.
     bounds: Option<(u64, u64)>,
     sender: Option<Arc<str>>,
-    /// Of a replayed record: the reason in its letter.
+    /// For a replayed record: the reason in its letter.
     before: Option<Arc<Before>>,
-    /// All of the unit's bytes, part by part, where nobody could read them again.
+    /// All of the unit's bytes, in parts, if there is no other copy.
     request: Option<Vec<Bytes>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was refused.
+    /// The rejected records so far.
     refused: u64,
     letters: u64,
     bytes: u64,
-    /// Letters whose record's bytes were left out.
+    /// Letters without their record's bytes.
     shortened: u64,
-    /// Records without a letter, and where the first of them stood.
+    /// Records without a letter, and the position of the first.
     suppressed: u64,
     first: Position,
     hash: Sha256,
 }
 
 impl UnitLetters {
-    /// Those of a new unit, which `sender` sent, if it was sent. `request`: all of its bytes, part by
-    /// part, where nobody could read them again.
+    /// The letters of a new unit, with its sender, if it has one. `request`: all of its bytes, in parts, if
+    /// there is no other copy.
     pub fn new(
         letters: &DeadLetters,
         sender: Option<Arc<str>>,
@@ -68,17 +68,17 @@ impl UnitLetters {
         })))
     }
 
-    /// The same, of a record that is replayed.
+    /// The same, for a replayed record.
     pub fn replaying(self, before: Option<Arc<Before>>) -> Self {
         let shared = self.0.and_then(Arc::into_inner);
         UnitLetters(shared.map(|shared| Arc::new(Shared { before, ..shared })))
     }
 
-    /// Logs how many more were rejected than were logged one by one.
+    /// Logs the number of rejected records that were not logged one by one.
     pub fn tell_rest(&self, origin: &Origin) {
         let refused = self.0.as_ref().map_or(0, |shared| shared.lock().refused);
-        if refused > TOLD {
-            let more = refused - TOLD;
+        if refused > LOGGED {
+            let more = refused - LOGGED;
             tracing::error!(
                 input = origin.input,
                 source = &*origin.name,
@@ -87,8 +87,8 @@ impl UnitLetters {
         }
     }
 
-    /// Tells of a refused record, the first of a unit one by one. The letter to write, its record shortened to a hash where the unit has had its bytes; `None`
-    /// where it has had its letters.
+    /// Logs a rejected record, if it is among the first of the unit. Returns the letter to write: with the hash
+    /// instead of the record once the unit has had its bytes, and `None` once it has had its letters.
     pub fn admit(&self, mut entry: Entry) -> Option<Entry> {
         let Some(shared) = &self.0 else {
             return Some(entry);
@@ -99,7 +99,7 @@ impl UnitLetters {
         // Uncertain records are logged together.
         if !matches!(entry.reason, Reason::Uncertain { .. }) {
             state.refused += 1;
-            if state.refused <= TOLD {
+            if state.refused <= LOGGED {
                 entry.log();
             }
         }
@@ -129,7 +129,7 @@ impl UnitLetters {
         Some(entry)
     }
 
-    /// The letter that stands for what was left out, if anything was.
+    /// The letter that stands for the records without one, if there are any.
     pub fn summary(&self, origin: &Origin) -> Option<Entry> {
         let shared = self.0.as_ref()?;
         let state = shared.lock();
@@ -170,8 +170,8 @@ impl UnitLetters {
     }
 }
 
-/// The parts of a request as one, from which a replay takes them apart again: each may be compressed, or
-/// end in the middle.
+/// Joins the parts of a request so that a replay can separate them again: each may be compressed, or
+/// truncated.
 fn in_one(parts: &[Bytes]) -> Bytes {
     if let [bytes] = parts {
         return bytes.clone();
@@ -188,7 +188,7 @@ fn in_one(parts: &[Bytes]) -> Bytes {
 }
 
 impl Shared {
-    /// Whether the bytes are kept elsewhere: where they were read, or in the letter of the request.
+    /// Whether there is another copy of the bytes: in the source, or in the letter of the request.
     fn may_shorten(&self, record: &Record) -> bool {
         matches!(record, Record::Bytes(_)) || self.request.is_some()
     }

@@ -58,8 +58,8 @@ impl Pipeline {
             evidence: origin.keep(evidence),
         };
         let entry = Entry::new(origin, reject);
-        let _room = match self.dead_letters.room_for(&entry) {
-            Ok(room) => room,
+        let _reserved = match self.dead_letters.reserve_for(&entry) {
+            Ok(reserved) => reserved,
             Err(full) => return Outcome::Blocked(full.0),
         };
         entry.log();

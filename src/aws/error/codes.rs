@@ -1,4 +1,4 @@
-//! What each error code and status of Amazon's services asks for.
+//! The remedy for each error code and status of Amazon's services.
 
 use super::{Kind, Remedy, Seen};
 
@@ -22,10 +22,10 @@ const REGION: &str = "it is in another region";
 pub(super) fn judge(seen: &Seen<'_>) -> (Remedy, &'static str) {
     match seen.kind {
         Kind::Timeout | Kind::Connection => return (Remedy::Retry, NONE),
-        Kind::Credentials => return (Remedy::Mend, CREDENTIALS),
+        Kind::Credentials => return (Remedy::Setup, CREDENTIALS),
         Kind::Setup => {
             return (
-                Remedy::Mend,
+                Remedy::Setup,
                 "check aws.region (or AWS_REGION), aws.endpoint_url and the credentials",
             );
         }
@@ -60,7 +60,7 @@ fn by_code(code: &str, seen: &Seen<'_>) -> Option<(Remedy, &'static str)> {
         "KMS.KMSInternalException"
         | "KMS.DependencyTimeoutException"
         | "KMS.KeyUnavailableException" => (Remedy::Retry, NONE),
-        "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => (Remedy::Mend, CLOCK),
+        "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => (Remedy::Setup, CLOCK),
         "ExpiredToken"
         | "ExpiredTokenException"
         | "TokenRefreshRequired"
@@ -80,7 +80,7 @@ fn by_code(code: &str, seen: &Seen<'_>) -> Option<(Remedy, &'static str)> {
         | "MissingSecurityHeader"
         | "NotSignedUp"
         | "OptInRequired"
-        | "AccountProblem" => (Remedy::Mend, CREDENTIALS),
+        | "AccountProblem" => (Remedy::Setup, CREDENTIALS),
         "PermanentRedirect"
         | "TemporaryRedirect"
         | "Redirect"
@@ -88,7 +88,7 @@ fn by_code(code: &str, seen: &Seen<'_>) -> Option<(Remedy, &'static str)> {
         | "IllegalLocationConstraintException" => (Remedy::Region(owned(seen.region)), REGION),
         "AuthorizationHeaderMalformed" => match seen.region {
             Some(region) => (Remedy::Region(Some(region.to_owned())), REGION),
-            None => (Remedy::Mend, CREDENTIALS),
+            None => (Remedy::Setup, CREDENTIALS),
         },
         "NoSuchKey"
         | "NoSuchBucket"
@@ -110,7 +110,7 @@ fn by_code(code: &str, seen: &Seen<'_>) -> Option<(Remedy, &'static str)> {
     })
 }
 
-/// What has no code that is known. Another try costs little; an object given up is lost.
+/// The remedy for unknown codes. Another try costs little; an abandoned object is lost.
 fn by_status(code: &str, seen: &Seen<'_>) -> (Remedy, &'static str) {
     match seen.status {
         Some(301 | 302 | 307 | 308) if seen.region.is_some() || !code.is_empty() => {
@@ -118,13 +118,13 @@ fn by_status(code: &str, seen: &Seen<'_>) -> (Remedy, &'static str) {
         }
         Some(404) if !code.is_empty() => (Remedy::Gone, NONE),
         Some(408 | 409 | 412 | 416 | 425 | 429 | 500..) => (Remedy::Retry, NONE),
-        // A proxy or a page for people: S3 names a code.
-        Some(300..) if code.is_empty() => (Remedy::Mend, ENDPOINT),
+        // From a proxy, or an HTML page: S3 always names a code.
+        Some(300..) if code.is_empty() => (Remedy::Setup, ENDPOINT),
         Some(400..) => (
             Remedy::Denied,
             "the service refuses it for a reason of its own",
         ),
-        // An answer that broke off.
+        // A truncated answer.
         _ => (Remedy::Retry, NONE),
     }
 }

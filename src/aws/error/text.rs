@@ -1,11 +1,11 @@
-//! The text of an error: one line, without what was signed.
+//! The text of an error: one line, without the signed request.
 
 use super::Seen;
 
-/// Letters of a service's words at most.
+/// The most characters of a service's message.
 pub(super) const LONGEST_WORDS: usize = 600;
 
-/// A service's words, where they cannot hold what was signed or a handle.
+/// A service's message, unless it may contain the signed request or a receipt handle.
 pub(super) fn words(seen: &Seen<'_>) -> String {
     let code = seen.code.unwrap_or_default();
     let quiet = [
@@ -19,7 +19,7 @@ pub(super) fn words(seen: &Seen<'_>) -> String {
         return "refused".to_owned();
     }
     match seen.words {
-        // SQS repeats a handle that it refuses.
+        // SQS repeats a receipt handle that it refuses.
         Some(words)
             if words
                 .to_ascii_lowercase()
@@ -49,7 +49,7 @@ pub(super) fn message(words: &str, seen: &Seen<'_>, id: Option<&str>, advice: &s
     out
 }
 
-/// One line, without what was signed and without ids of access keys.
+/// One line, without the signed request and access key ids.
 pub(super) fn clean(text: &str) -> String {
     let signed = ["Canonical String", "String-to-Sign", "AWS4-HMAC", "X-Amz-"];
     let cut = signed.iter().filter_map(|part| text.find(part)).min();

@@ -66,7 +66,7 @@ fn bytes(length: usize) -> Vec<u8> {
 
 async fn read(object: Object) -> Result<Vec<u8>, String> {
     let content = object.content(&CancellationToken::new()).await;
-    match content.map_err(|fault| fault.message)? {
+    match content.map_err(|error| error.message)? {
         Content::Whole(bytes) => Ok(bytes.to_vec()),
         Content::Streamed(mut reader, _) => {
             let read = move || {
@@ -79,7 +79,7 @@ async fn read(object: Object) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn fault(mishaps: Vec<Mishap>) -> Error {
+async fn error(mishaps: Vec<Mishap>) -> Error {
     let fake = Fake::start(bytes(10), mishaps).await;
     aws(&fake).open(&location(), NO_LIMIT).await.unwrap_err()
 }
@@ -94,16 +94,16 @@ async fn what_is_throttled_is_asked_for_again() {
     assert_eq!(read(object).await.unwrap(), bytes(5000));
     assert_eq!(fake.seen().len(), 3);
     assert!(fake.seen()[0].starts_with("get /trails/awslogs/1/a%20b%2bc.json.gz"));
-    let fault = fault(vec![slow(), slow(), slow()]).await;
-    assert_eq!(fault.remedy, Remedy::Retry, "{fault}");
+    let error = error(vec![slow(), slow(), slow()]).await;
+    assert_eq!(error.remedy, Remedy::Retry, "{error}");
     assert!(
-        fault
+        error
             .message
             .contains("s3://trails/AWSLogs/1/a b+c.json.gz")
     );
     assert!(
-        fault.message.contains("SlowDown, HTTP 503, request R1"),
-        "{fault}"
+        error.message.contains("SlowDown, HTTP 503, request R1"),
+        "{error}"
     );
 }
 
@@ -258,11 +258,11 @@ async fn each_request_names_the_account_that_must_own_the_bucket_in_every_region
     let denied = Mishap::Answer(403, "", "<Error><Code>AccessDenied</Code></Error>");
     let fake = Fake::start(bytes(10), vec![denied]).await;
     let aws = Aws::with_config(config(&fake.endpoint), &settings);
-    let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
-    assert_eq!(fault.remedy, Remedy::Denied);
+    let error = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::Denied);
     assert!(
-        fault.message.contains("s3.expected_bucket_owner"),
-        "{fault}"
+        error.message.contains("s3.expected_bucket_owner"),
+        "{error}"
     );
 }
 
@@ -275,8 +275,8 @@ async fn regions_that_point_in_a_circle_are_an_error_to_mend() {
         "x-amz-bucket-region: us-east-1\r\n",
     );
     for mishaps in [vec![moved(west), moved(east)], vec![moved(east)]] {
-        let fault = fault(mishaps).await;
-        assert_eq!(fault.remedy, Remedy::Mend, "{fault}");
+        let error = error(mishaps).await;
+        assert_eq!(error.remedy, Remedy::Setup, "{error}");
     }
 }
 
@@ -325,8 +325,8 @@ async fn a_hint_that_leads_nowhere_is_not_followed_for_ever() {
         Mishap::Answer(404, "", gone),
     ];
     let fake = Fake::start(bytes(10), mishaps).await;
-    let fault = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
-    assert_eq!(fault.remedy, Remedy::Gone, "{fault}");
+    let error = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::Gone, "{error}");
 }
 
 #[tokio::test]
@@ -364,7 +364,7 @@ async fn what_cannot_be_read_says_why() {
         ),
         (
             answer(404, "<html>not here</html>"),
-            Remedy::Mend,
+            Remedy::Setup,
             "aws.endpoint_url",
         ),
         (
@@ -384,13 +384,13 @@ async fn what_cannot_be_read_says_why() {
         ),
         (
             answer(400, "<Error><Code>ExpiredToken</Code></Error>"),
-            Remedy::Mend,
+            Remedy::Setup,
             "check the credentials",
         ),
     ] {
-        let fault = fault(mishaps).await;
-        assert_eq!(fault.remedy, remedy, "{fault}");
-        assert!(fault.message.contains(words), "{fault}");
+        let error = error(mishaps).await;
+        assert_eq!(error.remedy, remedy, "{error}");
+        assert!(error.message.contains(words), "{error}");
     }
 }
 
@@ -398,11 +398,11 @@ async fn what_cannot_be_read_says_why() {
 async fn what_is_too_large_is_not_read() {
     // Not one byte of it ever comes.
     let fake = Fake::start(bytes(100), vec![Mishap::Hang(0)]).await;
-    let fault = aws(&fake).open(&location(), 99).await.unwrap_err();
-    assert_eq!(fault.remedy, Remedy::TooLarge);
+    let error = aws(&fake).open(&location(), 99).await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::TooLarge);
     assert!(
-        fault.message.contains("100 bytes, more than the 99"),
-        "{fault}"
+        error.message.contains("100 bytes, more than the 99"),
+        "{error}"
     );
 }
 
@@ -420,8 +420,8 @@ async fn what_is_no_name_is_not_asked_for() {
             key: key.to_owned(),
             region: None,
         };
-        let fault = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
-        assert_eq!(fault.remedy, Remedy::Gone, "{fault}");
+        let error = aws(&fake).open(&location, NO_LIMIT).await.unwrap_err();
+        assert_eq!(error.remedy, Remedy::Gone, "{error}");
     }
     assert!(fake.seen().is_empty());
 }
@@ -438,8 +438,8 @@ async fn an_error_holds_no_secret() {
         Mishap::Answer(403, "", denied),
         Mishap::Answer(400, "", "FwoGZXIvYXdzEXAMPLETOKEN <"),
     ] {
-        let fault = fault(vec![mishap]).await;
-        let (message, debug) = (fault.to_string(), format!("{fault:?}"));
+        let error = error(vec![mishap]).await;
+        let (message, debug) = (error.to_string(), format!("{error:?}"));
         for secret in SECRETS {
             assert!(
                 !message.contains(secret) && !debug.contains(secret),
@@ -465,9 +465,9 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .credentials_provider(SharedCredentialsProvider::new(Failing))
         .build();
     let aws = Aws::with_config(anonymous, &Settings::default());
-    let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
-    assert_eq!(fault.remedy, Remedy::Mend, "{fault}");
-    assert!(fault.message.contains("check the credentials"), "{fault}");
+    let error = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::Setup, "{error}");
+    assert!(error.message.contains("check the credentials"), "{error}");
 
     let nowhere = config(&fake.endpoint)
         .into_builder()
@@ -483,7 +483,7 @@ async fn what_is_missing_in_the_set_up_is_to_be_mended() {
         .unwrap_err();
     assert_eq!(
         Error::of(&error).remedy,
-        Remedy::Mend,
+        Remedy::Setup,
         "{}",
         Error::of(&error)
     );
@@ -586,7 +586,7 @@ async fn a_proxy_that_lets_nothing_through_is_told_with_the_remedy() {
     for (status, remedy, words) in [
         (
             407,
-            Remedy::Mend,
+            Remedy::Setup,
             "put the user and password into HTTPS_PROXY",
         ),
         (502, Remedy::Retry, "NO_PROXY"),
@@ -595,8 +595,8 @@ async fn a_proxy_that_lets_nothing_through_is_told_with_the_remedy() {
         let refusals = (0..9).map(|_| Mishap::Answer(status, "", ""));
         let proxy = Fake::start(vec![], refusals.collect()).await;
         let aws = aws_behind(&proxy, "https://s3.example", "");
-        let fault = aws.open(&location(), NO_LIMIT).await.unwrap_err();
-        assert_eq!(fault.remedy, remedy, "{fault}");
-        assert!(fault.message.contains(words), "{fault}");
+        let error = aws.open(&location(), NO_LIMIT).await.unwrap_err();
+        assert_eq!(error.remedy, remedy, "{error}");
+        assert!(error.message.contains(words), "{error}");
     }
 }

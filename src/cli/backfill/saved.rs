@@ -20,7 +20,7 @@ impl Run {
         }
         let plan = Plan::open(&self.folder)?;
         if self.args.again {
-            plan.release(&self.start_name())?;
+            plan.remove(&self.start_name())?;
             // Events in the set of delivered ids would be dropped.
             if let Some(duplicates) = &self.config.duplicates {
                 crate::pipeline::dedup::forget(duplicates)?;
@@ -42,8 +42,8 @@ impl Run {
         let mut from = self.args.from.first(now);
         if let (Some(plan), When::Ago(_)) = (plan, self.args.from) {
             let saved = match self.args.dry_run {
-                true => plan.held(&self.start_name())?.unwrap_or(from),
-                false => plan.hold(&self.start_name(), from)?,
+                true => plan.stored(&self.start_name())?.unwrap_or(from),
+                false => plan.store(&self.start_name(), from)?,
             };
             if saved != from {
                 tracing::info!("resuming from {}, the start of the first run", shown(saved));

@@ -46,7 +46,7 @@ async fn what_a_sender_has_of_the_room_is_known_after_a_restart() {
     };
     let fill = async |name: &str| {
         let (letters, mut written) = (open(), 0);
-        while let Ok(_room) = letters.room_for(&sent(name)) {
+        while let Ok(_reserved) = letters.reserve_for(&sent(name)) {
             letters.write(vec![sent(name)]).await.unwrap();
             written += 1;
         }
@@ -138,81 +138,81 @@ fn lines_of_before_are_read() {
     assert_eq!(letters[1].clone().into_bytes().unwrap().unwrap(), b"\xff");
 }
 
-mod room {
-    use super::super::super::room::{Full, Room};
+mod quota {
+    use super::super::super::quota::{Full, Quota};
     use super::*;
 
-    fn take(room: &mut Room, sender: &str, bytes: u64) -> Result<(), Full> {
-        room.take(&sender.into(), bytes, Instant::now())
+    fn take(quota: &mut Quota, sender: &str, bytes: u64) -> Result<(), Full> {
+        quota.reserve(&sender.into(), bytes, Instant::now())
     }
 
-    fn write(room: &mut Room, sender: &str, bytes: u64) {
-        room.give_back(&sender.into(), bytes);
-        room.wrote(&sender.into(), bytes);
+    fn write(quota: &mut Quota, sender: &str, bytes: u64) {
+        quota.release(&sender.into(), bytes);
+        quota.add_written(&sender.into(), bytes);
     }
 
     #[tokio::test]
     async fn each_sender_leaves_as_much_as_it_has() {
-        let mut room = Room::new(100, 0);
-        take(&mut room, "a", 50).unwrap();
-        assert!(take(&mut room, "a", 1).is_err(), "not yet written");
-        write(&mut room, "a", 50);
-        assert!(take(&mut room, "a", 1).is_err());
-        take(&mut room, "b", 25).unwrap();
-        write(&mut room, "b", 25);
-        let full = take(&mut room, "b", 1).unwrap_err();
+        let mut quota = Quota::new(100, 0);
+        take(&mut quota, "a", 50).unwrap();
+        assert!(take(&mut quota, "a", 1).is_err(), "not yet written");
+        write(&mut quota, "a", 50);
+        assert!(take(&mut quota, "a", 1).is_err());
+        take(&mut quota, "b", 25).unwrap();
+        write(&mut quota, "b", 25);
+        let full = take(&mut quota, "b", 1).unwrap_err();
         assert_eq!((full.own, full.taken, full.capacity), (25, 75, 100));
-        take(&mut room, "c", 12).unwrap();
+        take(&mut quota, "c", 12).unwrap();
         // What is given back without having been written can be had again.
-        room.give_back(&"c".into(), 12);
-        take(&mut room, "c", 12).unwrap();
+        quota.release(&"c".into(), 12);
+        take(&mut quota, "c", 12).unwrap();
     }
 
     #[tokio::test]
     async fn what_is_larger_than_all_fits_where_nothing_is() {
-        let mut room = Room::new(100, 0);
-        take(&mut room, "a", 1000).unwrap();
-        write(&mut room, "a", 1000);
-        assert!(take(&mut room, "b", 0).is_err());
-        room.measured(0);
-        take(&mut room, "b", 1000).unwrap();
+        let mut quota = Quota::new(100, 0);
+        take(&mut quota, "a", 1000).unwrap();
+        write(&mut quota, "a", 1000);
+        assert!(take(&mut quota, "b", 0).is_err());
+        quota.set_written(0);
+        take(&mut quota, "b", 1000).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_stands_still_where_some_wait_and_nobody_else_goes_on() {
-        let mut room = Room::new(100, 0);
-        take(&mut room, "a", 50).unwrap();
-        write(&mut room, "a", 50);
-        assert!(!room.stands_still(Instant::now()));
-        take(&mut room, "a", 1).unwrap_err();
-        assert!(room.stands_still(Instant::now()));
-        take(&mut room, "b", 1).unwrap();
-        assert!(!room.stands_still(Instant::now()), "b goes on");
+        let mut quota = Quota::new(100, 0);
+        take(&mut quota, "a", 50).unwrap();
+        write(&mut quota, "a", 50);
+        assert!(!quota.is_stuck(Instant::now()));
+        take(&mut quota, "a", 1).unwrap_err();
+        assert!(quota.is_stuck(Instant::now()));
+        take(&mut quota, "b", 1).unwrap();
+        assert!(!quota.is_stuck(Instant::now()), "b goes on");
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(room.stands_still(Instant::now()), "b is gone");
-        room.measured(10);
-        assert!(!room.stands_still(Instant::now()), "there is room for a");
-        assert_eq!(room.waiting(), 0);
+        assert!(quota.is_stuck(Instant::now()), "b is gone");
+        quota.set_written(10);
+        assert!(!quota.is_stuck(Instant::now()), "a has space");
+        assert_eq!(quota.waiting(), 0);
     }
 
     #[tokio::test]
     async fn who_waits_for_much_may_have_little_and_waits_on() {
-        let mut room = Room::new(100, 0);
-        take(&mut room, "a", 40).unwrap();
-        take(&mut room, "a", 50).unwrap_err();
-        take(&mut room, "a", 0).unwrap();
-        assert_eq!(room.waiting(), 1);
-        room.give_back(&"a".into(), 40);
-        take(&mut room, "a", 50).unwrap();
-        assert_eq!(room.waiting(), 0);
+        let mut quota = Quota::new(100, 0);
+        take(&mut quota, "a", 40).unwrap();
+        take(&mut quota, "a", 50).unwrap_err();
+        take(&mut quota, "a", 0).unwrap();
+        assert_eq!(quota.waiting(), 1);
+        quota.release(&"a".into(), 40);
+        take(&mut quota, "a", 50).unwrap();
+        assert_eq!(quota.waiting(), 0);
     }
 
     #[tokio::test]
     async fn senders_without_end_take_no_memory_without_end() {
-        let mut room = Room::new(1 << 20, 0);
+        let mut quota = Quota::new(1 << 20, 0);
         for n in 0..5000 {
-            take(&mut room, &n.to_string(), 1).unwrap();
+            take(&mut quota, &n.to_string(), 1).unwrap();
         }
-        assert!(room.distinguished() <= 1025);
+        assert!(quota.senders() <= 1025);
     }
 }

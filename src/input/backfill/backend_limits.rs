@@ -1,7 +1,7 @@
-//! What back ends do with what is old.
+//! The limits of back ends on the age of records.
 //!
-//! Enters: how old the oldest file is. Leaves: whose limits that exceeds, and the remedy. What must
-//! hold: `docs/backends.md` says the same; a test compares them.
+//! Enters: the age of the oldest file. Leaves: the back ends whose limits it exceeds, and the remedy. What must
+//! hold: `docs/backends.md` has the same limits; a test compares them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// What a limit is about.
+/// The subject of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
     /// The age of log records.
@@ -22,18 +22,18 @@ pub enum Of {
     Request,
 }
 
-/// What a back end does with what is older than it likes.
+/// A back end's limit on age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Its name.
     pub back_end: &'static str,
-    /// What is limited.
+    /// The subject.
     pub of: Of,
-    /// How old it may be.
+    /// The greatest age.
     pub limit: Duration,
-    /// What happens beyond.
+    /// What happens to older records.
     pub what: &'static str,
-    /// What can be done.
+    /// The remedy.
     pub remedy: &'static str,
 }
 
@@ -141,8 +141,8 @@ const fn limit(
     }
 }
 
-/// The limits that are exceeded when log records or spans of this age are sent, in requests that
-/// span so much.
+/// The limits that log records or spans of this age exceed, in requests that cover this span of
+/// time.
 pub fn exceeded(
     age: Duration,
     spread: Option<Duration>,

@@ -1,4 +1,4 @@
-//! A bucket, what is below a prefix of it, or one object.
+//! A bucket, a prefix of it, or one object.
 //!
 //! Enters: requests for pages of ListObjectsV2, and for objects. Leaves: folders (common prefixes)
 //! and files. What must hold: a request is made in the bucket's region; the bytes of objects in
@@ -35,7 +35,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// What is below `prefix`; or the object of this key.
+    /// All objects below `prefix`, or the object with this key.
     pub(crate) fn new(
         aws: Aws,
         bucket: String,
@@ -72,7 +72,7 @@ impl Bucket {
                 .bucket(&self.bucket)
                 .prefix(prefix)
                 .delimiter("/")
-                // Some letters of a key have no place in XML: one key would hide its neighbours.
+                // XML cannot represent some characters of keys: one key would hide its neighbours.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.clone())
                 .set_request_payer(payer.clone())
@@ -109,7 +109,7 @@ impl Source for Bucket {
         if self.prefix.is_empty() || self.prefix.ends_with('/') {
             return Ok(folder(self.prefix.clone()));
         }
-        // The object of this key is the first of all that begin like it.
+        // The object with this key is the first that begins with it.
         let page = self.list(&self.prefix, None, status).await?;
         let only = found(&page).find(|file| file.key == self.prefix.as_bytes());
         Ok(match only {
@@ -177,8 +177,8 @@ fn found(page: &ListObjectsV2Output) -> impl Iterator<Item = Found> {
     })
 }
 
-/// A key or prefix, decoded where the server has encoded it. One that is no UTF-8 cannot be asked
-/// for: as it was written, nothing is found under it, and that is told.
+/// A key or prefix, decoded if the server has encoded it. A key that is not UTF-8 stays encoded: requesting it
+/// finds nothing, which is logged.
 fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
     let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
     let decoded = is_encoded.then(|| decoded(text).ok()).flatten();
@@ -188,7 +188,7 @@ fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
 fn source_error(error: aws::Error) -> source::Error {
     match error.remedy {
         Remedy::Retry => source::Error::Passing(error.message),
-        Remedy::Mend | Remedy::Region(_) => source::Error::Setup(error.message),
+        Remedy::Setup | Remedy::Region(_) => source::Error::Setup(error.message),
         Remedy::Gone => source::Error::Gone(error.message),
         Remedy::Denied | Remedy::TooLarge => source::Error::Denied(error.message),
     }

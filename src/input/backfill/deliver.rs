@@ -1,7 +1,7 @@
-//! Files of the plan go through the pipeline, oldest first, some at once.
+//! Delivers the files of the plan, oldest first, several at once.
 //!
-//! Enters: the plan. Leaves: units, and marks in the plan once they were delivered. What must hold: a
-//! file is marked only when all of it was delivered; the marks are durable within about a second.
+//! Enters: the plan. Leaves: units, and marks of delivered files in the plan. What must hold: a
+//! file is marked only once all of its records were delivered; marks are durable within about a second.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ use super::{Backfill, Error, Status};
 use crate::export::Outcome;
 use crate::pipeline::{Counts, Pipeline, Report, Truncation, Unit};
 
-/// Files that are taken from the plan at once.
+/// The number of files per read of the plan.
 const AHEAD: usize = 1024;
-/// How often marks are written.
+/// The interval between writes of marks.
 const GATHER: Duration = Duration::from_secs(1);
-/// Marks that are kept while they cannot be written: then nothing new is begun.
+/// The most marks in memory: while they cannot be written, no further file begins.
 const UNWRITTEN: usize = 100_000;
-/// The wait for a collector that did not say how long.
+/// The wait for the collector if it names no time.
 const COLLECTOR: Duration = Duration::from_secs(1);
 
-/// What was done.
+/// The result of a backfill.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Delivered {
-    /// Files all of whose records were delivered, or are in the dead letters.
+    /// Files whose records were all delivered or became dead letters.
     pub done: u64,
-    /// Files that were gone.
+    /// Files that were deleted since the listing.
     pub gone: u64,
-    /// Files that could not be read; each was told.
+    /// Files that could not be read; each is logged.
     pub unread: u64,
-    /// Files that were done, but the plan could not be written: they are read again.
+    /// Delivered files whose mark could not be written: the next run reads them again.
     pub unmarked: u64,
-    /// The records of all of them.
+    /// The records of all files.
     pub counts: Counts,
 }
 
@@ -45,11 +45,11 @@ pub struct Delivered {
 enum Fate {
     Done,
     Left(source::Error),
-    /// Stopped before its end.
+    /// It was stopped.
     Stopped,
 }
 
-/// What the deliveries of all files share.
+/// The parts that all deliveries share.
 struct Shared<S> {
     source: Arc<S>,
     retry: Arc<Retry>,
@@ -57,7 +57,7 @@ struct Shared<S> {
     abort: CancellationToken,
 }
 
-/// Delivers what is left of this listing.
+/// Delivers the remaining files of this listing.
 pub(super) async fn run<S: Source>(
     backfill: &Backfill<S>,
     plan: &Plan,
@@ -203,7 +203,7 @@ fn ended(report: &Report) -> Ended {
     }
 }
 
-/// The files that are left, a part of them in memory.
+/// The remaining files, a part of them in memory.
 struct Queue {
     plan: Plan,
     listing: Listing,
@@ -244,7 +244,7 @@ impl Queue {
     }
 }
 
-/// Files that were delivered, until the plan knows.
+/// Delivered files that are not marked yet.
 struct Marks {
     plan: Plan,
     unwritten: Vec<Entry>,
@@ -288,7 +288,7 @@ impl Marks {
         }
     }
 
-    /// Nothing is under way, and there are too many marks to begin anything.
+    /// No file is in work, and there are too many marks to begin one.
     async fn until_written(&mut self) {
         self.write().await;
         if self.failed {

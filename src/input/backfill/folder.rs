@@ -1,6 +1,6 @@
 //! A directory, or one file.
 //!
-//! What must hold: nothing outside of the root is read; links and special files are not opened.
+//! What must hold: no file outside of the root is read; links and special files are not opened.
 
 use std::fs::{DirEntry, Metadata, ReadDir};
 use std::io;
@@ -28,23 +28,23 @@ const PAGE: usize = 1000;
 /// A directory.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    /// As it was named.
+    /// The path as given.
     given: PathBuf,
-    /// As it really is.
+    /// The canonical path.
     root: PathBuf,
-    /// The one file of it that was named.
+    /// The one file to read, if a file was given.
     only: Option<PathBuf>,
-    /// What is in it is ours. It may be made later.
+    /// The backfill's own state, which may not exist yet.
     state: PathBuf,
-    /// Files that the backfill writes, of those that are there already: they may have other names here.
+    /// Existing files that the backfill writes, by their canonical names.
     written: Arc<[FileId]>,
 }
 
 impl Folder {
-    /// What is at `path`, but for what is in `state`, and for the files that are `written`.
+    /// The files at `path`, except those in `state` and those that are `written`.
     pub(crate) fn new(path: &Path, state: &Path, written: &[PathBuf]) -> io::Result<Folder> {
         let metadata = std::fs::metadata(path)?;
-        // A file may be named by a link; one that is found may not be one.
+        // The argument may be a link; a file that is found in a folder may not.
         let path = match path.is_symlink() && metadata.is_file() {
             true => &path.canonicalize()?,
             false => path,
@@ -158,7 +158,7 @@ impl Source for Folder {
     }
 }
 
-/// One folder that is being listed, on a thread that may block.
+/// A folder that is listed on a blocking thread.
 struct Listing {
     root: PathBuf,
     given: PathBuf,
@@ -215,7 +215,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Whether a folder is the state, or what backfills keep in it where the state is the root.
+    /// Whether a folder is the state, or a backfill's folder in it if the state is the root.
     fn is_ours(&self, folder: &Path) -> bool {
         let folder = self.root.join(folder);
         let is = |ours: &PathBuf| folder == *ours || folder == ours.join(STATE);
@@ -229,7 +229,7 @@ impl Listing {
     }
 }
 
-/// The files that are there.
+/// The files that exist.
 fn ids(paths: &[PathBuf]) -> Arc<[FileId]> {
     let there = paths.iter().filter_map(|path| path.metadata().ok());
     there.map(|metadata| Stat::of(&metadata).id).collect()
@@ -262,7 +262,7 @@ fn found(path: &Path, metadata: &Metadata) -> Found {
 
 fn source_error(error: &io::Error) -> source::Error {
     use rustix::io::Errno;
-    // What openat2(2) answers for a way out of the root, or through a link.
+    // The error of openat2(2) for a path out of the root, or through a link.
     let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
     match error.kind() {
         io::ErrorKind::NotFound => source::Error::Gone(error.to_string()),
@@ -272,7 +272,7 @@ fn source_error(error: &io::Error) -> source::Error {
         | io::ErrorKind::IsADirectory
         | io::ErrorKind::NotADirectory => source::Error::Denied(error.to_string()),
         _ if away.contains(&error.raw_os_error()) => source::Error::Denied(error.to_string()),
-        // Network file systems and full tables pass.
+        // Errors of network file systems and full tables are temporary.
         _ => source::Error::Passing(error.to_string()),
     }
 }

@@ -1,11 +1,10 @@
-//! What is worth reading, by the layout of CloudTrail's keys.
+//! Which folders and files to read, by the layout of CloudTrail's keys.
 //!
 //! `[prefix/]AWSLogs/[o-<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`
 //!
-//! Enters: folders and files by their path, the range of times, accounts and regions that are
-//! wanted. Leaves: which folders to enter, which files to read, and why not. What must hold: a key
-//! tells the time, the account and the region of a file, and nothing else; whether it holds events,
-//! its content decides.
+//! Enters: folders and files by their path, and the wanted times, accounts and regions. Leaves: which folders to
+//! enter, which files to read, and why not the others. What must hold: a key gives only the time, the account and
+//! the region of a file; its content decides whether it has events.
 
 use std::collections::BTreeSet;
 
@@ -17,30 +16,30 @@ use super::days::start_of;
 use super::left_out::Why;
 use qtrail_core::convert::observed_time;
 
-/// What is wanted.
+/// The files to read.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Files delivered from this moment on, in nanoseconds since 1970.
+    /// Files delivered at or after this time, in nanoseconds since 1970.
     pub from: i64,
-    /// And before this one.
+    /// Files delivered before this time.
     pub to: i64,
-    /// Of these accounts; empty means all.
+    /// Their accounts; empty means all.
     pub accounts: BTreeSet<String>,
-    /// Of these regions; empty means all.
+    /// Their regions; empty means all.
     pub regions: BTreeSet<String>,
-    /// And not these, by key.
+    /// Excluded files, by key.
     pub exclude: GlobSet,
 }
 
-/// What is wanted of one source.
+/// The files to read from one source.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     wanted: Wanted,
-    /// What is before each key.
+    /// The prefix of each key.
     base: String,
 }
 
-/// A file to be read.
+/// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     /// When it was delivered, in nanoseconds since 1970.
@@ -63,11 +62,11 @@ enum Level {
     Year,
     Month,
     Day,
-    /// A folder below a region that is none of these.
+    /// Any other folder below a region.
     Inside,
 }
 
-/// A folder, understood.
+/// A folder and its place in the layout.
 #[derive(Debug)]
 struct Position<'a> {
     level: Level,
@@ -79,7 +78,7 @@ struct Position<'a> {
 }
 
 impl Layout {
-    /// `base` is what is before each key.
+    /// `base` is the prefix of each key.
     pub(super) fn new(wanted: Wanted, base: &str) -> Self {
         Layout {
             wanted,
@@ -106,8 +105,8 @@ impl Layout {
         }
     }
 
-    /// Whether a file is wanted, or why not. Its time is the one in its name; else `modified`, unless
-    /// its folder is of another day; else that day.
+    /// Whether a file is wanted, or why not. Its time is that of its name; else `modified`, unless
+    /// its folder is another day; else that day.
     pub(super) fn chooses(&self, key: &str, modified: Option<i64>) -> Result<Chosen, Why> {
         if self.wanted.exclude.is_match(key) {
             return Err(Why::Excluded);
@@ -143,7 +142,7 @@ impl Layout {
         format!("{}{key}", self.base)
     }
 
-    /// [`Why::Unknown`]: it depends on what is not known yet.
+    /// [`Why::Unknown`]: it depends on parts of the key that are not known yet.
     fn is_wanted(&self, account: Option<&str>, region: Option<&str>) -> Result<(), Why> {
         let one = |wanted: &BTreeSet<String>, is: Option<&str>, other| match is {
             _ if wanted.is_empty() => Ok(()),
@@ -159,15 +158,15 @@ impl Layout {
         }
     }
 
-    /// Whether a span of time has a moment of the range.
+    /// Whether a span of time overlaps the range.
     fn overlaps(&self, (start, end): (i64, i64)) -> bool {
         start < self.wanted.to && end > self.wanted.from
     }
 }
 
 impl Position<'_> {
-    /// The year, month or day of a folder: its first moment, and the one after its last. `None` where
-    /// it is none.
+    /// The start and the end of the year, month or day that a folder stands for. `None` if it stands for
+    /// none.
     fn span(&self) -> Option<(i64, i64)> {
         let span = match (self.year, self.month, self.day) {
             (0, _, _) => return None,
@@ -193,7 +192,7 @@ fn position(folder: &str) -> Position<'_> {
     for part in folder.split('/').filter(|part| !part.is_empty()) {
         position.level = match position.level {
             Level::Free if part == "AWSLogs" => Level::Trails,
-            // `AWSLogs` was given as the trail's prefix, too.
+            // The trail's prefix is also `AWSLogs`.
             Level::Trails if part == "AWSLogs" || part.starts_with("o-") => Level::Trails,
             Level::Trails if is_account(part) => {
                 position.account = Some(part);

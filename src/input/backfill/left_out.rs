@@ -1,38 +1,38 @@
-//! What a listing leaves out, and why.
+//! The files that a listing leaves out, and why.
 //!
-//! What must hold: nothing that was seen is left out in silence; memory does not grow with the number
+//! What must hold: each file that is left out is counted; memory does not grow with the number
 //! of files.
 
 use std::collections::BTreeMap;
 
-/// Examples that are kept for each reason.
+/// The number of examples for each reason.
 const EXAMPLES: usize = 3;
 
 /// Why a file or a folder is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// It was delivered at another time than is wanted.
+    /// It was delivered outside of the wanted time.
     Time,
-    /// It is another account's.
+    /// Its account is not wanted.
     Account,
-    /// It is another region's.
+    /// Its region is not wanted.
     Region,
     /// The command excludes it.
     Excluded,
-    /// Nothing tells the account, region or time that is wanted.
+    /// Its key has no account, region or time to compare.
     Unknown,
-    /// An object of no bytes whose key ends in a slash: what consoles make for an empty folder.
+    /// An empty object whose key ends in a slash, as consoles create for an empty folder.
     Marker,
     /// A symbolic link that leads out of the directory, or nowhere.
     Link,
     /// A pipe, a socket or a device.
     Special,
-    /// It is what this backfill writes.
+    /// This backfill writes it.
     Written,
 }
 
 impl Why {
-    /// Its word in summaries.
+    /// Its name in summaries.
     pub fn as_str(self) -> &'static str {
         match self {
             Why::Time => "time",
@@ -68,18 +68,18 @@ impl Why {
     }
 }
 
-/// What was left out for one reason.
+/// The files left out for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sum {
     /// Files.
     pub files: u64,
-    /// Folders, with all that is in them.
+    /// Folders, with everything in them.
     pub folders: u64,
     /// The first few.
     pub examples: Vec<String>,
 }
 
-/// What was left out, by reason.
+/// The files left out, by reason.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LeftOut(pub BTreeMap<Why, Sum>);
 
@@ -96,7 +96,7 @@ impl LeftOut {
         sum.example(name);
     }
 
-    /// Files that were left out for this reason.
+    /// The number of files left out for this reason.
     pub fn files(&self, why: Why) -> u64 {
         self.0.get(&why).map_or(0, |sum| sum.files)
     }

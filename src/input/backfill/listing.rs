@@ -1,8 +1,8 @@
-//! Folders are listed, many at once, and wanted files go into the plan.
+//! Lists folders, several at once, and writes wanted files to the plan.
 //!
-//! Enters: the root. Leaves: what was found, in the plan and counted. What must hold: memory does
-//! not grow with the number of files; what is left out is counted and named; a folder that cannot be
-//! listed is told, and costs no other.
+//! Enters: the root. Leaves: the wanted files, in the plan and counted. What must hold: memory does
+//! not grow with the number of files; files that are left out are counted, with examples; a folder that cannot be
+//! listed is logged, and the others are listed.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use super::retry::{Retry, Tries};
 use super::source::{self, Found, Page, Root, Source};
 use super::{Backfill, Error, Listed, Status};
 
-/// Files that go into the plan at once.
+/// The number of files per write to the plan.
 const BATCH: usize = 4096;
-/// Pages that wait to be looked at.
+/// The most pages that wait.
 const PAGES: usize = 32;
 
 /// What was asked for.
@@ -38,7 +38,7 @@ pub(super) async fn root<S: Source>(source: &S, retry: &Retry) -> Result<Root, s
     }
 }
 
-/// Lists all that is wanted below the root.
+/// Lists all wanted files below the root.
 pub(super) async fn run<S: Source>(
     backfill: &Backfill<S>,
     root: Root,
@@ -58,7 +58,7 @@ pub(super) async fn run<S: Source>(
     loop {
         let stopped = backfill.retry.stop.is_cancelled();
         while !stopped && under_way.len() < S::LISTERS {
-            // The newest first: what waits stays few.
+            // The newest first, so that few folders wait.
             let Some(folder) = gathering.pending.pop() else {
                 break;
             };
@@ -119,7 +119,7 @@ async fn folder_pages<S: Source>(
         tries = Tries::default();
         token = page.next.take();
         let rest = page.rest.take();
-        // Nobody listens any more once another folder's files could not be written.
+        // The receiver has ended, because files of another folder could not be written.
         if pages.send(page).await.is_err() {
             return Ok(());
         }
@@ -140,7 +140,7 @@ async fn folder_pages<S: Source>(
 /// A wanted file.
 struct File {
     entry: Entry,
-    /// Account and region, as far as they are known.
+    /// Account and region, if the key has them.
     owner: (String, String),
 }
 
@@ -154,9 +154,9 @@ struct Gathering<'a, S> {
     backfill: &'a Backfill<S>,
     layout: Arc<Layout>,
     listed: Listed,
-    /// Files to be written to the plan.
+    /// Files to write to the plan.
     batch: Vec<File>,
-    /// Folders to be listed.
+    /// Folders to list.
     pending: Vec<Vec<u8>>,
 }
 
@@ -252,7 +252,7 @@ impl<S: Source> Gathering<'_, S> {
         self.backfill.status.found.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A folder could not be listed. Without the first one there is nothing.
+    /// Handles a folder that could not be listed. If it is the root, the backfill fails.
     fn unlisted(
         &mut self,
         folder: &[u8],

@@ -1,4 +1,4 @@
-//! What is there already, read once: a directory or a bucket, between two times.
+//! Reads existing files once: a directory or a bucket, between two times.
 //!
 //! Enters: a source, the range of times, accounts and regions. Leaves: units for the pipeline,
 //! oldest first, and a plan on disk that knows which files are done.
@@ -10,11 +10,10 @@
 //! ```
 //!
 //! What must hold:
-//! - Folders that cannot hold a wanted file are not listed.
-//! - A file is done only once all of it was delivered, and only as long as its bytes are the same.
+//! - Folders that cannot have a wanted file are not listed.
+//! - A file is done only once all of its records were delivered, and only while its bytes are the same.
 //! - Memory does not grow with the number of files.
-//! - A process that is killed repeats at most what was in flight and the last second; the same
-//!   command goes on.
+//! - After a kill, the same command continues, and repeats at most the files in flight and those of the last second.
 
 pub mod backend_limits;
 #[cfg(feature = "aws")]

@@ -1,11 +1,10 @@
-//! What is to be read, and what was: one embedded database, `plan.redb`.
+//! The files to read and those that were read: one embedded database, `plan.redb`.
 //!
-//! Enters: files as they are listed; those that were delivered. Leaves: the files that are left,
-//! oldest first. What must hold: memory does not grow with the number of files; a file is done only
+//! Enters: listed files, and delivered ones. Leaves: the files still to read, oldest first. What must hold: memory does not grow with the number of files; a file is done only
 //! as long as its bytes are the same; one process at a time.
 //!
-//! Each listing has a number. A row that the newest one did not meet is of a file that is gone, or
-//! outside of what is wanted now.
+//! Each listing has a number. A row that the newest listing did not meet belongs to a file that was deleted or
+//! is outside of what is wanted now.
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::runtime::database::{Definition, Error, META, Remedies, Store};
 
 /// Delivery time, key.
 type Key = (i64, &'static [u8]);
-/// Size, number of the listing, whether it is done, what its bytes are known by.
+/// Size, number of the listing, whether it is done, the identity of its bytes.
 type Row = (u64, i64, bool, &'static [u8]);
 
 const FILES: TableDefinition<Key, Row> = TableDefinition::new("files");
@@ -41,7 +40,7 @@ pub(crate) type OrderKey = (i64, Vec<u8>);
 pub(crate) struct Entry {
     pub(crate) position: OrderKey,
     pub(crate) bytes: u64,
-    /// What its bytes are known by: equal as long as they are the same.
+    /// Identifies its bytes: equal as long as they are the same.
     pub(crate) identity: Vec<u8>,
 }
 
@@ -75,33 +74,33 @@ impl Plan {
         Ok(Plan(Arc::new(Store::open(folder, &PLAN)?)))
     }
 
-    /// Remembers a number until it is released; the one that was remembered before, if there is one.
-    pub(crate) fn hold(&self, name: &str, number: i64) -> Result<i64, Error> {
+    /// Stores a number until it is removed. Returns the one that is stored already, if there is one.
+    pub(crate) fn store(&self, name: &str, number: i64) -> Result<i64, Error> {
         self.0.write(|database| {
             let write = database.begin_write()?;
-            let held = {
+            let stored = {
                 let mut meta = write.open_table(META)?;
-                let held = meta.get(name)?.map(|v| v.value());
-                if held.is_none() {
+                let stored = meta.get(name)?.map(|v| v.value());
+                if stored.is_none() {
                     meta.insert(name, number)?;
                 }
-                held.unwrap_or(number)
+                stored.unwrap_or(number)
             };
             write.commit()?;
-            Ok(held)
+            Ok(stored)
         })
     }
 
-    /// The number that is held, if there is one.
-    pub(crate) fn held(&self, name: &str) -> Result<Option<i64>, Error> {
+    /// The number that is stored, if there is one.
+    pub(crate) fn stored(&self, name: &str) -> Result<Option<i64>, Error> {
         self.0.write(|database| {
             let meta = database.begin_read()?.open_table(META)?;
             Ok(meta.get(name)?.map(|v| v.value()))
         })
     }
 
-    /// Forgets a number that was held.
-    pub(crate) fn release(&self, name: &str) -> Result<(), Error> {
+    /// Removes a stored number.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         self.0.write(|database| {
             let write = database.begin_write()?;
             write.open_table(META)?.remove(name)?;
@@ -125,7 +124,7 @@ impl Plan {
         })
     }
 
-    /// Takes files up that a listing met.
+    /// Adds the files that a listing met.
     pub(crate) fn found<E: Borrow<Entry>>(
         &self,
         listing: Listing,
@@ -163,7 +162,7 @@ impl Plan {
         })
     }
 
-    /// What [`Plan::found`] would say, without taking anything up.
+    /// What [`Plan::found`] would return, without adding anything.
     pub(crate) fn look<E: Borrow<Entry>>(&self, entries: Vec<E>) -> Result<Vec<(E, Met)>, Error> {
         self.0.write(|database| {
             let files = database.begin_read()?.open_table(FILES)?;
@@ -325,19 +324,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_held_until_it_is_released() {
+    fn a_number_is_stored_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::open(folder.path()).unwrap();
-        assert_eq!(plan.held("7d").unwrap(), None);
-        assert_eq!(plan.hold("7d", 5).unwrap(), 5);
-        assert_eq!(plan.held("7d").unwrap(), Some(5));
-        assert_eq!(plan.hold("7d", 6).unwrap(), 5);
-        plan.release("7d").unwrap();
-        assert_eq!(plan.hold("7d", 6).unwrap(), 6);
+        assert_eq!(plan.stored("7d").unwrap(), None);
+        assert_eq!(plan.store("7d", 5).unwrap(), 5);
+        assert_eq!(plan.stored("7d").unwrap(), Some(5));
+        assert_eq!(plan.store("7d", 6).unwrap(), 5);
+        plan.remove("7d").unwrap();
+        assert_eq!(plan.store("7d", 6).unwrap(), 6);
     }
 
     #[test]
-    fn the_second_process_is_told() {
+    fn a_second_process_gets_an_error_with_the_first_ones_id() {
         let folder = tempfile::tempdir().unwrap();
         let _plan = Plan::open(folder.path()).unwrap();
         let error = Plan::open(folder.path()).unwrap_err();

@@ -1,7 +1,7 @@
-//! Tries again what may pass.
+//! Retries requests after temporary errors.
 //!
-//! Enters: trouble, and word of what went well. Leaves: whether to try again, after a wait. What must
-//! hold: where nothing can be had because of the set-up, all is stopped, and not every file tried.
+//! Enters: errors and successes. Leaves: whether to try again, after a wait. What must
+//! hold: if a wrong set-up makes every request fail, the backfill stops without trying every file.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,26 +12,26 @@ use super::source;
 use crate::runtime::retry::Schedule;
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// Tries, the first one included: over about a minute.
+/// The most tries, the first one included: over about a minute.
 const TRIES: u32 = 8;
 const WAITS: Schedule = Schedule {
     initial: Duration::from_secs(1),
     max: Duration::from_secs(30),
 };
-/// Things that could not be had because of the set-up, with nothing that went well between.
+/// Failures because of the set-up without a success in between.
 const IN_VAIN: u32 = 8;
 
-/// Tries of one thing.
+/// The tries of one request.
 #[derive(Debug, Default)]
 pub(super) struct Tries(u32);
 
-/// What all tries share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(super) struct Retry {
-    /// Nothing is begun any more.
+    /// Stop: no more tries.
     pub(super) stop: CancellationToken,
     log_throttle: LogThrottle,
-    /// Something was had: the set-up was right.
+    /// Whether a request ever succeeded, so that the set-up was right.
     began: AtomicBool,
     in_vain: AtomicU32,
 }
@@ -46,13 +46,13 @@ impl Retry {
         }
     }
 
-    /// Something was had.
+    /// Records a success.
     pub(super) fn went_well(&self) {
         self.began.store(true, Ordering::Relaxed);
         self.in_vain.store(0, Ordering::Relaxed);
     }
 
-    /// Whether to try again; returns when it is time to.
+    /// Whether to try again; returns when it is time.
     pub(super) async fn again(&self, tries: &mut Tries, what: &str, error: &source::Error) -> bool {
         let unset = matches!(error, source::Error::Setup(_)) && !self.began.load(Ordering::Relaxed);
         if unset || !error.may_pass() {
@@ -78,7 +78,7 @@ impl Retry {
         }
     }
 
-    /// Waits; false when it was stopped meanwhile.
+    /// Waits; `false` if it was stopped meanwhile.
     pub(super) async fn wait(&self, wait: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(wait) => true,

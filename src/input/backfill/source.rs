@@ -1,7 +1,7 @@
-//! What files are listed and read from.
+//! The source of files: a directory or a bucket.
 //!
-//! Enters: folders, files. Leaves: what is in them. What must hold: an error that may pass is told as
-//! one, and what is said of a thing names it.
+//! Enters: folders, files. Leaves: their content. What must hold: temporary errors are distinguished from permanent
+//! ones, and each error names its file or folder.
 
 use std::fmt;
 use std::future::Future;
@@ -18,19 +18,19 @@ use crate::runtime::budget::Reservation;
 
 /// A directory or a bucket.
 pub(crate) trait Source: Send + Sync + 'static {
-    /// Folders that are listed at once.
+    /// The number of folders that are listed at once.
     const LISTERS: usize;
 
-    /// What is before each key, for the layout.
+    /// The prefix of each key, for the layout.
     fn base(&self) -> String;
 
-    /// What a file or folder is called, for people and as the name of its unit.
+    /// The name of a file or folder, for people and for its unit.
     fn name(&self, key: &[u8]) -> String;
 
-    /// What was asked for.
+    /// What the command names.
     fn root(&self, status: &Status) -> impl Future<Output = Result<Root, Error>> + Send;
 
-    /// What a page of a folder holds. The first page is asked for with no token.
+    /// Requests a page of a folder. The first page has no token.
     fn page(
         &self,
         folder: &[u8],
@@ -46,59 +46,59 @@ pub(crate) trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Opened, Error>> + Send;
 }
 
-/// What was asked for: a folder, a file, or both, where they have one name.
+/// What the command names: a folder, a file, or both if they have the same name.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) folder: Option<Vec<u8>>,
     pub(crate) files: Vec<Found>,
 }
 
-/// A part of what a folder holds: the rest comes with `next`, or through `rest`.
+/// A part of the content of a folder: the rest comes with `next`, or through `rest`.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// Keys that end in a slash.
     pub(crate) folders: Vec<Vec<u8>>,
     pub(crate) files: Vec<Found>,
-    /// Keys of what is no file to be read.
+    /// Keys that are no regular files.
     pub(crate) left_out: Vec<(Why, Vec<u8>)>,
     pub(crate) next: Option<String>,
-    /// What is read from one open folder cannot be asked for again.
+    /// The rest of an open folder, which can be read only once.
     pub(crate) rest: Option<mpsc::Receiver<Result<Page, Error>>>,
 }
 
-/// A file that was listed.
+/// A listed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) key: Vec<u8>,
     pub(crate) bytes: u64,
     /// In nanoseconds since 1970.
     pub(crate) modified: Option<i64>,
-    /// Equal as long as its bytes are the same.
+    /// Equal while its bytes are the same.
     pub(crate) identity: Vec<u8>,
 }
 
-/// A file to be delivered.
+/// An open file, to deliver.
 pub(crate) struct Opened {
     pub(crate) origin: Origin,
     pub(crate) content: Content,
-    /// The memory that it takes.
+    /// The memory that its content takes.
     pub(crate) _memory: Option<Reservation>,
 }
 
 /// Why something could not be listed or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {
-    /// It may pass.
+    /// Temporary.
     Passing(String),
-    /// It may pass once credentials, clock or endpoint are mended: nothing is wrong with the thing.
+    /// Credentials, clock or endpoint are wrong; the file itself is fine.
     #[cfg_attr(
         not(any(feature = "aws", test)),
         expect(dead_code, reason = "a directory takes none")
     )]
     Setup(String),
-    /// There is no such thing.
+    /// It does not exist.
     Gone(String),
-    /// It stays until something is mended.
+    /// Permanent.
     Denied(String),
 }
 

@@ -1,8 +1,8 @@
 //! One page of LookupEvents.
 //!
-//! Enters: a [`Question`]. Leaves: a [`Page`] in the container that the command line's own output
-//! is, or what is wrong. What must hold: one call is one request, since the rate is paced above;
-//! what has no text of its own is kept as far as it is told.
+//! Enters: a [`Question`]. Leaves: a [`Page`] in the form of the command line's own output, or an error.
+//! What must hold: one call is one request, because the caller keeps the rate; an event without a text of its
+//! own keeps the fields that the page has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use super::slices::Slice;
 use crate::aws;
 use crate::aws::error::Remedy;
 
-/// Events of a page at most: AWS allows no more.
+/// The most events of a page: the limit of AWS.
 pub(super) const PAGE: i32 = 50;
-/// How long one request may take.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is asked for. A page's token is good for the same question alone.
+/// The parameters of a request. A page's token is valid only with the same parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
-    /// Of this event source; `None`: of all.
+    /// The event source; `None`: all.
     pub(super) source: Option<Arc<str>>,
     pub(super) slice: Slice,
 }
@@ -37,24 +37,24 @@ pub(super) struct Question {
 /// A part of the answer, newest first.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Each with its id.
+    /// Events, each with its id.
     pub(super) events: Vec<(String, Value)>,
-    /// Asks for the next one.
+    /// The token of the next page.
     pub(super) next: Option<String>,
 }
 
-/// Why there is no page.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Error {
-    /// The token is not good any more: the question is asked anew.
+    /// The token has expired: start again from the first page.
     Token,
-    /// All else.
+    /// Any other error.
     Aws(aws::Error),
 }
 
-/// What answers questions about one region.
+/// The source of pages for one region.
 pub(super) trait Lookup: Send + Sync {
-    /// Asks once.
+    /// Requests one page.
     fn page(
         &self,
         question: &Question,
@@ -98,13 +98,12 @@ impl Lookup for Client {
 
 fn unasked(error: impl std::error::Error) -> Error {
     Error::Aws(aws::Error {
-        remedy: Remedy::Mend,
+        remedy: Remedy::Setup,
         message: DisplayErrorContext(error).to_string(),
     })
 }
 
-/// An event as `aws cloudtrail lookup-events` writes it, so that what is broken in one is found by
-/// the same rules.
+/// An event as `aws cloudtrail lookup-events` writes it, so that the same rules apply to a broken one.
 fn record(event: &Event) -> (String, Value) {
     let record = match &event.cloud_trail_event {
         Some(text) => json!({

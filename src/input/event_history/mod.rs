@@ -1,8 +1,8 @@
 //! CloudTrail's Event history, for accounts without a trail.
 //!
-//! Enters: pages of LookupEvents, slice of time by slice of time, oldest first. Leaves: units for
-//! the pipeline, and in the state store how far each region was delivered. What must hold: a slice
-//! counts as done once all of it has settled; each question reaches back behind the last one, since
+//! Enters: pages of LookupEvents for one slice of time after the other, oldest first. Leaves: units for
+//! the pipeline, and in the state the time up to which each region was delivered. What must hold: a slice
+//! is done once all of its events have settled; each slice overlaps the previous one, because
 //! events come late.
 
 #[cfg(feature = "aws")]
@@ -29,26 +29,26 @@ use tokio_util::sync::CancellationToken;
 pub struct Settings {
     /// Regions; empty: the SDK's own.
     pub regions: Vec<String>,
-    /// Event sources to ask for; empty: all events.
+    /// Event sources to request; empty: all events.
     pub event_sources: Vec<String>,
     /// How far back the first run reads; at most 90 days. Default 1 h.
     pub start: Duration,
-    /// How often it is asked for what is new. Default 1 m.
+    /// The interval between requests for new events. Default 1 m.
     pub interval: Duration,
-    /// How far each question reaches back behind the last one. Default 30 m.
+    /// The overlap of a slice with the previous one. Default 30 m.
     pub overlap: Duration,
     /// The folder of the state file.
     pub state: PathBuf,
-    /// Read what is there, then return. Default: for ever.
+    /// Read the existing events, then return. Default: run until stopped.
     pub once: bool,
 }
 
-/// Why the history cannot be read at all. All else is waited out.
+/// Why the history cannot be read at all. Other errors are retried.
 #[cfg(feature = "aws")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No region is known.
+    /// No region is set.
     #[error("no region is known: set event_history.regions, aws.region or AWS_REGION")]
     NoRegion,
     /// The state cannot be used.
@@ -61,7 +61,7 @@ impl Settings {
     /// The regions to read, each once.
     ///
     /// # Errors
-    /// None is named, and the SDK knows of none.
+    /// No region is set, and the SDK finds none.
     pub(crate) fn regions(&self, aws: &crate::aws::Aws) -> Result<Vec<String>, Error> {
         let mut regions = self.regions.clone();
         if regions.is_empty() {
@@ -73,7 +73,7 @@ impl Settings {
     }
 }
 
-/// Whether the state could be opened. One that is not there yet is not made.
+/// Whether the state could be opened. A missing one is not created.
 ///
 /// # Errors
 /// As [`run`].
@@ -85,11 +85,11 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     }
 }
 
-/// Pages in memory at once, over all regions: 50 events each, of 256 KiB at most.
+/// The most pages in memory, over all regions: 50 events each, of 256 KiB at most.
 #[cfg(feature = "aws")]
 const PAGES: usize = 8;
 
-/// Reads the history until `stop`: then nothing is asked for, and what was asked for is awaited.
+/// Reads the history until `stop`: then it sends no more requests and waits for the running ones.
 ///
 /// # Errors
 /// No region, or a state that cannot be used.
@@ -112,7 +112,7 @@ pub async fn run(
         pages: Arc::new(tokio::sync::Semaphore::new(PAGES)),
         stop,
     };
-    // Each has a pace of its own.
+    // AWS limits the rate by region.
     let mut running = tokio::task::JoinSet::new();
     for name in regions {
         let lookup = aws.cloudtrail(Some(&name));

@@ -1,7 +1,7 @@
-//! When a region is asked again.
+//! The rate of requests to a region.
 //!
-//! Enters: each call. Leaves: when it may be made. What must hold: between two calls of a region
-//! there is [`PAUSE`] at least, whatever they ask for: LookupEvents allows two a second for an
+//! Enters: each call. Leaves: the time of the next one. What must hold: calls to a region are at least
+//! [`PAUSE`] apart, for all event sources together: LookupEvents allows two a second for an
 //! account and region.
 
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::runtime::retry::Schedule;
 
-/// Between two calls of a region.
+/// The least time between two calls to a region.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
-/// After failures.
+/// The waits after failures.
 const WAITS: Schedule = Schedule {
     initial: Duration::from_secs(1),
     max: Duration::from_secs(60),
@@ -33,17 +33,17 @@ impl Pace {
         }
     }
 
-    /// A call is made.
+    /// Records a call.
     pub(super) fn called(&mut self) {
         self.next = Some(Instant::now() + PAUSE);
     }
 
-    /// A call was answered.
+    /// Records an answer.
     pub(super) fn answered(&mut self) {
         self.failures = 0;
     }
 
-    /// A call failed: the next one waits. `random` is in `0.0..1.0`.
+    /// Records a failure: the next call waits. `random` is in `0.0..1.0`.
     pub(super) fn failed(&mut self, random: f64) {
         self.failures = self.failures.saturating_add(1);
         let wait = WAITS.wait(self.failures, None, random);

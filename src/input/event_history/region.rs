@@ -31,7 +31,7 @@ use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
-/// What all regions share.
+/// The parts that all regions share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) state: Arc<State>,
-    /// One for each page in memory.
+    /// One permit for each page in memory.
     pub(super) pages: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
 }
@@ -58,14 +58,14 @@ pub(super) struct Region<L> {
 /// duplicate ids, so each overlap brings them again.
 type DeadLettered = Arc<Mutex<HashMap<String, i64>>>;
 
-/// Nothing more is to be asked for.
+/// Stop: no more requests.
 pub(super) struct Stopped;
 
-/// How the asking for a slice ended.
+/// How the requests for a slice ended.
 enum SliceEnd {
-    /// There is no further page.
+    /// The last page was read.
     Complete,
-    /// It has to be asked for again.
+    /// The slice must be requested again.
     Restart,
     Stopped,
 }
@@ -82,7 +82,7 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// Reads what is new, again and again, until the stop; or once.
+    /// Reads new events at intervals until the stop, or once.
     pub(super) async fn run(mut self) {
         let settings = Arc::clone(&self.shared.settings);
         let mut sources: Vec<Option<Arc<str>>> = Vec::new();
@@ -138,7 +138,7 @@ impl<L: Lookup> Region<L> {
         Ok(())
     }
 
-    /// Reads a slice until all of it was delivered.
+    /// Reads a slice until all of its events were delivered.
     async fn read(&mut self, source: &Option<Arc<str>>, slice: Slice) -> Result<(), Stopped> {
         let question = Question {
             source: source.clone(),
@@ -147,7 +147,7 @@ impl<L: Lookup> Region<L> {
         loop {
             let mut units = JoinSet::new();
             let asked = self.ask(&question, &mut units).await;
-            // Also at a stop: what was asked for is brought to its end.
+            // Also at a stop: requested pages are delivered.
             let delivered = units
                 .join_all()
                 .await
@@ -164,7 +164,7 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// Asks for all pages of a slice, and hands each on.
+    /// Requests all pages of a slice, and delivers each.
     async fn ask(&mut self, question: &Question, units: &mut JoinSet<bool>) -> SliceEnd {
         let mut token = None;
         let mut number = 0;
@@ -178,7 +178,7 @@ impl<L: Lookup> Region<L> {
                 Ok(Err(lookup::Error::Aws(error))) => {
                     self.pace.failed(fastrand::f64());
                     self.log_error(&error);
-                    // A run that reads once does not wait until a set-up is mended.
+                    // In `--once` mode a wrong set-up is reported, not retried.
                     if self.shared.settings.once && error.remedy != Remedy::Retry {
                         return SliceEnd::Stopped;
                     }
@@ -195,7 +195,7 @@ impl<L: Lookup> Region<L> {
             let permit = Arc::new(permit);
             for (id, event) in self.without_dead_lettered(page.events) {
                 let pipeline = self.shared.pipeline.clone();
-                // Each is a unit of its own, so that what is refused is known by its id.
+                // Each event is a unit of its own, so that a dead letter has its id.
                 let unit = self.unit(question, &id, &event, number);
                 let (dead_lettered, to) = (Arc::clone(&self.dead_lettered), question.slice.to);
                 let permit = Arc::clone(&permit);
@@ -214,8 +214,8 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// One call, when it is its turn, the collector is there, and so is memory: a region that waits
-    /// for its turn takes none from others.
+    /// Makes one call, once the rate, the collector and the memory allow it. Memory comes last, so that a
+    /// region that waits for the rate keeps none.
     async fn page(
         &mut self,
         question: &Question,
@@ -226,7 +226,7 @@ impl<L: Lookup> Region<L> {
         let mut health = self.shared.health.clone();
         let asked = async {
             self.pace.turn().await;
-            // Without an exporter there is nothing to wait for.
+            // The exporter has ended.
             let _ = health.wait_for(|health| *health == Health::Up).await;
             // It is never closed.
             let permit = pages.acquire_owned().await.ok();
@@ -242,14 +242,14 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// A page's events without those that are in the dead letters already.
+    /// A page's events without those that have a dead letter already.
     fn without_dead_lettered(&self, events: Vec<(String, Value)>) -> Vec<(String, Value)> {
         let dead_lettered = lock(&self.dead_lettered);
         let fresh = |(id, _): &(String, Value)| id.is_empty() || !dead_lettered.contains_key(id);
         events.into_iter().filter(fresh).collect()
     }
 
-    /// An event of a page, named by its id, or by the page where it has none.
+    /// The unit of an event, named by the event id, or by the page if it has none.
     fn unit(&self, question: &Question, id: &str, event: &Value, page: u64) -> Unit {
         let mut name = format!("event-history/{}/", self.name);
         if let Some(source) = &question.source {

@@ -1,20 +1,20 @@
-//! Which time is asked for, slice by slice.
+//! The slices of time to request.
 //!
-//! Enters: how far the history was delivered, what time it is, the settings. Leaves: slices. What
-//! must hold: together they cover all from an overlap behind what was delivered until now, oldest
-//! first; no second is in two of them.
+//! Enters: the time up to which the history was delivered, the current time, the settings. Leaves: slices,
+//! oldest first. What must hold: together they cover all time from an overlap before the delivered end until now; no
+//! second is in two of them.
 
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest slice: so much is asked for again after a kill in the middle.
+/// The longest slice: a kill in the middle repeats at most this.
 const SLICE: i64 = 3600;
-/// How far back the history goes, less a little for clocks that differ.
+/// How far back the history goes, minus some time for differing clocks.
 const LONGEST: i64 = 90 * 24 * 3600 - 300;
 
-/// A time to ask for: whole seconds since 1970, both ends included.
+/// A span of time: whole seconds since 1970, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) from: i64,
@@ -35,8 +35,8 @@ impl fmt::Display for Slice {
     }
 }
 
-/// What is to be asked for at `now`, when all up to `done` was delivered; the first time there is
-/// no `done`, and `start` says how far back it goes.
+/// The slices to request at `now` if everything up to `done` was delivered. Without `done`, in the first run,
+/// they go back by `start`.
 pub(super) fn slices(
     done: Option<i64>,
     now: i64,
@@ -45,7 +45,7 @@ pub(super) fn slices(
 ) -> impl Iterator<Item = Slice> {
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(LONGEST);
     let from = match done {
-        // A clock that was wrong may have said more than there was.
+        // A wrong clock may have recorded a time in the future.
         Some(done) => done.min(now).saturating_sub(seconds(overlap)),
         None => now.saturating_sub(seconds(start)) + 1,
     };

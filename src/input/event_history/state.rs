@@ -1,7 +1,7 @@
-//! How far the history was delivered: one embedded database, `event-history.redb`.
+//! The time up to which the history was delivered: one embedded database, `event-history.redb`.
 //!
-//! Enters: the end of each slice that has settled, by region and event source. Leaves: the same,
-//! after a restart. What must hold: what it says was delivered was.
+//! Enters: the end of each settled slice, by region and event source. Leaves: the same,
+//! after a restart. What must hold: everything before a recorded time was delivered.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::runtime::database::{Definition, Error, Remedies, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::state_observer;
 
-/// By region and event source (none: empty): all up to this second since 1970 was delivered.
+/// By region and event source (empty: all): the second since 1970 up to which everything was delivered.
 const DELIVERED: TableDefinition<(&str, &str), i64> = TableDefinition::new("delivered");
 
 static STATE: Definition = Definition {
@@ -41,12 +41,12 @@ impl State {
         Ok(State(Store::open(folder, &STATE)?))
     }
 
-    /// The same; `/readyz` reports while it cannot be used.
+    /// Makes `/readyz` report errors of the database.
     pub(super) fn reported_in(self, metrics: Arc<Metrics>) -> State {
         State(self.0.observed(state_observer(metrics)))
     }
 
-    /// Up to which second all was delivered, if anything was.
+    /// The second up to which everything was delivered; `None` at first.
     pub(super) fn delivered(&self, region: &str, source: &str) -> Result<Option<i64>, Error> {
         self.0.read(|database| {
             let table = database.begin_read()?.open_table(DELIVERED)?;
@@ -54,7 +54,7 @@ impl State {
         })
     }
 
-    /// Notes that all up to `second` was delivered; durable when it returns.
+    /// Records that everything up to `second` was delivered; durable when it returns.
     pub(super) fn set(&self, region: &str, source: &str, second: i64) -> Result<(), Error> {
         self.0.write(|database| {
             let mut write = database.begin_write()?;

@@ -446,7 +446,7 @@ async fn rights_that_come_late_end_nothing() {
     let history = past(10);
     let denied = "AccessDeniedException: not authorized to perform: cloudtrail:LookupEvents";
     history.fails((0..20).map(|_| error(Remedy::Denied, denied)));
-    history.fails([error(Remedy::Mend, "UnrecognizedClientException")]);
+    history.fails([error(Remedy::Setup, "UnrecognizedClientException")]);
     let reading = bench.start(&history);
     tokio::time::sleep(Duration::from_secs(5)).await;
     let told = bench.metrics.stalls.not_ready().unwrap();

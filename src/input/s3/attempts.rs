@@ -1,7 +1,7 @@
-//! What this process remembers of messages that it could not finish.
+//! Failed messages, as this process remembers them.
 //!
-//! Enters: failures, and objects that have settled. Leaves: how often a message failed here, and
-//! which of its objects need not be read again. What must hold: memory is bounded; what is
+//! Enters: failures, and settled objects. Leaves: how often a message failed here, and
+//! which of its objects need not be read again. What must hold: memory is bounded; an entry that is
 //! forgotten costs a repeat, never an object.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::aws::object::Location;
 
-/// Messages and objects that are remembered, together.
+/// The most messages and objects that are remembered, together.
 const REMEMBERED: usize = 20_000;
 
 /// Messages by their id.
@@ -19,7 +19,7 @@ pub(super) struct Attempts(Mutex<State>);
 #[derive(Default)]
 struct State {
     messages: HashMap<Arc<str>, Message>,
-    /// Oldest first; what was forgotten since may still be in it.
+    /// Oldest first; forgotten ones may still be in it.
     order: VecDeque<Arc<str>>,
     remembered: usize,
 }
@@ -32,7 +32,7 @@ struct Message {
 }
 
 impl Attempts {
-    /// The message failed once more; how often that makes.
+    /// Counts a failure of the message; returns the number so far.
     pub(super) fn failed(&self, id: &Arc<str>) -> u32 {
         let mut state = self.state();
         let message = state.message(id);
@@ -40,7 +40,7 @@ impl Attempts {
         message.failures
     }
 
-    /// The message was given up once more; how often that makes. It says nothing about the message.
+    /// Counts a release that is not the fault of the message; returns the number so far.
     pub(super) fn gave_up(&self, id: &Arc<str>) -> u32 {
         let mut state = self.state();
         let message = state.message(id);
@@ -48,7 +48,7 @@ impl Attempts {
         message.given_up
     }
 
-    /// An object of the message has settled.
+    /// Remembers a settled object of the message.
     pub(super) fn settled(&self, id: &Arc<str>, object: &Location) {
         let mut state = self.state();
         if state.message(id).settled.insert(object.clone()) {
@@ -57,19 +57,19 @@ impl Attempts {
         }
     }
 
-    /// Whether an object of the message is known to have settled.
+    /// Whether an object of the message has settled, as far as remembered.
     pub(super) fn has_settled(&self, id: &str, object: &Location) -> bool {
         let state = self.state();
         let message = state.messages.get(id);
         message.is_some_and(|message| message.settled.contains(object))
     }
 
-    /// Messages that were begun here and have not ended well.
+    /// The number of messages that failed here and were not deleted since.
     pub(super) fn unfinished(&self) -> usize {
         self.state().messages.len()
     }
 
-    /// The message will not come again.
+    /// Forgets a message that was deleted.
     pub(super) fn forget(&self, id: &str) {
         self.state().forget(id);
     }
@@ -93,7 +93,7 @@ impl State {
         if let Some(message) = self.messages.remove(id) {
             self.remembered -= 1 + message.settled.len();
         }
-        // The ids of what was forgotten don't pile up.
+        // Ids of forgotten entries do not pile up.
         if self.order.len() > 2 * (self.messages.len() + 1) {
             let messages = &self.messages;
             self.order.retain(|id| messages.contains_key(id));

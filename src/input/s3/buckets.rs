@@ -1,7 +1,7 @@
-//! The buckets that a queue's messages may have read.
+//! The buckets that a queue's messages may announce objects of.
 //!
-//! Enters: names and patterns, from the configuration or a queue's policy. Leaves: whether a bucket is
-//! among them. What must hold: a name in a message is compared as a whole, and is never a pattern.
+//! Enters: names and patterns, from the configuration or a queue's policy. Leaves: whether a bucket matches.
+//! What must hold: a bucket's name in a message is compared as a whole, and is never a pattern.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -13,7 +13,7 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// What is no bucket's name or pattern is left out.
+    /// Ignores texts that are neither a bucket's name nor a pattern.
     pub fn new(patterns: impl IntoIterator<Item = String>) -> Self {
         let mut buckets = Buckets::default();
         let mut set = GlobSetBuilder::new();
@@ -32,12 +32,12 @@ impl Buckets {
         buckets
     }
 
-    /// Whether a bucket is one of these.
+    /// Whether a bucket matches.
     pub fn contains(&self, bucket: &str) -> bool {
         self.set.is_match(bucket)
     }
 
-    /// Whether none is named, or all are: then anything may be read.
+    /// Whether every bucket matches: none is named, or a pattern names all.
     pub fn names_none(&self) -> bool {
         let all = |pattern: &String| pattern.bytes().all(|byte| byte == b'*');
         self.patterns.is_empty() || self.patterns.iter().any(all)
@@ -54,7 +54,7 @@ impl Buckets {
     }
 }
 
-/// Whether a text can be a bucket's name, or a pattern of such.
+/// Whether a text can be a bucket's name, or a pattern for one.
 pub fn is_pattern(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*?".contains(&byte);
     !text.is_empty() && text.bytes().all(letter)

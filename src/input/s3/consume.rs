@@ -1,8 +1,8 @@
 //! One queue: receiving, as long as there is room and the collector takes events.
 //!
-//! Enters: a queue. Leaves: its messages, each in a task of its own. What must hold: a bounded number
-//! of messages is held; nothing is received while the collector is away; at `stop` a call that waits
-//! for messages is given up, and what was begun is awaited.
+//! Enters: a queue. Leaves: its messages, each in a task of its own. What must hold: the number of messages in
+//! flight is bounded; no message is received while the collector is unavailable; `stop` cancels a call that waits
+//! for messages, and waits for messages in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,28 +24,28 @@ use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::stalls::Cause;
 
-/// How long a call waits for messages; SQS' most.
+/// How long a call waits for messages: the most that SQS allows.
 const WAIT: Duration = Duration::from_secs(20);
-/// The same, where the queue is read until it is empty.
+/// How long a call waits if the queue is read until it is empty.
 const WAIT_ONCE: Duration = Duration::from_secs(2);
-/// Calls that wait for messages at once.
+/// The number of concurrent calls that wait for messages.
 const RECEIVERS: usize = 4;
-/// How long room for a whole batch is waited for: calls cost, but so does waiting.
+/// How long to wait for permits for a whole batch: each call costs money, and waiting costs time.
 const FULL_BATCH: Duration = Duration::from_secs(1);
 /// Reads one queue.
 pub(super) struct Consumer<Q: Queue, F, P> {
     pub(super) context: Arc<Context<F, P>>,
     pub(super) queue: Arc<Q>,
     keeper: Arc<Keeper<Q>>,
-    /// Room among the messages that may be held.
+    /// One permit for each message that may be in flight.
     room: Arc<Semaphore>,
     pub(super) policy: QueuePolicy,
-    /// The queue has answered once.
+    /// Whether the queue has ever answered.
     exists: AtomicBool,
     log_throttle: LogThrottle,
 }
 
-/// Reads a queue until `stop`, or until it is empty where it is to be read once.
+/// Reads a queue until `stop`, or in `--once` mode until it is empty.
 pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
     context: Arc<Context<F, P>>,
     queue: Q,
@@ -55,7 +55,7 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
         true => 1,
         false => settings.fetchers.div_ceil(BATCH).clamp(1, RECEIVERS),
     };
-    // As many as wait for something may be held beside those that are worked on.
+    // Messages that wait are in flight beside those that are being read.
     let held = settings
         .fetchers
         .clamp(BATCH / 2, Semaphore::MAX_PERMITS / 4)
@@ -91,7 +91,7 @@ pub(super) async fn consume<Q: Queue, F: Fetch, P: Flow>(
     result
 }
 
-/// Dropped, it drops all that is worked on.
+/// Dropping it cancels the work on all messages.
 async fn receive_all<Q: Queue, F: Fetch, P: Flow>(
     consumer: &Arc<Consumer<Q, F, P>>,
     receivers: usize,
@@ -113,13 +113,13 @@ async fn receive_all<Q: Queue, F: Fetch, P: Flow>(
 }
 
 impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
-    /// Receives until `stop`, then awaits what was begun.
+    /// Receives until `stop`, then waits for the messages in flight.
     async fn receive(self: Arc<Self>) -> Result<(), Error> {
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
             biased;
             () = self.context.stop.cancelled() => {
-                // It is not known whether the queue is empty.
+                // The queue may not be empty.
                 let once = self.context.settings.once;
                 self.context.metrics.undelivered.add(u64::from(once));
                 Ok(())
@@ -157,7 +157,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                     stalls.clear(Cause::QueueUnreadable, self.queue.url());
                     let none = messages.is_empty();
                     self.begin(messages, room, tasks);
-                    // What is given back comes again.
+                    // Released messages come again.
                     if none && once && self.keeper.idle().await {
                         return Ok(());
                     }
@@ -172,7 +172,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// Room for a batch, or soon for as much as there is; once the collector takes events.
+    /// Permits for a batch, or after a short time for as many messages as possible, once the collector takes events.
     async fn ready(&self) -> Option<OwnedSemaphorePermit> {
         let room = || Arc::clone(&self.room);
         let batch = room().acquire_many_owned(BATCH as u32);
@@ -189,7 +189,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
             }
         };
         let mut health = self.context.health.clone();
-        // Without an exporter there is nobody to receive for.
+        // Without an exporter, no message could be settled.
         health.wait_for(|health| *health == Health::Up).await.ok()?;
         Some(room)
     }
@@ -203,7 +203,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         self.context.metrics.s3_messages.add(messages.len() as u64);
         for message in messages {
             let Some(permit) = room.split(1) else {
-                // More than were asked for: they reappear.
+                // The queue sent more than were requested: these reappear.
                 return;
             };
             let ticket = self.keeper.hold(&message, permit);
@@ -212,10 +212,10 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// A queue that cannot be received from is waited for, unless it never was one.
+    /// Waits after an error, unless the queue never answered and does not exist.
     fn receive_error(&self, error: aws::Error) -> Result<(), Error> {
         let gone = error.remedy == Remedy::Gone && !self.exists.load(Ordering::Relaxed);
-        // Who reads once waits for nobody to mend something.
+        // In `--once` mode a queue that cannot be read is reported, not retried.
         let hopeless = self.context.settings.once && error.remedy != Remedy::Retry;
         if gone || hopeless {
             return Err(Error::Queue {
@@ -235,7 +235,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         stalls.set_error(Cause::QueueUnreadable, queue, passes, reason);
         let kind = match error.remedy {
             Remedy::Retry => "receive",
-            _ => "receive: mend",
+            _ => "receive: set-up",
         };
         if let Some(left_out) = self.log_throttle.due(kind) {
             match error.remedy {

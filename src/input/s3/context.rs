@@ -1,4 +1,4 @@
-//! What all queues share, and the two seams: where objects come from, where units go.
+//! The parts that all queues share, and two traits: the source of objects, and the receiver of units.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,9 +22,9 @@ use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
 
-/// An object that S3 has answered for.
+/// An object whose headers S3 has sent.
 pub(super) struct Opened {
-    /// Its bytes, as it is stored.
+    /// Its stored size, in bytes.
     pub(super) bytes: u64,
     /// When it was last modified.
     pub(super) modified: Option<i64>,
@@ -34,10 +34,10 @@ pub(super) struct Opened {
     pub(super) content: Reading,
 }
 
-/// An object's content, to come.
+/// The future of an object's content.
 pub(super) type Reading = Pin<Box<dyn Future<Output = Result<Content, aws::Error>> + Send>>;
 
-/// Where objects come from; S3.
+/// The source of objects: S3.
 pub(super) trait Fetch: Send + Sync + 'static {
     /// Asks for an object of at most `limit` bytes.
     fn open(
@@ -50,7 +50,7 @@ pub(super) trait Fetch: Send + Sync + 'static {
 /// S3 itself.
 pub(super) struct S3 {
     pub(super) aws: Aws,
-    /// Ends the reading of an object.
+    /// Cancels the reading of objects.
     pub(super) abort: CancellationToken,
 }
 
@@ -69,12 +69,12 @@ impl Fetch for S3 {
     }
 }
 
-/// Where units go; the pipeline.
+/// The receiver of units: the pipeline.
 pub(super) trait Flow: Send + Sync + 'static {
-    /// Answers when every record of the unit has settled.
+    /// Returns when every record of the unit has settled.
     fn deliver(&self, unit: Unit) -> impl Future<Output = Report> + Send;
 
-    /// Keeps what could not be read at all.
+    /// Writes dead letters for objects and messages that cannot be read at all.
     fn refuse(
         &self,
         origin: Origin,
@@ -98,24 +98,24 @@ impl Flow for Pipeline {
     }
 }
 
-/// What all queues share.
+/// The parts that all queues share.
 pub(super) struct Context<F, P> {
     pub(super) settings: Settings,
     pub(super) fetch: F,
     pub(super) flow: P,
     pub(super) health: watch::Receiver<Health>,
     pub(super) metrics: Arc<Metrics>,
-    /// Objects that are worked on.
+    /// One permit for each object in work.
     pub(super) fetchers: Semaphore,
-    /// How often S3 answered for an object: it is there, and so are the credentials.
+    /// How often S3 sent an object: S3 is reachable, and the credentials work.
     pub(super) answered: AtomicU64,
-    /// For objects, and messages that hold events.
+    /// Memory for objects, and for messages that are events themselves.
     pub(super) budget: Budget,
     pub(super) attempts: Attempts,
     pub(super) log_throttle: LogThrottle,
-    /// Nothing new is begun.
+    /// Stop: no new work begins.
     pub(super) stop: CancellationToken,
-    /// Nothing is waited for.
+    /// Abort: nothing waits any longer.
     pub(super) abort: CancellationToken,
 }
 
@@ -144,7 +144,7 @@ impl<F, P> Context<F, P> {
         }
     }
 
-    /// Tells what reading once has left undelivered.
+    /// Logs what a `--once` run has left undelivered.
     pub(super) fn log_undelivered(&self) {
         let left = self.attempts.unfinished();
         if self.settings.once && left > 0 {

@@ -1,8 +1,8 @@
-//! One message, from its receipt until it is deleted or given back.
+//! One message, from its receipt until it is deleted or released.
 //!
-//! Enters: a message that is held. Leaves: its end. What must hold: it is deleted only once all that
-//! it announces has settled; a message that fails by its own fault is left to the queue's redrive
-//! policy, or, where there is none, goes to the dead letters after `max_receives` failures.
+//! Enters: a message in flight. Leaves: how it ended. What must hold: it is deleted only once all of its
+//! objects have settled; a message with an error of its own is left to the queue's redrive
+//! policy, or, without one, goes to the dead letters after `max_receives` failures.
 
 use std::time::Duration;
 
@@ -23,18 +23,18 @@ use crate::export::Outcome;
 use crate::pipeline::{Content, Text};
 use qtrail_core::reject::{Evidence, Reason};
 
-/// How long a message that failed stays hidden at most.
+/// The longest time for which a failed message stays hidden.
 const LONGEST_AWAY: Duration = Duration::from_secs(300);
-/// The same, where the queue is read until it is empty: that ends only then.
+/// The same in `--once` mode, which ends only once these messages are visible again.
 const LONGEST_AWAY_ONCE: Duration = Duration::from_secs(5);
 
 /// How the work on a message ended.
 enum Handled {
-    /// All has settled.
+    /// All of its objects have settled.
     Done,
-    /// It could not be finished; nothing is wrong with it.
+    /// It could not be finished, without an error of its own.
     GivenUp,
-    /// It failed by its own fault.
+    /// It failed with an error of its own.
     Failed(Error),
 }
 
@@ -42,7 +42,7 @@ enum Handled {
 enum Error {
     /// Its body.
     Unknown(String),
-    /// Objects of it, each with the reason.
+    /// Some of its objects, each with the reason.
     Objects(Vec<(Location, Reason)>),
 }
 
@@ -92,7 +92,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// One after the other: other messages go on meanwhile.
+    /// Reads the objects one after the other; other messages proceed meanwhile.
     async fn objects(&self, message: &Message, objects: &[Location]) -> Handled {
         let context = &self.context;
         let (mut failed, mut refused) = (Vec::new(), Vec::new());
@@ -132,8 +132,8 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// Puts objects of other buckets into the dead letters, without asking S3 for them: one by its name,
-    /// several as the message, since a short one can name thousands.
+    /// Writes dead letters for objects of other buckets, without a request to S3: one object by its name,
+    /// several as the message, because a short message can name thousands.
     async fn refuse_objects(&self, message: &Message, objects: &[&Location]) -> End {
         let Some((first, others)) = objects.split_first() else {
             return End::Settled;
@@ -151,7 +151,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// Puts a message as it is into the dead letters.
+    /// Writes the message itself to the dead letters.
     async fn refuse_message(&self, message: &Message, reason: Reason) -> Handled {
         let body = Evidence::Bytes(message.body.clone().into_bytes());
         let kept = self.context.flow.refuse(self.origin(message), reason, body);
@@ -161,20 +161,20 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// A message of one object is deleted as soon as that has settled.
+    /// Deletes a message of one object as soon as that has settled.
     fn remember(&self, message: &Message, location: &Location, objects: usize) {
         if objects > 1 {
             self.context.attempts.settled(&message.id, location);
         }
     }
 
-    /// The body holds the events.
+    /// Delivers the events of the body.
     async fn events(&self, message: &Message) -> Handled {
         let bytes = Bytes::copy_from_slice(message.body.as_bytes());
         let Some(_memory) = self.context.budget.acquire(bytes.len()).await else {
             return Handled::GivenUp;
         };
-        // Not in the dead letters at once, where it is none of CloudTrail's after all.
+        // A body that is not CloudTrail's must not become a dead letter at once.
         let text = Text {
             number: 0,
             source: None,
@@ -230,17 +230,17 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         ticket.release(self.away(failures));
     }
 
-    /// How long a message that is given back stays hidden.
+    /// How long a released message stays hidden.
     fn away(&self, tries: u32) -> Duration {
         match self.context.settings.once {
-            // Others take it at once.
+            // Another receiver takes it at once.
             _ if self.context.stop.is_cancelled() => Duration::ZERO,
             true => waits_up_to(LONGEST_AWAY_ONCE, tries),
             false => waits_up_to(LONGEST_AWAY, tries),
         }
     }
 
-    /// Puts what is wrong with a message into the dead letters; whether it is there.
+    /// Writes the error of a message to the dead letters; `true` if it was written.
     async fn keep(&self, message: &Message, error: &Error) -> bool {
         let objects = match error {
             Error::Unknown(detail) => {

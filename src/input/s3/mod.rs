@@ -1,10 +1,9 @@
 //! S3 objects that SQS messages announce.
 //!
 //! Enters: messages of one or more queues. Leaves: units for the pipeline, and deleted messages once
-//! all of a message's objects have settled. What must hold: no message is deleted before; a
-//! message's visibility is extended while it is worked on, and not a second longer; while the
-//! collector is away nothing is received; a body that nothing understands is never deleted in
-//! silence.
+//! all of a message's objects have settled. What must hold: no message is deleted before; the visibility of a
+//! message is extended exactly while it is in work; while the collector is unavailable, no message is
+//! received; a body that cannot be read is never deleted without a dead letter.
 
 #[cfg(feature = "aws")]
 mod attempts;
@@ -69,7 +68,7 @@ pub struct Settings {
     pub object_bytes: u64,
     /// How long a message stays hidden; whole seconds, at most 12 hours. Default 60 s.
     pub visibility: Duration,
-    /// How often a message may fail by its own fault. Default 5.
+    /// How often a message may fail by its own error. Default 5.
     pub max_receives: u32,
     /// Read until the queues are empty, then return. Default: for ever.
     pub once: bool,

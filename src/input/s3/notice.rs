@@ -1,11 +1,11 @@
-//! What a message's body says.
+//! The objects that a message's body announces.
 //!
-//! Enters: the body of an SQS message. Leaves: a [`Notice`]. What must hold: only what names no
-//! object and holds no event is [`Notice::Nothing`], since that is deleted; a body of which a part
-//! is not understood is not understood at all.
+//! Enters: the body of an SQS message. Leaves: a [`Notice`]. What must hold: a body is [`Notice::Nothing`],
+//! which is deleted, only if it names no object and has no event; a body with one unknown part is unknown
+//! as a whole.
 //!
-//! A version that a notice names is not asked for: CloudTrail never writes an object twice, and
-//! reading versions would take one right more.
+//! The version in a notice is ignored: CloudTrail never writes an object twice, and
+//! reading versions would need another permission.
 
 use std::collections::HashSet;
 
@@ -15,39 +15,39 @@ use crate::aws::object::{Location, decoded};
 use qtrail_core::envelope::{self, Item, Limits, Skipped};
 use qtrail_core::reject::Reason;
 
-/// Notices inside notices: SNS, EventBridge by SNS, a body that was written as JSON once more.
+/// The deepest nesting of notices: SNS, EventBridge by SNS, a body that is a JSON text in JSON.
 const DEEPEST: usize = 4;
-/// Bytes that a body is inflated by at most, to see what it is.
+/// The most bytes that a body is inflated to for this check.
 const INSIDE: u64 = 64 << 10;
-/// Bytes of a bucket's name, the oldest rules included.
+/// The longest bucket name, by the oldest rules, in bytes.
 const LONGEST_BUCKET: usize = 255;
-/// Bytes of a region's name.
+/// The longest region name, in bytes.
 const LONGEST_REGION: usize = 32;
-/// What CloudTrail sends to a topic when a trail is set up.
+/// The text that CloudTrail sends to a topic when a trail is set up.
 const VALIDATION: &str = "CloudTrail validation message";
 
-/// What a body is.
+/// The meaning of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// New objects, each once.
+    /// New objects, without repeats.
     Objects(Vec<Location>),
-    /// Well known, and neither an object nor an event: what it is.
+    /// A known message without objects and events, such as a test notice.
     Nothing(&'static str),
-    /// It holds CloudTrail events itself.
+    /// It has CloudTrail events itself.
     Events,
-    /// Nothing that is known: why not.
+    /// An unknown body, with the reason.
     Unknown(String),
 }
 
 /// Reads a body.
 pub fn read(body: &str) -> Notice {
-    // What cannot be trusted to be whole is no notice.
+    // A body that may be incomplete is no notice.
     inner(body, body, 0).unwrap_or_else(Notice::Unknown)
 }
 
 type Read = Result<Notice, String>;
 
-/// Reads `text`, which stands in `body`.
+/// Reads `text`, a part of `body`.
 fn inner(body: &str, text: &str, depth: usize) -> Read {
     if text.trim().trim_end_matches('.') == VALIDATION {
         return Ok(Notice::Nothing("CloudTrail's validation message"));
@@ -57,7 +57,7 @@ fn inner(body: &str, text: &str, depth: usize) -> Read {
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => match notice(body, &object, depth)? {
-            // An event may have any field beside its own.
+            // An event may have any other fields.
             Notice::Nothing(_) if object.keys().any(|key| envelope::is_event_field(key)) => {
                 events(body)
             }
@@ -90,7 +90,7 @@ fn notice(body: &str, object: &Map<String, Value>, depth: usize) -> Read {
     if text("Event") == Some("s3:TestEvent") {
         return Ok(Notice::Nothing("S3's test message"));
     }
-    // An API call of S3's comes from there too, as an event of CloudTrail's.
+    // EventBridge also sends S3's API calls, as CloudTrail events.
     let about_object = text("detail-type").is_some_and(|kind| kind.starts_with("Object "));
     if text("source") == Some("aws.s3") && about_object {
         return event_bridge(object);
@@ -106,7 +106,7 @@ fn notice(body: &str, object: &Map<String, Value>, depth: usize) -> Read {
     events(body)
 }
 
-/// Whether an element of `Records` is S3's, or that of a server that speaks as S3 does.
+/// Whether an element of `Records` is from S3 or a compatible server.
 fn is_s3(record: &Value) -> bool {
     let source = record.get("eventSource").and_then(Value::as_str);
     record.get("s3").is_some() && source.is_some_and(|source| source.ends_with(":s3"))
@@ -177,7 +177,7 @@ fn string<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, String> {
     text.ok_or_else(|| format!("no text at {pointer}"))
 }
 
-/// Names become parts of a URL: what cannot be one is refused here.
+/// Names become parts of a URL, so invalid ones are refused here.
 fn add(
     objects: &mut Vec<Location>,
     bucket: &str,
@@ -204,7 +204,7 @@ fn add(
     Ok(())
 }
 
-/// Whether the body holds events, as the pipeline will see it.
+/// Whether the pipeline will find events in the body.
 fn events(body: &str) -> Read {
     let limits = Limits {
         inflated_bytes: body.len() as u64 + INSIDE,
@@ -216,7 +216,7 @@ fn events(body: &str) -> Read {
     while let Ok(Some(item)) = records.next() {
         match item {
             Item::Record { .. } => return Ok(Notice::Events),
-            // Too much to look into here; it is what events come in.
+            // Too large for this check, but gzip is what events come in.
             Item::Reject(reject) if matches!(reject.reason, Reason::InflatedTooLarge { .. }) => {
                 return Ok(Notice::Events);
             }
@@ -230,7 +230,7 @@ fn events(body: &str) -> Read {
         }
     }
     match (refused, skipped) {
-        // Broken, but CloudTrail's: the pipeline keeps it as it keeps any broken event.
+        // A broken record of CloudTrail's: the pipeline writes it to the dead letters.
         (Some(_), _) if body.contains("eventVersion") => Ok(Notice::Events),
         (Some(reason), _) => Err(reason.to_string()),
         (None, Some(Skipped::Empty)) => Err("no text at all".to_owned()),

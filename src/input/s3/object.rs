@@ -1,8 +1,8 @@
 //! One object, from its name until it has settled.
 //!
 //! Enters: a location. Leaves: an [`End`]. What must hold: an object has settled only when all its
-//! records have, or when it is in the dead letters by its name; what may pass is waited out; what
-//! fails again and again while S3 gives others holds up nobody.
+//! records have, or when a dead letter names it; temporary errors are retried; an object that keeps failing
+//! while S3 sends others blocks nothing.
 
 use std::sync::atomic::Ordering;
 
@@ -21,31 +21,31 @@ use crate::telemetry::stalls::Cause;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::{Evidence, Reason};
 
-/// Failures of an object while S3 answers well, before they count as its own.
+/// Failures of an object, while S3 sends others, until the error counts as its own.
 const TRIES: u32 = 8;
 
 /// How the work on an object ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Nothing is left to do.
+    /// It has settled.
     Settled,
-    /// It cannot be read, for now or for good.
+    /// It cannot be read, now or ever.
     Failed(Reason),
-    /// It was given up, for another time.
+    /// It was released, to be read later.
     GivenUp,
 }
 
 /// How one try ended.
 enum Try {
     End(End),
-    /// Another try may do better.
+    /// Another try may succeed.
     Again(aws::Error),
-    /// The same, once the collector takes events: nothing is wrong with the object.
+    /// Another try may succeed once the collector takes events; the object itself is fine.
     Later(aws::Error),
 }
 
 impl<F: Fetch, P: Flow> Context<F, P> {
-    /// Works on an object until it ends, or until `stop` finds it waiting.
+    /// Works on an object until it ends, or until `stop` while it waits.
     pub(super) async fn object(&self, location: &Location) -> End {
         let (mut failures, mut own) = (0, 0);
         loop {
@@ -56,7 +56,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             };
             let answered = self.answered.load(Ordering::Relaxed);
             let attempt = self.attempt(location).await;
-            // Others go on meanwhile.
+            // Other objects proceed meanwhile.
             drop(permit);
             let (error, is_its) = match attempt {
                 Try::End(end) => return end,
@@ -69,7 +69,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
                 () = self.stop.cancelled() => return End::GivenUp,
                 () = sleep(waits(failures)) => {}
             }
-            // While S3 answers for none, it is an outage or a wrong set-up.
+            // While S3 sends no object at all, it is an outage or a wrong set-up.
             let answers = self.answered.load(Ordering::Relaxed) > answered;
             own = match is_its {
                 true => own + u32::from(answers),
@@ -124,7 +124,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         }
     }
 
-    /// What becomes of an object that cannot be had.
+    /// Decides about an object that cannot be read.
     async fn judge(&self, location: &Location, error: aws::Error) -> Try {
         let detail = error.message.clone();
         let reason = match error.remedy {
@@ -136,12 +136,12 @@ impl<F: Fetch, P: Flow> Context<F, P> {
         Try::End(self.refuse_object(location, reason).await)
     }
 
-    /// Puts an object into the dead letters by its name.
+    /// Writes a dead letter with the name of an object.
     pub(super) async fn refuse_object(&self, location: &Location, reason: Reason) -> End {
         let origin = origin(location, None);
         match self.flow.refuse(origin, reason, Evidence::Unit).await {
             Outcome::Delivered => {
-                // It holds up nothing any more.
+                // It blocks nothing any more.
                 self.set_readiness(location, None);
                 End::Settled
             }
@@ -160,7 +160,7 @@ impl<F: Fetch, P: Flow> Context<F, P> {
             Remedy::Gone | Remedy::TooLarge => return,
             Remedy::Retry => "",
             Remedy::Denied => ": the role needs s3:GetObject on it, and kms:Decrypt on its key",
-            Remedy::Mend | Remedy::Region(_) => {
+            Remedy::Setup | Remedy::Region(_) => {
                 ": correct the credentials, the region or the clock"
             }
         };
@@ -191,11 +191,11 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 }
 
-/// Whether the same may be had later.
+/// Whether a later request may succeed.
 fn passes(error: &aws::Error) -> bool {
     matches!(
         error.remedy,
-        Remedy::Retry | Remedy::Mend | Remedy::Region(_)
+        Remedy::Retry | Remedy::Setup | Remedy::Region(_)
     )
 }
 
@@ -206,7 +206,7 @@ fn passing(message: String) -> aws::Error {
     }
 }
 
-/// A complete thing to read.
+/// A unit that is complete.
 pub(super) fn unit(origin: Origin, content: Content) -> Unit {
     Unit {
         origin,

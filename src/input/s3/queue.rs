@@ -1,6 +1,6 @@
-//! A queue, as the consumer sees it.
+//! The interface to a queue.
 //!
-//! Enters: what to receive, extend, delete. Leaves: messages, and answers by the number of the entry.
+//! Enters: calls to receive, extend and delete. Leaves: messages, and one result for each entry.
 //! What must hold: see [`Queue`].
 
 use std::collections::HashMap;
@@ -11,26 +11,26 @@ use std::time::Duration;
 use super::buckets::Buckets;
 use crate::aws;
 
-/// Messages in one call of any kind at most.
+/// The most messages in one call of any kind.
 pub(super) const BATCH: usize = 10;
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone)]
 pub(super) struct Message {
-    /// The same each time that the message is received.
+    /// Equal each time that the message is received.
     pub(super) id: Arc<str>,
-    /// Another each time; what it is extended and deleted by. Never told.
+    /// New each time; extends and deletes it. Never logged.
     pub(super) receipt: Arc<str>,
-    /// What it says.
+    /// Its body.
     pub(super) body: String,
-    /// How often it was received by anyone, this time included.
+    /// How often it was received by any receiver, this time included.
     pub(super) receives: u32,
 }
 
 /// A message in a call.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Its number among those that are held: answers go by it.
+    /// Its number among the messages in flight, to find its result.
     pub(super) number: u64,
     /// Its receipt.
     pub(super) receipt: Arc<str>,
@@ -48,37 +48,37 @@ pub(super) struct EntryError {
 /// The results of a call by entry. An entry without a result may or may not have been applied.
 pub(super) type Answers = HashMap<u64, Result<(), EntryError>>;
 
-/// What the queue does with a message that is received again and again.
+/// What the queue does with a message that is received too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redrive {
-    /// It goes to a dead-letter queue after so many receives.
+    /// Moves it to a dead-letter queue after so many receives.
     After(u32),
     /// Nothing.
     Never,
-    /// It does not say.
+    /// Unknown.
     Unknown,
 }
 
-/// What a queue says of itself.
+/// The attributes of a queue.
 #[derive(Debug, Clone)]
 pub(super) struct Attributes {
     pub(super) redrive: Redrive,
-    /// The buckets that its policy lets announce objects.
+    /// The buckets that may announce objects, by its policy.
     pub(super) buckets: Buckets,
 }
 
 /// A queue with visibility timeouts. Its contract:
 ///
-/// - A message that was received is hidden for `visibility`. Then it is received again, by anyone,
-///   with another receipt; the old one may be refused from then on.
+/// - A received message is hidden for `visibility`. Then any receiver may receive it again, with
+///   another receipt; the old one may be refused from then on.
 /// - A message may come twice, and messages come in any order.
-/// - A message is gone only once a delete of it was answered well.
-/// - A call that is dropped may have been done or not.
+/// - A message is deleted only once the queue has confirmed it.
+/// - A dropped call may or may not have been applied.
 pub(super) trait Queue: Send + Sync + 'static {
     /// The queue's URL, which names it.
     fn url(&self) -> &str;
 
-    /// Up to `most` messages, [`BATCH`] at most; none where there were none for as long as `wait`.
+    /// Receives up to `most` messages, [`BATCH`] at most; none if none came within `wait`.
     fn receive(
         &self,
         most: usize,
@@ -86,7 +86,7 @@ pub(super) trait Queue: Send + Sync + 'static {
         visibility: Duration,
     ) -> impl Future<Output = Result<Vec<Message>, aws::Error>> + Send;
 
-    /// Hides up to [`BATCH`] messages, each for so long from now; zero shows it.
+    /// Hides up to [`BATCH`] messages, each for its time from now; zero makes it visible.
     fn hide(
         &self,
         entries: &[(Entry, Duration)],

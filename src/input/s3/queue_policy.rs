@@ -20,7 +20,7 @@ use crate::telemetry::stalls::Cause;
 const EVERY: Duration = Duration::from_secs(300);
 /// How often, while the redrive policy is unknown.
 const EVERY_UNKNOWN: Duration = Duration::from_secs(60);
-/// A bucket that is not named makes the attributes be read again after this time: the policy may have changed.
+/// After this time, an unknown bucket makes qtrail read the attributes again: the policy may have changed.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// Whether a bucket may be read.
@@ -33,7 +33,7 @@ pub(super) enum Access {
     Unknown,
 }
 
-/// The policies of a queue, as far as they are known.
+/// The policies of a queue, as last read.
 #[derive(Default)]
 pub(super) struct QueuePolicy(Mutex<State>);
 
@@ -59,8 +59,8 @@ impl QueuePolicy {
 }
 
 impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
-    /// Whether a message of this queue may have a bucket read. A queue whose policy was changed a
-    /// moment ago is asked again.
+    /// Whether a message of this queue may announce objects of a bucket. For an unknown bucket, the policy is read
+    /// again, because it may have changed.
     pub(super) async fn access(&self, bucket: &str) -> Access {
         let set = &self.context.settings.buckets;
         if !set.is_empty() {
@@ -90,7 +90,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         asked.is_none_or(|asked| asked.elapsed() >= AGAIN)
     }
 
-    /// Asks again and again.
+    /// Reads the attributes at intervals.
     pub(super) async fn learn_again(&self) {
         loop {
             sleep(match self.policy.redrive() {
@@ -102,14 +102,14 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
         }
     }
 
-    /// Asks what the queue says of itself.
+    /// Reads the attributes.
     pub(super) async fn learn(&self) {
         self.policy.state().asked = Some(Instant::now());
         let asked = tokio::select! {
             asked = self.queue.attributes() => asked,
             () = self.context.stop.cancelled() => return,
         };
-        // Without an answer it is not known which buckets may be read, and nothing is.
+        // Without an answer, no bucket may be read.
         let (stalls, of) = (
             &self.context.metrics.stalls,
             format!("{} (policies)", self.queue.url()),
@@ -123,12 +123,12 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
                 state.redrive = Some(attributes.redrive);
                 state.buckets = Some(attributes.buckets);
             }
-            // Who receives says so.
+            // The receiving side logs this error.
             Err(error) if error.remedy == Remedy::Gone => {}
             Err(error) if error.remedy == Remedy::Denied => {
                 stalls.clear(Cause::QueueUnreadable, &of);
                 let mut state = self.policy.state();
-                // Nothing will be known as long as that is so.
+                // This lasts until the permission is granted.
                 state.buckets.get_or_insert_default();
                 let is_news = state.redrive.is_none();
                 if is_news && !std::mem::replace(&mut state.warned_denied, true) {
@@ -171,7 +171,7 @@ impl<Q: Queue, F: Fetch, P: Flow> Consumer<Q, F, P> {
     }
 }
 
-/// What is wrong with a queue whose messages may have any bucket read.
+/// The warning for a queue whose messages may announce objects of any bucket.
 pub(crate) const OPEN: &str = "nothing names the buckets that its messages may have read: whoever may send \
      to the queue can have any object read that qtrail's role may read; name them in s3.buckets, or in \
      the queue's policy by aws:SourceArn";

@@ -1,4 +1,4 @@
-//! SQS as a [`Queue`]. Decides nothing.
+//! SQS as a [`Queue`]. It only translates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::aws::queue_policy;
 use crate::aws::redrive::max_receive_count;
 use crate::telemetry::metrics::Metrics;
 
-/// A queue of SQS'.
+/// An SQS queue.
 pub(super) struct Sqs {
     client: Client,
     url: String,
@@ -112,7 +112,7 @@ impl Queue for Sqs {
             .client
             .get_queue_attributes()
             .queue_url(&self.url)
-            // Servers of others refuse the names of attributes that they do not have.
+            // Compatible servers refuse attribute names that they do not have.
             .attribute_names(QueueAttributeName::All)
             .send()
             .await
@@ -132,7 +132,7 @@ fn redrive_of(policy: &str) -> Redrive {
     max_receive_count(policy).map_or(Redrive::Never, Redrive::After)
 }
 
-/// A message without a receipt cannot be held: it reappears.
+/// Ignores a message without a receipt: it reappears.
 fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     let receives = message
         .attributes
@@ -147,7 +147,7 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     })
 }
 
-/// What became of the entries, by what SQS says of each by its id.
+/// The results of the entries, by the id in the answer.
 fn answers<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
     done: impl Iterator<Item = &'a str>,

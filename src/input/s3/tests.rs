@@ -219,7 +219,7 @@ async fn objects_that_are_gone_or_too_large_go_to_the_dead_letters_at_once() {
 async fn what_may_pass_is_waited_out_with_the_message_held_and_others_go_on() {
     let mut bench = Bench::default();
     bench.settings.fetchers = 1;
-    bench.fail("k", std::iter::repeat_n(Remedy::Mend, 200));
+    bench.fail("k", std::iter::repeat_n(Remedy::Setup, 200));
     bench.queue.send("m", notice(&["k"]));
     bench.start();
     until(|| bench.opened().len() > 3).await;
@@ -393,7 +393,7 @@ async fn a_queue_that_never_was_ends_the_run_and_anything_else_is_waited_out() {
     assert!(message.contains("s3.queues"), "{message}");
 
     let bench = Bench::default();
-    bench.queue.state().fail_receive = [Remedy::Denied, Remedy::Mend, Remedy::Retry]
+    bench.queue.state().fail_receive = [Remedy::Denied, Remedy::Setup, Remedy::Retry]
         .map(aws_error)
         .into();
     bench.queue.send("m", notice(&["k"]));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::{Reader, Stopped};
-use crate::dead_letter::{Entry, Taken};
+use crate::dead_letter::{Entry, Reserved};
 use crate::export::Chunk;
 use crate::pipeline::Counts;
 use crate::pipeline::dedup::Claims;
@@ -27,7 +27,7 @@ pub(in crate::pipeline) struct Step {
     pub(in crate::pipeline) counts: Counts,
     /// Refused records, with the memory and the room among the letters that were reserved for them.
     pub(in crate::pipeline) rejects: Vec<Entry>,
-    pub(in crate::pipeline) reject_memory: (Option<Reservation>, Taken),
+    pub(in crate::pipeline) reject_memory: (Option<Reservation>, Reserved),
     /// Refused records that have no letter of their own, by the kind of their reason.
     pub(in crate::pipeline) suppressed: BTreeMap<&'static str, u64>,
     /// What is reported without a letter: numbers, of texts that are none of CloudTrail's too, and why.
@@ -99,7 +99,7 @@ impl Reader {
     /// event may become one too.
     pub(super) fn send(&mut self, reached: Reached) -> Result<(), Stopped> {
         let leave = self.letters_may_leave();
-        let mut room = Taken::default();
+        let mut reserved = Reserved::default();
         if !self.chunk.is_empty() || leave && !self.rejects.is_empty() {
             let bytes = if leave {
                 self.rejects.letter_bytes()
@@ -107,8 +107,8 @@ impl Reader {
                 0
             };
             let letters = &self.pipeline.dead_letters;
-            let taken = letters.room(&self.rejects.account, bytes);
-            room = taken.map_err(Stopped::LettersFull)?;
+            let taken = letters.reserve(&self.rejects.account, bytes);
+            reserved = taken.map_err(Stopped::LettersFull)?;
         }
         let (event_memory, reject_memory) = self.take_memory(leave);
         let rejects = match leave {
@@ -130,7 +130,7 @@ impl Reader {
             offset: self.base + progress.sent_offset,
             counts,
             rejects: rejects.entries,
-            reject_memory: (reject_memory, room),
+            reject_memory: (reject_memory, reserved),
             suppressed: rejects.suppressed,
             without_letter: rejects.without_letter,
             chunk,

@@ -324,6 +324,28 @@ fn wrong_bytes_in_several_records_make_no_record_of_what_is_inside() {
     assert!(last.get() > 3_000 && lost.get() < 60, "{last:?} {lost:?}");
 }
 
+#[test]
+fn two_wrong_quotes_that_undo_each_other_make_no_record_of_what_is_inside() {
+    let event = json!({"eventVersion": "1.11", "eventName": FORGED, "eventID": "f"});
+    let evil = hostile(&json!([["}]}", event]]));
+    for layout in LAYOUTS {
+        let (unit, records) = laid_out(layout, &[evil.clone(), evil.clone()]);
+        let (Some(first), Some(second)) = (records.first(), records.get(2)) else {
+            continue;
+        };
+        let key = first.start + unit[first.clone()].find("readOnly").unwrap();
+        for more in second.clone().skip(1) {
+            let mut damaged = unit.clone().into_bytes();
+            Wrong::More(b'"').put(more, &mut damaged);
+            // The quote behind the key.
+            Wrong::Less.put(key + "readOnly".len(), &mut damaged);
+            let names = names(&damaged);
+            let shown = String::from_utf8_lossy(&damaged);
+            assert!(!names.contains(&FORGED.to_owned()), "{layout:?} {shown}");
+        }
+    }
+}
+
 /// Damage that leaves the brackets alone, and some that does not: a text, and what becomes of it.
 const DAMAGES: [(&str, &str); 16] = [
     ("a message", "a \u{1}message"),

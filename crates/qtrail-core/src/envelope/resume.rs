@@ -45,8 +45,8 @@ pub(super) enum Next {
 pub(super) struct Search {
     around: Around,
     ends: Ends,
-    /// The ways to read the bytes: as the scanner did, and with strings and the rest swapped, as behind a
-    /// missing quote.
+    /// The ways to read the bytes, two at most: as the scanner did, and with strings and the rest swapped, as
+    /// behind a missing quote.
     tracks: Vec<Track>,
     /// Up to where strings and brackets are known to be balanced: then only the broken record is skipped.
     proven: Option<u64>,
@@ -148,12 +148,10 @@ impl Search {
         if self.first || self.word || self.line.is_some() || self.start != Start::No {
             return (0, None);
         }
-        let opener = self.around.opener;
         let mut index = 0;
         loop {
             if track.text() == Text::Inside {
                 let text = &bytes[index..find_special(bytes, index)];
-                let text = &text[..memchr::memchr(opener, text).unwrap_or(text.len())];
                 if let Some(last) = text.trim_ascii_end().last() {
                     self.before = *last;
                 }
@@ -162,8 +160,8 @@ impl Search {
             let Some(&byte) = bytes.get(index) else {
                 return (index, None);
             };
-            let begins = byte == opener && track.text() != Text::Outside;
-            if begins || at_lines && byte == b'\n' {
+            let forks = self.proven.is_none() && (track.is_odd(byte) || track.is_closed());
+            if forks || at_lines && byte == b'\n' {
                 return (index, None);
             }
             if !byte.is_ascii_whitespace() {
@@ -252,33 +250,46 @@ impl Search {
     /// Looks for a record to go on with.
     fn records(&mut self, byte: u8, at: u64) -> Option<Next> {
         let is_outside = |track: &Track| track.text() == Text::Outside;
-        if byte == self.around.opener
-            && !(self.over || self.is_proven() || self.tracks.len() == 2)
-            && !self.tracks.iter().any(is_outside)
-        {
-            self.tracks.push(Track::lost(self.around, self.before));
+        if !self.over && !self.is_proven() {
+            match &self.tracks[..] {
+                [] if byte == self.around.opener => {
+                    self.tracks.push(Track::lost(self.around, self.before));
+                }
+                // Another quote may be missing.
+                [track] if !self.word && track.is_odd(byte) => {
+                    self.tracks.push(track.inside_out());
+                    self.word = true;
+                }
+                _ => {}
+            }
         }
         // Read inside out, a text soon has words where none can be.
-        let contest = self.tracks.len() == 2 && !self.word && !may_be_outside(byte);
+        let contest = self.tracks.len() == 2 && !self.word;
         let mut index = 0;
         while let Some(track) = self.tracks.get_mut(index) {
-            let outside = is_outside(track);
-            let outcome = match outside && contest {
+            let outcome = match contest && is_outside(track) && track.is_odd(byte) {
                 _ if self.first => track.step_wrong(byte, at),
                 true => Outcome::Impossible,
                 false => track.step(byte, at),
             };
             match outcome {
                 Outcome::Exact { at: begun, line } => {
-                    // Two records cannot be outcome from two texts before one way is ruled out.
-                    if line || self.tracks.len() == 1 {
+                    // A text has no line's end in it.
+                    if line || self.proven.is_some() {
                         return Some(Next::Inside {
                             at: begun,
                             proven: at,
                         });
                     }
-                    self.tracks[index] = Track::lost(self.around, self.before);
-                    self.tracks[index].step(byte, at);
+                    // Read inside out, a text may close the container: the other way is ruled out first.
+                    let closed_at = track.closed_at.or(Some((begun, at)));
+                    *track = Track::lost(self.around, self.before);
+                    let other = track.inside_out();
+                    track.step(byte, at);
+                    track.closed_at = closed_at;
+                    if self.tracks.len() == 1 {
+                        self.tracks.push(other);
+                    }
                 }
                 Outcome::Impossible => {
                     self.tracks.remove(index);
@@ -292,21 +303,18 @@ impl Search {
             }
             index += 1;
         }
-        if self.tracks.iter().all(is_outside) {
+        if self.tracks.len() == 2 && self.tracks.iter().all(is_outside) {
             // The ways have become the same.
             self.tracks.truncate(1);
+            self.tracks[0].closed_at = None;
         }
-        None
+        match &self.tracks[..] {
+            [track] => track
+                .closed_at
+                .map(|(at, proven)| Next::Inside { at, proven }),
+            _ => None,
+        }
     }
-}
-
-/// Whether a byte can stand outside strings.
-fn may_be_outside(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b'\\' | b' ' | b'\n' | b'\r' | b'\t'
-    ) || matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'E')
-        || b"truefalsn".contains(&byte)
 }
 
 #[cfg(test)]

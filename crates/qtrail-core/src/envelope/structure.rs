@@ -16,6 +16,15 @@ pub(super) enum Text {
     Escaped,
 }
 
+impl Text {
+    fn inside_out(self) -> Self {
+        match self {
+            Text::Outside => Text::Inside,
+            Text::Inside | Text::Escaped => Text::Outside,
+        }
+    }
+}
+
 /// What is known of a text up to some byte.
 #[derive(Debug, Clone)]
 pub(super) struct Outline {
@@ -40,10 +49,7 @@ impl Outline {
     /// `wrong`: the byte at the error.
     pub(super) fn inside_out(&self, read: &[u8], wrong: u8) -> Self {
         let mut open = self.open.clone();
-        let text = match self.text {
-            Text::Outside => Text::Inside,
-            Text::Inside | Text::Escaped => Text::Outside,
-        };
+        let text = self.text.inside_out();
         // Behind the missing quote, brackets were taken for text, up to the next quote.
         if let (Text::Inside, Some(read)) = (text, read.strip_suffix(b"\""))
             && wrong != b'"'
@@ -103,7 +109,7 @@ pub(super) enum Outcome {
 }
 
 /// One way to read the bytes: which of them are inside strings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Track {
     around: Around,
     region: Region,
@@ -118,6 +124,8 @@ pub(super) struct Track {
     seeks: bool,
     /// The brackets are known to be balanced: each counts.
     proven: bool,
+    /// Where records begin and where their container ended, if this is the right way to read.
+    pub closed_at: Option<(u64, u64)>,
 }
 
 impl Track {
@@ -156,6 +164,7 @@ impl Track {
             keyed: false,
             seeks: true,
             proven: false,
+            closed_at: None,
         }
     }
 
@@ -169,6 +178,33 @@ impl Track {
 
     pub(super) fn text(&self) -> Text {
         self.text
+    }
+
+    /// The other way to read the bytes from here on, as behind a missing quote. What was read so far proves
+    /// nothing about it.
+    pub(super) fn inside_out(&self) -> Self {
+        let mut other = Track {
+            text: self.text.inside_out(),
+            closed_at: None,
+            ..self.clone()
+        };
+        if other.region != Region::Broken {
+            other.lose();
+        }
+        other
+    }
+
+    /// Whether the container has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.region, Region::Closed(..))
+    }
+
+    /// Whether no JSON has this byte here.
+    pub(super) fn is_odd(&self, byte: u8) -> bool {
+        match self.text {
+            Text::Outside => byte == b'\\' || !may_be_outside(byte),
+            Text::Inside | Text::Escaped => byte < b' ',
+        }
     }
 
     /// Looks for no other record to follow.
@@ -361,4 +397,13 @@ impl Track {
         self.closed = 0;
         self.region = Region::Lost;
     }
+}
+
+/// Whether a byte can stand outside strings.
+fn may_be_outside(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b'\\' | b' ' | b'\n' | b'\r' | b'\t'
+    ) || matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'E')
+        || b"truefalsn".contains(&byte)
 }

@@ -37,7 +37,7 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// Two pages a second are all there is.
+    /// AWS allows two pages a second.
     pub(super) fn warn_if_too_many(&self, slice: Slice, pages: u64) {
         let seconds = pages as f64 * PAUSE.as_secs_f64();
         if seconds > slice.seconds() as f64

@@ -1,4 +1,4 @@
-//! How far a region was delivered, in the state.
+//! Reads and records the progress of a region in the state.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{Region, Stopped};
 use crate::input::event_history::lookup::Lookup;
 
 impl<L: Lookup> Region<L> {
-    /// What the state says, however often it has to be asked.
+    /// The recorded time, with retries until the state can be read.
     pub(super) async fn delivered(&mut self, source: &str) -> Result<Option<i64>, Stopped> {
         loop {
             match self.shared.state.delivered(&self.name, source) {
@@ -24,7 +24,7 @@ impl<L: Lookup> Region<L> {
         }
     }
 
-    /// Notes how far it was delivered. Where that fails, as much is asked for again after a restart.
+    /// Records the progress. If that fails, a restart repeats the slice.
     pub(super) async fn note(&self, source: &str, second: i64) {
         let state = Arc::clone(&self.shared.state);
         let (region, source) = (Arc::clone(&self.name), source.to_owned());

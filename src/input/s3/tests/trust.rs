@@ -169,7 +169,7 @@ async fn where_nothing_names_a_bucket_all_are_read() {
 async fn while_the_queue_could_not_be_asked_nothing_is_read_and_nothing_given_up() {
     let bench = Bench::default();
     bench.queue.state().policy = policy(&["arn:aws:s3:::b"]);
-    let away = [Remedy::Retry, Remedy::Mend].into_iter().cycle().take(10);
+    let away = [Remedy::Retry, Remedy::Setup].into_iter().cycle().take(10);
     bench.queue.state().fail_attributes = away.map(aws_error).collect();
     bench.queue.send("m", of(&[("evil", "1"), ("b", "2")]));
     bench.start();

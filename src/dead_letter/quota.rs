@@ -1,8 +1,8 @@
-//! How much the dead letters may still take, and from whom.
+//! The space left for dead letters, shared between senders.
 //!
-//! Enters: bytes that a sender's letters need, bytes that were written, the bytes on disk. Leaves:
-//! whether there is room. What must hold: no sender takes more than it leaves to the others, so that
-//! none can stop them; only room that is there is given away.
+//! Enters: the bytes that a sender's letters need, bytes that were written, the bytes on disk. Leaves:
+//! whether they fit. What must hold: a sender leaves as much to the others as it takes, so that no sender can
+//! stop the others; reservations never exceed the space.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many senders are distinguished; all others count as one.
+/// The number of senders that are counted separately; all others count as one.
 const SENDERS: usize = 1024;
 const OTHERS: &str = "other senders";
-/// While another sender has got room within this time, one that waits is no reason not to be ready.
+/// A waiting sender makes qtrail unready only if no other sender got space within this time.
 const OTHERS_GO_ON: Duration = Duration::from_secs(60);
 
-/// The room of files that may hold so many bytes together.
+/// The space of files with a bound on their bytes together.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Quota {
     capacity: u64,
     /// On disk.
     written: u64,
-    /// Given away and not yet written.
+    /// Reserved and not written yet.
     pending: u64,
     senders: HashMap<Arc<str>, Share>,
 }
@@ -32,9 +32,9 @@ pub(super) struct Room {
 struct Share {
     written: u64,
     pending: u64,
-    /// How much it wanted and did not get.
+    /// The bytes that it last asked for without success.
     waits_for: Option<u64>,
-    /// When it last got room.
+    /// When it last got space.
     served: Option<Instant>,
 }
 
@@ -43,27 +43,27 @@ impl Share {
         self.written + self.pending
     }
 
-    /// Whether so much more fits: a sender must leave to the others as much as it has then. Where all
-    /// is empty, anything fits.
+    /// Whether so many more bytes fit: a sender must leave as much as it would then have. If everything is
+    /// empty, any size fits.
     fn fits(&self, bytes: u64, taken: u64, capacity: u64) -> bool {
         taken == 0 || taken < capacity && self.taken() + bytes <= capacity - taken
     }
 }
 
-/// There is no room for a sender's letters.
+/// A sender's letters do not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Full {
     pub(super) sender: Arc<str>,
-    /// What it has of the room.
+    /// The bytes of this sender.
     pub(super) own: u64,
-    /// What the files hold, all senders together, and may hold.
+    /// The bytes of all senders, and the bound.
     pub(super) taken: u64,
     pub(super) capacity: u64,
 }
 
-impl Room {
+impl Quota {
     pub(super) fn new(capacity: u64, written: u64) -> Self {
-        Room {
+        Quota {
             capacity,
             written,
             pending: 0,
@@ -71,8 +71,13 @@ impl Room {
         }
     }
 
-    /// Gives a sender so many bytes of room; 0 asks whether it could have any.
-    pub(super) fn take(&mut self, sender: &Arc<str>, bytes: u64, now: Instant) -> Result<(), Full> {
+    /// Reserves so many bytes for a sender; 0 asks whether any byte would fit.
+    pub(super) fn reserve(
+        &mut self,
+        sender: &Arc<str>,
+        bytes: u64,
+        now: Instant,
+    ) -> Result<(), Full> {
         let (capacity, taken) = (self.capacity, self.written + self.pending);
         let share = self.share(sender);
         if !share.fits(bytes, taken, capacity) {
@@ -84,7 +89,7 @@ impl Room {
                 capacity,
             });
         }
-        // What it waits for may be larger.
+        // It may wait for a larger size.
         share.waits_for = share.waits_for.filter(|wanted| *wanted > bytes);
         share.served = Some(now);
         share.pending += bytes;
@@ -92,27 +97,27 @@ impl Room {
         Ok(())
     }
 
-    /// Takes back what was given away: it was written, or will not be.
-    pub(super) fn give_back(&mut self, sender: &Arc<str>, bytes: u64) {
+    /// Ends a reservation: its bytes were written, or never will be.
+    pub(super) fn release(&mut self, sender: &Arc<str>, bytes: u64) {
         let share = self.share(sender);
         share.pending = share.pending.saturating_sub(bytes);
         self.pending = self.pending.saturating_sub(bytes);
     }
 
-    /// So much of what is on disk is a sender's.
-    pub(super) fn has(&mut self, sender: &Arc<str>, bytes: u64) {
+    /// Records that so many bytes on disk are from a sender.
+    pub(super) fn add_existing(&mut self, sender: &Arc<str>, bytes: u64) {
         self.share(sender).written += bytes;
     }
 
-    /// So much of a sender's was written.
-    pub(super) fn wrote(&mut self, sender: &Arc<str>, bytes: u64) {
+    /// Records that so many bytes of a sender were written.
+    pub(super) fn add_written(&mut self, sender: &Arc<str>, bytes: u64) {
         self.share(sender).written += bytes;
         self.written += bytes;
     }
 
-    /// Takes the measured size on disk, because files may have been removed: no sender has more than
-    /// that, and waiting senders may get room.
-    pub(super) fn measured(&mut self, written: u64) {
+    /// Corrects the counts by the measured size on disk, because files may have been removed: no sender has
+    /// more than that, and waiting senders may get space.
+    pub(super) fn set_written(&mut self, written: u64) {
         self.written = written;
         let taken = self.written + self.pending;
         for share in self.senders.values_mut() {
@@ -123,14 +128,14 @@ impl Room {
         }
     }
 
-    /// How many senders wait.
+    /// The number of waiting senders.
     pub(super) fn waiting(&self) -> u64 {
         let waits = |share: &&Share| share.waits_for.is_some();
         self.senders.values().filter(waits).count() as u64
     }
 
-    /// Whether some wait, and no others go on.
-    pub(super) fn stands_still(&self, now: Instant) -> bool {
+    /// Whether senders wait while no other sender gets space.
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let goes_on = |share: &Share| {
             let since = share.served.map(|at| now.saturating_duration_since(at));
             share.waits_for.is_none() && since.is_some_and(|since| since < OTHERS_GO_ON)
@@ -138,13 +143,13 @@ impl Room {
         self.waiting() > 0 && !self.senders.values().any(goes_on)
     }
 
-    /// What the files hold and may hold, for messages.
-    pub(super) fn filling(&self) -> (u64, u64) {
+    /// The bytes of the files and their bound, for messages.
+    pub(super) fn usage(&self) -> (u64, u64) {
         (self.written + self.pending, self.capacity)
     }
 
     #[cfg(test)]
-    pub(super) fn distinguished(&self) -> usize {
+    pub(super) fn senders(&self) -> usize {
         self.senders.len()
     }
 
