@@ -103,7 +103,7 @@ const NAMED_IN_CENTER: [Key; 4] = [
 const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
 /// The person behind the call, and the field that names them. A masked value names nobody.
-fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
+pub(crate) fn person<'e>(event: &'e Event<'_>) -> Option<(Cow<'e, str>, Key)> {
     let kind = event.text_of(Key::Type).unwrap_or_default();
     let first_of = |keys: &[Key]| {
         let key = event.first_shown(keys)?;
