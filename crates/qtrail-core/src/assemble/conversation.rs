@@ -44,7 +44,9 @@ impl Conversation {
         self.denied += i64::from(facts.is_denied);
         match &facts.role {
             Role::InConversation { is_message, .. } => self.messages += i64::from(*is_message),
-            Role::Call { .. } => self.calls += 1,
+            Role::Call {
+                is_pass_request, ..
+            } => self.calls += i64::from(!is_pass_request),
             _ => {}
         }
     }

@@ -52,8 +52,9 @@ pub(super) enum Role {
         /// Whether Amazon Q, or what continues it, called the tool.
         by_amazon_q: bool,
     },
-    /// An API call by an agent.
+    /// An API call by an agent; or `PassRequest`, before it.
     Call {
+        is_pass_request: bool,
         request: Option<Id>,
         /// The session of the assumed role.
         session: Option<Id>,
@@ -119,7 +120,8 @@ fn role(event: &Event<'_>) -> Option<Role> {
             sign_in: sign_in(event),
             by_amazon_q: event.is_of_amazon_q(),
         }),
-        Class::OnBehalfOf | Class::AgentCall => Some(Role::Call {
+        Class::OnBehalfOf | Class::AgentCall | Class::PassRequest => Some(Role::Call {
+            is_pass_request: event.class() == Class::PassRequest,
             request: event
                 .shown(Key::RequestId)
                 .and_then(|id| request(event, &id)),

@@ -11,7 +11,8 @@ use super::{REACH, Relation, SpanId};
 /// Events that can be parents, by what their children have in common with them.
 #[derive(Debug, Default)]
 pub(super) struct Relations {
-    tools: HashMap<Id, SpanId>,
+    /// `None` where two tools' calls list the request: an exact relation is never a guess.
+    tools: HashMap<Id, Option<SpanId>>,
     approvals: HashMap<Id, SpanId>,
     roles: HashMap<Id, SpanId>,
     /// By time.
@@ -63,7 +64,8 @@ impl Relations {
             }
             Role::ToolCall { requests, .. } => {
                 for request in requests {
-                    self.tools.entry(*request).or_insert(span_id);
+                    let tool = self.tools.entry(*request).or_insert(Some(span_id));
+                    *tool = tool.filter(|known| *known == span_id);
                 }
             }
             Role::InConversation { .. } | Role::Call { .. } => {}
@@ -87,8 +89,9 @@ impl Relations {
                 request,
                 session,
                 by_amazon_q,
+                ..
             } => {
-                let tool = request.and_then(|id| self.tools.get(&id));
+                let tool = request.and_then(|id| self.tools.get(&id)?.as_ref());
                 let role = || session.and_then(|id| self.roles.get(&id));
                 tool.map(|id| (*id, Relation::RequestId))
                     .or_else(|| role().map(|id| (*id, Relation::ApprovalId)))

@@ -198,6 +198,17 @@ fn a_request_id_of_another_account_is_another_request() {
 }
 
 #[test]
+fn a_request_that_two_tools_list_has_no_parent() {
+    let records = [
+        tool("t", "mary", 101, &["c"]),
+        tool("u", "mary", 102, &["c"]),
+        call("c", "mary", 100, MCP),
+    ];
+    let tree = tree(&records, &Options::default());
+    assert_eq!(placed(&tree, &records[2]).parent, None);
+}
+
+#[test]
 fn a_parent_covers_its_children_and_says_so() {
     let records = [
         message("m", "mary", 100, FIRST),
