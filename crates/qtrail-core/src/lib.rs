@@ -38,7 +38,10 @@
 //! 3. [`event`]: a parsed record; decides which events are Amazon Q's.
 //! 4. [`convert`]: maps fields to attributes, and masks secrets.
 //! 5. [`otlp`]: encodes OTLP, grouped by resource.
+//!
+//! [`assemble`] finds the parents of events, for conversations as trees.
 
+pub mod assemble;
 pub mod convert;
 mod converter;
 pub mod envelope;

@@ -156,7 +156,7 @@ pub(super) fn tool<'e>(event: &'e Event<'_>) -> Option<Cow<'e, str>> {
 }
 
 /// The ARN of the person's sign-in. Token renewals of one sign-in share it.
-pub(super) fn sign_in_session<'e>(event: &'e Event<'_>) -> Option<Cow<'e, str>> {
+pub(crate) fn sign_in_session<'e>(event: &'e Event<'_>) -> Option<Cow<'e, str>> {
     let in_grant = || {
         let is_grant = event.class() == Class::Grant;
         let data = event.get(Key::AdditionalEventData).filter(|_| is_grant)?;

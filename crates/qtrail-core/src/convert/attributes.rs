@@ -90,6 +90,8 @@ pub enum Severity {
 /// The OTLP span kinds that qtrail emits, by their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanKind {
+    /// 1: a conversation, which is no call.
+    Internal = 1,
     /// 2: a call, recorded by the service that answered it.
     Server = 2,
     /// 3: a call that Amazon Q made.

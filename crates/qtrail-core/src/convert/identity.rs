@@ -108,6 +108,15 @@ const NAMED_IN_CENTER: [Key; 4] = [
 /// Fields that name the person if neither the ones above nor the ARN nor the principal id does.
 const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
+/// The person behind the call: `enduser.id`.
+pub(crate) fn enduser(event: &Event<'_>) -> Option<String> {
+    let arn = event.shown(Key::Arn);
+    let named = arn.as_deref().and_then(resource);
+    let part = |part| named.and_then(|named| part_of(named, part));
+    let (person, _) = person(event, part(role_session).or_else(|| part(last_part)))?;
+    Some(person.into_owned())
+}
+
 /// The person behind the call, and the field that names them. A masked value names nobody. `by_arn`: the
 /// name in the ARN.
 fn person<'e>(event: &'e Event<'_>, by_arn: Option<&'e str>) -> Option<(Cow<'e, str>, Key)> {

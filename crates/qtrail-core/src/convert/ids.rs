@@ -34,7 +34,7 @@ const CONVERSATION: &[Key] = &[
 
 /// The field that holds the event's conversation id. Only Amazon Q's own events have one: in a request
 /// to another service, a caller can write any id.
-pub(super) fn conversation(event: &Event<'_>) -> Option<Key> {
+pub(crate) fn conversation(event: &Event<'_>) -> Option<Key> {
     let own = event.is_own();
     own.then(|| event.first_shown(CONVERSATION)).flatten()
 }
@@ -85,6 +85,19 @@ pub fn span(event: &Event<'_>) -> [u8; 8] {
         Some(id) => hash(&["qtrail.span:", &id]),
         None => hash(&[event.text()]),
     }
+}
+
+/// The id of a conversation's own span. `id`: its id, if that may be shown; else its trace identifies it.
+pub(crate) fn conversation_span(id: Option<&str>, trace_id: [u8; 16]) -> [u8; 8] {
+    match id {
+        Some(id) => hash(&["qtrail.conversation-span:", id]),
+        None => hash(&["qtrail.conversation-span:", &hex::encode(trace_id)]),
+    }
+}
+
+/// A hash that identifies what these texts name together.
+pub(crate) fn digest(texts: &[&str]) -> [u8; 16] {
+    hash(texts)
 }
 
 /// One sign-in of the person for whom an agent acted: the sign-in's own ARN, else account, principal and creation

@@ -197,7 +197,7 @@ pub(super) fn kind(event: &Event<'_>) -> SpanKind {
 /// The span's start and end. S3 records both. For any other event, `eventTime` is when the request was completed;
 /// only a telemetry event of Amazon Q's clients and a tool's call carry a duration before it, in milliseconds. Without
 /// one the span ends [`NO_DURATION`] after `eventTime`.
-pub(super) fn extent(event: &Event<'_>) -> (i64, i64) {
+pub(crate) fn extent(event: &Event<'_>) -> (i64, i64) {
     let time = event.time();
     if let Some((start, end)) = agents::recorded_extent(event) {
         return (start, end.max(start.saturating_add(NO_DURATION)));

@@ -17,7 +17,7 @@ mod mapping;
 mod observed;
 mod organization;
 mod redact;
-mod semconv;
+pub(crate) mod semconv;
 mod severity;
 mod table;
 
@@ -26,13 +26,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
-use severity::Outcome;
 
+pub(crate) use agents::sign_in_session;
 pub use attributes::{
     Attribute, Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
+pub(crate) use identity::enduser;
+pub(crate) use mapping::extent;
 pub use observed::observed_time;
 pub use organization::organization;
+pub(crate) use redact::redact;
+pub(crate) use severity::Outcome;
 pub use table::FIELDS;
 
 /// The trace and parent of an event: those it has by itself, or those that the caller assigns.
@@ -40,9 +44,11 @@ pub use table::FIELDS;
 pub struct Placement {
     /// The trace id.
     pub trace_id: [u8; 16],
-    /// The parent span id, if any.
+    /// The parent span id, if any. A span with a parent has no link to its session, whose span does not exist.
     pub parent: Option<[u8; 8]>,
-    /// Attributes that come from the source rather than the record, such as the organization.
+    /// The span's start and end, in nanoseconds since 1970, instead of the event's own.
+    pub extent: Option<(i64, i64)>,
+    /// Attributes that do not come from the record, such as the organization.
     pub extra: Vec<Attribute<'static>>,
 }
 
@@ -137,6 +143,7 @@ impl Placement {
         Placement {
             trace_id: ids::trace(event).0,
             parent: None,
+            extent: None,
             extra: Vec::new(),
         }
     }
@@ -161,7 +168,7 @@ pub fn convert(
     sink: &mut impl Sink,
 ) {
     let derived = Derived::of(&event, placement);
-    let redacted = redact::redact(event.document_mut(), &options.redaction);
+    let redacted = redact(event.document_mut(), &options.redaction);
     let event = &event;
     let mut head = head(event, placement, &derived, options);
     if !redacted.is_empty() {
@@ -213,7 +220,7 @@ fn head<'e>(
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());
-    let (start, end) = mapping::extent(event);
+    let (start, end) = placement.extent.unwrap_or_else(|| extent(event));
     Head {
         resource: resource(event, options),
         time: event.time(),
@@ -230,7 +237,7 @@ fn head<'e>(
         trace_id: placement.trace_id,
         span_id: derived.span_id,
         parent: placement.parent,
-        link: derived.link,
+        link: derived.link.filter(|_| placement.parent.is_none()),
         body: match options.body {
             Body::Original => Some(Value::Str(event.document().redacted_text())),
             Body::Map => Some(Value::Json(event.document().root())),
@@ -244,7 +251,7 @@ fn head<'e>(
 /// `service.name` of an event without `eventSource`, as the semantic conventions ask.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
-fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
+pub(crate) fn resource<'e>(event: &'e Event<'_>, options: &Options) -> ResourceKey<'e> {
     let by_agent = || match options.service_name {
         ServiceName::AmazonQ => agents::service_name(event),
         ServiceName::EventSource => None,

@@ -6,6 +6,7 @@
 
 mod agents;
 mod amazon_q;
+mod assembly;
 mod call;
 mod identity;
 mod objects;
@@ -13,6 +14,7 @@ mod objects;
 use super::attributes::{Field, On, Stability};
 pub(crate) use agents::*;
 pub(crate) use amazon_q::*;
+pub(crate) use assembly::*;
 pub(crate) use call::*;
 pub(crate) use identity::*;
 pub(crate) use objects::*;
@@ -23,6 +25,10 @@ const fn both(name: &'static str, from: &'static str, stability: Stability) -> F
 
 const fn log(name: &'static str, from: &'static str, stability: Stability) -> Field {
     field(On::Log, name, from, stability)
+}
+
+const fn span(name: &'static str, from: &'static str, stability: Stability) -> Field {
+    field(On::Span, name, from, stability)
 }
 
 const fn resource(name: &'static str, from: &'static str, stability: Stability) -> Field {

@@ -382,6 +382,7 @@ fn an_event_placed_elsewhere_keeps_its_span_and_names_its_session() {
     let placement = Placement {
         trace_id: [7; 16],
         parent: Some([8; 8]),
+        extent: None,
         extra: vec![Attribute {
             field: &semconv::CONVERSATION_ID,
             value: Value::Str(Cow::Borrowed("c")),

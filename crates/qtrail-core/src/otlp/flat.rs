@@ -157,6 +157,7 @@ fn with_unique_name((name, value): &(String, String)) -> (String, String) {
 
 fn kind_text(kind: SpanKind) -> &'static str {
     match kind {
+        SpanKind::Internal => "INTERNAL",
         SpanKind::Server => "SERVER",
         SpanKind::Client => "CLIENT",
     }

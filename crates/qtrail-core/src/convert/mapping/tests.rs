@@ -35,6 +35,7 @@ fn each_row_is_written_for_a_record_that_has_everything() {
     for record in agents_trail() {
         names.extend(names_of(&heard_with(&record, &options)));
     }
+    names.extend(assembled());
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
@@ -47,6 +48,42 @@ fn each_row_is_written_for_a_record_that_has_everything() {
             .map(|(field, value)| format!("{} = {value}\n", field.name))
             .collect::<String>()
     );
+}
+
+/// Attributes of an assembled conversation: of its own span, a message and a call.
+fn assembled() -> HashSet<&'static str> {
+    use crate::assemble::{Assembler, Facts};
+    let user = json!({"principalId": "AROAEXAMPLE:mary", "accountId": "1", "invokedBy": "q.amazonaws.com"});
+    let message = json!({
+        "eventTime": "2026-03-01T10:00:00Z", "eventSource": "q.amazonaws.com", "eventName": "SendMessage",
+        "eventID": "m", "userIdentity": user, "requestParameters": {"conversationId": "c"},
+    });
+    let call = json!({
+        "eventTime": "2026-03-01T10:00:09Z", "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets",
+        "eventID": "c", "userIdentity": user,
+    });
+    let records = [message.to_string(), call.to_string()];
+    let events = || {
+        records
+            .iter()
+            .map(|text| Event::parse(text.as_bytes(), 64).expect("an event"))
+    };
+    let mut assembler = Assembler::default();
+    events().for_each(|event| {
+        Facts::of(event, &Options::default())
+            .into_iter()
+            .for_each(|facts| assembler.add(facts));
+    });
+    let tree = assembler.finish();
+    let mut root = Received::default();
+    tree.conversations()[0].write("aws.q_developer", &mut root);
+    let mut names = names_of(&root);
+    for event in events() {
+        let (placement, mut received) = (tree.placement(&event), Received::default());
+        super::super::convert(event, &placement, None, &Options::default(), &mut received);
+        names.extend(names_of(&received));
+    }
+    names
 }
 
 /// One record of each kind of agent.

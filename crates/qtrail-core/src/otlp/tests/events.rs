@@ -143,7 +143,7 @@ pub(super) fn head() -> impl Strategy<Value = Head<'static>> {
     );
     let kinds = (
         prop::sample::select(vec![Severity::Info, Severity::Warn, Severity::Error]),
-        prop::sample::select(vec![SpanKind::Server, SpanKind::Client]),
+        prop::sample::select(vec![SpanKind::Internal, SpanKind::Server, SpanKind::Client]),
         prop::option::of(sized_text()),
     );
     (

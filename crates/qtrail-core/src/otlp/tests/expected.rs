@@ -121,6 +121,7 @@ pub(super) fn expected_span(event: &Event) -> Span {
         flags: 1,
         name: head.name.to_string(),
         kind: match head.kind {
+            SpanKind::Internal => 1,
             SpanKind::Server => 2,
             SpanKind::Client => 3,
         },

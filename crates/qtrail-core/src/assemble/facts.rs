@@ -1,0 +1,217 @@
+//! The facts of an event that decide about its place.
+//!
+//! Enters: an event, and the options that it is converted with. Leaves: [`Facts`]. What must hold: a value that is
+//! redacted is in them only as a part of a hash.
+
+use std::borrow::Cow;
+
+use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
+use crate::event::amazon_q::Class;
+use crate::event::identity::role_session;
+use crate::event::{Event, Key};
+use crate::json::Node;
+
+/// A hash of what identifies something.
+pub(super) type Id = [u8; 16];
+
+/// The facts of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub(super) span_id: [u8; 8],
+    /// Its trace by its own fields.
+    pub(super) trace_id: [u8; 16],
+    /// `eventTime`, in nanoseconds since 1970.
+    pub(super) time: i64,
+    /// The start and the end of its span.
+    pub(super) extent: (i64, i64),
+    pub(super) role: Role,
+    /// The account and the person.
+    pub(super) person: Option<Id>,
+    pub(super) is_denied: bool,
+}
+
+/// What an event can be in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A message, or another event that names its conversation.
+    InConversation {
+        is_message: bool,
+        conversation: Named,
+    },
+    /// An approval, by its id.
+    Approval(Id),
+    /// A person lets an agent act, in this sign-in.
+    Grant(Id),
+    /// A role assumed for an approval. `session`: the session of the role.
+    AssumedRole { approval: Id, session: Id },
+    /// A tool's call.
+    ToolCall {
+        /// The requests that it made.
+        requests: Vec<Id>,
+        sign_in: Option<Id>,
+        /// Whether Amazon Q, or what continues it, called the tool.
+        by_amazon_q: bool,
+    },
+    /// An API call by an agent; or `PassRequest`, before it.
+    Call {
+        is_pass_request: bool,
+        request: Option<Id>,
+        /// The session of the assumed role.
+        session: Option<Id>,
+        by_amazon_q: bool,
+    },
+}
+
+/// What an event says of its conversation, after redaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) id: Option<String>,
+    pub(super) person: Option<String>,
+    pub(super) resource: ResourceKey<'static>,
+}
+
+impl Facts {
+    /// The facts of an event; `None` if it can have no place in a tree. Takes the event by value because it redacts
+    /// it.
+    pub fn of(mut event: Event<'_>, options: &Options) -> Option<Self> {
+        let (trace_id, _) = ids::trace(&event);
+        let conversation = ids::conversation(&event).is_some();
+        let role = match conversation {
+            true => None,
+            false => Some(role(&event)?),
+        };
+        let mut facts = Facts {
+            span_id: ids::span(&event),
+            trace_id,
+            time: event.time(),
+            extent: extent(&event),
+            person: person(&event),
+            is_denied: Outcome::of(&event) == Outcome::Denied,
+            role: role.unwrap_or(Role::Grant([0; 16])),
+        };
+        if conversation {
+            if !redact(event.document_mut(), &options.redaction).is_empty() {
+                facts.trace_id = ids::unrevealing(&event, trace_id);
+            }
+            facts.role = Role::InConversation {
+                is_message: event.class() == Class::Conversation,
+                conversation: named(&event, options),
+            };
+        }
+        Some(facts)
+    }
+}
+
+impl Role {
+    /// Its level in a tree: that of parents is lower.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Role::InConversation { .. } | Role::Approval(_) | Role::Grant(_) => 0,
+            Role::AssumedRole { .. } | Role::ToolCall { .. } => 1,
+            Role::Call { .. } => 2,
+        }
+    }
+}
+
+fn role(event: &Event<'_>) -> Option<Role> {
+    match event.class() {
+        Class::ToolCall => Some(Role::ToolCall {
+            requests: requests(event),
+            sign_in: sign_in(event),
+            by_amazon_q: event.is_of_amazon_q(),
+        }),
+        Class::OnBehalfOf | Class::AgentCall | Class::PassRequest => Some(Role::Call {
+            is_pass_request: event.class() == Class::PassRequest,
+            request: event
+                .shown(Key::RequestId)
+                .and_then(|id| request(event, &id)),
+            session: session(event),
+            by_amazon_q: event.is_of_amazon_q(),
+        }),
+        Class::Grant => {
+            let approval = text(event, Key::ResponseElements, "approvalId");
+            match approval {
+                Some(id) => Some(Role::Approval(ids::digest(&["approval:", &id]))),
+                None => Some(Role::Grant(sign_in(event)?)),
+            }
+        }
+        Class::Other => assumed_role(event),
+        _ => None,
+    }
+}
+
+/// `AssumeRole` with an external id.
+fn assumed_role(event: &Event<'_>) -> Option<Role> {
+    if event.text_of(Key::EventName)? != "AssumeRole" {
+        return None;
+    }
+    let external = text(event, Key::RequestParameters, "externalId")?;
+    let role = text(event, Key::RequestParameters, "roleArn")?;
+    let name = text(event, Key::RequestParameters, "roleSessionName")?;
+    let (_, role) = role.rsplit_once('/')?;
+    Some(Role::AssumedRole {
+        approval: ids::digest(&["approval:", &external]),
+        session: ids::digest(&["session:", role, "/", &name]),
+    })
+}
+
+/// The session of the assumed role that called.
+fn session(event: &Event<'_>) -> Option<Id> {
+    let arn = event.shown(Key::Arn)?;
+    let name = role_session(&arn)?;
+    let (before, _) = arn.rsplit_once('/')?;
+    let (_, role) = before.rsplit_once('/')?;
+    Some(ids::digest(&["session:", role, "/", name]))
+}
+
+/// The requests that a tool's call lists.
+fn requests(event: &Event<'_>) -> Vec<Id> {
+    let data = event.get(Key::AdditionalEventData);
+    let listed = data.and_then(|data| data.get("downstreamRequests"));
+    let each = listed.into_iter().flat_map(Node::items);
+    let id = |node: Node<'_>| request(event, &node.get("requestId")?.as_str()?);
+    each.filter_map(id).collect()
+}
+
+fn request(event: &Event<'_>, id: &str) -> Option<Id> {
+    let account = account(event)?;
+    (!id.is_empty()).then(|| ids::digest(&["request:", &account, "/", id]))
+}
+
+fn sign_in(event: &Event<'_>) -> Option<Id> {
+    let arn = convert::sign_in_session(event)?;
+    Some(ids::digest(&["sign-in:", &arn]))
+}
+
+/// The person of an account: by the principal id, else by the id in the identity store.
+fn person(event: &Event<'_>) -> Option<Id> {
+    let key = event.first_shown(&[Key::PrincipalId, Key::OnBehalfOfUserId])?;
+    let id = event.shown(key)?;
+    Some(ids::digest(&["person:", &account(event)?, "/", &id]))
+}
+
+fn account(event: &Event<'_>) -> Option<String> {
+    let key = event.first_shown(&[Key::RecipientAccountId, Key::AccountId])?;
+    Some(event.shown(key)?.into_owned())
+}
+
+fn named(event: &Event<'_>, options: &Options) -> Named {
+    let own = |text: Cow<'_, str>| text.into_owned();
+    let resource = convert::resource(event, options);
+    Named {
+        id: ids::conversation(event)
+            .and_then(|key| event.shown(key))
+            .map(own),
+        person: convert::enduser(event),
+        resource: ResourceKey {
+            service_name: Cow::Owned(own(resource.service_name)),
+            account_id: resource.account_id.map(own).map(Cow::Owned),
+            region: resource.region.map(own).map(Cow::Owned),
+        },
+    }
+}
+
+fn text(event: &Event<'_>, key: Key, name: &str) -> Option<String> {
+    let text = event.get(key)?.get(name)?.as_str()?.into_owned();
+    (!text.is_empty()).then_some(text)
+}

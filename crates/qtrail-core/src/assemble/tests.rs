@@ -1,0 +1,415 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::convert::{Body, Options, Redaction, convert};
+use crate::event::amazon_q::{Lists, Select, Selector};
+use crate::otlp::Flat;
+
+const FIRST: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+const OTHER: &str = "b298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+
+/// An event of a person at a second of one hour.
+fn event(id: &str, person: &str, second: u32, fields: Json) -> Json {
+    let mut event = json!({
+        "eventVersion": "1.11",
+        "eventID": id,
+        "eventTime": format!("2026-03-01T10:{:02}:{:02}Z", second / 60, second % 60),
+        "recipientAccountId": "111122223333",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": format!("AROAEXAMPLE:{person}"),
+            "arn": format!("arn:aws:sts::111122223333:assumed-role/Dev/{person}"),
+            "accountId": "111122223333",
+        },
+    });
+    merge(&mut event, fields);
+    event
+}
+
+fn merge(into: &mut Json, from: Json) {
+    match (into, from) {
+        (Json::Object(into), Json::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Json::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+fn message(id: &str, person: &str, second: u32, conversation: &str) -> Json {
+    let fields = json!({
+        "eventSource": "q.amazonaws.com",
+        "eventName": "SendMessage",
+        "requestParameters": {"conversationId": conversation},
+    });
+    event(id, person, second, fields)
+}
+
+fn call(id: &str, person: &str, second: u32, invoker: &str) -> Json {
+    let fields = json!({
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "ListBuckets",
+        "requestID": format!("request-{id}"),
+        "userIdentity": {"invokedBy": invoker},
+    });
+    event(id, person, second, fields)
+}
+
+fn tool(id: &str, person: &str, second: u32, calls: &[&str]) -> Json {
+    let requests: Vec<_> = calls
+        .iter()
+        .map(|id| json!({"apiName": "s3:ListBuckets", "requestId": format!("request-{id}")}))
+        .collect();
+    let fields = json!({
+        "eventSource": "aws-mcp.amazonaws.com",
+        "eventName": "CallReadOnlyTool",
+        "eventType": "AwsMcpEvent",
+        "additionalEventData": {"downstreamRequests": requests},
+    });
+    event(id, person, second, fields)
+}
+
+const Q: &str = "q.amazonaws.com";
+const MCP: &str = "aws-mcp.amazonaws.com";
+
+fn with<T>(record: &Json, then: impl FnOnce(Event<'_>) -> T) -> T {
+    let bytes = record.to_string().into_bytes();
+    let selector = Selector::new(Select::All, &Lists::default());
+    let event = selector.select(&bytes, 64).expect("an event");
+    then(event.expect("wanted"))
+}
+
+fn tree(records: &[Json], options: &Options) -> Tree {
+    let mut assembler = Assembler::default();
+    for record in records {
+        if let Some(facts) = with(record, |event| Facts::of(event, options)) {
+            assembler.add(facts);
+        }
+    }
+    assembler.finish()
+}
+
+fn span(record: &Json) -> SpanId {
+    with(record, |event| ids::span(&event))
+}
+
+fn placed(tree: &Tree, record: &Json) -> Placement {
+    with(record, |event| tree.placement(&event))
+}
+
+/// The value of an attribute of a placement.
+fn extra<'p>(placement: &'p Placement, name: &str) -> Option<&'p Value<'static>> {
+    let mut attributes = placement.extra.iter();
+    let found = attributes.find(|attribute| attribute.field.name == name)?;
+    Some(&found.value)
+}
+
+fn text(placement: &Placement, name: &str) -> Option<String> {
+    match extra(placement, name)? {
+        Value::Str(text) => Some(text.clone().into_owned()),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_call_belongs_to_the_nearest_message_of_its_person() {
+    let records = [
+        message("m1", "mary", 100, FIRST),
+        message("m2", "mary", 200, FIRST),
+        message("m3", "nikki", 120, OTHER),
+        call("c1", "mary", 103, Q),
+        call("c2", "mary", 199, Q),
+        call("c3", "nikki", 100, Q),
+    ];
+    let tree = tree(&records, &Options::default());
+    let of = |record| {
+        let placement = placed(&tree, record);
+        (
+            placement.parent,
+            text(&placement, "qtrail.correlation.delta_ms"),
+        )
+    };
+    let [m1, m2, m3, c1, c2, c3] = &records;
+    assert_eq!(of(c1), (Some(span(m1)), Some("3000".to_owned())));
+    assert_eq!(of(c2), (Some(span(m2)), Some("-1000".to_owned())));
+    assert_eq!(of(c3), (Some(span(m3)), Some("-20000".to_owned())));
+    let placement = placed(&tree, c1);
+    assert_eq!(placement.trace_id, placed(&tree, m1).trace_id);
+    assert_eq!(
+        text(&placement, "qtrail.correlation").as_deref(),
+        Some("heuristic")
+    );
+    assert_eq!(
+        text(&placement, "gen_ai.conversation.id").as_deref(),
+        Some(FIRST)
+    );
+}
+
+#[test]
+fn two_equally_near_conversations_give_no_parent() {
+    let near = [
+        message("m1", "mary", 100, FIRST),
+        message("m2", "mary", 110, OTHER),
+    ];
+    let between = call("c", "mary", 105, Q);
+    let closer = call("d", "mary", 104, Q);
+    let far = call("e", "mary", 411, Q);
+    let mut records = near.to_vec();
+    records.extend([between.clone(), closer.clone(), far.clone()]);
+    let tree = tree(&records, &Options::default());
+    let own = with(&between, |event| Placement::of(&event).trace_id);
+    let placement = placed(&tree, &between);
+    assert_eq!((placement.parent, placement.trace_id), (None, own));
+    assert_eq!(placed(&tree, &closer).parent, Some(span(&near[0])));
+    assert_eq!(placed(&tree, &far).parent, None, "beyond the reach");
+}
+
+#[test]
+fn what_aws_recorded_wins_over_the_nearest_message() {
+    let records = [
+        message("m", "mary", 100, FIRST),
+        call("c", "mary", 100, Q),
+        tool("t", "mary", 160, &["c", "d"]),
+        call("d", "mary", 158, MCP),
+    ];
+    let tree = tree(&records, &Options::default());
+    let [_, c, t, d] = &records;
+    for child in [c, d] {
+        let placement = placed(&tree, child);
+        assert_eq!(placement.parent, Some(span(t)));
+        assert_eq!(
+            text(&placement, "qtrail.correlation").as_deref(),
+            Some("request_id")
+        );
+        assert_eq!(placement.trace_id, placed(&tree, t).trace_id);
+    }
+}
+
+#[test]
+fn a_request_id_of_another_account_is_another_request() {
+    let mut other = call("c", "mary", 100, MCP);
+    other["recipientAccountId"] = json!("444455556666");
+    let records = [tool("t", "mary", 101, &["c"]), other];
+    let tree = tree(&records, &Options::default());
+    assert_eq!(placed(&tree, &records[1]).parent, None);
+}
+
+#[test]
+fn a_request_that_two_tools_list_has_no_parent() {
+    let records = [
+        tool("t", "mary", 101, &["c"]),
+        tool("u", "mary", 102, &["c"]),
+        call("c", "mary", 100, MCP),
+    ];
+    let tree = tree(&records, &Options::default());
+    assert_eq!(placed(&tree, &records[2]).parent, None);
+}
+
+#[test]
+fn a_parent_covers_its_children_and_says_so() {
+    let records = [
+        message("m", "mary", 100, FIRST),
+        call("c", "mary", 130, Q),
+        tool("t", "mary", 500, &["d"]),
+        call("d", "mary", 498, MCP),
+    ];
+    let tree = tree(&records, &Options::default());
+    let [m, c, t, d] = &records;
+    let own = |record| with(record, |event| crate::convert::extent(&event));
+    let message = placed(&tree, m);
+    assert_eq!(message.extent, Some((own(m).0, own(c).1)));
+    assert_eq!(
+        text(&message, "qtrail.span.extent").as_deref(),
+        Some("derived")
+    );
+    // A tool's call completes after its requests.
+    assert_eq!(placed(&tree, t).extent, Some((own(d).0, own(t).1)));
+    for child in [c, d] {
+        assert_eq!(placed(&tree, child).extent, None);
+    }
+    let conversation = &tree.conversations()[0];
+    assert_eq!(message.parent, Some(conversation.span_id));
+    let mut flat = Flat::new(&Options::default());
+    conversation.write("aws.q_developer", &mut flat);
+    let line: Json = serde_json::from_slice(&flat.take()).unwrap();
+    assert_eq!(line["qtrail.conversation.messages"], 1);
+    assert_eq!(line["qtrail.conversation.calls"], 1);
+    assert_eq!(line["gen_ai.operation.name"], "invoke_agent");
+}
+
+#[test]
+fn an_approval_leads_to_the_role_and_to_what_was_done_with_it() {
+    let role = "DevOpsAgentActionsRole-AgentSpace-EXAMPLE2";
+    let name = "op.system.apr.019f0000-1111-72";
+    let records = [
+        event(
+            "a",
+            "alice",
+            32,
+            json!({
+                "eventSource": "aidevops.amazonaws.com",
+                "eventName": "UpdateApprovalAction",
+                "responseElements": {"approvalId": "019f0000-1111-7222-8333-444455556666"},
+            }),
+        ),
+        event(
+            "r",
+            "agent",
+            33,
+            json!({
+                "eventSource": "sts.amazonaws.com",
+                "eventName": "AssumeRole",
+                "requestParameters": {
+                    "roleArn": format!("arn:aws:iam::111122223333:role/service-role/{role}"),
+                    "roleSessionName": name,
+                    "externalId": "019f0000-1111-7222-8333-444455556666",
+                },
+            }),
+        ),
+        event(
+            "w",
+            "x",
+            34,
+            json!({
+                "eventSource": "ec2.amazonaws.com",
+                "eventName": "ModifySecurityGroupRules",
+                "userIdentity": {
+                    "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}"),
+                    "invokedBy": "aidevops.amazonaws.com",
+                },
+            }),
+        ),
+    ];
+    let tree = tree(&records, &Options::default());
+    let [approval, assumed, write] = &records;
+    assert_eq!(placed(&tree, assumed).parent, Some(span(approval)));
+    assert_eq!(placed(&tree, write).parent, Some(span(assumed)));
+    let trace = placed(&tree, approval).trace_id;
+    assert_eq!(placed(&tree, write).trace_id, trace);
+    // A person could choose the name of a session, but the agent assumed this role for this approval.
+    let relation = text(&placed(&tree, write), "qtrail.correlation");
+    assert_eq!(relation.as_deref(), Some("approval_id"));
+}
+
+#[test]
+fn a_tools_call_follows_the_last_grant_of_its_sign_in() {
+    let arn = "arn:aws:signin:us-east-1:111122223333:session/daff060f";
+    let grant = |id, second| {
+        let fields = json!({
+            "eventSource": "signin.amazonaws.com",
+            "eventName": "CreateOAuth2Token",
+            "requestParameters": {"resource": "https://aws-mcp.us-east-1.api.aws/mcp"},
+            "additionalEventData": {"signInSessionArn": arn},
+        });
+        event(id, "mary", second, fields)
+    };
+    let mut called = tool("t", "mary", 90, &[]);
+    called["userIdentity"]["sessionContext"] = json!({"signInSessionArn": arn});
+    let records = [grant("g1", 10), grant("g2", 60), grant("g3", 120), called];
+    let tree = tree(&records, &Options::default());
+    let placement = placed(&tree, &records[3]);
+    assert_eq!(placement.parent, Some(span(&records[1])));
+    assert_eq!(placement.trace_id, placed(&tree, &records[1]).trace_id);
+}
+
+/// All that an event becomes with this tree.
+fn converted(tree: &Tree, records: &[Json], options: &Options) -> String {
+    let mut flat = Flat::new(options);
+    let mut records: Vec<_> = records.iter().collect();
+    records.sort_by_key(|record| record["eventID"].to_string());
+    for record in records {
+        with(record, |event| {
+            let placement = tree.placement(&event);
+            convert(event, &placement, None, options, &mut flat);
+        });
+    }
+    for conversation in tree.conversations() {
+        conversation.write(&options.provider_name, &mut flat);
+    }
+    String::from_utf8(flat.take()).unwrap()
+}
+
+#[test]
+fn a_redacted_conversation_id_is_shown_nowhere() {
+    let records = [message("m", "mary", 100, FIRST), call("c", "mary", 103, Q)];
+    let options = Options {
+        body: Body::None,
+        redaction: Redaction {
+            keys: vec!["conversationId".to_owned()],
+            ..Redaction::default()
+        },
+        ..Options::default()
+    };
+    let tree = tree(&records, &options);
+    let shown = converted(&tree, &records, &options);
+    assert!(!shown.contains(FIRST), "{shown}");
+    assert!(!shown.contains(&FIRST.replace('-', "")), "{shown}");
+    let [message, call] = records.each_ref().map(|record| placed(&tree, record));
+    assert_eq!(message.trace_id, call.trace_id);
+    // The message is converted into the same trace.
+    let trace = hex::encode(message.trace_id);
+    assert_eq!(shown.matches(&trace).count(), 3, "{shown}");
+}
+
+fn records() -> impl Strategy<Value = Vec<Json>> {
+    let person = prop::sample::select(vec!["mary", "nikki"]);
+    let conversation = prop::sample::select(vec![FIRST, OTHER]);
+    let one = (0..4_usize, person, conversation, 0..900_u32, 0..12_usize);
+    prop::collection::vec(one, 1..16).prop_map(|all| {
+        let each = all.into_iter().enumerate();
+        each.map(|(n, (kind, person, conversation, second, child))| {
+            let id = format!("e{n:02}");
+            match kind {
+                0 => message(&id, person, second, conversation),
+                1 => tool(&id, person, second, &[&format!("e{child:02}")]),
+                2 => call(&id, person, second, Q),
+                _ => call(&id, person, second, MCP),
+            }
+        })
+        .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn order_and_repeats_change_nothing(
+        records in records(),
+        shuffled in any::<prop::sample::Index>(),
+    ) {
+        let options = Options::default();
+        let expected = converted(&tree(&records, &options), &records, &options);
+        let mut others = records.clone();
+        others.rotate_left(shuffled.index(records.len()));
+        others.reverse();
+        others.extend(records.clone());
+        prop_assert_eq!(converted(&tree(&others, &options), &records, &options), expected);
+    }
+
+    #[test]
+    fn parents_exist_share_the_trace_and_cover_their_children(records in records()) {
+        let tree = tree(&records, &Options::default());
+        let own = |record: &Json| with(record, |event| crate::convert::extent(&event));
+        let places: HashMap<_, _> = records
+            .iter()
+            .map(|record| {
+                let placement = placed(&tree, record);
+                let extent = placement.extent.unwrap_or(own(record));
+                (span(record), (placement, extent))
+            })
+            .collect();
+        for (placement, extent) in places.values() {
+            let Some(parent) = placement.parent else { continue };
+            let root = tree.conversations().iter().find(|root| root.span_id == parent);
+            let (trace_id, (start, end)) = match (places.get(&parent), root) {
+                (Some((above, extent)), _) => (above.trace_id, *extent),
+                (None, Some(root)) => (root.trace_id(), root.extent()),
+                (None, None) => panic!("a parent that is nowhere"),
+            };
+            prop_assert_eq!(trace_id, placement.trace_id);
+            prop_assert!(start <= extent.0 && extent.1 <= end);
+        }
+    }
+}
