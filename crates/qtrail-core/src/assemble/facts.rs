@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
 use crate::event::amazon_q::Class;
-use crate::event::identity::role_session;
+use crate::event::identity::{resource, role_session};
 use crate::event::{Event, Key};
 use crate::json::Node;
 
@@ -158,7 +158,7 @@ fn assumed_role(event: &Event<'_>) -> Option<Role> {
 /// The session of the assumed role that called.
 fn session(event: &Event<'_>) -> Option<Id> {
     let arn = event.shown(Key::Arn)?;
-    let name = role_session(&arn)?;
+    let name = role_session(resource(&arn)?)?;
     let (before, _) = arn.rsplit_once('/')?;
     let (_, role) = before.rsplit_once('/')?;
     Some(ids::digest(&["session:", role, "/", name]))
