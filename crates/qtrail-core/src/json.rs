@@ -22,7 +22,7 @@ use crate::reject::Reason;
 
 pub(crate) use number::Number;
 pub use redaction::REDACTED;
-pub(crate) use string::{find_special, unescape_bytes, unescape_leniently};
+pub(crate) use string::{find_special, is_space, unescape_bytes, unescape_leniently};
 
 /// A parsed JSON text.
 #[derive(Debug, Clone)]

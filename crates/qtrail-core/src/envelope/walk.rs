@@ -25,8 +25,8 @@ use super::resume::Next;
 use super::scan::{DEEPEST, Progress, Scanner};
 use super::structure::Outline;
 use super::window::Window;
+use crate::json::is_space;
 use crate::reject::{Evidence, Reason};
-use bytes::is_space;
 use lost::Broken;
 
 /// What CloudTrail writes to a topic when it is set up.

@@ -138,6 +138,11 @@ pub(crate) fn find_special(bytes: &[u8], mut at: usize) -> usize {
         .unwrap_or(tail.len())
 }
 
+/// Whether a byte is white space in JSON.
+pub(crate) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
 /// The byte after an escape that starts with the backslash at `at`.
 fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Error> {
     match bytes.get(at + 1) {

@@ -11,7 +11,7 @@ use pulp::{NullaryFnOnce, x86::V3};
 
 use super::blocks::{Classify, Masks, Portable};
 use crate::event::may_spell_a_byte;
-use crate::json::Number;
+use crate::json::{Number, is_space};
 
 /// What each record of CloudTrail's begins with.
 const BEGINNING: &[u8] = b"{\"eventVersion\":\"1.";
@@ -75,7 +75,8 @@ fn split_with<C: Classify>(
     spans: &mut Vec<Span>,
 ) -> Option<()> {
     spans.clear();
-    let bytes = bytes.trim_ascii_end();
+    let end = bytes.iter().rposition(|byte| !is_space(*byte))?;
+    let bytes = &bytes[..=end];
     let mut at = header(bytes)?;
     let mut strings = Strings::default();
     let mut tokens = Tokens::behind_a_bracket();
@@ -333,11 +334,16 @@ struct Open {
 
 /// Behind the bracket that opens the array of records.
 fn header(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes.trim_ascii_start();
+    let mut rest = behind_space(bytes);
     for token in [&b"{"[..], b"\"Records\"", b":", b"["] {
-        rest = rest.strip_prefix(token)?.trim_ascii_start();
+        rest = behind_space(rest.strip_prefix(token)?);
     }
     Some(bytes.len() - rest.len())
+}
+
+fn behind_space(bytes: &[u8]) -> &[u8] {
+    let text = bytes.iter().position(|byte| !is_space(*byte));
+    &bytes[text.unwrap_or(bytes.len())..]
 }
 
 #[cfg(test)]
@@ -399,6 +405,15 @@ mod tests {
         let file = format!("\n{{ \"Records\" :\n[{one},{one}]}} \n");
         assert_eq!(texts(&file), Some(vec![&*one, &*one]));
         assert_eq!(texts(r#"{"Records":[]}"#), Some(vec![]));
+        // A form feed is no white space of JSON.
+        for file in [
+            "\u{c}{'Records':[]}",
+            "{'Records':\u{c}[]}",
+            "{'Records':[\u{c}]}",
+            "{'Records':[]}\u{c}",
+        ] {
+            assert_eq!(texts(&file.replace('\'', "\"")), None, "{file:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use super::{Element, Outline, Phase, Walk, not_json};
 use crate::envelope::log_line::{Prefix, Prefixed};
+use crate::json::is_space;
 
 impl<R: Read> Walk<R> {
     /// A top-level text in base64.
@@ -106,8 +107,4 @@ impl<R: Read> Walk<R> {
         }
         Ok(true)
     }
-}
-
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
