@@ -34,6 +34,7 @@ use crate::runtime::budget::Budget;
 use crate::telemetry::metrics::Metrics;
 use dedup::Dedup;
 use qtrail_core::Converter;
+use qtrail_core::assemble::Tree;
 use reader::log_file::Buffers;
 use reader::{ReadEnd, Step};
 use report::Gathering;
@@ -96,6 +97,16 @@ impl Pipeline {
             before: None,
             dedup: None,
             abort,
+        }
+    }
+
+    /// Places events in assembled conversations.
+    pub fn with_tree(self, tree: Arc<Tree>) -> Self {
+        let mut conversion = Converter::clone(&self.conversion);
+        conversion.tree = Some(tree);
+        Pipeline {
+            conversion: Arc::new(conversion),
+            ..self
         }
     }
 

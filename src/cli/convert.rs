@@ -13,14 +13,15 @@ use super::args::{ConvertArgs, Format};
 use super::files::{Outputs, Source, Sources, sources};
 use super::progress::Progress;
 use super::totals::Totals;
-use super::{Exit, events, stop_on, summary};
+use super::{Exit, assemble, events, stop_on, summary};
 use crate::config::Config;
 use crate::dead_letter::Begin;
 use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
-use crate::sidecar::Sidecar;
+use crate::sidecar::{self, Sidecar};
 use crate::telemetry::printable::printable;
+use qtrail_core::assemble::Tree;
 
 /// Converts the files and prints a summary. `quiet`: no progress bars.
 pub async fn run(
@@ -49,8 +50,20 @@ pub async fn run(
     stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
+    let tree = match args.assemble {
+        true => {
+            let listed = sources(&args.paths, outputs(&args, &config, to_stdout))?;
+            Some(assemble::tree(&args.paths, listed, &config, &stop).await?)
+        }
+        false => None,
+    };
     let done = if args.format == Some(Format::Events) {
-        events::write(listed, &args, to_stdout, &config, &progress, &stop).await
+        let mut conversion = sidecar::conversion(&config);
+        conversion.tree = tree;
+        events::write(
+            listed, conversion, &args, to_stdout, &config, &progress, &stop,
+        )
+        .await
     } else {
         if args.export.endpoint.is_none() {
             config.export.destination = match to_stdout {
@@ -58,7 +71,7 @@ pub async fn run(
                 false => destination(args.output())?,
             };
         }
-        deliver(listed, &args, &config, &progress, &stop).await
+        deliver(listed, &args, &config, tree, &progress, &stop).await
     };
     progress.finish();
     let done = done?;
@@ -130,6 +143,7 @@ async fn deliver(
     listed: Sources,
     args: &ConvertArgs,
     config: &Config,
+    tree: Option<Arc<Tree>>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<Totals> {
@@ -145,9 +159,17 @@ async fn deliver(
         true => 1,
         false => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
+    let mut sidecar = Sidecar::start(&config, Arc::default(), args.dead_letters.is_some())?;
+    if let Some(tree) = &tree {
+        sidecar.pipeline = sidecar.pipeline.clone().with_tree(Arc::clone(tree));
+    }
     let mut done = Totals::default();
-    let work = each(listed, workers, &sidecar, progress, stop, &mut done);
+    let work = async {
+        each(listed, workers, &sidecar, progress, stop, &mut done).await;
+        if let Some(tree) = tree.filter(|_| !stop.is_cancelled()) {
+            done.failed |= !assemble::deliver(&tree, &sidecar.exporter, &config).await;
+        }
+    };
     let drained = sidecar.drain(work, stop, config.shutdown).await;
     let unfinished = drained.output.is_none().then_some(&*sidecar.metrics);
     progress.finish();

@@ -4,6 +4,7 @@
 //! standard error, with its remedy; no message holds a secret.
 
 pub mod args;
+mod assemble;
 pub mod backfill;
 mod canary;
 pub mod check;

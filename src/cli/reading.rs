@@ -13,7 +13,7 @@ use super::files::{Source, Sources};
 use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
-use qtrail_core::convert::{self, Attribute, Placement, Sink};
+use qtrail_core::convert::{self, Attribute, Sink};
 use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
 use qtrail_core::reject::Reject;
@@ -158,8 +158,9 @@ impl Reading {
             }
         };
         counts.read += 1;
-        let place =
-            |event: &Event<'_>| Ok::<_, Infallible>(Placement::of(event).within(organization));
+        let place = |event: &Event<'_>| {
+            Ok::<_, Infallible>(self.conversion.place(event).within(organization))
+        };
         let conversion = &self.conversion;
         match conversion.convert_record_with(bytes, position, origin.observed, place, sink) {
             RecordOutcome::Converted { .. } => counts.exported += 1,

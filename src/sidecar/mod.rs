@@ -166,6 +166,7 @@ pub fn conversion(config: &Config) -> Converter {
         limits: config.limits.clone(),
         selector: Selector::new(config.select, &config.lists),
         options: config.convert.clone(),
+        tree: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod soak;
 
 mod agents;
 mod answers;
+mod assemble;
 mod backfill;
 mod bad_input;
 mod check;

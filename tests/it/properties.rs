@@ -33,6 +33,7 @@ pub(super) fn conversion(select: Select, options: Options) -> Converter {
         limits: Limits::default(),
         selector: Selector::new(select, &Lists::default()),
         options,
+        tree: None,
     }
 }
 

@@ -4,7 +4,9 @@
 //! each record that cannot be read. What must hold: each record is exported, filtered or rejected.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
+use crate::assemble::Tree;
 use crate::convert::{self, Attribute, Options, Placement, Sink};
 use crate::envelope::log_file::{LogFile, LogRecord};
 use crate::envelope::{Item, Limits, open};
@@ -42,6 +44,8 @@ pub struct Converter {
     pub selector: Selector,
     /// How to convert them.
     pub options: Options,
+    /// The places of events in assembled conversations; `None`: each event has the place by its own fields.
+    pub tree: Option<Arc<Tree>>,
 }
 
 /// The result of [`Converter::convert_file`].
@@ -81,6 +85,7 @@ impl Default for Converter {
             limits: Limits::default(),
             selector: Selector::new(Select::AmazonQ, &Lists::default()),
             options: Options::default(),
+            tree: None,
         }
     }
 }
@@ -114,7 +119,15 @@ impl Converter {
         file.converted
     }
 
-    /// Converts one record into a sink, with the placement that its own fields give.
+    /// The placement of an event: its place in [`Converter::tree`], else the one that its own fields give.
+    pub fn place(&self, event: &Event<'_>) -> Placement {
+        match &self.tree {
+            Some(tree) => tree.placement(event),
+            None => Placement::of(event),
+        }
+    }
+
+    /// Converts one record into a sink, with its [placement](Converter::place).
     ///
     /// `position` is copied into a reject. `observed` is the observed time in nanoseconds since 1970, see
     /// [`observed_time`](convert::observed_time).
@@ -125,7 +138,7 @@ impl Converter {
         observed: Option<i64>,
         sink: &mut impl Sink,
     ) -> RecordOutcome {
-        let place = |event: &Event<'_>| Ok(Placement::of(event));
+        let place = |event: &Event<'_>| Ok(self.place(event));
         self.convert_record_with(bytes, position, observed, place, sink)
     }
 
@@ -205,7 +218,7 @@ impl FileConversion<'_> {
             let outcome = self.converter.convert_candidate_with(
                 &record,
                 self.observed,
-                |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
+                |event| Ok::<_, Infallible>(self.converter.place(event).within(organization)),
                 &mut self.encoder,
             );
             match outcome {
@@ -240,7 +253,7 @@ impl FileConversion<'_> {
             bytes,
             position,
             self.observed,
-            |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
+            |event| Ok::<_, Infallible>(self.converter.place(event).within(organization)),
             &mut self.encoder,
         );
         self.count(outcome)

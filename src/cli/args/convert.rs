@@ -45,6 +45,11 @@ pub struct ConvertArgs {
     #[arg(long, value_enum, conflicts_with = "endpoint", help_heading = "Output")]
     pub format: Option<Format>,
 
+    /// Assemble conversations into trees: a call becomes the child of the tool call or message that caused it,
+    /// and each conversation has a span of its own. Reads the input twice
+    #[arg(long, help_heading = "Output")]
+    pub assemble: bool,
+
     /// The selection of events.
     #[command(flatten)]
     pub select: SelectArgs,

@@ -48,7 +48,7 @@ impl NextChunk {
             record,
             position,
             source.origin.observed,
-            |event| place(event, number, &mut self.claims, source),
+            |event| place(converter, event, number, &mut self.claims, source),
             &mut self.encoder,
         );
         self.keep(outcome, record, position)
@@ -69,7 +69,7 @@ impl NextChunk {
         let outcome = converter.convert_candidate_with(
             record,
             source.origin.observed,
-            |event| place(event, number, &mut self.claims, source),
+            |event| place(converter, event, number, &mut self.claims, source),
             &mut self.encoder,
         )?;
         Ok(self.keep(outcome, record.bytes, position))
@@ -134,11 +134,12 @@ impl NextChunk {
 
 /// Claims an event, and places it.
 fn place(
+    converter: &Converter,
     event: &Event<'_>,
     number: u32,
     claims: &mut Claims,
     source: &Source,
 ) -> Result<Placement, Twin> {
     claims.claim(number, event.id().as_deref())?;
-    Ok(Placement::of(event).within(source.organization.as_ref()))
+    Ok(converter.place(event).within(source.organization.as_ref()))
 }

@@ -51,6 +51,11 @@ impl Conversation {
         }
     }
 
+    /// Its id, unless it is redacted.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Its trace.
     pub fn trace_id(&self) -> [u8; 16] {
         self.trace_id
