@@ -82,7 +82,7 @@ fn assembled(folder: &Path) -> Vec<Value> {
 #[test]
 fn each_conversation_is_one_tree() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.json.gz"), gzip(&log_file(&trail()))).unwrap();
+    fs::write(folder.path().join("a.json.gz"), gzip(log_file(&trail()))).unwrap();
     let spans = assembled(folder.path());
     assert_eq!(spans.len(), 8 + 2, "the events, and two conversations");
     let id = |span: &Value| attribute(span, "aws.cloudtrail.event_id");

@@ -18,7 +18,7 @@ use crate::event::Event;
 
 pub use conversation::Conversation;
 pub use facts::Facts;
-use facts::Role;
+use facts::Part;
 use relations::Relations;
 
 /// How far a call may be from the message that it is assigned to, in nanoseconds.
@@ -103,7 +103,7 @@ impl Assembler {
     pub fn finish(self) -> Tree {
         let mut events: Vec<_> = self.events.into_values().collect();
         // Parents before their children; otherwise by time, so that nothing depends on the order of arrival.
-        events.sort_unstable_by_key(|facts| (facts.role.rank(), facts.time, facts.span_id));
+        events.sort_unstable_by_key(|facts| (facts.part.rank(), facts.time, facts.span_id));
         let relations = Relations::of(&events);
         let mut tree = Tree::default();
         let mut by_trace = HashMap::new();
@@ -169,7 +169,7 @@ impl Tree {
             own: facts.extent,
             extent: facts.extent,
         };
-        if let Role::InConversation { conversation, .. } = &facts.role {
+        if let Part::InConversation { conversation, .. } = &facts.part {
             let at = *by_trace.entry(facts.trace_id).or_insert_with(|| {
                 let new = Conversation::new(facts, conversation);
                 self.conversations.push(new);

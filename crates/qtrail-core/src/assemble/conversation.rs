@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::facts::{Facts, Named, Role};
+use super::facts::{Facts, Named, Part};
 use crate::convert::{Head, ResourceKey, Severity, Sink, SpanKind, Value, ids, semconv as names};
 
 /// One conversation: the root of a tree.
@@ -42,9 +42,9 @@ impl Conversation {
         self.start = self.start.min(start);
         self.end = self.end.max(end);
         self.denied += i64::from(facts.is_denied);
-        match &facts.role {
-            Role::InConversation { is_message, .. } => self.messages += i64::from(*is_message),
-            Role::Call {
+        match &facts.part {
+            Part::InConversation { is_message, .. } => self.messages += i64::from(*is_message),
+            Part::Call {
                 is_pass_request, ..
             } => self.calls += i64::from(!is_pass_request),
             _ => {}

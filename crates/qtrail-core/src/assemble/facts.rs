@@ -24,7 +24,7 @@ pub struct Facts {
     pub(super) time: i64,
     /// The start and the end of its span.
     pub(super) extent: (i64, i64),
-    pub(super) role: Role,
+    pub(super) part: Part,
     /// The account and the person.
     pub(super) person: Option<Id>,
     pub(super) is_denied: bool,
@@ -32,7 +32,7 @@ pub struct Facts {
 
 /// What an event can be in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Part {
     /// A message, or another event that names its conversation.
     InConversation {
         is_message: bool,
@@ -76,9 +76,9 @@ impl Facts {
     pub fn of(mut event: Event<'_>, options: &Options) -> Option<Self> {
         let (trace_id, _) = ids::trace(&event);
         let conversation = ids::conversation(&event).is_some();
-        let role = match conversation {
+        let part = match conversation {
             true => None,
-            false => Some(role(&event)?),
+            false => Some(part(&event)?),
         };
         let mut facts = Facts {
             span_id: ids::span(&event),
@@ -87,13 +87,13 @@ impl Facts {
             extent: extent(&event),
             person: person(&event),
             is_denied: Outcome::of(&event) == Outcome::Denied,
-            role: role.unwrap_or(Role::Grant([0; 16])),
+            part: part.unwrap_or(Part::Grant([0; 16])),
         };
         if conversation {
             if !redact(event.document_mut(), &options.redaction).is_empty() {
                 facts.trace_id = ids::unrevealing(&event, trace_id);
             }
-            facts.role = Role::InConversation {
+            facts.part = Part::InConversation {
                 is_message: event.class() == Class::Conversation,
                 conversation: named(&event, options),
             };
@@ -102,25 +102,25 @@ impl Facts {
     }
 }
 
-impl Role {
+impl Part {
     /// Its level in a tree: that of parents is lower.
     pub(super) fn rank(&self) -> u8 {
         match self {
-            Role::InConversation { .. } | Role::Approval(_) | Role::Grant(_) => 0,
-            Role::AssumedRole { .. } | Role::ToolCall { .. } => 1,
-            Role::Call { .. } => 2,
+            Part::InConversation { .. } | Part::Approval(_) | Part::Grant(_) => 0,
+            Part::AssumedRole { .. } | Part::ToolCall { .. } => 1,
+            Part::Call { .. } => 2,
         }
     }
 }
 
-fn role(event: &Event<'_>) -> Option<Role> {
+fn part(event: &Event<'_>) -> Option<Part> {
     match event.class() {
-        Class::ToolCall => Some(Role::ToolCall {
+        Class::ToolCall => Some(Part::ToolCall {
             requests: requests(event),
             sign_in: sign_in(event),
             by_amazon_q: event.is_of_amazon_q(),
         }),
-        Class::OnBehalfOf | Class::AgentCall | Class::PassRequest => Some(Role::Call {
+        Class::OnBehalfOf | Class::AgentCall | Class::PassRequest => Some(Part::Call {
             is_pass_request: event.class() == Class::PassRequest,
             request: event
                 .shown(Key::RequestId)
@@ -131,8 +131,8 @@ fn role(event: &Event<'_>) -> Option<Role> {
         Class::Grant => {
             let approval = text(event, Key::ResponseElements, "approvalId");
             match approval {
-                Some(id) => Some(Role::Approval(ids::digest(&["approval:", &id]))),
-                None => Some(Role::Grant(sign_in(event)?)),
+                Some(id) => Some(Part::Approval(ids::digest(&["approval:", &id]))),
+                None => Some(Part::Grant(sign_in(event)?)),
             }
         }
         Class::Other => assumed_role(event),
@@ -141,7 +141,7 @@ fn role(event: &Event<'_>) -> Option<Role> {
 }
 
 /// `AssumeRole` with an external id.
-fn assumed_role(event: &Event<'_>) -> Option<Role> {
+fn assumed_role(event: &Event<'_>) -> Option<Part> {
     if event.text_of(Key::EventName)? != "AssumeRole" {
         return None;
     }
@@ -149,7 +149,7 @@ fn assumed_role(event: &Event<'_>) -> Option<Role> {
     let role = text(event, Key::RequestParameters, "roleArn")?;
     let name = text(event, Key::RequestParameters, "roleSessionName")?;
     let (_, role) = role.rsplit_once('/')?;
-    Some(Role::AssumedRole {
+    Some(Part::AssumedRole {
         approval: ids::digest(&["approval:", &external]),
         session: ids::digest(&["session:", role, "/", &name]),
     })

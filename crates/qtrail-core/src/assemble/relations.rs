@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::facts::{Facts, Id, Role};
+use super::facts::{Facts, Id, Part};
 use super::{REACH, Relation, SpanId};
 
 /// Events that can be parents, by what their children have in common with them.
@@ -40,8 +40,8 @@ impl Relations {
 
     fn add(&mut self, facts: &Facts) {
         let span_id = facts.span_id;
-        match &facts.role {
-            Role::InConversation {
+        match &facts.part {
+            Part::InConversation {
                 is_message: true, ..
             } => {
                 if let Some(person) = facts.person {
@@ -52,40 +52,40 @@ impl Relations {
                     });
                 }
             }
-            Role::Approval(id) => {
+            Part::Approval(id) => {
                 self.approvals.entry(*id).or_insert(span_id);
             }
-            Role::Grant(sign_in) => {
+            Part::Grant(sign_in) => {
                 let grants = self.grants.entry(*sign_in).or_default();
                 grants.push((facts.time, span_id));
             }
-            Role::AssumedRole { session, .. } => {
+            Part::AssumedRole { session, .. } => {
                 self.roles.entry(*session).or_insert(span_id);
             }
-            Role::ToolCall { requests, .. } => {
+            Part::ToolCall { requests, .. } => {
                 for request in requests {
                     let tool = self.tools.entry(*request).or_insert(Some(span_id));
                     *tool = tool.filter(|known| *known == span_id);
                 }
             }
-            Role::InConversation { .. } | Role::Call { .. } => {}
+            Part::InConversation { .. } | Part::Call { .. } => {}
         }
     }
 
     /// The parent of an event, and how it was found.
     pub(super) fn parent_of(&self, facts: &Facts) -> Option<(SpanId, Relation)> {
-        match &facts.role {
-            Role::AssumedRole { approval, .. } => {
+        match &facts.part {
+            Part::AssumedRole { approval, .. } => {
                 Some((*self.approvals.get(approval)?, Relation::ApprovalId))
             }
-            Role::ToolCall {
+            Part::ToolCall {
                 sign_in,
                 by_amazon_q,
                 ..
             } => self
                 .grant(*sign_in, facts.time)
                 .or_else(|| self.nearest(facts, *by_amazon_q)),
-            Role::Call {
+            Part::Call {
                 request,
                 session,
                 by_amazon_q,
@@ -97,7 +97,7 @@ impl Relations {
                     .or_else(|| role().map(|id| (*id, Relation::ApprovalId)))
                     .or_else(|| self.nearest(facts, *by_amazon_q))
             }
-            Role::InConversation { .. } | Role::Approval(_) | Role::Grant(_) => None,
+            Part::InConversation { .. } | Part::Approval(_) | Part::Grant(_) => None,
         }
     }
 
