@@ -22,7 +22,7 @@ use qtrail_core::otlp::Encoder;
 use qtrail_core::reject::Position;
 
 /// Memory of an event that can have a place in a tree.
-const EVENT_BYTES: usize = 512;
+const EVENT_BYTES: usize = 768;
 /// Conversations in one chunk.
 const CHUNK: usize = 256;
 
