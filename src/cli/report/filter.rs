@@ -132,8 +132,8 @@ mod tests {
             ),
             (
                 with(&|f| f.agents = vec!["amazon q".into()]),
+                vec![("qtrail.event.class", "conversation")],
                 vec![call],
-                vec![("qtrail.event.class", "other")],
             ),
             (
                 with(&|f| f.denied = true),

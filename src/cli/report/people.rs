@@ -108,12 +108,11 @@ pub(crate) fn is_write(event: &Event) -> bool {
     event.read_only == Some(false) && (is_call || event.get(Text::Class) == "administration")
 }
 
-/// The agent; empty for an event that is no agent's.
+/// The agent; empty where nothing names it.
 pub(crate) fn agent(event: &Event) -> &str {
     match (event.get(Text::Agent), event.get(Text::Class)) {
-        ("", "other") => "",
-        ("", "conversation" | "pass_request" | "on_behalf_of" | "agent_call" | "code")
-        | ("", "telemetry" | "administration") => "Amazon Q Developer",
+        // Only Amazon Q has events of these classes.
+        ("", "conversation" | "pass_request" | "code" | "telemetry") => "Amazon Q Developer",
         (agent, _) => agent,
     }
 }
@@ -124,6 +123,10 @@ pub(crate) const OWN: &str = "own credentials";
 /// What the call went through: the invoking service, or the person's own credentials.
 pub(crate) fn through(event: &Event) -> &str {
     match (event.get(Text::InvokedBy), kind(event)) {
+        // AWS recorded the agent's service as the address.
+        ("", Kind::Call) if event.get(Text::Class) == "on_behalf_of" => {
+            event.get(Text::SourceAddress)
+        }
         ("", Kind::Call) => OWN,
         ("", _) => event.get(Text::Service),
         (service, _) => service,
