@@ -58,6 +58,8 @@ fn call(second: u64, id: u8, person: &str, tool: &str, outcome: &str, class: &st
         id,
         &[
             ("qtrail.event.class", class),
+            ("gen_ai.agent.name", "Amazon Q Developer"),
+            ("aws.user_identity.invoked_by", "q.amazonaws.com"),
             ("aws.cloudtrail.event_source", service),
             ("aws.cloudtrail.event_name", action),
             ("user.name", person),
@@ -134,7 +136,7 @@ mary_major   1 call, 1 DENIED
     00:00:10  message
     00:01:10  message
   no known conversation   00:01
-    Amazon Q Developer with the person's own credentials
+    Amazon Q Developer through q.amazonaws.com
     00:01:12  s3:GetBucketPolicy                       DENIED
 ";
     assert!(text.contains(expected), "{text}");
