@@ -10,25 +10,24 @@
 
 mod chunk;
 mod damage;
+mod end;
 pub(super) mod log_file;
 mod memory;
 mod output;
 mod pending_duplicates;
 mod rejects;
 mod source;
+mod start;
 mod step;
 mod text;
 
 use std::io::{Cursor, Read};
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
 
 use super::dedup::Twin;
-use super::{Content, Pipeline, Truncation, Unit};
-use crate::dead_letter::{Entry, Full, UnitLetters};
+use super::{Pipeline, Truncation, Unit};
+use crate::dead_letter::{Entry, UnitLetters};
 use chunk::NextChunk;
 use damage::{Damage, Lost};
 use log_file::Rest;
@@ -43,102 +42,9 @@ use source::Source;
 use step::{Progress, Reached};
 use text::Current;
 
+pub(super) use end::{ReadEnd, Stopped};
+pub(super) use start::{at_once, spawn};
 pub(super) use step::Step;
-
-/// Bytes of a unit that takes no thread of its own.
-const SMALL: usize = 16 << 10;
-/// The same, inflated: those of the unit, and those of all texts inside it.
-const SMALL_INFLATED: u64 = 64 << 10;
-
-/// How the reading ended.
-#[derive(Default)]
-pub(super) struct ReadEnd {
-    pub(super) truncated: Option<Reason>,
-    pub(super) read_error: Option<String>,
-    /// Why it ended early.
-    pub(super) stopped: Option<Stopped>,
-    /// The unit is refused: the number of the record, and why.
-    pub(super) unreadable: Option<(u64, Reason)>,
-}
-
-/// Why a reader ends before its unit does.
-pub(super) enum Stopped {
-    /// Nobody waits for the steps any more, or it would have to wait and must not.
-    Abandoned,
-    /// There is no room for its dead letters.
-    LettersFull(Full),
-}
-
-impl ReadEnd {
-    pub(super) fn failed(error: String) -> Self {
-        ReadEnd {
-            read_error: Some(error),
-            ..ReadEnd::default()
-        }
-    }
-
-    fn stopped(mut self, why: Stopped) -> Self {
-        self.stopped = Some(why);
-        self
-    }
-}
-
-/// Reads the unit on a blocking thread. `reading` is held meanwhile.
-pub(super) fn spawn(
-    pipeline: Pipeline,
-    unit: Unit,
-    letters: UnitLetters,
-    steps: mpsc::Sender<Step>,
-    reading: OwnedSemaphorePermit,
-) -> JoinHandle<ReadEnd> {
-    let output = Output::Steps(Handle::current(), steps);
-    tokio::task::spawn_blocking(move || {
-        let _reading = reading;
-        let mut reader = Reader::new(pipeline, &unit, letters, usize::MAX, output);
-        let limits = reader.limits.clone();
-        match unit.content {
-            Content::Whole(content) => reader.whole(content, None, unit.truncation, &limits),
-            Content::Twice(content, again) => {
-                reader.whole(content, Some(again), unit.truncation, &limits)
-            }
-            Content::Bytes(bytes) => {
-                reader.damage.content = Some(bytes.clone());
-                reader.bytes(bytes, unit.truncation, &limits)
-            }
-            Content::Texts(texts) => reader.texts(texts, &limits),
-        }
-    })
-}
-
-/// Reads a unit that is small, inflated too, at once, on any thread: its only step. `None` where it is
-/// not, or something would have to be waited for, or reported; the unit is then as if it had not been
-/// read.
-pub(super) fn at_once(pipeline: &Pipeline, unit: &Unit, letters: &UnitLetters) -> Option<Step> {
-    let Content::Bytes(bytes) = &unit.content else {
-        return None;
-    };
-    if bytes.len() > SMALL || claims_to_be_large(bytes) {
-        return None;
-    }
-    let (letters, output) = (letters.clone(), Output::One(None));
-    let mut reader = Reader::new(pipeline.clone(), unit, letters, bytes.len(), output);
-    let mut limits = reader.limits.clone();
-    limits.inflated_bytes = limits.inflated_bytes.min(SMALL_INFLATED);
-    let end = reader.bytes(bytes.clone(), unit.truncation, &limits);
-    if end.stopped.is_some() || end.truncated.is_some() || end.read_error.is_some() {
-        return None;
-    }
-    match reader.output {
-        Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
-        Output::Steps(..) => None,
-    }
-}
-
-/// Whether gzip says at its end that it holds more. It need not be true.
-fn claims_to_be_large(bytes: &[u8]) -> bool {
-    let inflated = bytes.last_chunk().map(|size| u32::from_le_bytes(*size));
-    envelope::is_gzip(bytes) && u64::from(inflated.unwrap_or_default()) > SMALL_INFLATED
-}
 
 struct Reader {
     pipeline: Pipeline,

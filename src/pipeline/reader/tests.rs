@@ -6,9 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use tokio_util::sync::CancellationToken;
 
+use super::start::SMALL;
 use super::*;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::input::ingest::tests::{EVENT, pipeline, pipeline_within};
+use crate::pipeline::Content;
 
 fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -16,6 +16,7 @@ mod gzip;
 mod keys;
 pub mod log_file;
 mod log_line;
+mod outline;
 mod piece;
 mod records;
 mod resume;

@@ -7,7 +7,8 @@
 
 mod lines;
 
-use super::structure::{Around, Outcome, Outline, Text, Track};
+use super::outline::{Outline, Text};
+use super::structure::{Around, Outcome, Track};
 use crate::json::find_special;
 use lines::Start;
 

@@ -7,7 +7,7 @@
 //! of an outermost object are collected on the way, to classify it.
 
 use super::keys::Keys;
-use super::structure::{Outline, Text};
+use super::outline::{Outline, Text};
 use crate::json::{Number, find_special};
 
 /// Levels of nesting, at most, whatever the limits: brackets alone must not take memory.

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use super::{Element, Phase, Value, Walk, is_space, not_json};
 use crate::envelope::Skipped;
 use crate::envelope::keys::Keys;
-use crate::envelope::structure::Outline;
+use crate::envelope::outline::Outline;
 use crate::reject::Reason;
 
 /// White space after a value in which the next byte is searched.

@@ -7,9 +7,10 @@ use std::io::{self, Read};
 
 use super::{Element, Phase, Walk};
 use crate::envelope::gzip::StreamError;
+use crate::envelope::outline::Outline;
 use crate::envelope::records::GZIP_STREAM;
 use crate::envelope::resume::{Ends, Next, Search};
-use crate::envelope::structure::{Around, Outline};
+use crate::envelope::structure::Around;
 use crate::reject::{Evidence, Reason};
 
 /// Around a top-level value: nothing.
