@@ -181,7 +181,12 @@ fn a_killed_collector_and_a_stopped_back_end_lose_nothing() {
         trail.grow();
         collector.kill();
         collector.resume();
+        let written = back_end.lines().len();
         back_end.resume();
+        // A collector takes signals a moment after it says that it is ready: what it has written shows that.
+        wait_for("the back end to write what waited for it", || {
+            (back_end.lines().len() > written).then_some(())
+        });
         trail.grow();
     }
 
