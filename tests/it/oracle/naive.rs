@@ -512,9 +512,17 @@ fn trace_id(event: &Value, record: &str) -> String {
             16,
         );
     }
-    match shown_at(event, "/eventID") {
+    match shown_at(event, id_pointer(event)) {
         Some(id) => trace_of("qtrail.event", id),
         None => hash(&format!("qtrail.event:{record}"), 16),
+    }
+}
+
+/// Some services write `eventId`; the usual spelling wins.
+fn id_pointer(event: &Value) -> &'static str {
+    match event["eventID"] {
+        Value::Null => "/eventId",
+        _ => "/eventID",
     }
 }
 
@@ -532,7 +540,7 @@ fn central(event: &Value, record: &[u8]) -> Option<Central> {
     Some(Central {
         time: time(text_at(event, "/eventTime")?)?,
         trace_id: trace_id(event, record),
-        span_id: match shown_at(event, "/eventID") {
+        span_id: match shown_at(event, id_pointer(event)) {
             Some(id) => hash(&format!("qtrail.span:{id}"), 8),
             None => hash(record, 8),
         },

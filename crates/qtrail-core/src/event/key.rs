@@ -176,6 +176,10 @@ impl Fields {
             if kind == Type::Null {
                 continue;
             }
+            // A record with both spellings has the usual one.
+            if matches!(&*name, "eventId" | "requestId") && self.nodes[key as usize] != 0 {
+                continue;
+            }
             self.nodes[key as usize] = node.id();
             if !shape::takes(key, kind) && !shape::is_readable(key, node) {
                 self.unreadable.push((key, node.id()));

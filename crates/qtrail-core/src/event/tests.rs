@@ -72,3 +72,17 @@ fn null_and_empty_texts_are_absent() {
     assert!(event.get(Key::UserAgent).is_none());
     assert!(event.get(Key::EventId).is_some());
 }
+
+#[test]
+fn the_usual_spelling_of_an_id_wins_wherever_it_stands() {
+    for (fields, id) in [
+        (r#""eventId":"a""#, Some("a")),
+        (r#""eventId":"a","eventID":"b""#, Some("b")),
+        (r#""eventID":"b","eventId":"a""#, Some("b")),
+        (r#""eventID":null,"eventId":"a""#, Some("a")),
+    ] {
+        let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z",{fields}}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        assert_eq!(event.id().as_deref(), id, "{fields}");
+    }
+}
