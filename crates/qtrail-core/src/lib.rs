@@ -42,6 +42,7 @@
 //! [`assemble`] finds the parents of events, for conversations as trees.
 
 pub mod assemble;
+mod blocks;
 pub mod convert;
 mod converter;
 pub mod envelope;

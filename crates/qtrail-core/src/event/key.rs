@@ -177,7 +177,7 @@ impl Fields {
                 continue;
             }
             // A record with both spellings has the usual one.
-            if matches!(&*name, "eventId" | "requestId") && self.nodes[key as usize] != 0 {
+            if self.nodes[key as usize] != 0 && matches!(&*name, "eventId" | "requestId") {
                 continue;
             }
             self.nodes[key as usize] = node.id();

@@ -8,8 +8,9 @@ use std::arch::x86_64::__m256i;
 #[cfg(target_arch = "x86_64")]
 use pulp::{NullaryFnOnce, x86::V3};
 
-/// Bytes of a block.
-const BLOCK: usize = 64;
+#[cfg(target_arch = "x86_64")]
+use crate::blocks::avx2::{bits, halves};
+use crate::blocks::{BLOCK, gather};
 
 /// The masks of a usual record take no allocation.
 const USUAL_BLOCKS: usize = 64;
@@ -102,8 +103,7 @@ impl Find for Portable {
             let special = zeros(word ^ (ONES * u64::from(b'"')))
                 | zeros(word ^ (ONES * u64::from(b'\\')))
                 | zeros(word & (ONES * 0xe0));
-            // One bit of each of the eight bytes, gathered in the highest byte of the product.
-            mask << 8 | (special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+            mask << 8 | gather(special >> 7)
         })
     }
 }
@@ -129,20 +129,19 @@ impl NullaryFnOnce for Vectorized<'_> {
 impl Find for V3 {
     #[inline(always)]
     fn specials(&self, block: &[u8; BLOCK]) -> u64 {
-        let [low, high]: [__m256i; 2] = pulp::cast(*block);
-        u64::from(half(*self, low)) | u64::from(half(*self, high)) << 32
+        let [low, high] = halves(block);
+        bits(*self, [half(*self, low), half(*self, high)])
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn half(V3 { avx, avx2, .. }: V3, bytes: __m256i) -> u32 {
+fn half(V3 { avx, avx2, .. }: V3, bytes: __m256i) -> __m256i {
     let quote = avx2._mm256_cmpeq_epi8(bytes, avx._mm256_set1_epi8(b'"'.cast_signed()));
     let backslash = avx2._mm256_cmpeq_epi8(bytes, avx._mm256_set1_epi8(b'\\'.cast_signed()));
     let least = avx2._mm256_min_epu8(bytes, avx._mm256_set1_epi8(0x1f));
     let control = avx2._mm256_cmpeq_epi8(bytes, least);
-    let special = avx2._mm256_or_si256(avx2._mm256_or_si256(quote, backslash), control);
-    avx2._mm256_movemask_epi8(special).cast_unsigned()
+    avx2._mm256_or_si256(avx2._mm256_or_si256(quote, backslash), control)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! What must hold: the masks are the same on every processor.
 
+use crate::blocks::{BLOCK, Classes};
+
 /// What a block of 64 bytes holds; bit 0 is its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Masks {
@@ -17,7 +19,7 @@ pub(super) struct Masks {
 
 /// A way to make the masks.
 pub(super) trait Classify: Copy {
-    fn masks(self, block: &[u8; 64]) -> Masks;
+    fn masks(self, block: &[u8; BLOCK]) -> Masks;
 }
 
 /// By a table and 64-bit words, on any processor.
@@ -26,22 +28,9 @@ pub(super) struct Portable;
 
 impl Classify for Portable {
     #[inline(always)]
-    fn masks(self, block: &[u8; 64]) -> Masks {
-        let classes: [u64; 8] = std::array::from_fn(|word| {
-            u64::from_le_bytes(std::array::from_fn(|at| {
-                CLASSES[usize::from(block[8 * word + at])]
-            }))
-        });
-        let mask = |class: u8| {
-            let words = classes.iter().enumerate();
-            words.fold(0, |mask, (word, classes)| {
-                // One bit of each of the eight bytes, gathered in the highest byte of the product.
-                let bits = (classes >> class.trailing_zeros() & 0x0101_0101_0101_0101)
-                    .wrapping_mul(0x0102_0408_1020_4080)
-                    >> 56;
-                mask | bits << (8 * word)
-            })
-        };
+    fn masks(self, block: &[u8; BLOCK]) -> Masks {
+        let classes = Classes::of(block, &CLASSES);
+        let mask = |class| classes.mask(class);
         Masks {
             quote: mask(QUOTE),
             backslash: mask(BACKSLASH),
@@ -63,7 +52,7 @@ const COLON: u8 = 1 << 5;
 const CONTROL: u8 = 1 << 6;
 
 /// The classes of each byte.
-const CLASSES: [u8; 256] = {
+static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -84,25 +73,16 @@ const CLASSES: [u8; 256] = {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use std::arch::x86_64::__m256i;
-
     use pulp::x86::V3;
 
-    use super::{Classify, Masks};
-
-    /// The two halves of a block.
-    type Halves = [__m256i; 2];
+    use super::{BLOCK, Classify, Masks};
+    use crate::blocks::avx2::{Halves, equal, halves, small};
 
     impl Classify for V3 {
         #[inline(always)]
-        fn masks(self, block: &[u8; 64]) -> Masks {
-            let halves: Halves = pulp::cast(*block);
-            // `[` and `{`, `]` and `}` differ in this bit, and no other byte becomes one of them.
-            let bit = self.avx._mm256_set1_epi8(0x20);
-            let braces = [
-                self.avx2._mm256_or_si256(halves[0], bit),
-                self.avx2._mm256_or_si256(halves[1], bit),
-            ];
+        fn masks(self, block: &[u8; BLOCK]) -> Masks {
+            let halves = halves(block);
+            let braces = small(self, halves);
             Masks {
                 quote: equal(self, halves, b'"'),
                 backslash: equal(self, halves, b'\\'),
@@ -113,21 +93,6 @@ mod avx2 {
                 has_control: has_control(self, halves),
             }
         }
-    }
-
-    #[inline(always)]
-    fn bits(simd: V3, [low, high]: Halves) -> u64 {
-        let low = simd.avx2._mm256_movemask_epi8(low).cast_unsigned();
-        let high = simd.avx2._mm256_movemask_epi8(high).cast_unsigned();
-        u64::from(low) | u64::from(high) << 32
-    }
-
-    #[inline(always)]
-    fn equal(simd: V3, [low, high]: Halves, byte: u8) -> u64 {
-        let byte = simd.avx._mm256_set1_epi8(byte.cast_signed());
-        let low = simd.avx2._mm256_cmpeq_epi8(low, byte);
-        let high = simd.avx2._mm256_cmpeq_epi8(high, byte);
-        bits(simd, [low, high])
     }
 
     #[inline(always)]

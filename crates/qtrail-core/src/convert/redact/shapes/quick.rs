@@ -10,6 +10,7 @@ use pulp::{NullaryFnOnce, x86::V3};
 
 use super::assignments;
 use super::tokens::{BASE64_OF_JSON, OTHERS, TOKENS};
+use crate::blocks::{BLOCK, Classes};
 
 /// Whether a key or string in this JSON may show a secret or be JSON itself, or a key may hold `privateKey`.
 pub(in crate::convert::redact) fn may_be_in(json: &[u8]) -> bool {
@@ -151,9 +152,6 @@ fn is_in_private(json: &[u8], at: usize) -> bool {
     around.is_some_and(|around| around.eq_ignore_ascii_case(b"iva"))
 }
 
-/// The bytes that are looked at together.
-const BLOCK: usize = 64;
-
 /// What a block holds; bit 0 is its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Masks {
@@ -215,21 +213,8 @@ struct Portable;
 impl Classify for Portable {
     #[inline(always)]
     fn masks(self, block: &[u8; BLOCK]) -> Masks {
-        let classes: [u64; 8] = std::array::from_fn(|word| {
-            u64::from_le_bytes(std::array::from_fn(|at| {
-                CLASSES[usize::from(block[8 * word + at])]
-            }))
-        });
-        let mask = |class: u8| {
-            let words = classes.iter().enumerate();
-            words.fold(0, |mask, (word, classes)| {
-                // One bit of each of the eight bytes, gathered in the highest byte of the product.
-                let bits = (classes >> class.trailing_zeros() & 0x0101_0101_0101_0101)
-                    .wrapping_mul(0x0102_0408_1020_4080)
-                    >> 56;
-                mask | bits << (8 * word)
-            })
-        };
+        let classes = Classes::of(block, &CLASSES);
+        let mask = |class| classes.mask(class);
         Masks {
             letter: mask(LETTER),
             word: mask(WORD),
@@ -251,21 +236,14 @@ mod avx2 {
     use pulp::x86::V3;
 
     use super::{BLOCK, Classify, Masks};
-
-    /// The two halves of a block.
-    type Halves = [__m256i; 2];
+    use crate::blocks::avx2::{Halves, equal, halves, small};
 
     impl Classify for V3 {
         #[inline(always)]
         fn masks(self, block: &[u8; BLOCK]) -> Masks {
-            let halves: Halves = pulp::cast(*block);
+            let halves = halves(block);
             let groups = [groups(self, halves[0]), groups(self, halves[1])];
-            // By this bit, `[` becomes `{` and `V` becomes `v`, and no other byte does.
-            let bit = self.avx._mm256_set1_epi8(0x20);
-            let small = [
-                self.avx2._mm256_or_si256(halves[0], bit),
-                self.avx2._mm256_or_si256(halves[1], bit),
-            ];
+            let small = small(self, halves);
             Masks {
                 letter: any(self, groups, LETTERS),
                 word: any(self, groups, WORDS),
@@ -331,16 +309,6 @@ mod avx2 {
         let low = simd.avx2._mm256_and_si256(groups[0], of);
         let high = simd.avx2._mm256_and_si256(groups[1], of);
         !equal(simd, [low, high], 0)
-    }
-
-    #[inline(always)]
-    fn equal(simd: V3, halves: Halves, byte: u8) -> u64 {
-        let byte = simd.avx._mm256_set1_epi8(byte.cast_signed());
-        let low = simd.avx2._mm256_cmpeq_epi8(halves[0], byte);
-        let high = simd.avx2._mm256_cmpeq_epi8(halves[1], byte);
-        let low = simd.avx2._mm256_movemask_epi8(low).cast_unsigned();
-        let high = simd.avx2._mm256_movemask_epi8(high).cast_unsigned();
-        u64::from(low) | u64::from(high) << 32
     }
 }
 
