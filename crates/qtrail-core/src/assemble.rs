@@ -1,4 +1,4 @@
-//! Conversations as trees: which event is a child of which.
+//! Assembles conversations into trees: finds the parent of each event.
 //!
 //! Enters: the [`Facts`] of events, in any order, repeats included. Leaves: a [`Tree`], which places each of them, and
 //! the spans of its conversations. What must hold: the result depends only on the set of events; a relation that AWS

@@ -1,4 +1,4 @@
-//! Which events are those of agents beside Amazon Q, and of which one.
+//! Recognizes events of agents beside Amazon Q.
 //!
 //! Enters: an event that the lists of Amazon Q do not know. Leaves: its class, its family and the evidence. What
 //! must hold: a name of a service counts only in fields that AWS fills; what a client declares is evidence of its own
@@ -192,7 +192,8 @@ impl AgentLists {
         })
     }
 
-    /// Words of which each record has one that these lists recognize: with `amazon_q_only`, as Amazon Q's.
+    /// Search words: each record that these lists recognize contains one. With `amazon_q_only`, only those of
+    /// records that count as Amazon Q's.
     pub(super) fn words(&self, amazon_q_only: bool) -> impl Iterator<Item = String> {
         let codes = self.codes.iter();
         let codes = codes.filter(move |(_, name)| !amazon_q_only || continues_amazon_q(name));

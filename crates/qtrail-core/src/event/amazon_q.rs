@@ -105,7 +105,7 @@ impl Lists {
         }
     }
 
-    /// Words of which each wanted record has one; `None` where any record may be wanted.
+    /// Search words: each wanted record contains one. `None` if any record may be wanted.
     fn words(&self, select: Select) -> Option<Prefilter> {
         let words = self.services.iter().chain(&self.user_agents).cloned();
         let words: Vec<_> = match select {

@@ -275,7 +275,7 @@ fn fields_of_2026_have_their_attributes() {
     );
     assert_eq!(of(3).get("tls.curve"), "X25519MLKEM768");
     assert_eq!(of(3).get("aws.extended_request_id"), "MTp4OmV4YW1wbGU=");
-    // The command line's session is told of any call.
+    // Each call of the AWS command line names its session.
     assert_eq!(
         of(4).get("aws.cli.session.id"),
         of(3).get("aws.cli.session.id")
