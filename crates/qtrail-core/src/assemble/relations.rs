@@ -1,24 +1,37 @@
 //! The parents that events can have.
 //!
 //! Enters: the facts of all events. Leaves: the parent of each. What must hold: what AWS recorded wins over the nearest
-//! message; among equals, the earlier event and then the smaller id wins, whatever came first.
+//! message, and gives no parent where it names two; among equals, the smaller id wins, whatever came first.
 
 use std::collections::HashMap;
 
 use super::facts::{Facts, Id, Part};
 use super::{REACH, Relation, SpanId};
 
+const SECOND: i64 = 1_000_000_000;
+
 /// Events that can be parents, by what their children have in common with them.
 #[derive(Debug, Default)]
 pub(super) struct Relations {
     /// `None` where two tools' calls list the request: an exact relation is never a guess.
     tools: HashMap<Id, Option<SpanId>>,
-    approvals: HashMap<Id, SpanId>,
-    roles: HashMap<Id, SpanId>,
-    /// By time.
-    grants: HashMap<Id, Vec<(i64, SpanId)>>,
+    /// Each by time, as the next two.
+    approvals: HashMap<Id, Vec<Earlier>>,
+    roles: HashMap<Id, Vec<Earlier>>,
+    grants: HashMap<Id, Vec<Earlier>>,
     /// Messages of a person, by time.
     messages: HashMap<Id, Vec<Message>>,
+}
+
+/// An event that can be the parent of later ones with the same key.
+#[derive(Debug, Clone, Copy)]
+struct Earlier {
+    time: i64,
+    span_id: SpanId,
+    /// The client of a grant, the approval of a role.
+    of: Option<Id>,
+    /// `of` is the same in all up to this one.
+    is_clear: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +66,14 @@ impl Relations {
                 }
             }
             Part::Approval(id) => {
-                self.approvals.entry(*id).or_insert(span_id);
+                push(self.approvals.entry(*id).or_default(), facts, None);
             }
-            Part::Grant(sign_in) => {
-                let grants = self.grants.entry(*sign_in).or_default();
-                grants.push((facts.time, span_id));
+            Part::Grant { sign_in, client } => {
+                push(self.grants.entry(*sign_in).or_default(), facts, *client);
             }
-            Part::AssumedRole { session, .. } => {
-                self.roles.entry(*session).or_insert(span_id);
+            Part::AssumedRole { approval, session } => {
+                let roles = self.roles.entry(*session).or_default();
+                push(roles, facts, Some(*approval));
             }
             Part::ToolCall { requests, .. } => {
                 for request in requests {
@@ -72,41 +85,44 @@ impl Relations {
         }
     }
 
-    /// The parent of an event, and how it was found.
+    /// The parent of an event, and how it was found. What AWS recorded is never outvoted: where it names two parents,
+    /// there is none.
     pub(super) fn parent_of(&self, facts: &Facts) -> Option<(SpanId, Relation)> {
         match &facts.part {
             Part::AssumedRole { approval, .. } => {
-                Some((*self.approvals.get(approval)?, Relation::ApprovalId))
+                let approval = last_before(self.approvals.get(approval)?, facts.time)?;
+                Some((approval?, Relation::ApprovalId))
             }
             Part::ToolCall {
                 sign_in,
                 by_amazon_q,
                 ..
-            } => self
-                .grant(*sign_in, facts.time)
-                .or_else(|| self.nearest(facts, *by_amazon_q)),
+            } => {
+                let grants = sign_in.and_then(|id| self.grants.get(&id));
+                // The grant's time is a whole second.
+                let start = facts.extent.0.saturating_add(SECOND - 1);
+                match grants.and_then(|grants| last_before(grants, start)) {
+                    Some(grant) => Some((grant?, Relation::SignInSession)),
+                    None => self.nearest(facts, *by_amazon_q),
+                }
+            }
             Part::Call {
                 request,
                 session,
                 by_amazon_q,
                 ..
             } => {
-                let tool = request.and_then(|id| self.tools.get(&id)?.as_ref());
-                let role = || session.and_then(|id| self.roles.get(&id));
-                tool.map(|id| (*id, Relation::RequestId))
-                    .or_else(|| role().map(|id| (*id, Relation::ApprovalId)))
-                    .or_else(|| self.nearest(facts, *by_amazon_q))
+                if let Some(tool) = request.and_then(|id| self.tools.get(&id)) {
+                    return Some(((*tool)?, Relation::RequestId));
+                }
+                let roles = session.and_then(|id| self.roles.get(&id));
+                match roles.and_then(|roles| last_before(roles, facts.time)) {
+                    Some(role) => Some((role?, Relation::ApprovalId)),
+                    None => self.nearest(facts, *by_amazon_q),
+                }
             }
-            Part::InConversation { .. } | Part::Approval(_) | Part::Grant(_) => None,
+            Part::InConversation { .. } | Part::Approval(_) | Part::Grant { .. } => None,
         }
-    }
-
-    /// The last grant of a sign-in before this time.
-    fn grant(&self, sign_in: Option<Id>, time: i64) -> Option<(SpanId, Relation)> {
-        let grants = self.grants.get(&sign_in?)?;
-        let after = grants.partition_point(|(granted, _)| *granted <= time);
-        let (_, span_id) = grants.get(after.checked_sub(1)?)?;
-        Some((*span_id, Relation::SignInSession))
     }
 
     /// The nearest message of the same person within [`REACH`]. `None` if messages of two conversations are equally
@@ -141,4 +157,21 @@ impl Relations {
         let delta = time.saturating_sub(first.time);
         Some((first.span_id, Relation::Nearest { delta }))
     }
+}
+
+fn push(events: &mut Vec<Earlier>, facts: &Facts, of: Option<Id>) {
+    let last = events.last();
+    events.push(Earlier {
+        time: facts.time,
+        span_id: facts.span_id,
+        of,
+        is_clear: last.is_none_or(|last| last.is_clear && last.of == of),
+    });
+}
+
+/// The last event at this time or before it; `None` in it if those up to then are of different things.
+fn last_before(events: &[Earlier], time: i64) -> Option<Option<SpanId>> {
+    let after = events.partition_point(|event| event.time <= time);
+    let last = events[..after].last()?;
+    Some(last.is_clear.then_some(last.span_id))
 }
