@@ -9,7 +9,7 @@ use std::io::Read;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::files::{Source, Sources};
+use super::files::Source;
 use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
@@ -71,7 +71,7 @@ impl Reading {
     /// Those of the target; the dead letters cannot be written.
     pub(super) fn all<T: Target>(
         &mut self,
-        listed: Sources,
+        listed: impl Iterator<Item = anyhow::Result<Source>>,
         progress: &Progress,
         target: &mut T,
     ) -> anyhow::Result<()> {
