@@ -4,7 +4,7 @@
 //! dead letters. What must hold: each record is exported, filtered or a dead letter.
 
 use std::convert::Infallible;
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use super::files::Source;
 use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
+use crate::pipeline::{Content, Unit};
 use qtrail_core::convert::{self, Attribute, Sink};
 use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
@@ -89,6 +90,29 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    /// Reads the content of a unit.
+    ///
+    /// # Errors
+    /// Those of [`Reading::all`]; the content is none that a source of files has.
+    pub(super) fn one<T: Target>(
+        &mut self,
+        unit: Unit,
+        progress: &Progress,
+        target: &mut T,
+    ) -> anyhow::Result<()> {
+        let (content, again): (Box<dyn Read + Send>, _) = match unit.content {
+            Content::Twice(content, again) => (content, again),
+            Content::Bytes(bytes) => {
+                let content = Cursor::new(bytes);
+                (Box::new(content.clone()), Again::clones(content))
+            }
+            Content::Whole(_) | Content::Texts(_) => {
+                anyhow::bail!("{} can be read only once", unit.origin.name)
+            }
+        };
+        self.unit(&unit.origin, progress.wrap(content), again, target)
     }
 
     fn unit<T: Target>(

@@ -115,9 +115,12 @@ impl FirstReading {
     /// Reads one source after the other.
     fn read_all(&self, found: SyncSender<Found>) {
         let mut reader = Reader::default();
-        while !self.stop.is_cancelled()
-            && let Some((number, source)) = self.listing().next()
-        {
+        while !self.stop.is_cancelled() {
+            // The lock ends here, not with the reading.
+            let next = self.listing().next();
+            let Some((number, source)) = next else {
+                return;
+            };
             let facts = source.map(|source| reader.read(self, &source));
             if found.send((number, facts.unwrap_or_default())).is_err() {
                 return;
