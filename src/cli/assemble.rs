@@ -1,8 +1,9 @@
 //! `convert --assemble`: conversations as trees, over the whole of what is read.
 //!
-//! Enters: the sources, read once before they are converted. Leaves: the [`Tree`] of their events; at the end the spans
-//! of the conversations. What must hold: memory is bounded; errors of this reading are left to the conversion, which
-//! reads the same records again.
+//! Enters: the sources, read once before they are converted. Leaves: the [`Tree`] of their events, and the sources
+//! again; at the end the spans of the conversations.
+
+mod first_reading;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,23 +11,20 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::files::{Source, Sources, is_read_once};
+use self::first_reading::FirstReading;
+use super::files::{Listed, Sources, is_read_once};
 use crate::config::Config;
 use crate::dead_letter::{OnDamage, Origin, UnitLetters};
 use crate::export::{Chunk, Exporter, Original, Originals, Outcome};
 use crate::sidecar;
-use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, Conversation, Facts, Tree};
-use qtrail_core::envelope::{self, Item};
+use qtrail_core::assemble::{Conversation, Tree};
 use qtrail_core::otlp::Encoder;
 use qtrail_core::reject::Position;
 
-/// Memory of an event that can have a place in a tree.
-const EVENT_BYTES: usize = 768;
 /// Conversations in one chunk.
 const CHUNK: usize = 256;
 
-/// Reads all sources and assembles their events.
+/// Reads all sources and assembles their events. The sources are returned to be converted.
 ///
 /// # Errors
 /// An input that can be read only once; more events than memory allows.
@@ -35,50 +33,21 @@ pub(super) async fn tree(
     listed: Sources,
     config: &Config,
     stop: &CancellationToken,
-) -> anyhow::Result<Arc<Tree>> {
+) -> anyhow::Result<(Arc<Tree>, Listed)> {
     if let Some(path) = paths.iter().find(|path| is_read_once(path)) {
         anyhow::bail!(
             "--assemble reads its input twice, but {} can be read only once: save it to a file first",
             path.display()
         );
     }
-    let most = config.memory_bytes / EVENT_BYTES;
-    let (conversion, stop) = (sidecar::conversion(config), stop.clone());
+    let conversion = sidecar::conversion(config);
+    let reading = FirstReading::new(listed, conversion, config.memory_bytes, stop.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let mut assembler = Assembler::default();
-        for source in listed.filter_map(Result::ok) {
-            read(&source, &conversion, &stop, &mut assembler);
-            anyhow::ensure!(
-                assembler.len() <= most,
-                "more than {most} events belong to conversations, which limits.memory does not allow: raise it \
-                 (QTRAIL_LIMITS_MEMORY), or convert fewer days at once"
-            );
-        }
-        Ok(Arc::new(assembler.finish()))
+        let (assembler, listed) = reading.run()?;
+        let listed: Listed = Box::new(listed.into_iter());
+        Ok((Arc::new(assembler.finish()), listed))
     });
     work.await.context("the assembly failed")?
-}
-
-fn read(source: &Source, conversion: &Converter, stop: &CancellationToken, into: &mut Assembler) {
-    let Ok((_, content, again)) = source.open(stop, |content| content) else {
-        return;
-    };
-    let mut records = envelope::open(content, &conversion.limits).again(again);
-    let mut canonical = Vec::new();
-    while !stop.is_cancelled() {
-        let bytes = match records.next() {
-            Ok(Some(Item::Record { bytes, .. })) => bytes,
-            Ok(Some(_)) => continue,
-            Err(error) if envelope::is_quiet(&error) => continue,
-            Ok(None) | Err(_) => break,
-        };
-        let (selector, depth) = (&conversion.selector, conversion.limits.depth);
-        if let Ok(Some(event)) = selector.select_any(bytes, &mut canonical, depth)
-            && let Some(facts) = Facts::of(event, &conversion.options)
-        {
-            into.add(facts);
-        }
-    }
 }
 
 /// Sends the spans of the conversations. `false` if one was not delivered, which is logged.

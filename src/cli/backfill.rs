@@ -13,6 +13,8 @@ use anyhow::Context;
 use globset::GlobSet;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "aws")]
+pub(super) use self::report::left_out;
 use self::status::with_status;
 use super::args::BackfillArgs;
 use super::progress::Progress;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ConvertArgs, Format};
-use super::files::{Outputs, Source, Sources, sources};
+use super::files::{Listed, Outputs, Source, sources};
 use super::progress::Progress;
 use super::totals::Totals;
 use super::{Exit, assemble, events, stop_on, summary};
@@ -50,12 +50,12 @@ pub async fn run(
     stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
-    let tree = match args.assemble {
+    let (tree, listed): (_, Listed) = match args.assemble {
         true => {
-            let listed = sources(&args.paths, outputs(&args, &config, to_stdout))?;
-            Some(assemble::tree(&args.paths, listed, &config, &stop).await?)
+            let (tree, listed) = assemble::tree(&args.paths, listed, &config, &stop).await?;
+            (Some(tree), listed)
         }
-        false => None,
+        false => (None, Box::new(listed)),
     };
     let done = if args.format == Some(Format::Events) {
         let mut conversion = sidecar::conversion(&config);
@@ -140,7 +140,7 @@ fn outputs(args: &ConvertArgs, config: &Config, to_stdout: bool) -> Outputs {
 }
 
 async fn deliver(
-    listed: Sources,
+    listed: Listed,
     args: &ConvertArgs,
     config: &Config,
     tree: Option<Arc<Tree>>,
@@ -179,7 +179,7 @@ async fn deliver(
 
 /// Delivers each source, `workers` at a time.
 async fn each(
-    listed: Sources,
+    listed: Listed,
     workers: usize,
     sidecar: &Sidecar,
     progress: &Progress,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::OutputClosed;
 use super::args::ConvertArgs;
-use super::files::Sources;
+use super::files::Listed;
 use super::progress::Progress;
 use super::reading::{Reading, Target};
 use super::totals::Totals;
@@ -38,7 +38,7 @@ const EVENTS: line_file::Kind = line_file::Kind {
 /// # Errors
 /// The output or the dead letters cannot be opened or written, or the reader of the output has exited.
 pub(super) async fn write(
-    listed: Sources,
+    listed: Listed,
     conversion: Converter,
     args: &ConvertArgs,
     to_stdout: bool,

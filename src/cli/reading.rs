@@ -4,15 +4,16 @@
 //! dead letters. What must hold: each record is exported, filtered or a dead letter.
 
 use std::convert::Infallible;
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::files::{Source, Sources};
+use super::files::Source;
 use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
+use crate::pipeline::{Content, Unit};
 use qtrail_core::convert::{self, Attribute, Sink};
 use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
@@ -71,7 +72,7 @@ impl Reading {
     /// Those of the target; the dead letters cannot be written.
     pub(super) fn all<T: Target>(
         &mut self,
-        listed: Sources,
+        listed: impl Iterator<Item = anyhow::Result<Source>>,
         progress: &Progress,
         target: &mut T,
     ) -> anyhow::Result<()> {
@@ -89,6 +90,29 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    /// Reads the content of a unit.
+    ///
+    /// # Errors
+    /// Those of [`Reading::all`]; the content is none that a source of files has.
+    pub(super) fn one<T: Target>(
+        &mut self,
+        unit: Unit,
+        progress: &Progress,
+        target: &mut T,
+    ) -> anyhow::Result<()> {
+        let (content, again): (Box<dyn Read + Send>, _) = match unit.content {
+            Content::Twice(content, again) => (content, again),
+            Content::Bytes(bytes) => {
+                let content = Cursor::new(bytes);
+                (Box::new(content.clone()), Again::clones(content))
+            }
+            Content::Whole(_) | Content::Texts(_) => {
+                anyhow::bail!("{} can be read only once", unit.origin.name)
+            }
+        };
+        self.unit(&unit.origin, progress.wrap(content), again, target)
     }
 
     fn unit<T: Target>(

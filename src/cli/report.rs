@@ -1,11 +1,12 @@
 //! `qtrail report`: what agents did, for whom, and what was denied.
 //!
-//! Enters: files in any container, or standard input. Leaves: a report as text, CSV, JSON or HTML. What must hold:
+//! Enters: files in any container, objects of a bucket, or standard input. Leaves: a report as text, CSV, JSON or HTML. What must hold:
 //! the same events give the same report, in any order and from any files; no text of a record can control a
 //! terminal, run in a browser or become a formula; memory stays within `limits.memory`, and the report says what
 //! did not fit.
 
 mod basis;
+mod bucket;
 mod columns;
 mod csv;
 pub(super) mod event;
@@ -21,9 +22,9 @@ mod words;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use self::basis::{Basis, DeadLetters};
@@ -41,6 +42,8 @@ use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::dead_letter::Origin;
 use crate::export::unread;
+use crate::input::backfill::Named;
+use crate::pipeline::Unit;
 use crate::sidecar;
 use qtrail_core::convert::Body;
 use qtrail_core::event::amazon_q::Select;
@@ -111,14 +114,8 @@ fn read(
         Some(path) => outputs.paths.push(path.to_path_buf()),
         None => outputs.add_stdout(),
     }
-    if let Some(bucket) = args.paths.iter().find(|path| path.starts_with("s3:")) {
-        bail!(
-            "{} is in a bucket, which `report` does not read: copy it first, such as with `aws s3 sync {} DIR`",
-            bucket.display(),
-            bucket.display()
-        );
-    }
-    let listed = sources(&args.paths, outputs)?;
+    let (buckets, paths) = named(&args.paths)?;
+    let listed = sources(&paths, outputs)?;
     let mut conversion = sidecar::conversion(config);
     // Only attributes: the report does not show bodies. Tool calls list their calls in an object.
     conversion.options.body = Body::Original;
@@ -137,6 +134,14 @@ fn read(
         dead_letters: &mut dead_letters,
     };
     reading.all(listed, progress, &mut target)?;
+    for (bucket, prefix) in buckets {
+        let each = |mut unit: Unit| {
+            unit.origin.input = "files";
+            reading.one(unit, progress, &mut target)
+        };
+        let is_complete = bucket::read(bucket, prefix, config, each)?;
+        reading.done.failed |= !is_complete;
+    }
     let mut basis = Basis::of(&reading.done, &store, dead_letters, outside);
     basis.paths = args
         .paths
@@ -150,6 +155,22 @@ fn read(
         _ => Exit::Failed,
     };
     Ok((Found { store, basis }, exit))
+}
+
+/// Buckets, with their prefixes; and paths.
+type Inputs = (Vec<(String, String)>, Vec<PathBuf>);
+
+/// Tells buckets from paths.
+fn named(arguments: &[PathBuf]) -> anyhow::Result<Inputs> {
+    let (mut buckets, mut paths) = Inputs::default();
+    for argument in arguments {
+        match Named::parse(&argument.to_string_lossy()).map_err(anyhow::Error::msg)? {
+            Named::Bucket { bucket, prefix } => buckets.push((bucket, prefix)),
+            // The text may not be all of the path.
+            Named::Path(_) => paths.push(argument.clone()),
+        }
+    }
+    Ok((buckets, paths))
 }
 
 /// The sink and the dead letters of a report.

@@ -1,4 +1,4 @@
-//! `qtrail run --sqs` and `qtrail backfill s3://…` with real servers.
+//! `qtrail run --sqs`, `qtrail backfill s3://…` and `qtrail report s3://…` with real servers.
 
 mod access;
 mod backfill;
@@ -7,6 +7,7 @@ mod ends;
 mod faults;
 mod messages;
 mod replicas;
+mod report;
 mod trust;
 
 use std::collections::BTreeSet;

@@ -339,9 +339,14 @@ fn the_output_is_a_file_that_is_not_read_and_a_bucket_is_named_with_its_remedy()
         fs::read(folder.path().join("a.json")).unwrap(),
         log_file(&trail())
     );
-    let (exit, _, err) = texts(report(&["s3://my-trail/x"]).output().unwrap());
-    assert_eq!(exit, Some(1));
-    assert!(err.contains("aws s3 sync s3://my-trail/x"), "{err}");
+    for (source, said) in [
+        ("s3://", "write s3://bucket/prefix"),
+        ("s3:///x", "write s3://bucket/prefix"),
+        ("http://x/y", "neither a path nor s3://bucket/prefix"),
+    ] {
+        let (exit, _, err) = texts(report(&[source]).output().unwrap());
+        assert!(exit == Some(1) && err.contains(said), "{err}");
+    }
 }
 
 /// The events and people of a report, without what it rests on.

@@ -11,7 +11,7 @@ use crate::convert::{self, Attribute, Options, Placement, Sink};
 use crate::envelope::log_file::{LogFile, LogRecord};
 use crate::envelope::{Item, Limits, open};
 use crate::event::Event;
-use crate::event::amazon_q::{Lists, Select, Selector};
+use crate::event::amazon_q::{Lists, Met, Select, Selector};
 use crate::otlp::{Encoded, Encoder};
 use crate::reject::{Evidence, Position, Reason, Reject};
 
@@ -211,10 +211,15 @@ struct FileConversion<'c> {
 impl FileConversion<'_> {
     /// Converts a log file's records up to the first that cannot be read in this way: its offset.
     fn log_file(&mut self, file: &LogFile) -> Option<u64> {
-        let mut passed = 0;
-        for record in self.converter.selector.candidates(file) {
-            let (position, organization) = (record.position, self.organization.as_ref());
-            self.converted.filtered += position.index - passed;
+        for met in self.converter.selector.walk(file) {
+            let record = match met {
+                Met::Candidate(record) => record,
+                Met::Unwanted(records) => {
+                    self.converted.filtered += records;
+                    continue;
+                }
+            };
+            let organization = self.organization.as_ref();
             let outcome = self.converter.convert_candidate_with(
                 &record,
                 self.observed,
@@ -223,11 +228,9 @@ impl FileConversion<'_> {
             );
             match outcome {
                 Ok(outcome) => self.count(outcome),
-                Err(_) => return Some(position.offset),
+                Err(_) => return Some(record.position.offset),
             };
-            passed = position.index + 1;
         }
-        self.converted.filtered += file.records().len() as u64 - passed;
         None
     }
 

@@ -27,14 +27,14 @@ Examples:
   qtrail report trail/ --writes --from 7d          # what changed in a week
   qtrail report trail/ --conversation a298ec0d
   qtrail report trail/ --person mary --format html -o mary.html
-  aws s3 cp s3://my-trail/AWSLogs/…/x.json.gz - | qtrail report -
+  qtrail report s3://my-trail/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/
   qtrail report trail/ --format csv -o events.csv  # a row for each event
   qtrail report trail/ --format json | jq '.events[] | .action'
 
-Objects in a bucket: copy them first, such as with `aws s3 sync`.
+A bucket needs a qtrail that was built with the feature `aws`. All objects below the prefix are read.
 Columns of CSV and fields of JSON: docs/report.md"))]
 pub struct ReportArgs {
-    /// Files, directories (including their subdirectories), or `-` for standard input
+    /// Files, directories (including their subdirectories), `s3://BUCKET/PREFIX`, or `-` for standard input
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 

@@ -15,7 +15,7 @@ use crate::telemetry::printable::printable;
 const ROWS: usize = 40;
 
 /// Logs the files and folders that are left out, by reason.
-pub(super) fn left_out(listed: &Listed) {
+pub(in crate::cli) fn left_out(listed: &Listed) {
     for (why, sum) in &listed.left_out.0 {
         let reason = why.description();
         let (sum, examples) = (sum.shown(), sum.examples.join(", "));

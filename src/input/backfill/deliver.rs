@@ -15,7 +15,8 @@ use super::retry::{Retry, Tries};
 use super::source::{self, Source};
 use super::{Backfill, Error, Status};
 use crate::export::Outcome;
-use crate::pipeline::{Counts, Pipeline, Report, Truncation, Unit};
+use crate::input::directory::Deliver;
+use crate::pipeline::{Counts, Report, Truncation, Unit};
 
 /// The number of files per read of the plan.
 const AHEAD: usize = 1024;
@@ -50,26 +51,26 @@ enum Fate {
 }
 
 /// The parts that all deliveries share.
-struct Shared<S> {
+struct Shared<S, D> {
     source: Arc<S>,
     retry: Arc<Retry>,
-    pipeline: Pipeline,
+    deliver: D,
     abort: CancellationToken,
 }
 
 /// Delivers the remaining files of this listing.
-pub(super) async fn run<S: Source>(
+pub(super) async fn run<S: Source, D: Deliver>(
     backfill: &Backfill<S>,
     plan: &Plan,
     listing: Listing,
     fetchers: usize,
-    pipeline: Pipeline,
+    deliver: D,
     abort: CancellationToken,
 ) -> Result<Delivered, Error> {
     let shared = Arc::new(Shared {
         source: Arc::clone(&backfill.source),
         retry: Arc::clone(&backfill.retry),
-        pipeline,
+        deliver,
         abort,
     });
     let mut queue = Queue::new(plan.clone(), listing);
@@ -125,14 +126,14 @@ impl Delivered {
                 self.gone += 1;
             }
             Fate::Left(error) => {
-                tracing::error!("{name} cannot be read: {error}; it is left for another run");
+                tracing::error!("{name} cannot be read: {error}; the same command reads it again");
                 self.unread += 1;
             }
         }
     }
 }
 
-impl<S: Source> Shared<S> {
+impl<S: Source, D: Deliver> Shared<S, D> {
     async fn one(self: Arc<Self>, entry: Entry) -> (Entry, Fate, Counts) {
         let mut counts = Counts::default();
         let fate = self.tries(&entry, &mut counts).await;
@@ -157,7 +158,7 @@ impl<S: Source> Shared<S> {
                         truncation: Truncation::Reject,
                         inflated_bytes: None,
                     };
-                    let report = self.pipeline.deliver(unit).await;
+                    let report = self.deliver.deliver(unit).await;
                     counts.add(&report.counts);
                     match ended(&report) {
                         Ended::Delivered => {

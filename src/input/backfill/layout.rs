@@ -31,6 +31,20 @@ pub struct Wanted {
     pub exclude: GlobSet,
 }
 
+impl Wanted {
+    /// All files.
+    #[cfg(feature = "aws")]
+    pub(crate) fn everything() -> Self {
+        Wanted {
+            from: i64::MIN,
+            to: i64::MAX,
+            accounts: BTreeSet::new(),
+            regions: BTreeSet::new(),
+            exclude: GlobSet::empty(),
+        }
+    }
+}
+
 /// The files to read from one source.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {

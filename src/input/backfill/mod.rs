@@ -40,7 +40,7 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::Pipeline;
+use crate::input::directory::Deliver;
 
 pub use deliver::Delivered;
 use layout::{Layout, Wanted};
@@ -241,16 +241,16 @@ impl<S: Source> Backfill<S> {
         listing::run(self, root, Arc::new(layout)).await
     }
 
-    /// Delivers what [`Backfill::list`] has found.
+    /// Delivers what [`Backfill::list`] has found, several files at once.
     pub(crate) async fn deliver(
         &self,
         fetchers: usize,
-        pipeline: Pipeline,
+        deliver: impl Deliver,
         abort: CancellationToken,
     ) -> Result<Delivered, Error> {
         match (&self.plan, self.listing) {
             (Some(plan), Some(listing)) => {
-                deliver::run(self, plan, listing, fetchers, pipeline, abort).await
+                deliver::run(self, plan, listing, fetchers, deliver, abort).await
             }
             _ => Ok(Delivered::default()),
         }

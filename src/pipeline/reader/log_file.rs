@@ -10,11 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Reached, Reader, Stopped};
 use crate::dead_letter::OnDamage;
 use crate::runtime::budget::{Budget, Reservation};
-use qtrail_core::envelope::log_file::LogFile;
+use qtrail_core::envelope::log_file::{LARGEST_COMPRESSED, LogFile};
 use qtrail_core::envelope::{Limits, is_gzip};
+use qtrail_core::event::amazon_q::Met;
 
-/// A larger compressed file is not read as a whole.
-const COMPRESSED_BYTES: usize = 4 << 20;
 /// Bytes that are read at first, so that a slow source of another kind is not waited for.
 const HEAD: usize = 512;
 /// Bytes that are read at a time.
@@ -135,14 +134,19 @@ impl Reader {
             return Ok(Rest::From(0));
         }
         let mut reached = Reached::default();
-        let mut passed = 0;
         let converter = Arc::clone(&self.pipeline.conversion);
-        for record in converter.selector.candidates(file) {
-            let (position, in_unit) = (record.position, self.in_unit(record.position));
+        for met in converter.selector.walk(file) {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
             }
-            self.pass(position.index - passed);
+            let record = match met {
+                Met::Candidate(record) => record,
+                Met::Unwanted(records) => {
+                    self.pass(records);
+                    continue;
+                }
+            };
+            let (position, in_unit) = (record.position, self.in_unit(record.position));
             self.reserve_for_record(reached, record.bytes.len())?;
             let chunk = &mut self.chunk;
             match chunk.convert_candidate(&converter, &self.source, &record, in_unit) {
@@ -151,12 +155,10 @@ impl Reader {
             };
             self.give_back_spare();
             self.damage.has_read();
-            passed = position.index + 1;
             reached.inflated = position.offset + position.length;
             reached.spent = reached.inflated;
             self.send_full(reached)?;
         }
-        self.pass(file.records().len() as u64 - passed);
         let inflated = inflated as u64;
         Ok(Rest::Nothing(Reached {
             inflated,
@@ -167,9 +169,7 @@ impl Reader {
 
     /// Counts records that are not wanted.
     fn pass(&mut self, records: u64) {
-        if records > 0 {
-            self.damage.has_read();
-        }
+        self.damage.has_read();
         self.progress.counts.filtered += records;
         self.progress.counts.read += records;
     }
@@ -191,7 +191,7 @@ fn read_all(
         let fits = room
             .as_mut()
             .is_some_and(|room| budget.try_resize(room, bytes));
-        if !is_gzip(into) || into.len() > COMPRESSED_BYTES || !fits {
+        if !is_gzip(into) || into.len() > LARGEST_COMPRESSED || !fits {
             return Ok(None);
         }
         into.reserve_exact(bytes - into.len());

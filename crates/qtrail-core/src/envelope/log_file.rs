@@ -16,6 +16,8 @@ use split::{Most, Span, split};
 
 /// Inflated bytes of a file that is read as a whole, at most.
 pub const LARGEST: usize = 16 << 20;
+/// Compressed bytes of such a file, at most.
+pub const LARGEST_COMPRESSED: usize = 4 << 20;
 /// Bytes by which the buffer grows.
 const GROWTH: usize = 256 << 10;
 /// What each member of a gzip file begins with.

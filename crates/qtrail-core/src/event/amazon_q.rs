@@ -1,5 +1,7 @@
 //! Which events are Amazon Q's or another agent's, and what kind of thing each of them is.
 
+mod candidates;
+
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
@@ -7,8 +9,9 @@ use super::agents::{AgentLists, Evidence, Family, Recognized};
 use super::prefilter::Prefilter;
 use super::{Event, Key, shape};
 use crate::envelope;
-use crate::envelope::log_file::{LogFile, LogRecord};
 use crate::reject::Reason;
+
+pub use candidates::Met;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,26 +153,6 @@ impl Selector {
             .is_none_or(|words| words.may_be_in(record))
     }
 
-    /// The records of a log file that may be wanted, in their order. One search over the whole file finds
-    /// them: no other record is wanted.
-    pub fn candidates<'f>(&self, file: &'f LogFile) -> impl Iterator<Item = LogRecord<'f>> {
-        let bytes = file.bytes();
-        // Where the next part of a word begins, or the end of the file.
-        let mut next = None;
-        file.records().filter(move |record| {
-            let start = record.position.offset as usize;
-            self.words.as_ref().is_none_or(|words| {
-                let found = match next {
-                    Some(found) if found >= start => found,
-                    _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
-                };
-                next = Some(found);
-                let has_part = found < start + record.bytes.len();
-                has_part && words.is_in(record.bytes) || record.hides_words
-            })
-        })
-    }
-
     /// Parses a record if it is wanted: `None` if it is not. Its class is the one by this selector's
     /// lists. What is not wanted is not validated: an `eventTime` that is no time costs only a
     /// wanted record.
@@ -183,25 +166,6 @@ impl Selector {
             return Ok(None);
         }
         self.select_event(self.classified(record, depth)?)
-    }
-
-    /// Like [`Selector::select`], for one of the [`candidates`](Selector::candidates), which is not searched again.
-    ///
-    /// # Errors
-    /// Those of [`Selector::select`], and [`Reason::NotCloudTrail`] for a record whose outermost keys are not
-    /// those of an event alone. [`envelope::open`] tells what such a record is.
-    pub fn select_candidate<'a>(
-        &self,
-        record: &LogRecord<'a>,
-        depth: u32,
-    ) -> Result<Option<Event<'a>>, Reason> {
-        let event = self.classified(record.bytes, depth)?;
-        if !event.is_plain() {
-            return Err(Reason::NotCloudTrail {
-                detail: "its outermost keys are not those of an event alone".to_owned(),
-            });
-        }
-        self.select_event(event)
     }
 
     fn classified<'a>(&self, record: &'a [u8], depth: u32) -> Result<Event<'a>, Reason> {
