@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::assemble::{FIRST, assembled, call, message, tool, trail};
 use crate::support::program::{attribute, gzip, json_lines, log_file, qtrail, records};
-use crate::support::sidecar::{Place, Sidecar, last_balance, value};
+use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 
 /// A long window: nothing is decided before the test wants it.
 const LONG: &str = "1h";
@@ -60,6 +60,12 @@ async fn held(sidecar: &Sidecar, events: u64) {
     sidecar.until("/metrics", is_held).await;
 }
 
+/// Waits until so many events were delivered. A conversation may be on its way.
+async fn exported(sidecar: &Sidecar, events: u64) {
+    let is_exported = |_, text: &str| balance(text).exported == events;
+    sidecar.until("/metrics", is_exported).await;
+}
+
 /// The spans that `convert --assemble` makes of the same records.
 fn converted(records: &[String]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +100,7 @@ async fn events_wait_for_their_window_and_the_conversation_until_it_is_quiet() {
             .iter()
             .any(|span| span["name"] == "conversation")
     };
-    sidecar.settled(2).await;
+    exported(&sidecar, 2).await;
     sidecar.until("/metrics", |_, _| roots()).await;
     let spans = spans(&place);
     let events = by_event(&spans);
@@ -201,7 +207,7 @@ async fn a_state_of_the_assembly_that_cannot_be_written_holds_everything_back() 
     run.arg("--assemble");
     let sidecar = Sidecar::start(run.arg("--output").arg(place.path("otlp.jsonl")));
     place.add("a.json", &log_file(&[message("m1", 10, FIRST)]));
-    sidecar.settled(1).await;
+    exported(&sidecar, 1).await;
     sidecar.room(Some(4096));
     place.add("b.json", &log_file(&[message("m2", 11, FIRST)]));
     sidecar
@@ -216,7 +222,7 @@ async fn a_state_of_the_assembly_that_cannot_be_written_holds_everything_back() 
         1
     );
     sidecar.room(None);
-    sidecar.settled(2).await;
+    exported(&sidecar, 2).await;
 }
 
 #[test]
