@@ -54,6 +54,8 @@ struct Waiting {
     units: HashMap<SpanId, Vec<mpsc::UnboundedSender<(SpanId, Place)>>>,
     /// Conversations of an earlier process, to be sent.
     unsent: Vec<Conversation>,
+    /// When events were decided last.
+    decided: i64,
     /// When what is old was forgotten.
     forgot: i64,
     /// How many units wait.
@@ -85,6 +87,7 @@ impl Assembly {
                 window,
                 units: HashMap::new(),
                 unsent,
+                decided: 0,
                 forgot: 0,
                 count: 0,
                 ends: false,
