@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -251,4 +252,41 @@ fn inputs_that_cannot_wait_are_refused() {
         error.contains("assembly.idle: must not be shorter"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_again_and_again_gives_each_event_one_place() {
+    const KILLS: usize = 12;
+    let mut rng = fastrand::Rng::with_seed(7);
+    let place = place("300ms")
+        .with_env("QTRAIL_DUPLICATES_DROP", "false")
+        .with_env("QTRAIL_SELECT", "all");
+    let trail = qtrail_sample::conversation_trail(3, 40);
+    let parts = trail.files.len().div_ceil(KILLS);
+    for (round, files) in trail.files.chunks(parts).enumerate() {
+        for (number, (_, bytes)) in files.iter().enumerate() {
+            place.add(format!("{round}-{number}.json.gz"), bytes);
+        }
+        let sidecar = start(&place, &[]);
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..1500))).await;
+        sidecar.kill();
+    }
+    run_once(&place).await;
+    let mut places: HashMap<String, Value> = HashMap::new();
+    for span in spans(&place) {
+        let id = span["spanId"].as_str().unwrap().to_owned();
+        let known = places.entry(id).or_insert_with(|| span.clone());
+        assert_eq!(*known, span, "two places");
+    }
+    let arrived: Vec<_> = places.values().cloned().collect();
+    let arrived = by_event(&arrived);
+    for event in trail.truth.iter().filter(|event| event.arrives) {
+        assert!(arrived.contains_key(&event.id), "{} is missing", event.id);
+    }
+    for span in places.values() {
+        let parent = span["parentSpanId"].as_str().unwrap_or_default();
+        if let Some(parent) = places.get(parent) {
+            assert_eq!(span["traceId"], parent["traceId"]);
+        }
+    }
 }
