@@ -270,6 +270,10 @@ async fn a_process_that_is_killed_again_and_again_gives_each_event_one_place() {
         let sidecar = start(&place, &[]);
         tokio::time::sleep(Duration::from_millis(rng.u64(0..1500))).await;
         sidecar.kill();
+        if rng.bool() {
+            // As if the kill had come between each delivery and its commit.
+            let _ = fs::remove_file(place.path("state/state.redb"));
+        }
     }
     run_once(&place).await;
     let mut places: HashMap<String, Value> = HashMap::new();
