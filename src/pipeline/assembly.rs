@@ -144,6 +144,17 @@ impl Assembly {
     }
 }
 
+/// Opens the state in a folder, if there is one; creates none.
+///
+/// # Errors
+/// As [`Assembly::open`].
+pub fn check(folder: &Path) -> Result<(), Error> {
+    match State::is_there(folder) {
+        true => State::open(folder).map(drop),
+        false => Ok(()),
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)

@@ -182,6 +182,7 @@ async fn what_is_held_at_the_stop_is_read_again() {
     sidecar.signal(Signal::TERM);
     let (exit, said) = sidecar.exit().await;
     assert_eq!(exit, Some(0), "{said}");
+    assert!(place.path("state/assembly.redb").exists());
     assert_eq!(spans(&place).len(), 0);
     run_once(&place).await;
     assert_eq!(spans(&place), converted(&trail()));
@@ -293,4 +294,26 @@ async fn a_process_that_is_killed_again_and_again_gives_each_event_one_place() {
             assert_eq!(span["traceId"], parent["traceId"]);
         }
     }
+}
+
+#[tokio::test]
+async fn check_and_run_name_a_state_that_cannot_be_used() {
+    let place = place(LONG);
+    fs::create_dir_all(place.path("state")).unwrap();
+    fs::write(place.path("state/assembly.redb"), "no database").unwrap();
+    let output = qtrail()
+        .arg("check")
+        .arg(place.path("trail"))
+        .env("QTRAIL_STATE", place.path("state"))
+        .env("QTRAIL_ASSEMBLE", "true")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.contains("places of assembled events"));
+    assert!(line.unwrap_or_default().contains("assembly.redb"), "{text}");
+    let (exit, said) = start(&place, &[]).exit().await;
+    assert_eq!(exit, Some(1), "{said}");
+    assert!(said.contains("assembly.redb"), "{said}");
 }
