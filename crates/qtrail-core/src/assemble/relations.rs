@@ -1,7 +1,7 @@
 //! The parents that events can have.
 //!
 //! Enters: the facts of all events. Leaves: the parent of each. What must hold: what AWS recorded wins over the nearest
-//! message, and gives no parent where it names two; among equals, the smaller id wins, whatever came first.
+//! message, and gives no parent where it names two; the order of arrival decides nothing.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ const SECOND: i64 = 1_000_000_000;
 pub(super) struct Relations {
     /// `None` where two tools' calls list the request: an exact relation is never a guess.
     tools: HashMap<Id, Option<SpanId>>,
-    /// Each by time, as the next two.
+    /// By time, as roles and grants are.
     approvals: HashMap<Id, Vec<Earlier>>,
     roles: HashMap<Id, Vec<Earlier>>,
     grants: HashMap<Id, Vec<Earlier>>,
