@@ -1,6 +1,6 @@
 //! Writes a trail of 200 conversations into a folder, and the truth about it into `truth.jsonl` beside it.
 //!
-//!     cargo run -p qtrail-sample --example conversations -- DIR
+//!     cargo run -p qtrail-sample --example conversations -- DIR [SEED]
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ fn main() -> std::io::Result<()> {
         return Err(std::io::Error::other("name a folder"));
     };
     let folder = Path::new(&folder);
-    let trail = qtrail_sample::conversation_trail(0, 200);
+    let seed = std::env::args().nth(2).and_then(|seed| seed.parse().ok());
+    let trail = qtrail_sample::conversation_trail(seed.unwrap_or(0), 200);
     for (path, bytes) in &trail.files {
         let path = folder.join("trail").join(path);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;

@@ -1,7 +1,7 @@
 //! The parents that events can have.
 //!
 //! Enters: the facts of events, in any order. Leaves: the parent of each. What must hold: what AWS recorded wins over the
-//! nearest message, and gives no parent where it names two; among equals, the smaller id wins, whatever came first.
+//! nearest message, and gives no parent where it names two; the order of arrival decides nothing.
 
 use std::collections::HashMap;
 
