@@ -4,11 +4,10 @@
 //! checked here and nowhere later; a problem names the source of its value.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::builder::Builder;
 use super::layers::Layers;
-use super::{Config, Problems, aws, conversion, export, ingest, paths, value};
+use super::{Config, NO_PARENTS, Problems, aws, conversion, export, ingest, paths, value};
 use crate::dead_letter::{self, Begin, WhenFull};
 use crate::input::directory::{self, After, Start};
 use crate::pipeline::dedup;
@@ -53,6 +52,9 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
             "assemble",
             "holds events for minutes, which only files can wait for: remove ingest.*, s3.queues and event_history, or give them a qtrail of their own",
         );
+    }
+    if config.assembly.is_some() && config.convert.trace_classes.is_some() {
+        b.problem("assemble", NO_PARENTS);
     }
     for (key, message) in paths::check_directory(&config) {
         b.problem(key, &message);
@@ -144,12 +146,15 @@ fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<dedup::Settings> {
 
 /// What is decided is remembered at least as long as delivered events are.
 fn assembly(b: &mut Builder<'_>) -> Option<assemble::Settings> {
-    const LEAST: Duration = Duration::from_secs(24 * 3600);
+    let defaults = assemble::Settings::default();
+    let window = b.positive_duration("assembly.window");
+    let remember = b.positive_duration("duplicates.max_age");
     let settings = assemble::Settings {
-        window: b.positive_duration("assembly.window"),
+        window,
         idle: b.positive_duration("assembly.idle"),
         max_held: b.number("assembly.max_held"),
-        remember: b.positive_duration("duplicates.max_age").max(LEAST),
+        remember: remember.max(defaults.remember).max(window * 2),
+        ..defaults
     };
     if settings.idle < settings.window {
         b.problem("assembly.idle", "must not be shorter than assembly.window");

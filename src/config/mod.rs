@@ -107,6 +107,9 @@ impl Config {
 
 /// The error of a run without an input.
 pub(crate) const NO_INPUT: &str = "no input is configured: name a directory (`qtrail run DIR`), an SQS queue that announces S3 objects (--sqs URL), --event-history, or an address to listen on (--grpc ADDR, --http ADDR)";
+/// The error of an assembly with spans left out.
+pub(crate) const NO_PARENTS: &str =
+    "needs the spans of all classes, since each can be a parent: remove traces.classes";
 /// The inputs that need the `aws` feature.
 pub(crate) const AWS_INPUTS: &str = "s3.queues, event_history.enabled";
 

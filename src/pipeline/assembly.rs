@@ -2,8 +2,8 @@
 //!
 //! Enters: a [`Unit`] that can be read twice. Leaves: its [`Report`], once the pipeline has delivered it with the places
 //! that its events have in their conversations; the span of each conversation. What must hold: a place is durable
-//! before it is used, so a repeat gets the same one; a unit that waits is not acknowledged, takes no memory for its
-//! bytes and no place of another unit.
+//! before it is used, so a repeat gets the same one; a unit that waits is not acknowledged, and keeps no other unit
+//! from being read.
 //!
 //! ```text
 //! unit ─▶ first reading ─▶ facts ─▶ window (of qtrail-core) ─▶ places ─▶ state ─▶ the unit goes on to the pipeline
@@ -42,25 +42,28 @@ struct Shared {
     pipeline: Pipeline,
     state: State,
     waiting: Mutex<Waiting>,
+    /// Conversations that are quiet, and were not sent. It is locked while they are sent.
+    unsent: tokio::sync::Mutex<Vec<Conversation>>,
     /// Wakes the keeper: something arrived, or everything is to be decided.
     work: Notify,
+    /// Wakes the keeper: a conversation may become quiet.
+    decided: Notify,
     stop: CancellationToken,
 }
 
 /// What waits.
 struct Waiting {
     window: Window,
-    /// Who waits for the place of each event: of those that the window holds, and of those that are being written.
+    /// The units that wait for an event, by its id. An event is in it while the window holds it and while its place is
+    /// written.
     units: HashMap<SpanId, Vec<mpsc::UnboundedSender<(SpanId, Place)>>>,
-    /// Conversations of an earlier process, to be sent.
-    unsent: Vec<Conversation>,
     /// When events were decided last.
     decided: i64,
     /// When what is old was forgotten.
     forgot: i64,
     /// How many units wait.
     count: usize,
-    /// Nothing more comes: everything is decided.
+    /// Nothing more comes for now: everything is decided at once.
     ends: bool,
 }
 
@@ -86,13 +89,14 @@ impl Assembly {
             waiting: Mutex::new(Waiting {
                 window,
                 units: HashMap::new(),
-                unsent,
                 decided: 0,
                 forgot: 0,
                 count: 0,
                 ends: false,
             }),
+            unsent: tokio::sync::Mutex::new(unsent),
             work: Notify::new(),
+            decided: Notify::new(),
             stop,
         });
         let keeper = tokio::spawn(keeper::run(Arc::clone(&shared)));
@@ -110,17 +114,25 @@ impl Assembly {
             Ok(content) => {
                 let pipeline = shared.pipeline.clone();
                 let read = move || first_reading::facts(content, &pipeline);
-                tokio::task::spawn_blocking(read).await.unwrap_or_default()
+                match tokio::task::spawn_blocking(read).await {
+                    Ok(facts) => facts,
+                    Err(_) => return Report::abandoned(unit.base),
+                }
             }
-            // The second reading finds and tells it.
+            // The second reading fails as well, and its report says why.
             Err(_) => Vec::new(),
         };
         if !facts.is_empty() {
             let base = unit.base;
             let (arrives, count) = (Arc::clone(shared), facts.len());
             let arrived = tokio::task::spawn_blocking(move || arrives.arrive(facts));
-            let Ok(Ok(places)) = arrived.await else {
-                return Report::abandoned(base);
+            let places = match arrived.await {
+                Ok(Ok(places)) => places,
+                Ok(Err(error)) => {
+                    tracing::error!("{error}; the file is read again");
+                    return Report::abandoned(base);
+                }
+                Err(_) => return Report::abandoned(base),
             };
             waits();
             let Some(tree) = shared.places(places, count).await else {
@@ -132,9 +144,9 @@ impl Assembly {
         shared.pipeline.deliver(unit).await
     }
 
-    /// Decides about all events that wait: no unit is being read, and no other one comes before these are settled.
-    pub fn decide_all(&self) {
-        self.0.lock().ends = true;
+    /// Whether units wait for others. Where no other one comes before these have settled, they need not.
+    pub fn set_waiting(&self, waits: bool) {
+        self.0.lock().ends = !waits;
         self.0.work.notify_one();
     }
 
@@ -150,7 +162,10 @@ impl Assembly {
 /// As [`Assembly::open`].
 pub fn check(folder: &Path) -> Result<(), Error> {
     match State::is_there(folder) {
-        true => State::open(folder).map(drop),
+        true => {
+            let mut window = Window::new(Settings::default());
+            State::open(folder)?.load(&mut window).map(drop)
+        }
         false => Ok(()),
     }
 }
@@ -160,12 +175,12 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Events of one unit arrive. Their places come through the channel, in any order, repeats included.
+    /// Events of one unit arrive, each once. Their places come through the channel, in any order.
     fn arrive(&self, facts: Vec<Facts>) -> Result<mpsc::UnboundedReceiver<(SpanId, Place)>, Error> {
         let (found, places) = mpsc::unbounded_channel();
-        let now = now();
         let mut waiting = self.lock();
         // Under the lock, so that none is decided in between.
+        let now = now();
         let ids: Vec<_> = facts.iter().map(Facts::span_id).collect();
         for (facts, known) in facts.into_iter().zip(self.state.places(&ids)?) {
             let id = facts.span_id();

@@ -248,6 +248,8 @@ fn inputs_that_cannot_wait_are_refused() {
         error.contains("assemble: holds events for minutes"),
         "{error}"
     );
+    let error = refused("assemble: true\ntraces:\n  classes: [on_behalf_of]\n");
+    assert!(error.contains("each can be a parent"), "{error}");
     let error = refused("assemble: true\nassembly:\n  window: 20m\n");
     assert!(
         error.contains("assembly.idle: must not be shorter"),
@@ -316,4 +318,42 @@ async fn check_and_run_name_a_state_that_cannot_be_used() {
     let (exit, said) = start(&place, &[]).exit().await;
     assert_eq!(exit, Some(1), "{said}");
     assert!(said.contains("assembly.redb"), "{said}");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_file_that_waits_does_not_wait_for_a_window_of_its_own() {
+    let place = place(LONG);
+    let records = [message("m1", 10, FIRST), call("c1", 12, "q.amazonaws.com")];
+    for name in ["a.json", "b.json", "c.json"] {
+        place.add(name, &log_file(&records));
+    }
+    run_once(&place).await;
+    assert_eq!(spans(&place), converted(&records));
+}
+
+#[tokio::test]
+async fn a_file_that_is_rewritten_while_it_waits_is_delivered_as_it_is_then() {
+    let place = place("2s").with_env("QTRAIL_DUPLICATES_DROP", "false");
+    let sidecar = start(&place, &[]);
+    // Too large to be kept in memory.
+    let records = |from: u32| -> Vec<_> {
+        let id = |number: u32| format!("m{number}");
+        (from..from + 300)
+            .map(|number| message(&id(number), 10, FIRST))
+            .collect()
+    };
+    place.add("a.json", &log_file(&records(0)));
+    held(&sidecar, 300).await;
+    fs::write(place.path("trail/a.json"), log_file(&records(1_000))).unwrap();
+    let all = |spans: &[Value]| {
+        let events = by_event(spans);
+        (1_000..1_300).all(|number| events.contains_key(&format!("m{number}")))
+    };
+    sidecar.until("/metrics", |_, _| all(&spans(&place))).await;
+    let metrics = sidecar.get("/metrics").await.1;
+    assert_eq!(balance(&metrics).dead_lettered, 0, "{}", sidecar.said());
+    let spans = spans(&place);
+    for span in spans.iter().filter(|span| span["name"] != "conversation") {
+        assert!(span["parentSpanId"].is_string(), "it has no place: {span}");
+    }
 }

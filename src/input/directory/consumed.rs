@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::file_id::{BLOCK, Digest, Section};
+use super::file_id::{BLOCK, Digest, Section, Stat};
 use crate::pipeline::Content;
 use qtrail_core::envelope::Again;
 
@@ -98,6 +98,39 @@ pub(super) fn read(file: &Arc<File>, from: &Prefix, end: u64) -> (Content, Consu
     let ahead = Section::new(Arc::clone(file), from.offset, end);
     let content = Content::Twice(Box::new(reader), Again::clones(ahead));
     (content, consumed)
+}
+
+/// The same content, which cannot be read if the file has changed since it looked like this.
+pub(super) fn unchanged(content: Content, file: &Arc<File>, stat: Stat) -> Content {
+    match content {
+        Content::Twice(reader, again) => {
+            let reader = Unchanged {
+                reader,
+                looked: Some((Arc::clone(file), stat)),
+            };
+            Content::Twice(Box::new(reader), again)
+        }
+        other => other,
+    }
+}
+
+/// Looks at the file before the first byte.
+struct Unchanged {
+    reader: Box<dyn Read + Send>,
+    looked: Option<(Arc<File>, Stat)>,
+}
+
+impl Read for Unchanged {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some((file, stat)) = self.looked.take()
+            && Stat::of(&file.metadata()?) != stat
+        {
+            return Err(io::Error::other(
+                "it has changed while it waited for others",
+            ));
+        }
+        self.reader.read(buffer)
+    }
 }
 
 fn reader(file: &Arc<File>, from: &Prefix, end: u64) -> (Reader, Consumed) {

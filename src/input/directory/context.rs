@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::after::StagedFiles;
@@ -164,7 +165,14 @@ impl<D: Deliver> Context<D> {
 
 /// Content that is being read: the same under another name waits.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Claims(Arc<Mutex<HashSet<Digest>>>);
+pub(super) struct Claims(Arc<Claimed>);
+
+#[derive(Debug, Default)]
+struct Claimed {
+    digests: Mutex<HashSet<Digest>>,
+    /// Wakes those that wait for a content.
+    freed: Notify,
+}
 
 /// Gives the content free when dropped.
 #[derive(Debug)]
@@ -175,18 +183,34 @@ pub(super) struct Claim {
 
 impl Claims {
     pub(super) fn take(&self, digest: Digest) -> Option<Claim> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(digest).then(|| Claim {
+        self.0.lock().insert(digest).then(|| Claim {
             claims: self.clone(),
             digest,
         })
+    }
+
+    /// Waits until a content is not being read.
+    pub(super) async fn until_free(&self, digest: &Digest) {
+        loop {
+            let freed = self.0.freed.notified();
+            if !self.0.lock().contains(digest) {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl Claimed {
+    fn lock(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut taken = self.claims.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.remove(&self.digest);
+        self.claims.0.lock().remove(&self.digest);
+        self.claims.0.freed.notify_waiters();
     }
 }
 

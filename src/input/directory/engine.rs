@@ -26,6 +26,8 @@ use super::watch::{Signal, Watch};
 
 /// Readings that wait for their commit, those at work included.
 const UNDER_WAY: usize = 1024;
+/// The same where units wait for one another: each has an open file for minutes.
+const WAITING: usize = 512;
 /// New folders that are remembered to be walked; of more, everything is.
 const FOLDERS: usize = 1024;
 /// How often absent files are marked or forgotten.
@@ -64,7 +66,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
             Woke::Slot(permit) => engine.dispatch(permit),
             Woke::AllWait => {
                 engine.ended_waits = true;
-                engine.ctx.deliver.wait_no_more();
+                engine.ctx.deliver.set_waiting(false);
             }
             Woke::Ended(ended) => engine.ended(ended),
             Woke::Walked(round) => engine.walked(round),
@@ -145,7 +147,11 @@ impl<D: Deliver> Engine<D> {
     }
 
     async fn next(&mut self, wake_at: Instant) -> Woke {
-        let takes = self.schedule.has_ready() && self.tasks.len() < UNDER_WAY;
+        let most = match D::UNITS_WAIT {
+            true => WAITING,
+            false => UNDER_WAY,
+        };
+        let takes = self.schedule.has_ready() && self.tasks.len() < most;
         let slots = Arc::clone(&self.slots);
         let all_slots = Arc::clone(&self.slots).acquire_many_owned(self.slot_count());
         let none_comes = self.ctx.settings.once && self.is_all_begun() && !self.ended_waits;
@@ -163,7 +169,9 @@ impl<D: Deliver> Engine<D> {
 
     fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
         if let Some(candidate) = self.schedule.next() {
-            self.ended_waits = false;
+            if std::mem::take(&mut self.ended_waits) {
+                self.ctx.deliver.set_waiting(true);
+            }
             let path = Arc::clone(&candidate.path);
             let reading = process(Arc::clone(&self.ctx), candidate, permit);
             let task = self.tasks.spawn(reading);

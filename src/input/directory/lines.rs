@@ -73,7 +73,7 @@ pub(super) fn look<D: Deliver>(
     }
     let first = file_id::digest(whole_line.unwrap_or(head));
     let Some(claim) = ctx.claims.take(first) else {
-        return Ok(Look::Attempt(Attempt::Later(DELAY, Some(stat))));
+        return Ok(Look::Busy(first, stat));
     };
     let ((at, clean), proof) = match followed(ctx, &opened.file, &stat)? {
         Some(at) => at,

@@ -143,8 +143,8 @@ pub trait Deliver: Clone + Send + Sync + 'static {
     /// Answers when every record of the unit has settled. While the unit waits for others, it takes no slot.
     fn deliver(&self, unit: Unit, slot: &mut Slot) -> impl Future<Output = Report> + Send;
 
-    /// All units that are left wait for one another, and no other comes before they have settled.
-    fn wait_no_more(&self) {}
+    /// Whether units wait for one another. Where no other one comes before these have settled, they need not.
+    fn set_waiting(&self, _waits: bool) {}
 }
 
 impl Deliver for Pipeline {
@@ -160,8 +160,8 @@ impl Deliver for Assembly {
         Assembly::deliver(self, unit, || drop(slot.take()))
     }
 
-    fn wait_no_more(&self) {
-        self.decide_all();
+    fn set_waiting(&self, waits: bool) {
+        Assembly::set_waiting(self, waits);
     }
 }
 

@@ -38,6 +38,8 @@ const BUSY: Duration = Duration::from_millis(100);
 /// What a look at a file leads to.
 pub(super) enum Look {
     Attempt(Attempt),
+    /// Its content is being read under another name.
+    Busy(Digest, Stat),
     Whole(Whole),
     Lines(Follow),
 }
@@ -64,7 +66,7 @@ pub(super) struct Whole {
 }
 
 /// Reads one file. The permit is given back once the pipeline has answered, while the commit is
-/// still under way.
+/// still under way; before that, while the unit waits for others.
 pub(super) async fn process<D: Deliver>(
     ctx: Arc<Context<D>>,
     candidate: Candidate,
@@ -74,6 +76,13 @@ pub(super) async fn process<D: Deliver>(
     let looked = blocking(move || look(&shared, &looked_at)).await;
     let attempt = match looked {
         Ok(Look::Attempt(attempt)) => Ok(attempt),
+        Ok(Look::Busy(digest, stat)) => {
+            if D::UNITS_WAIT {
+                drop(permit);
+                ctx.claims.until_free(&digest).await;
+            }
+            Ok(Attempt::Later(BUSY, Some(stat)))
+        }
         Ok(Look::Whole(whole)) => deliver(&ctx, whole, permit).await,
         Ok(Look::Lines(follow)) => lines::deliver(&ctx, follow, permit).await,
         Err(error) => Err(error),
@@ -182,7 +191,7 @@ fn look_whole<D: Deliver>(
         return Ok(Look::Attempt(Attempt::Later(ctx.settings.settle, None)));
     }
     let Some(claim) = ctx.claims.take(digest) else {
-        return Ok(Look::Attempt(Attempt::Later(BUSY, Some(*stat))));
+        return Ok(Look::Busy(digest, *stat));
     };
     let short = bytes
         .as_deref()
@@ -289,7 +298,10 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, 
     let (content, consumed) = match whole.bytes.take() {
         Some(bytes) => (Content::twice(Cursor::new(Bytes::from(bytes))), None),
         None => {
-            let (content, consumed) = consumed::read(file, &Prefix::default(), stat.size);
+            let (mut content, consumed) = consumed::read(file, &Prefix::default(), stat.size);
+            if D::UNITS_WAIT {
+                content = consumed::unchanged(content, file, *stat);
+            }
             (content, Some(consumed))
         }
     };

@@ -28,14 +28,13 @@ pub(super) struct Change {
     pub(super) forget_before: Option<i64>,
 }
 
-/// Decides until the assembly is stopped.
+/// Decides, and sends conversations, until the assembly is stopped. Then what waits is abandoned.
 pub(super) async fn run(shared: Arc<Shared>) {
     let (stop, abort) = (shared.stop.clone(), shared.pipeline.abort.clone());
-    let work = async {
-        shared.send_unsent().await;
+    let _ended = Ended(Arc::clone(&shared));
+    let decisions = async {
         loop {
             if !shared.decide().await {
-                shared.send_quiet(false).await;
                 tokio::select! {
                     () = shared.work.notified() => {}
                     () = tokio::time::sleep(shared.wait()) => {}
@@ -44,10 +43,29 @@ pub(super) async fn run(shared: Arc<Shared>) {
             tokio::time::sleep(PAUSE).await;
         }
     };
+    // Apart from the decisions: the collector may be away.
+    let conversations = async {
+        loop {
+            shared.send_quiet(false).await;
+            tokio::select! {
+                () = shared.decided.notified() => {}
+                () = tokio::time::sleep(shared.wait().max(GATHER)) => {}
+            }
+        }
+    };
     tokio::select! {
-        () = work => {}
+        () = async { tokio::join!(decisions, conversations); } => {}
         () = stop.cancelled() => {}
         () = abort.cancelled() => {}
+    }
+}
+
+/// However the keeper ends, no unit waits for it.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.lock().units.clear();
     }
 }
 
@@ -74,7 +92,9 @@ impl Shared {
 
     /// Decides about the events that are due. `false` if there are none.
     async fn decide(self: &Arc<Self>) -> bool {
-        let Some(change) = self.due() else {
+        let shared = Arc::clone(self);
+        let due = tokio::task::spawn_blocking(move || shared.due()).await;
+        let Some(change) = due.ok().flatten() else {
             return false;
         };
         let places = change.places.clone();
@@ -87,27 +107,29 @@ impl Shared {
             }
         }
         self.gauge(&waiting);
+        self.decided.notify_one();
         true
     }
 
     fn due(&self) -> Option<Change> {
-        let now = now();
         let mut waiting = self.lock();
+        // Under the lock, so that nothing arrives later than now.
+        let now = now();
+        let (held, due) = (waiting.window.len(), waiting.window.due(now));
         let is_early = now.abs_diff(waiting.decided) < GATHER.as_nanos() as u64;
-        let due = match is_early {
-            true => 0,
-            false => waiting.window.due(now),
-        };
-        let held = waiting.window.len();
         let surplus = match waiting.count > UNITS {
             true => held.div_ceil(2),
             false => waiting.window.surplus(),
         };
-        let count = match std::mem::take(&mut waiting.ends) {
+        let count = match waiting.ends {
             true => held,
+            false if is_early => surplus,
             false => due.max(surplus),
         };
-        let early = surplus.saturating_sub(due);
+        let early = match waiting.ends {
+            true => 0,
+            false => surplus.saturating_sub(due),
+        };
         let places = waiting.window.decide(count, now);
         if places.is_empty() {
             return None;
@@ -121,31 +143,29 @@ impl Shared {
         })
     }
 
-    /// Sends the conversations that have become quiet; with `all`, all of them. `false` if one was not delivered.
+    /// Sends the conversations that have become quiet, also in an earlier process; with `all`, all of them. `false` if one
+    /// was not delivered.
     pub(super) async fn send_quiet(self: &Arc<Self>, all: bool) -> bool {
+        // Whoever comes second finds that all was sent.
+        let mut unsent = self.unsent.lock().await;
         let quiet = self.lock().window.quiet(now(), all);
-        if quiet.is_empty() {
-            return true;
+        if !quiet.is_empty() {
+            self.keep(Change {
+                conversations: quiet.clone(),
+                ..Change::default()
+            })
+            .await;
+            unsent.extend(quiet.into_iter().map(|known| known.conversation));
         }
-        self.keep(Change {
-            conversations: quiet.clone(),
-            ..Change::default()
-        })
-        .await;
-        self.send(quiet.into_iter().map(|known| known.conversation).collect())
-            .await
+        let sent = unsent.is_empty() || self.send(&unsent).await;
+        unsent.clear();
+        sent
     }
 
-    /// Sends the conversations that had become quiet before this process began, and were not sent.
-    async fn send_unsent(self: &Arc<Self>) {
-        let unsent = std::mem::take(&mut self.lock().unsent);
-        self.send(unsent).await;
-    }
-
-    async fn send(self: &Arc<Self>, conversations: Vec<Conversation>) -> bool {
+    async fn send(self: &Arc<Self>, conversations: &[Conversation]) -> bool {
         let pipeline = &self.pipeline;
         let options = &pipeline.conversion.options;
-        let sent = roots::deliver(&conversations, &pipeline.exporter, options).await;
+        let sent = roots::deliver(conversations, &pipeline.exporter, options).await;
         if let Some(all) = sent {
             let sent: Vec<_> = conversations.iter().map(Conversation::trace_id).collect();
             self.written(move |shared| shared.state.sent(&sent)).await;

@@ -9,6 +9,7 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::keeper::Change;
+use super::now;
 use crate::runtime::database::{Definition, Error, Observer, Remedies, Store};
 use qtrail_core::assemble::{
     Conversation, Place, Remembered, RememberedConversation, SpanId, TraceId, Window,
@@ -33,7 +34,7 @@ static STATE: Definition = Definition {
     },
     remedies: Remedies {
         locked: "stop it, or give this one a `state` of its own",
-        deleted: "events that come after that may miss the conversation that they belong to",
+        deleted: "events that come after that may miss their conversation, and repeats may get another place",
     },
 };
 
@@ -79,7 +80,7 @@ impl State {
                 if kept.known.activity.was_quiet && !kept.was_sent {
                     unsent.push(kept.known.conversation.clone());
                 }
-                window.restore_conversation(kept.known);
+                window.restore_conversation(kept.known, now());
             }
             Ok(())
         })?;

@@ -22,9 +22,14 @@ pub(super) struct Relations {
     messages: HashMap<Id, Timeline>,
 }
 
-/// Events with one key, by time, then by id.
+/// Events with one key.
 #[derive(Debug, Default)]
-struct Timeline(Vec<Entry>);
+struct Timeline {
+    /// By time, then by id.
+    entries: Vec<Entry>,
+    /// The first entry that is of another thing than the entries before it.
+    other: Option<usize>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
@@ -37,17 +42,38 @@ struct Entry {
 
 impl Timeline {
     fn add(&mut self, entry: Entry) {
-        if let Err(at) = self.0.binary_search(&entry) {
-            self.0.insert(at, entry);
+        if let Err(at) = self.entries.binary_search(&entry) {
+            self.entries.insert(at, entry);
+            match at + 1 == self.entries.len() {
+                true if self.other.is_some() || entry.of == self.entries[0].of => {}
+                true => self.other = Some(at),
+                false => self.find_other(),
+            }
         }
+    }
+
+    fn remove(&mut self, entry: Entry) {
+        if let Ok(at) = self.entries.binary_search(&entry) {
+            self.entries.remove(at);
+            match self.other {
+                None => {}
+                Some(other) if at == 0 && other > 1 => self.other = Some(other - 1),
+                Some(_) => self.find_other(),
+            }
+        }
+    }
+
+    fn find_other(&mut self) {
+        let mut entries = self.entries.iter();
+        let first = self.entries.first().map(|entry| entry.of);
+        self.other = entries.position(|entry| Some(entry.of) != first);
     }
 
     /// The last event at this time or before it; `None` in it if those up to then are of different things.
     fn last_before(&self, time: i64) -> Option<Option<SpanId>> {
-        let after = self.0.partition_point(|entry| entry.time <= time);
-        let earlier = &self.0[..after];
-        let last = earlier.last()?;
-        let is_clear = earlier.iter().all(|entry| entry.of == last.of);
+        let after = self.entries.partition_point(|entry| entry.time <= time);
+        let last = self.entries[..after].last()?;
+        let is_clear = self.other.is_none_or(|other| other >= after);
         Some(is_clear.then_some(last.span_id))
     }
 }
@@ -76,8 +102,8 @@ impl Relations {
         } else if let Some((timelines, key)) = self.timeline(facts)
             && let Some(timeline) = timelines.get_mut(&key)
         {
-            timeline.0.retain(|known| *known != entry);
-            if timeline.0.is_empty() {
+            timeline.remove(entry);
+            if timeline.entries.is_empty() {
                 timelines.remove(&key);
             }
         }
@@ -139,7 +165,10 @@ impl Relations {
     /// The nearest message of the same person within [`REACH`]. `None` if messages of two conversations are equally
     /// near.
     fn nearest(&self, facts: &Facts, by_amazon_q: bool) -> Option<(SpanId, Relation)> {
-        let messages = &self.messages.get(&facts.person.filter(|_| by_amazon_q)?)?.0;
+        let messages = &self
+            .messages
+            .get(&facts.person.filter(|_| by_amazon_q)?)?
+            .entries;
         let time = facts.time;
         let after = messages.partition_point(|message| message.time <= time);
         let (before, behind) = messages.split_at(after);

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -460,12 +458,7 @@ const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
 
 fn settings() -> Settings {
-    Settings {
-        window: Duration::from_secs(360),
-        idle: Duration::from_secs(900),
-        max_held: 10_000,
-        remember: Duration::from_secs(86_400),
-    }
+    Settings::default()
 }
 
 /// A window, and what a process keeps of what it gave.
@@ -515,7 +508,7 @@ impl Arrivals {
     }
 
     /// The process is killed, and another one begins: what is held is gone.
-    fn restart(&mut self) {
+    fn restart(&mut self, now: i64) {
         self.window = Window::new(settings());
         let text = serde_json::to_string(&self.kept).unwrap();
         let kept: Vec<(SpanId, Remembered)> = serde_json::from_str(&text).unwrap();
@@ -525,7 +518,7 @@ impl Arrivals {
         for known in self.conversations.values() {
             let text = serde_json::to_string(known).unwrap();
             self.window
-                .restore_conversation(serde_json::from_str(&text).unwrap());
+                .restore_conversation(serde_json::from_str(&text).unwrap(), now);
         }
     }
 
@@ -583,7 +576,7 @@ fn what_comes_late_joins_its_conversation_and_makes_no_second_root() {
     for record in [c, m2] {
         arrivals.arrive(record, 30 * MINUTE);
     }
-    arrivals.restart();
+    arrivals.restart(31 * MINUTE);
     for record in [m, c, m2] {
         arrivals.arrive(record, 31 * MINUTE);
     }
@@ -596,6 +589,67 @@ fn what_comes_late_joins_its_conversation_and_makes_no_second_root() {
     assert_eq!(placed(&tree, m2).parent, Some(first[0].span_id()));
     // The message left before, so it could not cover its call.
     assert_eq!(placed(&tree, m).extent, None);
+}
+
+#[test]
+fn a_conversation_that_was_open_at_the_stop_waits_for_what_was_not_read_meanwhile() {
+    let (m, m2) = (
+        message("m", "mary", 100, FIRST),
+        message("m2", "mary", 200, FIRST),
+    );
+    let mut arrivals = Arrivals::new(settings());
+    arrivals.arrive(&m, 0);
+    arrivals.pass(6 * MINUTE);
+    let start = 90 * MINUTE;
+    arrivals.restart(start);
+    arrivals.pass(start);
+    assert!(arrivals.roots.is_empty());
+    arrivals.arrive(&m2, start);
+    for minute in 0..30 {
+        arrivals.pass(start + minute * MINUTE);
+    }
+    assert_eq!(arrivals.roots.len(), 1);
+    let mut flat = Flat::new(&Options::default());
+    arrivals.roots[0].write("aws.q_developer", &mut flat);
+    let line: Json = serde_json::from_slice(&flat.take()).unwrap();
+    assert_eq!(line["qtrail.conversation.messages"], 2);
+}
+
+#[test]
+fn a_step_of_the_clock_decides_nothing_early() {
+    let m = message("m", "mary", 100, FIRST);
+    let mut arrivals = Arrivals::new(settings());
+    arrivals.arrive(&m, 10 * MINUTE);
+    arrivals.pass(10 * MINUTE - SECOND);
+    assert!(arrivals.kept.is_empty());
+    // A large step back is no reason to wait for ever.
+    arrivals.pass(0);
+    assert_eq!(arrivals.kept.len(), 1);
+}
+
+#[test]
+fn of_too_many_decided_events_the_oldest_is_no_parent_any_more() {
+    let mut arrivals = Arrivals::new(Settings {
+        max_parents: 1,
+        ..settings()
+    });
+    let records = [
+        message("m", "mary", 100, FIRST),
+        message("m2", "nikki", 100, OTHER),
+    ];
+    for (record, minute) in records.iter().zip([0, 10]) {
+        arrivals.arrive(record, minute * MINUTE);
+        arrivals.pass((minute + 6) * MINUTE);
+    }
+    arrivals.window.forget(16 * MINUTE);
+    let calls = [call("c", "mary", 100, Q), call("c2", "nikki", 100, Q)];
+    for record in &calls {
+        arrivals.arrive(record, 16 * MINUTE);
+    }
+    arrivals.pass(30 * MINUTE);
+    let tree = arrivals.tree();
+    assert_eq!(placed(&tree, &calls[0]).parent, None);
+    assert_eq!(placed(&tree, &calls[1]).parent, Some(span(&records[1])));
 }
 
 #[test]
@@ -662,9 +716,9 @@ proptest! {
             arrivals.arrive(&records[at], second * SECOND);
             arrivals.pass(second * SECOND);
         }
-        for second in (360..3_000).step_by(7) {
+        for second in (360..4_000).step_by(7) {
             if killed == Some(second - 360) {
-                arrivals.restart();
+                arrivals.restart(second * SECOND);
                 records.iter().for_each(|record| arrivals.arrive(record, second * SECOND));
             }
             arrivals.pass(second * SECOND);

@@ -29,6 +29,20 @@ pub struct Settings {
     pub max_held: usize,
     /// How long a decided event can be the parent of a later one. Default 24 hours.
     pub remember: Duration,
+    /// Decided events that can be parents at most; the oldest are forgotten first. Default 100,000.
+    pub max_parents: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            window: Duration::from_secs(6 * 60),
+            idle: Duration::from_secs(15 * 60),
+            max_held: 10_000,
+            remember: Duration::from_secs(24 * 60 * 60),
+            max_parents: 100_000,
+        }
+    }
 }
 
 /// Events that are held, and what they can belong to.
@@ -120,9 +134,13 @@ impl Window {
         }
     }
 
-    /// Adds a conversation of before.
-    pub fn restore_conversation(&mut self, known: RememberedConversation) {
+    /// Adds a conversation of before. One that was not quiet is not quiet now: its events may be among those that were
+    /// not read meanwhile.
+    pub fn restore_conversation(&mut self, mut known: RememberedConversation, now: i64) {
         let trace_id = known.conversation.trace_id();
+        if !known.activity.was_quiet {
+            known.activity.last = now;
+        }
         self.activity.insert(trace_id, known.activity);
         self.conversations.0.insert(trace_id, known.conversation);
     }
@@ -169,10 +187,8 @@ impl Window {
 
     /// How many events are due now, the oldest first: their window has ended.
     pub fn due(&self, now: i64) -> usize {
-        let window = nanoseconds(self.settings.window);
-        // After a step back of the clock, what arrived in the future is due.
-        let ended =
-            |&(arrived, _): &(i64, SpanId)| arrived > now || now.saturating_sub(arrived) >= window;
+        let window = self.settings.window;
+        let ended = |&(arrived, _): &(i64, SpanId)| has_passed(window, arrived, now);
         self.arrivals.iter().take_while(|held| ended(held)).count()
     }
 
@@ -273,11 +289,13 @@ impl Window {
     /// The conversations that are quiet since [`Settings::idle`]; with `all`, all that were not quiet yet. Each is returned
     /// once.
     pub fn quiet(&mut self, now: i64, all: bool) -> Vec<RememberedConversation> {
-        let idle = nanoseconds(self.settings.idle);
         let mut quiet = Vec::new();
+        if !all && self.due(now) > 0 {
+            // They may belong to one of the conversations.
+            return quiet;
+        }
         for (trace_id, activity) in &mut self.activity {
-            let last = activity.last;
-            let is_quiet = all || last > now || now.saturating_sub(last) >= idle;
+            let is_quiet = all || has_passed(self.settings.idle, activity.last, now);
             if activity.was_quiet || !is_quiet {
                 continue;
             }
@@ -300,12 +318,16 @@ impl Window {
         quiet
     }
 
-    /// Forgets what was decided before [`Settings::remember`]: the time before which all is forgotten.
+    /// Forgets what was decided before [`Settings::remember`], and the oldest of what is more than
+    /// [`Settings::max_parents`]: the time before which all is forgotten.
     pub fn forget(&mut self, now: i64) -> i64 {
         let before = now.saturating_sub(nanoseconds(self.settings.remember));
-        while let Some((time, id)) = self.decided.front().copied()
-            && time < before
-        {
+        while let Some((time, id)) = self.decided.front().copied() {
+            // After a step back of the clock, a time of the future says nothing.
+            let is_old = time < before || time > now;
+            if !is_old && self.parents.len() <= self.settings.max_parents {
+                break;
+            }
             self.decided.pop_front();
             if let Some(facts) = self.parents.remove(&id).and_then(|event| event.facts) {
                 self.relations.remove(&facts);
@@ -322,6 +344,11 @@ impl Window {
         });
         before
     }
+}
+
+/// Whether so much time lies between two times. After a step of the clock, either can be the later one.
+fn has_passed(time: Duration, then: i64, now: i64) -> bool {
+    u128::from(now.abs_diff(then)) >= time.as_nanos()
 }
 
 fn nanoseconds(time: Duration) -> i64 {
