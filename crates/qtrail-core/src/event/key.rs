@@ -162,14 +162,15 @@ impl Fields {
 
     /// Recursion ends with the tables: each names tables of smaller objects only.
     /// `filled`: by AWS, so that a name in another case is a table's.
-    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
+    fn gather(&mut self, object: Node<'_>, table: fn(&[u8]) -> Option<Key>, filled: bool) {
         let entries = object.children().filter(|child| !child.is_shadowed());
         for node in entries {
-            let name = node.key().unwrap_or_default();
-            let Some(key) = table(&name) else {
-                if filled && shape::is_in_another_case(&name) {
-                    self.unreadable.push((Key::UserIdentity, node.id()));
-                }
+            let key = match node.raw_key() {
+                Some(name) if !node.has_escaped_key() => table(name),
+                _ => table(node.key().unwrap_or_default().as_bytes()),
+            };
+            let Some(key) = key else {
+                self.note_unknown(node, filled);
                 continue;
             };
             let kind = node.kind();
@@ -177,7 +178,9 @@ impl Fields {
                 continue;
             }
             // A record with both spellings has the usual one.
-            if self.nodes[key as usize] != 0 && matches!(&*name, "eventId" | "requestId") {
+            if self.nodes[key as usize] != 0
+                && (node.has_key("eventId") || node.has_key("requestId"))
+            {
                 continue;
             }
             self.nodes[key as usize] = node.id();
@@ -197,6 +200,11 @@ impl Fields {
                     self.gather(object, table, filled);
                 }
             }
+        }
+    }
+    fn note_unknown(&mut self, node: Node<'_>, filled: bool) {
+        if filled && shape::is_in_another_case(&node.key().unwrap_or_default()) {
+            self.unreadable.push((Key::UserIdentity, node.id()));
         }
     }
 }

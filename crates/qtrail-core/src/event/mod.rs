@@ -16,9 +16,13 @@ pub(crate) mod time;
 pub mod user_agent;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use crate::envelope::is_plain_event;
-use crate::json::{Document, Node, Type};
+use crate::json::{Document, Node, REDACTED, Type};
 use crate::reject::Reason;
 use agents::{Evidence, Family, Recognized};
 use amazon_q::{Class, Lists};
@@ -35,12 +39,20 @@ pub struct Event<'a> {
     fields: Fields,
     time: i64,
     recognized: Recognized,
+    /// Whether the mark of a hidden part of a text is anywhere in the record, as few records have it.
+    has_marks: bool,
 }
 
 /// Characters of an invalid time that are quoted.
 const QUOTED: usize = 64;
 /// A longer word is replaced: it may be a token, and quotes end in logs.
 const QUOTED_WORD: usize = 16;
+
+/// Whether the mark of a hidden part of a text is in a record.
+fn has_marks(record: &[u8]) -> bool {
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REDACTED));
+    memchr(b'[', record).is_some_and(|at| MARK.find(&record[at..]).is_some())
+}
 
 impl<'a> Event<'a> {
     /// Parses any record; a [`Selector`](amazon_q::Selector) parses those that
@@ -78,6 +90,7 @@ impl<'a> Event<'a> {
             fields,
             time: 0,
             recognized: Recognized::NONE,
+            has_marks: has_marks(record),
         };
         event.recognized = lists.recognize(&event);
         Ok(event)
@@ -158,6 +171,11 @@ impl<'a> Event<'a> {
         Some(self.document.root().with_id(id))
     }
 
+    /// Whether every field has a value of a type that the mapping reads.
+    fn reads_all(&self) -> bool {
+        self.fields.unreadable().is_empty()
+    }
+
     /// Whether a field has a value of a type that the mapping does not read.
     pub(crate) fn is_unreadable(&self, key: Key) -> bool {
         self.unreadable_of(key).next().is_some()
@@ -190,12 +208,14 @@ impl<'a> Event<'a> {
 
     /// A field that is a text without the mark of a hidden value: an id or a name may be made of it.
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
-        let hidden = |text: &str| match key {
-            // A role's session: with a hidden name, all sessions of the role would look the same.
-            Key::PrincipalId => mask::has_masked_part(text),
-            _ => mask::has_mask(text),
+        let text = self.text_of(key)?;
+        let hidden = match &text {
+            Cow::Borrowed(text) if !self.has_marks && !self.document.hides() => mask::is_mask(text),
+            text => mask::has_mask(text),
         };
-        self.text_of(key).filter(|text| !hidden(text))
+        // A role's session: with a hidden name, all sessions of the role would look the same.
+        let hidden = hidden || key == Key::PrincipalId && mask::has_masked_part(&text);
+        (!hidden).then_some(text)
     }
 
     /// The first of these fields that is shown.
