@@ -1,16 +1,13 @@
 //! The attributes of agents' events, most of them Amazon Q's.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::redact::listed;
 use super::{Derived, Options, agents, ids, semconv as names};
 use crate::event::amazon_q::Class;
-use crate::event::user_agent::{UserAgent, is_command_line};
+use crate::event::user_agent::{UserAgent, find_amazon_q, is_command_line};
 use crate::event::{Event, Key, mask};
 use crate::json::Node;
 
@@ -157,14 +154,11 @@ fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>, agent: &str, read:
     }
 }
 
-/// The mark of Amazon Q's clients in a user agent.
-const PRODUCT: &str = "AmazonQ-For-";
-
 /// The IDE and its version behind Amazon Q's token: `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`.
 fn ide(agent: &str) -> Option<(&str, &str)> {
-    static SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PRODUCT));
-    let start = SEARCH.find(agent.as_bytes())?;
-    let token = agent[start..].split([' ', ';', ')', ',']).next()?;
+    let start = find_amazon_q(agent)?;
+    let ends = |c: char| matches!(c, ' ' | ';' | ')' | ',');
+    let token = agent[start..].split(ends).next()?;
     if is_command_line(token) || !token.contains('/') {
         return None;
     }

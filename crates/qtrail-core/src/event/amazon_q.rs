@@ -183,7 +183,9 @@ impl Selector {
         if !self.may_select(record) {
             return Ok(None);
         }
-        self.select_event(self.classified(record, depth)?)
+        let mut event = self.classified(record, depth)?;
+        let wanted = self.selects(&mut event)?;
+        Ok(wanted.then_some(event))
     }
 
     /// Like [`Selector::select`], for one of the [`candidates`](Selector::candidates), which is not searched again.
@@ -196,13 +198,14 @@ impl Selector {
         record: &LogRecord<'a>,
         depth: u32,
     ) -> Result<Option<Event<'a>>, Reason> {
-        let event = self.classified(record.bytes, depth)?;
+        let mut event = self.classified(record.bytes, depth)?;
         if !event.is_plain() {
             return Err(Reason::NotCloudTrail {
                 detail: "its outermost keys are not those of an event alone".to_owned(),
             });
         }
-        self.select_event(event)
+        let wanted = self.selects(&mut event)?;
+        Ok(wanted.then_some(event))
     }
 
     fn classified<'a>(&self, record: &'a [u8], depth: u32) -> Result<Event<'a>, Reason> {
@@ -210,13 +213,14 @@ impl Selector {
         Event::classified(record, depth, lists)
     }
 
-    fn select_event<'a>(&self, mut event: Event<'a>) -> Result<Option<Event<'a>>, Reason> {
-        if !self.wants(&event) {
-            return shape::check_class(&event, |json| self.may_select(json)).map(|()| None);
+    /// Whether an event is wanted. Then its time is read too.
+    fn selects(&self, event: &mut Event<'_>) -> Result<bool, Reason> {
+        if !self.wants(event) {
+            return shape::check_class(event, |json| self.may_select(json)).map(|()| false);
         }
-        shape::check_identity(&event)?;
+        shape::check_identity(event)?;
         event.read_time()?;
-        Ok(Some(event))
+        Ok(true)
     }
 
     fn wants(&self, event: &Event<'_>) -> bool {

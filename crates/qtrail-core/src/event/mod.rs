@@ -79,19 +79,19 @@ impl<'a> Event<'a> {
                 detail: "an event is a JSON object".to_owned(),
             });
         }
-        let fields = Fields::of(document.root());
-        if fields.is_empty() {
-            return Err(Reason::NotCloudTrail {
-                detail: "none of CloudTrail's fields is in it".to_owned(),
-            });
-        }
         let mut event = Event {
             document,
-            fields,
+            fields: Fields::NONE,
             time: 0,
             recognized: Recognized::NONE,
             has_marks: has_marks(record),
         };
+        event.fields.find(event.document.root());
+        if event.fields.is_empty() {
+            return Err(Reason::NotCloudTrail {
+                detail: "none of CloudTrail's fields is in it".to_owned(),
+            });
+        }
         event.recognized = lists.recognize(&event);
         Ok(event)
     }
@@ -151,7 +151,9 @@ impl<'a> Event<'a> {
     /// Whether its outermost keys are those of an event alone. [`envelope::open`](crate::envelope::open) looks
     /// closer at a record with others: it may be a table's, or carry another one.
     fn is_plain(&self) -> bool {
-        is_plain_event(self.document.root().children().filter_map(Node::raw_key))
+        // No field is among the keys of what is no event.
+        self.fields.are_usual() && self.get(Key::EventVersion).is_some()
+            || is_plain_event(self.document.root().children().filter_map(Node::raw_key))
     }
 
     /// The whole record.

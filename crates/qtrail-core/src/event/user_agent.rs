@@ -54,7 +54,7 @@ impl<'a> UserAgent<'a> {
             read.service = Some(text);
             return read;
         }
-        let has_q = memchr::memchr(b'Q', text.as_bytes()).is_some();
+        let first_mark = find_amazon_q(text).unwrap_or(text.len());
         // The version of an application whose own token has none.
         let mut app_version = None;
         let mut rest = text;
@@ -65,7 +65,9 @@ impl<'a> UserAgent<'a> {
             }
             if read.client.is_some() || read.proxy.is_some() {
                 // The first client counts.
-            } else if let Some(start) = has_q.then(|| find_amazon_q(token)).flatten() {
+            } else if text.len() - rest.len() > first_mark
+                && let Some(start) = find_amazon_q(token)
+            {
                 read.amazon_q(&token[start..], next_token(&mut { rest }));
             } else if let Some(rest) = token.strip_prefix(KIRO_IDE) {
                 read.kiro_ide(rest);
@@ -162,14 +164,13 @@ fn next_token<'a>(text: &mut &'a str) -> Option<&'a str> {
     filled(token)
 }
 
-/// Where Amazon Q's mark begins.
-fn find_amazon_q(token: &str) -> Option<usize> {
+/// Where the mark of Amazon Q's clients begins.
+pub(crate) fn find_amazon_q(text: &str) -> Option<usize> {
     /// Where its rarest letter is in it.
     const Q: usize = 6;
-    let mut letters = token.bytes().enumerate().filter(|(_, byte)| *byte == b'Q');
-    letters.find_map(|(at, _)| {
+    memchr::memchr_iter(b'Q', text.as_bytes()).find_map(|at| {
         let start = at.checked_sub(Q)?;
-        let has_mark = token.get(start..)?.starts_with(AMAZON_Q);
+        let has_mark = text.get(start..)?.starts_with(AMAZON_Q);
         has_mark.then_some(start)
     })
 }

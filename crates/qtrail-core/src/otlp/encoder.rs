@@ -238,7 +238,7 @@ impl Sink for Encoder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, field: &'static Field, text: &str) {
         if let Some((out, key)) = self.records(field.on) {
             value::key_text(out, key, field.name, text);

@@ -2,8 +2,11 @@
 
 use super::Key;
 
+/// The fields of an object, by their names.
+pub(in crate::event) type Table = fn(&[u8]) -> Option<Key>;
+
 /// The table of the object under a key.
-pub(in crate::event) fn below(key: Key) -> Option<fn(&[u8]) -> Option<Key>> {
+pub(in crate::event) fn below(key: Key) -> Option<Table> {
     Some(match key {
         Key::UserIdentity => of_user_identity,
         Key::InvokedByDelegate => of_delegate,

@@ -27,9 +27,9 @@ impl LastLetters {
     #[inline]
     pub(super) fn may_end(&self, name: &[u8]) -> bool {
         let last = match (name.last_chunk(), name) {
-            (Some(last), _) => *last,
+            (Some(last), _) => u32::from_le_bytes(*last),
             // What a word of three letters may follow.
-            (None, &[two, three, four]) => [b'a', two, three, four],
+            (None, &[two, three, four]) => u32::from_le_bytes([b'a', two, three, four]),
             _ => return true,
         };
         let slot = slot(last);
@@ -38,7 +38,7 @@ impl LastLetters {
     }
 
     const fn add(&mut self, letters: [u8; 4]) {
-        let slot = slot(letters);
+        let slot = slot(u32::from_le_bytes(letters));
         self.0[slot / 64] |= 1 << (slot % 64);
     }
 
@@ -52,14 +52,13 @@ impl LastLetters {
 }
 
 /// The bit of four letters, in any case.
-const fn slot(letters: [u8; 4]) -> usize {
-    let letters = u32::from_le_bytes(letters) & 0x1f1f_1f1f;
+const fn slot(letters: u32) -> usize {
+    let letters = letters & 0x1f1f_1f1f;
     (letters.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOTS.ilog2())) as usize
 }
 
-fn are_letters(bytes: [u8; 4]) -> bool {
+fn are_letters(bytes: u32) -> bool {
     const HIGHS: u32 = 0x8080_8080;
-    let bytes = u32::from_le_bytes(bytes);
     let small = bytes & !HIGHS | 0x2020_2020;
     // A byte's high bit is set from `a` on, and behind `z`.
     let (from_a, behind_z) = (small + 0x1f1f_1f1f, small + 0x0505_0505);
@@ -76,7 +75,11 @@ mod tests {
             for at in 0..4 {
                 let mut bytes = *b"aZzA";
                 bytes[at] = byte;
-                assert_eq!(are_letters(bytes), byte.is_ascii_alphabetic(), "{bytes:?}");
+                assert_eq!(
+                    are_letters(u32::from_le_bytes(bytes)),
+                    byte.is_ascii_alphabetic(),
+                    "{bytes:?}"
+                );
             }
         }
     }
