@@ -144,3 +144,24 @@ fn a_usual_record_is_plain_and_one_with_a_key_of_what_is_no_event_is_not() {
         assert!(!is_plain(key), "{key}");
     }
 }
+
+#[test]
+fn a_text_with_a_hidden_part_is_no_id_however_it_is_written() {
+    let id = |text: &str| {
+        let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","eventID":"{text}"}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        event.id().map(|id| id.into_owned())
+    };
+    for hidden in [
+        "***",
+        "[REDACTED]",
+        "x[REDACTED]",
+        r"x\u005bREDACTED]",
+        r"x[RED\u0041CTED]y",
+    ] {
+        assert_eq!(id(hidden), None, "{hidden}");
+    }
+    for shown in ["x", "x[y]", "[REDACTE]"] {
+        assert_eq!(id(shown).as_deref(), Some(shown));
+    }
+}
