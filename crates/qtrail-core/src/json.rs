@@ -313,10 +313,9 @@ impl<'d> Node<'d> {
     pub fn has_key(self, key: &str) -> bool {
         let slot = self.slot();
         let length = (slot.key_end - slot.key_start) as usize;
-        if slot.flags & KEY_ESCAPED == 0 {
-            length == key.len() && self.raw_key() == Some(key.as_bytes())
-        } else {
-            self.has_key_decoded(key)
+        match slot.flags & KEY_ESCAPED {
+            0 => length == key.len() && self.raw_key() == Some(key.as_bytes()),
+            _ => self.has_key_decoded(key),
         }
     }
 

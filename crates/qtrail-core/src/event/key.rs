@@ -187,17 +187,13 @@ impl Fields {
                 }
                 continue;
             };
+            are_usual &= key != Key::RequestId || node.has_key("requestID");
             let kind = node.kind();
-            if let Key::EventId | Key::RequestId = key
-                && (node.has_key("eventId") || node.has_key("requestId"))
-            {
-                are_usual = false;
-                // A record with both spellings has the usual one.
-                if self.get(key).is_some() {
-                    continue;
-                }
-            }
             if kind == Type::Null {
+                continue;
+            }
+            // A record with both spellings has the usual one.
+            if self.get(key).is_some() && (node.has_key("eventId") || node.has_key("requestId")) {
                 continue;
             }
             self.nodes[key as usize] = node.id();

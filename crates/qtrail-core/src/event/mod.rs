@@ -48,12 +48,6 @@ const QUOTED: usize = 64;
 /// A longer word is replaced: it may be a token, and quotes end in logs.
 const QUOTED_WORD: usize = 16;
 
-/// Whether the mark of a hidden part of a text is in a record.
-fn has_marks(record: &[u8]) -> bool {
-    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REDACTED));
-    memchr(b'[', record).is_some_and(|at| MARK.find(&record[at..]).is_some())
-}
-
 impl<'a> Event<'a> {
     /// Parses any record; a [`Selector`](amazon_q::Selector) parses those that
     /// are wanted. Its class is the one by the default [`Lists`].
@@ -256,6 +250,12 @@ impl<'a> Event<'a> {
         })?;
         Ok(())
     }
+}
+
+/// Whether the mark of a hidden part of a text is in a record.
+fn has_marks(record: &[u8]) -> bool {
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REDACTED));
+    memchr(b'[', record).is_some_and(|at| MARK.find(&record[at..]).is_some())
 }
 
 /// The beginning of a text that is no time, with `…` for long words.

@@ -68,7 +68,8 @@ impl<'a> UserAgent<'a> {
             } else if text.len() - rest.len() > first_mark
                 && let Some(start) = find_amazon_q(token)
             {
-                read.amazon_q(&token[start..], next_token(&mut { rest }));
+                let mut behind = rest;
+                read.amazon_q(&token[start..], next_token(&mut behind));
             } else if let Some(rest) = token.strip_prefix(KIRO_IDE) {
                 read.kiro_ide(rest);
             } else if token.starts_with(PROXY) {

@@ -58,8 +58,8 @@ fn is_quiet_value(node: Node<'_>) -> bool {
         [b'"', text @ .., b'"'] => text,
         _ => &[],
     };
-    let may_hide = key.is_none_or(keys::may_hide);
-    !(may_hide && hides_by_name(key, text, node)) && !shapes::is_key_in(text)
+    let hides = key.is_none_or(keys::may_hide) && hides_by_name(key, text, node);
+    !hides && !shapes::is_key_in(text)
 }
 
 /// Whether the key of a value hides it, or a value is the name of a secret beside it.
