@@ -32,6 +32,8 @@ pub struct Document<'a> {
     slots: Vec<Slot>,
     /// Texts in the place of strings, by the number of their node, which rises.
     replaced: Vec<(u32, String)>,
+    /// Whether a value, a key or a text of a string is hidden.
+    hides: bool,
 }
 
 /// One value, in 24 bytes.
@@ -106,6 +108,7 @@ impl<'a> Document<'a> {
             text,
             slots,
             replaced: Vec::new(),
+            hides: false,
         })
     }
 
@@ -306,16 +309,28 @@ impl<'d> Node<'d> {
     }
 
     /// Whether it stands in an object under this key, redacted or not.
-    #[inline]
+    #[inline(always)]
     pub fn has_key(self, key: &str) -> bool {
         let slot = self.slot();
         let length = (slot.key_end - slot.key_start) as usize;
-        if slot.flags & KEY_ESCAPED == 0 {
-            length == key.len() && self.raw_key() == Some(key.as_bytes())
-        } else {
-            // An escape takes more bytes than what it stands for.
-            length > key.len() && decoded_key(self.document.text, slot) == key
+        match slot.flags & KEY_ESCAPED {
+            0 => length == key.len() && self.raw_key() == Some(key.as_bytes()),
+            _ => self.has_key_decoded(key),
         }
+    }
+
+    #[cold]
+    fn has_key_decoded(self, key: &str) -> bool {
+        decoded_key(self.document.text, self.slot()) == key
+    }
+
+    /// Whether it may be a string that begins with such a byte: `false` is certain.
+    #[inline]
+    pub(crate) fn may_begin_with(self, is: impl Fn(u8) -> bool) -> bool {
+        let slot = self.slot();
+        slot.kind == Type::String
+            && (!slot.reads_as_written()
+                || is(self.document.text.as_bytes()[slot.start as usize + 1]))
     }
 
     /// An object's entries in order, each key once with its last value. Empty for other types.

@@ -132,7 +132,10 @@ impl NextChunk {
             return (None, claims);
         }
         let originals = std::mem::take(&mut self.originals);
-        self.originals.bytes.reserve(originals.bytes.len());
+        // With some slack, so that a slightly larger chunk does not move its bytes.
+        let (bytes, records) = (originals.bytes.len(), originals.records.len());
+        self.originals.bytes.reserve(bytes + bytes / 8);
+        self.originals.records.reserve(records + records / 8);
         let chunk = Chunk {
             origin: source.origin.clone(),
             encoded: self.encoder.take(),

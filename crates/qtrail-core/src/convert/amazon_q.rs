@@ -1,18 +1,15 @@
 //! The attributes of agents' events, most of them Amazon Q's.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
 use super::redact::listed;
 use super::{Derived, Options, agents, ids, semconv as names};
 use crate::event::amazon_q::Class;
-use crate::event::user_agent::UserAgent;
+use crate::event::user_agent::{UserAgent, find_amazon_q, is_command_line};
 use crate::event::{Event, Key, mask};
-use crate::json::{Node, Type};
+use crate::json::Node;
 
 /// Writes every row of the Amazon Q table.
 pub(super) fn write<S: Sink>(
@@ -157,15 +154,12 @@ fn write_client<S: Sink>(writer: &mut AttributeWriter<'_, S>, agent: &str, read:
     }
 }
 
-/// The mark of Amazon Q's clients in a user agent.
-const PRODUCT: &str = "AmazonQ-For-";
-
 /// The IDE and its version behind Amazon Q's token: `AmazonQ-For-VSCode/1.60.0 Visual-Studio-Code/1.99.3`.
 fn ide(agent: &str) -> Option<(&str, &str)> {
-    static SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PRODUCT));
-    let start = SEARCH.find(agent.as_bytes())?;
-    let token = agent[start..].split([' ', ';', ')', ',']).next()?;
-    if token.contains("CLI") || !token.contains('/') {
+    let start = find_amazon_q(agent)?;
+    let ends = |c: char| matches!(c, ' ' | ';' | ')' | ',');
+    let token = agent[start..].split(ends).next()?;
+    if is_command_line(token) || !token.contains('/') {
         return None;
     }
     let rest = agent[start + token.len()..].trim_start();
@@ -191,8 +185,12 @@ const MASKS: [&str; 2] = ["***", "HIDDEN_DUE_TO_SECURITY_REASONS"];
 /// The key that is `true` in the object that replaces one too large to be recorded.
 const CUT: &str = "omitted";
 
+/// Whether this may be the first byte of a text that [`is_mask`].
+fn begins_mask(byte: u8) -> bool {
+    matches!(byte, b'*' | b'H' | b'[' | b'<')
+}
+
 /// Whether this text stands in place of a withheld value: alone or in brackets. A word without brackets may be a name.
-#[inline]
 fn is_mask(text: &str) -> bool {
     let closing = match text.as_bytes().first() {
         Some(b'*' | b'H') => return MASKS.contains(&text),
@@ -216,8 +214,10 @@ fn masked<'e>(event: &'e Event<'_>) -> Vec<Cow<'e, str>> {
             continue;
         }
         // What qtrail masked is not listed here.
-        let shown = node.kind() == Type::String && !node.is_redacted();
-        if shown && node.as_str().is_some_and(|text| is_mask(&text)) {
+        if node.may_begin_with(begins_mask)
+            && !node.is_redacted()
+            && node.as_str().is_some_and(|text| is_mask(&text))
+        {
             nodes.push(id);
         } else if node.has_key(CUT) && node.as_bool() == Some(true) {
             let mut before = (0..id).rev().map(|id| root.with_id(id));

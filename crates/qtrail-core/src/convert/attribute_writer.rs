@@ -32,18 +32,21 @@ impl<'e, S: Sink> AttributeWriter<'e, S> {
     }
 
     /// Writes a text that is derived rather than copied from a field.
+    // The sink is inlined here and in `text`, so nowhere else.
+    #[inline(never)]
     pub(super) fn str(&mut self, field: &'static Field, text: &str) {
         self.sink.text(field, text);
     }
 
     /// Writes a field that holds a text.
+    #[inline(never)]
     pub(super) fn text(&mut self, field: &'static Field, key: Key) {
         let event = self.event;
         if let Some(node) = event.get(key)
             && let Some(text) = node.as_str().filter(|text| !text.is_empty())
         {
             self.mark_node_mapped(node);
-            self.str(field, &text);
+            self.sink.text(field, &text);
         }
     }
 

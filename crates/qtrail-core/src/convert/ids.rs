@@ -213,23 +213,17 @@ fn trace_of(prefix: &str, id: &str) -> [u8; 16] {
 
 /// The bytes of a UUID in its usual form; `None` for the nil UUID, which is no valid trace id.
 fn uuid(text: &str) -> Option<[u8; 16]> {
-    let mut digits = [0; 32];
-    let mut count = 0;
-    if text.len() != 36 {
+    /// Where the two digits of each byte begin.
+    const DIGITS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    if [text[8], text[13], text[18], text[23]] != *b"----" {
         return None;
     }
-    for (position, byte) in text.bytes().enumerate() {
-        if matches!(position, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-        } else {
-            digits[count] = byte;
-            count += 1;
-        }
-    }
+    let digit = |at: usize| char::from(text[at]).to_digit(16);
     let mut bytes = [0; 16];
-    hex::decode_to_slice(digits, &mut bytes).ok()?;
+    for (byte, at) in bytes.iter_mut().zip(DIGITS) {
+        *byte = (digit(at)? << 4 | digit(at + 1)?) as u8;
+    }
     (bytes != [0; 16]).then_some(bytes)
 }
 

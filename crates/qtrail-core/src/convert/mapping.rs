@@ -41,7 +41,13 @@ pub(super) fn write_attributes<S: Sink>(
     identity::write(&mut writer, derived, &options.identities);
     amazon_q::write(&mut writer, derived, options);
     if let Some(link) = &derived.link {
-        writer.str(&names::SESSION_TRACE_ID, &hex::encode(link.trace_id));
+        let mut digits = [0; 32];
+        // Two digits for each byte.
+        if hex::encode_to_slice(link.trace_id, &mut digits).is_ok()
+            && let Ok(digits) = str::from_utf8(&digits)
+        {
+            writer.str(&names::SESSION_TRACE_ID, digits);
+        }
     }
     if !redacted.is_empty() {
         let pointers = redacted.iter().map(|pointer| Cow::Borrowed(&**pointer));
@@ -130,10 +136,10 @@ fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
 
 /// The first IP address of a list: behind proxies, the client's own is followed by theirs.
 fn first_address(addresses: &str) -> Option<&str> {
-    let parts = addresses.split([',', ' ', '\t']);
-    parts
-        .into_iter()
-        .find(|part| part.parse::<IpAddr>().is_ok())
+    let is_address = |part: &&str| part.parse::<IpAddr>().is_ok();
+    // Nearly always there is one.
+    let whole = Some(addresses).filter(is_address);
+    whole.or_else(|| addresses.split([',', ' ', '\t']).find(is_address))
 }
 
 /// Writes the objects as maps.

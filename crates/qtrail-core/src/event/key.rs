@@ -4,7 +4,7 @@ mod names;
 
 use super::shape;
 use crate::json::{Node, Type};
-use names::of_record;
+use names::{Table, of_record};
 
 pub(super) use names::below;
 
@@ -131,17 +131,20 @@ pub(crate) struct Fields {
     nodes: [u32; COUNT],
     /// Fields of a type that the mapping does not read, with their node numbers.
     unreadable: Vec<(Key, u32)>,
+    are_usual: bool,
 }
 
 impl Fields {
+    /// Those of no record.
+    pub(super) const NONE: Fields = Fields {
+        nodes: [0; COUNT],
+        unreadable: Vec::new(),
+        are_usual: false,
+    };
+
     /// Looks at each key once, in the record and in the objects below it that have known fields.
-    pub(crate) fn of(record: Node<'_>) -> Self {
-        let mut fields = Fields {
-            nodes: [0; COUNT],
-            unreadable: Vec::new(),
-        };
-        fields.gather(record, of_record, true);
-        fields
+    pub(super) fn find(&mut self, record: Node<'_>) {
+        self.are_usual = self.gather(record, of_record, true);
     }
 
     /// The number of a field's node.
@@ -160,24 +163,37 @@ impl Fields {
         &self.unreadable
     }
 
+    /// Whether all keys of the record are fields' names, as they are usually spelt.
+    pub(super) fn are_usual(&self) -> bool {
+        self.are_usual
+    }
+
+    /// Takes the fields of an object, and those below it. Returns whether all keys of the object are fields' names, as
+    /// they are usually spelt.
+    ///
     /// Recursion ends with the tables: each names tables of smaller objects only.
     /// `filled`: by AWS, so that a name in another case is a table's.
-    fn gather(&mut self, object: Node<'_>, table: fn(&str) -> Option<Key>, filled: bool) {
-        let entries = object.children().filter(|child| !child.is_shadowed());
-        for node in entries {
-            let name = node.key().unwrap_or_default();
-            let Some(key) = table(&name) else {
-                if filled && shape::is_in_another_case(&name) {
+    fn gather(&mut self, object: Node<'_>, table: Table, filled: bool) -> bool {
+        let mut are_usual = true;
+        for node in object.children().filter(|child| !child.is_shadowed()) {
+            let key = match node.raw_key() {
+                Some(name) if !node.has_escaped_key() => table(name),
+                _ => table(node.key().unwrap_or_default().as_bytes()),
+            };
+            let Some(key) = key else {
+                are_usual = false;
+                if filled && shape::is_in_another_case(&node.key().unwrap_or_default()) {
                     self.unreadable.push((Key::UserIdentity, node.id()));
                 }
                 continue;
             };
+            are_usual &= key != Key::RequestId || node.has_key("requestID");
             let kind = node.kind();
             if kind == Type::Null {
                 continue;
             }
             // A record with both spellings has the usual one.
-            if self.nodes[key as usize] != 0 && matches!(&*name, "eventId" | "requestId") {
+            if self.get(key).is_some() && (node.has_key("eventId") || node.has_key("requestId")) {
                 continue;
             }
             self.nodes[key as usize] = node.id();
@@ -198,5 +214,6 @@ impl Fields {
                 }
             }
         }
+        are_usual
     }
 }

@@ -4,7 +4,10 @@ use memchr::memchr_iter;
 
 use crate::json::REDACTED;
 
-/// What AWS writes instead of a value, besides `***`.
+/// What AWS writes most instead of a value.
+const USUAL: &str = "***";
+
+/// What else AWS writes.
 const AWS: &[&str] = &[
     "HIDDEN_DUE_TO_SECURITY_REASONS",
     "sensitiveDataRemoved",
@@ -25,7 +28,7 @@ const WORDS: &[&str] = &[
 /// `<sensitiveDataRemoved>`, `[REDACTED]`, …
 #[inline]
 pub(crate) fn is_mask(text: &str) -> bool {
-    may_be_mask(text) && is_mark(text)
+    text == USUAL || may_be_mask(text) && is_mark(text)
 }
 
 fn is_mark(text: &str) -> bool {
@@ -53,17 +56,15 @@ pub fn has_mask(text: &str) -> bool {
     is_mask(text) || memchr_iter(b'[', text.as_bytes()).any(|at| text[at..].starts_with(REDACTED))
 }
 
-/// The same of a text that has parts between colons, if one of them is hidden.
+/// Whether one of a text's parts between colons is hidden.
 pub(crate) fn has_masked_part(text: &str) -> bool {
     let mut start = 0;
-    has_mask(text)
-        || memchr_iter(b':', text.as_bytes())
-            .chain([text.len()])
-            .any(|end| {
-                let part = &text[start..end];
-                start = end + 1;
-                is_mask(part)
-            })
+    let mut ends = memchr_iter(b':', text.as_bytes()).chain([text.len()]);
+    ends.any(|end| {
+        let part = &text[start..end];
+        start = end + 1;
+        is_mask(part)
+    })
 }
 
 /// A quick check by first byte and length, which rules out nearly every text.

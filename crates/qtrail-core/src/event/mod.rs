@@ -16,9 +16,13 @@ pub(crate) mod time;
 pub mod user_agent;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use crate::envelope::is_plain_event;
-use crate::json::{Document, Node, Type};
+use crate::json::{Document, Node, REDACTED, Type};
 use crate::reject::Reason;
 use agents::{Evidence, Family, Recognized};
 use amazon_q::{Class, Lists};
@@ -35,6 +39,8 @@ pub struct Event<'a> {
     fields: Fields,
     time: i64,
     recognized: Recognized,
+    /// Whether the mark of a hidden part of a text is anywhere in the record, as few records have it.
+    has_marks: bool,
 }
 
 /// Characters of an invalid time that are quoted.
@@ -67,18 +73,19 @@ impl<'a> Event<'a> {
                 detail: "an event is a JSON object".to_owned(),
             });
         }
-        let fields = Fields::of(document.root());
-        if fields.is_empty() {
+        let mut event = Event {
+            document,
+            fields: Fields::NONE,
+            time: 0,
+            recognized: Recognized::NONE,
+            has_marks: has_marks(record),
+        };
+        event.fields.find(event.document.root());
+        if event.fields.is_empty() {
             return Err(Reason::NotCloudTrail {
                 detail: "none of CloudTrail's fields is in it".to_owned(),
             });
         }
-        let mut event = Event {
-            document,
-            fields,
-            time: 0,
-            recognized: Recognized::NONE,
-        };
         event.recognized = lists.recognize(&event);
         Ok(event)
     }
@@ -138,7 +145,9 @@ impl<'a> Event<'a> {
     /// Whether its outermost keys are those of an event alone. [`envelope::open`](crate::envelope::open) looks
     /// closer at a record with others: it may be a table's, or carry another one.
     fn is_plain(&self) -> bool {
-        is_plain_event(self.document.root().children().filter_map(Node::raw_key))
+        // No field is among the keys of what is no event.
+        self.fields.are_usual() && self.get(Key::EventVersion).is_some()
+            || is_plain_event(self.document.root().children().filter_map(Node::raw_key))
     }
 
     /// The whole record.
@@ -156,6 +165,11 @@ impl<'a> Event<'a> {
     pub(crate) fn get(&self, key: Key) -> Option<Node<'_>> {
         let id = self.fields.get(key)?;
         Some(self.document.root().with_id(id))
+    }
+
+    /// Whether every field has a value of a type that the mapping reads.
+    fn reads_all(&self) -> bool {
+        self.fields.unreadable().is_empty()
     }
 
     /// Whether a field has a value of a type that the mapping does not read.
@@ -190,12 +204,14 @@ impl<'a> Event<'a> {
 
     /// A field that is a text without the mark of a hidden value: an id or a name may be made of it.
     pub(crate) fn shown(&self, key: Key) -> Option<Cow<'_, str>> {
-        let hidden = |text: &str| match key {
-            // A role's session: with a hidden name, all sessions of the role would look the same.
-            Key::PrincipalId => mask::has_masked_part(text),
-            _ => mask::has_mask(text),
+        let text = self.text_of(key)?;
+        let hidden = match &text {
+            Cow::Borrowed(text) if !self.has_marks && !self.document.hides() => mask::is_mask(text),
+            text => mask::has_mask(text),
         };
-        self.text_of(key).filter(|text| !hidden(text))
+        // A role's session: with a hidden name, all sessions of the role would look the same.
+        let hidden = hidden || key == Key::PrincipalId && mask::has_masked_part(&text);
+        (!hidden).then_some(text)
     }
 
     /// The first of these fields that is shown.
@@ -234,6 +250,12 @@ impl<'a> Event<'a> {
         })?;
         Ok(())
     }
+}
+
+/// Whether the mark of a hidden part of a text is in a record.
+fn has_marks(record: &[u8]) -> bool {
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REDACTED));
+    memchr(b'[', record).is_some_and(|at| MARK.find(&record[at..]).is_some())
 }
 
 /// The beginning of a text that is no time, with `…` for long words.

@@ -16,6 +16,8 @@ pub(super) struct Prefilter {
     words: Search,
     /// The rarest part of each word, which is found faster.
     parts: Search,
+    /// Bytes of the longest word.
+    longest: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -42,17 +44,19 @@ impl Prefilter {
         Some(Prefilter {
             words: Search::new(words.iter().map(|word| &***word))?,
             parts: Search::new(words.iter().map(|word| rarest_part(word)))?,
+            longest: words.iter().map(|word| word.len()).max().unwrap_or(0),
         })
     }
 
     /// Whether one of the words may be in a text of this JSON: `false` is certain.
     pub(super) fn may_be_in(&self, json: &[u8]) -> bool {
-        self.is_in(json) || may_hide_a_word(json)
+        self.words.find(json, 0).is_some() || may_hide_a_word(json)
     }
 
-    /// Whether the bytes of one of the words are in this JSON.
-    pub(super) fn is_in(&self, json: &[u8]) -> bool {
-        self.words.find(json, 0).is_some()
+    /// Whether the bytes of one of the words are in this JSON, whose first part of a word begins at `first_part`.
+    pub(super) fn is_in(&self, json: &[u8], first_part: usize) -> bool {
+        let from = first_part.saturating_sub(self.longest);
+        self.words.find(json, from).is_some()
     }
 
     /// Where, from `from` on, the next part of a word begins. The rest of the word need not be there.

@@ -86,3 +86,82 @@ fn the_usual_spelling_of_an_id_wins_wherever_it_stands() {
         assert_eq!(event.id().as_deref(), id, "{fields}");
     }
 }
+
+#[test]
+fn a_usual_record_is_plain_and_one_with_a_key_of_what_is_no_event_is_not() {
+    let is_plain = |key: &str| {
+        let text =
+            format!(r#"{{"eventVersion":"1.08","eventTime":"2024-04-10T14:07:55Z","{key}":{{}}}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        event.is_plain()
+    };
+    for key in [
+        "requestParameters",
+        "requestID",
+        "eventID",
+        "eventId",
+        "unknown",
+    ] {
+        assert!(is_plain(key), "{key}");
+    }
+    for key in [
+        "Records",
+        "Messages",
+        "Events",
+        "events",
+        "sessionResults",
+        "results",
+        "logEvents",
+        "QueryResultRows",
+        "records",
+        "logFiles",
+        "digestEndTime",
+        "data",
+        "requestId",
+        "detail-type",
+        "CloudTrailEvent",
+        "awslogs",
+        "kinesis",
+        "s3",
+        "body",
+        "Sns",
+        "messageId",
+        "Message",
+        "messageType",
+        "message",
+        "@message",
+        "ResultSet",
+        "sessionUpdate",
+        "eventversion",
+        "eventname",
+        "eventsource",
+        "eventid",
+        "eventtime",
+        "eventtype",
+        "eventcategory",
+        "useridentity",
+    ] {
+        assert!(!is_plain(key), "{key}");
+    }
+}
+
+#[test]
+fn a_text_with_a_hidden_part_is_no_id_however_it_is_written() {
+    let id = |text: &str| {
+        let text = format!(r#"{{"eventTime":"2024-04-10T14:07:55Z","eventID":"{text}"}}"#);
+        let event = Event::parse(text.as_bytes(), 64).expect("an event");
+        event.id().map(|id| id.into_owned())
+    };
+    for hidden in [
+        "***",
+        "[REDACTED]",
+        "x[REDACTED]",
+        r"x\u005bREDACTED]",
+        r"x[RED\u0041CTED]y",
+    ] {
+        assert_eq!(id(hidden), None, "{hidden}");
+    }
+    for shown in ["x", "x[y]", "[REDACTE]"] {
+        assert_eq!(id(shown).as_deref(), Some(shown));
+    }
+}

@@ -37,7 +37,7 @@ const KIRO_IDE: &str = "KiroIDE";
 /// The product that stands before the client of the AWS MCP Server.
 const PROXY: &str = "mcp-proxy-for-aws/";
 /// What stands before the program in front of Amazon Q's or Kiro's command line.
-const FRONT: &str = "-acp-client";
+const FRONT: &[u8; 11] = b"-acp-client";
 /// The first version of Kiro's command line. Amazon Q's has no later one.
 const FIRST_KIRO_CLI: (u32, u32) = (1, 20);
 
@@ -54,24 +54,30 @@ impl<'a> UserAgent<'a> {
             read.service = Some(text);
             return read;
         }
+        let first_mark = find_amazon_q(text).unwrap_or(text.len());
         // The version of an application whose own token has none.
         let mut app_version = None;
-        let mut tokens = text.split_ascii_whitespace().peekable();
-        while let Some(token) = tokens.next() {
+        let mut rest = text;
+        while let Some(token) = next_token(&mut rest) {
             let first = token.as_bytes().first();
             if matches!(first, Some(b'm' | b's')) && read.metadata(token, &mut app_version) {
                 continue;
             }
             if read.client.is_some() || read.proxy.is_some() {
                 // The first client counts.
-            } else if let Some(start) = find_amazon_q(token) {
-                read.amazon_q(&token[start..], tokens.peek().copied());
+            } else if text.len() - rest.len() > first_mark
+                && let Some(start) = find_amazon_q(token)
+            {
+                let mut behind = rest;
+                read.amazon_q(&token[start..], next_token(&mut behind));
             } else if let Some(rest) = token.strip_prefix(KIRO_IDE) {
                 read.kiro_ide(rest);
             } else if token.starts_with(PROXY) {
                 read.proxy = Some(token);
-                if let Some((name, version)) = tokens.next_if(is_product).and_then(product) {
+                let mut behind = rest;
+                if let Some((name, version)) = next_token(&mut behind).and_then(product) {
                     (read.agent, read.version) = (Some(name), Some(version));
+                    rest = behind;
                 }
             }
         }
@@ -109,15 +115,15 @@ impl<'a> UserAgent<'a> {
     /// `AmazonQ-For-IDE Version/2.0.0`.
     fn amazon_q(&mut self, token: &'a str, next: Option<&'a str>) {
         let token = token.split([';', ')', ',', ']']).next().unwrap_or_default();
-        let (name, rest) = match token.split_once("-Version") {
+        let (name, rest) = match split_once(token, b"-Version") {
             Some((name, rest)) => (name, rest.get(1..).unwrap_or_default()),
             None => token.split_once('/').unwrap_or((token, "")),
         };
-        let (version, front) = rest.split_once(FRONT).unwrap_or((rest, ""));
+        let (version, front) = split_once(rest, FRONT).unwrap_or((rest, ""));
         self.client = Some(name);
         self.version = filled(version).or_else(|| next?.strip_prefix("Version/").and_then(filled));
         self.front = filled(front.trim_start_matches(['-', '/']));
-        let is_cli = name.contains("CLI");
+        let is_cli = is_command_line(name);
         self.channel = Some(if is_cli { "cli" } else { "ide" });
         self.agent = (!is_cli).then_some("Amazon Q Developer");
     }
@@ -149,10 +155,41 @@ impl<'a> UserAgent<'a> {
     }
 }
 
-/// Where Amazon Q's mark begins. Few tokens have its rarest letter, which is found much faster.
-fn find_amazon_q(token: &str) -> Option<usize> {
-    memchr::memchr(b'Q', token.as_bytes())?;
-    token.find(AMAZON_Q)
+/// Takes the next token from a text.
+#[inline]
+fn next_token<'a>(text: &mut &'a str) -> Option<&'a str> {
+    let rest = text.trim_ascii_start();
+    let end = rest.bytes().position(|byte| byte.is_ascii_whitespace());
+    let (token, behind) = rest.split_at(end.unwrap_or(rest.len()));
+    *text = behind;
+    filled(token)
+}
+
+/// Where the mark of Amazon Q's clients begins.
+pub(crate) fn find_amazon_q(text: &str) -> Option<usize> {
+    /// Where its rarest letter is in it.
+    const Q: usize = 6;
+    memchr::memchr_iter(b'Q', text.as_bytes()).find_map(|at| {
+        let start = at.checked_sub(Q)?;
+        let has_mark = text.get(start..)?.starts_with(AMAZON_Q);
+        has_mark.then_some(start)
+    })
+}
+
+/// The parts of a text before and behind a separator. The text is a short one, so that preparing a search would take
+/// longer.
+fn split_once<'a, const N: usize>(
+    text: &'a str,
+    separator: &[u8; N],
+) -> Option<(&'a str, &'a str)> {
+    let mut parts = text.as_bytes().windows(N);
+    let at = parts.position(|part| part == separator)?;
+    Some((text.get(..at)?, text.get(at + N..)?))
+}
+
+/// Whether a token is of Amazon Q's command line, not of its IDEs.
+pub(crate) fn is_command_line(token: &str) -> bool {
+    split_once(token, b"CLI").is_some()
 }
 
 /// The version of a product in a user agent: `2.1.202` of `claude-code/2.1.202 (cli)`.
@@ -179,10 +216,6 @@ fn unbracketed(text: &str) -> &str {
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'));
     inner.unwrap_or(text).trim()
-}
-
-fn is_product(token: &&str) -> bool {
-    product(token).is_some()
 }
 
 fn product(token: &str) -> Option<(&str, &str)> {

@@ -248,9 +248,7 @@ impl Parser<'_> {
     }
 }
 
-/// An object with more entries is searched for equal keys with a hash map.
-const FEW: usize = 64;
-/// So is one with more keys that have the quick hash of an earlier key.
+/// An object with more keys that have the quick hash of an earlier key is searched for equal keys with a hash map.
 const FEW_ALIKE: usize = 4;
 
 /// Marks each entry of an object that a later one with an equal key hides. `below` holds the slots
@@ -258,13 +256,8 @@ const FEW_ALIKE: usize = 4;
 fn shadow(text: &str, below: &mut [Slot], base: u32) {
     // A set of hashes, which rules out an earlier equal key for nearly every key.
     let mut seen = [0_u64; 16];
-    let (mut count, mut alike) = (0, 0);
-    let mut index = 0;
+    let (mut index, mut alike) = (0, 0);
     while let Some(slot) = below.get(index) {
-        count += 1;
-        if count > FEW {
-            return shadow_many(text, below, base);
-        }
         let hash = hash_of_key(text, slot);
         let (word, bit) = (hash as usize / 64 % seen.len(), 1 << (hash % 64));
         let next = (slot.next - base) as usize;

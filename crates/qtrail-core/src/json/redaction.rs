@@ -14,6 +14,7 @@ const REDACTED_JSON: &str = "\"[REDACTED]\"";
 impl<'a> Document<'a> {
     /// Marks a value, and with it all below it, as redacted. A number that is no node's is ignored.
     pub fn redact(&mut self, node: u32) {
+        self.hides = true;
         let Some(slot) = self.slots.get(node as usize) else {
             return;
         };
@@ -25,6 +26,7 @@ impl<'a> Document<'a> {
 
     /// Marks a value's key as redacted: it reads as [`REDACTED`] too.
     pub fn redact_key(&mut self, node: u32) {
+        self.hides = true;
         if let Some(slot) = self.slots.get_mut(node as usize)
             && slot.key_start > 0
         {
@@ -35,6 +37,7 @@ impl<'a> Document<'a> {
     /// Replaces strings by texts; the numbers of the nodes must rise. Undoes an earlier call; nodes that are
     /// no strings are ignored.
     pub fn replace(&mut self, texts: Vec<(u32, String)>) {
+        self.hides = true;
         for (node, _) in &texts {
             if let Some(slot) = self.slots.get_mut(*node as usize)
                 && slot.kind == Type::String
@@ -43,6 +46,11 @@ impl<'a> Document<'a> {
             }
         }
         self.replaced = texts;
+    }
+
+    /// Whether anything in it is hidden.
+    pub(crate) fn hides(&self) -> bool {
+        self.hides
     }
 
     /// The text with every redacted value replaced; borrowed where nothing is redacted.
@@ -54,7 +62,8 @@ impl<'a> Document<'a> {
     fn splice(&self, first: usize, end: usize, range: Range<usize>) -> Cow<'a, str> {
         const HIDDEN: u8 = VALUE_REDACTED | KEY_REDACTED | TEXT_REPLACED;
         let hidden = |slot: &Slot| slot.flags & HIDDEN != 0;
-        let Some(skipped) = self.slots[first..end].iter().position(hidden) else {
+        let mut slots = self.slots[first..end].iter();
+        let Some(skipped) = self.hides.then(|| slots.position(hidden)).flatten() else {
             return Cow::Borrowed(&self.text[range]);
         };
         let mut out = String::with_capacity(range.len());

@@ -44,15 +44,47 @@ pub struct Encoder {
     by_key: HashMap<ResourceKey<'static>, usize>,
     /// The group of the current or the last event.
     current: usize,
-    /// The unfinished records of the current event.
-    log: Option<wire::Open>,
-    span: Option<wire::Open>,
+    log: Record,
+    span: Record,
     shared: Shared,
     time: i64,
     events: u32,
     bytes: usize,
     /// Capacity of the first group's buffers, as the last `take` learned it.
     capacity: (usize, usize),
+}
+
+/// The unfinished record of the current event in one signal.
+#[derive(Debug, Default)]
+struct Record {
+    /// The records of the event's group, and behind them this one: taken out of the group while it is written.
+    records: Vec<u8>,
+    /// Its length is still to be written; `None` if the event has no such record.
+    open: Option<wire::Open>,
+}
+
+impl Record {
+    fn begin(&mut self, group: &mut Group, wanted: bool) -> Option<&mut Vec<u8>> {
+        if !wanted {
+            return None;
+        }
+        self.records = std::mem::take(&mut group.records);
+        self.open = Some(wire::open(&mut self.records, RECORD, USUAL_RECORD));
+        Some(&mut self.records)
+    }
+
+    /// Returns the records to the group. Returns the bytes of this one, if the event has it.
+    fn end(&mut self, group: &mut Group, event: u32, time: i64) -> usize {
+        let Some(open) = self.open.take() else {
+            return 0;
+        };
+        wire::close(&mut self.records, open);
+        let before = group.bounds.last().map_or(0, |bound| bound.end);
+        let end = self.records.len();
+        group.records = std::mem::take(&mut self.records);
+        group.bounds.push(Bound { end, event, time });
+        end - before
+    }
 }
 
 /// The last attributes of the log record, if the span has them too and does not hold them yet: where each of
@@ -99,8 +131,8 @@ impl Encoder {
             groups: Vec::new(),
             by_key: HashMap::new(),
             current: 0,
-            log: None,
-            span: None,
+            log: Record::default(),
+            span: Record::default(),
             shared: Shared::default(),
             time: 0,
             events: 0,
@@ -173,17 +205,16 @@ impl Encoder {
     /// which the span's are copied, or in the span.
     #[inline]
     fn records(&mut self, on: On) -> Option<(&mut Vec<u8>, u8)> {
-        let Groups { logs, spans, .. } = self.groups.get_mut(self.current)?;
-        let log = self.log.is_some() && matches!(on, On::Both | On::Log);
-        let span = self.span.is_some() && matches!(on, On::Both | On::Span);
+        let log = self.log.open.is_some() && on != On::Span;
+        let span = self.span.open.is_some() && on != On::Log;
         match (log, span) {
-            (true, true) => self.shared.0.push(logs.records.len()),
+            (true, true) => self.shared.0.push(self.log.records.len()),
             (false, false) => return None,
-            _ => self.shared.copy(&logs.records, &mut spans.records),
+            _ => self.shared.copy(&self.log.records, &mut self.span.records),
         }
         Some(match log {
-            true => (&mut logs.records, log::ATTRIBUTE),
-            false => (&mut spans.records, span::ATTRIBUTE),
+            true => (&mut self.log.records, log::ATTRIBUTE),
+            false => (&mut self.span.records, span::ATTRIBUTE),
         })
     }
 }
@@ -193,16 +224,12 @@ impl Sink for Encoder {
         self.current = self.group(&head.resource);
         self.time = head.time;
         let Groups { logs, spans, .. } = &mut self.groups[self.current];
-        self.log = head.log.then(|| {
-            let record = wire::open(&mut logs.records, RECORD, USUAL_RECORD);
-            log::head(&mut logs.records, head);
-            record
-        });
-        self.span = head.span.then(|| {
-            let record = wire::open(&mut spans.records, RECORD, USUAL_RECORD);
-            span::head(&mut spans.records, head);
-            record
-        });
+        if let Some(records) = self.log.begin(logs, head.log) {
+            log::head(records, head);
+        }
+        if let Some(records) = self.span.begin(spans, head.span) {
+            span::head(records, head);
+        }
     }
 
     fn attribute(&mut self, field: &'static Field, value: &Value<'_>) {
@@ -211,6 +238,7 @@ impl Sink for Encoder {
         }
     }
 
+    #[inline(always)]
     fn text(&mut self, field: &'static Field, text: &str) {
         if let Some((out, key)) = self.records(field.on) {
             value::key_text(out, key, field.name, text);
@@ -221,19 +249,9 @@ impl Sink for Encoder {
         let Some(Groups { logs, spans, .. }) = self.groups.get_mut(self.current) else {
             return;
         };
-        self.shared.copy(&logs.records, &mut spans.records);
-        for (group, record) in [(logs, self.log.take()), (spans, self.span.take())] {
-            if let Some(record) = record {
-                wire::close(&mut group.records, record);
-                let before = group.bounds.last().map_or(0, |bound| bound.end);
-                let end = group.records.len();
-                self.bytes += end - before;
-                group.bounds.push(Bound {
-                    end,
-                    event: self.events,
-                    time: self.time,
-                });
-            }
+        self.shared.copy(&self.log.records, &mut self.span.records);
+        for (record, group) in [(&mut self.log, logs), (&mut self.span, spans)] {
+            self.bytes += record.end(group, self.events, self.time);
         }
         self.events += 1;
     }

@@ -19,14 +19,19 @@ const ELEMENT: u8 = 0x0a;
 
 /// Bytes that a `KeyValue` and its `AnyValue` add to a text of usual length.
 const FRAME: usize = 8;
+/// The same if none of the three lengths takes more than a byte.
+const SHORT_FRAME: usize = 6;
+/// Such a key and a text are shorter together.
+const SHORT: usize = 0x80 - SHORT_FRAME;
 
 /// Writes an attribute as a protobuf field with this key.
 pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
     match value {
         Value::Str(text) => key_text(out, field, key, text),
-        Value::Bool(value) => {
-            wire::header(out, field, wire::bytes_len(key.len()) + BOOLEAN);
-            wire::bytes(out, KEY, key.as_bytes());
+        Value::Bool(value) if key.len() < SHORT => {
+            let length = key.len() + SHORT_FRAME;
+            out.extend_from_slice(&[field, length as u8, KEY, key.len() as u8]);
+            out.extend_from_slice(key.as_bytes());
             boolean(out, VALUE, *value);
         }
         _ => key_and(out, field, key, expected(value), |out| {
@@ -36,20 +41,19 @@ pub(super) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'
 }
 
 /// Writes an attribute whose value is text.
-#[inline]
+#[inline(always)]
 pub(super) fn key_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
-    /// The keys and lengths of the three parts of a `KeyValue`, if none takes more than a byte.
-    const SHORT_FRAME: usize = 6;
-    let length = key.len() + text.len() + SHORT_FRAME;
-    if length >= 0x80 {
+    if key.len() + text.len() >= SHORT {
         return key_long_text(out, field, key, text);
     }
+    let length = key.len() + text.len() + SHORT_FRAME;
     out.extend_from_slice(&[field, length as u8, KEY, key.len() as u8]);
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(&[VALUE, text.len() as u8 + 2, STRING, text.len() as u8]);
     out.extend_from_slice(text.as_bytes());
 }
 
+#[inline(never)]
 fn key_long_text(out: &mut Vec<u8>, field: u8, key: &str, text: &str) {
     let value = wire::bytes_len(text.len());
     let length = wire::bytes_len(key.len()) + wire::bytes_len(value);
@@ -177,9 +181,6 @@ fn string(out: &mut Vec<u8>, field: u8, text: &str) {
     wire::header(out, field, wire::bytes_len(text.len()));
     wire::bytes(out, STRING, text.as_bytes());
 }
-
-/// Bytes that [`boolean`] writes.
-const BOOLEAN: usize = 4;
 
 fn boolean(out: &mut Vec<u8>, field: u8, value: bool) {
     out.extend_from_slice(&[field, 2, BOOL, value.into()]);

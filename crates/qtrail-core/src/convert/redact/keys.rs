@@ -16,7 +16,7 @@ pub(super) use beside::{
     are_cookies, are_headers, are_pairs, is_header, is_known_header, is_label_below, is_name_key,
     is_value, is_word_like,
 };
-pub(super) use endings::may_be_secret;
+pub(super) use endings::{may_be_secret, may_hide};
 use names::{ABOUT_A_KEY, WHOLE};
 
 /// Which values a name makes secret.

@@ -54,13 +54,18 @@ impl Walk<'_> {
 /// The same in fields that show no secret by its shape.
 fn is_quiet_value(node: Node<'_>) -> bool {
     let key = node.raw_key();
-    if key.is_some_and(|key| hides(key, node)) {
-        return false;
-    }
-    let [b'"', text @ .., b'"'] = raw(node) else {
-        return true;
+    let text = match raw(node) {
+        [b'"', text @ .., b'"'] => text,
+        _ => &[],
     };
-    !is_name(key, text, false) && !shapes::is_key_in(text)
+    let hides = key.is_none_or(keys::may_hide) && hides_by_name(key, text, node);
+    !hides && !shapes::is_key_in(text)
+}
+
+/// Whether the key of a value hides it, or a value is the name of a secret beside it.
+#[inline(never)]
+fn hides_by_name(key: Option<&[u8]>, text: &[u8], node: Node<'_>) -> bool {
+    key.is_some_and(|key| hides(key, node)) || is_name(key, text, false)
 }
 
 /// Whether a value that AWS filled certainly has nothing to hide.

@@ -43,8 +43,9 @@ impl Selector {
                     _ => words.find_part(bytes, start).unwrap_or(bytes.len()),
                 };
                 next = Some(found);
-                let has_part = found < start + record.bytes.len();
-                has_part && words.is_in(record.bytes) || record.hides_words
+                let first_part = found - start;
+                first_part < record.bytes.len() && words.is_in(record.bytes, first_part)
+                    || record.hides_words
             })
         })
     }
@@ -59,12 +60,13 @@ impl Selector {
         record: &LogRecord<'a>,
         depth: u32,
     ) -> Result<Option<Event<'a>>, Reason> {
-        let event = self.classified(record.bytes, depth)?;
+        let mut event = self.classified(record.bytes, depth)?;
         if !event.is_plain() {
             return Err(Reason::NotCloudTrail {
                 detail: "its outermost keys are not those of an event alone".to_owned(),
             });
         }
-        self.select_event(event)
+        let wanted = self.selects(&mut event)?;
+        Ok(wanted.then_some(event))
     }
 }

@@ -2,8 +2,11 @@
 
 use super::Key;
 
+/// The fields of an object, by their names.
+pub(in crate::event) type Table = fn(&[u8]) -> Option<Key>;
+
 /// The table of the object under a key.
-pub(in crate::event) fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
+pub(in crate::event) fn below(key: Key) -> Option<Table> {
     Some(match key {
         Key::UserIdentity => of_user_identity,
         Key::InvokedByDelegate => of_delegate,
@@ -29,218 +32,218 @@ pub(in crate::event) fn below(key: Key) -> Option<fn(&str) -> Option<Key>> {
     })
 }
 
-pub(super) fn of_record(name: &str) -> Option<Key> {
+pub(super) fn of_record(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "additionalEventData" => Key::AdditionalEventData,
-        "addendum" => Key::Addendum,
-        "apiVersion" => Key::ApiVersion,
-        "awsRegion" => Key::AwsRegion,
-        "errorCode" => Key::ErrorCode,
-        "errorMessage" => Key::ErrorMessage,
-        "eventCategory" => Key::EventCategory,
-        "eventContext" => Key::EventContext,
+        b"additionalEventData" => Key::AdditionalEventData,
+        b"addendum" => Key::Addendum,
+        b"apiVersion" => Key::ApiVersion,
+        b"awsRegion" => Key::AwsRegion,
+        b"errorCode" => Key::ErrorCode,
+        b"errorMessage" => Key::ErrorMessage,
+        b"eventCategory" => Key::EventCategory,
+        b"eventContext" => Key::EventContext,
         // Some services write it so.
-        "eventID" | "eventId" => Key::EventId,
-        "eventName" => Key::EventName,
-        "eventSource" => Key::EventSource,
-        "eventTime" => Key::EventTime,
-        "eventType" => Key::EventType,
-        "eventVersion" => Key::EventVersion,
-        "insightDetails" => Key::InsightDetails,
-        "managementEvent" => Key::ManagementEvent,
-        "mcpEventDetails" => Key::McpEventDetails,
-        "readOnly" => Key::ReadOnly,
-        "recipientAccountId" => Key::RecipientAccountId,
-        "requestID" | "requestId" => Key::RequestId,
-        "requestParameters" => Key::RequestParameters,
-        "resources" => Key::Resources,
-        "responseElements" => Key::ResponseElements,
-        "serviceEventDetails" => Key::ServiceEventDetails,
-        "sessionCredentialFromConsole" => Key::SessionCredentialFromConsole,
-        "sharedEventID" => Key::SharedEventId,
-        "sourceIPAddress" => Key::SourceIpAddress,
-        "tlsDetails" => Key::TlsDetails,
-        "userAgent" => Key::UserAgent,
-        "userIdentity" => Key::UserIdentity,
-        "vpcEndpointAccountId" => Key::VpcEndpointAccountId,
-        "vpcEndpointId" => Key::VpcEndpointId,
+        b"eventID" | b"eventId" => Key::EventId,
+        b"eventName" => Key::EventName,
+        b"eventSource" => Key::EventSource,
+        b"eventTime" => Key::EventTime,
+        b"eventType" => Key::EventType,
+        b"eventVersion" => Key::EventVersion,
+        b"insightDetails" => Key::InsightDetails,
+        b"managementEvent" => Key::ManagementEvent,
+        b"mcpEventDetails" => Key::McpEventDetails,
+        b"readOnly" => Key::ReadOnly,
+        b"recipientAccountId" => Key::RecipientAccountId,
+        b"requestID" | b"requestId" => Key::RequestId,
+        b"requestParameters" => Key::RequestParameters,
+        b"resources" => Key::Resources,
+        b"responseElements" => Key::ResponseElements,
+        b"serviceEventDetails" => Key::ServiceEventDetails,
+        b"sessionCredentialFromConsole" => Key::SessionCredentialFromConsole,
+        b"sharedEventID" => Key::SharedEventId,
+        b"sourceIPAddress" => Key::SourceIpAddress,
+        b"tlsDetails" => Key::TlsDetails,
+        b"userAgent" => Key::UserAgent,
+        b"userIdentity" => Key::UserIdentity,
+        b"vpcEndpointAccountId" => Key::VpcEndpointAccountId,
+        b"vpcEndpointId" => Key::VpcEndpointId,
         _ => return None,
     })
 }
 
-fn of_tls_details(name: &str) -> Option<Key> {
+fn of_tls_details(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "cipherSuite" => Key::CipherSuite,
-        "clientProvidedHostHeader" => Key::ClientProvidedHostHeader,
-        "keyExchange" => Key::TlsKeyExchange,
-        "tlsVersion" => Key::TlsVersion,
+        b"cipherSuite" => Key::CipherSuite,
+        b"clientProvidedHostHeader" => Key::ClientProvidedHostHeader,
+        b"keyExchange" => Key::TlsKeyExchange,
+        b"tlsVersion" => Key::TlsVersion,
         _ => return None,
     })
 }
 
-fn of_mcp_details(name: &str) -> Option<Key> {
+fn of_mcp_details(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "executionTimeMs" => Key::McpExecutionTime,
-        "mcpProtocolVersion" => Key::McpProtocolVersion,
-        "mcpServerName" => Key::McpServerName,
-        "serverVersion" => Key::McpServerVersion,
-        "sessionId" => Key::McpSessionId,
+        b"executionTimeMs" => Key::McpExecutionTime,
+        b"mcpProtocolVersion" => Key::McpProtocolVersion,
+        b"mcpServerName" => Key::McpServerName,
+        b"serverVersion" => Key::McpServerVersion,
+        b"sessionId" => Key::McpSessionId,
         _ => return None,
     })
 }
 
-fn of_user_identity(name: &str) -> Option<Key> {
+fn of_user_identity(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "accessKeyId" => Key::AccessKeyId,
-        "accountId" => Key::AccountId,
-        "arn" => Key::Arn,
-        "credentialId" => Key::CredentialId,
-        "identityProvider" => Key::IdentityProvider,
-        "identityStoreArn" => Key::IdentityStoreArn,
-        "invokedBy" => Key::InvokedBy,
-        "invokedByDelegate" => Key::InvokedByDelegate,
-        "onBehalfOf" => Key::OnBehalfOf,
-        "principalId" => Key::PrincipalId,
-        "sessionContext" => Key::SessionContext,
-        "type" => Key::Type,
-        "userId" => Key::UserId,
-        "userName" => Key::UserName,
+        b"accessKeyId" => Key::AccessKeyId,
+        b"accountId" => Key::AccountId,
+        b"arn" => Key::Arn,
+        b"credentialId" => Key::CredentialId,
+        b"identityProvider" => Key::IdentityProvider,
+        b"identityStoreArn" => Key::IdentityStoreArn,
+        b"invokedBy" => Key::InvokedBy,
+        b"invokedByDelegate" => Key::InvokedByDelegate,
+        b"onBehalfOf" => Key::OnBehalfOf,
+        b"principalId" => Key::PrincipalId,
+        b"sessionContext" => Key::SessionContext,
+        b"type" => Key::Type,
+        b"userId" => Key::UserId,
+        b"userName" => Key::UserName,
         _ => return None,
     })
 }
 
-fn of_delegate(name: &str) -> Option<Key> {
-    (name == "accountId").then_some(Key::DelegateAccountId)
+fn of_delegate(name: &[u8]) -> Option<Key> {
+    (name == b"accountId").then_some(Key::DelegateAccountId)
 }
 
-fn of_on_behalf_of(name: &str) -> Option<Key> {
+fn of_on_behalf_of(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "identityStoreArn" => Key::OnBehalfOfIdentityStoreArn,
-        "userId" => Key::OnBehalfOfUserId,
+        b"identityStoreArn" => Key::OnBehalfOfIdentityStoreArn,
+        b"userId" => Key::OnBehalfOfUserId,
         _ => return None,
     })
 }
 
-fn of_session_context(name: &str) -> Option<Key> {
+fn of_session_context(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "attributes" => Key::Attributes,
-        "invokedBy" => Key::SessionInvokedBy,
-        "sessionIssuer" => Key::SessionIssuer,
-        "signInSessionArn" => Key::SignInSessionArn,
-        "sourceIdentity" => Key::SourceIdentity,
-        "webIdFederationData" => Key::WebIdFederationData,
+        b"attributes" => Key::Attributes,
+        b"invokedBy" => Key::SessionInvokedBy,
+        b"sessionIssuer" => Key::SessionIssuer,
+        b"signInSessionArn" => Key::SignInSessionArn,
+        b"sourceIdentity" => Key::SourceIdentity,
+        b"webIdFederationData" => Key::WebIdFederationData,
         _ => return None,
     })
 }
 
-fn of_attributes(name: &str) -> Option<Key> {
+fn of_attributes(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "creationDate" => Key::CreationDate,
-        "mfaAuthenticated" => Key::MfaAuthenticated,
+        b"creationDate" => Key::CreationDate,
+        b"mfaAuthenticated" => Key::MfaAuthenticated,
         _ => return None,
     })
 }
 
-fn of_session_issuer(name: &str) -> Option<Key> {
+fn of_session_issuer(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "accountId" => Key::IssuerAccountId,
-        "arn" => Key::IssuerArn,
-        "principalId" => Key::IssuerPrincipalId,
-        "type" => Key::IssuerType,
-        "userName" => Key::IssuerUserName,
+        b"accountId" => Key::IssuerAccountId,
+        b"arn" => Key::IssuerArn,
+        b"principalId" => Key::IssuerPrincipalId,
+        b"type" => Key::IssuerType,
+        b"userName" => Key::IssuerUserName,
         _ => return None,
     })
 }
 
-fn of_web_id(name: &str) -> Option<Key> {
-    (name == "federatedProvider").then_some(Key::FederatedProvider)
+fn of_web_id(name: &[u8]) -> Option<Key> {
+    (name == b"federatedProvider").then_some(Key::FederatedProvider)
 }
 
-fn of_request(name: &str) -> Option<Key> {
+fn of_request(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "conversationId" => Key::ConversationId,
-        "conversationState" => Key::ConversationState,
-        "dryRun" => Key::DryRun,
-        "modelId" => Key::ModelId,
-        "Origin" => Key::Origin,
-        "source" => Key::Source,
-        "telemetryEvent" => Key::TelemetryEvent,
-        "userContext" => Key::UserContext,
+        b"conversationId" => Key::ConversationId,
+        b"conversationState" => Key::ConversationState,
+        b"dryRun" => Key::DryRun,
+        b"modelId" => Key::ModelId,
+        b"Origin" => Key::Origin,
+        b"source" => Key::Source,
+        b"telemetryEvent" => Key::TelemetryEvent,
+        b"userContext" => Key::UserContext,
         _ => return None,
     })
 }
 
-fn of_conversation_state(name: &str) -> Option<Key> {
+fn of_conversation_state(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "conversationId" => Key::StateConversationId,
-        "currentMessage" => Key::CurrentMessage,
+        b"conversationId" => Key::StateConversationId,
+        b"currentMessage" => Key::CurrentMessage,
         _ => return None,
     })
 }
 
-fn of_current_message(name: &str) -> Option<Key> {
-    (name == "userInputMessage").then_some(Key::UserInputMessage)
+fn of_current_message(name: &[u8]) -> Option<Key> {
+    (name == b"userInputMessage").then_some(Key::UserInputMessage)
 }
 
-fn of_user_input_message(name: &str) -> Option<Key> {
-    (name == "modelId").then_some(Key::MessageModelId)
+fn of_user_input_message(name: &[u8]) -> Option<Key> {
+    (name == b"modelId").then_some(Key::MessageModelId)
 }
 
 /// A telemetry event has one entry, named after its kind: `chatAddMessageEvent`, …
-fn of_telemetry_event(_kind: &str) -> Option<Key> {
+fn of_telemetry_event(_kind: &[u8]) -> Option<Key> {
     Some(Key::TelemetryKind)
 }
 
-fn of_telemetry_kind(name: &str) -> Option<Key> {
+fn of_telemetry_kind(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "conversationId" => Key::TelemetryConversationId,
+        b"conversationId" => Key::TelemetryConversationId,
         // CloudTrail writes it so.
-        "fullResponselatency" => Key::TelemetryLatency,
+        b"fullResponselatency" => Key::TelemetryLatency,
         _ => return None,
     })
 }
 
-fn of_user_context(name: &str) -> Option<Key> {
+fn of_user_context(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "ideCategory" => Key::IdeCategory,
-        "ideVersion" => Key::IdeVersion,
-        "operatingSystem" => Key::OperatingSystem,
+        b"ideCategory" => Key::IdeCategory,
+        b"ideVersion" => Key::IdeVersion,
+        b"operatingSystem" => Key::OperatingSystem,
         _ => return None,
     })
 }
 
-fn of_response(name: &str) -> Option<Key> {
+fn of_response(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "conversationId" => Key::ResponseConversationId,
-        "metadata" => Key::Metadata,
-        "result" => Key::Result,
-        "resultCode" => Key::ResultCode,
+        b"conversationId" => Key::ResponseConversationId,
+        b"metadata" => Key::Metadata,
+        b"result" => Key::Result,
+        b"resultCode" => Key::ResultCode,
         _ => return None,
     })
 }
 
-fn of_metadata(name: &str) -> Option<Key> {
+fn of_metadata(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "conversationExpirationTime" => Key::ConversationExpirationTime,
-        "conversationId" => Key::MetadataConversationId,
-        "utteranceId" => Key::UtteranceId,
+        b"conversationExpirationTime" => Key::ConversationExpirationTime,
+        b"conversationId" => Key::MetadataConversationId,
+        b"utteranceId" => Key::UtteranceId,
         _ => return None,
     })
 }
 
-fn of_result(name: &str) -> Option<Key> {
+fn of_result(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "format" => Key::ResultFormat,
-        "type" => Key::ResultType,
+        b"format" => Key::ResultFormat,
+        b"type" => Key::ResultType,
         _ => return None,
     })
 }
 
-fn of_additional(name: &str) -> Option<Key> {
+fn of_additional(name: &[u8]) -> Option<Key> {
     Some(match name {
-        "quickAction" => Key::QuickAction,
+        b"quickAction" => Key::QuickAction,
         // Of a sign-in to IAM Identity Center, which has no identity yet.
-        "UserName" => Key::SignInUserName,
+        b"UserName" => Key::SignInUserName,
         _ => return None,
     })
 }

@@ -62,7 +62,7 @@ pub(in crate::convert::redact) fn are_headers(key: &[u8]) -> bool {
 }
 
 /// Endings of keys whose value is a name.
-const NAMES: &[&str] = &[
+pub(super) const NAMES: &[&str] = &[
     "attribute",
     "field",
     "header",
@@ -79,7 +79,7 @@ const NAMES: &[&str] = &[
 /// Whether an entry's key marks its value as a name: `{"name":"Authorization","value":"…"}`.
 #[inline]
 pub(in crate::convert::redact) fn is_name_key(key: &[u8]) -> bool {
-    static LETTERS: LastLetters = LastLetters::of(&[NAMES]);
+    static LETTERS: LastLetters = LastLetters::NONE.and(NAMES);
     LETTERS.may_end(key) && ends_in_name(key)
 }
 

@@ -7,6 +7,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
 use super::Secret;
+use super::beside::NAMES;
 use super::last_letters::LastLetters;
 use super::names::{self, ALL, COUNTED, SCALAR, WHOLE};
 
@@ -35,20 +36,29 @@ const QUICK_WORDS: [(&[&str], Quick); 6] = [
 ];
 static QUICK: LazyLock<Endings<Quick>> = LazyLock::new(|| Endings::new(&QUICK_WORDS));
 
-static QUICK_LETTERS: LastLetters = {
-    let mut lists: [&[&str]; QUICK_WORDS.len()] = [&[]; QUICK_WORDS.len()];
-    let mut list = 0;
-    while list < lists.len() {
-        lists[list] = QUICK_WORDS[list].0;
+static QUICK_LETTERS: LastLetters = quick_letters();
+/// The same, and those of keys of names.
+static LETTERS: LastLetters = quick_letters().and(NAMES);
+
+const fn quick_letters() -> LastLetters {
+    let (mut letters, mut list) = (LastLetters::NONE, 0);
+    while list < QUICK_WORDS.len() {
+        letters = letters.and(QUICK_WORDS[list].0);
         list += 1;
     }
-    LastLetters::of(&lists)
-};
+    letters
+}
 
 #[derive(Clone, Copy)]
 enum Quick {
     Secret,
     Form,
+}
+
+/// Whether a key may hide its value, or a value beside it: `false` is certain, unless the key holds `privateKey`.
+#[inline]
+pub(in crate::convert::redact) fn may_hide(key: &[u8]) -> bool {
+    LETTERS.may_end(key)
 }
 
 /// Whether a name may make a value secret; `false` is certain.

@@ -200,15 +200,16 @@ pub(super) const ABOUT_A_KEY: &[&str] = &[
 
 /// Frequent keys of AWS's that end nearly as those of secrets do. The list only saves time.
 pub(super) const HARMLESS: &[&[u8]] = &[
-    b"userAgent",
-    b"tlsVersion",
-    b"clientProvidedHostHeader",
     b"accessKeyId",
     b"sessionContext",
-    b"attributes",
+    b"creationDate",
+    b"clientProvidedHostHeader",
     b"content",
     b"text",
     b"body",
     b"metadata",
     b"resultCode",
+    b"errorCode",
+    b"userContext",
+    b"additionalEventData",
 ];

@@ -58,7 +58,17 @@ pub(in crate::convert::redact) fn is_key_in(text: &[u8]) -> bool {
 }
 
 fn is_key(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+    /// By a table, which is faster.
+    static IS_KEY: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            let letter = byte as u8;
+            table[byte] = letter.is_ascii_alphanumeric() || matches!(letter, b'+' | b'/');
+            byte += 1;
+        }
+        table
+    };
+    IS_KEY[usize::from(byte)]
 }
 
 fn is_random(run: &[u8], changes: usize) -> bool {
