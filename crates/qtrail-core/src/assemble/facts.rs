@@ -4,6 +4,8 @@
 //! redacted is in them only as a part of a hash.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
 use crate::event::amazon_q::Class;
@@ -36,7 +38,8 @@ pub(super) enum Part {
     /// A message, or another event that names its conversation.
     InConversation {
         is_message: bool,
-        conversation: Named,
+        /// Apart from the facts, which are moved often.
+        conversation: Box<Named>,
     },
     /// An approval, by its id.
     Approval(Id),
@@ -95,7 +98,7 @@ impl Facts {
             }
             facts.part = Part::InConversation {
                 is_message: event.class() == Class::Conversation,
-                conversation: named(&event, options),
+                conversation: Box::new(named(&event, options)),
             };
         }
         Some(facts)
@@ -161,7 +164,7 @@ fn session(event: &Event<'_>) -> Option<Id> {
     let name = role_session(resource(&arn)?)?;
     let (before, _) = arn.rsplit_once('/')?;
     let (_, role) = before.rsplit_once('/')?;
-    Some(ids::digest(&["session:", role, "/", name]))
+    Some(kept_digest(&["session:", role, "/", name]))
 }
 
 /// The requests that a tool's call lists.
@@ -175,19 +178,45 @@ fn requests(event: &Event<'_>) -> Vec<Id> {
 
 fn request(event: &Event<'_>, id: &str) -> Option<Id> {
     let account = account(event)?;
-    (!id.is_empty()).then(|| ids::digest(&["request:", &account, "/", id]))
+    // So short that a UUID's fits into one block of the hash.
+    (!id.is_empty()).then(|| ids::digest(&["req:", &account, "/", id]))
 }
 
 fn sign_in(event: &Event<'_>) -> Option<Id> {
     let arn = convert::sign_in_session(event)?;
-    Some(ids::digest(&["sign-in:", &arn]))
+    Some(kept_digest(&["sign-in:", &arn]))
+}
+
+/// Digests that a thread keeps, and the bytes of the longest text of one.
+const KEPT: usize = 256;
+const KEPT_BYTES: usize = 256;
+
+/// The digest of a text that many events have in common: few people make the events of a file.
+fn kept_digest(texts: &[&str]) -> Id {
+    thread_local! {
+        static DIGESTS: RefCell<HashMap<String, Id>> = RefCell::default();
+    }
+    let text = texts.concat();
+    DIGESTS.with_borrow_mut(|kept| {
+        if let Some(id) = kept.get(&text) {
+            return *id;
+        }
+        let id = ids::digest(&[&text]);
+        if kept.len() == KEPT {
+            kept.clear();
+        }
+        if text.len() <= KEPT_BYTES {
+            kept.insert(text, id);
+        }
+        id
+    })
 }
 
 /// The person of an account: by the principal id, else by the id in the identity store.
 fn person(event: &Event<'_>) -> Option<Id> {
     let key = event.first_shown(&[Key::PrincipalId, Key::OnBehalfOfUserId])?;
     let id = event.shown(key)?;
-    Some(ids::digest(&["person:", &account(event)?, "/", &id]))
+    Some(kept_digest(&["person:", &account(event)?, "/", &id]))
 }
 
 fn account(event: &Event<'_>) -> Option<String> {

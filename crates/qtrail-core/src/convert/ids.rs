@@ -81,10 +81,24 @@ pub fn of_event(id: &str) -> [u8; 16] {
 
 /// The event's span id.
 pub fn span(event: &Event<'_>) -> [u8; 8] {
-    match event.id() {
-        Some(id) => hash(&["qtrail.span:", &id]),
-        None => hash(&[event.text()]),
+    thread_local! {
+        /// The id that was asked for last, and its span id: assembly asks twice.
+        static LAST: RefCell<(String, [u8; 8])> = RefCell::default();
     }
+    let Some(id) = event.id() else {
+        return hash(&[event.text()]);
+    };
+    LAST.with_borrow_mut(|(last, span_id)| {
+        if *last != id {
+            *span_id = hash(&["qtrail.span:", &id]);
+            last.clear();
+            if id.len() > SESSION_BYTES {
+                return *span_id;
+            }
+            last.push_str(&id);
+        }
+        *span_id
+    })
 }
 
 /// The id of a conversation's own span. `id`: its id, if that may be shown; else its trace identifies it.
