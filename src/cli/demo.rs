@@ -66,7 +66,7 @@ async fn run_in(
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let facts = run_pipeline(config, workdir, stop, watch).await?;
-    super::print(&report(&facts))?;
+    super::print(&report(&facts)?)?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
             config,
