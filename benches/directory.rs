@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use globset::GlobSet;
 use qtrail::export::Outcome;
-use qtrail::input::directory::{self, After, Deliver, Settings, Start};
+use qtrail::input::directory::{self, After, Deliver, Settings, Slot, Start};
 use qtrail::pipeline::{Content, Counts, Report, Unit};
 use qtrail::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ struct Reader {
 }
 
 impl Deliver for Reader {
-    async fn deliver(&self, unit: Unit) -> Report {
+    async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
         let Content::Twice(mut content, _) = unit.content else {
             unreachable!("the directory has no texts");
         };

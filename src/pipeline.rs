@@ -15,6 +15,7 @@
 //!         report: the outcome, the counts, and by the tracker the settled offset
 //! ```
 
+pub mod assembly;
 pub mod dedup;
 mod letters;
 mod reader;
@@ -68,6 +69,8 @@ pub struct Pipeline {
     /// What the dead letters of the units said, where they are replayed.
     before: Option<Arc<Before>>,
     dedup: Option<Dedup>,
+    /// The places of events in assembled conversations.
+    tree: Option<Arc<Tree>>,
     abort: CancellationToken,
 }
 
@@ -96,16 +99,15 @@ impl Pipeline {
             sender: None,
             before: None,
             dedup: None,
+            tree: None,
             abort,
         }
     }
 
     /// Places events in assembled conversations.
     pub fn with_tree(self, tree: Arc<Tree>) -> Self {
-        let mut conversion = Converter::clone(&self.conversion);
-        conversion.tree = Some(tree);
         Pipeline {
-            conversion: Arc::new(conversion),
+            tree: Some(tree),
             ..self
         }
     }

@@ -87,6 +87,9 @@ impl RunArgs {
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
         set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
+        if self.assemble {
+            flags.set("assemble", "--assemble", "true");
+        }
         flags
     }
 }

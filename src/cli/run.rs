@@ -14,6 +14,7 @@ use crate::input::ingest::listen::Listener;
 use crate::input::ingest::listen::auth::Auth;
 use crate::input::ingest::{self, Ingest};
 use crate::input::ingest::{grpc, http};
+use crate::pipeline::assembly::Assembly;
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
@@ -128,9 +129,7 @@ async fn read(
         let Some(settings) = config.directory.clone() else {
             return Ok(());
         };
-        let (pipeline, metrics) = (sidecar.pipeline.clone(), Arc::clone(&sidecar.metrics));
-        let result = directory::run(settings, pipeline, metrics, stop.clone()).await;
-        guarded(result.map_err(Into::into))
+        guarded(read_directory(settings, config, sidecar, stop).await)
     };
     let amazon = async { guarded(amazon(config, sidecar, stop).await) };
     let (directory, amazon) = tokio::join!(directory, amazon);
@@ -138,6 +137,27 @@ async fn read(
         stop.cancel();
     }
     directory.and(amazon)
+}
+
+/// Reads the directory, with assembled conversations where that is configured.
+async fn read_directory(
+    settings: directory::Settings,
+    config: &Config,
+    sidecar: &Sidecar,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let (pipeline, metrics) = (sidecar.pipeline.clone(), Arc::clone(&sidecar.metrics));
+    let Some(assembly) = config.assembly.clone() else {
+        return Ok(directory::run(settings, pipeline, metrics, stop.clone()).await?);
+    };
+    let once = settings.once;
+    let (assembly, keeper) = Assembly::open(assembly, &config.state, pipeline, stop.clone())?;
+    let read = directory::run(settings, assembly.clone(), metrics, stop.clone()).await;
+    if once && !stop.is_cancelled() && !assembly.finish().await {
+        sidecar.metrics.undelivered.add(1);
+    }
+    keeper.abort();
+    Ok(read?)
 }
 
 /// The inputs from AWS.

@@ -4,6 +4,7 @@
 //! checked here and nowhere later; a problem names the source of its value.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::builder::Builder;
 use super::layers::Layers;
@@ -12,6 +13,7 @@ use crate::dead_letter::{self, Begin, WhenFull};
 use crate::input::directory::{self, After, Start};
 use crate::pipeline::dedup;
 use crate::telemetry;
+use qtrail_core::assemble;
 use qtrail_core::envelope::Limits;
 use qtrail_core::event::agents::AgentLists;
 use qtrail_core::event::amazon_q::{Lists, Select};
@@ -42,9 +44,16 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         convert: conversion::options(&mut b),
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),
+        assembly: assembly(&mut b),
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
+    if config.assembly.is_some() && config.has_input_beside_directory() {
+        b.problem(
+            "assemble",
+            "holds events for minutes, which only files can wait for: remove ingest.*, s3.queues and event_history, or give them a qtrail of their own",
+        );
+    }
     for (key, message) in paths::check_directory(&config) {
         b.problem(key, &message);
     }
@@ -131,6 +140,21 @@ fn duplicates(b: &mut Builder<'_>, state: &Path) -> Option<dedup::Settings> {
         max_age: b.positive_duration("duplicates.max_age"),
     };
     (b.boolean("duplicates.drop") == Some(true)).then_some(settings)
+}
+
+/// What is decided is remembered at least as long as delivered events are.
+fn assembly(b: &mut Builder<'_>) -> Option<assemble::Settings> {
+    const LEAST: Duration = Duration::from_secs(24 * 3600);
+    let settings = assemble::Settings {
+        window: b.positive_duration("assembly.window"),
+        idle: b.positive_duration("assembly.idle"),
+        max_held: b.number("assembly.max_held"),
+        remember: b.positive_duration("duplicates.max_age").max(LEAST),
+    };
+    if settings.idle < settings.window {
+        b.problem("assembly.idle", "must not be shorter than assembly.window");
+    }
+    (b.boolean("assemble") == Some(true)).then_some(settings)
 }
 
 fn directory(b: &mut Builder<'_>, state: &Path) -> Option<directory::Settings> {

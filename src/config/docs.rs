@@ -102,7 +102,7 @@ See [operations.md](operations.md#exit-codes).
 ";
 
 /// The first words of the keys under each heading, in the order of the table.
-const SECTIONS: [(&str, &[&str]); 9] = [
+const SECTIONS: [(&str, &[&str]); 10] = [
     (
         "Input",
         &["directory", "ingest", "s3", "event_history", "aws", "state"],
@@ -111,6 +111,7 @@ const SECTIONS: [(&str, &[&str]); 9] = [
         "Event selection",
         &["select", "amazon_q", "agents", "duplicates"],
     ),
+    ("Conversations", &["assemble", "assembly"]),
     ("Limits", &["limits"]),
     (
         "Output",

@@ -170,6 +170,11 @@ pub const KEYS: &[Key] = &[
     key("duplicates.max_ids", Kind::Count(1), "1000000", "How many ids of delivered events to remember; the oldest are forgotten first. A million take 33 MB of memory and 26 MB of disk."),
     key("duplicates.max_age", Kind::Duration, "24h", "How long to remember an id."),
 
+    key("assemble", Kind::Bool, "false", "`qtrail run` on a directory: make each conversation one tree of spans. Events are held for `assembly.window` first. See [agents.md](agents.md#conversations-as-trees)."),
+    key("assembly.window", Kind::Duration, "6m", "How long an event is held. CloudTrail delivers the parts of one conversation up to 5 minutes apart."),
+    key("assembly.idle", Kind::Duration, "15m", "After this time without an event, the conversation's own span is sent. Not shorter than `assembly.window`."),
+    key("assembly.max_held", Kind::Count(1), "10000", "Maximum number of events that are held. Beyond it, the oldest are decided early, without what comes later; `qtrail_assembly_early_total` counts them."),
+
     key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs; also for the events of `qtrail report`."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Maximum size of a file after decompression."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Maximum size of an event. CloudTrail's own maximum is 1 MiB."),

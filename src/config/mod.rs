@@ -42,6 +42,7 @@ use crate::dead_letter;
 use crate::input::directory;
 use crate::pipeline::dedup;
 use crate::telemetry;
+use qtrail_core::assemble;
 use qtrail_core::convert;
 use qtrail_core::envelope::Limits;
 use qtrail_core::event::amazon_q::{Lists, Select};
@@ -80,6 +81,8 @@ pub struct Config {
     pub export: crate::export::Settings,
     /// How many delivered events are remembered, to drop repeats; `None`: repeats are delivered.
     pub duplicates: Option<dedup::Settings>,
+    /// How conversations are assembled; `None`: they are not.
+    pub assembly: Option<assemble::Settings>,
     /// Where rejected records are written.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default: 15 s.
@@ -91,8 +94,11 @@ pub struct Config {
 impl Config {
     /// Whether any input is configured.
     pub(crate) fn has_input(&self) -> bool {
-        self.directory.is_some()
-            || self.s3.is_some()
+        self.directory.is_some() || self.has_input_beside_directory()
+    }
+
+    fn has_input_beside_directory(&self) -> bool {
+        self.s3.is_some()
             || self.event_history.is_some()
             || self.ingest.grpc.is_some()
             || self.ingest.http.is_some()

@@ -90,7 +90,12 @@ impl Reader {
             damage: Damage::default(),
             memory: Memory::default(),
             pending_duplicates: PendingDuplicates::default(),
-            chunk: NextChunk::new(&pipeline.conversion, pipeline.dedup.clone(), size_hint),
+            chunk: NextChunk::new(
+                &pipeline.conversion,
+                pipeline.dedup.clone(),
+                pipeline.tree.clone(),
+                size_hint,
+            ),
             rejects: Rejects::new(letters, pipeline.account(&unit.origin)),
             progress: Progress::default(),
             output,

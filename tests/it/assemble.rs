@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::program::{attribute, convert_path, gzip, log_file, qtrail};
 
-const FIRST: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+pub const FIRST: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
 const SECOND: &str = "b298ec0d-0a49-4d2e-92bd-7d6e629b4619";
 
 fn record(id: &str, second: u32, fields: Value) -> String {
@@ -35,7 +35,7 @@ fn record(id: &str, second: u32, fields: Value) -> String {
     record.to_string()
 }
 
-fn message(id: &str, second: u32, conversation: &str) -> String {
+pub fn message(id: &str, second: u32, conversation: &str) -> String {
     let fields = json!({
         "eventSource": "q.amazonaws.com", "eventName": "SendMessage",
         "requestParameters": {"conversationId": conversation},
@@ -43,12 +43,12 @@ fn message(id: &str, second: u32, conversation: &str) -> String {
     record(id, second, fields)
 }
 
-fn call(id: &str, second: u32, invoker: &str) -> String {
+pub fn call(id: &str, second: u32, invoker: &str) -> String {
     let fields = json!({"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets", "invokedBy": invoker});
     record(id, second, fields)
 }
 
-fn tool(id: &str, second: u32, request: &str) -> String {
+pub fn tool(id: &str, second: u32, request: &str) -> String {
     let fields = json!({
         "eventSource": "aws-mcp.amazonaws.com", "eventName": "CallReadOnlyTool", "eventType": "AwsMcpEvent",
         "additionalEventData": {"downstreamRequests": [{"requestId": format!("request-{request}")}]},
@@ -57,7 +57,7 @@ fn tool(id: &str, second: u32, request: &str) -> String {
 }
 
 /// Two conversations of one person, a tool's call that was recorded after its request, and a call too far away.
-fn trail() -> Vec<String> {
+pub fn trail() -> Vec<String> {
     vec![
         message("m1", 10, FIRST),
         call("c1", 12, "q.amazonaws.com"),
@@ -71,7 +71,7 @@ fn trail() -> Vec<String> {
 }
 
 /// The spans of a folder, in the order of their ids.
-fn assembled(folder: &Path) -> Vec<Value> {
+pub fn assembled(folder: &Path) -> Vec<Value> {
     let converted = convert_path(folder, &["--assemble", "--select", "agents"]);
     assert_eq!(converted.exit, 0, "{}", converted.stderr);
     let mut spans = converted.spans;

@@ -17,6 +17,7 @@ mod soak;
 mod agents;
 mod answers;
 mod assemble;
+mod assembly;
 mod backfill;
 mod bad_input;
 mod check;

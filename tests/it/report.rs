@@ -261,7 +261,7 @@ fn within(folder: &Path, memory: &str) -> Vec<(Option<i32>, String, String)> {
 #[test]
 fn events_that_do_not_fit_into_memory_give_the_same_report() {
     let folder = tempfile::tempdir().unwrap();
-    let large = "x".repeat(100_000);
+    let large = "x".repeat(200_000);
     let many = |by: usize| {
         let times = (0..180).rev().step_by(by);
         let records = times.map(|n| {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use qtrail::export::Outcome;
-use qtrail::input::directory::Deliver;
+use qtrail::input::directory::{Deliver, Slot};
 use qtrail::pipeline::{Content, Counts, Report, Truncation, Unit};
 use qtrail_core::envelope::{self, Item, Limits};
 use qtrail_core::reject::Reason;
@@ -120,7 +120,7 @@ impl Collector {
 }
 
 impl Deliver for Collector {
-    async fn deliver(&self, unit: Unit) -> Report {
+    async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
         let Unit {
             origin,
             content,

@@ -7,27 +7,40 @@
 
 mod conversation;
 mod facts;
+mod nearest;
+mod place;
+mod reading;
 mod relations;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::HashMap;
 
-use crate::convert::{Attribute, Placement, Value, ids, semconv as names};
+use serde::{Deserialize, Serialize};
+
+use crate::convert::{Placement, ids};
 use crate::event::Event;
 
 pub use conversation::Conversation;
 pub use facts::Facts;
-use facts::Part;
+pub use nearest::nearest;
+use place::Conversations;
+pub use place::Place;
+pub use reading::FactsReader;
 use relations::Relations;
+pub use window::{Activity, Remembered, RememberedConversation, Settings, Window};
 
 /// How far a call may be from the message that it is assigned to, in nanoseconds.
 pub const REACH: i64 = 5 * 60 * 1_000_000_000;
 
-type SpanId = [u8; 8];
+/// The id of an event's span, which identifies the event.
+pub type SpanId = [u8; 8];
+/// The id of a trace.
+pub type TraceId = [u8; 16];
 
 /// How a child was found: `qtrail.correlation`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Relation {
     /// The tool's call lists the request.
     RequestId,
@@ -53,22 +66,6 @@ pub struct Assembler {
 pub struct Tree {
     places: HashMap<SpanId, Place>,
     conversations: Vec<Conversation>,
-}
-
-/// The place of one event.
-#[derive(Debug, Clone)]
-struct Place {
-    trace_id: [u8; 16],
-    parent: Option<SpanId>,
-    relation: Option<Relation>,
-    /// Its conversation, by its index.
-    conversation: Option<usize>,
-    /// The event itself names its conversation.
-    is_named: bool,
-    /// The start and the end of its own span.
-    own: (i64, i64),
-    /// The same, made to cover its children.
-    extent: (i64, i64),
 }
 
 impl Relation {
@@ -102,104 +99,56 @@ impl Assembler {
     /// The tree of all events that were added.
     pub fn finish(self) -> Tree {
         let mut events: Vec<_> = self.events.into_values().collect();
-        // Parents before their children; otherwise by time, so that nothing depends on the order of arrival.
-        events.sort_unstable_by_key(|facts| (facts.part.rank(), facts.time, facts.span_id));
-        let relations = Relations::of(&events);
-        let mut tree = Tree::default();
-        let mut by_trace = HashMap::new();
+        events.sort_unstable_by_key(Facts::order);
+        let mut relations = Relations::default();
+        let mut conversations = Conversations::default();
         for facts in &events {
-            tree.place(facts, &relations, &mut by_trace);
+            relations.add(facts);
+            conversations.name(facts);
+        }
+        let mut places = HashMap::with_capacity(events.len());
+        for facts in &events {
+            let above = |id| places.get(&id);
+            let place = Place::of(facts, &relations, above, &conversations);
+            places.insert(facts.span_id, place);
         }
         // Children before their parents.
         for facts in events.iter().rev() {
-            tree.widen(facts);
+            let place = &places[&facts.span_id];
+            conversations.add(facts, place);
+            let (parent, extent) = (place.parent, place.extent);
+            if let Some(parent) = parent.and_then(|id| places.get_mut(&id)) {
+                parent.cover(extent);
+            }
         }
-        tree
+        let mut conversations: Vec<_> = conversations.0.into_values().collect();
+        conversations.sort_unstable_by_key(|known| (known.extent(), known.trace_id()));
+        Tree {
+            places,
+            conversations,
+        }
     }
 }
 
 impl Tree {
+    /// The tree of events whose places are known already. It has no conversation of its own.
+    pub fn of(places: impl IntoIterator<Item = (SpanId, Place)>) -> Self {
+        Tree {
+            places: places.into_iter().collect(),
+            conversations: Vec::new(),
+        }
+    }
+
     /// The placement of an event; [`Placement::of`] for one that has no place in the tree.
     pub fn placement(&self, event: &Event<'_>) -> Placement {
-        let Some(place) = self.places.get(&ids::span(event)) else {
-            return Placement::of(event);
-        };
-        let mut extra = Vec::new();
-        let mut add = |field, value| extra.push(Attribute { field, value });
-        let conversation = place.conversation.filter(|_| !place.is_named);
-        if let Some(id) = conversation.and_then(|at| self.conversations[at].id.clone()) {
-            add(&names::CONVERSATION_ID, Value::Str(id.into()));
-        }
-        if let Some(relation) = place.relation {
-            add(&names::CORRELATION, Value::Str(relation.as_str().into()));
-            if let Relation::Nearest { delta } = relation {
-                add(&names::CORRELATION_DELTA, Value::Int(delta / 1_000_000));
-            }
-        }
-        let is_derived = place.extent != place.own;
-        if is_derived {
-            add(&names::SPAN_EXTENT, Value::Str("derived".into()));
-        }
-        Placement {
-            trace_id: place.trace_id,
-            parent: place.parent,
-            extent: is_derived.then_some(place.extent),
-            extra,
+        match self.places.get(&ids::span(event)) {
+            Some(place) => place.placement(),
+            None => Placement::of(event),
         }
     }
 
     /// The conversations, by the time of their first event.
     pub fn conversations(&self) -> &[Conversation] {
         &self.conversations
-    }
-
-    /// Decides about the parent and the trace of an event. Those of possible parents are decided already.
-    fn place(
-        &mut self,
-        facts: &Facts,
-        relations: &Relations,
-        by_trace: &mut HashMap<[u8; 16], usize>,
-    ) {
-        let mut place = Place {
-            trace_id: facts.trace_id,
-            parent: None,
-            relation: None,
-            conversation: None,
-            is_named: false,
-            own: facts.extent,
-            extent: facts.extent,
-        };
-        if let Part::InConversation { conversation, .. } = &facts.part {
-            let at = *by_trace.entry(facts.trace_id).or_insert_with(|| {
-                let new = Conversation::new(facts, conversation);
-                self.conversations.push(new);
-                self.conversations.len() - 1
-            });
-            place.parent = Some(self.conversations[at].span_id);
-            place.conversation = Some(at);
-            place.is_named = true;
-        } else if let Some((parent, relation)) = relations.parent_of(facts)
-            && let Some(above) = self.places.get(&parent)
-        {
-            place.trace_id = above.trace_id;
-            place.parent = Some(parent);
-            place.relation = Some(relation);
-            place.conversation = above.conversation;
-        }
-        self.places.insert(facts.span_id, place);
-    }
-
-    /// Makes the parent of an event cover it. The children of the event have widened it already.
-    fn widen(&mut self, facts: &Facts) {
-        let Some(place) = self.places.get(&facts.span_id) else {
-            return;
-        };
-        let (start, end) = place.extent;
-        if let Some(at) = place.conversation {
-            self.conversations[at].add(facts, place.extent);
-        }
-        if let Some(parent) = place.parent.and_then(|id| self.places.get_mut(&id)) {
-            parent.extent = (parent.extent.0.min(start), parent.extent.1.max(end));
-        }
     }
 }

@@ -62,6 +62,10 @@ pub struct RunArgs {
     #[arg(long, conflicts_with_all = ["grpc", "http"], help_heading = "Mode")]
     pub once: bool,
 
+    /// Make each conversation one tree of spans; events wait 6 minutes for those that they belong to
+    #[arg(long, conflicts_with_all = ["grpc", "http"], help_heading = "Output")]
+    pub assemble: bool,
+
     /// Print the configuration, each value with its source and secrets masked, and exit
     #[arg(long, help_heading = "Mode")]
     pub print_config: bool,

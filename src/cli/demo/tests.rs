@@ -42,6 +42,7 @@ fn config() -> Config {
             max_ids: 1_000,
             max_age: Duration::from_secs(60),
         }),
+        assembly: None,
         dead_letters: dead_letter::Settings::new("unused".into()),
         shutdown: Duration::from_secs(15),
         telemetry: crate::telemetry::Settings {

@@ -42,7 +42,7 @@ mod with_aws {
     use crate::input::backfill::plan::Plan;
     use crate::input::backfill::source::Source;
     use crate::input::backfill::{Backfill, Status};
-    use crate::input::directory::Deliver;
+    use crate::input::directory::{Deliver, Slot};
     use crate::pipeline::{Counts, Report};
 
     /// Objects that are opened at once.
@@ -103,7 +103,7 @@ mod with_aws {
 
     impl Deliver for Units {
         /// Answers once the unit was read. That thread reports what cannot be read of it.
-        async fn deliver(&self, unit: Unit) -> Report {
+        async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
             let (done, read) = oneshot::channel();
             let passed = self.0.send((unit, done)).await.is_ok() && read.await.is_ok();
             Report {

@@ -11,10 +11,7 @@ use std::rc::Rc;
 
 use super::event::{Event, Text};
 use super::events::Events;
-
-/// How far a message may be from what was done for it, in nanoseconds: before or after, since records have whole
-/// seconds and come from several services.
-pub(crate) const REACH: i64 = 5 * 60 * 1_000_000_000;
+use qtrail_core::assemble::nearest;
 
 /// How an event is related to its reason. An event is named by its place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,20 +50,18 @@ pub(crate) struct Relations<'s> {
     events: &'s Events,
     /// By account and request: the tool call that lists it; `None` if several do.
     tool_calls: HashMap<Pair, Option<usize>>,
-    /// By account and person.
-    messages: HashMap<Pair, Vec<Moment>>,
+    /// By account and person, in order of time.
+    messages: HashMap<Pair, Vec<Message>>,
 }
 
 /// An account, and something in it.
 type Pair = (Box<str>, Box<str>);
 
-/// The messages of one person in one account at one time.
 #[derive(Debug)]
-struct Moment {
+struct Message {
     time: i64,
-    first: usize,
-    /// `None` if they belong to several conversations.
-    conversation: Option<Rc<str>>,
+    place: usize,
+    conversation: Rc<str>,
 }
 
 /// An event with its relation: a row of a report.
@@ -156,42 +151,26 @@ impl<'s> Relations<'s> {
 
     /// The nearest message, if the event is one that an agent makes for a message.
     fn nearest(&self, event: &Event) -> io::Result<Option<Relation>> {
-        let Some(near) = self.nearest_moment(event) else {
+        let class = event.get(Text::Class);
+        let is_for_a_message = matches!(class, "on_behalf_of" | "agent_call" | "pass_request")
+            // A call by the AWS MCP Server has a tool call as its reason, not a message to Amazon Q.
+            && !event.get(Text::InvokedBy).starts_with("aws-mcp.");
+        let person = person(event).filter(|_| is_for_a_message);
+        let messages = person.and_then(|person| self.messages.get(&pair(event, person)));
+        let of = |message: &'_ Message| Rc::clone(&message.conversation);
+        let near = messages.and_then(|all| nearest(all, event.time, |message| message.time, of));
+        let Some(near) = near else {
             return Ok(None);
         };
         // A client declares its agent: another agent's message is not its reason.
-        let is_declared = event.get(Text::Class) == "agent_call";
-        if is_declared && event.get(Text::Agent) != self.events.get(near.first)?.get(Text::Agent) {
+        let agent = |event: &Event| event.get(Text::Agent).to_owned();
+        if class == "agent_call" && agent(event) != agent(&*self.events.get(near.place)?) {
             return Ok(None);
         }
         Ok(Some(Relation::Nearest {
-            message: near.first,
+            message: near.place,
             nanoseconds: event.time.saturating_sub(near.time),
         }))
-    }
-
-    fn nearest_moment(&self, event: &Event) -> Option<&Moment> {
-        let class = event.get(Text::Class);
-        if !matches!(class, "on_behalf_of" | "agent_call" | "pass_request") {
-            return None;
-        }
-        // A call by the AWS MCP Server has a tool call as its reason, not a message to Amazon Q.
-        if event.get(Text::InvokedBy).starts_with("aws-mcp.") {
-            return None;
-        }
-        let moments = self.messages.get(&pair(event, person(event)?))?;
-        let after = moments.partition_point(|moment| moment.time < event.time);
-        let near = moments[after.saturating_sub(1)..].iter().take(2);
-        let distance = |moment: &&Moment| event.time.abs_diff(moment.time);
-        let least = near.clone().map(|moment| distance(&moment)).min()?;
-        if least > REACH.unsigned_abs() {
-            return None;
-        }
-        let mut nearest = near.filter(|moment| distance(moment) == least);
-        let first = nearest.next()?;
-        let conversation = first.conversation.as_ref()?;
-        let is_only = nearest.all(|moment| moment.conversation.as_ref() == Some(conversation));
-        is_only.then_some(first)
     }
 }
 
@@ -224,7 +203,7 @@ fn add_tool_call(calls: &mut HashMap<Pair, Option<usize>>, place: usize, event: 
 
 /// `conversations`: the ids so far, each kept once.
 fn add_message(
-    messages: &mut HashMap<Pair, Vec<Moment>>,
+    messages: &mut HashMap<Pair, Vec<Message>>,
     conversations: &mut HashSet<Rc<str>>,
     place: usize,
     event: &Event,
@@ -237,14 +216,6 @@ fn add_message(
     if !is_message {
         return;
     }
-    let moments = messages.entry(pair(event, person)).or_default();
-    if let Some(last) = moments.last_mut().filter(|last| last.time == event.time) {
-        last.conversation = last
-            .conversation
-            .take()
-            .filter(|known| **known == *conversation);
-        return;
-    }
     let conversation = match conversations.get(conversation) {
         Some(known) => Rc::clone(known),
         None => {
@@ -253,10 +224,11 @@ fn add_message(
             new
         }
     };
-    moments.push(Moment {
+    let messages = messages.entry(pair(event, person)).or_default();
+    messages.push(Message {
         time: event.time,
-        first: place,
-        conversation: Some(conversation),
+        place,
+        conversation,
     });
 }
 

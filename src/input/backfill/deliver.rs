@@ -158,7 +158,7 @@ impl<S: Source, D: Deliver> Shared<S, D> {
                         truncation: Truncation::Reject,
                         inflated_bytes: None,
                     };
-                    let report = self.deliver.deliver(unit).await;
+                    let report = self.deliver.deliver(unit, &mut None).await;
                     counts.add(&report.counts);
                     match ended(&report) {
                         Ended::Delivered => {

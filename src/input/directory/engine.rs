@@ -52,6 +52,7 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
         missing: false,
         listed: false,
         unlisted: false,
+        ended_waits: false,
         ctx,
     };
     loop {
@@ -61,6 +62,10 @@ pub(super) async fn run<D: Deliver>(ctx: Arc<Context<D>>) {
             Woke::Time => {}
             Woke::Signal(signal) => engine.on_signal(signal),
             Woke::Slot(permit) => engine.dispatch(permit),
+            Woke::AllWait => {
+                engine.ended_waits = true;
+                engine.ctx.deliver.wait_no_more();
+            }
             Woke::Ended(ended) => engine.ended(ended),
             Woke::Walked(round) => engine.walked(round),
         }
@@ -101,6 +106,8 @@ struct Engine<D> {
     listed: bool,
     /// Not everything in it could be looked at.
     unlisted: bool,
+    /// What is under way waits no more for others.
+    ended_waits: bool,
 }
 
 enum Woke {
@@ -108,6 +115,8 @@ enum Woke {
     Time,
     Signal(Signal),
     Slot(OwnedSemaphorePermit),
+    /// Nothing is being read.
+    AllWait,
     Ended(Result<(Id, Attempt), JoinError>),
     Walked(Round),
 }
@@ -138,12 +147,15 @@ impl<D: Deliver> Engine<D> {
     async fn next(&mut self, wake_at: Instant) -> Woke {
         let takes = self.schedule.has_ready() && self.tasks.len() < UNDER_WAY;
         let slots = Arc::clone(&self.slots);
+        let all_slots = Arc::clone(&self.slots).acquire_many_owned(self.slot_count());
+        let none_comes = self.ctx.settings.once && self.is_all_begun() && !self.ended_waits;
         tokio::select! {
             biased;
             () = self.ctx.stop.cancelled() => Woke::Stop,
             Some(ended) = self.tasks.join_next_with_id() => Woke::Ended(ended),
             round = joined(&mut self.walking) => Woke::Walked(round),
             Ok(permit) = slots.acquire_owned(), if takes => Woke::Slot(permit),
+            Ok(_) = all_slots, if none_comes => Woke::AllWait,
             signal = next_signal(&mut self.watch) => Woke::Signal(signal),
             () = tokio::time::sleep_until(wake_at.into()) => Woke::Time,
         }
@@ -151,6 +163,7 @@ impl<D: Deliver> Engine<D> {
 
     fn dispatch(&mut self, permit: OwnedSemaphorePermit) {
         if let Some(candidate) = self.schedule.next() {
+            self.ended_waits = false;
             let path = Arc::clone(&candidate.path);
             let reading = process(Arc::clone(&self.ctx), candidate, permit);
             let task = self.tasks.spawn(reading);
@@ -173,11 +186,18 @@ impl<D: Deliver> Engine<D> {
 
     /// Whether all that is there was read, but for what fails.
     fn exhausted(&self) -> bool {
-        self.listed
-            && !self.more
-            && self.walking.is_none()
-            && self.tasks.is_empty()
-            && self.schedule.workable() == 0
+        self.is_all_begun() && self.tasks.is_empty() && self.schedule.workable() == 0
+    }
+
+    /// Whether all that is there is under way or was read.
+    fn is_all_begun(&self) -> bool {
+        let begun = self.schedule.workable() <= self.tasks.len() && !self.schedule.has_ready();
+        self.listed && !self.more && self.walking.is_none() && begun
+    }
+
+    /// Files that are read at once.
+    fn slot_count(&self) -> u32 {
+        u32::try_from(self.ctx.settings.workers.max(1)).unwrap_or(u32::MAX)
     }
 
     /// Tells what reading once has left undelivered.

@@ -204,7 +204,7 @@ pub(super) async fn deliver<D: Deliver>(
     permit: OwnedSemaphorePermit,
 ) -> Result<Attempt, ReadError> {
     let quiet = follow.opened.age >= ctx.settings.settle;
-    let mut unit_bytes = UNIT_BYTES;
+    let (mut unit_bytes, mut slot) = (UNIT_BYTES, Some(permit));
     while follow.at.offset() < follow.opened.stat.size && !ctx.stop.is_cancelled() {
         let file = Arc::clone(&follow.opened.file);
         let (from, size) = (follow.at.offset(), follow.opened.stat.size);
@@ -213,7 +213,7 @@ pub(super) async fn deliver<D: Deliver>(
             break;
         };
         let (unit, consumed) = unit(ctx, &follow, end);
-        let report = ctx.deliver.deliver(unit).await;
+        let report = ctx.deliver.deliver(unit, &mut slot).await;
         if let Some(error) = report.read_error {
             return Err(io::Error::other(error).into());
         }
@@ -241,7 +241,7 @@ pub(super) async fn deliver<D: Deliver>(
             advance(ctx, &mut follow, at);
         }
     }
-    drop(permit);
+    drop(slot);
     finish(ctx, follow, quiet).await
 }
 

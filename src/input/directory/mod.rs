@@ -54,8 +54,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use globset::GlobSet;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use crate::pipeline::assembly::Assembly;
 use crate::pipeline::{Pipeline, Report, Unit};
 use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
@@ -130,15 +132,36 @@ pub enum After {
     Move(PathBuf),
 }
 
+/// One of the files that are read at once.
+pub type Slot = Option<OwnedSemaphorePermit>;
+
 /// Takes units; the pipeline does.
 pub trait Deliver: Clone + Send + Sync + 'static {
-    /// Answers when every record of the unit has settled.
-    fn deliver(&self, unit: Unit) -> impl Future<Output = Report> + Send;
+    /// Whether units wait for one another, so that their bytes are better left on disk.
+    const UNITS_WAIT: bool = false;
+
+    /// Answers when every record of the unit has settled. While the unit waits for others, it takes no slot.
+    fn deliver(&self, unit: Unit, slot: &mut Slot) -> impl Future<Output = Report> + Send;
+
+    /// All units that are left wait for one another, and no other comes before they have settled.
+    fn wait_no_more(&self) {}
 }
 
 impl Deliver for Pipeline {
-    fn deliver(&self, unit: Unit) -> impl Future<Output = Report> + Send {
+    fn deliver(&self, unit: Unit, _: &mut Slot) -> impl Future<Output = Report> + Send {
         Pipeline::deliver(self, unit)
+    }
+}
+
+impl Deliver for Assembly {
+    const UNITS_WAIT: bool = true;
+
+    fn deliver(&self, unit: Unit, slot: &mut Slot) -> impl Future<Output = Report> + Send {
+        Assembly::deliver(self, unit, || drop(slot.take()))
+    }
+
+    fn wait_no_more(&self) {
+        self.decide_all();
     }
 }
 

@@ -166,7 +166,11 @@ fn look_whole<D: Deliver>(
     let Opened {
         path, file, stat, ..
     } = &opened;
-    let (digest, bytes) = if stat.size <= MEMORY_BYTES {
+    let in_memory = match D::UNITS_WAIT {
+        true => kind::HEAD_BYTES,
+        false => MEMORY_BYTES,
+    };
+    let (digest, bytes) = if stat.size <= in_memory {
         let bytes = file_id::head(file, stat.size)?;
         (file_id::digest(&bytes), Some(bytes))
     } else {
@@ -224,8 +228,9 @@ async fn deliver<D: Deliver>(
 ) -> Result<Attempt, ReadError> {
     let quiet = whole.opened.age >= ctx.settings.settle;
     let (unit, consumed) = unit(ctx, &mut whole, quiet);
-    let report = ctx.deliver.deliver(unit).await;
-    drop(permit);
+    let mut slot = Some(permit);
+    let report = ctx.deliver.deliver(unit, &mut slot).await;
+    drop(slot);
     let Opened { stat, age, .. } = &whole.opened;
     if let Some(error) = report.read_error {
         return Err(io::Error::other(error).into());

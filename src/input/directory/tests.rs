@@ -16,7 +16,7 @@ const DAY: i64 = 24 * 3600 * 1_000_000_000;
 struct Names(Arc<Mutex<Vec<String>>>);
 
 impl Deliver for Names {
-    async fn deliver(&self, unit: Unit) -> Report {
+    async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
         let mut text = String::new();
         let Content::Twice(mut content, _) = unit.content else {
             panic!("the directory has no texts");
@@ -144,7 +144,7 @@ const LINE: &str = "{\"eventVersion\":\"1.11\"}\n";
 struct Ids(Arc<Mutex<Vec<u8>>>);
 
 impl Deliver for Ids {
-    async fn deliver(&self, unit: Unit) -> Report {
+    async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
         let Content::Twice(mut content, _) = unit.content else {
             panic!("the directory has files, which can be read again");
         };

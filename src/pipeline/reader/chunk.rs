@@ -1,10 +1,13 @@
 //! The events of the next step: encoded, with the records that they were made of.
 
+use std::sync::Arc;
+
 use super::source::Source;
 use crate::dead_letter::UnitLetters;
 use crate::export::{Chunk, Original, Originals};
 use crate::pipeline::dedup::{Claims, Dedup, Twin};
 use crate::runtime::budget::Reservation;
+use qtrail_core::assemble::Tree;
 use qtrail_core::convert::Placement;
 use qtrail_core::envelope::log_file::LogRecord;
 use qtrail_core::event::Event;
@@ -23,15 +26,22 @@ pub(super) struct NextChunk {
     originals: Originals,
     /// The claims on its events.
     claims: Claims,
+    tree: Option<Arc<Tree>>,
 }
 
 impl NextChunk {
     /// `bytes`: the unit's size, as far as it is known.
-    pub(super) fn new(converter: &Converter, dedup: Option<Dedup>, bytes: usize) -> Self {
+    pub(super) fn new(
+        converter: &Converter,
+        dedup: Option<Dedup>,
+        tree: Option<Arc<Tree>>,
+        bytes: usize,
+    ) -> Self {
         NextChunk {
             encoder: Encoder::with_size_hint(&converter.options, bytes),
             originals: Originals::default(),
             claims: Claims::new(dedup),
+            tree,
         }
     }
 
@@ -44,11 +54,12 @@ impl NextChunk {
         position: Position,
     ) -> RecordOutcome<Twin> {
         let number = self.originals.records.len() as u32;
+        let tree = self.tree.as_deref();
         let outcome = converter.convert_record_with(
             record,
             position,
             source.origin.observed,
-            |event| place(converter, event, number, &mut self.claims, source),
+            |event| place(tree, event, number, &mut self.claims, source),
             &mut self.encoder,
         );
         self.keep(outcome, record, position)
@@ -66,10 +77,11 @@ impl NextChunk {
         position: Position,
     ) -> Result<RecordOutcome<Twin>, Reason> {
         let number = self.originals.records.len() as u32;
+        let tree = self.tree.as_deref();
         let outcome = converter.convert_candidate_with(
             record,
             source.origin.observed,
-            |event| place(converter, event, number, &mut self.claims, source),
+            |event| place(tree, event, number, &mut self.claims, source),
             &mut self.encoder,
         )?;
         Ok(self.keep(outcome, record.bytes, position))
@@ -134,12 +146,16 @@ impl NextChunk {
 
 /// Claims an event, and places it.
 fn place(
-    converter: &Converter,
+    tree: Option<&Tree>,
     event: &Event<'_>,
     number: u32,
     claims: &mut Claims,
     source: &Source,
 ) -> Result<Placement, Twin> {
     claims.claim(number, event.id().as_deref())?;
-    Ok(converter.place(event).within(source.organization.as_ref()))
+    let placement = match tree {
+        Some(tree) => tree.placement(event),
+        None => Placement::of(event),
+    };
+    Ok(placement.within(source.organization.as_ref()))
 }

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::{Facts, Named, Part};
-use crate::convert::{Head, ResourceKey, Severity, Sink, SpanKind, Value, ids, semconv as names};
+use super::{SpanId, TraceId};
+use crate::convert::{Head, Severity, Sink, SpanKind, Value, semconv as names};
 
 /// One conversation: the root of a tree.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
-    pub(super) span_id: [u8; 8],
-    pub(super) id: Option<String>,
-    trace_id: [u8; 16],
-    person: Option<String>,
-    resource: ResourceKey<'static>,
+    trace_id: TraceId,
+    /// The time and the span of its first event, which names the person and the resource.
+    first: (i64, SpanId),
+    named: Named,
     start: i64,
     end: i64,
     messages: i64,
@@ -21,14 +23,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation of its first event.
+    /// The conversation of an event that names it. It has no event yet.
     pub(super) fn new(facts: &Facts, named: &Named) -> Self {
         Conversation {
-            span_id: ids::conversation_span(named.id.as_deref(), facts.trace_id),
-            id: named.id.clone(),
             trace_id: facts.trace_id,
-            person: named.person.clone(),
-            resource: named.resource.clone(),
+            first: (facts.time, facts.span_id),
+            named: named.clone(),
             start: i64::MAX,
             end: i64::MIN,
             messages: 0,
@@ -43,7 +43,17 @@ impl Conversation {
         self.end = self.end.max(end);
         self.denied += i64::from(facts.is_denied);
         match &facts.part {
-            Part::InConversation { is_message, .. } => self.messages += i64::from(*is_message),
+            Part::InConversation {
+                is_message,
+                conversation,
+            } => {
+                self.messages += i64::from(*is_message);
+                let at = (facts.time, facts.span_id);
+                if at < self.first {
+                    self.first = at;
+                    self.named = (**conversation).clone();
+                }
+            }
             Part::Call {
                 is_pass_request, ..
             } => self.calls += i64::from(!is_pass_request),
@@ -51,13 +61,23 @@ impl Conversation {
         }
     }
 
+    /// Whether an event was added.
+    pub(super) fn has_events(&self) -> bool {
+        self.start <= self.end
+    }
+
     /// Its id, unless it is redacted.
     pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.named.id.as_deref()
+    }
+
+    /// Its own span.
+    pub fn span_id(&self) -> SpanId {
+        self.named.span_id(self.trace_id)
     }
 
     /// Its trace.
-    pub fn trace_id(&self) -> [u8; 16] {
+    pub fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
@@ -69,7 +89,7 @@ impl Conversation {
     /// Passes the conversation's span to a sink. It has no log record.
     pub fn write(&self, provider: &str, sink: &mut impl Sink) {
         sink.begin(&Head {
-            resource: self.resource.clone(),
+            resource: self.named.resource.clone(),
             time: self.end,
             observed: self.end,
             start: self.start,
@@ -79,7 +99,7 @@ impl Conversation {
             kind: SpanKind::Internal,
             error: None,
             trace_id: self.trace_id,
-            span_id: self.span_id,
+            span_id: self.span_id(),
             parent: None,
             link: None,
             body: None,
@@ -87,10 +107,10 @@ impl Conversation {
             span: true,
         });
         let text = |text: &str| Value::Str(Cow::Owned(text.to_owned()));
-        if let Some(person) = &self.person {
+        if let Some(person) = &self.named.person {
             sink.attribute(&names::ENDUSER_ID, &text(person));
         }
-        if let Some(id) = &self.id {
+        if let Some(id) = &self.named.id {
             sink.attribute(&names::CONVERSATION_ID, &text(id));
         }
         sink.attribute(&names::OPERATION_NAME, &text("invoke_agent"));

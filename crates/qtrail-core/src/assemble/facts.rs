@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::{SpanId, TraceId};
 use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
 use crate::event::amazon_q::Class;
 use crate::event::identity::{resource, role_session};
@@ -17,11 +20,11 @@ use crate::json::Node;
 pub(super) type Id = [u8; 16];
 
 /// The facts of one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    pub(super) span_id: [u8; 8],
+    pub(super) span_id: SpanId,
     /// Its trace by its own fields.
-    pub(super) trace_id: [u8; 16],
+    pub(super) trace_id: TraceId,
     /// `eventTime`, in nanoseconds since 1970.
     pub(super) time: i64,
     /// The start and the end of its span.
@@ -33,7 +36,7 @@ pub struct Facts {
 }
 
 /// What an event can be in a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Part {
     /// A message, or another event that names its conversation.
     InConversation {
@@ -66,7 +69,7 @@ pub(super) enum Part {
 }
 
 /// What an event says of its conversation, after redaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Named {
     pub(super) id: Option<String>,
     pub(super) person: Option<String>,
@@ -103,9 +106,38 @@ impl Facts {
         }
         Some(facts)
     }
+
+    /// The id of the event's span.
+    pub fn span_id(&self) -> SpanId {
+        self.span_id
+    }
+
+    /// Orders parents before their children; otherwise by time, so that nothing depends on the order of arrival.
+    pub(super) fn order(&self) -> (u8, i64, SpanId) {
+        (self.part.rank(), self.time, self.span_id)
+    }
+}
+
+impl Named {
+    /// The span of the conversation with this trace.
+    pub(super) fn span_id(&self, trace_id: TraceId) -> SpanId {
+        ids::conversation_span(self.id.as_deref(), trace_id)
+    }
 }
 
 impl Part {
+    /// Whether events can be its children.
+    pub(super) fn can_be_parent(&self) -> bool {
+        match self {
+            Part::InConversation { is_message, .. } => *is_message,
+            Part::Call { .. } => false,
+            Part::Approval(_)
+            | Part::Grant(_)
+            | Part::AssumedRole { .. }
+            | Part::ToolCall { .. } => true,
+        }
+    }
+
     /// Its level in a tree: that of parents is lower.
     pub(super) fn rank(&self) -> u8 {
         match self {

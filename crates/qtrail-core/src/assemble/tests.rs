@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::convert::{Body, Options, Redaction, convert};
+use crate::convert::{Body, Options, Redaction, Value, convert};
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::otlp::Flat;
 
@@ -231,7 +233,7 @@ fn a_parent_covers_its_children_and_says_so() {
         assert_eq!(placed(&tree, child).extent, None);
     }
     let conversation = &tree.conversations()[0];
-    assert_eq!(message.parent, Some(conversation.span_id));
+    assert_eq!(message.parent, Some(conversation.span_id()));
     let mut flat = Flat::new(&Options::default());
     conversation.write("aws.q_developer", &mut flat);
     let line: Json = serde_json::from_slice(&flat.take()).unwrap();
@@ -402,7 +404,7 @@ proptest! {
             .collect();
         for (placement, extent) in places.values() {
             let Some(parent) = placement.parent else { continue };
-            let root = tree.conversations().iter().find(|root| root.span_id == parent);
+            let root = tree.conversations().iter().find(|root| root.span_id() == parent);
             let (trace_id, (start, end)) = match (places.get(&parent), root) {
                 (Some((above, extent)), _) => (above.trace_id, *extent),
                 (None, Some(root)) => (root.trace_id(), root.extent()),
@@ -411,5 +413,222 @@ proptest! {
             prop_assert_eq!(trace_id, placement.trace_id);
             prop_assert!(start <= extent.0 && extent.1 <= end);
         }
+    }
+}
+
+const SECOND: i64 = 1_000_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+fn settings() -> Settings {
+    Settings {
+        window: Duration::from_secs(360),
+        idle: Duration::from_secs(900),
+        max_held: 10_000,
+        remember: Duration::from_secs(86_400),
+    }
+}
+
+/// A window, and what a process keeps of what it gave.
+struct Arrivals {
+    window: Window,
+    kept: Vec<(SpanId, Remembered)>,
+    conversations: HashMap<TraceId, RememberedConversation>,
+    roots: Vec<Conversation>,
+}
+
+impl Arrivals {
+    fn new(settings: Settings) -> Self {
+        Arrivals {
+            window: Window::new(settings),
+            kept: Vec::new(),
+            conversations: HashMap::new(),
+            roots: Vec::new(),
+        }
+    }
+
+    fn arrive(&mut self, record: &Json, now: i64) {
+        let facts = with(record, |event| Facts::of(event, &Options::default()));
+        let is_decided = self.kept.iter().any(|(id, _)| *id == span(record));
+        if let Some(facts) = facts.filter(|_| !is_decided) {
+            self.window.arrive(facts, now);
+        }
+    }
+
+    fn pass(&mut self, now: i64) {
+        let decided = self
+            .window
+            .decide(self.window.due(now).max(self.window.surplus()), now);
+        for (id, _) in &decided {
+            assert!(
+                self.kept.iter().all(|(known, _)| known != id),
+                "decided twice"
+            );
+        }
+        self.kept.extend(decided);
+        let quiet = self.window.quiet(now, false);
+        for known in self.window.changed(now).chain(quiet.clone()) {
+            self.conversations
+                .insert(known.conversation.trace_id(), known);
+        }
+        self.roots
+            .extend(quiet.into_iter().map(|known| known.conversation));
+    }
+
+    /// The process is killed, and another one begins: what is held is gone.
+    fn restart(&mut self) {
+        self.window = Window::new(settings());
+        let text = serde_json::to_string(&self.kept).unwrap();
+        let kept: Vec<(SpanId, Remembered)> = serde_json::from_str(&text).unwrap();
+        for (id, event) in kept {
+            self.window.restore(id, event);
+        }
+        for known in self.conversations.values() {
+            let text = serde_json::to_string(known).unwrap();
+            self.window
+                .restore_conversation(serde_json::from_str(&text).unwrap());
+        }
+    }
+
+    /// The tree of all that was given.
+    fn tree(&self) -> Tree {
+        let places = self
+            .kept
+            .iter()
+            .map(|(id, event)| (*id, event.place.clone()));
+        let mut conversations = self.roots.clone();
+        conversations.sort_unstable_by_key(|known| (known.extent(), known.trace_id()));
+        Tree {
+            conversations,
+            ..Tree::of(places)
+        }
+    }
+}
+
+#[test]
+fn an_event_is_held_for_a_window_and_its_conversation_until_it_is_quiet() {
+    let (m, c) = (message("m", "mary", 100, FIRST), call("c", "mary", 103, Q));
+    let mut arrivals = Arrivals::new(settings());
+    arrivals.arrive(&c, 0);
+    arrivals.arrive(&m, 5 * MINUTE);
+    assert_eq!(arrivals.window.next_due(), Some(6 * MINUTE));
+    arrivals.pass(6 * MINUTE - 1);
+    assert_eq!(arrivals.kept.len(), 0);
+    arrivals.pass(6 * MINUTE);
+    assert!(arrivals.window.holds(span(&m)));
+    arrivals.pass(11 * MINUTE);
+    let tree = arrivals.tree();
+    assert_eq!(placed(&tree, &c).parent, Some(span(&m)));
+    assert_eq!(arrivals.window.next_due(), Some(26 * MINUTE));
+    assert!(arrivals.roots.is_empty());
+    arrivals.pass(26 * MINUTE);
+    assert_eq!(arrivals.roots.len(), 1);
+    assert_eq!(arrivals.window.next_due(), None);
+}
+
+#[test]
+fn what_comes_late_joins_its_conversation_and_makes_no_second_root() {
+    let records = [
+        message("m", "mary", 100, FIRST),
+        call("c", "mary", 103, Q),
+        message("m2", "mary", 200, FIRST),
+    ];
+    let [m, c, m2] = &records;
+    let mut arrivals = Arrivals::new(settings());
+    arrivals.arrive(m, 0);
+    for minute in 1..30 {
+        arrivals.pass(minute * MINUTE);
+    }
+    let first = arrivals.roots.clone();
+    assert_eq!(first.len(), 1);
+    for record in [c, m2] {
+        arrivals.arrive(record, 30 * MINUTE);
+    }
+    arrivals.restart();
+    for record in [m, c, m2] {
+        arrivals.arrive(record, 31 * MINUTE);
+    }
+    for minute in 31..90 {
+        arrivals.pass(minute * MINUTE);
+    }
+    assert_eq!(arrivals.roots, first);
+    let tree = arrivals.tree();
+    assert_eq!(placed(&tree, c).parent, Some(span(m)));
+    assert_eq!(placed(&tree, m2).parent, Some(first[0].span_id()));
+    // The message left before, so it could not cover its call.
+    assert_eq!(placed(&tree, m).extent, None);
+}
+
+#[test]
+fn too_many_held_events_are_decided_early_the_oldest_first() {
+    let mut arrivals = Arrivals::new(Settings {
+        max_held: 4,
+        ..settings()
+    });
+    let ids: Vec<_> = (0..5).map(|n| format!("m{n}")).collect();
+    let records = ids.iter().map(|id| message(id, "mary", 100, FIRST));
+    let records: Vec<_> = records.collect();
+    for record in &records[..4] {
+        arrivals.arrive(record, 0);
+        arrivals.pass(0);
+    }
+    assert_eq!(arrivals.kept.len(), 0);
+    arrivals.arrive(&records[4], 0);
+    arrivals.pass(0);
+    let kept: Vec<_> = arrivals.kept.iter().map(|(id, _)| *id).collect();
+    let mut oldest: Vec<_> = records[..3].iter().map(span).collect();
+    oldest.sort_unstable();
+    assert_eq!(kept, oldest);
+}
+
+#[test]
+fn a_decided_event_is_a_parent_until_it_is_forgotten() {
+    let records = [
+        message("m", "mary", 100, FIRST),
+        call("c", "mary", 103, Q),
+        call("d", "mary", 103, Q),
+    ];
+    let [m, c, d] = &records;
+    let day = 24 * 60 * MINUTE;
+    let mut arrivals = Arrivals::new(settings());
+    arrivals.arrive(m, 0);
+    arrivals.pass(6 * MINUTE);
+    arrivals.pass(30 * MINUTE);
+    assert_eq!(arrivals.window.forget(day + 6 * MINUTE), 6 * MINUTE);
+    arrivals.arrive(c, day + 6 * MINUTE);
+    arrivals.pass(day + 12 * MINUTE);
+    arrivals.window.forget(day + 13 * MINUTE);
+    arrivals.arrive(d, day + 13 * MINUTE);
+    arrivals.pass(day + 20 * MINUTE);
+    let tree = arrivals.tree();
+    assert_eq!(placed(&tree, c).parent, Some(span(m)));
+    assert_eq!(placed(&tree, d).parent, None);
+}
+
+proptest! {
+    #[test]
+    fn what_arrives_within_one_window_has_the_places_of_all_that_was_read(
+        records in records(),
+        arrived in prop::collection::vec((any::<prop::sample::Index>(), 0..6 * 60_i64), 0..40),
+        killed in prop::option::of(0..6 * 60_i64),
+    ) {
+        let options = Options::default();
+        let expected = converted(&tree(&records, &options), &records, &options);
+        let mut order: Vec<_> = arrived.iter().map(|(at, second)| (*second, at.index(records.len()))).collect();
+        order.extend((0..records.len()).map(|at| (6 * 60 - 1, at)));
+        order.sort_unstable();
+        let mut arrivals = Arrivals::new(settings());
+        for (second, at) in order {
+            // All events are read again, if the process was killed before the first decision.
+            arrivals.arrive(&records[at], second * SECOND);
+            arrivals.pass(second * SECOND);
+        }
+        for second in (360..3_000).step_by(7) {
+            if killed == Some(second - 360) {
+                arrivals.restart();
+                records.iter().for_each(|record| arrivals.arrive(record, second * SECOND));
+            }
+            arrivals.pass(second * SECOND);
+        }
+        prop_assert_eq!(converted(&arrivals.tree(), &records, &options), expected);
     }
 }

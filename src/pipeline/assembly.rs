@@ -1,0 +1,220 @@
+//! Units wait until what their events belong to can have arrived.
+//!
+//! Enters: a [`Unit`] that can be read twice. Leaves: its [`Report`], once the pipeline has delivered it with the places
+//! that its events have in their conversations; the span of each conversation. What must hold: a place is durable
+//! before it is used, so a repeat gets the same one; a unit that waits is not acknowledged, takes no memory for its
+//! bytes and no place of another unit.
+//!
+//! ```text
+//! unit ─▶ first reading ─▶ facts ─▶ window (of qtrail-core) ─▶ places ─▶ state ─▶ the unit goes on to the pipeline
+//!                                              └▶ conversations ─▶ state ─▶ exporter
+//! ```
+
+mod first_reading;
+mod keeper;
+mod roots;
+mod state;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Content, Pipeline, Report, Unit};
+use crate::runtime::database::Error;
+use crate::telemetry::stalls::state_observer;
+use qtrail_core::assemble::{Conversation, Facts, Place, Settings, SpanId, Tree, Window};
+use state::State;
+
+pub use roots::deliver as deliver_conversations;
+
+/// Units that wait at most, each with an open file; for more, events are decided early.
+const UNITS: usize = 256;
+
+/// Delivers units with assembled conversations. Cheap to clone.
+#[derive(Clone)]
+pub struct Assembly(Arc<Shared>);
+
+struct Shared {
+    pipeline: Pipeline,
+    state: State,
+    waiting: Mutex<Waiting>,
+    /// Wakes the keeper: something arrived, or everything is to be decided.
+    work: Notify,
+    stop: CancellationToken,
+}
+
+/// What waits.
+struct Waiting {
+    window: Window,
+    /// Who waits for the place of each event: of those that the window holds, and of those that are being written.
+    units: HashMap<SpanId, Vec<mpsc::UnboundedSender<(SpanId, Place)>>>,
+    /// Conversations of an earlier process, to be sent.
+    unsent: Vec<Conversation>,
+    /// When what is old was forgotten.
+    forgot: i64,
+    /// How many units wait.
+    count: usize,
+    /// Nothing more comes: everything is decided.
+    ends: bool,
+}
+
+impl Assembly {
+    /// An assembly with its state in `folder`, and the task that decides. After `stop`, units that wait are abandoned, and
+    /// the task ends.
+    ///
+    /// # Errors
+    /// The state cannot be used; another process has it.
+    pub fn open(
+        settings: Settings,
+        folder: &Path,
+        pipeline: Pipeline,
+        stop: CancellationToken,
+    ) -> Result<(Assembly, JoinHandle<()>), Error> {
+        let observer = state_observer(Arc::clone(&pipeline.metrics));
+        let state = State::open(folder)?.observed(observer);
+        let mut window = Window::new(settings);
+        let unsent = state.load(&mut window)?;
+        let shared = Arc::new(Shared {
+            pipeline,
+            state,
+            waiting: Mutex::new(Waiting {
+                window,
+                units: HashMap::new(),
+                unsent,
+                forgot: 0,
+                count: 0,
+                ends: false,
+            }),
+            work: Notify::new(),
+            stop,
+        });
+        let keeper = tokio::spawn(keeper::run(Arc::clone(&shared)));
+        Ok((Assembly(shared), keeper))
+    }
+
+    /// Delivers a unit, once the places of its events are known; as [`Pipeline::deliver`]. `waits` is called before it
+    /// waits for other units.
+    pub async fn deliver(&self, mut unit: Unit, waits: impl FnOnce()) -> Report {
+        let shared = &self.0;
+        let Content::Twice(_, again) = &mut unit.content else {
+            return shared.pipeline.deliver(unit).await;
+        };
+        let facts = match first_reading::open(again) {
+            Ok(content) => {
+                let pipeline = shared.pipeline.clone();
+                let read = move || first_reading::facts(content, &pipeline);
+                tokio::task::spawn_blocking(read).await.unwrap_or_default()
+            }
+            // The second reading finds and tells it.
+            Err(_) => Vec::new(),
+        };
+        if !facts.is_empty() {
+            let base = unit.base;
+            let (arrives, count) = (Arc::clone(shared), facts.len());
+            let arrived = tokio::task::spawn_blocking(move || arrives.arrive(facts));
+            let Ok(Ok(places)) = arrived.await else {
+                return Report::abandoned(base);
+            };
+            waits();
+            let Some(tree) = shared.places(places, count).await else {
+                return Report::abandoned(base);
+            };
+            let pipeline = shared.pipeline.clone().with_tree(Arc::new(tree));
+            return pipeline.deliver(unit).await;
+        }
+        shared.pipeline.deliver(unit).await
+    }
+
+    /// Decides about all events that wait: no unit is being read, and no other one comes before these are settled.
+    pub fn decide_all(&self) {
+        self.0.lock().ends = true;
+        self.0.work.notify_one();
+    }
+
+    /// Sends the conversations that are not quiet yet. `false` if one was not delivered, which is logged.
+    pub async fn finish(&self) -> bool {
+        self.0.send_quiet(true).await
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events of one unit arrive. Their places come through the channel, in any order, repeats included.
+    fn arrive(&self, facts: Vec<Facts>) -> Result<mpsc::UnboundedReceiver<(SpanId, Place)>, Error> {
+        let (found, places) = mpsc::unbounded_channel();
+        let now = now();
+        let mut waiting = self.lock();
+        // Under the lock, so that none is decided in between.
+        let ids: Vec<_> = facts.iter().map(Facts::span_id).collect();
+        for (facts, known) in facts.into_iter().zip(self.state.places(&ids)?) {
+            let id = facts.span_id();
+            if let Some(place) = known {
+                // The receiver is here.
+                let _ = found.send((id, place));
+                continue;
+            }
+            let waiting = &mut *waiting;
+            let is_new = !waiting.units.contains_key(&id);
+            waiting.units.entry(id).or_default().push(found.clone());
+            if is_new {
+                waiting.window.arrive(facts, now);
+            }
+        }
+        self.gauge(&waiting);
+        drop(waiting);
+        self.work.notify_one();
+        Ok(places)
+    }
+
+    /// Waits for this many places. `None` if they do not come: the assembly was stopped.
+    async fn places(
+        &self,
+        mut found: mpsc::UnboundedReceiver<(SpanId, Place)>,
+        count: usize,
+    ) -> Option<Tree> {
+        let _waits = Waits::new(self);
+        let mut places = Vec::with_capacity(count);
+        while places.len() < count {
+            tokio::select! {
+                place = found.recv() => places.push(place?),
+                () = self.stop.cancelled() => return None,
+                () = self.pipeline.abort.cancelled() => return None,
+            }
+        }
+        Some(Tree::of(places))
+    }
+
+    fn gauge(&self, waiting: &Waiting) {
+        let held = waiting.window.len() as u64;
+        self.pipeline.metrics.assembly_held.set(held);
+    }
+}
+
+/// A unit that waits.
+struct Waits<'s>(&'s Shared);
+
+impl<'s> Waits<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        shared.lock().count += 1;
+        shared.work.notify_one();
+        Waits(shared)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.lock().count -= 1;
+    }
+}
+
+/// Now, in nanoseconds since 1970.
+fn now() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}

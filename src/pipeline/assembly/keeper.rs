@@ -1,0 +1,178 @@
+//! The task that decides: it keeps places and conversations before anyone uses them.
+//!
+//! Enters: the window. Leaves: places for the units that wait, spans of conversations. What must hold: what leaves is
+//! durable; while the state cannot be written, nothing leaves, and that is logged once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Shared, UNITS, Waiting, now, roots};
+use crate::runtime::database::Error;
+use qtrail_core::assemble::{Conversation, Remembered, RememberedConversation, SpanId};
+
+/// How often what is old is forgotten.
+const IDLE: Duration = Duration::from_secs(60);
+/// The least time between two decisions: each is an fsync.
+const GATHER: Duration = Duration::from_millis(20);
+/// The wait before a failed write is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a decision changes in the state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Change {
+    pub(super) places: Vec<(SpanId, Remembered)>,
+    pub(super) conversations: Vec<RememberedConversation>,
+    /// What was decided before this time is forgotten.
+    pub(super) forget_before: Option<i64>,
+}
+
+/// Decides until the assembly is stopped.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let (stop, abort) = (shared.stop.clone(), shared.pipeline.abort.clone());
+    let work = async {
+        shared.send_unsent().await;
+        loop {
+            while shared.decide().await {}
+            shared.send_quiet(false).await;
+            tokio::select! {
+                () = shared.work.notified() => {}
+                () = tokio::time::sleep(shared.wait()) => {}
+            }
+            tokio::time::sleep(GATHER).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+        () = abort.cancelled() => {}
+    }
+}
+
+impl Waiting {
+    /// Forgets what is old, now and then.
+    fn forget(&mut self, now: i64) -> Option<i64> {
+        let is_due = now.abs_diff(self.forgot) >= IDLE.as_nanos() as u64;
+        is_due.then(|| {
+            self.forgot = now;
+            self.window.forget(now)
+        })
+    }
+}
+
+impl Shared {
+    /// How long nothing is due.
+    fn wait(&self) -> Duration {
+        let due = self.lock().window.next_due();
+        let wait = due.map(|due| Duration::from_nanos(due.saturating_sub(now()).max(0) as u64));
+        wait.unwrap_or(IDLE).min(IDLE)
+    }
+
+    /// Decides about the events that are due. `false` if there are none.
+    async fn decide(self: &Arc<Self>) -> bool {
+        let Some(change) = self.due() else {
+            return false;
+        };
+        let places = change.places.clone();
+        self.keep(change).await;
+        let mut waiting = self.lock();
+        for (id, event) in places {
+            for unit in waiting.units.remove(&id).into_iter().flatten() {
+                // The unit may have been abandoned.
+                let _ = unit.send((id, event.place.clone()));
+            }
+        }
+        self.gauge(&waiting);
+        true
+    }
+
+    fn due(&self) -> Option<Change> {
+        let now = now();
+        let mut waiting = self.lock();
+        let (held, due) = (waiting.window.len(), waiting.window.due(now));
+        let surplus = match waiting.count > UNITS {
+            true => held.div_ceil(2),
+            false => waiting.window.surplus(),
+        };
+        let count = match std::mem::take(&mut waiting.ends) {
+            true => held,
+            false => due.max(surplus),
+        };
+        let early = surplus.saturating_sub(due);
+        let places = waiting.window.decide(count, now);
+        if places.is_empty() {
+            return None;
+        }
+        self.pipeline.metrics.assembly_early.add(early as u64);
+        Some(Change {
+            conversations: waiting.window.changed(now).collect(),
+            forget_before: waiting.forget(now),
+            places,
+        })
+    }
+
+    /// Sends the conversations that have become quiet; with `all`, all of them. `false` if one was not delivered.
+    pub(super) async fn send_quiet(self: &Arc<Self>, all: bool) -> bool {
+        let quiet = self.lock().window.quiet(now(), all);
+        if quiet.is_empty() {
+            return true;
+        }
+        self.keep(Change {
+            conversations: quiet.clone(),
+            ..Change::default()
+        })
+        .await;
+        self.send(quiet.into_iter().map(|known| known.conversation).collect())
+            .await
+    }
+
+    /// Sends the conversations that had become quiet before this process began, and were not sent.
+    async fn send_unsent(self: &Arc<Self>) {
+        let unsent = std::mem::take(&mut self.lock().unsent);
+        self.send(unsent).await;
+    }
+
+    async fn send(self: &Arc<Self>, conversations: Vec<Conversation>) -> bool {
+        let pipeline = &self.pipeline;
+        let options = &pipeline.conversion.options;
+        let sent = roots::deliver(&conversations, &pipeline.exporter, options).await;
+        if let Some(all) = sent {
+            let sent: Vec<_> = conversations.iter().map(Conversation::trace_id).collect();
+            self.written(move |shared| shared.state.sent(&sent)).await;
+            return all;
+        }
+        false
+    }
+
+    /// Makes a change durable.
+    async fn keep(self: &Arc<Self>, change: Change) {
+        let change = Arc::new(change);
+        self.written(move |shared| shared.state.write(&change))
+            .await;
+    }
+
+    /// Writes until it succeeds.
+    async fn written(
+        self: &Arc<Self>,
+        write: impl Fn(&Shared) -> Result<(), Error> + Clone + Send + 'static,
+    ) {
+        let mut failed = false;
+        loop {
+            let (shared, write) = (Arc::clone(self), write.clone());
+            match tokio::task::spawn_blocking(move || write(&shared)).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) if !failed => {
+                    tracing::error!(
+                        "{error}; no event of a conversation is delivered until it can be written"
+                    );
+                }
+                Ok(Err(_)) => {}
+                Err(error) => tracing::error!(%error, "writing the state of the assembly failed"),
+            }
+            failed = true;
+            tokio::time::sleep(RETRY).await;
+        }
+        if failed {
+            tracing::info!("the state of the assembly can be written again");
+        }
+    }
+}

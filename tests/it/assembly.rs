@@ -1,0 +1,248 @@
+//! `run --assemble` with the real binary: conversations become trees while files arrive.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::assemble::{FIRST, assembled, call, message, tool, trail};
+use crate::support::program::{attribute, gzip, json_lines, log_file, qtrail, records};
+use crate::support::sidecar::{Place, Sidecar, last_balance, value};
+
+/// A long window: nothing is decided before the test wants it.
+const LONG: &str = "1h";
+
+fn place(window: &str) -> Place {
+    Place::new()
+        .with_env("QTRAIL_DIRECTORY_SETTLE", "50ms")
+        .with_env("QTRAIL_ASSEMBLY_WINDOW", window)
+        .with_env("QTRAIL_ASSEMBLY_IDLE", window)
+        .with_env("QTRAIL_SELECT", "agents")
+}
+
+fn start(place: &Place, arguments: &[&str]) -> Sidecar {
+    let mut run = place.run();
+    run.arg("--assemble").args(arguments);
+    Sidecar::start(run.arg("--output").arg(place.path("otlp.jsonl")))
+}
+
+async fn run_once(place: &Place) -> String {
+    let (exit, said) = start(place, &["--once"]).exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(last_balance(&said).holds(), "{said}");
+    said
+}
+
+/// All spans that were written, in the order of their ids.
+fn spans(place: &Place) -> Vec<Value> {
+    let written = fs::read(place.path("otlp.jsonl")).unwrap_or_default();
+    let lines = json_lines(&written);
+    let each = lines.iter();
+    let mut spans: Vec<_> = each
+        .flat_map(|line| records(line, "resourceSpans", "scopeSpans", "spans"))
+        .collect();
+    spans.sort_by_key(|span| span["spanId"].to_string());
+    spans
+}
+
+fn by_event(spans: &[Value]) -> HashMap<String, &Value> {
+    let id = |span: &Value| attribute(span, "aws.cloudtrail.event_id");
+    spans
+        .iter()
+        .filter_map(|span| Some((id(span)?, span)))
+        .collect()
+}
+
+async fn held(sidecar: &Sidecar, events: u64) {
+    let is_held = |_, text: &str| value(text, "qtrail_assembly_held") == events;
+    sidecar.until("/metrics", is_held).await;
+}
+
+/// The spans that `convert --assemble` makes of the same records.
+fn converted(records: &[String]) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.json"), log_file(records)).unwrap();
+    assembled(folder.path())
+}
+
+#[tokio::test]
+async fn a_directory_that_is_read_once_has_the_tree_of_all_its_files() {
+    let place = place(LONG);
+    for (number, record) in trail().iter().rev().enumerate() {
+        let name = format!("{number}.json.gz");
+        place.add(name, &gzip(log_file(&[record])));
+    }
+    run_once(&place).await;
+    assert_eq!(spans(&place), converted(&trail()));
+    // Nothing is left to be sent.
+    run_once(&place).await;
+    assert_eq!(spans(&place).len(), 8 + 2);
+}
+
+#[tokio::test]
+async fn events_wait_for_their_window_and_the_conversation_until_it_is_quiet() {
+    let place = place("1s");
+    let sidecar = start(&place, &[]);
+    place.add("a.json", &log_file(&[call("c1", 12, "q.amazonaws.com")]));
+    held(&sidecar, 1).await;
+    assert_eq!(spans(&place).len(), 0);
+    place.add("b.json", &log_file(&[message("m1", 10, FIRST)]));
+    let roots = || {
+        spans(&place)
+            .iter()
+            .any(|span| span["name"] == "conversation")
+    };
+    sidecar.settled(2).await;
+    sidecar.until("/metrics", |_, _| roots()).await;
+    let spans = spans(&place);
+    let events = by_event(&spans);
+    assert_eq!(events["c1"]["parentSpanId"], events["m1"]["spanId"]);
+    assert_eq!(spans.len(), 3);
+}
+
+#[tokio::test]
+async fn a_tools_call_and_its_request_meet_across_a_kill() {
+    let (request, called) = (
+        call("c3", 898, "aws-mcp.amazonaws.com"),
+        tool("t", 900, "c3"),
+    );
+    for [first, second] in [[&request, &called], [&called, &request]] {
+        let place = place(LONG);
+        let sidecar = start(&place, &[]);
+        place.add("a.json", &log_file(&[first]));
+        held(&sidecar, 1).await;
+        sidecar.kill();
+        assert_eq!(
+            spans(&place).len(),
+            0,
+            "it was not acknowledged, and not sent"
+        );
+        place.add("b.json", &log_file(&[second]));
+        run_once(&place).await;
+        let alone = converted(&[request.clone(), called.clone()]);
+        assert_eq!(spans(&place), alone);
+        let events = by_event(&alone);
+        assert_eq!(events["c3"]["parentSpanId"], events["t"]["spanId"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_is_known_to_the_next_process() {
+    let place = place(LONG);
+    place.add("a.json", &log_file(&[message("m1", 10, FIRST)]));
+    run_once(&place).await;
+    place.add("b.json", &log_file(&[call("c1", 12, "q.amazonaws.com")]));
+    run_once(&place).await;
+    let late = spans(&place);
+    let events = by_event(&late);
+    assert_eq!(events["c1"]["parentSpanId"], events["m1"]["spanId"]);
+    assert_eq!(events["c1"]["traceId"], events["m1"]["traceId"]);
+    // One root, which the late call does not change.
+    assert_eq!(late.len(), 3);
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_same_place() {
+    let place = place(LONG).with_env("QTRAIL_DUPLICATES_DROP", "false");
+    let (m1, c1) = (message("m1", 10, FIRST), call("c1", 12, "q.amazonaws.com"));
+    place.add("a.json", &log_file(&[&m1, &c1]));
+    run_once(&place).await;
+    // With this one, the call would be nearer to another message.
+    let nearer = message("m2", 11, "b298ec0d-0a49-4d2e-92bd-7d6e629b4619");
+    place.add("b.json", &log_file(&[&nearer, &c1, &m1]));
+    run_once(&place).await;
+    let spans = spans(&place);
+    let of = |id: &str| {
+        let is_it =
+            |span: &&Value| attribute(span, "aws.cloudtrail.event_id").as_deref() == Some(id);
+        spans.iter().filter(is_it).collect::<Vec<_>>()
+    };
+    for id in ["m1", "c1"] {
+        let copies = of(id);
+        assert_eq!(copies.len(), 2);
+        assert_eq!(copies[0], copies[1]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_at_the_stop_is_read_again() {
+    let place = place(LONG);
+    let sidecar = start(&place, &[]);
+    place.add("a.json", &log_file(&trail()));
+    held(&sidecar, 8).await;
+    sidecar.signal(Signal::TERM);
+    let (exit, said) = sidecar.exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!(spans(&place).len(), 0);
+    run_once(&place).await;
+    assert_eq!(spans(&place), converted(&trail()));
+}
+
+#[tokio::test]
+async fn too_many_held_events_are_decided_early_and_counted() {
+    let place = place(LONG).with_env("QTRAIL_ASSEMBLY_MAX_HELD", "4");
+    let sidecar = start(&place, &[]);
+    for number in 0..5 {
+        let record = message(&format!("m{number}"), 10 + number, FIRST);
+        place.add(format!("{number}.json"), &log_file(&[record]));
+    }
+    sidecar.settled(3).await;
+    let metrics = sidecar.get("/metrics").await.1;
+    assert_eq!(value(&metrics, "qtrail_assembly_early_total"), 3);
+    assert_eq!(value(&metrics, "qtrail_assembly_held"), 2);
+}
+
+#[tokio::test]
+async fn a_state_of_the_assembly_that_cannot_be_written_holds_everything_back() {
+    let place = place("1s");
+    let mut run = place.run_on_a_small_disk();
+    run.arg("--assemble");
+    let sidecar = Sidecar::start(run.arg("--output").arg(place.path("otlp.jsonl")));
+    place.add("a.json", &log_file(&[message("m1", 10, FIRST)]));
+    sidecar.settled(1).await;
+    sidecar.room(Some(4096));
+    place.add("b.json", &log_file(&[message("m2", 11, FIRST)]));
+    sidecar
+        .until_said("no event of a conversation is delivered")
+        .await;
+    let of_the_event = |span: &Value| attribute(span, "aws.cloudtrail.event_id").is_some();
+    assert_eq!(
+        spans(&place)
+            .iter()
+            .filter(|span| of_the_event(span))
+            .count(),
+        1
+    );
+    sidecar.room(None);
+    sidecar.settled(2).await;
+}
+
+#[test]
+fn inputs_that_cannot_wait_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    let refused = |text: &str| {
+        fs::write(&config, text).unwrap();
+        let output = qtrail()
+            .arg("run")
+            .arg(Path::new("trail"))
+            .arg("--config")
+            .arg(&config)
+            .output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let error = refused("assemble: true\ningest:\n  http:\n    listen: 127.0.0.1:0\n");
+    assert!(
+        error.contains("assemble: holds events for minutes"),
+        "{error}"
+    );
+    let error = refused("assemble: true\nassembly:\n  window: 20m\n");
+    assert!(
+        error.contains("assembly.idle: must not be shorter"),
+        "{error}"
+    );
+}
