@@ -121,6 +121,29 @@ fn each_conversation_is_one_tree() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_costs_no_other_its_place() {
+    let tree = |records: &[String], gzipped: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = log_file(records);
+        let file = if gzipped { gzip(file) } else { file };
+        fs::write(folder.path().join("a"), file).unwrap();
+        let converted = convert_path(folder.path(), &["--assemble", "--select", "agents"]);
+        let mut spans = converted.spans;
+        spans.sort_by_key(|span| span["spanId"].to_string());
+        (converted.exit, spans)
+    };
+    let expected = tree(&trail(), false);
+    assert_eq!(tree(&trail(), true), expected);
+    // Its brackets and quotes are those of a record, so only its parser notices.
+    let broken = message("broken", 11, FIRST).replace("q.amazonaws.com", r"q.amazonaws.com\q");
+    for place in [0, 2, 7] {
+        let mut records = trail();
+        records.insert(place, broken.clone());
+        assert_eq!(tree(&records, true), (3, expected.1.clone()), "at {place}");
+    }
+}
+
+#[test]
 fn an_input_that_can_be_read_once_is_refused() {
     let output = qtrail()
         .args(["convert", "--assemble", "-"])
