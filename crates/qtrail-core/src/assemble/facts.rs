@@ -4,8 +4,6 @@
 //! redacted is in them only as a part of a hash.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -196,7 +194,7 @@ fn session(event: &Event<'_>) -> Option<Id> {
     let name = role_session(resource(&arn)?)?;
     let (before, _) = arn.rsplit_once('/')?;
     let (_, role) = before.rsplit_once('/')?;
-    Some(kept_digest(&["session:", role, "/", name]))
+    Some(ids::kept_digest(&["session:", role, "/", name]))
 }
 
 /// The requests that a tool's call lists.
@@ -216,39 +214,14 @@ fn request(event: &Event<'_>, id: &str) -> Option<Id> {
 
 fn sign_in(event: &Event<'_>) -> Option<Id> {
     let arn = convert::sign_in_session(event)?;
-    Some(kept_digest(&["sign-in:", &arn]))
-}
-
-/// Digests that a thread keeps, and the bytes of the longest text of one.
-const KEPT: usize = 256;
-const KEPT_BYTES: usize = 256;
-
-/// The digest of a text that many events have in common: few people make the events of a file.
-fn kept_digest(texts: &[&str]) -> Id {
-    thread_local! {
-        static DIGESTS: RefCell<HashMap<String, Id>> = RefCell::default();
-    }
-    let text = texts.concat();
-    DIGESTS.with_borrow_mut(|kept| {
-        if let Some(id) = kept.get(&text) {
-            return *id;
-        }
-        let id = ids::digest(&[&text]);
-        if kept.len() == KEPT {
-            kept.clear();
-        }
-        if text.len() <= KEPT_BYTES {
-            kept.insert(text, id);
-        }
-        id
-    })
+    Some(ids::kept_digest(&["sign-in:", &arn]))
 }
 
 /// The person of an account: by the principal id, else by the id in the identity store.
 fn person(event: &Event<'_>) -> Option<Id> {
     let key = event.first_shown(&[Key::PrincipalId, Key::OnBehalfOfUserId])?;
     let id = event.shown(key)?;
-    Some(kept_digest(&["person:", &account(event)?, "/", &id]))
+    Some(ids::kept_digest(&["person:", &account(event)?, "/", &id]))
 }
 
 fn account(event: &Event<'_>) -> Option<String> {
