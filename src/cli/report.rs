@@ -134,7 +134,7 @@ fn read(
         collector,
         dead_letters: &mut dead_letters,
     };
-    reading.all(listed, progress, &mut target)?;
+    // First, since one that cannot be listed is an error.
     for (bucket, prefix) in buckets {
         let each = |mut unit: Unit| {
             unit.origin.input = "files";
@@ -143,6 +143,7 @@ fn read(
         let is_complete = bucket::read(bucket, prefix, config, each)?;
         reading.done.failed |= !is_complete;
     }
+    reading.all(listed, progress, &mut target)?;
     let stored = store.finish()?;
     let mut basis = Basis::of(&reading.done, &stored, dead_letters, outside)?;
     basis.paths = args
