@@ -33,6 +33,10 @@ crash:
 collector:
     .ci/run collector
 
+# Jaeger, for `just e2e`.
+jaeger:
+    .ci/run jaeger
+
 # Build grpcurl (needs Go) and a Python client of the ingest service.
 clients:
     .ci/run clients

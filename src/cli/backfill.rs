@@ -1,5 +1,6 @@
 //! `qtrail backfill`: delivers existing files between two times.
 
+mod first_reading;
 mod report;
 mod saved;
 mod status;
@@ -20,7 +21,7 @@ use super::args::BackfillArgs;
 use super::progress::Progress;
 use super::summary::{self, Files};
 use super::totals::Totals;
-use super::{Exit, OutputClosed, count, print};
+use super::{Exit, OutputClosed, assemble, count, print};
 use crate::config::{Config, paths};
 use crate::export::{Destination, End, unread};
 use crate::input::backfill::folder::Folder;
@@ -89,8 +90,15 @@ fn folder(args: &BackfillArgs, config: &Config) -> PathBuf {
     };
     let signals = format!("{} {}", config.convert.logs, config.convert.traces);
     let select = format!("{:?}", config.select);
-    let what = [&args.source.identity(), &destination, &signals, &select];
-    backfill::folder(&config.state, &what.map(String::as_str))
+    let source = args.source.identity();
+    let mut what = vec![&*source, &destination, &signals, &select];
+    // A tree is one of a whole range.
+    let range = format!(
+        "assemble {:?} {:?} {:?} {:?} {:?}",
+        args.from, args.to, args.accounts, args.regions, args.exclude
+    );
+    what.extend(args.assemble.then_some(&*range));
+    backfill::folder(&config.state, &what)
 }
 
 struct Run {
@@ -136,10 +144,15 @@ impl Run {
             return self.dry_run(&listed);
         }
         report::left_out(&listed);
-        let delivered = match listed.stopped || listed.left.files == 0 {
-            true => Delivered::default(),
+        let wait = self.conversations_wait(plan.as_ref(), &listed)?;
+        let is_over = listed.stopped || listed.left.files == 0 && !wait;
+        let (delivered, is_assembled) = match is_over {
+            true => (Delivered::default(), true),
             false => self.deliver(&backfill, &listed, &status).await?,
         };
+        if let (Some(plan), true) = (&plan, self.args.assemble && is_assembled && !is_over) {
+            plan.store(saved::CONVERSATIONS, 1)?;
+        }
         let files = Files {
             files: delivered.done,
             skipped_done: listed.done.files,
@@ -156,7 +169,7 @@ impl Run {
         let done = Totals {
             files: files.files,
             counts: delivered.counts,
-            failed: files.left > 0,
+            failed: files.left > 0 || !is_assembled,
             interrupted: self.stop.is_cancelled(),
         };
         summary::print_backfill(
@@ -166,7 +179,7 @@ impl Run {
             &done,
             start.elapsed(),
         );
-        Ok(exit(&listed, &files, &done))
+        Ok(exit(&listed, &done))
     }
 
     async fn list(
@@ -220,27 +233,42 @@ impl Run {
         backfill: &Backfill<impl Source>,
         listed: &Listed,
         status: &Status,
-    ) -> anyhow::Result<Delivered> {
+    ) -> anyhow::Result<(Delivered, bool)> {
         report::old(listed, &self.config);
+        let tree = match self.args.assemble {
+            true => Some(self.tree(backfill, listed, status).await?),
+            false => None,
+        };
+        if self.stop.is_cancelled() {
+            return Ok((Delivered::default(), false));
+        }
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
         let duplicates = sidecar.drop_duplicates(&self.config)?;
+        if let Some(tree) = &tree {
+            sidecar.pipeline = sidecar.pipeline.clone().with_tree(Arc::clone(tree));
+        }
         let progress = Progress::files(listed.left.bytes, self.quiet);
         let total = listed.left.files;
-        let line = || {
-            let files = status.files.load(Ordering::Relaxed);
-            let (read, exported) = (metrics.read.get(), metrics.exported.get());
-            format!(
-                "{files}/{}, {}, {exported} exported",
-                count(total, "file"),
-                count(read, "event")
-            )
-        };
+        let line = || status::line(status, total, &metrics);
         let (pipeline, abort) = (sidecar.pipeline.clone(), sidecar.abort.clone());
         let work = backfill.deliver(self.args.fetchers as usize, pipeline, abort);
         let work = with_status(self.quiet, work, &line, || {
             progress.at(status.bytes.load(Ordering::Relaxed), line());
         });
+        let work = async {
+            let delivered = work.await?;
+            // Without all of its events, a conversation has other counts and another end.
+            let is_complete = delivered.done >= total && delivered.unmarked == 0;
+            let is_assembled = match &tree {
+                None => true,
+                Some(tree) if is_complete => {
+                    assemble::deliver(tree, &sidecar.exporter, &self.config).await
+                }
+                Some(_) => false,
+            };
+            Ok((delivered, is_assembled))
+        };
         let drained = sidecar.drain(work, &self.stop, self.config.shutdown).await;
         progress.finish();
         if let Some(writer) = duplicates {
@@ -252,7 +280,7 @@ impl Run {
             None => {}
         }
         match drained.output {
-            Some(delivered) => Ok(delivered?),
+            Some(delivered) => delivered,
             None => anyhow::bail!(
                 "deliveries in flight did not stop in time; run the same command again to resume"
             ),
@@ -261,7 +289,7 @@ impl Run {
 }
 
 /// A signal before the end makes it fail, as for the commands that save no progress.
-fn exit(listed: &Listed, files: &Files, done: &Totals) -> Exit {
-    let left = done.interrupted || listed.stopped || listed.unlisted > 0 || files.left > 0;
+fn exit(listed: &Listed, done: &Totals) -> Exit {
+    let left = done.interrupted || listed.stopped || listed.unlisted > 0 || done.failed;
     Exit::of(left, done.counts.dead_lettered)
 }

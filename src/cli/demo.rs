@@ -1,8 +1,9 @@
 //! `qtrail demo`.
 //!
 //! Enters: a sample trail. Leaves: a report of what arrived at a collector. What must hold: everything in
-//! between is what `qtrail run` does; nothing in the report is known in advance.
+//! between is what `qtrail run` does, and what `--assemble` adds; nothing in the report is known in advance.
 
+mod assembled;
 mod collector;
 mod report;
 mod workdir;
@@ -16,7 +17,6 @@ use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use super::args::DemoArgs;
-use super::run::watch;
 use super::summary::counted as counts;
 use super::{Exit, OutputClosed};
 use crate::config::Config;
@@ -65,7 +65,11 @@ async fn run_in(
     workdir: &Workdir,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let facts = run_pipeline(config, workdir, stop, watch).await?;
+    let tree = Arc::new(assembled::tree(workdir, config)?);
+    let watch = async |config, metrics, stop| {
+        assembled::watch(Arc::clone(&tree), config, metrics, stop).await
+    };
+    let facts = run_pipeline(config, workdir, stop, &watch).await?;
     super::print(&report(&facts)?)?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
@@ -74,7 +78,7 @@ async fn run_in(
             workdir,
             "sent",
             stop,
-            watch,
+            &watch,
         )
         .await
         .with_context(|| {

@@ -54,6 +54,8 @@ struct Waiting {
     units: HashMap<SpanId, Vec<mpsc::UnboundedSender<(SpanId, Place)>>>,
     /// Conversations of an earlier process, to be sent.
     unsent: Vec<Conversation>,
+    /// When events were decided last.
+    decided: i64,
     /// When what is old was forgotten.
     forgot: i64,
     /// How many units wait.
@@ -85,6 +87,7 @@ impl Assembly {
                 window,
                 units: HashMap::new(),
                 unsent,
+                decided: 0,
                 forgot: 0,
                 count: 0,
                 ends: false,
@@ -138,6 +141,17 @@ impl Assembly {
     /// Sends the conversations that are not quiet yet. `false` if one was not delivered, which is logged.
     pub async fn finish(&self) -> bool {
         self.0.send_quiet(true).await
+    }
+}
+
+/// Opens the state in a folder, if there is one; creates none.
+///
+/// # Errors
+/// As [`Assembly::open`].
+pub fn check(folder: &Path) -> Result<(), Error> {
+    match State::is_there(folder) {
+        true => State::open(folder).map(drop),
+        false => Ok(()),
     }
 }
 

@@ -114,7 +114,7 @@ impl Process {
     }
 
     /// Waits until a collector takes signals: a while after it listens, and before that SIGTERM would kill it.
-    fn wait_until_ready(&mut self) {
+    pub(crate) fn wait_until_ready(&mut self) {
         wait_for(&format!("{} to be ready", self.name), || {
             self.expect_running();
             let log = fs::read_to_string(&self.log).unwrap_or_default();
@@ -210,10 +210,15 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) fn start(back_end: &BackEnd, directory: &Path) -> Self {
+        Self::before(back_end.listen, &back_end.otelcol, directory)
+    }
+
+    /// In front of the back end that listens there.
+    pub(crate) fn before(backend: SocketAddr, otelcol: &Path, directory: &Path) -> Self {
         let mut collector = Self {
-            otelcol: back_end.otelcol.clone(),
+            otelcol: otelcol.to_owned(),
             directory: directory.join("collector"),
-            backend: back_end.listen,
+            backend,
             grpc: free_address(),
             http: free_address(),
             metrics: free_address(),
@@ -285,7 +290,8 @@ impl Collector {
     }
 }
 
-fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> {
+/// Sends a request, and returns the whole answer.
+pub(crate) fn http(address: SocketAddr, head: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let length = body.len();
     write!(

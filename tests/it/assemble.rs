@@ -9,7 +9,10 @@ use qtrail_core::envelope::Limits;
 use qtrail_core::envelope::log_file::LogFile;
 use serde_json::{Value, json};
 
+use crate::support::collector::Collector;
 use crate::support::program::{attribute, convert_path, gzip, log_file, qtrail};
+use crate::support::sidecar::Sidecar;
+use crate::support::spans::{arrived, converted};
 
 pub const FIRST: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
 const SECOND: &str = "b298ec0d-0a49-4d2e-92bd-7d6e629b4619";
@@ -120,6 +123,27 @@ fn each_conversation_is_one_tree() {
             assert_eq!(parent["traceId"], by_id[child]["traceId"]);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_sends_the_trees_of_convert_and_marks_what_is_inferred() {
+    let (folder, collector) = (tempfile::tempdir().unwrap(), Collector::start().await);
+    let mut demo = qtrail();
+    demo.arg("demo").arg("--dir").arg(folder.path());
+    demo.args(["--endpoint", &collector.url()]);
+    let (exit, said) = Sidecar::start(&mut demo).exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    let expected = converted(&folder.path().join("trail"), &["--assemble"]);
+    assert!(arrived(&collector) == expected);
+    assert_eq!(expected.len(), 23);
+
+    let output = qtrail().arg("demo").output().unwrap();
+    let screen = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        screen.contains("23 spans, 3 of them of whole conversations\n"),
+        "{screen}"
+    );
+    assert_eq!(screen.matches("inferred, ").count(), 6, "{screen}");
 }
 
 #[test]

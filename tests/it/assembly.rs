@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::assemble::{FIRST, assembled, call, message, tool, trail};
 use crate::support::program::{attribute, gzip, json_lines, log_file, qtrail, records};
-use crate::support::sidecar::{Place, Sidecar, last_balance, value};
+use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 
 /// A long window: nothing is decided before the test wants it.
 const LONG: &str = "1h";
@@ -60,6 +61,12 @@ async fn held(sidecar: &Sidecar, events: u64) {
     sidecar.until("/metrics", is_held).await;
 }
 
+/// Waits until so many events were delivered. A conversation may be on its way.
+async fn exported(sidecar: &Sidecar, events: u64) {
+    let is_exported = |_, text: &str| balance(text).exported == events;
+    sidecar.until("/metrics", is_exported).await;
+}
+
 /// The spans that `convert --assemble` makes of the same records.
 fn converted(records: &[String]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +101,7 @@ async fn events_wait_for_their_window_and_the_conversation_until_it_is_quiet() {
             .iter()
             .any(|span| span["name"] == "conversation")
     };
-    sidecar.settled(2).await;
+    exported(&sidecar, 2).await;
     sidecar.until("/metrics", |_, _| roots()).await;
     let spans = spans(&place);
     let events = by_event(&spans);
@@ -175,6 +182,7 @@ async fn what_is_held_at_the_stop_is_read_again() {
     sidecar.signal(Signal::TERM);
     let (exit, said) = sidecar.exit().await;
     assert_eq!(exit, Some(0), "{said}");
+    assert!(place.path("state/assembly.redb").exists());
     assert_eq!(spans(&place).len(), 0);
     run_once(&place).await;
     assert_eq!(spans(&place), converted(&trail()));
@@ -201,7 +209,7 @@ async fn a_state_of_the_assembly_that_cannot_be_written_holds_everything_back() 
     run.arg("--assemble");
     let sidecar = Sidecar::start(run.arg("--output").arg(place.path("otlp.jsonl")));
     place.add("a.json", &log_file(&[message("m1", 10, FIRST)]));
-    sidecar.settled(1).await;
+    exported(&sidecar, 1).await;
     sidecar.room(Some(4096));
     place.add("b.json", &log_file(&[message("m2", 11, FIRST)]));
     sidecar
@@ -216,7 +224,7 @@ async fn a_state_of_the_assembly_that_cannot_be_written_holds_everything_back() 
         1
     );
     sidecar.room(None);
-    sidecar.settled(2).await;
+    exported(&sidecar, 2).await;
 }
 
 #[test]
@@ -245,4 +253,67 @@ fn inputs_that_cannot_wait_are_refused() {
         error.contains("assembly.idle: must not be shorter"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_again_and_again_gives_each_event_one_place() {
+    const KILLS: usize = 12;
+    let mut rng = fastrand::Rng::with_seed(7);
+    let place = place("300ms")
+        .with_env("QTRAIL_DUPLICATES_DROP", "false")
+        .with_env("QTRAIL_SELECT", "all");
+    let trail = qtrail_sample::conversation_trail(3, 40);
+    let parts = trail.files.len().div_ceil(KILLS);
+    for (round, files) in trail.files.chunks(parts).enumerate() {
+        for (number, (_, bytes)) in files.iter().enumerate() {
+            place.add(format!("{round}-{number}.json.gz"), bytes);
+        }
+        let sidecar = start(&place, &[]);
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..1500))).await;
+        sidecar.kill();
+        if rng.bool() {
+            // As if the kill had come between each delivery and its commit.
+            let _ = fs::remove_file(place.path("state/state.redb"));
+        }
+    }
+    run_once(&place).await;
+    let mut places: HashMap<String, Value> = HashMap::new();
+    for span in spans(&place) {
+        let id = span["spanId"].as_str().unwrap().to_owned();
+        let known = places.entry(id).or_insert_with(|| span.clone());
+        assert_eq!(*known, span, "two places");
+    }
+    let arrived: Vec<_> = places.values().cloned().collect();
+    let arrived = by_event(&arrived);
+    for event in trail.truth.iter().filter(|event| event.arrives) {
+        assert!(arrived.contains_key(&event.id), "{} is missing", event.id);
+    }
+    for span in places.values() {
+        let parent = span["parentSpanId"].as_str().unwrap_or_default();
+        if let Some(parent) = places.get(parent) {
+            assert_eq!(span["traceId"], parent["traceId"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_and_run_name_a_state_that_cannot_be_used() {
+    let place = place(LONG);
+    fs::create_dir_all(place.path("state")).unwrap();
+    fs::write(place.path("state/assembly.redb"), "no database").unwrap();
+    let output = qtrail()
+        .arg("check")
+        .arg(place.path("trail"))
+        .env("QTRAIL_STATE", place.path("state"))
+        .env("QTRAIL_ASSEMBLE", "true")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.contains("places of assembled events"));
+    assert!(line.unwrap_or_default().contains("assembly.redb"), "{text}");
+    let (exit, said) = start(&place, &[]).exit().await;
+    assert_eq!(exit, Some(1), "{said}");
+    assert!(said.contains("assembly.redb"), "{said}");
 }

@@ -1,5 +1,7 @@
 //! `qtrail backfill` on a real directory, against a collector that is not always there.
 
+mod assembled;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -32,6 +32,7 @@ mod event_history;
 mod exits;
 mod export;
 mod forgery;
+pub(crate) mod ground_truth;
 mod grpc;
 mod http;
 mod ingest;

@@ -28,6 +28,7 @@ fn command(folder: &Path, line: &str) -> Command {
     command.current_dir(folder).args(line.split(' '));
     command.env("QTRAIL_STATE", folder.join("state"));
     command.env("QTRAIL_DIRECTORY_SETTLE", "10ms");
+    command.env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0");
     command
 }
 

@@ -19,6 +19,7 @@ pub mod receiver;
 pub mod repeats;
 pub mod sender;
 pub mod sidecar;
+pub mod spans;
 pub mod trail;
 
 /// What a test awaits comes within this time, or the test fails. Longer than an unoptimized program

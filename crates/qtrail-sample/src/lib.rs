@@ -7,6 +7,7 @@
 //! file first; every account number, key, name and address is reserved for examples.
 
 mod amazon_q;
+mod conversations;
 mod demo_trail;
 mod file;
 mod identity;
@@ -25,6 +26,7 @@ use std::thread;
 
 use qtrail_core::event::amazon_q::Class;
 
+pub use conversations::{ConversationTrail, Happened, Kind, conversation_trail};
 pub use demo_trail::{Expected, demo_expected, demo_identities, demo_trail};
 
 /// The default end of a trail, 2026-01-15T12:00:00Z, in seconds since 1970. It is not the clock, so that

@@ -421,3 +421,21 @@ fn the_library_finds_in_the_demo_what_it_says() {
     );
     assert_eq!(classes, expected.classes);
 }
+
+#[test]
+fn a_trail_of_conversations_is_what_its_truth_says() {
+    let trail = conversation_trail(3, 40);
+    assert_eq!(trail, conversation_trail(3, 40));
+    let ids = |events: &mut dyn Iterator<Item = String>| events.collect::<HashSet<_>>();
+    let written = trail.files.iter().flat_map(|(_, bytes)| records(bytes));
+    let id = |record: Value| record["eventID"].as_str().unwrap().to_owned();
+    let arrived = trail.truth.iter().filter(|event| event.arrives);
+    assert_eq!(
+        ids(&mut written.map(id)),
+        ids(&mut arrived.map(|event| event.id.clone()))
+    );
+    let all: HashSet<_> = trail.truth.iter().map(|event| &event.id).collect();
+    let mut causes = trail.truth.iter().filter_map(|event| event.cause.as_ref());
+    assert!(causes.all(|cause| all.contains(cause)));
+    assert_eq!(trail.truth_lines().lines().count(), trail.truth.len());
+}

@@ -86,6 +86,11 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DURATION", help_heading = "Output")]
     pub max_spread: Option<String>,
 
+    /// Assemble conversations into trees, as `convert --assemble` does. Reads every file twice; the spans of the
+    /// conversations are sent at the end
+    #[arg(long, requires = "to", help_heading = "Output")]
+    pub assemble: bool,
+
     /// Print what would be read and how much, by day, account and region. Needs no collector and
     /// changes nothing
     #[arg(long, conflicts_with = "again", help_heading = "Mode")]

@@ -4,10 +4,15 @@ use globset::GlobSet;
 
 use super::Run;
 use crate::cli::args::when::When;
+use crate::cli::count;
 use crate::config;
+use crate::input::backfill::Listed;
 use crate::input::backfill::days::shown;
 use crate::input::backfill::layout::Wanted;
 use crate::input::backfill::plan::Plan;
+
+/// The name under which it is saved that the spans of the conversations were sent.
+pub(super) const CONVERSATIONS: &str = "conversations";
 
 impl Run {
     /// The plan with the progress so far. A dry run creates nothing.
@@ -21,12 +26,36 @@ impl Run {
         let plan = Plan::open(&self.folder)?;
         if self.args.again {
             plan.remove(&self.start_name())?;
+            plan.remove(CONVERSATIONS)?;
             // Events in the set of delivered ids would be dropped.
             if let Some(duplicates) = &self.config.duplicates {
                 crate::pipeline::dedup::forget(duplicates)?;
             }
         }
         Ok(Some(plan))
+    }
+
+    /// Whether the spans of the conversations are still to be sent, although every file is done.
+    ///
+    /// # Errors
+    /// They were sent, and now there are further files, which could change them.
+    pub(super) fn conversations_wait(
+        &self,
+        plan: Option<&Plan>,
+        listed: &Listed,
+    ) -> anyhow::Result<bool> {
+        let Some(plan) = plan.filter(|_| self.args.assemble) else {
+            return Ok(false);
+        };
+        let sent = plan.stored(CONVERSATIONS)?.is_some();
+        let left = listed.left.files;
+        anyhow::ensure!(
+            !sent || left == 0,
+            "the conversations of this range were sent, and {} came since: with --again, all is sent again; a range \
+             with an earlier --to leaves out what came late",
+            count(left, "file")
+        );
+        Ok(!sent && listed.done.files > 0)
     }
 
     /// The name under which a relative start is saved until everything since then is done.

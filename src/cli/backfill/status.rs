@@ -1,13 +1,28 @@
 //! The status of a backfill while it runs.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::cli::count;
 use crate::cli::progress::Progress;
+use crate::input::backfill::Status;
+use crate::telemetry::metrics::Metrics;
 
 /// Time between status lines in the log, without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 /// Time between updates of the progress bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How far the delivery of `total` files has come.
+pub(super) fn line(status: &Status, total: u64, metrics: &Metrics) -> String {
+    let files = status.files.load(Ordering::Relaxed);
+    let (read, exported) = (metrics.read.get(), metrics.exported.get());
+    format!(
+        "{files}/{}, {}, {exported} exported",
+        count(total, "file"),
+        count(read, "event")
+    )
+}
 
 /// Does the work and shows its status: on the bar, or in a log line now and then.
 pub(super) async fn with_status<T>(

@@ -8,7 +8,7 @@ use crate::cli::count;
 use crate::config::Config;
 use crate::export::{self, Destination};
 use crate::input::directory::{self, After, Error, Settings};
-use crate::pipeline::dedup;
+use crate::pipeline::{assembly, dedup};
 
 pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let (mut findings, mut warnings) = (Vec::new(), Vec::new());
@@ -42,6 +42,14 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
             Err(error) => Err(error.to_string()),
         };
         findings.push(Finding::new(what, writable(&duplicates.folder, usable)));
+    }
+    if config.assembly.is_some() {
+        let what = format!("places of assembled events in {}", config.state.display());
+        let usable = || match assembly::check(&config.state) {
+            Ok(()) => ok("writable"),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::new(what, writable(&config.state, usable)));
     }
     let letters = &config.dead_letters;
     let what = format!("dead letters {}", letters.path.display());

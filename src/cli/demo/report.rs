@@ -66,10 +66,9 @@ pub(super) fn report(facts: &Facts) -> io::Result<String> {
 
 fn heading(text: &mut String, facts: &Facts, events: usize) {
     let spans = facts.received.traces.iter().flat_map(|r| &r.resource_spans);
-    let spans: usize = spans
-        .flat_map(|r| &r.scope_spans)
-        .map(|s| s.spans.len())
-        .sum();
+    let spans = spans.flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+    let conversations = spans.clone().filter(|span| span.name == "conversation");
+    let (spans, conversations) = (spans.count(), conversations.count());
     line(
         text,
         &format!(
@@ -81,7 +80,9 @@ fn heading(text: &mut String, facts: &Facts, events: usize) {
     line(text, &format!("Sent to    {}", facts.collector));
     line(
         text,
-        &format!("Arrived    {} log records and {spans} spans", events),
+        &format!(
+            "Arrived    {events} log records and {spans} spans, {conversations} of them of whole conversations"
+        ),
     );
 }
 

@@ -120,6 +120,11 @@ impl Workdir {
         ids
     }
 
+    /// The content of each file of the trail.
+    pub(super) fn contents(&self) -> impl Iterator<Item = &[u8]> {
+        self.files.iter().map(|(_, content)| content.as_slice())
+    }
+
     /// Number of files in the trail.
     pub(super) fn files(&self) -> usize {
         self.files.len()

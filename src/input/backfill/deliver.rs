@@ -58,11 +58,12 @@ struct Shared<S, D> {
     abort: CancellationToken,
 }
 
-/// Delivers the remaining files of this listing.
+/// Delivers the remaining files of this listing; or `all` of them, which marks none.
 pub(super) async fn run<S: Source, D: Deliver>(
     backfill: &Backfill<S>,
     plan: &Plan,
     listing: Listing,
+    all: bool,
     fetchers: usize,
     deliver: D,
     abort: CancellationToken,
@@ -73,7 +74,7 @@ pub(super) async fn run<S: Source, D: Deliver>(
         deliver,
         abort,
     });
-    let mut queue = Queue::new(plan.clone(), listing);
+    let mut queue = Queue::new(plan.clone(), listing, all);
     let mut marks = Marks::new(plan.clone());
     let mut delivered = Delivered::default();
     let mut under_way = JoinSet::new();
@@ -98,7 +99,7 @@ pub(super) async fn run<S: Source, D: Deliver>(
                     delivered.take(&name, &fate, &counts);
                     Status::count(&backfill.status.files, 1);
                     Status::count(&backfill.status.bytes, entry.bytes);
-                    if matches!(fate, Fate::Done) {
+                    if matches!(fate, Fate::Done) && !all {
                         marks.unwritten.push(entry);
                     }
                 }
@@ -204,20 +205,22 @@ fn ended(report: &Report) -> Ended {
     }
 }
 
-/// The remaining files, a part of them in memory.
+/// The files to read, a part of them in memory.
 struct Queue {
     plan: Plan,
     listing: Listing,
+    all: bool,
     ahead: VecDeque<Entry>,
     after: Option<OrderKey>,
     read: bool,
 }
 
 impl Queue {
-    fn new(plan: Plan, listing: Listing) -> Self {
+    fn new(plan: Plan, listing: Listing, all: bool) -> Self {
         Queue {
             plan,
             listing,
+            all,
             ahead: VecDeque::new(),
             after: None,
             read: false,
@@ -231,8 +234,9 @@ impl Queue {
     async fn next(&mut self) -> Result<Option<Entry>, Error> {
         if self.ahead.is_empty() && !self.read {
             let (plan, listing, after) = (self.plan.clone(), self.listing, self.after.take());
+            let all = self.all;
             let read =
-                tokio::task::spawn_blocking(move || plan.next(listing, after.as_ref(), AHEAD));
+                tokio::task::spawn_blocking(move || plan.next(listing, all, after.as_ref(), AHEAD));
             let (entries, after) = read.await.map_err(|error| Error::Source {
                 name: "the plan".to_owned(),
                 message: error.to_string(),

@@ -248,9 +248,32 @@ impl<S: Source> Backfill<S> {
         deliver: impl Deliver,
         abort: CancellationToken,
     ) -> Result<Delivered, Error> {
+        self.pass(false, fetchers, deliver, abort).await
+    }
+
+    /// Passes all that [`Backfill::list`] has found to `deliver`, also what was done before. Nothing is done by it.
+    pub(crate) async fn read_all(
+        &self,
+        fetchers: usize,
+        deliver: impl Deliver,
+        abort: CancellationToken,
+    ) -> Result<Delivered, Error> {
+        let read = self.pass(true, fetchers, deliver, abort).await;
+        self.status.files.store(0, Ordering::Relaxed);
+        self.status.bytes.store(0, Ordering::Relaxed);
+        read
+    }
+
+    async fn pass(
+        &self,
+        all: bool,
+        fetchers: usize,
+        deliver: impl Deliver,
+        abort: CancellationToken,
+    ) -> Result<Delivered, Error> {
         match (&self.plan, self.listing) {
             (Some(plan), Some(listing)) => {
-                deliver::run(self, plan, listing, fetchers, deliver, abort).await
+                deliver::run(self, plan, listing, all, fetchers, deliver, abort).await
             }
             _ => Ok(Delivered::default()),
         }

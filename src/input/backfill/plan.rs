@@ -184,11 +184,12 @@ impl Plan {
         })
     }
 
-    /// The oldest files after `after` that the listing met and that are not done, at most `most`;
-    /// and where to go on, `None` at the end.
+    /// The oldest files after `after` that the listing met, at most `most`, only those that are not done unless
+    /// `all`; and where to go on, `None` at the end.
     pub(crate) fn next(
         &self,
         listing: Listing,
+        all: bool,
         after: Option<&OrderKey>,
         most: usize,
     ) -> Result<(Vec<Entry>, Option<OrderKey>), Error> {
@@ -203,7 +204,7 @@ impl Plan {
                     continue;
                 }
                 let (bytes, seen, done, identity) = row.value();
-                if seen != listing.number || done {
+                if seen != listing.number || done && !all {
                     continue;
                 }
                 entries.push(Entry {
@@ -276,9 +277,9 @@ mod tests {
         ];
         let found = plan.found(listing, files.to_vec());
         assert_eq!(met(found), [Met::Left; 4]);
-        let (first, after) = plan.next(listing, None, 3).unwrap();
+        let (first, after) = plan.next(listing, false, None, 3).unwrap();
         assert_eq!(keys(&first), ["d", "b", "c"]);
-        let (rest, end) = plan.next(listing, after.as_ref(), 3).unwrap();
+        let (rest, end) = plan.next(listing, false, after.as_ref(), 3).unwrap();
         assert_eq!((keys(&rest), end), (vec!["a"], None));
     }
 
@@ -291,7 +292,7 @@ mod tests {
             let listing = plan.begin(false).unwrap();
             plan.found(listing, files.to_vec()).unwrap();
             plan.done(&files[..2]).unwrap();
-            let (left, _) = plan.next(listing, None, 9).unwrap();
+            let (left, _) = plan.next(listing, false, None, 9).unwrap();
             assert_eq!(keys(&left), ["c"]);
         }
         let plan = Plan::open(folder.path()).unwrap();
@@ -302,7 +303,7 @@ mod tests {
         let found = || plan.found(listing, changed.to_vec());
         assert_eq!(met(found()), expected);
         assert_eq!(met(found()), [Met::Again; 3]);
-        let (left, _) = plan.next(listing, None, 9).unwrap();
+        let (left, _) = plan.next(listing, false, None, 9).unwrap();
         assert_eq!(keys(&left), ["b", "new"], "c is gone");
     }
 

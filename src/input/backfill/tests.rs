@@ -343,7 +343,7 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
     );
     let wanted = between("2024-01-05", "2024-01-14");
     backfill.list(wanted.clone()).await.unwrap();
-    let (entries, _) = plan.next(listing, None, 100).unwrap();
+    let (entries, _) = plan.next(listing, false, None, 100).unwrap();
     assert_eq!(entries.len(), 60);
     assert!(entries.is_sorted_by_key(|entry| entry.position.clone()));
     plan.done(&entries[..10]).unwrap();
@@ -357,7 +357,7 @@ async fn what_was_listed_is_in_the_plan_in_order_of_time() {
     );
     let listed = dry.list(wanted).await.unwrap();
     assert_eq!((listed.left.files, listed.done.files), (50, 10));
-    assert_eq!(plan.next(listing, None, 100).unwrap().0.len(), 50);
+    assert_eq!(plan.next(listing, false, None, 100).unwrap().0.len(), 50);
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,7 +395,10 @@ async fn deliver(fake: Fake, stop: CancellationToken) -> (Delivered, usize) {
         .deliver(4, sidecar.pipeline, sidecar.abort)
         .await
         .unwrap();
-    (delivered, plan.next(listing, None, 1000).unwrap().0.len())
+    (
+        delivered,
+        plan.next(listing, false, None, 1000).unwrap().0.len(),
+    )
 }
 
 #[tokio::test]

@@ -12,8 +12,10 @@ use qtrail_core::assemble::{Conversation, Remembered, RememberedConversation, Sp
 
 /// How often what is old is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
-/// The least time between two decisions: each is an fsync.
-const GATHER: Duration = Duration::from_millis(20);
+/// The least time between two decisions about events that are due: each looks at all events that are held.
+const GATHER: Duration = Duration::from_secs(1);
+/// The least time between any two decisions. The units that got their places leave meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
 /// The wait before a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -32,13 +34,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let work = async {
         shared.send_unsent().await;
         loop {
-            while shared.decide().await {}
-            shared.send_quiet(false).await;
-            tokio::select! {
-                () = shared.work.notified() => {}
-                () = tokio::time::sleep(shared.wait()) => {}
+            if !shared.decide().await {
+                shared.send_quiet(false).await;
+                tokio::select! {
+                    () = shared.work.notified() => {}
+                    () = tokio::time::sleep(shared.wait()) => {}
+                }
             }
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(PAUSE).await;
         }
     };
     tokio::select! {
@@ -62,7 +65,9 @@ impl Waiting {
 impl Shared {
     /// How long nothing is due.
     fn wait(&self) -> Duration {
-        let due = self.lock().window.next_due();
+        let waiting = self.lock();
+        let earliest = waiting.decided.saturating_add(GATHER.as_nanos() as i64);
+        let due = waiting.window.next_due().map(|due| due.max(earliest));
         let wait = due.map(|due| Duration::from_nanos(due.saturating_sub(now()).max(0) as u64));
         wait.unwrap_or(IDLE).min(IDLE)
     }
@@ -88,7 +93,12 @@ impl Shared {
     fn due(&self) -> Option<Change> {
         let now = now();
         let mut waiting = self.lock();
-        let (held, due) = (waiting.window.len(), waiting.window.due(now));
+        let is_early = now.abs_diff(waiting.decided) < GATHER.as_nanos() as u64;
+        let due = match is_early {
+            true => 0,
+            false => waiting.window.due(now),
+        };
+        let held = waiting.window.len();
         let surplus = match waiting.count > UNITS {
             true => held.div_ceil(2),
             false => waiting.window.surplus(),
@@ -102,6 +112,7 @@ impl Shared {
         if places.is_empty() {
             return None;
         }
+        waiting.decided = now;
         self.pipeline.metrics.assembly_early.add(early as u64);
         Some(Change {
             conversations: waiting.window.changed(now).collect(),

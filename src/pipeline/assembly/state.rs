@@ -47,6 +47,11 @@ struct KeptConversation {
 }
 
 impl State {
+    /// Whether `folder` holds one.
+    pub(super) fn is_there(folder: &Path) -> bool {
+        folder.join(STATE.file).exists()
+    }
+
     /// Opens or creates it.
     pub(super) fn open(folder: &Path) -> Result<Self, Error> {
         Ok(State(Store::open(folder, &STATE)?))

@@ -7,10 +7,12 @@ use qtrail_core::otlp::Signal;
 use rustix::process::Signal as Kill;
 
 use crate::e2e::amazon::{Amazon, Trail};
+use crate::ground_truth;
 use crate::support::collector::Collector;
 use crate::support::fault_proxy::Answer;
 use crate::support::repeats;
 use crate::support::sidecar::{Place, Sidecar};
+use crate::support::spans::{arrived, converted};
 
 use super::until_all;
 
@@ -134,4 +136,36 @@ async fn a_dry_run_reads_nothing() {
     assert!(said.contains("12"), "{said}");
     assert_eq!(amazon.proxy.count("GetObject"), 0);
     assert!(collector.seen(Signal::Logs).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_assembled_as_a_directory_is_by_convert() {
+    let name = "s3::backfill::a_bucket_is_assembled_as_a_directory_is_by_convert";
+    let Some(amazon) = Amazon::start(name).await else {
+        return;
+    };
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let (trail, folder) = (
+        qtrail_sample::conversation_trail(4, 10),
+        tempfile::tempdir().unwrap(),
+    );
+    ground_truth::write(&trail, folder.path());
+    for (key, bytes) in trail.files {
+        amazon.put(&key, bytes).await;
+    }
+    // The first reading fails now and then, too.
+    let broken = [Answer::SlowDown, Answer::CutAfter(100)];
+    amazon.proxy.answer_next("GetObject", broken);
+    let mut command = amazon.command(&place, &collector);
+    command
+        .env_remove("QTRAIL_EXPORT_ENDPOINT")
+        .arg("backfill")
+        .arg(format!("s3://{}/", amazon.bucket))
+        .args(["--from", "2026-01-01", "--to", "2026-02-01", "--assemble"])
+        .args(["--endpoint", &collector.url()]);
+    let (exit, said) = Sidecar::start(&mut command).exit().await;
+    assert_eq!(exit, Some(0), "{said}");
+    let expected = converted(folder.path(), &["--assemble"]);
+    assert!(expected.values().any(|[name, ..]| name == "conversation"));
+    assert!(arrived(&collector) == expected);
 }

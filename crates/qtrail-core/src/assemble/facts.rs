@@ -14,6 +14,9 @@ use crate::event::identity::{resource, role_session};
 use crate::event::{Event, Key};
 use crate::json::Node;
 
+/// Bytes of an approval's id that the name of a session has at least.
+const APPROVAL: usize = 8;
+
 /// A hash of what identifies something.
 pub(super) type Id = [u8; 16];
 
@@ -44,8 +47,8 @@ pub(super) enum Part {
     },
     /// An approval, by its id.
     Approval(Id),
-    /// A person lets an agent act, in this sign-in.
-    Grant(Id),
+    /// A person lets a client act, in this sign-in.
+    Grant { sign_in: Id, client: Option<Id> },
     /// A role assumed for an approval. `session`: the session of the role.
     AssumedRole { approval: Id, session: Id },
     /// A tool's call.
@@ -91,7 +94,7 @@ impl Facts {
             extent: extent(&event),
             person: person(&event),
             is_denied: Outcome::of(&event) == Outcome::Denied,
-            part: part.unwrap_or(Part::Grant([0; 16])),
+            part: part.unwrap_or(Part::Approval([0; 16])),
         };
         if conversation {
             if !redact(event.document_mut(), &options.redaction).is_empty() {
@@ -130,7 +133,7 @@ impl Part {
             Part::InConversation { is_message, .. } => *is_message,
             Part::Call { .. } => false,
             Part::Approval(_)
-            | Part::Grant(_)
+            | Part::Grant { .. }
             | Part::AssumedRole { .. }
             | Part::ToolCall { .. } => true,
         }
@@ -139,7 +142,7 @@ impl Part {
     /// Its level in a tree: that of parents is lower.
     pub(super) fn rank(&self) -> u8 {
         match self {
-            Part::InConversation { .. } | Part::Approval(_) | Part::Grant(_) => 0,
+            Part::InConversation { .. } | Part::Approval(_) | Part::Grant { .. } => 0,
             Part::AssumedRole { .. } | Part::ToolCall { .. } => 1,
             Part::Call { .. } => 2,
         }
@@ -153,19 +156,18 @@ fn part(event: &Event<'_>) -> Option<Part> {
             sign_in: sign_in(event),
             by_amazon_q: event.is_of_amazon_q(),
         }),
-        Class::OnBehalfOf | Class::AgentCall | Class::PassRequest => Some(Part::Call {
-            is_pass_request: event.class() == Class::PassRequest,
-            request: event
-                .shown(Key::RequestId)
-                .and_then(|id| request(event, &id)),
-            session: session(event),
-            by_amazon_q: event.is_of_amazon_q(),
-        }),
+        // The agent's service assumes the role, or another one does for it.
+        Class::OnBehalfOf | Class::AgentCall => assumed_role(event).or_else(|| Some(call(event))),
+        Class::PassRequest => Some(call(event)),
         Class::Grant => {
             let approval = text(event, Key::ResponseElements, "approvalId");
             match approval {
                 Some(id) => Some(Part::Approval(ids::digest(&["approval:", &id]))),
-                None => Some(Part::Grant(sign_in(event)?)),
+                None => Some(Part::Grant {
+                    sign_in: sign_in(event)?,
+                    client: text(event, Key::RequestParameters, "client_id")
+                        .map(|id| ids::digest(&["client:", &id])),
+                }),
             }
         }
         Class::Other => assumed_role(event),
@@ -173,7 +175,18 @@ fn part(event: &Event<'_>) -> Option<Part> {
     }
 }
 
-/// `AssumeRole` with an external id.
+fn call(event: &Event<'_>) -> Part {
+    let id = event.shown(Key::RequestId);
+    Part::Call {
+        is_pass_request: event.class() == Class::PassRequest,
+        request: id.and_then(|id| request(event, &id)),
+        session: session(event),
+        by_amazon_q: event.is_of_amazon_q(),
+    }
+}
+
+/// `AssumeRole` for an approval: its external id, with whose beginning the name of the session ends, as in
+/// `op.system.apr.019f0000-1111-72`. People give external ids for other reasons, too.
 fn assumed_role(event: &Event<'_>) -> Option<Part> {
     if event.text_of(Key::EventName)? != "AssumeRole" {
         return None;
@@ -182,6 +195,10 @@ fn assumed_role(event: &Event<'_>) -> Option<Part> {
     let role = text(event, Key::RequestParameters, "roleArn")?;
     let name = text(event, Key::RequestParameters, "roleSessionName")?;
     let (_, role) = role.rsplit_once('/')?;
+    let end = name.rsplit('.').next()?;
+    if end.len() < APPROVAL || !external.starts_with(end) {
+        return None;
+    }
     Some(Part::AssumedRole {
         approval: ids::digest(&["approval:", &external]),
         session: ids::digest(&["session:", role, "/", &name]),

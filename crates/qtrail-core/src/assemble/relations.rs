@@ -1,13 +1,15 @@
 //! The parents that events can have.
 //!
 //! Enters: the facts of events, in any order. Leaves: the parent of each. What must hold: what AWS recorded wins over the
-//! nearest message; among equals, the earlier event and then the smaller id wins, whatever came first.
+//! nearest message, and gives no parent where it names two; the order of arrival decides nothing.
 
 use std::collections::HashMap;
 
 use super::facts::{Facts, Id, Part};
 use super::nearest::nearest;
 use super::{Relation, SpanId, TraceId};
+
+const SECOND: i64 = 1_000_000_000;
 
 /// Events that can be parents, by what their children have in common with them.
 #[derive(Debug, Default)]
@@ -21,7 +23,7 @@ pub(super) struct Relations {
     messages: HashMap<Id, Timeline>,
 }
 
-/// Events that are alike, by time, then by id.
+/// Events with one key, by time, then by id.
 #[derive(Debug, Default)]
 struct Timeline(Vec<Entry>);
 
@@ -30,6 +32,8 @@ struct Entry {
     time: i64,
     span_id: SpanId,
     trace_id: TraceId,
+    /// The client of a grant, the approval of a role.
+    of: Option<Id>,
 }
 
 impl Timeline {
@@ -39,8 +43,13 @@ impl Timeline {
         }
     }
 
-    fn first(&self) -> Option<SpanId> {
-        self.0.first().map(|entry| entry.span_id)
+    /// The last event at this time or before it; `None` in it if those up to then are of different things.
+    fn last_before(&self, time: i64) -> Option<Option<SpanId>> {
+        let after = self.0.partition_point(|entry| entry.time <= time);
+        let earlier = &self.0[..after];
+        let last = earlier.last()?;
+        let is_clear = earlier.iter().all(|entry| entry.of == last.of);
+        Some(is_clear.then_some(last.span_id))
     }
 }
 
@@ -82,47 +91,50 @@ impl Relations {
                 is_message: true, ..
             } => Some((&mut self.messages, facts.person?)),
             Part::Approval(id) => Some((&mut self.approvals, *id)),
-            Part::Grant(sign_in) => Some((&mut self.grants, *sign_in)),
+            Part::Grant { sign_in, .. } => Some((&mut self.grants, *sign_in)),
             Part::AssumedRole { session, .. } => Some((&mut self.roles, *session)),
             Part::InConversation { .. } | Part::ToolCall { .. } | Part::Call { .. } => None,
         }
     }
 
-    /// The parent of an event, and how it was found.
+    /// The parent of an event, and how it was found. What AWS recorded is never outvoted: where it names two parents,
+    /// there is none.
     pub(super) fn parent_of(&self, facts: &Facts) -> Option<(SpanId, Relation)> {
         match &facts.part {
             Part::AssumedRole { approval, .. } => {
-                Some((self.approvals.get(approval)?.first()?, Relation::ApprovalId))
+                let approval = self.approvals.get(approval)?.last_before(facts.time)?;
+                Some((approval?, Relation::ApprovalId))
             }
             Part::ToolCall {
                 sign_in,
                 by_amazon_q,
                 ..
-            } => self
-                .grant(*sign_in, facts.time)
-                .or_else(|| self.nearest(facts, *by_amazon_q)),
+            } => {
+                let grants = sign_in.and_then(|id| self.grants.get(&id));
+                // The grant's time is a whole second.
+                let start = facts.extent.0.saturating_add(SECOND - 1);
+                match grants.and_then(|grants| grants.last_before(start)) {
+                    Some(grant) => Some((grant?, Relation::SignInSession)),
+                    None => self.nearest(facts, *by_amazon_q),
+                }
+            }
             Part::Call {
                 request,
                 session,
                 by_amazon_q,
                 ..
             } => {
-                let tool = request.and_then(|id| self.tools.get(&id)?.as_ref());
-                let role = || session.and_then(|id| self.roles.get(&id)?.first());
-                tool.map(|id| (*id, Relation::RequestId))
-                    .or_else(|| role().map(|id| (id, Relation::ApprovalId)))
-                    .or_else(|| self.nearest(facts, *by_amazon_q))
+                if let Some(tool) = request.and_then(|id| self.tools.get(&id)) {
+                    return Some(((*tool)?, Relation::RequestId));
+                }
+                let roles = session.and_then(|id| self.roles.get(&id));
+                match roles.and_then(|roles| roles.last_before(facts.time)) {
+                    Some(role) => Some((role?, Relation::ApprovalId)),
+                    None => self.nearest(facts, *by_amazon_q),
+                }
             }
-            Part::InConversation { .. } | Part::Approval(_) | Part::Grant(_) => None,
+            Part::InConversation { .. } | Part::Approval(_) | Part::Grant { .. } => None,
         }
-    }
-
-    /// The last grant of a sign-in before this time.
-    fn grant(&self, sign_in: Option<Id>, time: i64) -> Option<(SpanId, Relation)> {
-        let grants = &self.grants.get(&sign_in?)?.0;
-        let after = grants.partition_point(|grant| grant.time <= time);
-        let grant = grants.get(after.checked_sub(1)?)?;
-        Some((grant.span_id, Relation::SignInSession))
     }
 
     /// The [nearest] message of the same person.
@@ -141,6 +153,11 @@ impl Entry {
             time: facts.time,
             span_id: facts.span_id,
             trace_id: facts.trace_id,
+            of: match &facts.part {
+                Part::Grant { client, .. } => *client,
+                Part::AssumedRole { approval, .. } => Some(*approval),
+                _ => None,
+            },
         }
     }
 }

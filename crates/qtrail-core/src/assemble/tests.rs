@@ -242,79 +242,119 @@ fn a_parent_covers_its_children_and_says_so() {
     assert_eq!(line["gen_ai.operation.name"], "invoke_agent");
 }
 
+const ROLE: &str = "DevOpsAgentActionsRole-AgentSpace-EXAMPLE2";
+const SESSION: &str = "op.system.apr.019f0000-1111-72";
+const APPROVAL: &str = "019f0000-1111-7222-8333-444455556666";
+
+fn approval(id: &str, second: u32) -> Json {
+    let fields = json!({
+        "eventSource": "aidevops.amazonaws.com",
+        "eventName": "UpdateApprovalAction",
+        "responseElements": {"approvalId": APPROVAL},
+    });
+    event(id, "alice", second, fields)
+}
+
+fn assume_role(id: &str, second: u32, role: &str, session: &str, external_id: &str) -> Json {
+    let fields = json!({
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "requestParameters": {
+            "roleArn": format!("arn:aws:iam::111122223333:role/service-role/{role}"),
+            "roleSessionName": session,
+            "externalId": external_id,
+        },
+    });
+    event(id, "agent", second, fields)
+}
+
+fn by_role(id: &str, second: u32) -> Json {
+    let fields = json!({
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "ModifySecurityGroupRules",
+        "userIdentity": {
+            "arn": format!("arn:aws:sts::111122223333:assumed-role/{ROLE}/{SESSION}"),
+            "invokedBy": "aidevops.amazonaws.com",
+        },
+    });
+    event(id, "x", second, fields)
+}
+
 #[test]
 fn an_approval_leads_to_the_role_and_to_what_was_done_with_it() {
-    let role = "DevOpsAgentActionsRole-AgentSpace-EXAMPLE2";
-    let name = "op.system.apr.019f0000-1111-72";
+    let mut by_the_service = assume_role("s", 40, ROLE, SESSION, APPROVAL);
+    by_the_service["userIdentity"] =
+        json!({"type": "AWSService", "invokedBy": "aidevops.amazonaws.com"});
     let records = [
-        event(
-            "a",
-            "alice",
-            32,
-            json!({
-                "eventSource": "aidevops.amazonaws.com",
-                "eventName": "UpdateApprovalAction",
-                "responseElements": {"approvalId": "019f0000-1111-7222-8333-444455556666"},
-            }),
-        ),
-        event(
-            "r",
-            "agent",
-            33,
-            json!({
-                "eventSource": "sts.amazonaws.com",
-                "eventName": "AssumeRole",
-                "requestParameters": {
-                    "roleArn": format!("arn:aws:iam::111122223333:role/service-role/{role}"),
-                    "roleSessionName": name,
-                    "externalId": "019f0000-1111-7222-8333-444455556666",
-                },
-            }),
-        ),
-        event(
-            "w",
-            "x",
-            34,
-            json!({
-                "eventSource": "ec2.amazonaws.com",
-                "eventName": "ModifySecurityGroupRules",
-                "userIdentity": {
-                    "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}"),
-                    "invokedBy": "aidevops.amazonaws.com",
-                },
-            }),
-        ),
+        approval("a", 32),
+        assume_role("r", 33, ROLE, SESSION, APPROVAL),
+        by_role("w", 34),
+        by_the_service,
+        by_role("v", 41),
     ];
     let tree = tree(&records, &Options::default());
-    let [approval, assumed, write] = &records;
+    let [approval, assumed, write, assumed_later, later] = &records;
     assert_eq!(placed(&tree, assumed).parent, Some(span(approval)));
+    assert_eq!(placed(&tree, assumed_later).parent, Some(span(approval)));
     assert_eq!(placed(&tree, write).parent, Some(span(assumed)));
+    assert_eq!(placed(&tree, later).parent, Some(span(assumed_later)));
     let trace = placed(&tree, approval).trace_id;
     assert_eq!(placed(&tree, write).trace_id, trace);
-    // A person could choose the name of a session, but the agent assumed this role for this approval.
     let relation = text(&placed(&tree, write), "qtrail.correlation");
     assert_eq!(relation.as_deref(), Some("approval_id"));
 }
 
 #[test]
-fn a_tools_call_follows_the_last_grant_of_its_sign_in() {
-    let arn = "arn:aws:signin:us-east-1:111122223333:session/daff060f";
-    let grant = |id, second| {
-        let fields = json!({
-            "eventSource": "signin.amazonaws.com",
-            "eventName": "CreateOAuth2Token",
-            "requestParameters": {"resource": "https://aws-mcp.us-east-1.api.aws/mcp"},
-            "additionalEventData": {"signInSessionArn": arn},
-        });
-        event(id, "mary", second, fields)
-    };
-    let mut called = tool("t", "mary", 90, &[]);
-    called["userIdentity"]["sessionContext"] = json!({"signInSessionArn": arn});
-    let records = [grant("g1", 10), grant("g2", 60), grant("g3", 120), called];
+fn an_external_id_that_the_session_does_not_name_is_no_approval() {
+    let records = [
+        assume_role("r", 33, "Dev", "mary", APPROVAL),
+        message("m", "mary", 100, FIRST),
+        call("c", "mary", 103, Q),
+    ];
     let tree = tree(&records, &Options::default());
-    let placement = placed(&tree, &records[3]);
+    let [_, m, c] = &records;
+    assert_eq!(placed(&tree, c).parent, Some(span(m)));
+}
+
+const SIGN_IN: &str = "arn:aws:signin:us-east-1:111122223333:session/daff060f";
+
+fn grant(id: &str, second: u32, client: &str) -> Json {
+    let fields = json!({
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "CreateOAuth2Token",
+        "requestParameters": {"resource": "https://aws-mcp.us-east-1.api.aws/mcp", "client_id": client},
+        "additionalEventData": {"signInSessionArn": SIGN_IN},
+    });
+    event(id, "mary", second, fields)
+}
+
+fn granted_tool(second: u32, milliseconds: u32) -> Json {
+    let mut called = tool("t", "mary", second, &[]);
+    called["userIdentity"]["sessionContext"] = json!({"signInSessionArn": SIGN_IN});
+    called["mcpEventDetails"] = json!({"executionTimeMs": milliseconds});
+    called
+}
+
+#[test]
+fn a_tools_call_follows_the_last_grant_before_it_began() {
+    let grants = [10, 60, 88, 120].map(|second| grant(&format!("g{second}"), second, "a"));
+    let [g1, g2, g3, g4] = grants;
+    let records = [g1, g2, g3, g4, granted_tool(90, 5_000)];
+    let tree = tree(&records, &Options::default());
+    let placement = placed(&tree, &records[4]);
     assert_eq!(placement.parent, Some(span(&records[1])));
     assert_eq!(placement.trace_id, placed(&tree, &records[1]).trace_id);
+}
+
+#[test]
+fn grants_of_two_clients_in_one_sign_in_are_no_ones_parent() {
+    let records = [
+        grant("g1", 10, "a"),
+        grant("g2", 60, "b"),
+        granted_tool(90, 5_000),
+    ];
+    let tree = tree(&records, &Options::default());
+    assert_eq!(placed(&tree, &records[2]).parent, None);
 }
 
 /// All that an event becomes with this tree.

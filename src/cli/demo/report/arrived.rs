@@ -6,6 +6,10 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use crate::cli::demo::collector::Received;
 use crate::cli::report::event::{Builder, Event};
 
+/// The attributes of an event that assembly has joined to a conversation.
+const CORRELATION: &str = "qtrail.correlation";
+const CONVERSATION: &str = "gen_ai.conversation.id";
+
 /// A log record.
 pub(super) struct Arrived<'a> {
     pub(super) event: Event,
@@ -24,7 +28,11 @@ pub(super) fn arrived(received: &Received) -> Vec<Arrived<'_>> {
             let time = i64::try_from(log.time_unix_nano).unwrap_or(i64::MAX);
             let span_id = log.span_id.as_slice().try_into().unwrap_or_default();
             builder.begin(time, span_id);
-            for attribute in of_resource.clone().chain(&log.attributes) {
+            let is_joined = log.attributes.iter().any(|a| a.key == CORRELATION);
+            // The report joins it itself, and says how sure that is.
+            let is_hidden = |a: &&KeyValue| is_joined && a.key == CONVERSATION;
+            let attributes = of_resource.clone().chain(&log.attributes);
+            for attribute in attributes.filter(|a| !is_hidden(a)) {
                 add(&mut builder, attribute);
             }
             arrived.push(Arrived {

@@ -145,7 +145,7 @@ mary_major   1 call, 1 DENIED
 ";
     assert!(text.contains(expected), "{text}");
     assert!(
-        text.contains("Arrived    3 log records and 3 spans\n"),
+        text.contains("Arrived    3 log records and 3 spans, 0 of them of whole conversations\n"),
         "{text}"
     );
 }

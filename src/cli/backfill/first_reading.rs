@@ -1,0 +1,155 @@
+//! The first reading of `backfill --assemble`: the facts of all events of the range.
+//!
+//! Enters: every file that was listed, done before or not. Leaves: the tree. What must hold: memory is bounded; the
+//! tree does not depend on which file is read faster; without a file that cannot be read, there is no tree.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::Run;
+use super::status::with_status;
+use crate::cli::count;
+use crate::cli::progress::Progress;
+use crate::export::Outcome;
+use crate::input::backfill::source::Source;
+use crate::input::backfill::{Backfill, Listed, Status};
+use crate::input::directory::{Deliver, Slot};
+use crate::pipeline::{Content, Counts, Report, Unit};
+use crate::sidecar;
+use qtrail_core::Converter;
+use qtrail_core::assemble::{Assembler, Facts, Tree};
+use qtrail_core::envelope::Again;
+
+/// Memory of an event that can have a place in a tree.
+const EVENT_BYTES: usize = 768;
+
+impl Run {
+    /// The tree of all files of the range.
+    ///
+    /// # Errors
+    /// A file cannot be read; more events than memory allows.
+    pub(super) async fn tree(
+        &self,
+        backfill: &Backfill<impl Source>,
+        listed: &Listed,
+        status: &Status,
+    ) -> anyhow::Result<Arc<Tree>> {
+        anyhow::ensure!(
+            listed.unlisted == 0,
+            "--assemble needs every file of the range, and a folder could not be listed: nothing was delivered"
+        );
+        let reading = FirstReading {
+            conversion: Arc::new(sidecar::conversion(&self.config)),
+            files: Arc::default(),
+            events: Arc::default(),
+            most: self.config.memory_bytes / EVENT_BYTES,
+            full: self.stop.child_token(),
+        };
+        let progress = Progress::spinner(self.quiet);
+        let total = listed.left.files + listed.done.files;
+        let line = || {
+            let files = status.files.load(Ordering::Relaxed);
+            format!("assembling: {files}/{} read", count(total, "file"))
+        };
+        let (fetchers, full) = (self.args.fetchers as usize, reading.full.clone());
+        let work = backfill.read_all(fetchers, reading.clone(), full);
+        let read = with_status(self.quiet, work, line, || progress.at(0, line())).await?;
+        progress.finish();
+        if self.stop.is_cancelled() {
+            return Ok(Arc::default());
+        }
+        anyhow::ensure!(
+            !reading.full.is_cancelled(),
+            "more than {} events can belong to conversations, which limits.memory does not allow: raise it \
+             (QTRAIL_LIMITS_MEMORY), or choose a shorter range",
+            reading.most
+        );
+        anyhow::ensure!(
+            read.unread == 0,
+            "{} cannot be read, and --assemble needs every file of the range: nothing was delivered; mend that, or \
+             leave the files out with --exclude",
+            count(read.unread, "file")
+        );
+        let work = tokio::task::spawn_blocking(move || Arc::new(reading.tree()));
+        work.await.context("the assembly failed")
+    }
+}
+
+/// Gathers facts. Cheap to clone.
+#[derive(Clone)]
+struct FirstReading {
+    conversion: Arc<Converter>,
+    /// By the file's name.
+    files: Arc<Mutex<BTreeMap<Arc<str>, Vec<Facts>>>>,
+    /// Those of all files, also of those under way.
+    events: Arc<AtomicUsize>,
+    most: usize,
+    /// Cancelled once there are more.
+    full: CancellationToken,
+}
+
+impl Deliver for FirstReading {
+    /// Answers once the unit was read.
+    async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
+        let this = self.clone();
+        let read = tokio::task::spawn_blocking(move || this.read(unit));
+        let read = read.await.map_err(io::Error::other).flatten();
+        Report {
+            outcome: match self.full.is_cancelled() {
+                true => Outcome::Abandoned,
+                false => Outcome::Delivered,
+            },
+            counts: Counts::default(),
+            settled_offset: 0,
+            truncated: None,
+            read_error: read.err().map(|error| error.to_string()),
+            refused: Vec::new(),
+            unreadable: None,
+            uncertain: None,
+        }
+    }
+}
+
+impl FirstReading {
+    fn read(&self, unit: Unit) -> io::Result<()> {
+        let (content, again): (Box<dyn Read + Send>, _) = match unit.content {
+            Content::Twice(content, again) => (content, Some(again)),
+            Content::Whole(content) => (content, None),
+            Content::Bytes(bytes) => {
+                let content = Cursor::new(bytes);
+                (Box::new(content.clone()), Some(Again::clones(content)))
+            }
+            // Files are no texts of their own.
+            Content::Texts(_) => return Ok(()),
+        };
+        let mut facts = Vec::new();
+        let read = self.conversion.facts(content, again, |one| {
+            facts.push(one);
+            if self.events.fetch_add(1, Ordering::Relaxed) >= self.most {
+                self.full.cancel();
+            }
+            !self.full.is_cancelled()
+        });
+        if read.is_err() {
+            // It is read again.
+            self.events.fetch_sub(facts.len(), Ordering::Relaxed);
+            return read;
+        }
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(unit.origin.name, facts);
+        Ok(())
+    }
+
+    fn tree(&self) -> Tree {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut assembler = Assembler::default();
+        let facts = std::mem::take(&mut *files).into_values().flatten();
+        facts.for_each(|facts| assembler.add(facts));
+        assembler.finish()
+    }
+}
