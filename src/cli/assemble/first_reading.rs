@@ -5,6 +5,7 @@
 //! to the conversion, which reads the same records again.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -130,8 +131,11 @@ impl FirstReading {
     fn read(&self, source: &Source, reader: &mut FactsReader) -> Vec<Facts> {
         let (mut facts, most) = (Vec::new(), self.most());
         if let Ok((_, content, again)) = source.open(&self.stop, |content| content) {
-            let fits = |facts: &[Facts]| facts.len() <= most;
-            reader.read(&self.conversion, content, Some(again), &mut facts, fits);
+            // The conversion tells of an error.
+            let _: io::Result<()> = reader.read(&self.conversion, content, Some(again), |one| {
+                facts.push(one);
+                facts.len() <= most
+            });
         }
         facts
     }

@@ -21,8 +21,11 @@ pub(super) fn open(again: &mut Again) -> io::Result<Box<dyn Read + Send>> {
 /// reads the same records again.
 pub(super) fn facts(content: impl Read, pipeline: &Pipeline) -> Vec<Facts> {
     let mut found = Vec::new();
-    let goes_on = |_: &[Facts]| !pipeline.abort.is_cancelled();
-    FactsReader::default().read(&pipeline.conversion, content, None, &mut found, goes_on);
+    let _: io::Result<()> =
+        FactsReader::default().read(&pipeline.conversion, content, None, |facts| {
+            found.push(facts);
+            !pipeline.abort.is_cancelled()
+        });
     found.sort_unstable_by_key(Facts::span_id);
     found.dedup_by_key(|facts| facts.span_id());
     found
