@@ -70,7 +70,7 @@ async fn run_in(
         assembled::watch(Arc::clone(&tree), config, metrics, stop).await
     };
     let facts = run_pipeline(config, workdir, stop, &watch).await?;
-    super::print(&report(&facts))?;
+    super::print(&report(&facts)?)?;
     if let Some(endpoint) = &args.endpoint {
         let counts = deliver(
             config,

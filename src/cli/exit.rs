@@ -87,7 +87,7 @@ pub(super) const CODES: [Codes; 13] = [
     Codes {
         command: "report",
         done: "the report is written",
-        failed: "an error, or the report is not complete: an unreadable file, or more events than fit into limits.memory",
+        failed: "an error, or the report is not complete: an unreadable file or object, or more events than limits.memory has places for",
         dead_letters: Some("the report is written, but some records cannot be read"),
     },
     Codes {

@@ -2,19 +2,22 @@
 //!
 //! Enters: files in any container, objects of a bucket, or standard input. Leaves: a report as text, CSV, JSON or HTML. What must hold:
 //! the same events give the same report, in any order and from any files; no text of a record can control a
-//! terminal, run in a browser or become a formula; memory stays within `limits.memory`, and the report says what
-//! did not fit.
+//! terminal, run in a browser or become a formula; memory stays within `limits.memory`: events that do
+//! not fit are in a temporary file, and the report says what does not fit even so.
 
 mod basis;
 mod bucket;
 mod columns;
 mod csv;
 pub(super) mod event;
+pub(super) mod events;
 pub(super) mod filter;
 mod html;
 mod json;
 pub(super) mod people;
 pub(super) mod relations;
+mod runs;
+mod spill;
 pub(super) mod store;
 pub(super) mod table;
 pub(super) mod text;
@@ -30,9 +33,8 @@ use tokio_util::sync::CancellationToken;
 use self::basis::{Basis, DeadLetters};
 use self::event::{Collector, Event};
 use self::filter::Filter;
-use self::people::{Person, people};
-use self::relations::{REACH, relations};
-use self::store::Store;
+use self::people::{People, people};
+use self::store::{Store, Stored};
 use self::text::{Paint, rfc3339};
 use super::args::{ReportArgs, ReportFormat};
 use super::files::{Outputs, sources};
@@ -45,6 +47,7 @@ use crate::export::unread;
 use crate::input::backfill::Named;
 use crate::pipeline::Unit;
 use crate::sidecar;
+use qtrail_core::assemble::REACH;
 use qtrail_core::convert::Body;
 use qtrail_core::event::amazon_q::Select;
 use qtrail_core::reject::Reject;
@@ -77,9 +80,7 @@ fn report(args: &ReportArgs, config: &Config, progress: &Progress) -> anyhow::Re
     let file = args.file().map(open).transpose()?;
     let (found, exit) = read(args, config, &filter, progress)?;
     progress.finish();
-    let events = found.store.events();
-    let relations = relations(&events);
-    let people = people(&events, &relations, &filter);
+    let people = people(&found.stored.events, &filter)?;
     match file {
         Some(file) => {
             let cannot = || format!("cannot write {}", file.path.display());
@@ -98,7 +99,7 @@ fn report(args: &ReportArgs, config: &Config, progress: &Progress) -> anyhow::Re
 
 /// What was read.
 struct Found {
-    store: Store,
+    stored: Stored,
     basis: Basis,
 }
 
@@ -133,7 +134,7 @@ fn read(
         collector,
         dead_letters: &mut dead_letters,
     };
-    reading.all(listed, progress, &mut target)?;
+    // First, since one that cannot be listed is an error.
     for (bucket, prefix) in buckets {
         let each = |mut unit: Unit| {
             unit.origin.input = "files";
@@ -142,7 +143,9 @@ fn read(
         let is_complete = bucket::read(bucket, prefix, config, each)?;
         reading.done.failed |= !is_complete;
     }
-    let mut basis = Basis::of(&reading.done, &store, dead_letters, outside);
+    reading.all(listed, progress, &mut target)?;
+    let stored = store.finish()?;
+    let mut basis = Basis::of(&reading.done, &stored, dead_letters, outside)?;
     basis.paths = args
         .paths
         .iter()
@@ -154,7 +157,7 @@ fn read(
         0 => reading.done.exit(),
         _ => Exit::Failed,
     };
-    Ok((Found { store, basis }, exit))
+    Ok((Found { stored, basis }, exit))
 }
 
 /// Buckets, with their prefixes; and paths.
@@ -235,12 +238,12 @@ impl Output<'_> {
 fn write(
     format: ReportFormat,
     paint: Paint,
-    people: &[Person<'_>],
+    people: &People<'_>,
     basis: &Basis,
     out: &mut impl Write,
 ) -> io::Result<()> {
     match format {
-        ReportFormat::Table => out.write_all(table::report(people, basis, paint).as_bytes()),
+        ReportFormat::Table => table::write(people, basis, paint, out),
         ReportFormat::Csv => csv::write(people, out),
         ReportFormat::Json => json::write(people, basis, out),
         ReportFormat::Html => html::write(people, basis, out),

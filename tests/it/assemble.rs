@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
+use qtrail_core::envelope::Limits;
+use qtrail_core::envelope::log_file::LogFile;
 use serde_json::{Value, json};
 
 use crate::support::collector::Collector;
@@ -142,6 +144,42 @@ async fn the_demo_sends_the_trees_of_convert_and_marks_what_is_inferred() {
         "{screen}"
     );
     assert_eq!(screen.matches("inferred, ").count(), 6, "{screen}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_costs_no_other_its_place() {
+    let tree = |records: &[String], gzipped: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        // As CloudTrail begins each record.
+        let version = r#""eventVersion":"1.11","#;
+        let ordered = |record: &String| {
+            record
+                .replace(version, "")
+                .replacen('{', &format!("{{{version}"), 1)
+        };
+        let mut file = log_file(&records.iter().map(ordered).collect::<Vec<_>>());
+        if gzipped {
+            file = gzip(file);
+            assert!(
+                LogFile::default().read(&file, &Limits::default()),
+                "it is an ordinary file"
+            );
+        }
+        fs::write(folder.path().join("a"), file).unwrap();
+        let converted = convert_path(folder.path(), &["--assemble", "--select", "agents"]);
+        let mut spans = converted.spans;
+        spans.sort_by_key(|span| span["spanId"].to_string());
+        (converted.exit, spans)
+    };
+    let expected = tree(&trail(), false);
+    assert_eq!(tree(&trail(), true), expected);
+    // Its brackets and quotes are those of a record, so only its parser notices.
+    let broken = message("broken", 11, FIRST).replace("q.amazonaws.com", r"q.amazonaws.com\q");
+    for place in [0, 2, 7] {
+        let mut records = trail();
+        records.insert(place, broken.clone());
+        assert_eq!(tree(&records, true), (3, expected.1.clone()), "at {place}");
+    }
 }
 
 #[test]

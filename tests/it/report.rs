@@ -248,38 +248,90 @@ fn the_report_says_what_it_rests_on() {
     assert!(out.contains("./a.json, record 9 at byte "), "{out}");
 }
 
+/// The reports of a folder in all formats, with this limit of memory.
+fn within(folder: &Path, memory: &str) -> Vec<(Option<i32>, String, String)> {
+    let each = ["table", "csv", "json", "html"].map(|format| {
+        let mut command = report(&[".", "-q", "--format", format]);
+        command.env("QTRAIL_LIMITS_MEMORY", memory);
+        texts(command.current_dir(folder).output().unwrap())
+    });
+    each.into()
+}
+
+#[test]
+fn events_that_do_not_fit_into_memory_give_the_same_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = "x".repeat(200_000);
+    let many = |by: usize| {
+        let times = (0..180).rev().step_by(by);
+        let records = times.map(|n| {
+            let time = format!("2026-11-27T17:{:02}:{:02}Z", n / 60, n % 60);
+            let fields = json!({"errorMessage": large, "requestID": format!("request-{n}")});
+            match n % 3 {
+                0 => message(&format!("m-{n}"), &time),
+                1 => call(&format!("c-{n}"), &time, fields),
+                _ => record(&format!("o-{n}"), &time, fields),
+            }
+        });
+        records.collect::<Vec<_>>()
+    };
+    // With repeats, in an order that is not that of time.
+    let tool = json!({
+        "eventSource": "aws-mcp.amazonaws.com", "eventName": "CallReadOnlyTool", "requestParameters": null,
+        "additionalEventData": {"downstreamRequests": [{"requestId": "request-1"}, {"requestId": "request-151"}]},
+    });
+    let tool = [record("tool", "2026-11-27T17:02:40Z", tool)];
+    for (name, records) in [
+        ("a", many(1)),
+        ("b", trail()),
+        ("c", many(7)),
+        ("d", tool.into()),
+    ] {
+        fs::write(folder.path().join(name), log_file(&records)).unwrap();
+    }
+    let expected = within(folder.path(), "1GiB");
+    assert!(expected.iter().all(|(exit, ..)| *exit == Some(0)));
+    assert!(expected[1].1.contains(",request_id,") && expected[1].1.contains(",nearest_message,"));
+    assert_eq!(within(folder.path(), "16MiB"), expected);
+
+    let mut command = report(&[".", "-q"]);
+    command.env("QTRAIL_LIMITS_MEMORY", "16MiB");
+    let command = command.env("TMPDIR", "/nowhere").current_dir(folder.path());
+    let (exit, _, err) = texts(command.output().unwrap());
+    assert_eq!(exit, Some(1));
+    assert!(
+        err.contains("/nowhere") && err.contains("set TMPDIR"),
+        "{err}"
+    );
+}
+
 #[test]
 fn what_cannot_be_read_or_does_not_fit_makes_the_report_incomplete() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.json"), log_file(&trail())).unwrap();
-    let run = |memory: &str| {
-        let mut command = report(&[".", "-q"]);
-        texts(
-            command
-                .env("QTRAIL_LIMITS_MEMORY", memory)
-                .current_dir(folder.path())
-                .output()
-                .unwrap(),
-        )
-    };
-    let (exit, out, _) = run("16MiB");
-    assert_eq!(exit, Some(0), "{out}");
-    let large = "x".repeat(100_000);
-    let many: Vec<_> = (0..180)
+    let tools: Vec<_> = (0..3)
         .map(|n| {
-            let time = format!("2026-11-27T17:{:02}:{:02}Z", n / 60, n % 60);
-            record(&format!("m-{n}"), &time, json!({"errorMessage": large}))
+            let requests =
+                (0..30_000).map(|request| json!({"requestId": format!("{n}-{request}")}));
+            let data = json!({"downstreamRequests": requests.collect::<Vec<_>>()});
+            let fields =
+                json!({"eventSource": "aws-mcp.amazonaws.com", "additionalEventData": data});
+            record(&format!("t-{n}"), "2026-11-27T17:00:00Z", fields)
         })
         .collect();
-    fs::write(folder.path().join("b.json"), log_file(&many)).unwrap();
+    fs::write(folder.path().join("a.json"), log_file(&tools)).unwrap();
+    let run = |memory: &str| {
+        let mut command = report(&[".", "-q", "--select", "agents"]);
+        command.env("QTRAIL_LIMITS_MEMORY", memory);
+        texts(command.current_dir(folder.path()).output().unwrap())
+    };
+    let (exit, out, _) = run("128MiB");
+    assert_eq!(exit, Some(0), "{out}");
     let (exit, out, _) = run("16MiB");
     assert_eq!(exit, Some(1), "{out}");
     assert!(out.contains("THE REPORT IS NOT COMPLETE."), "{out}");
     let said = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        said.contains("are missing, because they do not fit into limits.memory"),
-        "{said}"
-    );
+    let expected = "1 event from 2026-11-27T17:00:00Z on are missing, because they do not fit into limits.memory";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

@@ -7,7 +7,9 @@
 
 mod conversation;
 mod facts;
+mod nearest;
 mod place;
+mod reading;
 mod relations;
 #[cfg(test)]
 mod tests;
@@ -22,8 +24,10 @@ use crate::event::Event;
 
 pub use conversation::Conversation;
 pub use facts::Facts;
+pub use nearest::nearest;
 use place::Conversations;
 pub use place::Place;
+pub use reading::FactsReader;
 use relations::Relations;
 pub use window::{Activity, Remembered, RememberedConversation, Settings, Window};
 

@@ -4,13 +4,12 @@
 //! each record that cannot be read. What must hold: each record is exported, filtered or rejected.
 
 use std::convert::Infallible;
-use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::assemble::{Facts, Tree};
+use crate::assemble::Tree;
 use crate::convert::{self, Attribute, Options, Placement, Sink};
 use crate::envelope::log_file::{LogFile, LogRecord};
-use crate::envelope::{Again, Item, Limits, is_quiet, open};
+use crate::envelope::{Item, Limits, open};
 use crate::event::Event;
 use crate::event::amazon_q::{Lists, Met, Select, Selector};
 use crate::otlp::{Encoded, Encoder};
@@ -92,40 +91,6 @@ impl Default for Converter {
 }
 
 impl Converter {
-    /// Passes the facts of each selected event to `each`, as long as that is `true`. A record that cannot be read has
-    /// none. `again`: a way to read the content a second time.
-    ///
-    /// # Errors
-    /// The content cannot be read to its end.
-    pub fn facts(
-        &self,
-        content: impl Read,
-        again: Option<Again>,
-        mut each: impl FnMut(Facts) -> bool,
-    ) -> io::Result<()> {
-        let mut records = open(content, &self.limits);
-        if let Some(again) = again {
-            records = records.again(again);
-        }
-        let mut canonical = Vec::new();
-        loop {
-            let bytes = match records.next() {
-                Ok(None) => return Ok(()),
-                Ok(Some(Item::Record { bytes, .. })) => bytes,
-                Ok(Some(_)) => continue,
-                Err(error) if is_quiet(&error) => continue,
-                Err(error) => return Err(error),
-            };
-            let depth = self.limits.depth;
-            if let Ok(Some(event)) = self.selector.select_any(bytes, &mut canonical, depth)
-                && let Some(facts) = Facts::of(event, &self.options)
-                && !each(facts)
-            {
-                return Ok(());
-            }
-        }
-    }
-
     /// Converts a whole file, in any container that CloudTrail's events come in, gzip or not.
     ///
     /// `name` is the file's name or S3 key as CloudTrail wrote it. It gives the observed time and the

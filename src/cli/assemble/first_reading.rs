@@ -5,7 +5,7 @@
 //! to the conversion, which reads the same records again.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,9 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::files::{Source, Sources};
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, Facts};
-use qtrail_core::envelope::log_file::{LARGEST, LARGEST_COMPRESSED, LogFile};
-use qtrail_core::envelope::{self, Item, Records};
+use qtrail_core::assemble::{Assembler, Facts, FactsReader};
+use qtrail_core::envelope::log_file::{LARGEST, LARGEST_COMPRESSED};
 
 /// Memory of an event that can have a place in a tree.
 const EVENT_BYTES: usize = 768;
@@ -114,18 +113,31 @@ impl FirstReading {
 
     /// Reads one source after the other.
     fn read_all(&self, found: SyncSender<Found>) {
-        let mut reader = Reader::default();
+        let mut reader = FactsReader::default();
         while !self.stop.is_cancelled() {
             // The lock ends here, not with the reading.
             let next = self.listing().next();
             let Some((number, source)) = next else {
                 return;
             };
-            let facts = source.map(|source| reader.read(self, &source));
+            let facts = source.map(|source| self.read(&source, &mut reader));
             if found.send((number, facts.unwrap_or_default())).is_err() {
                 return;
             }
         }
+    }
+
+    /// The facts of a source; of one with more events than fit, at least one too many.
+    fn read(&self, source: &Source, reader: &mut FactsReader) -> Vec<Facts> {
+        let (mut facts, most) = (Vec::new(), self.most());
+        if let Ok((_, content, again)) = source.open(&self.stop, |content| content) {
+            // The conversion tells of an error.
+            let _: io::Result<()> = reader.read(&self.conversion, content, Some(again), |one| {
+                facts.push(one);
+                facts.len() <= most
+            });
+        }
+        facts
     }
 
     fn listing(&self) -> MutexGuard<'_, Listing> {
@@ -141,71 +153,5 @@ impl Listing {
         self.bytes += SOURCE_BYTES + source.as_ref().map_or(0, Source::name_bytes);
         self.taken.push(next);
         Some((number, source))
-    }
-}
-
-/// What a thread reads with: buffers that are used again.
-#[derive(Default)]
-struct Reader {
-    compressed: Vec<u8>,
-    file: LogFile,
-}
-
-impl Reader {
-    /// The facts of a source; of one with more events than fit, at least one too many.
-    fn read(&mut self, reading: &FirstReading, source: &Source) -> Vec<Facts> {
-        let Ok((_, mut content, again)) = source.open(&reading.stop, |content| content) else {
-            return Vec::new();
-        };
-        let (conversion, mut facts) = (&reading.conversion, Vec::new());
-        self.compressed.clear();
-        let most = LARGEST_COMPRESSED as u64;
-        let read = content
-            .by_ref()
-            .take(most)
-            .read_to_end(&mut self.compressed);
-        let is_whole = read.is_ok_and(|bytes| bytes < LARGEST_COMPRESSED);
-        let mut rest = Some(0);
-        if is_whole && self.file.read(&self.compressed, &conversion.limits) {
-            rest = candidates(&self.file, conversion, &mut facts);
-        }
-        if let Some(from) = rest {
-            let content = Cursor::new(&self.compressed).chain(content);
-            let records = envelope::open(content, &conversion.limits).again(again);
-            any(records, from, reading, &mut facts);
-        }
-        facts
-    }
-}
-
-/// The facts of a log file's candidates, up to the first that cannot be read in this way: its offset.
-fn candidates(file: &LogFile, conversion: &Converter, facts: &mut Vec<Facts>) -> Option<u64> {
-    let (selector, depth) = (&conversion.selector, conversion.limits.depth);
-    for record in selector.candidates(file) {
-        match selector.select_candidate(&record, depth) {
-            Ok(event) => {
-                facts.extend(event.and_then(|event| Facts::of(event, &conversion.options)))
-            }
-            Err(_) => return Some(record.position.offset),
-        }
-    }
-    None
-}
-
-/// The facts of records in any container, from an offset on.
-fn any(mut records: Records<impl Read>, from: u64, reading: &FirstReading, facts: &mut Vec<Facts>) {
-    let (conversion, most) = (&reading.conversion, reading.most());
-    let (selector, depth) = (&conversion.selector, conversion.limits.depth);
-    let mut canonical = Vec::new();
-    while facts.len() <= most {
-        let bytes = match records.next() {
-            Ok(Some(Item::Record { bytes, position })) if position.offset >= from => bytes,
-            Ok(Some(_)) => continue,
-            Err(error) if envelope::is_quiet(&error) => continue,
-            Ok(None) | Err(_) => break,
-        };
-        if let Ok(Some(event)) = selector.select_any(bytes, &mut canonical, depth) {
-            facts.extend(Facts::of(event, &conversion.options));
-        }
     }
 }

@@ -22,7 +22,7 @@ use crate::input::directory::{Deliver, Slot};
 use crate::pipeline::{Content, Counts, Report, Unit};
 use crate::sidecar;
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, Facts, Tree};
+use qtrail_core::assemble::{Assembler, Facts, FactsReader, Tree};
 use qtrail_core::envelope::Again;
 
 /// Memory of an event that can have a place in a tree.
@@ -128,7 +128,8 @@ impl FirstReading {
             Content::Texts(_) => return Ok(()),
         };
         let mut facts = Vec::new();
-        let read = self.conversion.facts(content, again, |one| {
+        let mut reader = FactsReader::default();
+        let read = reader.read(&self.conversion, content, again, |one| {
             facts.push(one);
             if self.events.fetch_add(1, Ordering::Relaxed) >= self.most {
                 self.full.cancel();

@@ -15,7 +15,7 @@ use crate::export::End;
 use crate::input::directory;
 use crate::sidecar::{self, Sidecar};
 use crate::telemetry::metrics::Metrics;
-use qtrail_core::assemble::{Assembler, Tree};
+use qtrail_core::assemble::{Assembler, FactsReader, Tree};
 
 /// The tree of the demo's trail.
 ///
@@ -23,9 +23,9 @@ use qtrail_core::assemble::{Assembler, Tree};
 /// A file of it cannot be read.
 pub(super) fn tree(workdir: &Workdir, config: &Config) -> anyhow::Result<Tree> {
     let conversion = sidecar::conversion(config);
-    let mut assembler = Assembler::default();
+    let (mut assembler, mut reader) = (Assembler::default(), FactsReader::default());
     for content in workdir.contents() {
-        conversion.facts(content, None, |facts| {
+        reader.read(&conversion, content, None, |facts| {
             assembler.add(facts);
             true
         })?;

@@ -7,6 +7,7 @@
 mod arrived;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use self::arrived::{Arrived, arrived};
 use super::collector::Received;
@@ -14,7 +15,6 @@ use crate::cli::count;
 use crate::cli::report::event::Text;
 use crate::cli::report::filter::Filter;
 use crate::cli::report::people::people;
-use crate::cli::report::relations::relations;
 use crate::cli::report::store::Store;
 use crate::cli::report::table;
 use crate::cli::report::text::{Paint, line, wrapped};
@@ -40,20 +40,28 @@ pub(super) struct Facts {
 }
 
 /// The report.
-pub(super) fn report(facts: &Facts) -> String {
+///
+/// # Errors
+/// Its events cannot be kept.
+pub(super) fn report(facts: &Facts) -> io::Result<String> {
     let arrived = arrived(&facts.received);
     let mut store = Store::new(usize::MAX);
     arrived.iter().for_each(|one| store.add(one.event.clone()));
-    let events = store.events();
-    let people = people(&events, &relations(&events), &Filter::default());
+    let stored = store.finish()?;
     let paint = Paint(facts.colour);
     let mut text = String::new();
     heading(&mut text, facts, arrived.len());
-    table::body(&mut text, &people, paint);
+    let mut body = Vec::new();
+    table::body(
+        &people(&stored.events, &Filter::default())?,
+        paint,
+        &mut body,
+    )?;
+    text.push_str(&String::from_utf8_lossy(&body));
     repeats(&mut text, paint, &facts.in_trail, &arrived);
     dead_letters(&mut text, paint, &facts.dead_letters);
     balance(&mut text, paint, &facts.counts, arrived.len() as u64);
-    text
+    Ok(text)
 }
 
 fn heading(text: &mut String, facts: &Facts, events: usize) {

@@ -1,8 +1,9 @@
 //! What a report rests on: what was read, and what of it the report does not show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use super::store::Store;
+use super::store::Stored;
 use crate::cli::totals::Totals;
 use crate::dead_letter::Origin;
 use qtrail_core::reject::Reject;
@@ -81,29 +82,31 @@ pub(crate) struct Basis {
 
 impl Basis {
     /// The facts after reading.
+    ///
+    /// # Errors
+    /// The events cannot be read.
     pub(crate) fn of(
         done: &Totals,
-        store: &Store,
+        stored: &Stored,
         dead_letters: DeadLetters,
         outside: u64,
-    ) -> Self {
-        let events = store.events();
-        let range = events.first().zip(events.last());
-        Basis {
+    ) -> io::Result<Self> {
+        let events = &stored.events;
+        Ok(Basis {
             files: done.files,
             records: done.counts.read,
             events: events.len() as u64,
             others: done.counts.filtered,
-            repeats: events.iter().map(|event| u64::from(event.repeats)).sum(),
+            repeats: events.repeats,
             dead_letters,
             skipped: done.counts.skipped,
             outside,
-            left_out: store.left_out,
-            end: store.end(),
-            range: range.map(|(first, last)| (first.time, last.time)),
+            left_out: stored.left_out,
+            end: stored.end,
+            range: events.range()?,
             failed: done.failed,
             ..Basis::default()
-        }
+        })
     }
 
     /// Whether something that the report should show may be missing.

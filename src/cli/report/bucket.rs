@@ -16,12 +16,15 @@ pub(super) use with_aws::read;
 /// This qtrail was built without AWS.
 #[cfg(not(feature = "aws"))]
 pub(super) fn read(
-    _bucket: String,
-    _prefix: String,
+    bucket: String,
+    prefix: String,
     _config: &Config,
     _each: impl FnMut(Unit) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
-    anyhow::bail!("this qtrail was built without AWS")
+    anyhow::bail!(
+        "s3://{bucket}/{prefix} is in a bucket, and this qtrail was built without the feature `aws`: copy it first, \
+         such as with `aws s3 sync s3://{bucket}/{prefix} DIR`"
+    )
 }
 
 #[cfg(feature = "aws")]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::event::Text;
-use super::people::{Kind, Person, Row, agent, is_write, kind, through};
-use super::relations::Relation;
+use super::people::{Kind, Person, agent, is_write, kind, through};
+use super::relations::{Relation, Row};
 use super::text::rfc3339;
 
 /// A value. `None` is an empty cell in CSV, and no field in JSON.
@@ -51,8 +51,8 @@ pub(super) const NAMES: [&str; 30] = [
 ];
 
 /// The values of an event, one for each name.
-pub(super) fn cells<'e>(person: &Person<'e>, row: &Row<'e>) -> [Cell<'e>; NAMES.len()] {
-    let event = row.event;
+pub(super) fn cells<'e>(person: &'e Person, row: &'e Row<'_>) -> [Cell<'e>; NAMES.len()] {
+    let event = &*row.event;
     let text = |text| of(event.get(text));
     let (relation, seconds) = match row.relation {
         Relation::None => ("", Cell::None),
@@ -67,17 +67,20 @@ pub(super) fn cells<'e>(person: &Person<'e>, row: &Row<'e>) -> [Cell<'e>; NAMES.
         Some(true) if kind(event) == Kind::Call => "read",
         _ => "",
     };
-    let parent = row.parent.map_or("", |parent| parent.get(Text::Id));
+    let parent = row
+        .parent
+        .as_ref()
+        .map_or("", |parent| parent.get(Text::Id));
     [
         Cell::Text(rfc3339(event.time).into()),
-        of(person.name.unwrap_or_default()),
+        of(person.name.as_deref().unwrap_or_default()),
         text(Text::Person),
         text(Text::Account),
         text(Text::PrincipalType),
         text(Text::PrincipalArn),
         text(Text::Role),
         event.mfa.map_or(Cell::None, Cell::Flag),
-        of(row.conversation.unwrap_or_default()),
+        of(row.conversation.as_deref().unwrap_or_default()),
         of(relation),
         seconds,
         of(parent),
@@ -107,15 +110,4 @@ fn of(text: &str) -> Cell<'_> {
         "" => Cell::None,
         text => Cell::Text(text.into()),
     }
-}
-
-/// All rows in order of time, with their persons.
-pub(super) fn in_time<'p, 'e>(people: &'p [Person<'e>]) -> Vec<(&'p Person<'e>, &'p Row<'e>)> {
-    let mut rows: Vec<_> = people
-        .iter()
-        .flat_map(|person| person.groups.iter().map(move |group| (person, group)))
-        .flat_map(|(person, group)| group.rows.iter().map(move |row| (person, row)))
-        .collect();
-    rows.sort_by_key(|(_, row)| row.event.key());
-    rows
 }

@@ -5,15 +5,16 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::columns::{Cell, NAMES, cells, in_time};
-use super::people::Person;
+use super::columns::{Cell, NAMES, cells};
+use super::people::People;
 use crate::telemetry::printable::printable;
 
 /// Writes the header and the rows.
-pub(super) fn write(people: &[Person<'_>], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(people: &People<'_>, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{}\r\n", NAMES.join(","))?;
-    for (person, row) in in_time(people) {
-        for (place, cell) in cells(person, row).iter().enumerate() {
+    for row in people.in_time() {
+        let (person, row) = row?;
+        for (place, cell) in cells(person, &row).iter().enumerate() {
             if place > 0 {
                 out.write_all(b",")?;
             }

@@ -4,7 +4,9 @@
 //! hold: the texts are those that an exporter sends, so secrets are masked; an event takes one allocation.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
 use std::sync::LazyLock;
 
 use qtrail_core::convert::{Field, Head, Sink, Value, ids};
@@ -90,8 +92,12 @@ const READ_ONLY: &str = "aws.event.read_only";
 const MFA: &str = "aws.user_identity.session_context.attributes.mfa_authenticated";
 const ADDITIONAL: &str = "aws.cloudtrail.additional_event_data";
 
-/// Bytes beside an event and its texts, at most: its places in the lists of the report.
-const BESIDE: usize = 256;
+/// Bytes of an event's places in the lists of the report, wherever the event is kept; and of each request that it
+/// lists.
+const PLACES: usize = 128;
+const REQUEST: usize = 256;
+/// Bytes of a conversation or a person in these lists.
+const GROUP: usize = 640;
 
 /// When an event happened, and the 16 bytes that identify it: the order of a report.
 pub(crate) type Key = (i64, [u8; 16]);
@@ -135,8 +141,22 @@ impl Event {
 
     /// The bytes of memory that it takes in a report, at most.
     pub(crate) fn bytes(&self) -> usize {
-        // The nodes of the tree are at least half full. Beside each event: its relation, its row, two allocations.
-        2 * size_of::<(Key, usize)>() + size_of::<Event>() + self.texts.len() + BESIDE
+        // The nodes of the tree are at least half full.
+        let node = 2 * size_of::<(Key, usize)>();
+        let lists = self.bytes_in_lists(&mut HashSet::new());
+        node + size_of::<Event>() + self.texts.len() + lists
+    }
+
+    /// The bytes in the lists of a report, if the event itself is in a file. `groups` are the hashes of the
+    /// conversations and people so far.
+    pub(super) fn bytes_in_lists(&self, groups: &mut HashSet<u64>) -> usize {
+        let own = [Text::Conversation, Text::Person].map(|text| (text, self.get(text)));
+        let new = own.iter().filter(|(text, name)| {
+            let mut hasher = DefaultHasher::new();
+            (*text as usize, name).hash(&mut hasher);
+            !name.is_empty() && groups.insert(hasher.finish())
+        });
+        PLACES + GROUP * new.count() + REQUEST * self.downstream().count()
     }
 
     /// The request ids of the calls that it made, as a tool call.
@@ -148,6 +168,43 @@ impl Event {
     pub(crate) fn service(&self) -> &str {
         let service = self.get(Text::Service);
         service.strip_suffix(".amazonaws.com").unwrap_or(service)
+    }
+
+    /// Writes the event for [`Event::read`].
+    pub(super) fn write(&self, into: &mut Vec<u8>) {
+        let flag = |flag: Option<bool>| flag.map_or(2, u8::from);
+        into.extend_from_slice(&self.time.to_le_bytes());
+        into.extend_from_slice(&self.id);
+        into.extend_from_slice(&self.repeats.to_le_bytes());
+        into.extend_from_slice(&[flag(self.read_only), flag(self.mfa)]);
+        let ends = self.ends.iter().flat_map(|end| end.to_le_bytes());
+        into.extend(ends);
+        into.extend_from_slice(self.texts.as_bytes());
+    }
+
+    /// Reads what [`Event::write`] has written.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
+        let flag = |byte| (byte < 2).then_some(byte == 1);
+        let time = i64::from_le_bytes(bytes(from)?);
+        let id = bytes(from)?;
+        let repeats = u32::from_le_bytes(bytes(from)?);
+        let [read_only, mfa] = bytes(from)?.map(flag);
+        let mut ends = [0; TEXTS];
+        for end in &mut ends {
+            *end = u32::from_le_bytes(bytes(from)?);
+        }
+        let mut texts = vec![0; ends[TEXTS - 1] as usize];
+        from.read_exact(&mut texts)?;
+        let texts = String::from_utf8(texts).map_err(io::Error::other)?;
+        Ok(Event {
+            time,
+            read_only,
+            mfa,
+            repeats,
+            id,
+            texts: texts.into_boxed_str(),
+            ends,
+        })
     }
 
     /// Takes another copy of the same event. Of two that differ, the same one stays in any order.
@@ -163,6 +220,12 @@ impl Event {
         }
         self.repeats = repeats;
     }
+}
+
+fn bytes<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes an event of its attributes.

@@ -1,7 +1,8 @@
 //! Which events a report shows.
 
 use super::event::{Event, Text};
-use super::people::{Row, agent, is_write};
+use super::people::{agent, is_write};
+use super::relations::Row;
 
 /// What was asked for. The default wants every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,9 +24,10 @@ pub(crate) struct Filter {
 impl Filter {
     /// Whether the report shows an event.
     pub(crate) fn wants(&self, row: &Row<'_>) -> bool {
-        let event = row.event;
+        let event = &*row.event;
         (self.people.is_empty() || self.people.iter().any(|who| is_person(event, who)))
-            && (self.conversations.is_empty() || self.wants_conversation(row.conversation))
+            && (self.conversations.is_empty()
+                || self.wants_conversation(row.conversation.as_deref()))
             && (self.agents.is_empty() || self.agents.iter().any(|part| is_agent(event, part)))
             && (!self.denied || event.get(Text::Outcome) == "denied")
             && (!self.writes || is_write(event))
@@ -85,6 +87,8 @@ fn is_agent(event: &Event, part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::super::event::tests::event;
     use super::super::relations::Relation;
     use super::*;
@@ -92,11 +96,10 @@ mod tests {
     fn wants(filter: &Filter, attributes: &[(&str, &str)]) -> bool {
         let event = event(60, attributes);
         filter.wants(&Row {
-            event: &event,
+            conversation: event.shown(Text::Conversation).map(str::to_owned),
+            event: Cow::Owned(event),
             relation: Relation::None,
             parent: None,
-            conversation: event.shown(Text::Conversation),
-            nested: false,
         })
     }
 

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::basis::Basis;
 use super::event::Text;
-use super::people::{Counts, Group, Kind, Person, Row, kind};
+use super::people::{Counts, Group, Kind, People, Person, kind};
+use super::relations::Row;
 use super::text::{clock, day, range, rfc3339};
 use super::words;
 use crate::cli::count;
@@ -20,11 +21,11 @@ use crate::telemetry::printable::printable;
 const STYLE: &str = include_str!("style.css");
 
 /// Writes the document.
-pub(super) fn write(people: &[Person<'_>], basis: &Basis, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(people: &People<'_>, basis: &Basis, out: &mut impl Write) -> io::Result<()> {
     head(basis, out)?;
     glance(people, out)?;
-    for (number, person) in people.iter().enumerate() {
-        section(number, person, out)?;
+    for (number, person) in people.list.iter().enumerate() {
+        section(people, number, person, out)?;
     }
     footing(basis, out)?;
     writeln!(out, "</main>\n</body>\n</html>")
@@ -81,13 +82,13 @@ fn head(basis: &Basis, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "</header>\n<main>")
 }
 
-fn glance(people: &[Person<'_>], out: &mut impl Write) -> io::Result<()> {
+fn glance(people: &People<'_>, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         r#"<section id="glance" aria-labelledby="glance-title">
 <h2 id="glance-title">At a glance</h2>"#
     )?;
-    if people.is_empty() {
+    if people.list.is_empty() {
         return writeln!(out, "<p>No event matches.</p>\n</section>");
     }
     writeln!(
@@ -99,18 +100,14 @@ fn glance(people: &[Person<'_>], out: &mut impl Write) -> io::Result<()> {
     )?;
     let mut total = Counts::default();
     let mut conversations = 0;
-    for (number, person) in people.iter().enumerate() {
+    for (number, person) in people.list.iter().enumerate() {
         let own = person
             .groups
             .iter()
             .filter(|group| group.conversation.is_some())
             .count();
         conversations += own;
-        person
-            .groups
-            .iter()
-            .flat_map(|group| &group.rows)
-            .for_each(|row| total.add(row.event));
+        total.add_all(&person.counts);
         writeln!(
             out,
             r##"<tr><th scope="row"><a href="#p{number}">{}</a></th><td>{}</td>{}</tr>"##,
@@ -126,7 +123,7 @@ fn glance(people: &[Person<'_>], out: &mut impl Write) -> io::Result<()> {
 </table>
 </div>
 </section>"#,
-        count(people.len() as u64, "person").replace("persons", "people"),
+        count(people.list.len() as u64, "person").replace("persons", "people"),
         numbers(conversations, &total)
     )
 }
@@ -147,8 +144,13 @@ fn numbers(conversations: usize, counts: &Counts) -> String {
     .concat()
 }
 
-fn section(number: usize, person: &Person<'_>, out: &mut impl Write) -> io::Result<()> {
-    let id = person.id.filter(|id| Some(*id) != person.name);
+fn section(
+    people: &People<'_>,
+    number: usize,
+    person: &Person,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let id = person.id.as_ref().filter(|_| person.id != person.name);
     let about = [
         words::credentials(person),
         id.map(|id| format!("id {id}")),
@@ -164,13 +166,13 @@ fn section(number: usize, person: &Person<'_>, out: &mut impl Write) -> io::Resu
         escaped(&about)
     )?;
     for (place, group) in person.groups.iter().enumerate() {
-        of_group(&format!("p{number}-{place}"), group, out)?;
+        of_group(people, &format!("p{number}-{place}"), group, out)?;
     }
     writeln!(out, "</section>")
 }
 
-fn of_group(id: &str, group: &Group<'_>, out: &mut impl Write) -> io::Result<()> {
-    let title = match group.conversation {
+fn of_group(people: &People<'_>, id: &str, group: &Group, out: &mut impl Write) -> io::Result<()> {
+    let title = match &group.conversation {
         Some(conversation) => format!("Conversation <code>{}</code>", escaped(conversation)),
         None => "No known conversation".to_owned(),
     };
@@ -187,14 +189,15 @@ fn of_group(id: &str, group: &Group<'_>, out: &mut impl Write) -> io::Result<()>
         escaped(&about.join(" · "))
     )?;
     let days = day(group.first) != day(group.last);
-    for row in &group.rows {
-        of_row(row, days, group.is_own_among_others(row), out)?;
+    for place in &group.rows {
+        let row = people.row(*place)?;
+        of_row(&row, days, group.is_own_among_others(&row), out)?;
     }
     writeln!(out, "</tbody>\n</table>\n</div>")
 }
 
 fn of_row(row: &Row<'_>, days: bool, marked: bool, out: &mut impl Write) -> io::Result<()> {
-    let event = row.event;
+    let event = &*row.event;
     let shown = match days {
         true => format!("{} {}", day(event.time), clock(event.time)),
         false => clock(event.time),

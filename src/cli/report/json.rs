@@ -5,41 +5,40 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use super::basis::Basis;
-use super::columns::{Cell, NAMES, cells, in_time};
-use super::people::{Counts, Person};
+use super::columns::{Cell, NAMES, cells};
+use super::people::{Counts, People, Person};
 use super::text::rfc3339;
 
 /// The version of the shape: it changes when a field changes its meaning or goes away.
 const FORMAT: u32 = 1;
 
 /// Writes the object, event by event.
-pub(super) fn write(people: &[Person<'_>], basis: &Basis, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(people: &People<'_>, basis: &Basis, out: &mut impl Write) -> io::Result<()> {
     write!(
         out,
         "{{\"format\":{FORMAT},\"basis\":{},\n\"people\":[",
         self::basis(basis)
     )?;
-    list(out, people.iter().map(person))?;
+    list(out, people.list.iter().map(|one| Ok(person(one))))?;
     write!(out, "],\n\"events\":[")?;
-    list(
-        out,
-        in_time(people).into_iter().map(|(person, row)| {
-            let cells = NAMES.iter().zip(cells(person, row));
-            let fields = cells.filter_map(|(name, cell)| Some(((*name).to_owned(), value(cell)?)));
-            let mut fields: Map<_, _> = fields.collect();
-            if row.event.repeats > 0 {
-                fields.insert("repeats".to_owned(), row.event.repeats.into());
-            }
-            Value::Object(fields)
-        }),
-    )?;
+    let events = people.in_time().map(|row| {
+        let (person, row) = row?;
+        let cells = NAMES.iter().zip(cells(person, &row));
+        let fields = cells.filter_map(|(name, cell)| Some(((*name).to_owned(), value(cell)?)));
+        let mut fields: Map<_, _> = fields.collect();
+        if row.event.repeats > 0 {
+            fields.insert("repeats".to_owned(), row.event.repeats.into());
+        }
+        Ok(Value::Object(fields))
+    });
+    list(out, events)?;
     writeln!(out, "]}}")
 }
 
-fn list(out: &mut impl Write, values: impl Iterator<Item = Value>) -> io::Result<()> {
+fn list(out: &mut impl Write, values: impl Iterator<Item = io::Result<Value>>) -> io::Result<()> {
     for (place, value) in values.enumerate() {
         let before = if place > 0 { ",\n" } else { "\n" };
-        write!(out, "{before}{value}")?;
+        write!(out, "{before}{}", value?)?;
     }
     Ok(())
 }
@@ -53,10 +52,10 @@ fn value(cell: Cell<'_>) -> Option<Value> {
     })
 }
 
-fn person(person: &Person<'_>) -> Value {
+fn person(person: &Person) -> Value {
     let conversations = person.groups.iter().filter_map(|group| {
         Some(json!({
-            "id": group.conversation?,
+            "id": group.conversation.as_ref()?,
             "first": rfc3339(group.first),
             "last": rfc3339(group.last),
             "agents": group.agents,

@@ -4,13 +4,14 @@
 //! or a tool call, and to which event. What must hold: the result depends only on the set of events; an exact
 //! relation always wins; where two conversations are equally near, there is no relation.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::rc::Rc;
 
 use super::event::{Event, Text};
-
-/// How far a message may be from what was done for it, in nanoseconds: before or after, since records have whole
-/// seconds and come from several services.
-pub(crate) const REACH: i64 = 5 * 60 * 1_000_000_000;
+use super::events::Events;
+use qtrail_core::assemble::nearest;
 
 /// How an event is related to its reason. An event is named by its place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,136 +44,192 @@ impl Relation {
     }
 }
 
-/// The relation of each event.
-pub(crate) fn relations(events: &[&Event]) -> Vec<Relation> {
-    let tool_calls = tool_calls(events);
-    let messages = messages(events);
-    let related = events.iter().enumerate().map(|(place, event)| {
-        if event.shown(Text::Conversation).is_some() {
-            return Relation::Record;
-        }
-        let by_request = tool_call_of(event, &tool_calls).filter(|parent| *parent != place);
-        match by_request {
-            Some(parent) => Relation::RequestId(parent),
-            None => nearest(event, events, &messages).unwrap_or_default(),
-        }
-    });
-    related.collect()
+/// The relations of events: what their reasons are known by. The events themselves are not in memory.
+#[derive(Debug)]
+pub(crate) struct Relations<'s> {
+    events: &'s Events,
+    /// By account and request: the tool call that lists it; `None` if several do.
+    tool_calls: HashMap<Pair, Option<usize>>,
+    /// By account and person, in order of time.
+    messages: HashMap<Pair, Vec<Message>>,
 }
 
-/// The event with the conversation id that an event belongs to: itself, its message, or that of its tool call.
-pub(crate) fn conversation(place: usize, relations: &[Relation]) -> Option<usize> {
-    let mut place = place;
-    // An API call, its tool call, the tool call's message.
-    for _ in 0..3 {
-        match relations[place] {
-            Relation::Record => return Some(place),
-            relation => place = relation.parent()?,
-        }
-    }
-    None
-}
+/// An account, and something in it.
+type Pair = (Box<str>, Box<str>);
 
-/// The tool call that names each request: `None` if several do.
-type ToolCalls<'e> = HashMap<(&'e str, &'e str), Option<usize>>;
-
-fn tool_calls<'e>(events: &[&'e Event]) -> ToolCalls<'e> {
-    let mut calls = ToolCalls::new();
-    for (place, event) in events.iter().enumerate() {
-        for request in event.downstream() {
-            let key = (event.get(Text::Account), request);
-            let known = calls.entry(key).or_insert(Some(place));
-            if *known != Some(place) {
-                *known = None;
-            }
-        }
-    }
-    calls
-}
-
-fn tool_call_of(event: &Event, calls: &ToolCalls<'_>) -> Option<usize> {
-    let request = event.shown(Text::RequestId)?;
-    *calls.get(&(event.get(Text::Account), request))?
-}
-
-/// The messages of one person in one account at one time.
-struct Moment<'e> {
+#[derive(Debug)]
+struct Message {
     time: i64,
-    first: usize,
-    /// `None` if they belong to several conversations.
-    conversation: Option<&'e str>,
+    place: usize,
+    conversation: Rc<str>,
 }
 
-/// By account and person.
-type Messages<'e> = HashMap<(&'e str, &'e str), Vec<Moment<'e>>>;
+/// An event with its relation: a row of a report.
+#[derive(Debug)]
+pub(crate) struct Row<'s> {
+    pub(crate) event: Cow<'s, Event>,
+    pub(crate) relation: Relation,
+    /// The event that is the reason.
+    pub(crate) parent: Option<Cow<'s, Event>>,
+    /// The id of the conversation that the event belongs to: its own, or that of its message or tool call.
+    pub(crate) conversation: Option<String>,
+}
 
-fn messages<'e>(events: &[&'e Event]) -> Messages<'e> {
-    let mut messages = Messages::new();
-    for (place, event) in events.iter().enumerate() {
-        let is_message = event.get(Text::Operation) == "chat";
-        let (Some(conversation), Some(person)) = (event.shown(Text::Conversation), person(event))
-        else {
-            continue;
+impl<'s> Relations<'s> {
+    /// The relations of these events.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub(crate) fn of(events: &'s Events) -> io::Result<Self> {
+        let (mut tool_calls, mut messages) = (HashMap::new(), HashMap::new());
+        let mut conversations = HashSet::new();
+        for place in 0..events.len() {
+            let event = events.get(place)?;
+            add_tool_call(&mut tool_calls, place, &event);
+            add_message(&mut messages, &mut conversations, place, &event);
+        }
+        Ok(Relations {
+            events,
+            tool_calls,
+            messages,
+        })
+    }
+
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The event at a place, with its relation.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub(crate) fn get(&self, place: usize) -> io::Result<Row<'s>> {
+        let event = self.events.get(place)?;
+        let relation = self.relation(place, &event)?;
+        let parent = match relation.parent() {
+            Some(parent) => Some((parent, self.events.get(parent)?)),
+            None => None,
         };
-        if !is_message {
-            continue;
+        let conversation = match &parent {
+            Some((place, above)) => self.conversation(*place, above, ABOVE)?,
+            None => own(&event),
+        };
+        Ok(Row {
+            relation,
+            parent: parent.map(|(_, event)| event),
+            conversation,
+            event,
+        })
+    }
+
+    fn relation(&self, place: usize, event: &Event) -> io::Result<Relation> {
+        if event.shown(Text::Conversation).is_some() {
+            return Ok(Relation::Record);
         }
-        let moments = messages.entry(person).or_default();
-        match moments.last_mut().filter(|last| last.time == event.time) {
-            Some(last) => {
-                last.conversation = last.conversation.filter(|known| *known == conversation);
+        match self.tool_call_of(event).filter(|parent| *parent != place) {
+            Some(parent) => Ok(Relation::RequestId(parent)),
+            None => Ok(self.nearest(event)?.unwrap_or_default()),
+        }
+    }
+
+    /// The conversation of an event: its own, or that of its reason, at most so many events above.
+    fn conversation(&self, place: usize, event: &Event, above: u32) -> io::Result<Option<String>> {
+        match (self.relation(place, event)?.parent(), above.checked_sub(1)) {
+            (None, _) => Ok(own(event)),
+            (Some(_), None) => Ok(None),
+            (Some(parent), Some(above)) => {
+                self.conversation(parent, &*self.events.get(parent)?, above)
             }
-            None => moments.push(Moment {
-                time: event.time,
-                first: place,
-                conversation: Some(conversation),
-            }),
         }
     }
-    messages
+
+    fn tool_call_of(&self, event: &Event) -> Option<usize> {
+        let request = event.shown(Text::RequestId)?;
+        *self.tool_calls.get(&pair(event, request))?
+    }
+
+    /// The nearest message, if the event is one that an agent makes for a message.
+    fn nearest(&self, event: &Event) -> io::Result<Option<Relation>> {
+        let class = event.get(Text::Class);
+        let is_for_a_message = matches!(class, "on_behalf_of" | "agent_call" | "pass_request")
+            // A call by the AWS MCP Server has a tool call as its reason, not a message to Amazon Q.
+            && !event.get(Text::InvokedBy).starts_with("aws-mcp.");
+        let person = person(event).filter(|_| is_for_a_message);
+        let messages = person.and_then(|person| self.messages.get(&pair(event, person)));
+        let of = |message: &'_ Message| Rc::clone(&message.conversation);
+        let near = messages.and_then(|all| nearest(all, event.time, |message| message.time, of));
+        let Some(near) = near else {
+            return Ok(None);
+        };
+        // A client declares its agent: another agent's message is not its reason.
+        let agent = |event: &Event| event.get(Text::Agent).to_owned();
+        if class == "agent_call" && agent(event) != agent(&*self.events.get(near.place)?) {
+            return Ok(None);
+        }
+        Ok(Some(Relation::Nearest {
+            message: near.place,
+            nanoseconds: event.time.saturating_sub(near.time),
+        }))
+    }
 }
 
-/// The account and the person: by principal, else by user id.
-fn person(event: &Event) -> Option<(&str, &str)> {
-    let person = event
+/// Reasons above the first one: an API call has its tool call, and that its message.
+const ABOVE: u32 = 1;
+
+fn own(event: &Event) -> Option<String> {
+    event.shown(Text::Conversation).map(str::to_owned)
+}
+
+fn pair(event: &Event, text: &str) -> Pair {
+    (event.get(Text::Account).into(), text.into())
+}
+
+/// The person: by principal, else by user id.
+fn person(event: &Event) -> Option<&str> {
+    event
         .shown(Text::PrincipalId)
-        .or_else(|| event.shown(Text::UserId))?;
-    Some((event.get(Text::Account), person))
+        .or_else(|| event.shown(Text::UserId))
 }
 
-/// The nearest message, if the event is one that an agent makes for a message.
-fn nearest(event: &Event, events: &[&Event], messages: &Messages<'_>) -> Option<Relation> {
-    let class = event.get(Text::Class);
-    if !matches!(class, "on_behalf_of" | "agent_call" | "pass_request") {
-        return None;
+fn add_tool_call(calls: &mut HashMap<Pair, Option<usize>>, place: usize, event: &Event) {
+    for request in event.downstream() {
+        let known = calls.entry(pair(event, request)).or_insert(Some(place));
+        if *known != Some(place) {
+            *known = None;
+        }
     }
-    // A call by the AWS MCP Server has a tool call as its reason, not a message to Amazon Q.
-    if event.get(Text::InvokedBy).starts_with("aws-mcp.") {
-        return None;
+}
+
+/// `conversations`: the ids so far, each kept once.
+fn add_message(
+    messages: &mut HashMap<Pair, Vec<Message>>,
+    conversations: &mut HashSet<Rc<str>>,
+    place: usize,
+    event: &Event,
+) {
+    let is_message = event.get(Text::Operation) == "chat";
+    let (Some(conversation), Some(person)) = (event.shown(Text::Conversation), person(event))
+    else {
+        return;
+    };
+    if !is_message {
+        return;
     }
-    let moments = messages.get(&person(event)?)?;
-    let after = moments.partition_point(|moment| moment.time < event.time);
-    let near = moments[after.saturating_sub(1)..].iter().take(2);
-    let distance = |moment: &&Moment<'_>| event.time.abs_diff(moment.time);
-    let least = near.clone().map(|moment| distance(&moment)).min()?;
-    if least > REACH.unsigned_abs() {
-        return None;
-    }
-    let mut nearest = near.filter(|moment| distance(moment) == least);
-    let first = nearest.next()?;
-    let conversation = first.conversation?;
-    if nearest.any(|moment| moment.conversation != Some(conversation)) {
-        return None;
-    }
-    // A client declares its agent: another agent's message is not its reason.
-    let agent = |event: &Event| event.get(Text::Agent).to_owned();
-    if class == "agent_call" && agent(event) != agent(events[first.first]) {
-        return None;
-    }
-    Some(Relation::Nearest {
-        message: first.first,
-        nanoseconds: event.time.saturating_sub(first.time),
-    })
+    let conversation = match conversations.get(conversation) {
+        Some(known) => Rc::clone(known),
+        None => {
+            let new: Rc<str> = conversation.into();
+            conversations.insert(Rc::clone(&new));
+            new
+        }
+    };
+    let messages = messages.entry(pair(event, person)).or_default();
+    messages.push(Message {
+        time: event.time,
+        place,
+        conversation,
+    });
 }
 
 #[cfg(test)]
@@ -204,7 +261,17 @@ mod tests {
     }
 
     fn of(events: &[Event]) -> Vec<Relation> {
-        relations(&events.iter().collect::<Vec<_>>())
+        let related = related(events).into_iter();
+        related.map(|(relation, _)| relation).collect()
+    }
+
+    /// The relation and the conversation of each event.
+    fn related(events: &[Event]) -> Vec<(Relation, Option<String>)> {
+        let events = Events::in_memory(events.to_vec());
+        let relations = Relations::of(&events).unwrap();
+        let get = |place| relations.get(place).unwrap();
+        let each = (0..events.len()).map(get);
+        each.map(|row| (row.relation, row.conversation)).collect()
     }
 
     fn nearest(message: usize, seconds: i64) -> Relation {
@@ -327,9 +394,8 @@ mod tests {
             call(10, &[("aws.request_id", "r-1")]),
             call(10, &[]),
         ];
-        let relations = of(&events);
-        assert_eq!(conversation(0, &relations), Some(0));
-        assert_eq!(conversation(1, &relations), Some(0));
-        assert_eq!(conversation(2, &relations), None);
+        let conversations = related(&events).into_iter().map(|(_, id)| id);
+        let a = || Some("a".to_owned());
+        assert_eq!(conversations.collect::<Vec<_>>(), [a(), a(), None]);
     }
 }

@@ -1,12 +1,16 @@
 //! The events of a report, by time, in bounded memory.
 //!
-//! What must hold: the result depends only on the set of events, not on the order in which they are added. If they
-//! do not fit, the earliest ones that fit stay.
+//! Enters: events in any order. Leaves: [`Events`]. What must hold: the result depends only on the set of events, not
+//! on the order in which they are added, nor on how many fit into memory at once. Those that do not fit are sorted
+//! runs in a temporary file, which are merged at the end.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
 
 use super::event::{Event, Key};
+use super::events::Events;
+use super::runs::Runs;
 
 /// The events, without repeats.
 #[derive(Debug)]
@@ -14,35 +18,39 @@ pub(crate) struct Store {
     events: BTreeMap<Key, Box<Event>>,
     bytes: usize,
     limit: usize,
-    /// The first event that did not fit.
-    end: Option<Key>,
+    runs: Runs,
+    /// Why the temporary file cannot be written.
+    failed: Option<io::Error>,
+}
+
+/// What a store had.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) events: Events,
+    /// The first event whose place does not fit into memory.
+    pub(crate) end: Option<i64>,
     /// Events from `end` on, repeats included.
     pub(crate) left_out: u64,
 }
 
 impl Store {
-    /// A store that takes at most `limit` bytes.
+    /// A store that takes at most `limit` bytes of memory.
     pub(crate) fn new(limit: usize) -> Self {
         Store {
             events: BTreeMap::new(),
             bytes: 0,
             limit,
-            end: None,
-            left_out: 0,
+            runs: Runs::default(),
+            failed: None,
         }
     }
 
-    /// Adds an event, or a repeat of one.
-    ///
-    /// Nothing before [`Store::end`] is ever removed: the newest event leaves only while all events up to it take
-    /// more than the limit. So the same events stay in any order.
+    /// Adds an event, or a repeat of one. After an error it takes nothing more; [`Store::finish`] returns the error.
     pub(crate) fn add(&mut self, event: Event) {
-        let key = event.key();
-        if self.end.is_some_and(|end| key >= end) {
-            self.left_out += 1;
+        if self.failed.is_some() {
             return;
         }
-        match self.events.entry(key) {
+        match self.events.entry(event.key()) {
             Entry::Vacant(place) => {
                 self.bytes += event.bytes();
                 place.insert(Box::new(event));
@@ -53,23 +61,49 @@ impl Store {
                 self.bytes += known.get().bytes();
             }
         }
-        while self.bytes > self.limit
-            && let Some((key, newest)) = self.events.pop_last()
-        {
-            self.bytes -= newest.bytes();
-            self.left_out += 1 + u64::from(newest.repeats);
-            self.end = Some(key);
+        if self.bytes > self.limit {
+            self.failed = self.spill().err();
         }
     }
 
-    /// The time of the first event that did not fit.
-    pub(crate) fn end(&self) -> Option<i64> {
-        self.end.map(|(time, _)| time)
+    /// All events, the earliest first.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written or read.
+    pub(crate) fn finish(mut self) -> io::Result<Stored> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.runs.is_empty() {
+            let events = self.events.into_values().map(|event| *event).collect();
+            return Ok(Stored {
+                events: Events::in_memory(events),
+                ..Stored::default()
+            });
+        }
+        self.spill()?;
+        let (mut left, mut groups) = (self.limit, HashSet::new());
+        let (mut events, mut stored) = (Events::in_file()?, Stored::default());
+        self.runs.merge(|event| {
+            let fits = left.checked_sub(event.bytes_in_lists(&mut groups));
+            if let (None, Some(rest)) = (stored.end, fits) {
+                left = rest;
+                return events.push(event);
+            }
+            stored.end.get_or_insert(event.time);
+            stored.left_out += 1 + u64::from(event.repeats);
+            Ok(())
+        })?;
+        events.end()?;
+        stored.events = events;
+        Ok(stored)
     }
 
-    /// The events in order of time.
-    pub(crate) fn events(&self) -> Vec<&Event> {
-        self.events.values().map(|event| &**event).collect()
+    /// Moves all events out of memory.
+    fn spill(&mut self) -> io::Result<()> {
+        self.bytes = 0;
+        let events = std::mem::take(&mut self.events);
+        self.runs.add(events.into_values())
     }
 }
 
@@ -89,13 +123,19 @@ mod tests {
                 &[("log.record.uid", &id), ("user.name", &name)],
             ));
         }
-        let events = store.events().into_iter().cloned().collect();
-        (events, store.end(), store.left_out)
+        let stored = store.finish().unwrap();
+        let places = 0..stored.events.len();
+        let events = places.map(|place| stored.events.get(place).unwrap());
+        (
+            events.map(|event| event.into_owned()).collect(),
+            stored.end,
+            stored.left_out,
+        )
     }
 
     proptest! {
         #[test]
-        fn the_same_events_stay_in_any_order(
+        fn any_order_and_any_limit_give_the_same_events(
             numbers in proptest::collection::vec(any::<u8>(), 0..60),
             limit in 0_usize..40_000,
             shift in any::<prop::sample::Index>(),
@@ -106,11 +146,14 @@ mod tests {
                 let by = shift.index(other.len());
                 other.rotate_left(by);
             }
+            let (all, ..) = store(usize::MAX, &numbers);
             let (events, end, left_out) = store(limit, &numbers);
             prop_assert_eq!((events.clone(), end, left_out), store(limit, &other));
+            prop_assert_eq!(&events[..], &all[..events.len()], "the earliest stay");
+            let lists = all.iter().map(|event| event.bytes_in_lists(&mut HashSet::new()));
+            prop_assert!(limit < lists.sum() || events.len() == all.len());
             let repeats: u64 = events.iter().map(|event| u64::from(event.repeats)).sum();
             prop_assert_eq!(events.len() as u64 + repeats + left_out, numbers.len() as u64);
-            prop_assert!(events.iter().map(Event::bytes).sum::<usize>() <= limit);
         }
     }
 }

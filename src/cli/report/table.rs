@@ -1,8 +1,12 @@
 //! A report for a terminal, within 80 columns.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
 use super::basis::Basis;
 use super::event::{Event, Text};
-use super::people::{Counts, Group, Kind, Person, Row, is_write, kind, through};
+use super::people::{Counts, Group, Kind, People, Person, is_write, kind};
+use super::relations::Row;
 use super::text::{Paint, clock, cut, day, flow, line, padded, range, width, wrapped};
 use super::words;
 use crate::cli::count;
@@ -17,53 +21,61 @@ const REASON_CHARS: usize = 1_000;
 /// Own events of one kind in a row that are shown as one line.
 const RUN: usize = 3;
 
-/// The whole report.
-pub(crate) fn report(people: &[Person<'_>], basis: &Basis, paint: Paint) -> String {
+/// Writes the whole report.
+pub(crate) fn write(
+    people: &People<'_>,
+    basis: &Basis,
+    paint: Paint,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let mut text = String::new();
     heading(&mut text, people, basis, paint);
-    body(&mut text, people, paint);
-    text
+    out.write_all(text.as_bytes())?;
+    body(people, paint, out)
 }
 
-/// The people, with what agents did for them.
-pub(crate) fn body(text: &mut String, people: &[Person<'_>], paint: Paint) {
+/// Writes the people, with what agents did for them.
+pub(crate) fn body(people: &People<'_>, paint: Paint, out: &mut impl Write) -> io::Result<()> {
     let days = extent(people).is_some_and(|(first, last)| day(first) != day(last));
-    for person in people {
-        text.push('\n');
-        of_person(text, person, days, paint);
-    }
-    let mut ways = std::collections::BTreeMap::<&str, u64>::new();
-    let groups = people.iter().flat_map(|person| &person.groups);
-    for row in groups.flat_map(|group| &group.rows) {
-        if kind(row.event) == Kind::Call {
-            *ways.entry(through(row.event)).or_default() += 1;
+    for person in &people.list {
+        let mut text = "\n".to_owned();
+        of_person(&mut text, person, paint);
+        out.write_all(text.as_bytes())?;
+        for group in &person.groups {
+            of_group(people, group, days, paint, out)?;
         }
     }
+    let mut ways = BTreeMap::<&str, u64>::new();
+    for (way, calls) in people.groups().flat_map(|group| &group.calls_through) {
+        *ways.entry(way).or_default() += calls;
+    }
+    let mut text = String::new();
     if !ways.is_empty() {
         let ways = ways
             .iter()
             .map(|(way, calls)| format!("{} {calls}", cut(way, 60)));
         text.push_str("\nCalls through\n");
-        flow(text, 2, ", ", &ways.collect::<Vec<_>>());
+        flow(&mut text, 2, ", ", &ways.collect::<Vec<_>>());
     }
+    out.write_all(text.as_bytes())
 }
 
 /// The times of the first and the last event.
-fn extent(people: &[Person<'_>]) -> Option<(i64, i64)> {
-    let groups = people.iter().flat_map(|person| &person.groups);
+fn extent(people: &People<'_>) -> Option<(i64, i64)> {
+    let groups = people.groups();
     let first = groups.clone().map(|group| group.first).min()?;
     Some((first, groups.map(|group| group.last).max()?))
 }
 
-fn heading(text: &mut String, people: &[Person<'_>], basis: &Basis, paint: Paint) {
+fn heading(text: &mut String, people: &People<'_>, basis: &Basis, paint: Paint) {
     let mut total = Counts::default();
-    let mut conversations = std::collections::BTreeSet::new();
-    for group in people.iter().flat_map(|person| &person.groups) {
-        conversations.extend(group.conversation);
-        group.rows.iter().for_each(|row| total.add(row.event));
+    let mut conversations = BTreeSet::new();
+    for group in people.groups() {
+        conversations.extend(group.conversation.as_deref());
+        total.add_all(&group.counts);
     }
     let sums = [
-        count(people.len() as u64, "person").replace("persons", "people"),
+        count(people.list.len() as u64, "person").replace("persons", "people"),
         count(conversations.len() as u64, "conversation"),
     ];
     let time = extent(people).map_or_else(String::new, |(first, last)| range(first, last) + " UTC");
@@ -84,12 +96,12 @@ fn heading(text: &mut String, people: &[Person<'_>], basis: &Basis, paint: Paint
     if basis.is_incomplete() {
         line(text, &paint.red("THE REPORT IS NOT COMPLETE."));
     }
-    if people.is_empty() {
+    if people.list.is_empty() {
         line(text, "\nNo event matches.");
     }
 }
 
-fn of_person(text: &mut String, person: &Person<'_>, days: bool, paint: Paint) {
+fn of_person(text: &mut String, person: &Person, paint: Paint) {
     let name = cut(person.label(), COLUMN_OF_NAME);
     let parts = [
         name.clone(),
@@ -103,17 +115,59 @@ fn of_person(text: &mut String, person: &Person<'_>, days: bool, paint: Paint) {
         &paint.red("DENIED"),
         1,
     ));
-    for group in &person.groups {
-        of_group(text, group, days, paint);
-    }
 }
 
 /// The longest name of a person that is shown whole.
 const COLUMN_OF_NAME: usize = 60;
 
 /// `days`: the report has events of several days.
-fn of_group(text: &mut String, group: &Group<'_>, days: bool, paint: Paint) {
-    let title = match group.conversation {
+fn of_group(
+    people: &People<'_>,
+    group: &Group,
+    days: bool,
+    paint: Paint,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut text = String::new();
+    title(&mut text, group, days);
+    let days = day(group.first) != day(group.last);
+    let mut shown = String::new();
+    let mut rows = group.rows.iter().map(|place| people.row(*place));
+    let mut next = rows.next().transpose()?;
+    while let Some(row) = next.take() {
+        let today = day(row.event.time);
+        if days && today != shown {
+            line(&mut text, &format!("    {today}"));
+            shown = today;
+        }
+        // The rows that are like the first: at most so many that they may be shown one by one, and the last one.
+        let (mut alike, mut last) = (1, row.event.time);
+        let mut few = vec![row];
+        loop {
+            next = rows.next().transpose()?;
+            let Some(row) = next.take_if(|row| is_alike(&few[0], row)) else {
+                break;
+            };
+            (alike, last) = (alike + 1, row.event.time);
+            if few.len() < RUN {
+                few.push(row);
+            }
+        }
+        if alike >= RUN {
+            run(&mut text, &few[0].event, alike, last);
+        } else {
+            for row in &few {
+                of_row(&mut text, row, group.is_own_among_others(row), paint);
+            }
+        }
+        out.write_all(text.as_bytes())?;
+        text.clear();
+    }
+    out.write_all(text.as_bytes())
+}
+
+fn title(text: &mut String, group: &Group, days: bool) {
+    let title = match &group.conversation {
         Some(id) => format!("conversation {}", cut(id, 44)),
         None => "no known conversation".to_owned(),
     };
@@ -127,49 +181,27 @@ fn of_group(text: &mut String, group: &Group<'_>, days: bool, paint: Paint) {
     flow(text, 2, "   ", &[title, time]);
     let about = words::group(group).into_iter().map(|part| cut(&part, 72));
     flow(text, 4, ", ", &about.collect::<Vec<_>>());
-    let days = day(group.first) != day(group.last);
-    let mut shown = String::new();
-    let mut rows = group.rows.as_slice();
-    while let Some(row) = rows.first() {
-        let today = day(row.event.time);
-        if days && today != shown {
-            line(text, &format!("    {today}"));
-            shown = today;
-        }
-        let alike = run(rows);
-        if alike >= RUN {
-            let last = rows[alike - 1].event.time;
-            let label = format!("{alike} x {}", label(row.event));
-            line(
-                text,
-                &format!(
-                    "    {}  {}, to {}",
-                    clock(row.event.time),
-                    cut(&label, 46),
-                    clock(last)
-                ),
-            );
-            rows = &rows[alike..];
-        } else {
-            of_row(text, row, group.is_own_among_others(row), paint);
-            rows = &rows[1..];
-        }
-    }
 }
 
-/// How many of the first rows are alike: events of one day that are neither calls nor failures.
-fn run(rows: &[Row<'_>]) -> usize {
-    let first = rows[0].event;
+/// Events that are alike, as one line.
+fn run(text: &mut String, first: &Event, alike: usize, last: i64) {
+    let label = format!("{alike} x {}", label(first));
+    let (start, end) = (clock(first.time), clock(last));
+    line(text, &format!("    {start}  {}, to {end}", cut(&label, 46)));
+}
+
+/// Whether a row and the first of a run are alike: events of one day that are neither calls nor failures.
+fn is_alike(first: &Row<'_>, row: &Row<'_>) -> bool {
     let is_plain = |row: &Row<'_>| {
-        matches!(kind(row.event), Kind::Message | Kind::Own)
+        matches!(kind(&row.event), Kind::Message | Kind::Own)
             && row.event.get(Text::Outcome) == "success"
-            && !is_write(row.event)
+            && !is_write(&row.event)
             && row.relation.parent().is_none()
     };
-    let is_alike = |row: &&Row<'_>| {
-        is_plain(row) && label(row.event) == label(first) && day(row.event.time) == day(first.time)
-    };
-    rows.iter().take_while(is_alike).count()
+    is_plain(first)
+        && is_plain(row)
+        && label(&row.event) == label(&first.event)
+        && day(row.event.time) == day(first.event.time)
 }
 
 /// What was done: `message`, or the service and the action.
@@ -182,7 +214,7 @@ fn label(event: &Event) -> String {
 
 /// `marked`: the call is one with the person's own credentials, among others.
 fn of_row(text: &mut String, row: &Row<'_>, marked: bool, paint: Paint) {
-    let event = row.event;
+    let event = &*row.event;
     let indent = 2 * usize::from(row.relation.parent().is_some());
     let start = format!("    {}  {}", clock(event.time), " ".repeat(indent));
     let mark = if marked { " *" } else { "" };

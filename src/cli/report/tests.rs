@@ -1,4 +1,5 @@
 use super::event::tests::event;
+use super::events::Events;
 use super::text::{COLUMNS, width};
 use super::*;
 
@@ -65,8 +66,8 @@ fn basis(text: &str) -> Basis {
 }
 
 fn written(format: ReportFormat, events: &[Event], basis: &Basis) -> String {
-    let events: Vec<_> = events.iter().collect();
-    let people = people(&events, &relations(&events), &Filter::default());
+    let events = Events::in_memory(events.to_vec());
+    let people = people(&events, &Filter::default()).unwrap();
     let mut out = Vec::new();
     write(format, Paint(false), &people, basis, &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -2,19 +2,19 @@
 
 use super::basis::Basis;
 use super::event::{Event, Text};
-use super::people::{Counts, Group, Kind, OWN, Person, Row, is_write, kind};
+use super::people::{Counts, Group, Kind, OWN, Person, is_write, kind};
 use super::relations::Relation;
 use super::text::rfc3339;
 use crate::cli::count;
 
 /// The credentials with which agents acted: `PowerUser in 111122223333, without MFA`.
-pub(crate) fn credentials(person: &Person<'_>) -> Option<String> {
+pub(crate) fn credentials(person: &Person) -> Option<String> {
     let join = |texts: &mut dyn Iterator<Item = &str>| texts.collect::<Vec<_>>().join(", ");
     let kinds = match person.roles.is_empty() {
-        false => join(&mut person.roles.iter().copied()),
+        false => join(&mut person.roles.iter().map(String::as_str)),
         true => join(&mut person.types.iter().map(|kind| type_name(kind))),
     };
-    let accounts = join(&mut person.accounts.iter().copied());
+    let accounts = join(&mut person.accounts.iter().map(String::as_str));
     let mfa = match (person.mfa.contains(&true), person.mfa.contains(&false)) {
         (true, false) => ", with MFA",
         (false, true) => ", without MFA",
@@ -69,10 +69,10 @@ pub(crate) fn totals(total: &Counts) -> Vec<String> {
 }
 
 /// What a group of events is: its agents, and what they called through.
-pub(crate) fn group(group: &Group<'_>) -> Vec<String> {
+pub(crate) fn group(group: &Group) -> Vec<String> {
     let agents = group.agents.iter().cloned().collect::<Vec<_>>().join(", ");
     let services = group.through.iter().filter(|through| **through != OWN);
-    let services = services.copied().collect::<Vec<_>>().join(", ");
+    let services = services.cloned().collect::<Vec<_>>().join(", ");
     let mut parts = match services.as_str() {
         "" => vec![agents],
         services => vec![
@@ -87,8 +87,7 @@ pub(crate) fn group(group: &Group<'_>) -> Vec<String> {
             "" => parts[0] = format!("{} {own}", parts[0]).trim_start().to_owned(),
             _ => parts.push(format!("* {own}")),
         }
-        let declared = |row: &Row<'_>| row.event.get(Text::Evidence) == "user_agent";
-        if group.rows.iter().any(declared) {
+        if group.is_declared {
             parts.push("as the client declares".to_owned());
         }
     }

@@ -51,7 +51,7 @@ impl Conversation {
                 let at = (facts.time, facts.span_id);
                 if at < self.first {
                     self.first = at;
-                    self.named = conversation.clone();
+                    self.named = (**conversation).clone();
                 }
             }
             Part::Call {

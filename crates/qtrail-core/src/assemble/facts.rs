@@ -42,7 +42,8 @@ pub(super) enum Part {
     /// A message, or another event that names its conversation.
     InConversation {
         is_message: bool,
-        conversation: Named,
+        /// Apart from the facts, which are moved often.
+        conversation: Box<Named>,
     },
     /// An approval, by its id.
     Approval(Id),
@@ -101,7 +102,7 @@ impl Facts {
             }
             facts.part = Part::InConversation {
                 is_message: event.class() == Class::Conversation,
-                conversation: named(&event, options),
+                conversation: Box::new(named(&event, options)),
             };
         }
         Some(facts)
@@ -210,7 +211,7 @@ fn session(event: &Event<'_>) -> Option<Id> {
     let name = role_session(resource(&arn)?)?;
     let (before, _) = arn.rsplit_once('/')?;
     let (_, role) = before.rsplit_once('/')?;
-    Some(ids::digest(&["session:", role, "/", name]))
+    Some(ids::kept_digest(&["session:", role, "/", name]))
 }
 
 /// The requests that a tool's call lists.
@@ -224,19 +225,20 @@ fn requests(event: &Event<'_>) -> Vec<Id> {
 
 fn request(event: &Event<'_>, id: &str) -> Option<Id> {
     let account = account(event)?;
-    (!id.is_empty()).then(|| ids::digest(&["request:", &account, "/", id]))
+    // So short that a UUID's fits into one block of the hash.
+    (!id.is_empty()).then(|| ids::digest(&["req:", &account, "/", id]))
 }
 
 fn sign_in(event: &Event<'_>) -> Option<Id> {
     let arn = convert::sign_in_session(event)?;
-    Some(ids::digest(&["sign-in:", &arn]))
+    Some(ids::kept_digest(&["sign-in:", &arn]))
 }
 
 /// The person of an account: by the principal id, else by the id in the identity store.
 fn person(event: &Event<'_>) -> Option<Id> {
     let key = event.first_shown(&[Key::PrincipalId, Key::OnBehalfOfUserId])?;
     let id = event.shown(key)?;
-    Some(ids::digest(&["person:", &account(event)?, "/", &id]))
+    Some(ids::kept_digest(&["person:", &account(event)?, "/", &id]))
 }
 
 fn account(event: &Event<'_>) -> Option<String> {

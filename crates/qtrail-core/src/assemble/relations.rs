@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::facts::{Facts, Id, Part};
-use super::{REACH, Relation, SpanId, TraceId};
+use super::nearest::nearest;
+use super::{Relation, SpanId, TraceId};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -162,39 +163,12 @@ impl Relations {
         }
     }
 
-    /// The nearest message of the same person within [`REACH`]. `None` if messages of two conversations are equally
-    /// near.
+    /// The [nearest] message of the same person.
     fn nearest(&self, facts: &Facts, by_amazon_q: bool) -> Option<(SpanId, Relation)> {
-        let messages = &self
-            .messages
-            .get(&facts.person.filter(|_| by_amazon_q)?)?
-            .entries;
-        let time = facts.time;
-        let after = messages.partition_point(|message| message.time <= time);
-        let (before, behind) = messages.split_at(after);
-        let distance = |message: &Entry| message.time.abs_diff(time);
-        let sides = [before.last(), behind.first()];
-        let least = sides.into_iter().flatten().map(distance).min()?;
-        if least > REACH.unsigned_abs() {
-            return None;
-        }
-        let is_nearest = |message: &&Entry| distance(message) == least;
-        let mut nearest = before
-            .iter()
-            .rev()
-            .take_while(is_nearest)
-            .collect::<Vec<_>>();
-        // Of one second, the first message is the parent; one before the event wins over one behind it.
-        nearest.reverse();
-        nearest.extend(behind.iter().take_while(is_nearest));
-        let first = nearest.first()?;
-        if nearest
-            .iter()
-            .any(|message| message.trace_id != first.trace_id)
-        {
-            return None;
-        }
-        let delta = time.saturating_sub(first.time);
+        let messages = self.messages.get(&facts.person.filter(|_| by_amazon_q)?)?;
+        let of = |message: &Entry| message.trace_id;
+        let first = nearest(&messages.entries, facts.time, |message| message.time, of)?;
+        let delta = facts.time.saturating_sub(first.time);
         Some((first.span_id, Relation::Nearest { delta }))
     }
 }

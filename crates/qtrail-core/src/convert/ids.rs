@@ -81,23 +81,68 @@ pub fn of_event(id: &str) -> [u8; 16] {
 
 /// The event's span id.
 pub fn span(event: &Event<'_>) -> [u8; 8] {
-    match event.id() {
-        Some(id) => hash(&["qtrail.span:", &id]),
-        None => hash(&[event.text()]),
+    thread_local! {
+        /// The id that was asked for last, and its span id: assembly asks twice.
+        static LAST: RefCell<(String, [u8; 8])> = RefCell::default();
     }
+    let Some(id) = event.id() else {
+        return hash(&[event.text()]);
+    };
+    LAST.with_borrow_mut(|(last, span_id)| {
+        if *last != id {
+            *span_id = hash(&["qtrail.span:", &id]);
+            last.clear();
+            if id.len() > SESSION_BYTES {
+                return *span_id;
+            }
+            last.push_str(&id);
+        }
+        *span_id
+    })
 }
 
 /// The id of a conversation's own span. `id`: its id, if that may be shown; else its trace identifies it.
 pub(crate) fn conversation_span(id: Option<&str>, trace_id: [u8; 16]) -> [u8; 8] {
-    match id {
-        Some(id) => hash(&["qtrail.conversation-span:", id]),
-        None => hash(&["qtrail.conversation-span:", &hex::encode(trace_id)]),
+    let digest = match id {
+        Some(id) => kept_digest(&["qtrail.conversation-span:", id]),
+        None => kept_digest(&["qtrail.conversation-span:", &hex::encode(trace_id)]),
+    };
+    let mut span_id = [0; 8];
+    span_id.copy_from_slice(&digest[..8]);
+    if span_id == [0; 8] {
+        span_id[7] = 1;
     }
+    span_id
 }
 
 /// A hash that identifies what these texts name together.
 pub(crate) fn digest(texts: &[&str]) -> [u8; 16] {
     hash(texts)
+}
+
+/// Digests that a thread keeps, and the bytes of the longest text of one.
+const KEPT: usize = 256;
+const KEPT_BYTES: usize = 256;
+
+/// The [`digest`] of a text that many events have in common: few people and conversations are in a file.
+pub(crate) fn kept_digest(texts: &[&str]) -> [u8; 16] {
+    thread_local! {
+        static DIGESTS: RefCell<HashMap<String, [u8; 16]>> = RefCell::default();
+    }
+    let text = texts.concat();
+    DIGESTS.with_borrow_mut(|kept| {
+        if let Some(id) = kept.get(&text) {
+            return *id;
+        }
+        let id = digest(&[&text]);
+        if kept.len() == KEPT {
+            kept.clear();
+        }
+        if text.len() <= KEPT_BYTES {
+            kept.insert(text, id);
+        }
+        id
+    })
 }
 
 /// One sign-in of the person for whom an agent acted: the sign-in's own ARN, else account, principal and creation

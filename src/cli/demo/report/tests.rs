@@ -8,6 +8,10 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use super::*;
 use crate::cli::report::text::COLUMNS;
 
+fn report(facts: &Facts) -> String {
+    super::report(facts).unwrap()
+}
+
 const SECOND: u64 = 1_000_000_000;
 
 fn log(second: u64, id: u8, attributes: &[(&str, &str)]) -> LogRecord {
