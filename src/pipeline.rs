@@ -57,6 +57,8 @@ pub struct Pipeline {
     exporter: Exporter,
     dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
+    /// `limits.memory`.
+    memory_bytes: usize,
     /// Records and payloads in flight.
     budget: Budget,
     /// Windows that are not small, and files that are read as a whole.
@@ -92,6 +94,7 @@ impl Pipeline {
             exporter,
             dead_letters,
             metrics,
+            memory_bytes,
             budget: Budget::new(events, BUDGET_UNIT),
             windows: Budget::new(windows, BUDGET_UNIT),
             readers: Arc::new(Semaphore::new(READERS)),

@@ -112,8 +112,9 @@ impl Assembly {
         };
         let facts = match first_reading::open(again) {
             Ok(content) => {
-                let pipeline = shared.pipeline.clone();
-                let read = move || first_reading::facts(content, &pipeline);
+                let (pipeline, name) = (shared.pipeline.clone(), Arc::clone(&unit.origin.name));
+                let _room = pipeline.windows.acquire(first_reading::BYTES).await;
+                let read = move || first_reading::facts(content, &name, &pipeline);
                 match tokio::task::spawn_blocking(read).await {
                     Ok(facts) => facts,
                     Err(_) => return Report::abandoned(unit.base),

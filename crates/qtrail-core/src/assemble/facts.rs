@@ -96,10 +96,11 @@ impl Facts {
             is_denied: Outcome::of(&event) == Outcome::Denied,
             part: part.unwrap_or(Part::Approval([0; 16])),
         };
+        let may_hide_ids = conversation || options.redaction.names_fields();
+        if may_hide_ids && !redact(event.document_mut(), &options.redaction).is_empty() {
+            facts.trace_id = ids::unrevealing(&event, trace_id);
+        }
         if conversation {
-            if !redact(event.document_mut(), &options.redaction).is_empty() {
-                facts.trace_id = ids::unrevealing(&event, trace_id);
-            }
             facts.part = Part::InConversation {
                 is_message: event.class() == Class::Conversation,
                 conversation: Box::new(named(&event, options)),

@@ -394,6 +394,29 @@ fn a_redacted_conversation_id_is_shown_nowhere() {
     assert_eq!(shown.matches(&trace).count(), 3, "{shown}");
 }
 
+#[test]
+fn a_redacted_event_id_is_shown_nowhere() {
+    let id = "c298ec0d-0a49-4d2e-92bd-7d6e629b4619";
+    // Without a session, the event's id is its trace's.
+    let mut called = tool(id, "mary", 101, &["c"]);
+    called["userIdentity"] = json!({"type": "AWSService", "invokedBy": MCP});
+    let records = [called, call("c", "mary", 100, MCP)];
+    let options = Options {
+        body: Body::None,
+        redaction: Redaction {
+            keys: vec!["eventID".to_owned()],
+            ..Redaction::default()
+        },
+        ..Options::default()
+    };
+    let tree = tree(&records, &options);
+    let shown = converted(&tree, &records, &options);
+    assert!(!shown.contains(&id.replace('-', "")), "{shown}");
+    let [above, below] = records.each_ref().map(|record| placed(&tree, record));
+    assert_eq!(below.parent, Some(span(&records[0])));
+    assert_eq!(above.trace_id, below.trace_id);
+}
+
 fn records() -> impl Strategy<Value = Vec<Json>> {
     let person = prop::sample::select(vec!["mary", "nikki"]);
     let conversation = prop::sample::select(vec![FIRST, OTHER]);

@@ -119,6 +119,13 @@ pub struct Redaction {
     pub users: bool,
 }
 
+impl Redaction {
+    /// Whether it masks any field that it is told to.
+    pub(crate) fn names_fields(&self) -> bool {
+        !self.keys.is_empty() || !self.pointers.is_empty()
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
