@@ -6,11 +6,16 @@
 use std::error::Error;
 use std::io;
 
+use hyper_util::client::legacy;
+
 use super::classify::{Answer, clean};
 use super::{proxy, resolve};
 
 /// What an error that came instead of an answer means.
 pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
+    if find::<legacy::Error>(error).is_some_and(shares_a_failure) {
+        return Answer::retry(ANOTHERS.to_owned());
+    }
     let reason = chain(error);
     if let Some(answer) = find::<proxy::Error>(error).and_then(|error| error.answer(&reason)) {
         return answer;
@@ -28,6 +33,15 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Answer {
         },
         None => Answer::retry(reason),
     }
+}
+
+/// The reason of a request that waited for the connection of another one. Only that one's error says why it failed.
+pub(super) const ANOTHERS: &str = "the connection of another request failed";
+
+/// Whether a request waited for the connection of another one.
+fn shares_a_failure(error: &legacy::Error) -> bool {
+    let source = error.source();
+    error.is_connect() && source.is_some_and(|source| source.is::<legacy::Error>())
 }
 
 /// The same over HTTP/2 and TLS. TLS 1.3 refuses a client after the handshake, and HTTP/2 keeps of that

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Health;
+use super::failure::ANOTHERS;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
 
@@ -108,11 +109,13 @@ impl Board {
                     return;
                 }
             }
+            failure if is_anothers(&failure) && state.failures.contains_key(&id) => {}
             failure => {
                 state.failures.insert(id, failure);
             }
         }
-        let worst = state.failures.values().max_by_key(|health| rank(health));
+        let failures = state.failures.values();
+        let worst = failures.max_by_key(|health| (rank(health), !is_anothers(health)));
         let now = worst.cloned().unwrap_or(Health::Up);
         let mut before = Health::Up;
         let changed = self.shown.send_if_modified(|shown| {
@@ -166,6 +169,11 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.board.remove(self.id);
     }
+}
+
+/// Whether only another delivery's failure says why.
+fn is_anothers(health: &Health) -> bool {
+    matches!(health, Health::Down { reason, .. } if reason.ends_with(ANOTHERS))
 }
 
 fn rank(health: &Health) -> u8 {
@@ -233,6 +241,25 @@ mod tests {
         drop(one);
         assert_eq!(*health.borrow(), Health::Up);
         assert!(!count(Cause::CollectorAway));
+    }
+
+    #[test]
+    fn a_request_that_waited_for_anothers_connection_hides_no_reason() {
+        let board = Board::new(Arc::default());
+        let health = board.watch();
+        let (one, two) = (board.ticket(), board.ticket());
+        let anothers = || Health::Down {
+            reason: format!("traces to http://x: {ANOTHERS}"),
+            retry_after: Duration::from_secs(1),
+        };
+        one.show(anothers());
+        assert_eq!(*health.borrow(), anothers());
+        two.show(down(1));
+        assert_eq!(*health.borrow(), down(1));
+        one.show(down(1));
+        one.show(anothers());
+        drop(two);
+        assert_eq!(*health.borrow(), down(1));
     }
 
     #[tokio::test(start_paused = true)]

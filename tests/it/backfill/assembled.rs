@@ -91,7 +91,7 @@ async fn conversations_that_were_refused_are_sent_by_the_next_run() {
     assert_eq!(exit, Some(1), "{said}");
     assert_eq!(numbers(&summary, ["left"]), [0], "{said}");
     assert!(
-        said.contains("spans of conversations were not delivered"),
+        said.contains("the collector rejected spans of conversations"),
         "{said}"
     );
 
