@@ -42,6 +42,8 @@ struct Shared {
     pipeline: Pipeline,
     state: State,
     waiting: Mutex<Waiting>,
+    /// Held from a change of the window until it is written: changes are written in their order.
+    writing: tokio::sync::Mutex<()>,
     /// Conversations that are quiet, and were not sent. It is locked while they are sent.
     unsent: tokio::sync::Mutex<Vec<Conversation>>,
     /// Wakes the keeper: something arrived, or everything is to be decided.
@@ -94,6 +96,7 @@ impl Assembly {
                 count: 0,
                 ends: false,
             }),
+            writing: tokio::sync::Mutex::default(),
             unsent: tokio::sync::Mutex::new(unsent),
             work: Notify::new(),
             decided: Notify::new(),

@@ -37,7 +37,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             if !shared.decide().await {
                 tokio::select! {
                     () = shared.work.notified() => {}
-                    () = tokio::time::sleep(shared.wait()) => {}
+                    () = tokio::time::sleep(shared.until_due()) => {}
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -49,7 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             shared.send_quiet(false).await;
             tokio::select! {
                 () = shared.decided.notified() => {}
-                () = tokio::time::sleep(shared.wait().max(GATHER)) => {}
+                () = tokio::time::sleep(shared.until_quiet().max(GATHER)) => {}
             }
         }
     };
@@ -81,17 +81,21 @@ impl Waiting {
 }
 
 impl Shared {
-    /// How long nothing is due.
-    fn wait(&self) -> Duration {
+    /// How long no event is due.
+    fn until_due(&self) -> Duration {
         let waiting = self.lock();
         let earliest = waiting.decided.saturating_add(GATHER.as_nanos() as i64);
-        let due = waiting.window.next_due().map(|due| due.max(earliest));
-        let wait = due.map(|due| Duration::from_nanos(due.saturating_sub(now()).max(0) as u64));
-        wait.unwrap_or(IDLE).min(IDLE)
+        until(waiting.window.next_due().map(|due| due.max(earliest)))
+    }
+
+    /// How long no conversation is quiet.
+    fn until_quiet(&self) -> Duration {
+        until(self.lock().window.next_quiet())
     }
 
     /// Decides about the events that are due. `false` if there are none.
     async fn decide(self: &Arc<Self>) -> bool {
+        let _writing = self.writing.lock().await;
         let shared = Arc::clone(self);
         let due = tokio::task::spawn_blocking(move || shared.due()).await;
         let Some(change) = due.ok().flatten() else {
@@ -148,6 +152,7 @@ impl Shared {
     pub(super) async fn send_quiet(self: &Arc<Self>, all: bool) -> bool {
         // Whoever comes second finds that all was sent.
         let mut unsent = self.unsent.lock().await;
+        let writing = self.writing.lock().await;
         let quiet = self.lock().window.quiet(now(), all);
         if !quiet.is_empty() {
             self.keep(Change {
@@ -157,6 +162,7 @@ impl Shared {
             .await;
             unsent.extend(quiet.into_iter().map(|known| known.conversation));
         }
+        drop(writing);
         let sent = unsent.is_empty() || self.send(&unsent).await;
         unsent.clear();
         sent
@@ -206,4 +212,10 @@ impl Shared {
             tracing::info!("the state of the assembly can be written again");
         }
     }
+}
+
+/// How long it is until a time, at most [`IDLE`].
+fn until(time: Option<i64>) -> Duration {
+    let wait = time.map(|time| Duration::from_nanos(time.saturating_sub(now()).max(0) as u64));
+    wait.unwrap_or(IDLE).min(IDLE)
 }

@@ -175,14 +175,17 @@ impl Window {
         self.held.is_empty()
     }
 
-    /// When the next event or conversation is due.
+    /// When the next event is due.
     pub fn next_due(&self) -> Option<i64> {
-        let event = self.arrivals.front().map(|(arrived, _)| *arrived);
+        let (arrived, _) = self.arrivals.front()?;
+        Some(arrived.saturating_add(nanoseconds(self.settings.window)))
+    }
+
+    /// When the next conversation will have been quiet for so long that its span is due.
+    pub fn next_quiet(&self) -> Option<i64> {
         let open = self.activity.values().filter(|known| !known.was_quiet);
-        let quiet = open.map(|known| known.last).min();
-        let event = event.map(|arrived| arrived.saturating_add(nanoseconds(self.settings.window)));
-        let quiet = quiet.map(|last| last.saturating_add(nanoseconds(self.settings.idle)));
-        event.into_iter().chain(quiet).min()
+        let last = open.map(|known| known.last).min()?;
+        Some(last.saturating_add(nanoseconds(self.settings.idle)))
     }
 
     /// How many events are due now, the oldest first: their window has ended.
