@@ -83,6 +83,7 @@ impl Assembly {
     ) -> Result<(Assembly, JoinHandle<()>), Error> {
         let observer = state_observer(Arc::clone(&pipeline.metrics));
         let state = State::open(folder)?.observed(observer);
+        state.use_redaction(&pipeline.conversion.options.redaction)?;
         let mut window = Window::new(settings);
         let unsent = state.load(&mut window)?;
         let shared = Arc::new(Shared {

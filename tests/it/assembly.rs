@@ -321,6 +321,22 @@ async fn check_and_run_name_a_state_that_cannot_be_used() {
 }
 
 #[tokio::test]
+async fn what_is_redacted_now_is_not_shown_because_it_was_before() {
+    let place = place(LONG);
+    place.add("a.json", &log_file(&[message("m1", 10, FIRST)]));
+    run_once(&place).await;
+    fs::remove_file(place.path("otlp.jsonl")).unwrap();
+    place.add("b.json", &log_file(&[call("c1", 12, "q.amazonaws.com")]));
+    let place = place.with_env("QTRAIL_REDACT_KEYS", "conversationId");
+    run_once(&place).await;
+    let written = fs::read_to_string(place.path("otlp.jsonl")).unwrap();
+    assert!(written.contains("c1"), "{written}");
+    for id in [FIRST.to_owned(), FIRST.replace('-', "")] {
+        assert!(!written.contains(&id), "{written}");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_of_a_file_that_waits_does_not_wait_for_a_window_of_its_own() {
     let place = place(LONG);
     let records = [message("m1", 10, FIRST), call("c1", 12, "q.amazonaws.com")];

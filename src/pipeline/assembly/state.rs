@@ -7,13 +7,15 @@ use std::path::Path;
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::keeper::Change;
 use super::now;
-use crate::runtime::database::{Definition, Error, Observer, Remedies, Store};
+use crate::runtime::database::{Definition, Error, META, Observer, Remedies, Store};
 use qtrail_core::assemble::{
     Conversation, Place, Remembered, RememberedConversation, SpanId, TraceId, Window,
 };
+use qtrail_core::convert::Redaction;
 
 /// By span id: a [`Remembered`], as JSON.
 const PLACES: TableDefinition<SpanId, &[u8]> = TableDefinition::new("places");
@@ -61,6 +63,35 @@ impl State {
     /// The same; `observer` receives whether it can be used.
     pub(super) fn observed(self, observer: Observer) -> Self {
         State(self.0.observed(observer))
+    }
+
+    /// Forgets everything if values were shown before that are redacted now.
+    pub(super) fn use_redaction(&self, redaction: &Redaction) -> Result<(), Error> {
+        let digest = Sha256::digest(format!("{redaction:?}"));
+        let digest = digest
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | i64::from(*byte));
+        let is_other = self.0.write(|database| {
+            let write = database.begin_write()?;
+            let known = {
+                let mut meta = write.open_table(META)?;
+                let known = meta.insert("redaction", digest)?;
+                known.map(|known| known.value())
+            };
+            let is_other = known.is_some_and(|known| known != digest);
+            if is_other {
+                write.open_table(PLACES)?.retain(|_, _| false)?;
+                write.open_table(DECIDED)?.retain(|_, ()| false)?;
+                write.open_table(CONVERSATIONS)?.retain(|_, _| false)?;
+            }
+            write.commit()?;
+            Ok(is_other)
+        })?;
+        if is_other {
+            tracing::info!("redact has changed: the conversations of before are forgotten");
+        }
+        Ok(())
     }
 
     /// Puts what can have children into the window; the conversations that are still to be sent.
