@@ -25,8 +25,8 @@ use crate::event::Event;
 pub use conversation::Conversation;
 pub use facts::Facts;
 pub use nearest::nearest;
-use place::Conversations;
 pub use place::Place;
+use place::{Above, Conversations};
 pub use reading::FactsReader;
 use relations::Relations;
 pub use window::{Activity, Remembered, RememberedConversation, Settings, Window};
@@ -108,7 +108,7 @@ impl Assembler {
         }
         let mut places = HashMap::with_capacity(events.len());
         for facts in &events {
-            let above = |id| places.get(&id);
+            let above = |id| places.get(&id).map(Above::from);
             let place = Place::of(facts, &relations, above, &conversations);
             places.insert(facts.span_id, place);
         }

@@ -101,13 +101,13 @@ impl Shared {
         let Some(change) = due.ok().flatten() else {
             return false;
         };
-        let places = change.places.clone();
-        self.keep(change).await;
+        let change = Arc::new(change);
+        self.keep(Arc::clone(&change)).await;
         let mut waiting = self.lock();
-        for (id, event) in places {
-            for unit in waiting.units.remove(&id).into_iter().flatten() {
+        for (id, event) in &change.places {
+            for unit in waiting.units.remove(id).into_iter().flatten() {
                 // The unit may have been abandoned.
-                let _ = unit.send((id, event.place.clone()));
+                let _ = unit.send((*id, event.place.clone()));
             }
         }
         self.gauge(&waiting);
@@ -155,11 +155,11 @@ impl Shared {
         let writing = self.writing.lock().await;
         let quiet = self.lock().window.quiet(now(), all);
         if !quiet.is_empty() {
-            self.keep(Change {
+            let change = Change {
                 conversations: quiet.clone(),
                 ..Change::default()
-            })
-            .await;
+            };
+            self.keep(Arc::new(change)).await;
             unsent.extend(quiet.into_iter().map(|known| known.conversation));
         }
         drop(writing);
@@ -181,8 +181,7 @@ impl Shared {
     }
 
     /// Makes a change durable.
-    async fn keep(self: &Arc<Self>, change: Change) {
-        let change = Arc::new(change);
+    async fn keep(self: &Arc<Self>, change: Arc<Change>) {
         self.written(move |shared| shared.state.write(&change))
             .await;
     }

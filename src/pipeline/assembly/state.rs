@@ -103,7 +103,7 @@ impl State {
             for row in read.open_table(DECIDED)?.iter()? {
                 let (_, id) = row?.0.value();
                 if let Some(event) = places.get(id)? {
-                    window.restore(id, parse(event.value())?);
+                    window.restore(id, &parse(event.value())?);
                 }
             }
             for row in read.open_table(CONVERSATIONS)?.iter()? {

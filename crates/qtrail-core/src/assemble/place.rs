@@ -28,10 +28,10 @@ pub struct Place {
 
 impl Place {
     /// The place of an event, by its parent's. `above`: the places of possible parents.
-    pub(super) fn of<'p>(
+    pub(super) fn of(
         facts: &Facts,
         relations: &Relations,
-        above: impl FnOnce(SpanId) -> Option<&'p Place>,
+        above: impl FnOnce(SpanId) -> Option<Above>,
         conversations: &Conversations,
     ) -> Self {
         let mut place = Place {
@@ -92,6 +92,22 @@ impl Place {
             parent: self.parent,
             extent: is_derived.then_some(self.extent),
             extra,
+        }
+    }
+}
+
+/// What the children of an event have in common with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Above {
+    trace_id: TraceId,
+    in_conversation: bool,
+}
+
+impl From<&Place> for Above {
+    fn from(place: &Place) -> Self {
+        Above {
+            trace_id: place.trace_id,
+            in_conversation: place.in_conversation,
         }
     }
 }

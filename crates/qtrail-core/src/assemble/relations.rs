@@ -23,6 +23,24 @@ pub(super) struct Relations {
     messages: HashMap<Id, Timeline>,
 }
 
+/// What removes an event from the relations.
+#[derive(Debug)]
+pub(super) enum Removal {
+    /// A tool's call with these requests.
+    ToolCall(Vec<Id>),
+    /// Any other event.
+    Entry(Kind, Id, Entry),
+}
+
+/// What an event is that can be a parent by its time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Message,
+    Approval,
+    Grant,
+    Role,
+}
+
 /// Events with one key.
 #[derive(Debug, Default)]
 struct Timeline {
@@ -32,8 +50,9 @@ struct Timeline {
     other: Option<usize>,
 }
 
+/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+pub(super) struct Entry {
     time: i64,
     span_id: SpanId,
     trace_id: TraceId,
@@ -80,46 +99,60 @@ impl Timeline {
 }
 
 impl Relations {
-    /// Adds an event.
-    pub(super) fn add(&mut self, facts: &Facts) {
-        let entry = Entry::of(facts);
+    /// Adds an event. Returns what removes it, if it can be a parent.
+    pub(super) fn add(&mut self, facts: &Facts) -> Option<Removal> {
         if let Part::ToolCall { requests, .. } = &facts.part {
             for request in requests {
-                let tool = self.tools.entry(*request).or_insert(Some(entry.span_id));
-                *tool = tool.filter(|known| *known == entry.span_id);
+                let tool = self.tools.entry(*request).or_insert(Some(facts.span_id));
+                *tool = tool.filter(|known| *known == facts.span_id);
             }
-        } else if let Some((timelines, key)) = self.timeline(facts) {
-            timelines.entry(key).or_default().add(entry);
+            return Some(Removal::ToolCall(requests.clone()));
         }
+        let (kind, id, of) = match &facts.part {
+            Part::InConversation {
+                is_message: true, ..
+            } => (Kind::Message, facts.person?, None),
+            Part::Approval(id) => (Kind::Approval, *id, None),
+            Part::Grant { sign_in, client } => (Kind::Grant, *sign_in, *client),
+            Part::AssumedRole { approval, session } => (Kind::Role, *session, Some(*approval)),
+            Part::InConversation { .. } | Part::ToolCall { .. } | Part::Call { .. } => return None,
+        };
+        let entry = Entry {
+            time: facts.time,
+            span_id: facts.span_id,
+            trace_id: facts.trace_id,
+            of,
+        };
+        self.timelines(kind).entry(id).or_default().add(entry);
+        Some(Removal::Entry(kind, id, entry))
     }
 
     /// Removes an event.
-    pub(super) fn remove(&mut self, facts: &Facts) {
-        let entry = Entry::of(facts);
-        if let Part::ToolCall { requests, .. } = &facts.part {
-            for request in requests {
-                self.tools.remove(request);
+    pub(super) fn remove(&mut self, removal: &Removal) {
+        match removal {
+            Removal::ToolCall(requests) => {
+                for request in requests {
+                    self.tools.remove(request);
+                }
             }
-        } else if let Some((timelines, key)) = self.timeline(facts)
-            && let Some(timeline) = timelines.get_mut(&key)
-        {
-            timeline.remove(entry);
-            if timeline.entries.is_empty() {
-                timelines.remove(&key);
+            Removal::Entry(kind, id, entry) => {
+                let timelines = self.timelines(*kind);
+                if let Some(timeline) = timelines.get_mut(id) {
+                    timeline.remove(*entry);
+                    if timeline.entries.is_empty() {
+                        timelines.remove(id);
+                    }
+                }
             }
         }
     }
 
-    /// Where an event belongs that can be a parent by what it has in common with its children.
-    fn timeline(&mut self, facts: &Facts) -> Option<(&mut HashMap<Id, Timeline>, Id)> {
-        match &facts.part {
-            Part::InConversation {
-                is_message: true, ..
-            } => Some((&mut self.messages, facts.person?)),
-            Part::Approval(id) => Some((&mut self.approvals, *id)),
-            Part::Grant { sign_in, .. } => Some((&mut self.grants, *sign_in)),
-            Part::AssumedRole { session, .. } => Some((&mut self.roles, *session)),
-            Part::InConversation { .. } | Part::ToolCall { .. } | Part::Call { .. } => None,
+    fn timelines(&mut self, kind: Kind) -> &mut HashMap<Id, Timeline> {
+        match kind {
+            Kind::Message => &mut self.messages,
+            Kind::Approval => &mut self.approvals,
+            Kind::Grant => &mut self.grants,
+            Kind::Role => &mut self.roles,
         }
     }
 
@@ -170,20 +203,5 @@ impl Relations {
         let first = nearest(&messages.entries, facts.time, |message| message.time, of)?;
         let delta = facts.time.saturating_sub(first.time);
         Some((first.span_id, Relation::Nearest { delta }))
-    }
-}
-
-impl Entry {
-    fn of(facts: &Facts) -> Self {
-        Entry {
-            time: facts.time,
-            span_id: facts.span_id,
-            trace_id: facts.trace_id,
-            of: match &facts.part {
-                Part::Grant { client, .. } => *client,
-                Part::AssumedRole { approval, .. } => Some(*approval),
-                _ => None,
-            },
-        }
     }
 }

@@ -536,7 +536,7 @@ impl Arrivals {
         let text = serde_json::to_string(&self.kept).unwrap();
         let kept: Vec<(SpanId, Remembered)> = serde_json::from_str(&text).unwrap();
         for (id, event) in kept {
-            self.window.restore(id, event);
+            self.window.restore(id, &event);
         }
         for known in self.conversations.values() {
             let text = serde_json::to_string(known).unwrap();

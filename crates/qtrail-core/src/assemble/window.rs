@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
 use super::facts::{Facts, Part};
-use super::place::{Conversations, Place};
-use super::relations::Relations;
+use super::place::{Above, Conversations, Place};
+use super::relations::{Relations, Removal};
 use super::{SpanId, TraceId};
 
 /// How long events are held and remembered. All times are nanoseconds since 1970.
@@ -56,7 +56,7 @@ pub struct Window {
     arrivals: VecDeque<(i64, SpanId)>,
     relations: Relations,
     /// Decided events that can be parents.
-    parents: HashMap<SpanId, Remembered>,
+    parents: HashMap<SpanId, Parent>,
     /// The same by the time of their decision.
     decided: VecDeque<(i64, SpanId)>,
     conversations: Conversations,
@@ -94,6 +94,13 @@ pub struct Remembered {
     above: Option<Place>,
 }
 
+/// A decided event that can be a parent.
+#[derive(Debug)]
+struct Parent {
+    above: Above,
+    removal: Option<Removal>,
+}
+
 /// A part of a parent's place: the children that have left have its trace, and are to be covered.
 #[derive(Debug)]
 struct Promise {
@@ -118,7 +125,7 @@ impl Window {
     }
 
     /// Adds an event that was decided before this process began. Events come by the time of their decision.
-    pub fn restore(&mut self, id: SpanId, event: Remembered) {
+    pub fn restore(&mut self, id: SpanId, event: &Remembered) {
         self.promises.remove(&id);
         if let (Some(parent), Some(above)) = (event.place.parent, &event.above) {
             let promise = self.promises.entry(parent).or_insert_with(|| Promise {
@@ -128,9 +135,12 @@ impl Window {
             promise.place.cover(event.place.extent);
         }
         if let Some(facts) = &event.facts {
-            self.relations.add(facts);
+            let parent = Parent {
+                above: Above::from(&event.place),
+                removal: self.relations.add(facts),
+            };
             self.decided.push_back((event.time, id));
-            self.parents.insert(id, event);
+            self.parents.insert(id, parent);
         }
     }
 
@@ -227,8 +237,8 @@ impl Window {
         let mut places = HashMap::with_capacity(self.held.len());
         for id in order.clone() {
             let facts = &self.held[&id];
-            let decided = |id| Some(&self.parents.get(&id)?.place);
-            let above = |id| places.get(&id).or_else(|| decided(id));
+            let decided = |id| Some(self.parents.get(&id)?.above);
+            let above = |id| places.get(&id).map(Above::from).or_else(|| decided(id));
             let place = match self.promises.get(&id) {
                 Some(promise) => promise.place.clone(),
                 None => Place::of(facts, &self.relations, above, &self.conversations),
@@ -260,7 +270,7 @@ impl Window {
             place,
             facts: facts.filter(|facts| facts.part.can_be_parent()),
         };
-        self.restore(id, event.clone());
+        self.restore(id, &event);
         event
     }
 
@@ -332,8 +342,8 @@ impl Window {
                 break;
             }
             self.decided.pop_front();
-            if let Some(facts) = self.parents.remove(&id).and_then(|event| event.facts) {
-                self.relations.remove(&facts);
+            if let Some(removal) = self.parents.remove(&id).and_then(|parent| parent.removal) {
+                self.relations.remove(&removal);
             }
         }
         self.promises.retain(|_, promise| promise.time >= before);
