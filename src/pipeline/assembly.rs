@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ pub use roots::deliver as deliver_conversations;
 
 /// Units that wait at most, each with an open file; for more, events are decided early.
 const UNITS: usize = 256;
+/// Units that are delivered at a time, of those that waited.
+const READINGS: usize = 4;
 
 /// Delivers units with assembled conversations. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +52,7 @@ struct Shared {
     work: Notify,
     /// Wakes the keeper: a conversation may become quiet.
     decided: Notify,
+    readings: Semaphore,
     stop: CancellationToken,
 }
 
@@ -101,6 +104,7 @@ impl Assembly {
             unsent: tokio::sync::Mutex::new(unsent),
             work: Notify::new(),
             decided: Notify::new(),
+            readings: Semaphore::new(READINGS),
             stop,
         });
         let keeper = tokio::spawn(keeper::run(Arc::clone(&shared)));
@@ -141,6 +145,9 @@ impl Assembly {
             };
             waits();
             let Some(tree) = shared.places(places, count).await else {
+                return Report::abandoned(base);
+            };
+            let Ok(_reading) = shared.readings.acquire().await else {
                 return Report::abandoned(base);
             };
             let pipeline = shared.pipeline.clone().with_tree(Arc::new(tree));
