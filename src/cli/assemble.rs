@@ -29,10 +29,7 @@ pub(super) async fn tree(
     config: &Config,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Arc<Tree>, Listed)> {
-    anyhow::ensure!(
-        config.convert.trace_classes.is_none(),
-        "--assemble {NO_PARENTS}"
-    );
+    require_all_spans(config)?;
     if let Some(path) = paths.iter().find(|path| is_read_once(path)) {
         anyhow::bail!(
             "--assemble reads its input twice, but {} can be read only once: save it to a file first",
@@ -47,6 +44,16 @@ pub(super) async fn tree(
         Ok((Arc::new(assembler.finish()), listed))
     });
     work.await.context("the assembly failed")?
+}
+
+/// Rejects a configuration that leaves out spans which can be parents.
+///
+/// # Errors
+/// It does; names the remedy.
+pub(super) fn require_all_spans(config: &Config) -> anyhow::Result<()> {
+    let has_all = config.convert.trace_classes.is_none();
+    anyhow::ensure!(has_all, "--assemble {NO_PARENTS}");
+    Ok(())
 }
 
 /// Sends the spans of the conversations. `false` if one was not delivered, which is logged.

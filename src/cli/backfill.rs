@@ -22,7 +22,7 @@ use super::progress::Progress;
 use super::summary::{self, Files};
 use super::totals::Totals;
 use super::{Exit, OutputClosed, assemble, count, print};
-use crate::config::{Config, NO_PARENTS, paths};
+use crate::config::{Config, paths};
 use crate::export::{Destination, End, unread};
 use crate::input::backfill::folder::Folder;
 use crate::input::backfill::layout::Wanted;
@@ -235,12 +235,11 @@ impl Run {
         status: &Status,
     ) -> anyhow::Result<(Delivered, bool)> {
         report::old(listed, &self.config);
-        anyhow::ensure!(
-            !self.args.assemble || self.config.convert.trace_classes.is_none(),
-            "--assemble {NO_PARENTS}"
-        );
         let tree = match self.args.assemble {
-            true => Some(self.tree(backfill, listed, status).await?),
+            true => {
+                assemble::require_all_spans(&self.config)?;
+                Some(self.tree(backfill, listed, status).await?)
+            }
             false => None,
         };
         if self.stop.is_cancelled() {

@@ -26,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Content, Pipeline, Report, Unit};
 use crate::runtime::database::Error;
 use crate::telemetry::stalls::state_observer;
-use qtrail_core::assemble::{Conversation, Facts, Place, Settings, SpanId, Tree, Window};
+use qtrail_core::assemble::{
+    Conversation, Facts, FactsReader, Place, Settings, SpanId, Tree, Window,
+};
 use state::State;
 
 pub use roots::deliver as deliver_conversations;
@@ -114,46 +116,32 @@ impl Assembly {
     /// Delivers a unit, once the places of its events are known; as [`Pipeline::deliver`]. `waits` is called before it
     /// waits for other units.
     pub async fn deliver(&self, mut unit: Unit, waits: impl FnOnce()) -> Report {
-        let shared = &self.0;
-        let Content::Twice(_, again) = &mut unit.content else {
+        let (shared, base) = (&self.0, unit.base);
+        let Some(facts) = shared.facts(&mut unit).await else {
+            return Report::abandoned(base);
+        };
+        if facts.is_empty() {
             return shared.pipeline.deliver(unit).await;
-        };
-        let facts = match first_reading::open(again) {
-            Ok(content) => {
-                let (pipeline, name) = (shared.pipeline.clone(), Arc::clone(&unit.origin.name));
-                let _room = pipeline.windows.acquire(first_reading::BYTES).await;
-                let read = move || first_reading::facts(content, &name, &pipeline);
-                match tokio::task::spawn_blocking(read).await {
-                    Ok(facts) => facts,
-                    Err(_) => return Report::abandoned(unit.base),
-                }
-            }
-            // The second reading fails as well, and its report says why.
-            Err(_) => Vec::new(),
-        };
-        if !facts.is_empty() {
-            let base = unit.base;
-            let (arrives, count) = (Arc::clone(shared), facts.len());
-            let arrived = tokio::task::spawn_blocking(move || arrives.arrive(facts));
-            let places = match arrived.await {
-                Ok(Ok(places)) => places,
-                Ok(Err(error)) => {
-                    tracing::error!("{error}; the file is read again");
-                    return Report::abandoned(base);
-                }
-                Err(_) => return Report::abandoned(base),
-            };
-            waits();
-            let Some(tree) = shared.places(places, count).await else {
-                return Report::abandoned(base);
-            };
-            let Ok(_reading) = shared.readings.acquire().await else {
-                return Report::abandoned(base);
-            };
-            let pipeline = shared.pipeline.clone().with_tree(Arc::new(tree));
-            return pipeline.deliver(unit).await;
         }
-        shared.pipeline.deliver(unit).await
+        let (arrives, count) = (Arc::clone(shared), facts.len());
+        let arrived = tokio::task::spawn_blocking(move || arrives.arrive(facts));
+        let places = match arrived.await {
+            Ok(Ok(places)) => places,
+            Ok(Err(error)) => {
+                tracing::error!("{error}; the file is read again");
+                return Report::abandoned(base);
+            }
+            Err(_) => return Report::abandoned(base),
+        };
+        waits();
+        let Some(tree) = shared.places(places, count).await else {
+            return Report::abandoned(base);
+        };
+        let Ok(_reading) = shared.readings.acquire().await else {
+            return Report::abandoned(base);
+        };
+        let pipeline = shared.pipeline.clone().with_tree(Arc::new(tree));
+        pipeline.deliver(unit).await
     }
 
     /// Whether units wait for others. Where no other one comes before these have settled, they need not.
@@ -185,6 +173,21 @@ pub fn check(folder: &Path) -> Result<(), Error> {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The facts of a unit's events; none of one that cannot be read twice. `None` if the reading failed.
+    async fn facts(&self, unit: &mut Unit) -> Option<Vec<Facts>> {
+        let Content::Twice(_, again) = &mut unit.content else {
+            return Some(Vec::new());
+        };
+        let Ok(content) = first_reading::open(again) else {
+            // The second reading fails as well, and its report says why.
+            return Some(Vec::new());
+        };
+        let (pipeline, name) = (self.pipeline.clone(), Arc::clone(&unit.origin.name));
+        let _room = pipeline.windows.acquire(FactsReader::BYTES).await;
+        let read = move || first_reading::facts(content, &name, &pipeline);
+        tokio::task::spawn_blocking(read).await.ok()
     }
 
     /// Events of one unit arrive, each once. Their places come through the channel, in any order.

@@ -76,15 +76,13 @@ impl Report {
     }
 
     pub(super) fn abandoned(base: u64) -> Self {
-        Report {
-            outcome: Outcome::Abandoned,
-            ..Report::new(base)
-        }
+        Report::empty(Outcome::Abandoned, base)
     }
 
-    fn new(base: u64) -> Self {
+    /// The report of a unit without a record, which has settled up to this offset.
+    pub fn empty(outcome: Outcome, base: u64) -> Self {
         Report {
-            outcome: Outcome::Delivered,
+            outcome,
             counts: Counts::default(),
             settled_offset: base,
             truncated: None,
@@ -112,7 +110,7 @@ impl Gathering {
     /// Of a unit whose bytes start at `base`.
     pub(super) fn new(base: u64) -> Self {
         Gathering {
-            report: Report::new(base),
+            report: Report::empty(Outcome::Delivered, base),
             tracker: Tracker::default(),
             settled: 0,
         }

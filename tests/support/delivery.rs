@@ -190,15 +190,11 @@ fn read(
             Some(Item::Skipped(_)) => counts.skipped += 1,
         }
     }
+    let offset = base + opened.resume_offset();
     let report = Report {
-        outcome: Outcome::Delivered,
         counts,
-        settled_offset: base + opened.resume_offset(),
         truncated,
-        read_error: None,
-        refused: Vec::new(),
-        unreadable: None,
-        uncertain: None,
+        ..Report::empty(Outcome::Delivered, offset)
     };
     (report, records)
 }

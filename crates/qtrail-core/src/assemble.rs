@@ -34,6 +34,9 @@ pub use window::{Activity, Remembered, RememberedConversation, Settings, Window}
 /// How far a call may be from the message that it is assigned to, in nanoseconds.
 pub const REACH: i64 = 5 * 60 * 1_000_000_000;
 
+/// Memory that an [`Assembler`] and its [`Tree`] take at most for an event.
+pub const EVENT_BYTES: usize = 768;
+
 /// The id of an event's span, which identifies the event.
 pub type SpanId = [u8; 8];
 /// The id of a trace.
@@ -136,6 +139,14 @@ impl Tree {
         Tree {
             places: places.into_iter().collect(),
             conversations: Vec::new(),
+        }
+    }
+
+    /// The placement of an event, by the tree if there is one.
+    pub fn place(tree: Option<&Tree>, event: &Event<'_>) -> Placement {
+        match tree {
+            Some(tree) => tree.placement(event),
+            None => Placement::of(event),
         }
     }
 

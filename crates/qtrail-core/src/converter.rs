@@ -121,10 +121,7 @@ impl Converter {
 
     /// The placement of an event: its place in [`Converter::tree`], else the one that its own fields give.
     pub fn place(&self, event: &Event<'_>) -> Placement {
-        match &self.tree {
-            Some(tree) => tree.placement(event),
-            None => Placement::of(event),
-        }
+        Tree::place(self.tree.as_deref(), event)
     }
 
     /// Converts one record into a sink, with its [placement](Converter::place).

@@ -13,15 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::files::{Source, Sources};
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, Facts, FactsReader};
-use qtrail_core::envelope::log_file::{LARGEST, LARGEST_COMPRESSED};
+use qtrail_core::assemble::{Assembler, EVENT_BYTES, Facts, FactsReader};
 
-/// Memory of an event that can have a place in a tree.
-const EVENT_BYTES: usize = 768;
 /// Memory of a listed source, beside its name.
 const SOURCE_BYTES: usize = 64;
-/// Memory of a thread that reads.
-const READER_BYTES: usize = LARGEST + LARGEST_COMPRESSED;
 
 /// One first reading.
 pub(super) struct FirstReading {
@@ -67,7 +62,7 @@ impl FirstReading {
     /// More events or sources than memory allows.
     pub(super) fn run(self) -> anyhow::Result<(Assembler, Vec<anyhow::Result<Source>>)> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.min(self.limit / 2 / READER_BYTES).max(1);
+        let threads = cores.min(self.limit / 2 / FactsReader::BYTES).max(1);
         let assembler = std::thread::scope(|scope| {
             let (found, arrived) = sync_channel(threads);
             for _ in 0..threads {

@@ -19,14 +19,11 @@ use crate::export::Outcome;
 use crate::input::backfill::source::Source;
 use crate::input::backfill::{Backfill, Listed, Status};
 use crate::input::directory::{Deliver, Slot};
-use crate::pipeline::{Content, Counts, Report, Unit};
+use crate::pipeline::{Content, Report, Unit};
 use crate::sidecar;
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, Facts, FactsReader, Tree};
+use qtrail_core::assemble::{Assembler, EVENT_BYTES, Facts, FactsReader, Tree};
 use qtrail_core::envelope::Again;
-
-/// Memory of an event that can have a place in a tree.
-const EVENT_BYTES: usize = 768;
 
 impl Run {
     /// The tree of all files of the range.
@@ -99,18 +96,13 @@ impl Deliver for FirstReading {
         let this = self.clone();
         let read = tokio::task::spawn_blocking(move || this.read(unit));
         let read = read.await.map_err(io::Error::other).flatten();
+        let outcome = match self.full.is_cancelled() {
+            true => Outcome::Abandoned,
+            false => Outcome::Delivered,
+        };
         Report {
-            outcome: match self.full.is_cancelled() {
-                true => Outcome::Abandoned,
-                false => Outcome::Delivered,
-            },
-            counts: Counts::default(),
-            settled_offset: 0,
-            truncated: None,
             read_error: read.err().map(|error| error.to_string()),
-            refused: Vec::new(),
-            unreadable: None,
-            uncertain: None,
+            ..Report::empty(outcome, 0)
         }
     }
 }

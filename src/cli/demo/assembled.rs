@@ -1,7 +1,7 @@
 //! The demo's conversations as trees.
 //!
-//! Enters: the trail, all of which is known before it is delivered. Leaves: what `qtrail run` delivers of a directory,
-//! each event in its place, and at the end the spans of the conversations.
+//! Enters: the files of the whole trail. Leaves: the log records and spans that `qtrail run` sends for them, each event
+//! in its place; then the spans of the conversations.
 
 use std::sync::Arc;
 

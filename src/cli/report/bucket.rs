@@ -46,7 +46,7 @@ mod with_aws {
     use crate::input::backfill::source::Source;
     use crate::input::backfill::{Backfill, Status};
     use crate::input::directory::{Deliver, Slot};
-    use crate::pipeline::{Counts, Report};
+    use crate::pipeline::Report;
 
     /// Objects that are opened at once.
     const FETCHERS: usize = 16;
@@ -109,19 +109,11 @@ mod with_aws {
         async fn deliver(&self, unit: Unit, _: &mut Slot) -> Report {
             let (done, read) = oneshot::channel();
             let passed = self.0.send((unit, done)).await.is_ok() && read.await.is_ok();
-            Report {
-                outcome: match passed {
-                    true => Outcome::Delivered,
-                    false => Outcome::Abandoned,
-                },
-                counts: Counts::default(),
-                settled_offset: 0,
-                truncated: None,
-                read_error: None,
-                refused: Vec::new(),
-                unreadable: None,
-                uncertain: None,
-            }
+            let outcome = match passed {
+                true => Outcome::Delivered,
+                false => Outcome::Abandoned,
+            };
+            Report::empty(outcome, 0)
         }
     }
 }

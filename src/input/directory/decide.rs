@@ -141,7 +141,6 @@ mod tests {
     use super::super::checkpoint::{FileEntry, Fingerprint};
     use super::super::file_id::FileId;
     use super::*;
-    use crate::pipeline::Counts;
     use qtrail_core::reject::Reason;
 
     fn stat() -> Stat {
@@ -243,17 +242,12 @@ mod tests {
     #[test]
     fn only_a_delivered_whole_settles() {
         let report = |outcome, truncated: bool, read_error: bool| Report {
-            outcome,
-            counts: Counts::default(),
-            settled_offset: 0,
             truncated: truncated.then_some(Reason::Truncated {
                 what: "record",
                 at: 1,
             }),
             read_error: read_error.then(|| "EIO".to_owned()),
-            refused: Vec::new(),
-            unreadable: None,
-            uncertain: None,
+            ..Report::empty(outcome, 0)
         };
         let wait = Some(Duration::from_secs(7));
         for (report, expected) in [

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::export::Outcome;
-use crate::pipeline::{Content, Counts};
+use crate::pipeline::Content;
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
@@ -24,16 +24,7 @@ impl Deliver for Names {
         content.read_to_string(&mut text).unwrap();
         let name = unit.origin.name.rsplit('/').next().unwrap().to_owned();
         self.0.lock().unwrap().push(name);
-        Report {
-            outcome: Outcome::Delivered,
-            counts: Counts::default(),
-            settled_offset: unit.base + text.len() as u64,
-            truncated: None,
-            read_error: None,
-            refused: Vec::new(),
-            unreadable: None,
-            uncertain: None,
-        }
+        Report::empty(Outcome::Delivered, unit.base + text.len() as u64)
     }
 }
 
@@ -150,16 +141,7 @@ impl Deliver for Ids {
         };
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).unwrap();
-        let report = Report {
-            outcome: Outcome::Delivered,
-            counts: Counts::default(),
-            settled_offset: unit.base + bytes.len() as u64,
-            truncated: None,
-            read_error: None,
-            refused: Vec::new(),
-            unreadable: None,
-            uncertain: None,
-        };
+        let report = Report::empty(Outcome::Delivered, unit.base + bytes.len() as u64);
         self.0.lock().unwrap().extend(bytes);
         report
     }

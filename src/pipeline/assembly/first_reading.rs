@@ -5,10 +5,7 @@ use std::io::{self, Read};
 use crate::pipeline::Pipeline;
 use qtrail_core::assemble::{Facts, FactsReader};
 use qtrail_core::envelope::Again;
-use qtrail_core::envelope::log_file::{LARGEST, LARGEST_COMPRESSED};
 
-/// Memory of a reading.
-pub(super) const BYTES: usize = LARGEST + LARGEST_COMPRESSED;
 /// Memory of an event's facts, and of its place while it waits.
 const EVENT_BYTES: usize = 1024;
 /// The facts of one unit take at most one part in so many of `limits.memory`.

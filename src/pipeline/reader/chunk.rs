@@ -156,9 +156,5 @@ fn place(
     source: &Source,
 ) -> Result<Placement, Twin> {
     claims.claim(number, event.id().as_deref())?;
-    let placement = match tree {
-        Some(tree) => tree.placement(event),
-        None => Placement::of(event),
-    };
-    Ok(placement.within(source.organization.as_ref()))
+    Ok(Tree::place(tree, event).within(source.organization.as_ref()))
 }

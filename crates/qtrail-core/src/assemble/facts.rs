@@ -81,32 +81,31 @@ impl Facts {
     /// The facts of an event; `None` if it can have no place in a tree. Takes the event by value because it redacts
     /// it.
     pub fn of(mut event: Event<'_>, options: &Options) -> Option<Self> {
-        let (trace_id, _) = ids::trace(&event);
+        let (mut trace_id, _) = ids::trace(&event);
         let conversation = ids::conversation(&event).is_some();
         let part = match conversation {
             true => None,
             false => Some(part(&event)?),
         };
-        let mut facts = Facts {
-            span_id: ids::span(&event),
-            trace_id,
-            time: event.time(),
-            extent: extent(&event),
-            person: person(&event),
-            is_denied: Outcome::of(&event) == Outcome::Denied,
-            part: part.unwrap_or(Part::Approval([0; 16])),
-        };
+        let (span_id, person) = (ids::span(&event), person(&event));
+        let (time, extent) = (event.time(), extent(&event));
+        let is_denied = Outcome::of(&event) == Outcome::Denied;
         let may_hide_ids = conversation || options.redaction.names_fields();
         if may_hide_ids && !redact(event.document_mut(), &options.redaction).is_empty() {
-            facts.trace_id = ids::unrevealing(&event, trace_id);
+            trace_id = ids::unrevealing(&event, trace_id);
         }
-        if conversation {
-            facts.part = Part::InConversation {
+        Some(Facts {
+            span_id,
+            trace_id,
+            time,
+            extent,
+            part: part.unwrap_or_else(|| Part::InConversation {
                 is_message: event.class() == Class::Conversation,
                 conversation: Box::new(named(&event, options)),
-            };
-        }
-        Some(facts)
+            }),
+            person,
+            is_denied,
+        })
     }
 
     /// The id of the event's span.

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read};
 
 use super::Facts;
 use crate::Converter;
-use crate::envelope::log_file::{LARGEST_COMPRESSED, LogFile};
+use crate::envelope::log_file::{LARGEST, LARGEST_COMPRESSED, LogFile};
 use crate::envelope::{Again, Item, Records, is_quiet, open};
 
 /// Reads one file after the other, in buffers that are used again.
@@ -17,6 +17,9 @@ pub struct FactsReader {
 }
 
 impl FactsReader {
+    /// Memory of a reader, at most.
+    pub const BYTES: usize = LARGEST + LARGEST_COMPRESSED;
+
     /// Passes the facts of each selected event to `each`, as long as that is `true`. A record that cannot be read has
     /// none. `again`: how to have the bytes again.
     ///

@@ -22,7 +22,7 @@ use crate::export::Outcome;
 use crate::input::s3::consume::consume;
 use crate::input::s3::context::{Context, Fetch, Flow, Opened};
 use crate::input::s3::{Buckets, Error, Settings};
-use crate::pipeline::{Content, Counts, Report, Unit};
+use crate::pipeline::{Content, Report, Unit};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::reject::{Evidence, Reason};
 
@@ -34,16 +34,7 @@ pub(super) fn aws_error(remedy: Remedy) -> aws::Error {
 }
 
 pub(super) fn report(outcome: Outcome) -> Report {
-    Report {
-        outcome,
-        counts: Counts::default(),
-        settled_offset: 0,
-        truncated: None,
-        read_error: None,
-        refused: Vec::new(),
-        unreadable: None,
-        uncertain: None,
-    }
+    Report::empty(outcome, 0)
 }
 
 /// Objects of 10 bytes, unless a key is to fail first.
