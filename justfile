@@ -49,6 +49,10 @@ e2e:
 amazon:
     .ci/run amazon
 
+# The dashboards and alerts, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
+views:
+    .ci/run views
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences
