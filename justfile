@@ -53,6 +53,10 @@ amazon:
 views:
     .ci/run views
 
+# The chart, the manifests, the compose file, the unit and the Terraform module (needs Go).
+deploy:
+    .ci/run deploy
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences
