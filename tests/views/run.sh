@@ -19,11 +19,12 @@ done
 QTRAIL_VIEWS_VICTORIALOGS=$(tests/e2e/build-victorialogs.sh)
 QTRAIL_VIEWS_VMALERT=$(tests/e2e/build-vmalert.sh)
 QTRAIL_VIEWS_JAEGER=$(tests/e2e/build-jaeger.sh)
+QTRAIL_VIEWS_COLLECTOR=$(tests/e2e/build-collector.sh)
 if [ -z "${QTRAIL_VIEWS_QTRAIL:-}" ]; then
     cargo build --locked --all-features --bin qtrail >&2
     QTRAIL_VIEWS_QTRAIL=${CARGO_TARGET_DIR:-$PWD/target}/debug/qtrail
 fi
-export QTRAIL_VIEWS_VICTORIALOGS QTRAIL_VIEWS_VMALERT QTRAIL_VIEWS_JAEGER QTRAIL_VIEWS_QTRAIL
+export QTRAIL_VIEWS_COLLECTOR QTRAIL_VIEWS_VICTORIALOGS QTRAIL_VIEWS_VMALERT QTRAIL_VIEWS_JAEGER QTRAIL_VIEWS_QTRAIL
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT

@@ -96,14 +96,29 @@ async function vmalert(t, datasource, rules) {
   };
 }
 
-async function jaeger(t) {
+async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml')) {
   const [query, otlp] = [await freePort(), await freePort()];
   const url = `http://127.0.0.1:${query}`;
-  await start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, ['--config', path.join(ROOT, 'tests/e2e/jaeger.yaml')], `${url}/api/services`, {
+  await start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, ['--config', config], `${url}/api/services`, {
     JAEGER_QUERY: `127.0.0.1:${query}`,
     JAEGER_LISTEN: `127.0.0.1:${otlp}`,
   });
   return { otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
+}
+
+async function collector(t, config, env) {
+  const [otlp, metrics] = [await freePort(), await freePort()];
+  const queue = folder('queue');
+  t.after(() => fs.rmSync(queue, { recursive: true }));
+  const url = `http://127.0.0.1:${metrics}/metrics`;
+  await start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, ['--config', config], url, {
+    OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
+    METRICS_HOST: '127.0.0.1',
+    METRICS_PORT: String(metrics),
+    QUEUE_DIRECTORY: queue,
+    ...env,
+  });
+  return { otlp: `http://127.0.0.1:${otlp}`, metrics: async () => (await fetch(url)).text() };
 }
 
 async function prometheus(t, target) {
@@ -134,4 +149,4 @@ async function run(t, directory, endpoint, ...args) {
   return { telemetry, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
 }
 
-module.exports = { folder, until, victorialogs, vmalert, jaeger, prometheus, convert, run };
+module.exports = { folder, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
