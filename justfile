@@ -77,7 +77,7 @@ instructions:
 ci:
     .ci/run
 
-# Fuzz a target: envelope, log_file, record, conversion, redaction, notices or ingest (needs `cargo install cargo-fuzz`).
+# Fuzz a target: envelope, log_file, record, conversion, redaction, notices or ingest (needs `cargo install --locked cargo-fuzz`).
 fuzz TARGET SECONDS="60":
     cp Cargo.lock fuzz/Cargo.lock
     mkdir -p target/fuzz/corpus/{{TARGET}}
