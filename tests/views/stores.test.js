@@ -162,13 +162,18 @@ test('in Prometheus, the metrics of the dashboards and rules exist, and count wh
   await servers.until('the events to be counted', async () => (await value('qtrail_events_exported_total')) === agents);
 
   assert.strictEqual(await value('sum(qtrail_agent_messages_total{origin="live"})'), 6);
-  assert.strictEqual(await value('sum(qtrail_agent_conversations_started_total{origin="live"})'), 1);
+  assert.strictEqual(await value('sum(qtrail_agent_conversations_started_total{origin="live"})'), 5);
   assert.strictEqual(await value('sum(qtrail_agent_denials_total{origin="live"})'), 3);
-  assert.strictEqual(await value('sum(qtrail_agent_calls_total{origin="live", service="s3"})'), 6);
+  assert.strictEqual(await value('sum(qtrail_agent_calls_total{origin="live", service="s3"})'), 8);
   assert.strictEqual(await value('sum(qtrail_agent_events_total{origin="live"})'), agents);
   assert.strictEqual(await value('sum(qtrail_agent_events_total{origin="backfill"})'), 0);
 
-  // Each query of the dashboards runs; each number of the overview is there.
+  // The events came between two scrapes, and the numbers of the overview show them.
+  const counts = ['Messages', 'Conversations started', 'Calls on behalf', 'Denied', 'Active people', 'Active conversations'];
+  for (const { panel, target } of queries('overview', 'prometheus').filter(({ panel }) => counts.includes(panel.title))) {
+    await servers.until(`${panel.title} to be above 0`, async () => (await value(filled(target.expr))) > 0);
+  }
+  // Each query of the dashboards runs; each number is there.
   for (const { panel, target, type } of all.flatMap(targets).filter(({ type }) => type === 'prometheus')) {
     const result = await prometheus.query(filled(target.expr));
     if (panel.type === 'stat') assert.ok(result.length === 1, `${panel.title} (${type}): ${target.expr} returns ${result.length} values`);

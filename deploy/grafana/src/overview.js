@@ -9,8 +9,15 @@ const LATE = 'CloudTrail delivers 3 to 15 minutes late: the last minutes are not
 const DELIVERED = 'By the time of delivery, from the metrics of qtrail.';
 
 module.exports = (store) => {
-  const total = (name) => metric(`sum(increase(${name}{origin=~"$origin"}[$__range]))`, '', true);
-  const over = (name, by) => metric(`sum by (${by}) (increase(${name}{origin=~"$origin"}[$__rate_interval]))`, by.split(', ').map((label) => `{{${label}}}`).join(' '));
+  // Of series that exist from the start: `increase` does not see the first value of a series that appears.
+  const total = (name, labels = '') => metric(`sum(increase(${name}{origin=~"$origin"${labels}}[$__range]))`, '', true);
+  const legend = (by) => by.split(', ').map((label) => `{{${label}}}`).join(' ');
+  const over = (name, by) => metric(`sum by (${by}) (increase(${name}{origin=~"$origin"}[$__rate_interval]))`, legend(by));
+  // Of series that appear: the first half is what appeared.
+  const appearing = (name, by) => {
+    const series = `${name}{origin=~"$origin"}`;
+    return metric(`sum by (${by}) ((${series} unless ${series} offset $__rate_interval) or increase(${series}[$__rate_interval]))`, legend(by));
+  };
   return board(store, 'overview', 'overview', `Who talked to agents, what agents did on their behalf, and what was denied. ${LATE}`)
     .withVariable(sources.prometheus())
     .withVariable(sources.logs(store))
@@ -25,13 +32,13 @@ module.exports = (store) => {
     .withRow(row('In this time range'))
     .withPanel(number('Messages', DELIVERED, total('qtrail_agent_messages_total')))
     .withPanel(number('Conversations started', DELIVERED, total('qtrail_agent_conversations_started_total')))
-    .withPanel(number('Calls on behalf', `API calls that agents made for a person. ${DELIVERED}`, total('qtrail_agent_calls_total')))
-    .withPanel(number('Denied', `Events of agents that AWS denied. ${DELIVERED}`, total('qtrail_agent_denials_total'), { red: 1 }))
+    .withPanel(number('Calls on behalf', `API calls that agents made for a person. ${DELIVERED}`, total('qtrail_agent_events_total', ', class=~"on_behalf_of|agent_call"')))
+    .withPanel(number('Denied', `Events of agents that AWS denied. ${DELIVERED}`, total('qtrail_agent_events_total', ', outcome="denied"'), { red: 1 }))
     .withPanel(number('Active people', 'Now, of all replicas together at most.', metric('sum(qtrail_agent_active_people)', '', true)))
     .withPanel(number('Active conversations', 'Now, of all replicas together at most.', metric('sum(qtrail_agent_active_conversations)', '', true)))
     .withPanel(graph('Events by class', DELIVERED, [over('qtrail_agent_events_total', 'class, outcome')], { bars: true }))
-    .withPanel(graph('Calls on behalf, by service', DELIVERED, [over('qtrail_agent_calls_total', 'service')], { bars: true }))
-    .withPanel(graph('Denials', DELIVERED, [over('qtrail_agent_denials_total', 'service, error_code')], { bars: true }))
+    .withPanel(graph('Calls on behalf, by service', DELIVERED, [appearing('qtrail_agent_calls_total', 'service')], { bars: true }))
+    .withPanel(graph('Denials', DELIVERED, [appearing('qtrail_agent_denials_total', 'service, error_code')], { bars: true }))
     .withRow(row('Who'))
     .withPanel(
       rows('People', `Everyone for whom an agent acted. ${LATE}`, store.people(), store.peopleColumns.map((field) => [field, shown(store, field)]), {
