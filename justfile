@@ -57,6 +57,11 @@ views:
 deploy:
     .ci/run deploy
 
+# Make the packages of a release in target/packages (see the script), and install and remove them (needs root, debootstrap, rpm).
+packages:
+    deploy/release.sh
+    tests/deploy/packages.sh
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences

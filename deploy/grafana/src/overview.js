@@ -33,7 +33,7 @@ module.exports = (store) => {
     .withPanel(number('Messages', DELIVERED, total('qtrail_agent_messages_total')))
     .withPanel(number('Conversations started', DELIVERED, total('qtrail_agent_conversations_started_total')))
     .withPanel(number('Calls on behalf', `API calls that agents made for a person. ${DELIVERED}`, total('qtrail_agent_events_total', ', class=~"on_behalf_of|agent_call"')))
-    .withPanel(number('Denied', `Events of agents that AWS denied. ${DELIVERED}`, total('qtrail_agent_events_total', ', outcome="denied"'), { red: 1 }))
+    .withPanel(number('Denied', `Events of agents that AWS denied. ${DELIVERED}`, total('qtrail_agent_events_total', ', class!="other", outcome="denied"'), { red: 1 }))
     .withPanel(number('Active people', 'Now, of all replicas together at most.', metric('sum(qtrail_agent_active_people)', '', true)))
     .withPanel(number('Active conversations', 'Now, of all replicas together at most.', metric('sum(qtrail_agent_active_conversations)', '', true)))
     .withPanel(graph('Events by class', DELIVERED, [over('qtrail_agent_events_total', 'class, outcome')], { bars: true }))
