@@ -32,8 +32,9 @@ test('both pairs of back ends have the same dashboards with the same panels', ()
   assert.strictEqual(loki.length, 4);
 });
 
-test('panels have a title, a description and a query, and do not overlap', () => {
+test('panels have an id, a title, a description and a query, and do not overlap', () => {
   for (const { file, dashboard } of all) {
+    assert.strictEqual(new Set(dashboard.panels.map(({ id }) => id).filter(Boolean)).size, dashboard.panels.length, `${file}: ids`);
     const taken = new Map();
     for (const panel of dashboard.panels) {
       assert.ok(panel.title, `${file}: a panel without a title`);

@@ -14,7 +14,9 @@ const folder = process.argv[2] ?? path.join(__dirname, '..');
 for (const store of stores) {
   fs.mkdirSync(path.join(folder, store.name), { recursive: true });
   for (const [name, make] of Object.entries(dashboards)) {
-    const json = JSON.stringify(make(store).build(), null, 2) + '\n';
-    fs.writeFileSync(path.join(folder, store.name, `${name}.json`), json);
+    const dashboard = make(store).build();
+    // Links to a panel name its id, which Grafana would choose at each import.
+    dashboard.panels.forEach((panel, at) => { panel.id = at + 1; });
+    fs.writeFileSync(path.join(folder, store.name, `${name}.json`), JSON.stringify(dashboard, null, 2) + '\n');
   }
 }
