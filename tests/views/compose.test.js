@@ -5,6 +5,7 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
+const zlib = require('node:zlib');
 const YAML = require('yaml');
 const servers = require('./servers');
 const { ROOT } = require('./queries');
@@ -38,26 +39,54 @@ test('the dashboards find the data sources of their kind', () => {
   assert.ok(compose.services.grafana.volumes.some((volume) => volume.startsWith('../grafana/victorialogs:')));
 });
 
-test('the sample arrives in both stores, and the collector’s metrics have the names that the rules use', async (t) => {
-  const qtrail = compose.services.qtrail.command.slice(2);
-  const logs = await servers.victorialogs(t);
-  const traces = await servers.jaeger(t, path.join(COMPOSE, 'jaeger.yaml'));
+test('the sample arrives in both stores once, although they were away, the collector was killed and qtrail ran twice', async (t) => {
+  const [logsPort, tracesPort] = [await servers.freePort(), await servers.freePort()];
   const collector = await servers.collector(t, path.join(COMPOSE, 'collector.yaml'), {
-    LOGS_ENDPOINT: `${logs.otlp}/v1/logs`,
-    TRACES_ENDPOINT: traces.otlp.replace('http://', ''),
+    LOGS_ENDPOINT: `http://127.0.0.1:${logsPort}/insert/opentelemetry/v1/logs`,
+    TRACES_ENDPOINT: `127.0.0.1:${tracesPort}`,
   });
-  const directory = path.join(servers.folder('sample'), 'sample');
-  t.after(() => fs.rmSync(path.dirname(directory), { recursive: true }));
-  const sample = spawnSync(process.env.QTRAIL_VIEWS_QTRAIL, compose.services.sample.command.map((word) => word.replace('/trail/sample', directory)));
+  const folder = servers.folder('sample');
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const at = (word) => word.replace(/^\/trail\b/, folder).replace(/^\$\{QTRAIL_PATH:-\/trail(.*)\}$/, `${folder}$1`);
+  const sample = spawnSync(process.env.QTRAIL_VIEWS_QTRAIL, compose.services.sample.command.map(at));
   assert.strictEqual(sample.status, 0, String(sample.stderr));
-  await servers.run(t, path.join(directory, 'trail'), collector.otlp, ...qtrail.filter((word, at) => word !== '--endpoint' && qtrail[at - 1] !== '--endpoint'));
 
-  const count = async () => Number((await logs.rows('{service.namespace="aws.cloudtrail"} | stats count_uniq(log.record.uid) as n'))[0].n);
-  await servers.until('the sample to be in VictoriaLogs', async () => (await count()) === 20);
+  // The command of the compose file, with its own collector and a state that stays.
+  const [, directory, ...rest] = compose.services.qtrail.command.map(at);
+  const options = rest.filter((word, n) => word !== '--endpoint' && rest[n - 1] !== '--endpoint');
+  const run = () => servers.run(t, directory, collector.otlp, ...options, '--state', path.join(folder, 'state'));
+  const metric = async (qtrail, name) => Number((await qtrail.metrics()).match(new RegExp(`^${name} (\\d+)`, 'm'))[1]);
+
+  // Both stores are away: the collector keeps what it accepts, also when it is killed.
+  const kill = await collector.start();
+  const qtrail = await run();
+  await servers.until('the collector to accept the sample', async () => (await metric(qtrail, 'qtrail_events_exported_total')) === 20);
+  const accepted = await collector.metrics();
+  await kill('SIGKILL');
+  await qtrail.stop();
+
+  const logs = await servers.victorialogs(t, logsPort);
+  const traces = await servers.jaeger(t, path.join(COMPOSE, 'jaeger.yaml'), tracesPort);
+  await collector.start();
+  const lines = async () => Number((await logs.rows('{service.namespace="aws.cloudtrail"} | count() as n'))[0].n);
+  await servers.until('the sample to be in VictoriaLogs', async () => (await lines()) === 20);
   const [line] = await logs.rows('{service.namespace="aws.cloudtrail"} qtrail.outcome:=denied | fields trace_id, span_id');
-  const trace = await servers.until('the trace of a line to be in Jaeger', () => traces.get(`/api/traces/${line.trace_id}`));
-  assert.ok(trace[0].spans.some(({ spanID }) => spanID === line.span_id), 'a line leads to its span');
+  const trace = () => traces.get(`/api/traces/${line.trace_id}`);
+  const [{ spans }] = await servers.until('the trace of a line to be in Jaeger', trace);
+  assert.ok(spans.some(({ spanID }) => spanID === line.span_id), 'a line leads to its span');
 
-  const metrics = await collector.metrics();
-  for (const name of ['otelcol_exporter_queue_size{data_type="logs"', 'otelcol_exporter_sent_log_records']) assert.ok(metrics.includes(name), name);
+  // A second run, with the same events in other files: nothing more is sent.
+  fs.readdirSync(directory, { recursive: true })
+    .filter((file) => file.endsWith('.json.gz'))
+    .forEach((file, n) => fs.writeFileSync(path.join(directory, `copy-${n}.json`), zlib.gunzipSync(fs.readFileSync(path.join(directory, file)))));
+  const second = await run();
+  await servers.until('the copies to be read', async () => (await metric(second, 'qtrail_events_duplicate_total')) > 20);
+  await servers.until('nothing to be under way', async () => (await metric(second, 'qtrail_events_in_flight')) === 0);
+  assert.strictEqual(await metric(second, 'qtrail_events_exported_total'), 0);
+  assert.strictEqual(await lines(), 20);
+  assert.strictEqual((await trace())[0].spans.length, spans.length);
+
+  // The names that the rules on the collector use.
+  assert.match(accepted, /^otelcol_exporter_queue_size\{data_type="logs",exporter="otlp_http\/logs"/m);
+  assert.match(await collector.metrics(), /^otelcol_exporter_sent_log_records(_total)?\{/m);
 });

@@ -49,19 +49,23 @@ async function start(t, name, program, args, ready, env = {}) {
   const log = path.join(folder(name), 'log');
   const child = spawn(program, args, { stdio: ['ignore', fs.openSync(log, 'w'), fs.openSync(log, 'a')], env: { ...process.env, ...env } });
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  t.after(async () => {
-    child.kill();
+  const stop = async (signal) => {
+    child.kill(signal);
     await ended;
+  };
+  t.after(async () => {
+    await stop();
     fs.rmSync(path.dirname(log), { recursive: true });
   });
   await until(`${name} starts`, async () => {
     if (child.exitCode !== null) throw new Error(fs.readFileSync(log, 'utf8'));
     return (await fetch(ready)).ok;
   });
+  return stop;
 }
 
-async function victorialogs(t) {
-  const port = await freePort();
+async function victorialogs(t, onPort) {
+  const port = onPort ?? (await freePort());
   const data = folder('victorialogs-data');
   t.after(() => fs.rmSync(data, { recursive: true }));
   const url = `http://127.0.0.1:${port}`;
@@ -96,8 +100,8 @@ async function vmalert(t, datasource, rules) {
   };
 }
 
-async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml')) {
-  const [query, otlp] = [await freePort(), await freePort()];
+async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onPort) {
+  const [query, otlp] = [await freePort(), onPort ?? (await freePort())];
   const url = `http://127.0.0.1:${query}`;
   await start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, ['--config', config], `${url}/api/services`, {
     JAEGER_QUERY: `127.0.0.1:${query}`,
@@ -106,19 +110,21 @@ async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml')) {
   return { otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
 }
 
+// A collector that can be killed and started again: its address and its queue stay.
 async function collector(t, config, env) {
   const [otlp, metrics] = [await freePort(), await freePort()];
   const queue = folder('queue');
   t.after(() => fs.rmSync(queue, { recursive: true }));
   const url = `http://127.0.0.1:${metrics}/metrics`;
-  await start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, ['--config', config], url, {
-    OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
-    METRICS_HOST: '127.0.0.1',
-    METRICS_PORT: String(metrics),
-    QUEUE_DIRECTORY: queue,
-    ...env,
-  });
-  return { otlp: `http://127.0.0.1:${otlp}`, metrics: async () => (await fetch(url)).text() };
+  const again = () =>
+    start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, ['--config', config], url, {
+      OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
+      METRICS_HOST: '127.0.0.1',
+      METRICS_PORT: String(metrics),
+      QUEUE_DIRECTORY: queue,
+      ...env,
+    });
+  return { otlp: `http://127.0.0.1:${otlp}`, start: again, metrics: async () => (await fetch(url)).text() };
 }
 
 async function prometheus(t, target) {
@@ -135,7 +141,7 @@ async function prometheus(t, target) {
   return { query: async (query) => (await json(`${url}/api/v1/query`, { query })).data.result };
 }
 
-// Sends a trail once; `name` keeps the observed times of both signals equal.
+// Sends a trail once, assembled.
 async function convert(trail, endpoint, ...args) {
   await promisify(execFile)(QTRAIL, ['convert', trail, '--endpoint', endpoint, '--select', 'all', '--assemble', '--give-up-after', '30s', ...args]);
 }
@@ -143,10 +149,10 @@ async function convert(trail, endpoint, ...args) {
 // A qtrail that watches `directory`.
 async function run(t, directory, endpoint, ...args) {
   const telemetry = `127.0.0.1:${await freePort()}`;
-  const state = folder('state');
-  t.after(() => fs.rmSync(state, { recursive: true }));
-  await start(t, 'qtrail', QTRAIL, ['run', directory, '--endpoint', endpoint, '--state', state, ...args], `http://${telemetry}/livez`, { QTRAIL_TELEMETRY_HTTP: telemetry });
-  return { telemetry, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
+  const state = args.includes('--state') ? [] : ['--state', folder('state')];
+  if (state.length) t.after(() => fs.rmSync(state[1], { recursive: true }));
+  const stop = await start(t, 'qtrail', QTRAIL, ['run', directory, '--endpoint', endpoint, ...state, ...args], `http://${telemetry}/livez`, { QTRAIL_TELEMETRY_HTTP: telemetry });
+  return { telemetry, stop, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
 }
 
-module.exports = { folder, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
+module.exports = { folder, freePort, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
