@@ -9,7 +9,7 @@ const { promisify } = require('node:util');
 const { ROOT } = require('./queries');
 
 const QTRAIL = process.env.QTRAIL_VIEWS_QTRAIL;
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 async function freePort() {
   const server = net.createServer();
