@@ -47,8 +47,9 @@ cargo generate-rpm --target "$target" --profile dist --output "$packages/"
 # Of the program alone, with what is linked into it. The tool writes beside each Cargo.toml of the workspace.
 sbom=qtrail-$version-sbom
 cargo cyclonedx --format json --features aws --target "$target" --override-filename "$sbom" --quiet
-mv "$sbom.json" "$packages/"
-rm -f crates/*/"$sbom.json" benches/*/"$sbom.json"
+# Without the folder of this machine.
+sed "s|path+file://$PWD|path+file:///qtrail|g" "$sbom.json" >"$packages/$sbom.json"
+rm -f "$sbom.json" crates/*/"$sbom.json" benches/*/"$sbom.json"
 
 archive=qtrail-$version-$target
 mkdir "$packages/$archive"

@@ -23,7 +23,7 @@ holds() {
     fi
 }
 
-everything() { (cd "$root" && find . -path ./proc -prune -o -print | grep -vE '^\./(var/lib/(dpkg|rpm)|var/cache|var/log|tmp|dev|root)(/|$)' | sort); }
+everything() { (cd "$root" && LC_ALL=C find . -path ./proc -prune -o -print | grep -vE '^\./(var/lib/(dpkg|rpm)|var/cache|var/log|tmp|dev|root)(/|$)' | LC_ALL=C sort); }
 
 sums() { (cd "$packages" && sha256sum --check --strict SHA256SUMS); }
 
@@ -32,14 +32,15 @@ archive() {
         (cd "$work"/qtrail-*/ && ./qtrail --version && test -s man/qtrail-run.1 && test -s completions/_qtrail && test -s qtrail.service)
 }
 
-static() { ! ldd "$work"/qtrail-*/qtrail 2>/dev/null | grep '=>'; }
+static() { ldd "$work"/qtrail-*/qtrail 2>&1 | grep -E 'statically linked|not a dynamic executable'; }
 
 # Each crate with its licence; no crate of the tests alone.
 sbom() {
     local sbom
     sbom=$(echo "$packages"/qtrail-*-sbom.json)
     jq --exit-status '.bomFormat == "CycloneDX" and (.components | length > 100) and ([.components[].name] | index("tokio") and index("aws-sdk-sqs"))
-        and ([.components[].name] | (index("proptest") or index("insta")) | not)' "$sbom" &&
+        and ([.components[].name] | (index("insta") or index("rcgen")) | not)' "$sbom" &&
+        ! grep -q "$HOME\|$PWD" "$sbom" &&
         jq --raw-output '.components[] | select(.licenses == null) | "no licence: " + .name' "$sbom" | { ! grep .; }
 }
 
@@ -80,7 +81,10 @@ keeps_changes() {
     echo '# mine' >>"$root"/etc/qtrail/config.yaml && chroot "$root" sh -c 'dpkg --force-confold --install /tmp/*.deb' &&
         grep -q '^# mine' "$root"/etc/qtrail/config.yaml
 }
-removed() { everything | diff "$work/before" - | grep '^>' | grep -vE '^> \./var/lib/qtrail(/|$)' | { ! grep .; }; }
+# The folders of shells and licences belong to no package of this root.
+removed() {
+    everything | LC_ALL=C comm -13 "$work/before" - | { ! grep -vE '^\./(var/lib/qtrail(/.*)?|usr/share/(fish|licenses|zsh)(/vendor_completions\.d|/site-functions)?)$'; }
+}
 purges_deb() { chroot "$root" dpkg --purge qtrail && removed && [ -s "$root"/var/lib/qtrail/state.redb ]; }
 
 holds "the deb installs" installs_deb
