@@ -16,6 +16,7 @@ pub mod ids;
 mod mapping;
 mod observed;
 mod organization;
+mod pseudonym;
 mod redact;
 pub(crate) mod semconv;
 mod severity;
@@ -35,6 +36,7 @@ pub(crate) use identity::enduser;
 pub(crate) use mapping::extent;
 pub use observed::observed_time;
 pub use organization::organization;
+pub use pseudonym::{Pseudonyms, ShortKey};
 pub(crate) use redact::redact;
 pub(crate) use severity::Outcome;
 pub use table::FIELDS;
@@ -111,12 +113,31 @@ pub struct Redaction {
     pub keys: Vec<String>,
     /// JSON pointers to mask.
     pub pointers: Vec<String>,
-    /// Mask `accessKeyId`.
-    pub access_key_id: bool,
-    /// Mask `sourceIPAddress`.
-    pub source_ip: bool,
-    /// Mask user names and ids.
-    pub users: bool,
+    /// What becomes of `accessKeyId`.
+    pub access_key_id: Hide,
+    /// What becomes of `sourceIPAddress`.
+    pub source_ip: Hide,
+    /// What becomes of user names and ids.
+    pub users: Hide,
+}
+
+/// What becomes of a kind of value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Hide {
+    /// It is shown.
+    #[default]
+    Keep,
+    /// It is masked.
+    Drop,
+    /// A pseudonym stands for it.
+    Hash(Pseudonyms),
+}
+
+impl Hide {
+    /// Whether the original is hidden.
+    pub(crate) fn hides(&self) -> bool {
+        *self != Hide::Keep
+    }
 }
 
 impl Redaction {
