@@ -248,6 +248,7 @@ impl Run {
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
         let duplicates = sidecar.drop_duplicates(&self.config)?;
+        sidecar.pipeline = sidecar.pipeline.clone().for_backfill();
         if let Some(tree) = &tree {
             sidecar.pipeline = sidecar.pipeline.clone().with_tree(Arc::clone(tree));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use opentelemetry::global;
-use opentelemetry::metrics::Meter;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -27,8 +27,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::agents::LAG_BOUNDS;
 use super::metrics::{ALL, MetricType, Metrics};
-use super::stalls::STALLED;
+use super::process;
+use super::with_labels::{LAG, WITH_LABELS};
 use crate::runtime::endpoint::Endpoint;
 
 /// The time limit for sending the last telemetry.
@@ -114,51 +116,92 @@ impl Providers {
 
 /// Registers the metrics with a meter, which reads them at each export.
 pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
-    for description in &ALL {
-        let metrics = Arc::clone(metrics);
-        let name = format!("qtrail.{}", description.name);
-        let number = description.number;
-        // The SDK keeps the callbacks; the instruments are not needed.
-        match description.metric_type {
+    for metric in &ALL {
+        let (metrics, number) = (Arc::clone(metrics), metric.number);
+        let read = move |observer: &dyn AsyncInstrument<u64>| {
+            observer.observe(number(&metrics).get(), &[]);
+        };
+        integers(
+            meter,
+            metric.name,
+            metric.metric_type,
+            metric.unit,
+            metric.help,
+            read,
+        );
+    }
+    for family in &WITH_LABELS {
+        let (metrics, samples) = (Arc::clone(metrics), family.samples);
+        let read = move |observer: &dyn AsyncInstrument<u64>| {
+            for sample in samples(&metrics) {
+                let labels = sample.labels.into_iter();
+                let labels: Vec<_> = labels
+                    .map(|(name, value)| KeyValue::new(name, value))
+                    .collect();
+                observer.observe(sample.value, &labels);
+            }
+        };
+        integers(
+            meter,
+            family.name,
+            family.metric_type,
+            family.unit,
+            family.help,
+            read,
+        );
+    }
+    let [name, unit, help] = LAG;
+    let lag = meter
+        .f64_histogram(format!("qtrail.{name}"))
+        .with_unit(unit)
+        .with_description(help)
+        .with_boundaries(LAG_BOUNDS.to_vec());
+    let _ = metrics.agents.lag_over_otlp.set(lag.build());
+    observe_process(meter);
+}
+
+/// Registers a metric of integers.
+fn integers(
+    meter: &Meter,
+    name: &str,
+    metric_type: MetricType,
+    unit: &'static str,
+    help: &'static str,
+    read: impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+) {
+    let name = format!("qtrail.{name}");
+    // The SDK keeps the callbacks; the instruments are not needed.
+    match metric_type {
+        MetricType::Counter => {
+            let counter = meter.u64_observable_counter(name).with_unit(unit);
+            let _ = counter.with_description(help).with_callback(read).build();
+        }
+        MetricType::Gauge => {
+            let gauge = meter.u64_observable_gauge(name).with_unit(unit);
+            let _ = gauge.with_description(help).with_callback(read).build();
+        }
+    }
+}
+
+fn observe_process(meter: &Meter) {
+    for metric in &process::METRICS {
+        let (name, unit, help) = (metric.otlp_name, metric.unit, metric.help);
+        let read = |observer: &dyn AsyncInstrument<f64>| {
+            if let Some(value) = (metric.value)() {
+                observer.observe(value, &[]);
+            }
+        };
+        match metric.metric_type {
             MetricType::Counter => {
-                let _ = meter
-                    .u64_observable_counter(name)
-                    .with_unit(description.unit)
-                    .with_description(description.help)
-                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build();
+                let counter = meter.f64_observable_counter(name).with_unit(unit);
+                let _ = counter.with_description(help).with_callback(read).build();
             }
             MetricType::Gauge => {
-                let _ = meter
-                    .u64_observable_gauge(name)
-                    .with_unit(description.unit)
-                    .with_description(description.help)
-                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build();
+                let gauge = meter.f64_observable_gauge(name).with_unit(unit);
+                let _ = gauge.with_description(help).with_callback(read).build();
             }
         }
     }
-    let (metrics, stalled) = (Arc::clone(metrics), Arc::clone(metrics));
-    let _ = meter
-        .u64_observable_counter("qtrail.dead_letters")
-        .with_unit("{event}")
-        .with_description("Dead letters by reason.")
-        .with_callback(move |observer| {
-            for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
-                observer.observe(count, &[KeyValue::new("reason", reason)]);
-            }
-        })
-        .build();
-    let _ = meter
-        .u64_observable_gauge("qtrail.stalled")
-        .with_unit("{thing}")
-        .with_description(STALLED)
-        .with_callback(move |observer| {
-            for (cause, count) in stalled.stalls.counts() {
-                observer.observe(count, &[KeyValue::new("reason", cause.label())]);
-            }
-        })
-        .build();
 }
 
 /// The resource: `service.name` is `qtrail`, unless the environment sets another name.
