@@ -204,7 +204,8 @@ fn observe_process(meter: &Meter) {
     }
 }
 
-/// The resource: `service.name` is `qtrail`, unless the environment sets another name.
+/// The resource: `service.name` is `qtrail` and `service.instance.id` a random UUID, unless the environment sets others. The
+/// numbers of `run` and of a `backfill` beside it are two series so.
 fn resource() -> Resource {
     let detected = Resource::builder().build();
     let named = detected
@@ -215,9 +216,29 @@ fn resource() -> Resource {
         true => builder,
         false => builder.with_service_name("qtrail"),
     };
+    let instance = Key::from_static_str("service.instance.id");
+    let builder = match detected.get(&instance) {
+        Some(_) => builder,
+        None => builder.with_attribute(KeyValue::new(instance, random_uuid())),
+    };
     builder
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+fn random_uuid() -> String {
+    let mut bytes = fastrand::u128(..).to_be_bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = hex::encode(bytes);
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    parts.join("-")
 }
 
 fn configured<B>(builder: B, endpoint: &Endpoint) -> anyhow::Result<B>
@@ -347,6 +368,7 @@ mod tests {
         let numbers = Arc::new(Metrics::default());
         numbers.read.add(4_242);
         numbers.dead_letter_reasons.add("bad_time", 77);
+        numbers.export_errors.add("UNAVAILABLE", "logs");
         observe(&providers.metrics.meter("qtrail"), &numbers);
         let subscriber = tracing_subscriber::registry().with(providers.layer());
         tracing::subscriber::with_default(subscriber, || {
@@ -364,6 +386,11 @@ mod tests {
             "qtrail.events.read",
             "4242",
             "bad_time",
+            "qtrail.agent.events",
+            "qtrail.agent.active_people",
+            "UNAVAILABLE",
+            "qtrail.ready",
+            "\"service.instance.id\"",
             "\"service.name\"",
             "StringValue(\"qtrail\")",
         ] {

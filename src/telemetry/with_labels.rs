@@ -46,8 +46,8 @@ pub(super) const LAG: [&str; 3] = [
 #[rustfmt::skip]
 pub(super) const WITH_LABELS: [Family; 14] = [
     family("agent.messages", MetricType::Counter, "{message}", "Messages of people to agents (gen_ai.operation.name is chat). As in all qtrail_agent metrics, only delivered events count, once each; origin is backfill for what the backfill command reads, else live.", |m| m.agents.messages.samples()),
-    family("agent.conversations_started", MetricType::Counter, "{conversation}", "Conversations whose first event was delivered. With duplicates.drop, none is counted again after a restart, unless it had no event for duplicates.max_age.", |m| m.agents.conversations_started.samples()),
-    family("agent.events", MetricType::Counter, "{event}", "Events by qtrail.event.class and qtrail.outcome.", |m| m.agents.events.samples()),
+    family("agent.conversations_started", MetricType::Counter, "{conversation}", "Conversations whose first event was delivered. The newest 100,000 are known for 30 days, also after a restart if duplicates.drop is on, so that none counts twice.", |m| m.agents.conversations_started.samples()),
+    family("agent.events", MetricType::Counter, "{event}", "Events by qtrail.event.class and qtrail.outcome; with select: all, class other is what no agent did.", |m| m.agents.events.samples()),
     family("agent.calls", MetricType::Counter, "{call}", "API calls by agents for people (classes on_behalf_of and agent_call), by the called service as in peer.service. Beyond 256 series, service is `other`.", |m| m.agents.calls.samples()),
     family("agent.denials", MetricType::Counter, "{event}", "Events of agents with the outcome denied, by service and errorCode. Beyond 512 series, both are `other`.", |m| m.agents.denials.samples()),
     family("agent.active_people", MetricType::Gauge, "{person}", "People (enduser.id) with a live event of an agent in the last hour, by the event's time. 10,000 means that many or more.", |m| Sample::unlabelled(m.agents.active_people(now()))),
