@@ -93,13 +93,16 @@ fn sum(metrics: &str, name: &str) -> u64 {
         .sum()
 }
 
-/// A trail's files, and those of its records that Amazon Q's are known by.
-fn trail() -> (Vec<(String, Vec<u8>)>, Vec<Value>) {
+/// A trail's files, how many records they hold, and those of Amazon Q, each once. A copy of a file is no other file.
+fn trail() -> (BTreeSet<Vec<u8>>, u64, Vec<Value>) {
     let trail = conversation_trail(7, 12);
-    let mut records = BTreeMap::new();
-    for (_, bytes) in &trail.files {
-        let mut file: Value = serde_json::from_slice(&gunzip(bytes)).unwrap();
+    let (mut records, mut read) = (BTreeMap::new(), 0);
+    let files = trail.files.iter().map(|(_, bytes)| gunzip(bytes));
+    let files: BTreeSet<_> = files.collect();
+    for file in &files {
+        let mut file: Value = serde_json::from_slice(file).unwrap();
         for record in file["Records"].as_array_mut().unwrap().drain(..) {
+            read += 1;
             let text = record.to_string();
             let is_agents = [
                 "q.amazonaws.com",
@@ -111,19 +114,21 @@ fn trail() -> (Vec<(String, Vec<u8>)>, Vec<Value>) {
             }
         }
     }
-    (trail.files, records.into_values().collect())
+    (files, read, records.into_values().collect())
 }
 
-fn add(place: &Place, name: &str, files: &[(String, Vec<u8>)]) {
-    for (number, (_, bytes)) in files.iter().enumerate() {
-        place.add(format!("{name}{number}.json.gz"), bytes);
+/// Adds the files, with something behind each.
+fn add(place: &Place, name: &str, files: &BTreeSet<Vec<u8>>, end: &str) {
+    for (number, file) in files.iter().enumerate() {
+        let name = format!("{name}{number}.json");
+        place.add(name, &[file, end.as_bytes()].concat());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_are_what_the_trail_has_also_when_it_arrives_twice_and_after_a_restart() {
     let (place, collector) = (Place::new(), Collector::start().await);
-    let (files, records) = trail();
+    let (files, read, records) = trail();
     let truth = counts(&records, "live");
     for name in ["messages", "conversations_started", "calls", "denials"] {
         let is_counted = |series: &String| series.starts_with(name);
@@ -132,18 +137,18 @@ async fn they_are_what_the_trail_has_also_when_it_arrives_twice_and_after_a_rest
             "the trail has no {name}: {truth:?}"
         );
     }
-    add(&place, "first", &files);
+    add(&place, "first", &files, "");
     let run = || Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
     let sidecar = run();
-    let once = |_: u16, text: &str| sum(text, "qtrail_units_total") as usize == files.len();
-    let metrics = sidecar.until("/metrics", once).await;
+    sidecar.settled(read).await;
+    let metrics = sidecar.get("/metrics").await.1;
     assert_eq!(shown(&metrics), truth);
     let exported = sum(&metrics, "qtrail_events_exported_total");
     assert_eq!(sum(&metrics, "qtrail_agent_events_total"), exported);
     assert_eq!(sum(&metrics, "qtrail_delivery_lag_seconds_count"), exported);
-    add(&place, "second", &files);
-    let twice = |_: u16, text: &str| sum(text, "qtrail_units_total") as usize == 2 * files.len();
-    let metrics = sidecar.until("/metrics", twice).await;
+    add(&place, "second", &files, "\n");
+    sidecar.settled(2 * read).await;
+    let metrics = sidecar.get("/metrics").await.1;
     assert_eq!(shown(&metrics), truth);
     assert_eq!(sum(&metrics, "qtrail_delivery_lag_seconds_count"), exported);
     sidecar.stop().await;
@@ -157,9 +162,8 @@ async fn they_are_what_the_trail_has_also_when_it_arrives_twice_and_after_a_rest
     old["eventID"] = "11111111-2222-4333-8444-555555555555".into();
     place.add("third.json", &log_file(&[old.to_string()]));
     let sidecar = run();
-    let metrics = sidecar
-        .until("/metrics", |_, text| sum(text, "qtrail_units_total") == 1)
-        .await;
+    sidecar.settled(1).await;
+    let metrics = sidecar.get("/metrics").await.1;
     assert_eq!(
         shown(&metrics),
         Counts::from([("messages_total live".to_owned(), 1)])
