@@ -223,7 +223,7 @@ mod tests {
                 .into_iter()
                 .flatten();
             let labels: Vec<_> = labels
-                .filter_map(|part| Some(part.trim_start_matches(',').strip_suffix('=')?))
+                .filter_map(|part| part.trim_start_matches(',').strip_suffix('='))
                 .filter(|label| *label != "le")
                 .map(|label| format!("`{label}`"))
                 .collect();
