@@ -1,7 +1,7 @@
 //! Maps an event to the fields and attributes of a log record and a span.
 //!
 //! Enters: an [`Event`], its [`Placement`] and [`Options`]. Leaves: a [`Head`] and each attribute,
-//! passed once to a [`Sink`]. What must hold: the result depends only on the event and its source
+//! passed once to a [`Sink`]; and a [`Summary`] for metrics. What must hold: the result depends only on the event and its source
 //! (never on a clock, a random number or the order of events), so that converting an event again
 //! gives the same bytes.
 //!
@@ -20,6 +20,7 @@ mod pseudonym;
 mod redact;
 pub(crate) mod semconv;
 mod severity;
+mod summary;
 mod table;
 
 use std::borrow::Cow;
@@ -38,7 +39,8 @@ pub use observed::observed_time;
 pub use organization::organization;
 pub use pseudonym::{Pseudonyms, ShortKey};
 pub(crate) use redact::redact;
-pub(crate) use severity::Outcome;
+pub use severity::Outcome;
+pub use summary::Summary;
 pub use table::FIELDS;
 
 /// The trace and parent of an event: those it has by itself, or those that the caller assigns.
@@ -204,12 +206,13 @@ pub fn convert(
     }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
+    sink.summary(&Summary::of(event, &derived, &head));
     mapping::write_attributes(event, placement, &derived, &redacted, options, sink);
     sink.end();
 }
 
 /// What follows from the original event, by fields that may be redacted afterwards. Holds none of
-/// their values.
+/// their values, except within hashes.
 struct Derived {
     span_id: [u8; 8],
     link: Option<Link>,
@@ -220,6 +223,8 @@ struct Derived {
     invoked_by_service: Option<bool>,
     operation: Option<&'static str>,
     channel: Option<&'static str>,
+    person: Option<u64>,
+    conversation: Option<[u8; 16]>,
 }
 
 impl Derived {
@@ -237,6 +242,11 @@ impl Derived {
                 .then(|| identity::invoking_service(event).is_some()),
             operation: amazon_q::operation(event),
             channel: agents::channel(event),
+            person: match event.class() {
+                Class::Other => None,
+                _ => self::identity::enduser_hash(event),
+            },
+            conversation: ids::conversation(event).map(|_| placement.trace_id),
         }
     }
 }
