@@ -24,7 +24,7 @@ mod settle;
 pub mod tracker;
 mod unit;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +32,9 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
 use crate::runtime::budget::Budget;
+use crate::telemetry::agents::Feed;
 use crate::telemetry::metrics::Metrics;
-use dedup::Dedup;
+use dedup::{Conversations, Dedup};
 use qtrail_core::Converter;
 use qtrail_core::assemble::Tree;
 use reader::log_file::Buffers;
@@ -71,6 +72,10 @@ pub struct Pipeline {
     /// What the dead letters of the units said, where they are replayed.
     before: Option<Arc<Before>>,
     dedup: Option<Dedup>,
+    /// The conversations of delivered events, without `dedup`.
+    conversations: Arc<Mutex<Conversations>>,
+    /// As what its events are counted.
+    feed: Feed,
     /// The places of events in assembled conversations.
     tree: Option<Arc<Tree>>,
     abort: CancellationToken,
@@ -102,8 +107,18 @@ impl Pipeline {
             sender: None,
             before: None,
             dedup: None,
+            conversations: Arc::default(),
+            feed: Feed::Live,
             tree: None,
             abort,
+        }
+    }
+
+    /// Counts events as a backfill's.
+    pub fn for_backfill(self) -> Self {
+        Pipeline {
+            feed: Feed::Backfill,
+            ..self
         }
     }
 

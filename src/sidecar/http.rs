@@ -35,7 +35,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 struct Shared {
     metrics: Arc<Metrics>,
     letters: DeadLetters,
-    stopping: CancellationToken,
 }
 
 /// The running server.
@@ -47,8 +46,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer. After `stopping`, qtrail is not ready, but answers go on; `letters` tell whether they are
-    /// full.
+    /// Starts to answer; `letters` tell whether they are full.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -56,7 +54,6 @@ impl Server {
         address: SocketAddr,
         metrics: Arc<Metrics>,
         letters: DeadLetters,
-        stopping: CancellationToken,
     ) -> anyhow::Result<Self> {
         let limits = Limits {
             connections: CONNECTIONS,
@@ -66,11 +63,7 @@ impl Server {
         };
         let listener = Listener::bind_open("telemetry.http", address, limits).await?;
         let address = listener.address().parse()?;
-        let shared = Shared {
-            metrics,
-            letters,
-            stopping,
-        };
+        let shared = Shared { metrics, letters };
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(listener, shared, stop.clone()));
         tracing::info!("http://{address}/metrics, /livez and /readyz are served");
@@ -111,11 +104,7 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
     shared.letters.look();
-    let reason = match shared.stopping.is_cancelled() {
-        true => Some("qtrail is stopping: nothing new is read".to_owned()),
-        false => shared.metrics.stalls.not_ready(),
-    };
-    match reason {
+    match shared.metrics.not_ready() {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
@@ -146,10 +135,10 @@ mod tests {
     async fn metrics_and_health_are_answered() {
         let metrics = Arc::new(Metrics::default());
         metrics.exported.add(7);
-        let (letters, stopping) = (DeadLetters::none(), CancellationToken::new());
-        let server = Server::start(loopback(), metrics.clone(), letters, stopping.clone())
-            .await
-            .unwrap();
+        let stopping = CancellationToken::new();
+        metrics.stopping.set(stopping.clone()).unwrap();
+        let server = Server::start(loopback(), metrics.clone(), DeadLetters::none());
+        let server = server.await.unwrap();
         let address = server.address;
         let text = get(address, "/metrics").await;
         assert!(text.contains("qtrail_events_exported_total 7"), "{text}");
@@ -170,7 +159,10 @@ mod tests {
         assert!(text.contains(series), "{text}");
         metrics.stalls.clear(cause, "");
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let ready = |text: &str, value: u8| text.contains(&format!("\nqtrail_ready {value}\n"));
+        assert!(ready(&get(address, "/metrics").await, 1));
         stopping.cancel();
+        assert!(ready(&get(address, "/metrics").await, 0));
         let stops = get(address, "/readyz").await;
         assert!(stops.starts_with("HTTP/1.1 503") && stops.contains("stopping"));
         server.shutdown().await;
@@ -181,11 +173,8 @@ mod tests {
     async fn a_port_that_is_taken_is_told_by_its_key() {
         let taken = TcpListener::bind(loopback()).await.unwrap();
         let address = taken.local_addr().unwrap();
-        let (letters, stopping) = (DeadLetters::none(), CancellationToken::new());
-        let error = Server::start(address, Arc::default(), letters, stopping)
-            .await
-            .err()
-            .unwrap();
+        let error = Server::start(address, Arc::default(), DeadLetters::none()).await;
+        let error = error.err().unwrap();
         let text = format!("{error:#}");
         assert!(
             text.contains("telemetry.http") && text.contains(&address.to_string()),

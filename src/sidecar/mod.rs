@@ -129,13 +129,15 @@ impl Sidecar {
         address: Option<SocketAddr>,
         stop: CancellationToken,
     ) -> anyhow::Result<Option<Server>> {
+        // Before the first read of them.
+        let _ = self.metrics.stopping.set(stop);
         telemetry::export(&self.metrics);
         let Some(address) = address else {
             return Ok(None);
         };
         let metrics = Arc::clone(&self.metrics);
         let letters = self.pipeline.dead_letters().clone();
-        Ok(Some(Server::start(address, metrics, letters, stop).await?))
+        Ok(Some(Server::start(address, metrics, letters).await?))
     }
 
     async fn ends(&self) -> End {
