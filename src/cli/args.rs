@@ -16,7 +16,7 @@ pub(crate) mod when;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::exit;
 use crate::config::keys;
@@ -37,7 +37,7 @@ All settings: https://github.com/qtrail/qtrail/blob/main/docs/configuration.md";
 
 /// Converts AWS CloudTrail records of Amazon Q Developer into OpenTelemetry log records and spans.
 #[derive(Debug, Parser)]
-#[command(name = "qtrail", version, arg_required_else_help = true)]
+#[command(name = "qtrail", version, long_version = super::version::text(), arg_required_else_help = true)]
 #[command(after_help = format!("{}\n\n{EXAMPLES}", exit::SUMMARY))]
 #[command(propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -90,6 +90,7 @@ pub enum Command {
     Sample(SampleArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Version(VersionArgs),
 }
 
 /// Show how a record is converted: its class, identity, ids, and each attribute with its source.
@@ -140,4 +141,27 @@ pub struct ManArgs {
     /// Write a page for each command to this directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+}
+
+/// Print the version, and what this program was built from: its commit, target and features.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = exit::help("version", "\
+Examples:
+  qtrail version
+  qtrail version --format json | jq -r .commit"))]
+pub struct VersionArgs {
+    /// The format; `json` is one object: version, commit (null where the build could not tell), target,
+    /// features
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+/// Text for people, or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TextFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }

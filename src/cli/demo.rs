@@ -153,11 +153,6 @@ where
     }
     config.directory = Some(watched);
     config.dead_letters = dead_letter::Settings::new(workdir.dead_letters(name));
-    // In place of a user's `identities` file.
-    config
-        .convert
-        .identities
-        .extend(qtrail_sample::demo_identities());
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
@@ -186,7 +181,7 @@ async fn arrive_and_settle(
     half: usize,
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
-    let expected = qtrail_sample::demo_expected();
+    let expected = &workdir.expected;
     let settle = async {
         until(|| metrics.read.get() > 0).await;
         workdir.deliver(half..workdir.files())?;

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 13] = [
+pub(super) const CODES: [Codes; 14] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -123,6 +123,12 @@ pub(super) const CODES: [Codes; 13] = [
     Codes {
         command: "man",
         done: "written",
+        failed: "the output cannot be written",
+        dead_letters: None,
+    },
+    Codes {
+        command: "version",
+        done: "printed",
         failed: "the output cannot be written",
         dead_letters: None,
     },

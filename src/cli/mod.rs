@@ -26,6 +26,7 @@ pub mod sample;
 mod stoppable;
 mod summary;
 mod totals;
+mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -157,6 +158,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         Command::Sample(args) => sample::run(args, globals.quiet),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Version(args) => version::run(&args),
     }
 }
 

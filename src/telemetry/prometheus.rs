@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::metrics::{ALL, Histogram, MetricType, Metrics};
 use super::stalls::STALLED;
+use crate::runtime::build_info;
 
 /// The media type of [`render`]'s result.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,9 +42,10 @@ pub(super) fn render(metrics: &Metrics) -> String {
         &metrics.export_duration,
     );
     let name = "qtrail_build_info";
-    head(&mut out, name, "gauge", "The running version.");
-    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    line(&mut out, name, &version, 1);
+    head(&mut out, name, "gauge", "The running version and its commit.");
+    let (version, commit) = (build_info::VERSION, build_info::commit().unwrap_or_default());
+    let labels = format!("{{version=\"{version}\",commit=\"{commit}\"}}");
+    line(&mut out, name, &labels, 1);
     out
 }
 

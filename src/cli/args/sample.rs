@@ -60,7 +60,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "BYTES", value_parser = value::size)]
     pub size: Option<u64>,
 
-    /// Percentage of Amazon Q events
+    /// Percentage of Amazon Q events; with --events, above 0 is at least one
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
     pub share: f64,
 
