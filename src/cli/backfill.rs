@@ -178,6 +178,7 @@ impl Run {
             &listed.left_out,
             &done,
             start.elapsed(),
+            &self.config.dead_letters.path,
         );
         Ok(exit(&listed, &done))
     }

@@ -20,7 +20,7 @@ use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
 use crate::sidecar::{self, Sidecar};
-use crate::telemetry::printable::printable;
+use crate::telemetry::printable::quoted;
 use qtrail_core::assemble::Tree;
 
 /// Converts the files and prints a summary. `quiet`: no progress bars.
@@ -75,21 +75,15 @@ pub async fn run(
     };
     progress.finish();
     let done = done?;
-    summary::print(args.summary, &done, start.elapsed());
+    let letters = args.dead_letters.as_deref();
+    summary::print(args.summary, &done, start.elapsed(), letters);
     Ok(done.exit())
 }
 
 /// What a person at a terminal most likely wants instead of OTLP.
 fn not_for_a_terminal(paths: &[PathBuf]) -> String {
-    let quoted = |path: &PathBuf| {
-        let path = path.display().to_string();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
-        match path.chars().all(is_plain) {
-            true => path,
-            false => format!("'{}'", printable(&path).replace('\'', "'\\''")),
-        }
-    };
-    let paths = paths.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let paths = paths.iter().map(|path| quoted(path));
+    let paths = paths.collect::<Vec<_>>().join(" ");
     format!(
         "qtrail: convert writes OTLP requests as JSON lines, each with up to thousands of events: they are for a \
          program, and this is a terminal

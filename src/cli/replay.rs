@@ -83,7 +83,8 @@ pub async fn run(
         progress.finish();
         done.end(None, &stop, None)?;
     }
-    summary::print(args.summary, &done, start.elapsed());
+    let letters = &config.dead_letters.path;
+    summary::print(args.summary, &done, start.elapsed(), Some(letters));
     Ok(done.exit())
 }
 

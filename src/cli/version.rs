@@ -9,7 +9,7 @@ use super::args::{TextFormat, VersionArgs};
 use crate::runtime::build_info::{self, TARGET, VERSION};
 
 /// Prints what this program is.
-pub fn run(args: &VersionArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &VersionArgs) -> anyhow::Result<Exit> {
     super::print(&match args.format {
         TextFormat::Text => format!("qtrail {}\n", text()),
         TextFormat::Json => format!("{}\n", json()),
