@@ -10,13 +10,23 @@ const ARCHIVED: &str = "$Format:%H$";
 /// Digits of a commit that are shown.
 const DIGITS: usize = 12;
 /// What the program is made of: a change of these makes its commit dirty.
-const SOURCES: [&str; 6] = ["src", "crates", "proto", "build.rs", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 6] = [
+    "src",
+    "crates",
+    "proto",
+    "build.rs",
+    "Cargo.toml",
+    "Cargo.lock",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=QTRAIL_BUILD_COMMIT");
     let commit = given().or_else(archived).or_else(packaged).or_else(of_git);
-    println!("cargo::rustc-env=QTRAIL_COMMIT={}", commit.unwrap_or_default());
+    println!(
+        "cargo::rustc-env=QTRAIL_COMMIT={}",
+        commit.unwrap_or_default()
+    );
     let target = std::env::var("TARGET").unwrap_or_default();
     println!("cargo::rustc-env=QTRAIL_TARGET={target}");
     println!("cargo::rustc-env=QTRAIL_FEATURES={}", features().join(","));

@@ -99,19 +99,30 @@ pub enum Command {
 Examples:
   qtrail explain trail.json.gz                 # the first Amazon Q event
   qtrail explain trail.json.gz --index 17      # the 18th record, selected or not
+  qtrail explain trail/ --all --format json | jq .class
   qtrail explain - --all < trail.json"))]
 pub struct ExplainArgs {
-    /// A file in any container of CloudTrail events, or `-` for standard input
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
+    /// Files in any container of CloudTrail events, directories (including their subdirectories), or `-` for
+    /// standard input
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
 
-    /// Explain the record with this number in the file, counted from 0
+    /// Explain the record with this number in the file, counted from 0. Needs a single file
     #[arg(long, value_name = "N", conflicts_with = "all")]
     pub index: Option<u64>,
 
     /// Explain every selected record, not only the first
     #[arg(long)]
     pub all: bool,
+
+    /// `json` is one object per record: file, index, offset, length, class, rule, ids, attributes with value,
+    /// source and rule; or dead_letter
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+
+    /// Print each value whole, on one line, instead of wrapping and cutting it to 80 columns
+    #[arg(long)]
+    pub wide: bool,
 
     /// The selection of events.
     #[command(flatten)]

@@ -43,15 +43,18 @@ pub async fn run(
         "{} cannot hold both the events and the dead letters: choose another file",
         args.output().display()
     );
-    let total = total_bytes(&args.paths);
     // On a terminal, the bar would be among the events.
-    let progress = Progress::new(total, quiet || to_stdout && io::stdout().is_terminal());
+    let progress = Progress::over(
+        &args.paths,
+        quiet || to_stdout && io::stdout().is_terminal(),
+    );
     let stop = CancellationToken::new();
     stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
     let (tree, listed): (_, Listed) = match args.assemble {
         true => {
+            progress.at(0, "first reading".to_owned());
             let (tree, listed) = assemble::tree(&args.paths, listed, &config, &stop).await?;
             (Some(tree), listed)
         }
@@ -224,17 +227,4 @@ fn open(source: Source, progress: &Progress, stop: &CancellationToken) -> anyhow
         truncation: Truncation::Reject,
         inflated_bytes: None,
     })
-}
-
-/// The bytes to read, if they are known in advance.
-fn total_bytes(paths: &[std::path::PathBuf]) -> Option<u64> {
-    paths
-        .iter()
-        .map(|path| {
-            std::fs::metadata(path)
-                .ok()
-                .filter(|m| m.is_file())
-                .map(|m| m.len())
-        })
-        .sum()
 }

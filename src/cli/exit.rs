@@ -93,7 +93,7 @@ pub(super) const CODES: [Codes; 14] = [
     Codes {
         command: "explain",
         done: "printed",
-        failed: "the file cannot be read, or has no such record",
+        failed: "an input cannot be read, or has no such record",
         dead_letters: None,
     },
     Codes {

@@ -23,6 +23,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sample;
+mod size;
 mod stoppable;
 mod summary;
 mod totals;

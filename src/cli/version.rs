@@ -68,7 +68,10 @@ mod tests {
         let Ok(head) = git else { return };
         let head = String::from_utf8(head.stdout).unwrap();
         if let Some(commit) = build_info::commit().filter(|_| !head.is_empty()) {
-            assert!(head.starts_with(commit.trim_end_matches("-dirty")), "{commit} {head}");
+            assert!(
+                head.starts_with(commit.trim_end_matches("-dirty")),
+                "{commit} {head}"
+            );
         }
     }
 }

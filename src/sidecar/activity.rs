@@ -119,10 +119,13 @@ mod tests {
     /// The lines for looks a second apart: of each, the records read and whether something waits.
     fn lines(looks: impl IntoIterator<Item = (u64, bool)>) -> Vec<(u64, News)> {
         let (start, mut activity) = (Instant::now(), Activity::default());
-        let looks = looks.into_iter().zip(1..).filter_map(|((done, pending), second)| {
-            let news = activity.look(Seen { done, pending }, start + LOOK * second)?;
-            Some((u64::from(second), news))
-        });
+        let looks = looks
+            .into_iter()
+            .zip(1..)
+            .filter_map(|((done, pending), second)| {
+                let news = activity.look(Seen { done, pending }, start + LOOK * second)?;
+                Some((u64::from(second), news))
+            });
         looks.collect()
     }
 

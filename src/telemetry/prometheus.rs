@@ -42,8 +42,16 @@ pub(super) fn render(metrics: &Metrics) -> String {
         &metrics.export_duration,
     );
     let name = "qtrail_build_info";
-    head(&mut out, name, "gauge", "The running version and its commit.");
-    let (version, commit) = (build_info::VERSION, build_info::commit().unwrap_or_default());
+    head(
+        &mut out,
+        name,
+        "gauge",
+        "The running version and its commit.",
+    );
+    let (version, commit) = (
+        build_info::VERSION,
+        build_info::commit().unwrap_or_default(),
+    );
     let labels = format!("{{version=\"{version}\",commit=\"{commit}\"}}");
     line(&mut out, name, &labels, 1);
     out

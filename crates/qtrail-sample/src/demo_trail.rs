@@ -66,11 +66,7 @@ fn tell(now: i64, seed: u64) -> (Vec<(String, Vec<u8>)>, Expected) {
         teller.file(ACCOUNT, 25, &first),
         teller.file(ACCOUNT, 20, &second),
         teller.file(ACCOUNT, 14, &third),
-        teller.file(
-            &format!("o-exampleorgid/{ACCOUNT}"),
-            13,
-            &organization,
-        ),
+        teller.file(&format!("o-exampleorgid/{ACCOUNT}"), 13, &organization),
         teller.file(OTHER_ACCOUNT, 9, &other),
         teller.file(ACCOUNT, 4, &last),
         teller.digest(),

@@ -396,7 +396,9 @@ fn demos_of_two_seeds_share_no_id_of_an_event_a_conversation_or_a_session() {
     };
     let (one, other) = (ids(1), ids(2));
     let conversations = |ids: &std::collections::BTreeSet<(&str, String)>| {
-        ids.iter().filter(|(key, _)| *key == "conversationId").count()
+        ids.iter()
+            .filter(|(key, _)| *key == "conversationId")
+            .count()
     };
     assert_eq!((conversations(&one), conversations(&other)), (3, 3));
     assert_eq!(one.intersection(&other).count(), 0);

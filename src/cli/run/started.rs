@@ -36,13 +36,23 @@ pub(super) fn log(config: &Config) {
 
 /// Each input with what it reads.
 fn inputs(config: &Config) -> String {
-    let directory = config.directory.as_ref().map(|directory::Settings { root, .. }| {
-        let assembled = if config.assembly.is_some() { ", assembled" } else { "" };
-        format!("directory {}{assembled}", root.display())
-    });
+    let directory = config
+        .directory
+        .as_ref()
+        .map(|directory::Settings { root, .. }| {
+            let assembled = if config.assembly.is_some() {
+                ", assembled"
+            } else {
+                ""
+            };
+            format!("directory {}{assembled}", root.display())
+        });
     let queues = config.s3.iter().flat_map(|s3| &s3.queues);
     let queues = queues.map(|queue| format!("sqs {queue}"));
-    let history = config.event_history.as_ref().map(|_| "event history".to_owned());
+    let history = config
+        .event_history
+        .as_ref()
+        .map(|_| "event history".to_owned());
     let listeners = [("grpc", &config.ingest.grpc), ("http", &config.ingest.http)];
     let listeners = listeners
         .into_iter()
