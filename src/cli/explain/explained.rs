@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use super::attribute::Attribute;
@@ -17,17 +17,19 @@ use qtrail_core::event::agents::Evidence;
 /// One converted event.
 #[derive(Serialize)]
 pub(super) struct Explained {
-    pub(super) event: String,
-    pub(super) time: String,
-    pub(super) severity: String,
     class: String,
     /// The rule that gave the class.
     rule: String,
+    pub(super) event: String,
+    pub(super) time: String,
+    pub(super) severity: String,
     /// Why it is not selected.
     pub(super) ignored: Option<&'static str>,
     /// Its class and identity.
+    #[serde(serialize_with = "by_name")]
     pub(super) answers: Vec<Fact>,
     /// Its ids, and what else is in no attribute.
+    #[serde(serialize_with = "by_name")]
     pub(super) ids: Vec<Fact>,
     pub(super) attributes: Vec<Attribute>,
     #[serde(skip)]
@@ -37,6 +39,7 @@ pub(super) struct Explained {
 /// A value and the rule behind it.
 #[derive(Serialize)]
 pub(super) struct Fact {
+    #[serde(skip)]
     pub(super) name: &'static str,
     pub(super) value: String,
     pub(super) rule: String,
@@ -254,6 +257,11 @@ impl Sink for Explained {
         self.id_rules();
         self.answer();
     }
+}
+
+/// An object with a member for each fact, in their order.
+fn by_name<S: Serializer>(facts: &[Fact], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(facts.iter().map(|fact| (fact.name.replace(' ', "_"), fact)))
 }
 
 fn time(nanoseconds: i64) -> String {

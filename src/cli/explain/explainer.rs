@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::explained::Explained;
@@ -210,7 +211,7 @@ impl<'o, W: Write> Explainer<'o, W> {
             &mut explained,
         );
         match self.options.format {
-            TextFormat::Json => self.object(position, serde_json::to_value(&explained)?)?,
+            TextFormat::Json => self.object(position, &explained)?,
             TextFormat::Text => {
                 self.heading(position)?;
                 let text = text::text(&explained, self.options.wide);
@@ -230,7 +231,7 @@ impl<'o, W: Write> Explainer<'o, W> {
         let message = printable(&reason.to_string());
         if self.options.format == TextFormat::Json {
             let letter = json!({"reason": reason.kind(), "message": message});
-            return Ok(self.object(position, json!({ "dead_letter": letter }))?);
+            return self.object(position, &json!({ "dead_letter": letter }));
         }
         self.heading(position)?;
         writeln!(self.out, "a dead letter: {message}\n")?;
@@ -238,18 +239,25 @@ impl<'o, W: Write> Explainer<'o, W> {
     }
 
     /// Writes a record's object, which begins with its place.
-    fn object(&mut self, position: Position, about: Json) -> io::Result<()> {
-        let Position {
-            index,
-            offset,
-            length,
-        } = position;
-        let mut object =
-            json!({"file": self.input.name, "index": index, "offset": offset, "length": length});
-        if let (Json::Object(object), Json::Object(about)) = (&mut object, about) {
-            object.extend(about);
+    fn object(&mut self, position: Position, about: &impl Serialize) -> anyhow::Result<()> {
+        #[derive(Serialize)]
+        struct Object<'a, T> {
+            file: Option<&'a str>,
+            index: u64,
+            offset: u64,
+            length: u64,
+            #[serde(flatten)]
+            about: &'a T,
         }
-        writeln!(self.out, "{object}")
+        let object = Object {
+            file: self.input.name.as_deref(),
+            index: position.index,
+            offset: position.offset,
+            length: position.length,
+            about,
+        };
+        writeln!(self.out, "{}", serde_json::to_string(&object)?)?;
+        Ok(())
     }
 
     fn heading(&mut self, position: Position) -> io::Result<()> {
@@ -261,7 +269,10 @@ impl<'o, W: Write> Explainer<'o, W> {
         let bytes = count(length, "byte");
         writeln!(self.out, "record {index}, at byte {offset}, {bytes}")?;
         match &self.input.name {
-            Some(file) => writeln!(self.out, "in {}", printable(file)),
+            Some(file) => {
+                let line = text::paragraph(&format!("in {}", printable(file)), self.options.wide);
+                self.out.write_all(line.as_bytes())
+            }
             None => Ok(()),
         }
     }

@@ -27,10 +27,10 @@ pub(super) fn text(explained: &Explained, wide: bool) -> String {
         ..
     } = explained;
     if let Some(why) = explained.ignored {
-        paragraph(&mut out, 0, why, wide);
+        out.push_str(&paragraph(why, wide));
     }
     let title = format!("{} at {time}, {severity}", shown(event, wide));
-    paragraph(&mut out, 0, &title, wide);
+    out.push_str(&paragraph(&title, wide));
     out.push('\n');
     for facts in [&explained.answers, &explained.ids] {
         for Fact { name, value, rule } in facts {
@@ -92,11 +92,14 @@ fn attribute(out: &mut String, name: &str, value: &str, source: &str) {
     wrapped(out, BELOW, source);
 }
 
-fn paragraph(out: &mut String, indent: usize, content: &str, wide: bool) {
+/// A paragraph at the start of lines; on one line if lines may be long.
+pub(super) fn paragraph(content: &str, wide: bool) -> String {
+    let mut out = String::new();
     match wide {
-        true => line(out, content),
-        false => wrapped(out, indent, content),
+        true => line(&mut out, content),
+        false => wrapped(&mut out, 0, content),
     }
+    out
 }
 
 /// A text that is printable, and cut unless all of it is asked for.
