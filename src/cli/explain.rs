@@ -82,7 +82,6 @@ fn explain_all(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         convert: config.convert,
         format: args.format,
         wide: args.wide,
-        ..Explain::default()
     };
     let out = BufWriter::new(Stdout(io::stdout().lock()));
     let mut explainer = Explainer::new(&options, out);

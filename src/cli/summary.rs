@@ -55,7 +55,7 @@ pub(super) fn replay_hint(dead_lettered: u64, letters: Option<&Path>) -> Option<
     let count = super::count(dead_lettered, "record");
     let (shown, quoted) = (printable(&file.to_string_lossy()), quoted(file));
     Some(format!(
-        "dead letters of {count} are in {shown}; to send them again once the cause is mended: qtrail replay {quoted}"
+        "dead letters of {count} are in {shown}; once the cause is fixed, this sends them again: qtrail replay {quoted}"
     ))
 }
 

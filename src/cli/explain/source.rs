@@ -50,7 +50,9 @@ fn alternatives(from: &str) -> Vec<Alternative<'_>> {
             .filter(|name| is_field(name))
         {
             let whole = match name.strip_prefix('.') {
-                Some(inner) => format!("{container}.{inner}"),
+                Some(inner) if CONTAINERS.contains(&container) => format!("{container}.{inner}"),
+                // The end of a host's name.
+                Some(_) => continue,
                 None => {
                     container = name.split('.').next().unwrap_or_default();
                     name.to_owned()
@@ -85,7 +87,9 @@ impl Alternative<'_> {
                 let inner = there.get(self.last);
                 match () {
                     () if is_text(there, value) => Some(field.clone()),
-                    () if ends_with(there, value) => Some(format!("the last part of {field}")),
+                    () if has_parts(field) && ends_with(there, value) => {
+                        Some(format!("the last part of {field}"))
+                    }
                     () if inner.is_some_and(|inner| is_text(inner, value)) => {
                         Some(format!("{field}.{}", self.last))
                     }
@@ -128,6 +132,11 @@ fn found<'v>(field: &str, record: &'v Value) -> Vec<&'v Value> {
     })
 }
 
+/// Whether a row may take the last part of this field: of an ARN, of a principal's id.
+fn has_parts(field: &str) -> bool {
+    field.starts_with("userIdentity.")
+}
+
 fn is_text(there: &Value, value: &str) -> bool {
     match there {
         Value::String(text) => text == value,
@@ -153,7 +162,7 @@ mod tests {
         let record = json!({
             "userIdentity": {"userId": "u-1", "arn": "arn:aws:sts::1:assumed-role/r/ana", "principalId": "AROA:ana"},
             "requestParameters": {"telemetryEvent": {"chat": {"conversationId": "c-1"}}, "state": {"modelId": "m"}},
-            "mfa": "true",
+            "mfa": "true", "eventSource": "s3.amazonaws.com",
         });
         let from = "`userIdentity.onBehalfOf.userId`, else an Identity Center user's `.userId`, else the assumed \
                     role's session name, else the last part of `.arn`";
@@ -181,6 +190,11 @@ mod tests {
                 "`requestParameters.absent`, else the version in `mfa`",
                 "7",
                 "the version in mfa",
+            ),
+            (
+                "`eventSource` without `.amazonaws.com`",
+                "s3",
+                "eventSource without .amazonaws.com",
             ),
             ("always `aws`", "aws", "always aws"),
         ] {
