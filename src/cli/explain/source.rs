@@ -140,7 +140,8 @@ fn has_parts(field: &str) -> bool {
 fn is_text(there: &Value, value: &str) -> bool {
     match there {
         Value::String(text) => text == value,
-        Value::Bool(_) | Value::Number(_) => there.to_string() == value,
+        Value::Bool(flag) => value == if *flag { "true" } else { "false" },
+        Value::Number(number) => value == number.to_string(),
         _ => false,
     }
 }
