@@ -17,6 +17,9 @@ pub(super) struct Attribute {
     rule: String,
     /// Which signals carry it.
     pub(super) on: &'static str,
+    /// A part of the record, as it stands there.
+    #[serde(skip)]
+    part: Option<String>,
     #[serde(skip)]
     pub(super) from: &'static str,
 }
@@ -27,6 +30,10 @@ impl Attribute {
         Attribute {
             name: field.name,
             value: to_json(value),
+            part: match value {
+                Value::Json(node) => Some(node.redacted_text().into_owned()),
+                _ => None,
+            },
             source: String::new(),
             rule: field.from.replace('`', ""),
             on: match field.on {
@@ -40,16 +47,17 @@ impl Attribute {
 
     /// Its value as a text: a text as it is, anything else as JSON.
     pub(super) fn text(&self) -> String {
-        match &self.value {
-            Json::String(text) => text.clone(),
-            other => other.to_string(),
+        match (&self.part, &self.value) {
+            (Some(part), _) => part.clone(),
+            (None, Json::String(text)) => text.clone(),
+            (None, other) => other.to_string(),
         }
     }
 
     /// The text to look for in the record.
     pub(super) fn sought(&self) -> String {
-        match &self.value {
-            Json::Array(texts) if let [Json::String(text)] = &**texts => text.clone(),
+        match self.value.as_array().map(Vec::as_slice) {
+            Some([Json::String(text)]) => text.clone(),
             _ => self.text(),
         }
     }
