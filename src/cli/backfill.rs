@@ -179,6 +179,7 @@ impl Run {
             &listed.left_out,
             &done,
             start.elapsed(),
+            &self.config.dead_letters.path,
         );
         Ok(exit(&listed, &done))
     }
@@ -218,7 +219,7 @@ impl Run {
 
     fn dry_run(&self, listed: &Listed) -> anyhow::Result<Exit> {
         report::left_out(listed);
-        report::old(listed, &self.config);
+        report::old(listed, &self.config, &self.args.backends);
         if listed.stopped {
             tracing::error!("interrupted while listing: the list is incomplete");
         }
@@ -235,7 +236,7 @@ impl Run {
         listed: &Listed,
         status: &Status,
     ) -> anyhow::Result<(Delivered, bool)> {
-        report::old(listed, &self.config);
+        report::old(listed, &self.config, &self.args.backends);
         let tree = match self.args.assemble {
             true => {
                 assemble::require_all_spans(&self.config)?;

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 14] = [
+pub(super) const CODES: [Codes; 15] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -93,7 +93,7 @@ pub(super) const CODES: [Codes; 14] = [
     Codes {
         command: "explain",
         done: "printed",
-        failed: "the file cannot be read, or has no such record",
+        failed: "an input cannot be read, or has no such record",
         dead_letters: None,
     },
     Codes {
@@ -129,6 +129,12 @@ pub(super) const CODES: [Codes; 14] = [
     Codes {
         command: "man",
         done: "written",
+        failed: "the output cannot be written",
+        dead_letters: None,
+    },
+    Codes {
+        command: "version",
+        done: "printed",
         failed: "the output cannot be written",
         dead_letters: None,
     },

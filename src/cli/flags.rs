@@ -197,6 +197,9 @@ impl DemoArgs {
             "--endpoint",
             self.endpoint.as_ref(),
         );
+        for signal in &self.signals {
+            flags.set("signals", "--signals", signal);
+        }
         flags
     }
 }

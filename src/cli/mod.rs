@@ -24,9 +24,11 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sample;
+mod size;
 mod stoppable;
 mod summary;
 mod totals;
+mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -162,6 +164,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Version(args) => version::run(&args),
     }
 }
 

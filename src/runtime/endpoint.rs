@@ -22,6 +22,20 @@ pub struct Endpoint {
     pub tls: Tls,
 }
 
+impl Endpoint {
+    /// Scheme, host and port of the URL.
+    pub fn origin(&self) -> String {
+        let url = &self.url;
+        let port = url.port().map(|port| format!(":{port}"));
+        format!(
+            "{}://{}{}",
+            url.scheme_str().unwrap_or("http"),
+            url.host().unwrap_or_default(),
+            port.unwrap_or_default()
+        )
+    }
+}
+
 impl fmt::Debug for Endpoint {
     /// Shows the headers' names alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

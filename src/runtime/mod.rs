@@ -1,6 +1,7 @@
 //! What every room of the process uses.
 
 pub mod budget;
+pub(crate) mod build_info;
 pub(crate) mod codec;
 pub mod database;
 pub mod endpoint;

@@ -1,5 +1,6 @@
 //! The rooms, connected: what `run`, `convert`, `replay`, `backfill` and `demo` have in common.
 
+pub mod activity;
 mod http;
 
 use std::net::SocketAddr;

@@ -37,7 +37,7 @@ fn documented() -> Vec<(String, Vec<i32>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_ends_with_each_code_of_the_documented_table() {
     let documented = documented();
-    assert_eq!(documented.len(), 13, "{documented:?}");
+    assert_eq!(documented.len(), 14, "{documented:?}");
     for (command, codes) in documented {
         for code in codes {
             for (exit, said) in ends(&command, code).await {
@@ -107,6 +107,11 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("pseudonym", 1) => vec![run(qtrail().args(["pseudonym", "mary"]))],
         ("completions", 0) => vec![run(qtrail().args(["completions", "bash"]))],
         ("completions", 1) => vec![full(qtrail().args(["completions", "bash"]))],
+        ("version", 0) => vec![
+            run(qtrail().arg("version")),
+            run(qtrail().args(["version", "--format", "json"])),
+        ],
+        ("version", 1) => vec![full(qtrail().arg("version"))],
         ("man", 0) => vec![run(qtrail().arg("man"))],
         ("man", 1) => vec![
             run(qtrail().args(["man", "/dev/null/man1"])),

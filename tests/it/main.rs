@@ -25,6 +25,7 @@ mod cli;
 mod corpus;
 mod crash;
 mod damage;
+mod demo;
 mod directory;
 mod duplicates;
 mod envelope;
