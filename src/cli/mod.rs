@@ -26,6 +26,7 @@ pub mod sample;
 mod stoppable;
 mod summary;
 mod totals;
+pub mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -124,6 +125,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 report::run(args, config, quiet).await
+            })
+            .await
+        }
+        Command::Verify(args) => {
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let quiet = globals.quiet;
+            observed(loaded, async |config| {
+                verify::run(args, config, quiet).await
             })
             .await
         }
