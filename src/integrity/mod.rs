@@ -30,6 +30,8 @@ mod log_file;
 mod names;
 mod parallel;
 pub(crate) mod source;
+#[cfg(test)]
+mod tests;
 pub(crate) mod verify;
 
 pub(crate) use names::rfc3339;
