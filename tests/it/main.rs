@@ -56,3 +56,4 @@ mod report;
 mod rooms;
 mod run;
 mod unread;
+mod verify;
