@@ -4,13 +4,18 @@
 //! and the log files that they name. What must hold: a digest counts only if a known key has signed it. Its signature
 //! is beside it or in the digest after it, so a digest is settled when the one after it is known.
 
-use std::sync::Arc;
+mod out;
+mod settle;
 
+use self::out::{found_here, here, missing, missing_between, several, started};
+use self::settle::{Successor, settle};
 use super::coverage::{Coverage, Range, hours, span};
-use super::digest::{Digest, LogFile};
+use super::digest::Digest;
 use super::finding::Kind;
-use super::keys::{Keys, PublicKey};
+use super::keys::Keys;
 use super::names::{ChainName, HOUR, rfc3339, time_of};
+
+pub(super) use self::out::{Object, Out};
 
 /// A digest that was found.
 #[derive(Debug)]
@@ -28,34 +33,6 @@ pub(super) struct Content {
     pub(super) digest: Digest,
     /// The signature beside it, or why it cannot be read.
     pub(super) signature: Result<Option<String>, String>,
-}
-
-/// What is found out.
-#[derive(Debug)]
-pub(super) enum Out {
-    /// About a digest.
-    Finding {
-        kind: Kind,
-        object: Object,
-        count: u64,
-        message: String,
-    },
-    /// A digest with its key, which is verified if `doubt` is none.
-    Settled {
-        key: String,
-        doubt: Option<Kind>,
-        logs: Vec<LogFile>,
-        digest: Box<Digest>,
-    },
-}
-
-/// Which file a finding is about.
-#[derive(Debug)]
-pub(super) enum Object {
-    /// A file of the source.
-    Here(String),
-    /// An object, by its key in its bucket.
-    Missing(String, String),
 }
 
 /// What the chain needs to know.
@@ -88,12 +65,6 @@ pub(super) struct Last {
     key: String,
     bucket: String,
     pub(super) end: i64,
-}
-
-/// What the digest after another says about it.
-struct Successor<'s> {
-    key: &'s str,
-    digest: &'s Digest,
 }
 
 impl Found {
@@ -291,118 +262,6 @@ impl Last {
     }
 }
 
-/// Decides about a digest, once the one after it is known.
-fn settle(
-    home: &str,
-    last: Found,
-    next: Option<&Successor<'_>>,
-    rules: &Rules<'_>,
-    out: &mut Vec<Out>,
-) {
-    let Ok(Content {
-        mut digest,
-        signature,
-    }) = last.content
-    else {
-        return;
-    };
-    let of_next = next.and_then(|next| next.digest.previous_digest_signature.as_deref());
-    let hash = next.and_then(|next| next.digest.previous_digest_hash_value.as_deref());
-    let fits = hash.is_none_or(|hash| hash.eq_ignore_ascii_case(&digest.hash));
-    let own = signature.as_ref().ok().and_then(Option::as_deref);
-    let signatures = own.into_iter().chain(of_next);
-    let doubt = doubt(&digest, home, signatures, rules.keys);
-    let doubt = match (doubt, fits) {
-        (Some(_), false) => {
-            let message = "the digest after it has another hash of it: its content was changed";
-            Some((Kind::Changed, message.to_owned()))
-        }
-        (doubt, _) => doubt,
-    };
-    if let Some((kind, mut message)) = doubt.clone() {
-        if kind == Kind::NoSignature {
-            let remedy = (rules.remedy)(
-                &digest.digest_s3_bucket,
-                &digest.digest_s3_object,
-                &last.key,
-            );
-            let why = signature.err().map(|why| format!(" ({why})"));
-            message = format!("{message}{}: {remedy}", why.unwrap_or_default());
-        }
-        out.push(here(kind, &last.key, message));
-    } else if let (Some(next), false) = (next, fits) {
-        let message = format!(
-            "it has another hash of {}, which is signed: this one is not what CloudTrail wrote",
-            last.key
-        );
-        out.push(here(Kind::BrokenChain, next.key, message));
-    }
-    // What was changed may name anything.
-    let names = !matches!(doubt, Some((Kind::Changed | Kind::BadSignature, _)));
-    if names {
-        out.push(Out::Settled {
-            key: last.key,
-            doubt: doubt.map(|(kind, _)| kind),
-            logs: digest.take_log_files(),
-            digest: Box::new(digest),
-        });
-    }
-}
-
-/// Why a digest is not verified.
-fn doubt<'s>(
-    digest: &Digest,
-    home: &str,
-    signatures: impl Iterator<Item = &'s str>,
-    keys: &dyn Keys,
-) -> Option<(Kind, String)> {
-    let signatures: Vec<_> = signatures.collect();
-    if signatures.is_empty() {
-        let message = "its signature is neither beside it nor in a digest after it";
-        return Some((Kind::NoSignature, message.to_owned()));
-    }
-    if !digest.is_signed_as_known() {
-        let message = "it names another algorithm of signatures than CloudTrail's SHA256withRSA";
-        return Some((Kind::BadSignature, message.to_owned()));
-    }
-    let fingerprint = &digest.digest_public_key_fingerprint;
-    let unknown = |why: String| {
-        let message = format!("the public key {fingerprint} {why}");
-        Some((Kind::UnknownKey, message))
-    };
-    let found = match keys.find(fingerprint, home, digest.end) {
-        Ok(found) => found,
-        Err(error) => return unknown(format!("cannot be looked up: {error}")),
-    };
-    if found.is_empty() {
-        return unknown(format!(
-            "is not among the known ones: `aws cloudtrail list-public-keys --region {home}` with --start-time and \
-             --end-time around {} has it",
-            rfc3339(digest.end)
-        ));
-    }
-    let text = digest.signed_text();
-    let has_signed = |key: &&Arc<PublicKey>| {
-        signatures
-            .iter()
-            .any(|signature| key.has_signed(&text, signature))
-    };
-    let Some(key) = found.iter().find(has_signed) else {
-        let message = format!("no signature of it is by the public key {fingerprint}");
-        return Some((Kind::BadSignature, message));
-    };
-    // Digests of the past that are made later are signed by the key of that time.
-    let is_backfill = digest.digest_s3_object.ends_with("_backfill.json.gz");
-    match is_backfill || key.is_valid_at(digest.end) {
-        true => None,
-        false => unknown(format!(
-            "was in use {}, and this digest ends at {}",
-            key.validity(),
-            rfc3339(digest.end)
-        )),
-    }
-}
-
 /// Whether a trail was started with this digest.
 fn is_first(digest: &Digest) -> bool {
     digest.previous_digest_s3_object.is_none()
@@ -412,54 +271,4 @@ fn is_first(digest: &Digest) -> bool {
 fn is_named(object: &str, key: &str) -> bool {
     let before = object.strip_suffix(key);
     before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
-}
-
-fn several(count: u64) -> String {
-    match count {
-        1 => "1 digest is missing".to_owned(),
-        count => format!("{count} digests in a row are missing"),
-    }
-}
-
-fn started(key: &str, since: i64, start: i64) -> Out {
-    let message = format!(
-        "the trail, or its log file validation, was started with this digest: none covers {}. The events StartLogging, \
-         StopLogging and UpdateTrail say who did it",
-        span(since, start)
-    );
-    here(Kind::TrailStarted, key, message)
-}
-
-fn missing(by: &Digest, previous: &str, count: u64, message: String) -> Out {
-    let bucket = by.previous_digest_s3_bucket.as_deref();
-    let bucket = bucket.unwrap_or(&by.digest_s3_bucket).to_owned();
-    Out::Finding {
-        kind: Kind::MissingDigest,
-        object: Object::Missing(bucket, previous.to_owned()),
-        count,
-        message,
-    }
-}
-
-fn missing_between(next: &Found, end: i64, start: i64) -> Out {
-    let count = hours(end, start);
-    let message = format!(
-        "no digest covers {}, before this one: {}",
-        span(end, start),
-        several(count)
-    );
-    found_here(Kind::MissingDigest, &next.key, count, message)
-}
-
-fn here(kind: Kind, key: &str, message: String) -> Out {
-    found_here(kind, key, 1, message)
-}
-
-fn found_here(kind: Kind, key: &str, count: u64, message: String) -> Out {
-    Out::Finding {
-        kind,
-        object: Object::Here(key.to_owned()),
-        count,
-        message,
-    }
 }

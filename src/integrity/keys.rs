@@ -119,12 +119,14 @@ impl KnownKeys {
             let pkcs1 = pkcs1.map_err(|error| {
                 format!("PublicKeyList[{index}].Value is no base64: {error}: {expected}")
             })?;
-            let valid = |time: &Option<Time>| time.as_ref().and_then(Time::seconds);
-            let key = PublicKey::new(
-                pkcs1,
-                valid(&listed.validity_start_time),
-                valid(&listed.validity_end_time),
-            );
+            let valid = |time: &Option<Time>| match time.as_ref().map(Time::seconds) {
+                Some(None) => Err(format!(
+                    "PublicKeyList[{index}] has a time of validity that is none: {expected}"
+                )),
+                time => Ok(time.flatten()),
+            };
+            let from = valid(&listed.validity_start_time)?;
+            let key = PublicKey::new(pkcs1, from, valid(&listed.validity_end_time)?);
             self.insert(&listed.fingerprint, key);
         }
         match self.0.is_empty() {
@@ -183,6 +185,7 @@ mod tests {
             r#"{"PublicKeyList":[]}"#,
             r#"{"PublicKeyList":[{"Value":"?","Fingerprint":"a"}]}"#,
             r#"{"PublicKeyList":[{"Fingerprint":"a"}]}"#,
+            r#"{"PublicKeyList":[{"Value":"AAAA","Fingerprint":"a","ValidityEndTime":"soon"}]}"#,
         ] {
             let error = KnownKeys::default().add(answer.as_bytes()).unwrap_err();
             assert!(error.contains("list-public-keys"), "{error}");

@@ -16,8 +16,11 @@ struct Done {
     kind: Kind,
 }
 
+/// Does something to a digest, or to the log files that it names.
+type Way = fn(&mut World, &Written, &mut Rng) -> Done;
+
 /// Ways to tamper with a digest, or with a log file that it names.
-const WAYS: [(&str, fn(&mut World, &Written, &mut Rng) -> Done); 19] = [
+const WAYS: [(&str, Way); 19] = [
     ("a log file has other content", |world, at, _| {
         log(world, at, Kind::Changed, |_| gzip(b"{\"Records\":[]}"))
     }),
@@ -244,7 +247,7 @@ fn digests_that_are_deleted_in_a_row_are_found_with_their_number() {
     for seed in 0..TRAILS {
         for (first, count) in [(0, 1), (0, 3), (2, 2), (1, 6), (5, 4), (8, 1)] {
             let (mut world, _) = world(seed);
-            for digest in world.digests[first..first + count].to_vec() {
+            for digest in world.digests.clone().drain(first..first + count) {
                 world.files.remove(&digest.key);
                 world.signatures.remove(&digest.key);
             }
@@ -262,7 +265,7 @@ fn digests_that_are_deleted_in_a_row_are_found_with_their_number() {
 #[test]
 fn digests_that_are_deleted_at_the_end_are_found_by_younger_log_files() {
     let (mut world, mut random) = world(1);
-    for digest in world.digests[5..9].to_vec() {
+    for digest in world.digests.clone().drain(5..9) {
         world.files.remove(&digest.key);
     }
     world.log(0, world.end - 1, &mut random);

@@ -167,10 +167,12 @@ impl World {
 
     /// Writes a log file. What a digest says about it.
     pub(super) fn log(&mut self, region: usize, time: i64, random: &mut Rng) -> Value {
-        let minute = time - time.rem_euclid(60);
-        // The time in the name may be before the minute, never before the hour's start here.
-        let time = minute.max(time - time.rem_euclid(60));
-        let time = if time < self.first { time + 60 } else { time };
+        // Names have whole minutes. None is before the first digest by that.
+        let minute = time.div_euclid(60) * 60;
+        let time = match (self.first - 60..self.first).contains(&minute) {
+            true => minute + 60,
+            false => minute,
+        };
         let name: String = (0..16).map(|_| random.alphanumeric()).collect();
         let (day, at) = (stamp(time, "%Y/%m/%d"), stamp(time, "%Y%m%dT%H%MZ"));
         let region = REGIONS[region];
@@ -198,14 +200,14 @@ impl World {
         let name = REGIONS[region];
         let (day, at) = (stamp(end, "%Y/%m/%d"), stamp(end, "%Y%m%dT%H%M%SZ"));
         let suffix = if backfill { "_backfill" } else { "" };
-        let key = format!(
+        let path = format!(
             "{}CloudTrail-Digest/{name}/{day}/111122223333_CloudTrail-Digest_{name}_t_1_us-east-1_{at}{suffix}.json.gz",
             self.base
         );
         let signer = usize::from(backfill || end > self.changes_key_at);
         let before = before.unwrap_or_else(|| json!({}));
         let text = |time| stamp(time, "%Y-%m-%dT%H:%M:%SZ");
-        let object = self.object(&key);
+        let object = self.object(&path);
         let content = json!({
             "awsAccountId": "111122223333", "digestStartTime": text(start), "digestEndTime": text(end),
             "digestS3Bucket": BUCKET, "digestS3Object": object,
@@ -226,15 +228,15 @@ impl World {
             &*hash,
             previous.unwrap_or("null"),
         ];
-        let signature = sign(key_of(signer), &signed.join("\n"));
-        self.files.insert(key.clone(), gzip(content.as_bytes()));
+        let signature = sign(key(signer), &signed.join("\n"));
+        self.files.insert(path.clone(), gzip(content.as_bytes()));
         let logs = logs.iter().map(|log| {
             let object = log["s3Object"].as_str().unwrap();
             let before = self.copied_from.as_deref().unwrap_or_default();
             object.strip_prefix(before).unwrap().to_owned()
         });
         let written = Written {
-            key,
+            key: path,
             region,
             end,
             logs: logs.collect(),
@@ -253,7 +255,7 @@ impl World {
     pub(super) fn verify(&self, from: Option<i64>, to: Option<i64>) -> (Vec<Finding>, Vec<Counts>) {
         let mut keys = KnownKeys::default();
         for known in &self.known {
-            let pkcs1 = key_of(*known).public_key().as_ref().to_owned();
+            let pkcs1 = key(*known).public_key().as_ref().to_owned();
             let (mut first, mut last) = (None, None);
             match known {
                 0 => last = Some(self.changes_key_at),
@@ -282,10 +284,6 @@ impl World {
         });
         (found, counts.unwrap())
     }
-}
-
-fn key_of(index: usize) -> &'static KeyPair {
-    key(index)
 }
 
 fn signature(of: &Value) -> String {
