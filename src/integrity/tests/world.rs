@@ -84,7 +84,7 @@ pub(super) struct World {
     /// Log files that no digest names yet.
     pub(super) not_yet: u64,
     base: String,
-    changes_key_at: i64,
+    pub(super) changes_key_at: i64,
 }
 
 /// How a world is made.
@@ -188,7 +188,7 @@ impl World {
     }
 
     /// Writes a digest. What the next one says about it.
-    fn digest(
+    pub(super) fn digest(
         &mut self,
         region: usize,
         start: i64,
