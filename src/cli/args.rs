@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod sample;
 mod shared;
+mod verify;
 pub(crate) mod when;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
 pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
+pub use verify::{VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
 Try it without a server or an account:
@@ -83,6 +85,7 @@ pub enum Command {
     Report(ReportArgs),
     Convert(ConvertArgs),
     Backfill(BackfillArgs),
+    Verify(VerifyArgs),
     Explain(ExplainArgs),
     Check(CheckArgs),
     Replay(ReplayArgs),

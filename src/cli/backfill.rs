@@ -117,8 +117,7 @@ impl Run {
         use crate::aws::Aws;
         use crate::input::backfill::bucket::Bucket;
         let aws = Aws::load(&self.config.aws).await;
-        let requester_pays = self.config.aws.requester_pays;
-        let source = Bucket::new(aws, bucket, prefix, self.config.objects, requester_pays);
+        let source = Bucket::new(aws, bucket, prefix, self.config.objects);
         self.run(source).await
     }
 

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 15] = [
+pub(super) const CODES: [Codes; 16] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -89,6 +89,12 @@ pub(super) const CODES: [Codes; 15] = [
         done: "the report is written",
         failed: "an error, or the report is not complete: an unreadable file or object, or more events than limits.memory has places for",
         dead_letters: Some("the report is written, but some records cannot be read"),
+    },
+    Codes {
+        command: "verify",
+        done: "everything in the range is verified",
+        failed: "an error, or something is not verified: each finding names the file",
+        dead_letters: None,
     },
     Codes {
         command: "explain",

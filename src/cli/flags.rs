@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs,
+    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -151,6 +151,15 @@ impl ExplainArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.select.set(&mut flags);
+        flags
+    }
+}
+
+impl VerifyArgs {
+    /// What the command line sets; the command itself reads the rest.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
         flags
     }
 }

@@ -28,6 +28,7 @@ mod size;
 mod stoppable;
 mod summary;
 mod totals;
+pub mod verify;
 mod version;
 
 use std::io::Write;
@@ -127,6 +128,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 report::run(args, config, quiet).await
+            })
+            .await
+        }
+        Command::Verify(args) => {
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let quiet = globals.quiet;
+            observed(loaded, async |config| {
+                verify::run(args, config, quiet).await
             })
             .await
         }

@@ -1,5 +1,6 @@
 //! What every room of the process uses.
 
+pub(crate) mod beneath;
 pub mod budget;
 pub(crate) mod build_info;
 pub(crate) mod codec;

@@ -58,3 +58,4 @@ mod report;
 mod rooms;
 mod run;
 mod unread;
+mod verify;
