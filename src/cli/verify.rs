@@ -51,7 +51,7 @@ pub async fn run(args: VerifyArgs, config: Config, quiet: bool) -> anyhow::Resul
             })?;
             let folder = folder(path)?;
             let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let (args, progress) = (args.clone(), Progress::new(None, quiet));
+            let (args, progress) = (args.clone(), Progress::spinner(quiet));
             tokio::task::spawn_blocking(move || {
                 let places = (&folder as &dyn Source, &keys as &dyn Keys);
                 verify(&args, &config, range, places, threads, &progress)

@@ -59,7 +59,7 @@ pub(super) async fn start(
         Some(keys) => Box::new(keys),
         None => Box::new(AskedKeys::new(aws)),
     };
-    let progress = Progress::new(None, quiet);
+    let progress = Progress::spinner(quiet);
     Ok(tokio::task::spawn_blocking(move || {
         let places = (&source as &dyn Source, &*keys as &dyn Keys);
         super::verify(&args, &config, range, places, FETCHERS, &progress)
