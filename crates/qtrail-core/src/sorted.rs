@@ -12,6 +12,7 @@ pub(crate) mod tests;
 use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::io;
+use std::iter;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Range;
@@ -31,7 +32,7 @@ const COPIES: usize = 3;
 /// Something that is sorted.
 pub trait Record: Serialize + DeserializeOwned {
     /// What it is sorted by.
-    type Key: Ord + Clone;
+    type Key: Ord;
 
     /// Its key.
     fn key(&self) -> Self::Key;
@@ -201,6 +202,24 @@ impl<R: Record> Sorted<R> {
     /// The records, by their keys; those with one key in any order.
     pub fn iter(&self) -> Merge<R> {
         Merge::new(&self.storage, self.runs.iter().cloned())
+    }
+
+    /// One record of each key. `merge` adds another one with the same key.
+    pub fn once(&self, mut merge: impl FnMut(&mut R, R)) -> impl Iterator<Item = io::Result<R>> {
+        let mut records = self.iter().peekable();
+        let is_of = |key: R::Key| {
+            move |next: &io::Result<R>| next.as_ref().is_ok_and(|next| next.key() == key)
+        };
+        iter::from_fn(move || {
+            let mut record = match records.next()? {
+                Ok(record) => record,
+                Err(error) => return Some(Err(error)),
+            };
+            while let Some(Ok(repeat)) = records.next_if(is_of(record.key())) {
+                merge(&mut record, repeat);
+            }
+            Some(Ok(record))
+        })
     }
 }
 

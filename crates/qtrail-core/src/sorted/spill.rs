@@ -121,7 +121,8 @@ impl<R: DeserializeOwned> Reader<R> {
         }
         let mut length = Length::default().to_le_bytes();
         self.bytes.read_exact(&mut length)?;
-        self.record.resize(Length::from_le_bytes(length) as usize, 0);
+        self.record
+            .resize(Length::from_le_bytes(length) as usize, 0);
         self.bytes.read_exact(&mut self.record)?;
         let record = postcard::from_bytes(&self.record).map_err(io::Error::other)?;
         Ok(Some(record))
