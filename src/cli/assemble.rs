@@ -4,6 +4,7 @@
 //! again; at the end the spans of the conversations.
 
 mod first_reading;
+mod gathering;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use self::first_reading::FirstReading;
+pub(super) use self::gathering::Gathering;
 use super::files::{Listed, Sources, is_read_once};
 use crate::config::{Config, NO_PARENTS};
 use crate::export::Exporter;
@@ -22,7 +24,7 @@ use qtrail_core::assemble::Tree;
 /// Reads all sources and assembles their events. The sources are returned to be converted.
 ///
 /// # Errors
-/// An input that can be read only once; more events than memory allows.
+/// An input that can be read only once; what does not fit into memory cannot be kept.
 pub(super) async fn tree(
     paths: &[PathBuf],
     listed: Sources,
@@ -39,9 +41,8 @@ pub(super) async fn tree(
     let conversion = sidecar::conversion(config);
     let reading = FirstReading::new(listed, conversion, config.memory_bytes, stop.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let (assembler, listed) = reading.run()?;
-        let listed: Listed = Box::new(listed.into_iter());
-        Ok((Arc::new(assembler.finish()), listed))
+        let (tree, listed) = reading.run()?;
+        Ok((Arc::new(tree), listed))
     });
     work.await.context("the assembly failed")?
 }

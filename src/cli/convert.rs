@@ -19,7 +19,7 @@ use crate::dead_letter::Begin;
 use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
-use crate::sidecar::{self, Sidecar};
+use crate::sidecar::Sidecar;
 use crate::telemetry::printable::quoted;
 use qtrail_core::assemble::Tree;
 
@@ -61,12 +61,7 @@ pub async fn run(
         false => (None, Box::new(listed)),
     };
     let done = if args.format == Some(Format::Events) {
-        let mut conversion = sidecar::conversion(&config);
-        conversion.tree = tree;
-        events::write(
-            listed, conversion, &args, to_stdout, &config, &progress, &stop,
-        )
-        .await
+        events::write(listed, tree, &args, to_stdout, &config, &progress, &stop).await
     } else {
         if args.export.endpoint.is_none() {
             config.export.destination = match to_stdout {

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::export::{End, unread};
 use crate::runtime::line_file::{self, LineFile};
 use crate::sidecar;
-use qtrail_core::Converter;
+use qtrail_core::assemble::Tree;
 use qtrail_core::otlp::Flat;
 
 /// How long a file may take to finish after a signal.
@@ -39,7 +39,7 @@ const EVENTS: line_file::Kind = line_file::Kind {
 /// The output or the dead letters cannot be opened or written, or the reader of the output has exited.
 pub(super) async fn write(
     listed: Listed,
-    conversion: Converter,
+    tree: Option<Arc<Tree>>,
     args: &ConvertArgs,
     to_stdout: bool,
     config: &Config,
@@ -58,7 +58,8 @@ pub(super) async fn write(
     let never = CancellationToken::new();
     let dead_letters = sidecar::dead_letters(config, args.dead_letters.is_some(), &never)?;
     let done = Arc::new(Mutex::default());
-    let mut reading = Reading::new(conversion, dead_letters, stop.clone());
+    let conversion = sidecar::conversion(config);
+    let mut reading = Reading::new(conversion, dead_letters, stop.clone()).with_tree(tree);
     let mut writer = Writer {
         flat: Flat::new(&config.convert),
         output,

@@ -192,14 +192,6 @@ fn kind(path: &Path, below: bool, outputs: &Outputs) -> io::Result<Kind> {
 }
 
 impl Source {
-    /// Bytes of its name.
-    pub(super) fn name_bytes(&self) -> usize {
-        match self {
-            Source::Stdin => 0,
-            Source::File(path) => path.as_os_str().len(),
-        }
-    }
-
     /// Opens the source: its origin, its bytes until `stop`, and a way to read them again. `wrap` sees every
     /// byte read, for a progress bar.
     ///

@@ -3,8 +3,8 @@
 //! Enters: sources. Leaves: each selected event in the [`Target`]'s sink, in the order of the input; the counts;
 //! dead letters. What must hold: each record is exported, filtered or a dead letter.
 
-use std::convert::Infallible;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::totals::Totals;
 use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
 use crate::pipeline::{Content, Unit};
+use qtrail_core::assemble::Tree;
 use qtrail_core::convert::{self, Attribute, Sink};
 use qtrail_core::envelope::{self, Again, Item};
 use qtrail_core::event::Event;
@@ -43,6 +44,8 @@ pub(super) trait Target {
 /// Reads on a blocking thread.
 pub(super) struct Reading {
     conversion: Converter,
+    /// The places of events in assembled conversations.
+    tree: Option<Arc<Tree>>,
     dead_letters: DeadLetters,
     handle: Handle,
     stop: CancellationToken,
@@ -59,11 +62,17 @@ impl Reading {
     ) -> Self {
         Reading {
             conversion,
+            tree: None,
             dead_letters,
             handle: Handle::current(),
             stop,
             done: Totals::default(),
         }
+    }
+
+    /// Places events in assembled conversations.
+    pub(super) fn with_tree(self, tree: Option<Arc<Tree>>) -> Self {
+        Reading { tree, ..self }
     }
 
     /// Reads all sources. A source that cannot be read is logged.
@@ -132,7 +141,7 @@ impl Reading {
             let mut idle = false;
             let reject = match records.next() {
                 Ok(None) => break,
-                Ok(Some(item)) => self.item(item, origin, organization.as_ref(), target.sink()),
+                Ok(Some(item)) => self.item(item, origin, organization.as_ref(), target.sink())?,
                 Err(_) if self.stop.is_cancelled() => break,
                 Err(e) if envelope::is_quiet(&e) => {
                     idle = true;
@@ -162,36 +171,41 @@ impl Reading {
     }
 
     /// Converts and counts an item; the record that cannot be read, if it is one.
+    ///
+    /// # Errors
+    /// The event's place cannot be read.
     fn item(
         &mut self,
         item: Item<'_>,
         origin: &Origin,
         organization: Option<&Attribute<'static>>,
         sink: &mut impl Sink,
-    ) -> Option<Reject> {
+    ) -> io::Result<Option<Reject>> {
         let counts = &mut self.done.counts;
         let (position, bytes) = match item {
             Item::Record { position, bytes } => (position, bytes),
             Item::Reject(reject) => {
                 counts.read += 1;
-                return Some(reject);
+                return Ok(Some(reject));
             }
             Item::Skipped(_) => {
                 counts.skipped += 1;
-                return None;
+                return Ok(None);
             }
         };
         counts.read += 1;
         let place = |event: &Event<'_>| {
-            Ok::<_, Infallible>(self.conversion.place(event).within(organization))
+            let placement = Tree::place(self.tree.as_deref(), event)?;
+            Ok(placement.within(organization))
         };
         let conversion = &self.conversion;
         match conversion.convert_record_with(bytes, position, origin.observed, place, sink) {
             RecordOutcome::Converted { .. } => counts.exported += 1,
             RecordOutcome::Filtered => counts.filtered += 1,
-            RecordOutcome::Rejected(reject) => return Some(reject),
+            RecordOutcome::Rejected(reject) => return Ok(Some(reject)),
+            RecordOutcome::Unplaced(error) => return Err(error),
         }
-        None
+        Ok(None)
     }
 
     fn refuse(&self, reject: Reject, origin: &Origin, letters: &UnitLetters) -> anyhow::Result<()> {

@@ -16,8 +16,6 @@ mod html;
 mod json;
 pub(super) mod people;
 pub(super) mod relations;
-mod runs;
-mod spill;
 pub(super) mod store;
 pub(super) mod table;
 pub(super) mod text;

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use super::dedup::Twin;
 use super::{Pipeline, Truncation, Unit};
 use crate::dead_letter::{Entry, UnitLetters};
-use chunk::NextChunk;
+use chunk::{NextChunk, Unplaced};
 use damage::{Damage, Lost};
 use log_file::Rest;
 use memory::Memory;
@@ -245,7 +245,7 @@ impl Reader {
 
     /// Converts a record at a position of the unit, or refuses it.
     fn record(&mut self, bytes: &[u8], position: Position) -> Result<(), Stopped> {
-        if let Some(reject) = self.convert(bytes, position) {
+        if let Some(reject) = self.convert(bytes, position)? {
             self.output.may_wait()?;
             self.refuse(reject);
         }
@@ -253,7 +253,7 @@ impl Reader {
     }
 
     /// Converts a record at a position of the unit, and counts it unless it cannot be read.
-    fn convert(&mut self, bytes: &[u8], position: Position) -> Option<Reject> {
+    fn convert(&mut self, bytes: &[u8], position: Position) -> Result<Option<Reject>, Stopped> {
         let converter = &self.pipeline.conversion;
         let outcome = self.chunk.convert(converter, &self.source, bytes, position);
         self.count(outcome, bytes, position)
@@ -262,22 +262,25 @@ impl Reader {
     /// Counts a record as read, unless it cannot be read, or waits for another copy of its event.
     fn count(
         &mut self,
-        outcome: RecordOutcome<Twin>,
+        outcome: RecordOutcome<Unplaced>,
         bytes: &[u8],
         position: Position,
-    ) -> Option<Reject> {
+    ) -> Result<Option<Reject>, Stopped> {
         match outcome {
-            RecordOutcome::Unplaced(Twin::InFlight(id)) => {
+            RecordOutcome::Unplaced(Unplaced::Twin(Twin::InFlight(id))) => {
                 self.pending_duplicates.put(id, position, bytes);
-                return None;
+                return Ok(None);
             }
-            RecordOutcome::Rejected(reject) => return Some(reject),
+            RecordOutcome::Unplaced(Unplaced::Unknown(error)) => {
+                return Err(Stopped::Unplaced(error));
+            }
+            RecordOutcome::Rejected(reject) => return Ok(Some(reject)),
             RecordOutcome::Filtered => self.progress.counts.filtered += 1,
-            RecordOutcome::Unplaced(_) => self.progress.counts.duplicate += 1,
+            RecordOutcome::Unplaced(Unplaced::Twin(_)) => self.progress.counts.duplicate += 1,
             RecordOutcome::Converted { .. } => {}
         }
         self.progress.counts.read += 1;
-        None
+        Ok(None)
     }
 
     /// A reject of the envelope's.

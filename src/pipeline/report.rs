@@ -152,6 +152,10 @@ impl Gathering {
         }
         match end.stopped {
             None => {}
+            Some(Stopped::Unplaced(error)) => {
+                report.read_error = Some(error.to_string());
+                report.worsen(Outcome::Retry(None));
+            }
             Some(Stopped::LettersFull(full)) => report.worsen(Outcome::Blocked(full.0)),
             Some(Stopped::Abandoned) => report.outcome = Outcome::Abandoned,
         }

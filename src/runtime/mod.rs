@@ -14,4 +14,5 @@ pub(crate) mod pem;
 pub(crate) mod reload;
 pub(crate) mod retry;
 pub mod shutdown;
+pub(crate) mod temporary;
 pub(crate) mod terminal;

@@ -169,7 +169,6 @@ pub fn conversion(config: &Config) -> Converter {
         limits: config.limits.clone(),
         selector: Selector::new(config.select, &config.lists),
         options: config.convert.clone(),
-        tree: None,
     }
 }
 

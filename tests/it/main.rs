@@ -37,6 +37,7 @@ pub(crate) mod ground_truth;
 mod grpc;
 mod http;
 mod ingest;
+mod larger_than_memory;
 mod letters;
 mod line_files;
 mod listen;

@@ -33,7 +33,6 @@ pub(super) fn conversion(select: Select, options: Options) -> Converter {
         limits: Limits::default(),
         selector: Selector::new(select, &Lists::default()),
         options,
-        tree: None,
     }
 }
 

@@ -48,7 +48,6 @@ pub fn flow(destination: Destination, dead_letters: DeadLetters, memory: usize) 
         limits: Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: Options::default(),
-        tree: None,
     };
     let health = exporter.health();
     let pipeline = Pipeline::new(

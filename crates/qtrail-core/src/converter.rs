@@ -4,9 +4,7 @@
 //! each record that cannot be read. What must hold: each record is exported, filtered or rejected.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
-use crate::assemble::Tree;
 use crate::convert::{self, Attribute, Options, Placement, Sink};
 use crate::envelope::log_file::{LogFile, LogRecord};
 use crate::envelope::{Item, Limits, open};
@@ -44,8 +42,6 @@ pub struct Converter {
     pub selector: Selector,
     /// How to convert them.
     pub options: Options,
-    /// The places of events in assembled conversations; `None`: each event has the place by its own fields.
-    pub tree: Option<Arc<Tree>>,
 }
 
 /// The result of [`Converter::convert_file`].
@@ -85,7 +81,6 @@ impl Default for Converter {
             limits: Limits::default(),
             selector: Selector::new(Select::AmazonQ, &Lists::default()),
             options: Options::default(),
-            tree: None,
         }
     }
 }
@@ -119,12 +114,7 @@ impl Converter {
         file.converted
     }
 
-    /// The placement of an event: its place in [`Converter::tree`], else the one that its own fields give.
-    pub fn place(&self, event: &Event<'_>) -> Placement {
-        Tree::place(self.tree.as_deref(), event)
-    }
-
-    /// Converts one record into a sink, with its [placement](Converter::place).
+    /// Converts one record into a sink, with the placement that its own fields give.
     ///
     /// `position` is copied into a reject. `observed` is the observed time in nanoseconds since 1970, see
     /// [`observed_time`](convert::observed_time).
@@ -135,7 +125,7 @@ impl Converter {
         observed: Option<i64>,
         sink: &mut impl Sink,
     ) -> RecordOutcome {
-        let place = |event: &Event<'_>| Ok(self.place(event));
+        let place = |event: &Event<'_>| Ok(Placement::of(event));
         self.convert_record_with(bytes, position, observed, place, sink)
     }
 
@@ -220,7 +210,7 @@ impl FileConversion<'_> {
             let outcome = self.converter.convert_candidate_with(
                 &record,
                 self.observed,
-                |event| Ok::<_, Infallible>(self.converter.place(event).within(organization)),
+                |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
                 &mut self.encoder,
             );
             match outcome {
@@ -253,7 +243,7 @@ impl FileConversion<'_> {
             bytes,
             position,
             self.observed,
-            |event| Ok::<_, Infallible>(self.converter.place(event).within(organization)),
+            |event| Ok::<_, Infallible>(Placement::of(event).within(organization)),
             &mut self.encoder,
         );
         self.count(outcome)

@@ -39,7 +39,7 @@
 //! 4. [`convert`]: maps fields to attributes, and masks secrets.
 //! 5. [`otlp`]: encodes OTLP, grouped by resource.
 //!
-//! [`assemble`] finds the parents of events, for conversations as trees.
+//! [`assemble`] finds the parents of events, for conversations as trees; [`sorted`] sorts what does not fit into memory.
 
 pub mod assemble;
 mod blocks;
@@ -50,5 +50,6 @@ pub mod event;
 pub mod json;
 pub mod otlp;
 pub mod reject;
+pub mod sorted;
 
 pub use converter::{Converted, Converter, REQUEST_BYTES, RecordOutcome};

@@ -1,22 +1,26 @@
 //! The first reading of `--assemble`: the facts of all events.
 //!
-//! Enters: the listed sources. Leaves: an [`Assembler`] with their events, and the sources again. What must hold:
-//! memory is bounded; the facts are added in the order of the sources, whichever thread is faster; errors are left
-//! to the conversion, which reads the same records again.
+//! Enters: the listed sources. Leaves: the tree of their events, and the sources again. What must hold: memory is
+//! bounded; errors of the sources are left to the conversion, which reads the same records again.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::files::{Source, Sources};
+use super::gathering::Gathering;
+use crate::cli::files::{Listed, Source, Sources};
+use crate::runtime::temporary;
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, EVENT_BYTES, Facts, FactsReader};
+use qtrail_core::assemble::{FactsReader, Tree};
+use qtrail_core::sorted::{Record, Sorter};
 
-/// Memory of a listed source, beside its name.
-const SOURCE_BYTES: usize = 64;
+/// The names of the sources take one part in so many of the memory.
+const NAMES: usize = 16;
 
 /// One first reading.
 pub(super) struct FirstReading {
@@ -30,12 +34,18 @@ pub(super) struct FirstReading {
 /// The sources to come, and those that threads have taken.
 struct Listing {
     coming: Sources,
-    taken: Vec<anyhow::Result<Source>>,
-    bytes: usize,
+    taken: Sorter<Taken>,
+    count: u64,
+    error: Option<io::Error>,
 }
 
-/// The facts of a source, with its number.
-type Found = (usize, Vec<Facts>);
+/// A source, or why there is none.
+#[derive(Debug, Serialize, Deserialize)]
+struct Taken {
+    number: u64,
+    /// `None`: standard input.
+    source: Result<Option<Vec<u8>>, String>,
+}
 
 impl FirstReading {
     pub(super) fn new(
@@ -50,103 +60,98 @@ impl FirstReading {
             limit,
             listing: Mutex::new(Listing {
                 coming: listed,
-                taken: Vec::new(),
-                bytes: 0,
+                taken: Sorter::new(temporary::space(limit / NAMES)),
+                count: 0,
+                error: None,
             }),
         }
     }
 
-    /// Reads on all cores, as long as memory allows.
+    /// Reads on all cores.
     ///
     /// # Errors
-    /// More events or sources than memory allows.
-    pub(super) fn run(self) -> anyhow::Result<(Assembler, Vec<anyhow::Result<Source>>)> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    /// The events or the names do not fit into memory, and the temporary files cannot be used.
+    pub(super) fn run(self) -> io::Result<(Tree, Listed)> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(self.limit / 2 / FactsReader::BYTES).max(1);
-        let assembler = std::thread::scope(|scope| {
-            let (found, arrived) = sync_channel(threads);
+        let gathering = Gathering::new(self.limit - self.limit / NAMES);
+        thread::scope(|scope| {
             for _ in 0..threads {
-                let found = found.clone();
-                scope.spawn(|| self.read_all(found));
+                scope.spawn(|| self.read_all(&gathering));
             }
-            drop(found);
-            self.add_all(arrived)
-        })?;
+        });
         let listing = self.listing.into_inner();
-        Ok((
-            assembler,
-            listing.unwrap_or_else(PoisonError::into_inner).taken,
-        ))
-    }
-
-    /// Adds what the threads find, in the order of the sources. They end once it returns.
-    fn add_all(&self, arrived: Receiver<Found>) -> anyhow::Result<Assembler> {
-        let (mut assembler, mut next) = (Assembler::default(), 0);
-        let (mut waiting, mut events) = (BTreeMap::new(), 0);
-        for (number, facts) in arrived {
-            events += facts.len();
-            waiting.insert(number, facts);
-            while let Some(facts) = waiting.remove(&next) {
-                next += 1;
-                events -= facts.len();
-                facts.into_iter().for_each(|facts| assembler.add(facts));
-            }
-            let (events, sources) = (assembler.len() + events, self.listing().taken.len());
-            anyhow::ensure!(
-                events <= self.most(),
-                "{events} events that can belong to conversations, in {sources} files so far, take more than \
-                 limits.memory allows: raise it (QTRAIL_LIMITS_MEMORY), or convert fewer days at once"
-            );
+        let listing = listing.unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = listing.error {
+            return Err(error);
         }
-        Ok(assembler)
-    }
-
-    /// Events that fit beside the names of the sources.
-    fn most(&self) -> usize {
-        self.limit.saturating_sub(self.listing().bytes) / EVENT_BYTES
+        let taken = listing.taken.finish()?;
+        let sources = taken.iter().map(|taken| taken?.into_source());
+        Ok((gathering.finish()?, Box::new(sources)))
     }
 
     /// Reads one source after the other.
-    fn read_all(&self, found: SyncSender<Found>) {
+    fn read_all(&self, gathering: &Gathering) {
         let mut reader = FactsReader::default();
-        while !self.stop.is_cancelled() {
+        while !self.stop.is_cancelled() && !gathering.has_failed() {
             // The lock ends here, not with the reading.
-            let next = self.listing().next();
-            let Some((number, source)) = next else {
+            let next = self
+                .listing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .next();
+            let Some(next) = next else {
                 return;
             };
-            let facts = source.map(|source| self.read(&source, &mut reader));
-            if found.send((number, facts.unwrap_or_default())).is_err() {
-                return;
+            let source = next.and_then(|source| source.open(&self.stop, |content| content));
+            if let Ok((_, content, again)) = source {
+                // The conversion tells of an error.
+                let _: io::Result<()> = gathering
+                    .file(|each| reader.read(&self.conversion, content, Some(again), each));
             }
         }
     }
+}
 
-    /// The facts of a source; of one with more events than fit, at least one too many.
-    fn read(&self, source: &Source, reader: &mut FactsReader) -> Vec<Facts> {
-        let (mut facts, most) = (Vec::new(), self.most());
-        if let Ok((_, content, again)) = source.open(&self.stop, |content| content) {
-            // The conversion tells of an error.
-            let _: io::Result<()> = reader.read(&self.conversion, content, Some(again), |one| {
-                facts.push(one);
-                facts.len() <= most
-            });
+impl Iterator for Listing {
+    type Item = anyhow::Result<Source>;
+
+    /// The next source, or why there is none; it is kept for the conversion.
+    fn next(&mut self) -> Option<anyhow::Result<Source>> {
+        if self.error.is_some() {
+            return None;
         }
-        facts
-    }
-
-    fn listing(&self) -> MutexGuard<'_, Listing> {
-        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
+        let next = self.coming.next()?;
+        let taken = Taken::new(self.count, &next);
+        self.count += 1;
+        self.error = self.taken.push(&taken).err();
+        Some(next)
     }
 }
 
-impl Listing {
-    /// The next source, unless it cannot be listed, and its number.
-    fn next(&mut self) -> Option<(usize, Option<Source>)> {
-        let (next, number) = (self.coming.next()?, self.taken.len());
-        let source = next.as_ref().ok().cloned();
-        self.bytes += SOURCE_BYTES + source.as_ref().map_or(0, Source::name_bytes);
-        self.taken.push(next);
-        Some((number, source))
+impl Taken {
+    fn new(number: u64, source: &anyhow::Result<Source>) -> Self {
+        let source = match source {
+            Ok(Source::File(path)) => Ok(Some(path.clone().into_os_string().into_vec())),
+            Ok(Source::Stdin) => Ok(None),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        Taken { number, source }
+    }
+
+    fn into_source(self) -> anyhow::Result<Source> {
+        match self.source {
+            Ok(Some(path)) => Ok(Source::File(OsString::from_vec(path).into())),
+            Ok(None) => Ok(Source::Stdin),
+            Err(error) => Err(anyhow::Error::msg(error)),
+        }
+    }
+}
+
+impl Record for Taken {
+    type Key = u64;
+
+    fn key(&self) -> u64 {
+        self.number
     }
 }

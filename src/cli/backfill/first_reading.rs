@@ -3,16 +3,16 @@
 //! Enters: every file that was listed, done before or not. Leaves: the tree. What must hold: memory is bounded; the
 //! tree does not depend on which file is read faster; without a file that cannot be read, there is no tree.
 
-use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::Run;
 use super::status::with_status;
+use crate::cli::assemble::Gathering;
 use crate::cli::count;
 use crate::cli::progress::Progress;
 use crate::export::Outcome;
@@ -22,14 +22,14 @@ use crate::input::directory::{Deliver, Slot};
 use crate::pipeline::{Content, Report, Unit};
 use crate::sidecar;
 use qtrail_core::Converter;
-use qtrail_core::assemble::{Assembler, EVENT_BYTES, Facts, FactsReader, Tree};
+use qtrail_core::assemble::{FactsReader, Tree};
 use qtrail_core::envelope::Again;
 
 impl Run {
     /// The tree of all files of the range.
     ///
     /// # Errors
-    /// A file cannot be read; more events than memory allows.
+    /// A file cannot be read; the events do not fit into memory, and cannot be kept outside.
     pub(super) async fn tree(
         &self,
         backfill: &Backfill<impl Source>,
@@ -42,10 +42,8 @@ impl Run {
         );
         let reading = FirstReading {
             conversion: Arc::new(sidecar::conversion(&self.config)),
-            files: Arc::default(),
-            events: Arc::default(),
-            most: self.config.memory_bytes / EVENT_BYTES,
-            full: self.stop.child_token(),
+            gathering: Gathering::new(self.config.memory_bytes),
+            failed: self.stop.child_token(),
         };
         let progress = Progress::spinner(self.quiet);
         let total = listed.left.files + listed.done.files;
@@ -53,41 +51,32 @@ impl Run {
             let files = status.files.load(Ordering::Relaxed);
             format!("assembling: {files}/{} read", count(total, "file"))
         };
-        let (fetchers, full) = (self.args.fetchers as usize, reading.full.clone());
-        let work = backfill.read_all(fetchers, reading.clone(), full);
+        let (fetchers, failed) = (self.args.fetchers as usize, reading.failed.clone());
+        let work = backfill.read_all(fetchers, reading.clone(), failed);
         let read = with_status(self.quiet, work, line, || progress.at(0, line())).await?;
         progress.finish();
         if self.stop.is_cancelled() {
             return Ok(Arc::default());
         }
         anyhow::ensure!(
-            !reading.full.is_cancelled(),
-            "more than {} events can belong to conversations, which limits.memory does not allow: raise it \
-             (QTRAIL_LIMITS_MEMORY), or choose a shorter range",
-            reading.most
-        );
-        anyhow::ensure!(
-            read.unread == 0,
+            read.unread == 0 || reading.gathering.has_failed(),
             "{} cannot be read, and --assemble needs every file of the range: nothing was delivered; mend that, or \
              leave the files out with --exclude",
             count(read.unread, "file")
         );
-        let work = tokio::task::spawn_blocking(move || Arc::new(reading.tree()));
-        work.await.context("the assembly failed")
+        let work = tokio::task::spawn_blocking(move || reading.gathering.finish());
+        let tree = work.await.context("the assembly failed")??;
+        Ok(Arc::new(tree))
     }
 }
 
-/// Gathers facts. Cheap to clone.
+/// Reads files for their facts. Cheap to clone.
 #[derive(Clone)]
 struct FirstReading {
     conversion: Arc<Converter>,
-    /// By the file's name.
-    files: Arc<Mutex<BTreeMap<Arc<str>, Vec<Facts>>>>,
-    /// Those of all files, also of those under way.
-    events: Arc<AtomicUsize>,
-    most: usize,
-    /// Cancelled once there are more.
-    full: CancellationToken,
+    gathering: Gathering,
+    /// Cancelled once the facts cannot be kept.
+    failed: CancellationToken,
 }
 
 impl Deliver for FirstReading {
@@ -96,7 +85,10 @@ impl Deliver for FirstReading {
         let this = self.clone();
         let read = tokio::task::spawn_blocking(move || this.read(unit));
         let read = read.await.map_err(io::Error::other).flatten();
-        let outcome = match self.full.is_cancelled() {
+        if self.gathering.has_failed() {
+            self.failed.cancel();
+        }
+        let outcome = match self.failed.is_cancelled() {
             true => Outcome::Abandoned,
             false => Outcome::Delivered,
         };
@@ -119,30 +111,8 @@ impl FirstReading {
             // Files are no texts of their own.
             Content::Texts(_) => return Ok(()),
         };
-        let mut facts = Vec::new();
         let mut reader = FactsReader::default();
-        let read = reader.read(&self.conversion, content, again, |one| {
-            facts.push(one);
-            if self.events.fetch_add(1, Ordering::Relaxed) >= self.most {
-                self.full.cancel();
-            }
-            !self.full.is_cancelled()
-        });
-        if read.is_err() {
-            // It is read again.
-            self.events.fetch_sub(facts.len(), Ordering::Relaxed);
-            return read;
-        }
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(unit.origin.name, facts);
-        Ok(())
-    }
-
-    fn tree(&self) -> Tree {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut assembler = Assembler::default();
-        let facts = std::mem::take(&mut *files).into_values().flatten();
-        facts.for_each(|facts| assembler.add(facts));
-        assembler.finish()
+        self.gathering
+            .file(|each| reader.read(&self.conversion, content, again, each))
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::{OutputClosed, assemble};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::directory;
+use crate::runtime::temporary;
 use crate::sidecar::{self, Sidecar};
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::assemble::{Assembler, FactsReader, Tree};
@@ -23,14 +24,17 @@ use qtrail_core::assemble::{Assembler, FactsReader, Tree};
 /// A file of it cannot be read.
 pub(super) fn tree(workdir: &Workdir, config: &Config) -> anyhow::Result<Tree> {
     let conversion = sidecar::conversion(config);
-    let (mut assembler, mut reader) = (Assembler::default(), FactsReader::default());
+    let mut assembler = Assembler::new(temporary::space(config.memory_bytes));
+    let mut reader = FactsReader::default();
     for content in workdir.contents() {
+        let mut added = Ok(());
         reader.read(&conversion, content, None, |facts| {
-            assembler.add(facts);
-            true
+            added = assembler.add(facts);
+            added.is_ok()
         })?;
+        added?;
     }
-    Ok(assembler.finish())
+    Ok(assembler.finish()?)
 }
 
 /// Runs the sidecar on the directory until `stop`, then sends the spans of the conversations.

@@ -6,12 +6,13 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
 use std::sync::LazyLock;
 
 use qtrail_core::convert::{Field, Head, Sink, Value, ids};
 use qtrail_core::event::has_mask;
 use qtrail_core::json::Node;
+use qtrail_core::sorted::Record;
+use serde::{Deserialize, Serialize};
 
 /// The texts of an event; empty where the event has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +104,7 @@ const GROUP: usize = 640;
 pub(crate) type Key = (i64, [u8; 16]);
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
     /// Nanoseconds since 1970.
     pub(crate) time: i64,
@@ -132,11 +133,6 @@ impl Event {
         // A role's session with a hidden name would be that of every other person.
         let hidden = || value.split(':').any(has_mask);
         (!value.is_empty() && !hidden()).then_some(value)
-    }
-
-    /// Its place in a report.
-    pub(crate) fn key(&self) -> Key {
-        (self.time, self.id)
     }
 
     /// The bytes of memory that it takes in a report, at most.
@@ -170,43 +166,6 @@ impl Event {
         service.strip_suffix(".amazonaws.com").unwrap_or(service)
     }
 
-    /// Writes the event for [`Event::read`].
-    pub(super) fn write(&self, into: &mut Vec<u8>) {
-        let flag = |flag: Option<bool>| flag.map_or(2, u8::from);
-        into.extend_from_slice(&self.time.to_le_bytes());
-        into.extend_from_slice(&self.id);
-        into.extend_from_slice(&self.repeats.to_le_bytes());
-        into.extend_from_slice(&[flag(self.read_only), flag(self.mfa)]);
-        let ends = self.ends.iter().flat_map(|end| end.to_le_bytes());
-        into.extend(ends);
-        into.extend_from_slice(self.texts.as_bytes());
-    }
-
-    /// Reads what [`Event::write`] has written.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
-        let flag = |byte| (byte < 2).then_some(byte == 1);
-        let time = i64::from_le_bytes(bytes(from)?);
-        let id = bytes(from)?;
-        let repeats = u32::from_le_bytes(bytes(from)?);
-        let [read_only, mfa] = bytes(from)?.map(flag);
-        let mut ends = [0; TEXTS];
-        for end in &mut ends {
-            *end = u32::from_le_bytes(bytes(from)?);
-        }
-        let mut texts = vec![0; ends[TEXTS - 1] as usize];
-        from.read_exact(&mut texts)?;
-        let texts = String::from_utf8(texts).map_err(io::Error::other)?;
-        Ok(Event {
-            time,
-            read_only,
-            mfa,
-            repeats,
-            id,
-            texts: texts.into_boxed_str(),
-            ends,
-        })
-    }
-
     /// Takes another copy of the same event. Of two that differ, the same one stays in any order.
     pub(crate) fn merge(&mut self, other: Event) {
         let repeats = self.repeats + 1 + other.repeats;
@@ -222,10 +181,12 @@ impl Event {
     }
 }
 
-fn bytes<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    from.read_exact(&mut bytes)?;
-    Ok(bytes)
+impl Record for Event {
+    type Key = Key;
+
+    fn key(&self) -> Key {
+        (self.time, self.id)
+    }
 }
 
 /// Makes an event of its attributes.

@@ -3,11 +3,11 @@
 //! What must hold: both give the same events; an event in a file takes a few bytes of memory.
 
 use std::borrow::Cow;
-
 use std::io;
 
 use super::event::Event;
-use super::spill::Spill;
+use crate::runtime::temporary;
+use qtrail_core::sorted::Spill;
 
 /// The events, each known by its place.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl Events {
     /// None yet, in a temporary file.
     pub(super) fn in_file() -> io::Result<Self> {
         Ok(Events {
-            file: Some((Spill::new()?, Vec::new())),
+            file: Some((Spill::new(temporary::storage()?), Vec::new())),
             ..Events::default()
         })
     }
@@ -43,7 +43,7 @@ impl Events {
         match &mut self.file {
             Some((file, ends)) => {
                 file.push(&event)?;
-                ends.push(file.len());
+                ends.push(file.end());
             }
             None => self.memory.push(event),
         }
@@ -75,7 +75,9 @@ impl Events {
             return Ok(Cow::Borrowed(&self.memory[place]));
         };
         let start = place.checked_sub(1).map_or(0, |before| ends[before]);
-        file.read(start..ends[place]).map(Cow::Owned)
+        let mut read = file.read(start..ends[place]);
+        let event = read.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+        event.map(Cow::Owned)
     }
 
     /// The times of the first and the last one.

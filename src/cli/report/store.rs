@@ -10,7 +10,8 @@ use std::io;
 
 use super::event::{Event, Key};
 use super::events::Events;
-use super::runs::Runs;
+use crate::runtime::temporary;
+use qtrail_core::sorted::{Record as _, Sorter};
 
 /// The events, without repeats.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub(crate) struct Store {
     events: BTreeMap<Key, Box<Event>>,
     bytes: usize,
     limit: usize,
-    runs: Runs,
+    /// The events that were moved out of memory.
+    spilled: Option<Sorter<Event>>,
     /// Why the temporary file cannot be written.
     failed: Option<io::Error>,
 }
@@ -40,7 +42,7 @@ impl Store {
             events: BTreeMap::new(),
             bytes: 0,
             limit,
-            runs: Runs::default(),
+            spilled: None,
             failed: None,
         }
     }
@@ -74,26 +76,29 @@ impl Store {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        if self.runs.is_empty() {
+        if self.spilled.is_some() {
+            self.spill()?;
+        }
+        let Some(spilled) = self.spilled else {
             let events = self.events.into_values().map(|event| *event).collect();
             return Ok(Stored {
                 events: Events::in_memory(events),
                 ..Stored::default()
             });
-        }
-        self.spill()?;
+        };
         let (mut left, mut groups) = (self.limit, HashSet::new());
         let (mut events, mut stored) = (Events::in_file()?, Stored::default());
-        self.runs.merge(|event| {
+        for event in spilled.finish()?.once(Event::merge) {
+            let event = event?;
             let fits = left.checked_sub(event.bytes_in_lists(&mut groups));
             if let (None, Some(rest)) = (stored.end, fits) {
                 left = rest;
-                return events.push(event);
+                events.push(event)?;
+                continue;
             }
             stored.end.get_or_insert(event.time);
             stored.left_out += 1 + u64::from(event.repeats);
-            Ok(())
-        })?;
+        }
         events.end()?;
         stored.events = events;
         Ok(stored)
@@ -103,7 +108,9 @@ impl Store {
     fn spill(&mut self) -> io::Result<()> {
         self.bytes = 0;
         let events = std::mem::take(&mut self.events);
-        self.runs.add(events.into_values())
+        let none = || Sorter::new(temporary::space(0));
+        let spilled = self.spilled.get_or_insert_with(none);
+        spilled.push_run(events.values().map(|event| &**event))
     }
 }
 

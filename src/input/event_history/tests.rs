@@ -224,7 +224,6 @@ impl Bench {
             limits: qtrail_core::envelope::Limits::default(),
             selector: Selector::new(Select::AmazonQ, &Lists::default()),
             options: qtrail_core::convert::Options::default(),
-            tree: None,
         };
         let none = DeadLetters::none();
         let pipeline = Pipeline::new(

@@ -61,7 +61,6 @@ pub(crate) fn pipeline_within(
         limits: envelope::Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: convert::Options::default(),
-        tree: None,
     };
     Pipeline::new(
         conversion,

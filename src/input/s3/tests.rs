@@ -438,7 +438,6 @@ fn pipeline(bench: &Bench) -> Pipeline {
         limits: envelope::Limits::default(),
         selector: Selector::new(Select::AmazonQ, &Lists::default()),
         options: convert::Options::default(),
-        tree: None,
     };
     let dead_letters = DeadLetters::none();
     Pipeline::new(conversion, exporter, dead_letters, metrics, 1 << 20, abort)

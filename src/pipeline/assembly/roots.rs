@@ -1,5 +1,7 @@
 //! The spans of conversations, which no record describes.
 
+use std::io;
+
 use crate::dead_letter::{OnDamage, Origin, UnitLetters};
 use crate::export::{Chunk, Exporter, Original, Originals, Outcome};
 use qtrail_core::assemble::Conversation;
@@ -11,9 +13,9 @@ use qtrail_core::reject::Position;
 const CHUNK: usize = 256;
 
 /// Sends the spans of conversations, if spans are wanted. Returns whether all were accepted; what was rejected is logged.
-/// `None` if the exporter gave up before it had an answer.
+/// `None` if the exporter gave up before it had an answer, or one cannot be read, which is logged.
 pub async fn deliver(
-    conversations: &[Conversation],
+    conversations: impl Iterator<Item = io::Result<Conversation>>,
     exporter: &Exporter,
     options: &Options,
 ) -> Option<bool> {
@@ -21,8 +23,11 @@ pub async fn deliver(
     if !options.traces {
         return Some(all);
     }
-    for conversations in conversations.chunks(CHUNK) {
-        let delivery = exporter.submit(chunk(conversations, options)).await;
+    let mut conversations = conversations.peekable();
+    while conversations.peek().is_some() {
+        let next: io::Result<Vec<_>> = conversations.by_ref().take(CHUNK).collect();
+        let next = next.inspect_err(|error| tracing::error!("{error}")).ok()?;
+        let delivery = exporter.submit(chunk(&next, options)).await;
         if delivery.outcome != Outcome::Delivered {
             return None;
         }

@@ -1,5 +1,6 @@
 //! The events of the next step: encoded, with the records that they were made of.
 
+use std::io;
 use std::sync::Arc;
 
 use super::source::Source;
@@ -20,6 +21,14 @@ use qtrail_core::{Converter, RecordOutcome};
 const EVENTS: usize = 512;
 /// Bytes of a chunk (records and both signals) beyond which no event is added.
 const BYTES: usize = 1 << 20;
+
+/// Why an event is not converted.
+pub(super) enum Unplaced {
+    /// There is another copy of it.
+    Twin(Twin),
+    /// Its place cannot be read.
+    Unknown(io::Error),
+}
 
 /// The chunk that is being filled.
 pub(super) struct NextChunk {
@@ -56,7 +65,7 @@ impl NextChunk {
         source: &Source,
         record: &[u8],
         position: Position,
-    ) -> RecordOutcome<Twin> {
+    ) -> RecordOutcome<Unplaced> {
         let number = self.originals.records.len() as u32;
         let tree = self.tree.as_deref();
         let outcome = converter.convert_record_with(
@@ -79,7 +88,7 @@ impl NextChunk {
         source: &Source,
         record: &LogRecord<'_>,
         position: Position,
-    ) -> Result<RecordOutcome<Twin>, Reason> {
+    ) -> Result<RecordOutcome<Unplaced>, Reason> {
         let number = self.originals.records.len() as u32;
         let tree = self.tree.as_deref();
         let outcome = converter.convert_candidate_with(
@@ -94,10 +103,10 @@ impl NextChunk {
     /// Keeps the record beside its event.
     fn keep(
         &mut self,
-        mut outcome: RecordOutcome<Twin>,
+        mut outcome: RecordOutcome<Unplaced>,
         record: &[u8],
         position: Position,
-    ) -> RecordOutcome<Twin> {
+    ) -> RecordOutcome<Unplaced> {
         if let RecordOutcome::Converted { event_id } = &mut outcome {
             self.originals.bytes.extend_from_slice(record);
             self.originals.records.push(Original {
@@ -189,7 +198,9 @@ fn place(
     number: u32,
     claims: &mut Claims,
     source: &Source,
-) -> Result<Placement, Twin> {
-    claims.claim(number, event.id().as_deref())?;
-    Ok(Tree::place(tree, event).within(source.organization.as_ref()))
+) -> Result<Placement, Unplaced> {
+    let claim = claims.claim(number, event.id().as_deref());
+    claim.map_err(Unplaced::Twin)?;
+    let placement = Tree::place(tree, event).map_err(Unplaced::Unknown)?;
+    Ok(placement.within(source.organization.as_ref()))
 }

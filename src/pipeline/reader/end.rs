@@ -1,5 +1,7 @@
 //! How the reading of a unit ended.
 
+use std::io;
+
 use crate::dead_letter::Full;
 use qtrail_core::reject::Reason;
 
@@ -20,6 +22,8 @@ pub(in crate::pipeline) enum Stopped {
     Abandoned,
     /// Its dead letters do not fit.
     LettersFull(Full),
+    /// The place of an event cannot be read.
+    Unplaced(io::Error),
 }
 
 impl ReadEnd {

@@ -150,7 +150,7 @@ impl Reader {
             self.reserve_for_record(reached, record.bytes.len())?;
             let chunk = &mut self.chunk;
             match chunk.convert_candidate(&converter, &self.source, &record, in_unit) {
-                Ok(outcome) => self.count(outcome, record.bytes, in_unit),
+                Ok(outcome) => self.count(outcome, record.bytes, in_unit)?,
                 Err(_) => return Ok(Rest::From(position.offset)),
             };
             self.give_back_spare();

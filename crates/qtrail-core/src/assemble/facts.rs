@@ -18,11 +18,14 @@ use crate::json::Node;
 /// Bytes of an approval's id that the name of a session has at least.
 const APPROVAL: usize = 8;
 
+/// The rank of events that have no children.
+pub(super) const LOWEST: u8 = 2;
+
 /// A hash of what identifies something.
 pub(super) type Id = [u8; 16];
 
 /// The facts of one event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Facts {
     pub(super) span_id: SpanId,
     /// Its trace by its own fields.
@@ -35,12 +38,11 @@ pub struct Facts {
     /// The account and the person.
     pub(super) person: Option<Id>,
     pub(super) is_denied: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) command_line: Option<Box<CommandLine>>,
 }
 
 /// The session of the AWS command line that an event came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct CommandLine {
     /// Of one person.
     pub(super) session: Id,
@@ -49,7 +51,7 @@ pub(super) struct CommandLine {
 }
 
 /// What an event can be in a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Part {
     /// A message, or another event that names its conversation.
     InConversation {
@@ -82,7 +84,7 @@ pub(super) enum Part {
 }
 
 /// What an event says of its conversation, after redaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Named {
     pub(super) id: Option<String>,
     pub(super) person: Option<String>,
@@ -128,6 +130,13 @@ impl Facts {
         self.span_id
     }
 
+    /// Takes a repeat. Of two that differ, the same one stays in any order.
+    pub(super) fn merge(&mut self, repeat: Facts) {
+        if repeat < *self {
+            *self = repeat;
+        }
+    }
+
     /// Whether later events can need it: as their parent, or because it declares whose command line they came from.
     pub(super) fn is_needed(&self) -> bool {
         let declares = |line: &CommandLine| line.agent.is_some();
@@ -165,7 +174,7 @@ impl Part {
         match self {
             Part::InConversation { .. } | Part::Approval(_) | Part::Grant { .. } => 0,
             Part::AssumedRole { .. } | Part::ToolCall { .. } => 1,
-            Part::Call { .. } => 2,
+            Part::Call { .. } => LOWEST,
         }
     }
 }

@@ -21,8 +21,7 @@ pub struct Place {
     /// The id of the conversation that it was assigned to, unless that is redacted.
     joined: Option<String>,
     /// The agent that another call of its command line declares.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    agent: Option<Box<str>>,
+    pub(super) agent: Option<Box<str>>,
     /// The start and the end of its own span.
     own: (i64, i64),
     /// The same, made to cover its children.
@@ -37,30 +36,50 @@ impl Place {
         above: impl FnOnce(SpanId) -> Option<Above>,
         conversations: &Conversations,
     ) -> Self {
-        let mut place = Place {
-            trace_id: facts.trace_id,
-            parent: None,
-            relation: None,
-            in_conversation: false,
-            joined: None,
-            agent: relations.agent_of(facts).map(Box::from),
-            own: facts.extent,
-            extent: facts.extent,
-        };
-        if let Part::InConversation { conversation, .. } = &facts.part {
-            place.parent = Some(conversation.span_id(facts.trace_id));
-            place.in_conversation = true;
-        } else if let Some((parent, relation)) = relations.parent_of(facts)
+        let mut place = Place::alone(facts);
+        place.agent = relations.agent_of(facts).map(Box::from);
+        if let Some((parent, relation)) = relations.parent_of(facts)
             && let Some(above) = above(parent)
         {
-            place.trace_id = above.trace_id;
-            place.parent = Some(parent);
-            place.relation = Some(relation);
-            place.in_conversation = above.in_conversation;
-            let conversation = conversations.0.get(&above.trace_id);
-            place.joined = conversation.and_then(|known| known.id().map(str::to_owned));
+            place.join(parent, relation, above);
+            if let Some(conversation) = conversations.0.get(&place.trace_id) {
+                place.name(conversation);
+            }
         }
         place
+    }
+
+    /// The place of an event that no other one caused.
+    pub(super) fn alone(facts: &Facts) -> Self {
+        let conversation = match &facts.part {
+            Part::InConversation { conversation, .. } => Some(conversation),
+            _ => None,
+        };
+        Place {
+            trace_id: facts.trace_id,
+            parent: conversation.map(|named| named.span_id(facts.trace_id)),
+            relation: None,
+            in_conversation: conversation.is_some(),
+            joined: None,
+            agent: None,
+            own: facts.extent,
+            extent: facts.extent,
+        }
+    }
+
+    /// Makes it the child of an event.
+    pub(super) fn join(&mut self, parent: SpanId, relation: Relation, above: Above) {
+        self.trace_id = above.trace_id;
+        self.parent = Some(parent);
+        self.relation = Some(relation);
+        self.in_conversation = above.in_conversation;
+    }
+
+    /// Names its conversation, unless the event does that itself.
+    pub(super) fn name(&mut self, conversation: &Conversation) {
+        if self.in_conversation && self.relation.is_some() {
+            self.joined = conversation.id().map(str::to_owned);
+        }
     }
 
     /// Makes it cover a span.
@@ -108,7 +127,7 @@ impl Place {
 }
 
 /// What the children of an event have in common with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Above {
     trace_id: TraceId,
     in_conversation: bool,

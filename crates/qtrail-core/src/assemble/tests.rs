@@ -5,6 +5,7 @@ use super::*;
 use crate::convert::{Body, Options, Redaction, Value, convert};
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::otlp::Flat;
+use crate::sorted::tests::space;
 
 const FIRST: &str = "a298ec0d-0a49-4d2e-92bd-7d6e629b4619";
 const OTHER: &str = "b298ec0d-0a49-4d2e-92bd-7d6e629b4619";
@@ -91,14 +92,28 @@ fn with<T>(record: &Json, then: impl FnOnce(Event<'_>) -> T) -> T {
     then(event.expect("wanted"))
 }
 
+/// The tree, which is the same without memory.
 fn tree(records: &[Json], options: &Options) -> Tree {
-    let mut assembler = Assembler::default();
+    let [tree, outside] = [usize::MAX, 0].map(|bytes| tree_within(bytes, records, options));
+    assert!(matches!(tree.0, Kept::Inside(..)));
+    let [inside, outside] = [&tree, &outside].map(|tree| converted(tree, records, options));
+    assert_eq!(outside, inside);
+    tree
+}
+
+/// The tree that is made with so many bytes of memory.
+fn tree_within(bytes: usize, records: &[Json], options: &Options) -> Tree {
+    let mut assembler = Assembler::new(space(bytes));
     for record in records {
         if let Some(facts) = with(record, |event| Facts::of(event, options)) {
-            assembler.add(facts);
+            assembler.add(facts).unwrap();
         }
     }
-    assembler.finish()
+    assembler.finish().unwrap()
+}
+
+fn conversations(tree: &Tree) -> Vec<Conversation> {
+    tree.conversations().collect::<io::Result<_>>().unwrap()
 }
 
 fn span(record: &Json) -> SpanId {
@@ -106,7 +121,7 @@ fn span(record: &Json) -> SpanId {
 }
 
 fn placed(tree: &Tree, record: &Json) -> Placement {
-    with(record, |event| tree.placement(&event))
+    with(record, |event| tree.placement(&event).unwrap())
 }
 
 /// The value of an attribute of a placement.
@@ -240,7 +255,7 @@ fn a_parent_covers_its_children_and_says_so() {
     for child in [c, d] {
         assert_eq!(placed(&tree, child).extent, None);
     }
-    let conversation = &tree.conversations()[0];
+    let conversation = &conversations(&tree)[0];
     assert_eq!(message.parent, Some(conversation.span_id()));
     let mut flat = Flat::new(&Options::default());
     conversation.write("aws.q_developer", &mut flat);
@@ -336,8 +351,8 @@ fn grant(id: &str, second: u32, client: &str) -> Json {
     event(id, "mary", second, fields)
 }
 
-fn granted_tool(second: u32, milliseconds: u32) -> Json {
-    let mut called = tool("t", "mary", second, &[]);
+fn granted_tool(id: &str, second: u32, milliseconds: u32) -> Json {
+    let mut called = tool(id, "mary", second, &[]);
     called["userIdentity"]["sessionContext"] = json!({"signInSessionArn": SIGN_IN});
     called["mcpEventDetails"] = json!({"executionTimeMs": milliseconds});
     called
@@ -347,7 +362,7 @@ fn granted_tool(second: u32, milliseconds: u32) -> Json {
 fn a_tools_call_follows_the_last_grant_before_it_began() {
     let grants = [10, 60, 88, 120].map(|second| grant(&format!("g{second}"), second, "a"));
     let [g1, g2, g3, g4] = grants;
-    let records = [g1, g2, g3, g4, granted_tool(90, 5_000)];
+    let records = [g1, g2, g3, g4, granted_tool("t", 90, 5_000)];
     let tree = tree(&records, &Options::default());
     let placement = placed(&tree, &records[4]);
     assert_eq!(placement.parent, Some(span(&records[1])));
@@ -359,7 +374,7 @@ fn grants_of_two_clients_in_one_sign_in_are_no_ones_parent() {
     let records = [
         grant("g1", 10, "a"),
         grant("g2", 60, "b"),
-        granted_tool(90, 5_000),
+        granted_tool("t", 90, 5_000),
     ];
     let tree = tree(&records, &Options::default());
     assert_eq!(placed(&tree, &records[2]).parent, None);
@@ -372,11 +387,11 @@ fn converted(tree: &Tree, records: &[Json], options: &Options) -> String {
     records.sort_by_key(|record| record["eventID"].to_string());
     for record in records {
         with(record, |event| {
-            let placement = tree.placement(&event);
+            let placement = tree.placement(&event).unwrap();
             convert(event, &placement, None, options, &mut flat);
         });
     }
-    for conversation in tree.conversations() {
+    for conversation in conversations(tree) {
         conversation.write(&options.provider_name, &mut flat);
     }
     String::from_utf8(flat.take()).unwrap()
@@ -473,15 +488,17 @@ fn a_command_line_that_declares_two_agents_declares_none() {
 fn records() -> impl Strategy<Value = Vec<Json>> {
     let person = prop::sample::select(vec!["mary", "nikki"]);
     let conversation = prop::sample::select(vec![FIRST, OTHER]);
-    let one = (0..5_usize, person, conversation, 0..900_u32, 0..12_usize);
+    // Some at the same time, or as near as others.
+    let second = prop_oneof![0..900_u32, 100..110_u32];
+    let one = (0..12_usize, person, conversation, second, 0..12_usize);
     prop::collection::vec(one, 1..16).prop_map(|all| {
         let each = all.into_iter().enumerate();
         each.map(|(n, (kind, person, conversation, second, child))| {
             let id = format!("e{n:02}");
             match kind {
-                0 => message(&id, person, second, conversation),
+                0 | 10 => message(&id, person, second, conversation),
                 1 => tool(&id, person, second, &[&format!("e{child:02}")]),
-                2 => call(&id, person, second, Q),
+                2 | 11 => call(&id, person, second, Q),
                 3 => command(
                     &id,
                     person,
@@ -489,6 +506,15 @@ fn records() -> impl Strategy<Value = Vec<Json>> {
                     conversation,
                     ["E", "AN", "AP"][child % 3],
                 ),
+                4 => grant(&id, second, ["a", "a", "b"][child % 3]),
+                5 => granted_tool(&id, second, 10_000),
+                6 => approval(&id, second),
+                7 => {
+                    let external_id = format!("{}{child}", &APPROVAL[..APPROVAL.len() - 1]);
+                    let external_id = [APPROVAL, APPROVAL, &external_id][child % 3];
+                    assume_role(&id, second, ROLE, SESSION, external_id)
+                }
+                8 => by_role(&id, second),
                 _ => call(&id, person, second, MCP),
             }
         })
@@ -523,9 +549,10 @@ proptest! {
                 (span(record), (placement, extent))
             })
             .collect();
+        let roots = conversations(&tree);
         for (placement, extent) in places.values() {
             let Some(parent) = placement.parent else { continue };
-            let root = tree.conversations().iter().find(|root| root.span_id() == parent);
+            let root = roots.iter().find(|root| root.span_id() == parent);
             let (trace_id, (start, end)) = match (places.get(&parent), root) {
                 (Some((above, extent)), _) => (above.trace_id, *extent),
                 (None, Some(root)) => (root.trace_id(), root.extent()),
@@ -534,6 +561,35 @@ proptest! {
             prop_assert_eq!(trace_id, placement.trace_id);
             prop_assert!(start <= extent.0 && extent.1 <= end);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn events_that_do_not_fit_into_memory_have_the_same_places(
+        records in records(),
+        others in prop::collection::vec((any::<prop::sample::Index>(), 0..900_u32), 0..4),
+        more in 0..120_u32,
+        bytes in 0..16_usize * EVENT_BYTES,
+    ) {
+        let options = Options::default();
+        // Copies that differ, and so many events that one block of places does not hold them.
+        let mut all = records.clone();
+        all.extend(others.into_iter().map(|(at, second)| {
+            let mut other = records[at.index(records.len())].clone();
+            other["eventTime"] = json!(format!("2026-03-01T10:{:02}:{:02}Z", second / 60, second % 60));
+            other
+        }));
+        all.push(message("more", "alice", 0, FIRST));
+        all.extend((0..more).map(|n| call(&format!("more-{n}"), "alice", n, Q)));
+        let expected = converted(&tree(&all, &options), &all, &options);
+        let mut shuffled = all.clone();
+        shuffled.reverse();
+        shuffled.extend(records);
+        let outside = tree_within(bytes, &shuffled, &options);
+        prop_assert_eq!(converted(&outside, &all, &options), expected);
+        prop_assert!(matches!(outside.0, Kept::Outside(..)) || all.len() <= 15);
     }
 }
 
@@ -607,16 +663,11 @@ impl Arrivals {
 
     /// The tree of all that was given.
     fn tree(&self) -> Tree {
-        let places = self
-            .kept
-            .iter()
-            .map(|(id, event)| (*id, event.place.clone()));
+        let places = self.kept.iter();
+        let places = places.map(|(id, event)| (*id, event.place.clone()));
         let mut conversations = self.roots.clone();
         conversations.sort_unstable_by_key(|known| (known.extent(), known.trace_id()));
-        Tree {
-            conversations,
-            ..Tree::of(places)
-        }
+        Tree(Kept::Inside(places.collect(), conversations))
     }
 }
 

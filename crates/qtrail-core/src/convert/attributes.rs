@@ -109,7 +109,9 @@ pub struct Link {
 }
 
 /// Identifies the OTLP resource of an event. Events with equal keys share one resource.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct ResourceKey<'a> {
     /// `service.name`.
     pub service_name: Cow<'a, str>,

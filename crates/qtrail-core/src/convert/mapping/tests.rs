@@ -53,6 +53,7 @@ fn each_row_is_written_for_a_record_that_has_everything() {
 /// Attributes of an assembled conversation: of its own span, a message and a call.
 fn assembled() -> HashSet<&'static str> {
     use crate::assemble::{Assembler, Facts};
+    use crate::sorted::tests::space;
     let user = json!({"principalId": "AROAEXAMPLE:mary", "accountId": "1", "invokedBy": "q.amazonaws.com"});
     let message = json!({
         "eventTime": "2026-03-01T10:00:00Z", "eventSource": "q.amazonaws.com", "eventName": "SendMessage",
@@ -68,18 +69,19 @@ fn assembled() -> HashSet<&'static str> {
             .iter()
             .map(|text| Event::parse(text.as_bytes(), 64).expect("an event"))
     };
-    let mut assembler = Assembler::default();
+    let mut assembler = Assembler::new(space(usize::MAX));
     events().for_each(|event| {
         Facts::of(event, &Options::default())
             .into_iter()
-            .for_each(|facts| assembler.add(facts));
+            .for_each(|facts| assembler.add(facts).unwrap());
     });
-    let tree = assembler.finish();
+    let tree = assembler.finish().unwrap();
     let mut root = Received::default();
-    tree.conversations()[0].write("aws.q_developer", &mut root);
+    let conversation = tree.conversations().next().unwrap().unwrap();
+    conversation.write("aws.q_developer", &mut root);
     let mut names = names_of(&root);
     for event in events() {
-        let (placement, mut received) = (tree.placement(&event), Received::default());
+        let (placement, mut received) = (tree.placement(&event).unwrap(), Received::default());
         super::super::convert(event, &placement, None, &Options::default(), &mut received);
         names.extend(names_of(&received));
     }
