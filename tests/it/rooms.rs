@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "cli",
     "sidecar",
     "config",
@@ -18,6 +18,7 @@ const ORDER: [&str; 15] = [
     "export",
     "dead_letter",
     "aws",
+    "view",
     "telemetry",
     "runtime",
 ];

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use std::io;
 
-use super::event::Event;
 use super::spill::Spill;
+use crate::view::event::Event;
 
 /// The events, each known by its place.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 
-use super::event::{Event, Key};
 use super::spill::{Part, Spill};
+use crate::view::event::{Event, Key};
 
 /// Bytes of each run that are read at once.
 const READ: usize = 16 << 10;

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use super::event::Event;
+use crate::view::event::Event;
 
 /// Bytes that are written at once.
 const WRITE: usize = 256 << 10;

@@ -8,9 +8,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
-use super::event::{Event, Key};
 use super::events::Events;
 use super::runs::Runs;
+use crate::view::event::{Event, Key};
 
 /// The events, without repeats.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ impl Store {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::event::tests::event;
     use super::*;
+    use crate::view::event::tests::event;
 
     fn store(limit: usize, numbers: &[u8]) -> (Vec<Event>, Option<i64>, u64) {
         let mut store = Store::new(limit);

@@ -149,7 +149,7 @@ impl Event {
 
     /// The bytes in the lists of a report, if the event itself is in a file. `groups` are the hashes of the
     /// conversations and people so far.
-    pub(super) fn bytes_in_lists(&self, groups: &mut HashSet<u64>) -> usize {
+    pub(crate) fn bytes_in_lists(&self, groups: &mut HashSet<u64>) -> usize {
         let own = [Text::Conversation, Text::Person].map(|text| (text, self.get(text)));
         let new = own.iter().filter(|(text, name)| {
             let mut hasher = DefaultHasher::new();
@@ -171,7 +171,7 @@ impl Event {
     }
 
     /// Writes the event for [`Event::read`].
-    pub(super) fn write(&self, into: &mut Vec<u8>) {
+    pub(crate) fn write(&self, into: &mut Vec<u8>) {
         let flag = |flag: Option<bool>| flag.map_or(2, u8::from);
         into.extend_from_slice(&self.time.to_le_bytes());
         into.extend_from_slice(&self.id);
@@ -183,7 +183,7 @@ impl Event {
     }
 
     /// Reads what [`Event::write`] has written.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Self> {
         let flag = |byte| (byte < 2).then_some(byte == 1);
         let time = i64::from_le_bytes(bytes(from)?);
         let id = bytes(from)?;
@@ -308,14 +308,14 @@ impl Builder {
 }
 
 /// Collects the events of records.
-pub(super) struct Collector<E> {
+pub(crate) struct Collector<E> {
     builder: Builder,
     /// Receives each event.
-    pub(super) each: E,
+    pub(crate) each: E,
 }
 
 impl<E: FnMut(Event)> Collector<E> {
-    pub(super) fn new(each: E) -> Self {
+    pub(crate) fn new(each: E) -> Self {
         Collector {
             builder: Builder::default(),
             each,
