@@ -19,6 +19,7 @@ pub mod assembly;
 pub mod dedup;
 mod letters;
 mod reader;
+pub mod recent;
 mod report;
 mod settle;
 pub mod tracker;
@@ -38,6 +39,7 @@ use qtrail_core::Converter;
 use qtrail_core::assemble::Tree;
 use reader::log_file::Buffers;
 use reader::{ReadEnd, Step};
+use recent::Recent;
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
 
@@ -71,6 +73,8 @@ pub struct Pipeline {
     /// What the dead letters of the units said, where they are replayed.
     before: Option<Arc<Before>>,
     dedup: Option<Dedup>,
+    /// Keeps the last events that were delivered.
+    recent: Option<Recent>,
     /// The places of events in assembled conversations.
     tree: Option<Arc<Tree>>,
     abort: CancellationToken,
@@ -102,6 +106,7 @@ impl Pipeline {
             sender: None,
             before: None,
             dedup: None,
+            recent: None,
             tree: None,
             abort,
         }
@@ -119,6 +124,14 @@ impl Pipeline {
     pub fn with_dedup(self, dedup: Dedup) -> Self {
         Pipeline {
             dedup: Some(dedup),
+            ..self
+        }
+    }
+
+    /// Keeps the last events that were delivered.
+    pub fn with_recent(self, recent: Recent) -> Self {
+        Pipeline {
+            recent: Some(recent),
             ..self
         }
     }

@@ -22,6 +22,14 @@ pub struct Endpoint {
     pub tls: Tls,
 }
 
+impl Endpoint {
+    /// Its URL without the query, which may hold a token.
+    pub fn shown(&self) -> String {
+        let url = self.url.to_string();
+        url.split('?').next().unwrap_or_default().to_owned()
+    }
+}
+
 impl fmt::Debug for Endpoint {
     /// Shows the headers' names alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,4 +5,5 @@
 
 pub(crate) mod event;
 pub(crate) mod html;
+pub(crate) mod numbers;
 pub(crate) mod words;

@@ -1,0 +1,309 @@
+//! The parts of the page, in the order of a screen reader: what is blocked first.
+
+use std::fmt::Write as _;
+
+use crate::sidecar::status::{Blocked, Event, Letter, Status, balance_sentence};
+use crate::view::html::escaped;
+use crate::view::numbers::{bytes, grouped, span};
+
+/// The class of the summary.
+pub(super) fn mood(status: &Status) -> &'static str {
+    match &status.blocked[..] {
+        [] => "good",
+        [first, ..] if first.needs_you => "bad",
+        _ => "wait",
+    }
+}
+
+/// The time of day, of an RFC 3339 time.
+pub(super) fn clock(time: &str) -> String {
+    let (day, clock) = time.split_once('T').unwrap_or((time, ""));
+    let clock = clock.trim_end_matches('Z');
+    escaped(format!("{day} {clock}").trim_end())
+}
+
+fn begin(out: &mut String, id: &str, title: &str) {
+    let _ = write!(
+        out,
+        r#"<section id="{id}" aria-labelledby="{id}-title">
+<h2 id="{id}-title">{title}</h2>
+"#
+    );
+}
+
+pub(super) fn blocked(out: &mut String, status: &Status) {
+    begin(out, "blocked", "What is blocked");
+    out.push_str("<div id=\"blocked-now\" data-live>\n");
+    if status.blocked.is_empty() {
+        out.push_str("<p>Nothing is blocked.</p>\n");
+    } else {
+        out.push_str("<ul class=\"notes\">\n");
+        for blocked in &status.blocked {
+            note(out, blocked);
+        }
+        out.push_str("</ul>\n");
+    }
+    out.push_str("</div>\n</section>\n");
+}
+
+fn note(out: &mut String, blocked: &Blocked) {
+    let class = if blocked.needs_you { "bad" } else { "wait" };
+    let lasts = blocked
+        .seconds
+        .map(|seconds| format!(" For {}.", span(seconds)));
+    let _ = write!(
+        out,
+        r#"<li class="{class}"><h3>{}</h3>
+<p>{}{}</p>
+"#,
+        escaped(&blocked.title),
+        escaped(&blocked.remedy),
+        lasts.unwrap_or_default(),
+    );
+    if !blocked.reason.is_empty() {
+        let _ = writeln!(
+            out,
+            "<p class=\"detail\"><code>{}</code></p>",
+            escaped(&blocked.reason)
+        );
+    }
+    out.push_str("</li>\n");
+}
+
+pub(super) fn running(out: &mut String, status: &Status) {
+    begin(out, "running", "What runs");
+    out.push_str("<dl id=\"running-now\" class=\"facts\" data-live>\n");
+    let mut fact = |name: &str, content: &str| {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{content}</dd></div>");
+    };
+    let inputs: Vec<_> = status.inputs.iter().map(|input| escaped(input)).collect();
+    fact("Reads", &inputs.join("<br>"));
+    fact("Sends to", &escaped(&status.destination));
+    fact("That answers", &escaped(status.collector.words()));
+    let rate = &status.rates;
+    let speed = format!(
+        "{} records read and {} events exported a second, over the last {}",
+        rate.read_per_second,
+        rate.exported_per_second,
+        span(rate.seconds)
+    );
+    fact("Speed", &speed);
+    fact("Last delivery", &escaped(&status.delivery_words()));
+    for waits in status.waits() {
+        fact("Waits", &escaped(&waits));
+    }
+    out.push_str("</dl>\n</section>\n");
+}
+
+pub(super) fn balance(out: &mut String, status: &Status) {
+    let balance = &status.balance;
+    begin(out, "balance", "Is anything missing?");
+    let _ = write!(
+        out,
+        r#"<div id="balance-now" data-live>
+<p>{}</p>
+<table class="balance">
+<thead><tr><th scope="col">Records</th><th scope="col" class="n">Number</th><th scope="col">Meaning</th></tr></thead>
+<tbody>
+"#,
+        escaped(&balance_sentence(balance))
+    );
+    let rows = [
+        (
+            "Read",
+            balance.read,
+            "found in what qtrail reads, since it started",
+        ),
+        ("Exported", balance.exported, "the collector has them"),
+        (
+            "Filtered",
+            balance.filtered,
+            "not selected: by default, all that is not Amazon Q's",
+        ),
+        (
+            "Duplicate",
+            balance.duplicate,
+            "delivered before, so not sent again",
+        ),
+        (
+            "Dead letters",
+            balance.dead_lettered,
+            "could not be delivered, and are kept in a file",
+        ),
+        ("In flight", balance.in_flight, "read, and on their way"),
+    ];
+    for (name, number, meaning) in rows {
+        let class = match name {
+            "Dead letters" if number > 0 => "n denied",
+            _ => "n",
+        };
+        let _ = writeln!(
+            out,
+            r#"<tr><th scope="row">{name}</th><td class="{class}">{}</td><td>{meaning}</td></tr>"#,
+            grouped(number)
+        );
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+/// The beginning of a table whose rows are cards on narrow screens. The roles keep it a table for screen readers then.
+fn cards(out: &mut String, label: &str, columns: &[&str]) {
+    let _ = write!(
+        out,
+        r#"<table class="cards" role="table" aria-labelledby="{label}"><thead role="rowgroup"><tr role="row">"#
+    );
+    for column in columns {
+        let _ = write!(out, r#"<th scope="col" role="columnheader">{column}</th>"#);
+    }
+    out.push_str("</tr></thead>\n<tbody role=\"rowgroup\">\n");
+}
+
+fn row(out: &mut String, cells: &[(&str, &str, String)]) {
+    out.push_str("<tr role=\"row\">");
+    for (column, class, content) in cells {
+        let class = if content.is_empty() { "none" } else { class };
+        let _ = write!(
+            out,
+            r#"<td role="cell" data-column="{column}" class="{class}">{content}</td>"#
+        );
+    }
+    out.push_str("</tr>\n");
+}
+
+pub(super) fn events(out: &mut String, status: &Status) {
+    begin(out, "events", "Last events");
+    out.push_str("<div id=\"events-now\" data-live>\n");
+    if status.events.is_empty() {
+        out.push_str("<p>No event was delivered since qtrail started. CloudTrail itself delivers events 3 to 15 minutes after they happen.</p>\n");
+    } else {
+        out.push_str(
+            "<p>The last that were delivered, the newest first. Secrets are masked.</p>\n",
+        );
+        let columns = [
+            "Time (UTC)",
+            "Person",
+            "What",
+            "Outcome",
+            "Agent",
+            "Conversation",
+        ];
+        cards(out, "events-title", &columns);
+        status.events.iter().for_each(|event| of_event(out, event));
+        out.push_str("</tbody>\n</table>\n");
+    }
+    out.push_str("</div>\n</section>\n");
+}
+
+fn of_event(out: &mut String, event: &Event) {
+    let person = match event.person.as_str() {
+        "" => "(no person in the record)",
+        person => person,
+    };
+    let what = match event.access.as_str() {
+        "WRITE" => format!(
+            "<code>{}</code> <span class=\"write\">WRITE</span>",
+            escaped(&event.what)
+        ),
+        _ => format!("<code>{}</code>", escaped(&event.what)),
+    };
+    let class = match event.outcome.as_str() {
+        "DENIED" | "error" => "denied",
+        _ => "",
+    };
+    let reason = match event.reason.as_str() {
+        "" => String::new(),
+        reason => format!("<div class=\"reason\">{}</div>", escaped(reason)),
+    };
+    let conversation = match event.conversation.as_str() {
+        "" => String::new(),
+        id => format!("<code>{}</code>", escaped(id)),
+    };
+    let time = format!(
+        "<time datetime=\"{}\">{}</time>",
+        escaped(&event.time),
+        clock(&event.time)
+    );
+    let cells = [
+        ("Time (UTC)", "", time),
+        ("Person", "", escaped(person)),
+        ("What", "", what),
+        ("Outcome", class, escaped(&event.outcome) + &reason),
+        ("Agent", "", escaped(&event.agent)),
+        ("Conversation", "", conversation),
+    ];
+    row(out, &cells);
+}
+
+pub(super) fn letters(out: &mut String, status: &Status) {
+    let letters = &status.dead_letters;
+    begin(out, "letters", "Dead letters");
+    out.push_str("<div id=\"letters-now\" data-live>\n");
+    if let Some(error) = &letters.error {
+        let _ = writeln!(out, "<p>The file cannot be read: {}</p>", escaped(error));
+    } else if letters.are_there {
+        let _ = write!(
+            out,
+            "<p>Records that could not be delivered, {} in {} and its rotated files. Once the cause is mended, send them again, then move the file away:</p>\n<pre tabindex=\"0\" aria-label=\"Commands\">",
+            bytes(letters.bytes),
+            escaped(&letters.path)
+        );
+        for command in &letters.replay {
+            let _ = writeln!(out, "<code>{}</code>", escaped(command));
+        }
+        out.push_str("</pre>\n");
+        cards(
+            out,
+            "letters-title",
+            &["Reason", "Where", "Can be sent again"],
+        );
+        letters
+            .newest
+            .iter()
+            .for_each(|letter| of_letter(out, letter));
+        out.push_str("</tbody>\n</table>\n");
+        if letters.has_more {
+            out.push_str("<p>The file has more.</p>\n");
+        }
+    } else {
+        out.push_str("<p>There are none.</p>\n");
+    }
+    out.push_str("</div>\n</section>\n");
+}
+
+fn of_letter(out: &mut String, letter: &Letter) {
+    let more = match letter.records {
+        0 | 1 => String::new(),
+        n => format!(" (one of {} records)", grouped(n)),
+    };
+    let place = format!(
+        "record {} at byte {}{more}",
+        letter.record,
+        grouped(letter.byte)
+    );
+    let id = match letter.event_id.as_str() {
+        "" => String::new(),
+        id => format!(", event <code>{}</code>", escaped(id)),
+    };
+    let again = match letter.can_be_replayed {
+        true => "yes",
+        false => "no: look at the record",
+    };
+    let cells = [
+        (
+            "Reason",
+            "",
+            format!(
+                "<strong>{}</strong><div>{}</div>",
+                escaped(&letter.reason),
+                escaped(&letter.message)
+            ),
+        ),
+        (
+            "Where",
+            "",
+            format!("{}, {}{id}", escaped(&letter.source), escaped(&place)),
+        ),
+        ("Can be sent again", "", again.to_owned()),
+    ];
+    row(out, &cells);
+}
