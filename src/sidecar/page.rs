@@ -21,7 +21,7 @@ static STYLES: LazyLock<String> = LazyLock::new(|| format!("{STYLE}{PAGE_STYLE}"
 /// The content security policy of the page.
 pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         source_hash(&STYLES),
         source_hash(SCRIPT)
     )
@@ -37,7 +37,7 @@ pub(super) fn page(status: &Status) -> String {
 <header>
 <div class="bar"><h1>qtrail</h1><button id="pause" type="button" aria-pressed="false" hidden>Pause updates</button></div>
 <p id="summary" class="summary {class}" role="status" data-live><strong>{}</strong></p>
-<p id="since" data-live>Version {}, running for {}. As of <time datetime="{}">{}</time>.</p>
+<p id="since" data-live>Version {}, running for {}. As of {} UTC.</p>
 <p id="no-answer" class="alert" role="alert" hidden></p>
 <noscript><p>Without a script, reload the page to see what is new.</p></noscript>
 </header>
@@ -46,8 +46,7 @@ pub(super) fn page(status: &Status) -> String {
         escaped(&status.summary),
         escaped(&status.version),
         span(status.running_seconds),
-        escaped(&status.now),
-        parts::clock(&status.now),
+        parts::time(&status.now, ""),
     );
     parts::blocked(&mut out, status);
     parts::running(&mut out, status);

@@ -9,17 +9,26 @@ use crate::view::numbers::{bytes, grouped, span};
 /// The class of the summary.
 pub(super) fn mood(status: &Status) -> &'static str {
     match &status.blocked[..] {
+        [] if status.dead_letters.are_there => "wait",
         [] => "good",
         [first, ..] if first.needs_you => "bad",
         _ => "wait",
     }
 }
 
-/// The time of day, of an RFC 3339 time.
-pub(super) fn clock(time: &str) -> String {
+/// An RFC 3339 time as an element; without its day, if that is today.
+pub(super) fn time(time: &str, now: &str) -> String {
     let (day, clock) = time.split_once('T').unwrap_or((time, ""));
-    let clock = clock.trim_end_matches('Z');
-    escaped(format!("{day} {clock}").trim_end())
+    let shown = match now.starts_with(day) {
+        true => clock.to_owned(),
+        false => format!("{day} {clock}"),
+    };
+    let shown = shown.trim_end_matches('Z');
+    format!(
+        "<time datetime=\"{}\">{}</time>",
+        escaped(time),
+        escaped(shown)
+    )
 }
 
 fn begin(out: &mut String, id: &str, title: &str) {
@@ -48,17 +57,17 @@ pub(super) fn blocked(out: &mut String, status: &Status) {
 
 fn note(out: &mut String, blocked: &Blocked) {
     let class = if blocked.needs_you { "bad" } else { "wait" };
-    let lasts = blocked
-        .seconds
-        .map(|seconds| format!(" For {}.", span(seconds)));
+    let lasts = match blocked.seconds {
+        Some(seconds) => format!(" (for {})", span(seconds)),
+        None => String::new(),
+    };
     let _ = write!(
         out,
-        r#"<li class="{class}"><h3>{}</h3>
-<p>{}{}</p>
+        r#"<li class="{class}"><h3>{}{lasts}</h3>
+<p>{}</p>
 "#,
         escaped(&blocked.title),
         escaped(&blocked.remedy),
-        lasts.unwrap_or_default(),
     );
     if !blocked.reason.is_empty() {
         let _ = writeln!(
@@ -79,7 +88,7 @@ pub(super) fn running(out: &mut String, status: &Status) {
     let inputs: Vec<_> = status.inputs.iter().map(|input| escaped(input)).collect();
     fact("Reads", &inputs.join("<br>"));
     fact("Sends to", &escaped(&status.destination));
-    fact("That answers", &escaped(status.collector.words()));
+    fact("The receiver", status.collector.words());
     let rate = &status.rates;
     let speed = format!(
         "{} records read and {} events exported a second, over the last {}",
@@ -147,10 +156,10 @@ pub(super) fn balance(out: &mut String, status: &Status) {
 }
 
 /// The beginning of a table whose rows are cards on narrow screens. The roles keep it a table for screen readers then.
-fn cards(out: &mut String, label: &str, columns: &[&str]) {
+fn cards(out: &mut String, section: &str, columns: &[&str]) {
     let _ = write!(
         out,
-        r#"<table class="cards" role="table" aria-labelledby="{label}"><thead role="rowgroup"><tr role="row">"#
+        r#"<table class="cards" role="table" aria-labelledby="{section}-title"><thead role="rowgroup"><tr role="row">"#
     );
     for column in columns {
         let _ = write!(out, r#"<th scope="col" role="columnheader">{column}</th>"#);
@@ -187,14 +196,17 @@ pub(super) fn events(out: &mut String, status: &Status) {
             "Agent",
             "Conversation",
         ];
-        cards(out, "events-title", &columns);
-        status.events.iter().for_each(|event| of_event(out, event));
+        cards(out, "events", &columns);
+        status
+            .events
+            .iter()
+            .for_each(|event| of_event(out, event, &status.now));
         out.push_str("</tbody>\n</table>\n");
     }
     out.push_str("</div>\n</section>\n");
 }
 
-fn of_event(out: &mut String, event: &Event) {
+fn of_event(out: &mut String, event: &Event, now: &str) {
     let person = match event.person.as_str() {
         "" => "(no person in the record)",
         person => person,
@@ -218,16 +230,11 @@ fn of_event(out: &mut String, event: &Event) {
         "" => String::new(),
         id => format!("<code>{}</code>", escaped(id)),
     };
-    let time = format!(
-        "<time datetime=\"{}\">{}</time>",
-        escaped(&event.time),
-        clock(&event.time)
-    );
     let cells = [
-        ("Time (UTC)", "", time),
+        ("Time (UTC)", "", time(&event.time, now)),
         ("Person", "", escaped(person)),
-        ("What", "", what),
-        ("Outcome", class, escaped(&event.outcome) + &reason),
+        ("What", "", what + &reason),
+        ("Outcome", class, escaped(&event.outcome)),
         ("Agent", "", escaped(&event.agent)),
         ("Conversation", "", conversation),
     ];
@@ -241,25 +248,16 @@ pub(super) fn letters(out: &mut String, status: &Status) {
     if let Some(error) = &letters.error {
         let _ = writeln!(out, "<p>The file cannot be read: {}</p>", escaped(error));
     } else if letters.are_there {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p>Records that could not be delivered, {} in {} and its rotated files. Once the cause is mended, send them again, then move the file away:</p>\n<pre tabindex=\"0\" aria-label=\"Commands\">",
+            "<p>Records that could not be delivered: {} in {}, rotated files included.</p>",
             bytes(letters.bytes),
             escaped(&letters.path)
         );
-        for command in &letters.replay {
-            let _ = writeln!(out, "<code>{}</code>", escaped(command));
-        }
-        out.push_str("</pre>\n");
-        cards(
-            out,
-            "letters-title",
-            &["Reason", "Where", "Can be sent again"],
-        );
-        letters
-            .newest
-            .iter()
-            .for_each(|letter| of_letter(out, letter));
+        commands(out, &letters.replay);
+        cards(out, "letters", &["Reason", "Where", "Can be sent again"]);
+        let newest = letters.newest.iter();
+        newest.for_each(|letter| of_letter(out, letter));
         out.push_str("</tbody>\n</table>\n");
         if letters.has_more {
             out.push_str("<p>The file has more.</p>\n");
@@ -268,6 +266,20 @@ pub(super) fn letters(out: &mut String, status: &Status) {
         out.push_str("<p>There are none.</p>\n");
     }
     out.push_str("</div>\n</section>\n");
+}
+
+fn commands(out: &mut String, replay: &[String]) {
+    if replay.is_empty() {
+        out.push_str(
+            "<p>They cannot be sent again as they are: look at the records in the file.</p>\n",
+        );
+        return;
+    }
+    out.push_str("<p>Once the cause is mended, send them again, then move the file away:</p>\n<pre tabindex=\"0\" aria-label=\"Commands\">");
+    for command in replay {
+        let _ = writeln!(out, "<code>{}</code>", escaped(command));
+    }
+    out.push_str("</pre>\n");
 }
 
 fn of_letter(out: &mut String, letter: &Letter) {

@@ -27,20 +27,22 @@ impl About {
             started: Timestamp::now(),
             inputs: inputs(config),
             destination: destination(config),
-            state: config.state.display().to_string(),
+            state: shown(&config.state),
             replay: replay_arguments(config),
         }
     }
 
     /// The command that sends the dead letters of this file again.
     pub(super) fn replay_command(&self, file: &Path) -> String {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        format!(
-            "qtrail replay {}{}",
-            quoted(&file.display().to_string()),
-            self.replay
-        )
+        format!("qtrail replay {}{}", quoted(&shown(file)), self.replay)
     }
+}
+
+/// A path that is the same from every directory.
+pub(super) fn shown(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.unwrap_or_else(|_| path.to_owned());
+    absolute.display().to_string()
 }
 
 fn inputs(config: &Config) -> Vec<String> {
@@ -50,7 +52,7 @@ fn inputs(config: &Config) -> Vec<String> {
             Some(_) => ", with conversations as trees",
             None => "",
         };
-        inputs.push(format!("files in {}{trees}", directory.root.display()));
+        inputs.push(format!("files in {}{trees}", shown(&directory.root)));
     }
     for queue in config.s3.iter().flat_map(|s3| &s3.queues) {
         inputs.push(format!("S3 objects that {queue} announces"));
@@ -72,25 +74,35 @@ fn inputs(config: &Config) -> Vec<String> {
 }
 
 fn destination(config: &Config) -> String {
-    let named = |endpoint: &Endpoint| {
-        let protocol = match endpoint.protocol {
-            Protocol::Grpc => "gRPC",
-            Protocol::HttpProtobuf => "HTTP",
-            Protocol::HttpJson => "HTTP, JSON",
-        };
-        format!("{} ({protocol})", endpoint.shown())
-    };
     let (logs, traces) = match &config.export.destination {
-        Destination::Otlp { logs, traces } => (named(logs), named(traces)),
-        Destination::File(path) => return format!("the file {}", path.display()),
+        Destination::Otlp { logs, traces } => (logs, traces),
+        Destination::File(path) => return format!("the file {}", shown(path)),
         Destination::Stdout => return "standard output".to_owned(),
         Destination::Discard => return "nowhere".to_owned(),
     };
     match (config.convert.logs, config.convert.traces) {
-        (true, true) if logs == traces => format!("{logs}, as log records and spans"),
-        (true, true) => format!("{logs}, as log records; {traces}, as spans"),
-        (_, false) => format!("{logs}, as log records"),
-        (false, true) => format!("{traces}, as spans"),
+        (true, true) => match common(logs, traces) {
+            Some(url) => format!("{url} by {}, as log records and spans", protocol(logs)),
+            None => format!(
+                "{}, as log records; {}, as spans",
+                named(logs),
+                named(traces)
+            ),
+        },
+        (_, false) => format!("{}, as log records", named(logs)),
+        (false, true) => format!("{}, as spans", named(traces)),
+    }
+}
+
+fn named(endpoint: &Endpoint) -> String {
+    format!("{} by {}", endpoint.shown(), protocol(endpoint))
+}
+
+fn protocol(endpoint: &Endpoint) -> &'static str {
+    match endpoint.protocol {
+        Protocol::Grpc => "gRPC",
+        Protocol::HttpProtobuf => "HTTP",
+        Protocol::HttpJson => "HTTP (JSON)",
     }
 }
 
@@ -168,7 +180,10 @@ mod tests {
             ]
         );
         let all = format!("{about:?}");
-        assert!(about.destination.contains("http://otel:4318/x"), "{all}");
+        assert!(
+            about.destination.starts_with("http://otel:4318/x by HTTP"),
+            "{all}"
+        );
         assert!(!all.contains("secret"), "{all}");
     }
 

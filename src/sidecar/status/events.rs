@@ -32,7 +32,7 @@ pub struct Event {
     pub reason: String,
 }
 
-/// The last events, the newest first.
+/// The last events that were delivered, the newest first.
 pub(super) fn of(recent: &Recent, converter: &Converter) -> Vec<Event> {
     let mut events = Vec::new();
     let mut collector = Collector::new(|event: Copy| events.push(shown(&event)));
@@ -40,7 +40,8 @@ pub(super) fn of(recent: &Recent, converter: &Converter) -> Vec<Event> {
         let (position, observed) = (delivered.position, delivered.observed);
         converter.convert_record(&delivered.record, position, observed, &mut collector);
     }
-    events.reverse();
+    // Files arrive in another order than their events happened.
+    events.sort_by(|one: &Event, other: &Event| other.time.cmp(&one.time));
     events
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, shortened};
+use super::{About, about, shortened};
 use crate::dead_letter::DeadLetters;
 use crate::dead_letter::newest::Refused;
 
@@ -16,7 +16,7 @@ pub struct Letters {
     pub path: String,
     /// The bytes of the current file and the rotated ones.
     pub bytes: u64,
-    /// The commands that send them again, one for each file, once the cause is mended.
+    /// The commands that send them again once the cause is mended, one for each file. None if no record can be sent.
     pub replay: Vec<String>,
     /// The newest letters, the newest first.
     pub newest: Vec<Letter>,
@@ -61,12 +61,13 @@ pub(super) fn of(letters: &DeadLetters, about: &About) -> Letters {
         }
     };
     let is_in_current = !newest.letters.is_empty() || newest.has_more;
-    let current = is_in_current.then_some(&newest.path);
+    let can_be_replayed = newest.has_more || newest.letters.iter().any(|one| one.can_be_replayed);
+    let current = can_be_replayed.then_some(&newest.path);
     let files = newest.rotated.iter().rev().chain(current);
     let replay: Vec<_> = files.map(|file| about.replay_command(file)).collect();
     Letters {
-        are_there: !replay.is_empty(),
-        path: newest.path.display().to_string(),
+        are_there: is_in_current || !replay.is_empty(),
+        path: about::shown(&newest.path),
         bytes: newest.bytes,
         replay,
         newest: newest.letters.into_iter().map(letter).collect(),

@@ -19,6 +19,9 @@ pub(super) fn of(status: &Status, is_stopping: bool) -> String {
         0 if balance.in_flight > 0 || status.files_pending > 0 => "Events are on their way.",
         0 if status.events_held > 0 => "Events wait for the rest of their conversations.",
         0 if balance.read == 0 => "Nothing has arrived yet: qtrail waits for the first records.",
+        0 if status.dead_letters.are_there => {
+            "Everything that arrived has been dealt with, but some records could not be delivered: see the dead letters."
+        }
         0 => "All is well: everything that arrived has been dealt with.",
     };
     sentence.to_owned()
@@ -84,10 +87,10 @@ impl Collector {
     /// How the destination is doing, in words.
     pub(crate) fn words(&self) -> &'static str {
         match self.state.as_str() {
-            "unused" => "not asked yet: nothing had to be sent",
-            "up" => "yes, it takes events",
-            "away" => "not now; events wait and are sent again",
-            _ => "it refuses events: see what is blocked",
+            "unused" => "nothing was sent yet",
+            "up" => "takes events",
+            "away" => "takes no events now; they wait and are sent again",
+            _ => "refuses events: see what is blocked",
         }
     }
 }
