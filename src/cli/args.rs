@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod sample;
 mod shared;
+mod status;
 pub(crate) mod when;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
 pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
+pub use status::{StatusArgs, StatusFormat, TelemetryArgs, TopArgs};
 
 const EXAMPLES: &str = "\
 Try it without a server or an account:
@@ -80,6 +82,8 @@ pub struct Globals {
 #[allow(missing_docs, reason = "the help texts are on the arguments' structs")]
 pub enum Command {
     Run(RunArgs),
+    Status(StatusArgs),
+    Top(TopArgs),
     Report(ReportArgs),
     Convert(ConvertArgs),
     Backfill(BackfillArgs),

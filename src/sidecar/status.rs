@@ -247,4 +247,4 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -82,24 +82,9 @@ fn note(out: &mut String, blocked: &Blocked) {
 pub(super) fn running(out: &mut String, status: &Status) {
     begin(out, "running", "What runs");
     out.push_str("<dl id=\"running-now\" class=\"facts\" data-live>\n");
-    let mut fact = |name: &str, content: &str| {
+    for (name, content) in status.facts() {
+        let content = escaped(&content);
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{content}</dd></div>");
-    };
-    let inputs: Vec<_> = status.inputs.iter().map(|input| escaped(input)).collect();
-    fact("Reads", &inputs.join("<br>"));
-    fact("Sends to", &escaped(&status.destination));
-    fact("The receiver", status.collector.words());
-    let rate = &status.rates;
-    let speed = format!(
-        "{} records read and {} events exported a second, over the last {}",
-        rate.read_per_second,
-        rate.exported_per_second,
-        span(rate.seconds)
-    );
-    fact("Speed", &speed);
-    fact("Last delivery", &escaped(&status.delivery_words()));
-    for waits in status.waits() {
-        fact("Waits", &escaped(&waits));
     }
     out.push_str("</dl>\n</section>\n");
 }

@@ -48,8 +48,29 @@ pub(crate) fn balance_sentence(balance: &Balance) -> String {
 }
 
 impl Status {
+    /// What runs: names, each with what is to be said of it.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let rate = &self.rates;
+        let speed = format!(
+            "{} records read and {} events exported a second, over the last {}",
+            rate.read_per_second,
+            rate.exported_per_second,
+            span(rate.seconds)
+        );
+        let inputs = self.inputs.iter().map(|input| ("Reads", input.clone()));
+        let mut facts: Vec<_> = inputs.collect();
+        facts.extend([
+            ("Sends to", self.destination.clone()),
+            ("The receiver", self.collector.words().to_owned()),
+            ("Speed", speed),
+            ("Last delivery", self.delivery_words()),
+        ]);
+        facts.extend(self.waits().into_iter().map(|waits| ("Waits", waits)));
+        facts
+    }
+
     /// The last delivery.
-    pub(crate) fn delivery_words(&self) -> String {
+    fn delivery_words(&self) -> String {
         match &self.last_delivery {
             None => "none since the start".to_owned(),
             Some(last) => format!(
@@ -61,7 +82,7 @@ impl Status {
     }
 
     /// What waits to be delivered, without being blocked.
-    pub(crate) fn waits(&self) -> Vec<String> {
+    fn waits(&self) -> Vec<String> {
         let parts = [
             (self.files_pending, "found and not delivered yet", "file"),
             (
@@ -85,7 +106,7 @@ impl Status {
 
 impl Collector {
     /// How the destination is doing, in words.
-    pub(crate) fn words(&self) -> &'static str {
+    fn words(&self) -> &'static str {
         match self.state.as_str() {
             "unused" => "nothing was sent yet",
             "up" => "takes events",

@@ -16,7 +16,7 @@ pub(in crate::sidecar) fn source() -> Source {
 }
 
 /// A status all of whose texts are hostile.
-pub(in crate::sidecar) fn hostile() -> Status {
+pub(crate) fn hostile() -> Status {
     let text =
         || "<script>alert(1)</script><img src=x onerror=\"alert(2)\">\u{202e}\x1b[2J'".to_owned();
     Status {

@@ -143,23 +143,46 @@ pub fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<Token>, Error> {
-    let text = std::fs::read(path).map_err(|source| Error::Unreadable {
+/// The first token of a file, for a client.
+///
+/// # Errors
+/// The file cannot be read, or has no token.
+pub fn first_token(key: &'static str, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let text = content(key, path)?;
+    Ok(tokens(key, path, &text)?[0].1.to_vec())
+}
+
+fn content(key: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Unreadable {
         key,
         path: path.to_owned(),
         source,
-    })?;
+    })
+}
+
+/// The tokens in the text of a file, with the numbers of their lines; at least one.
+fn tokens<'t>(
+    key: &'static str,
+    path: &Path,
+    text: &'t [u8],
+) -> Result<Vec<(usize, &'t [u8])>, Error> {
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
     let lines: Vec<(usize, &[u8])> = lines
         .map(|(number, line)| (number, line.trim_ascii()))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
         .collect();
-    if lines.is_empty() {
-        return Err(Error::Empty {
+    match lines.is_empty() {
+        true => Err(Error::Empty {
             key,
             path: path.to_owned(),
-        });
+        }),
+        false => Ok(lines),
     }
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<Token>, Error> {
+    let text = content(key, path)?;
+    let lines = tokens(key, path, &text)?;
     let file = path.file_stem().unwrap_or_default().to_string_lossy();
     let several = lines.len() > 1;
     let token = |(number, line)| Token {
