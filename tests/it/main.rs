@@ -55,4 +55,5 @@ mod replay;
 mod report;
 mod rooms;
 mod run;
+mod status;
 mod unread;

@@ -98,9 +98,7 @@ impl Client {
         let response = self.http.request(request.body(Empty::new())?).await;
         let response = response.map_err(|error| {
             let error = anyhow::Error::new(error);
-            anyhow!(
-                "{error:#}: is `qtrail run` running there, and is this its telemetry.http?"
-            )
+            anyhow!("{error:#}: is `qtrail run` running there, and is this its telemetry.http?")
         })?;
         let code = response.status();
         let body = Limited::new(response.into_body(), BYTES).collect().await;
