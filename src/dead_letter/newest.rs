@@ -14,6 +14,8 @@ use crate::runtime::line_file::bytes_on_disk;
 const LETTERS: usize = 20;
 /// How many bytes are read, from the end of the file.
 const BYTES: u64 = 1 << 20;
+/// How many numbers of rotated files are looked at.
+const ROTATED: usize = 100;
 
 /// What the files of dead letters hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +68,9 @@ impl DeadLetters {
         };
         Ok(Some(Newest {
             path: settings.path.clone(),
-            rotated: settings.rotated().filter(|path| path.exists()).collect(),
+            rotated: (settings.rotated().take(ROTATED))
+                .filter(|path| path.exists())
+                .collect(),
             bytes: bytes_on_disk(&settings.path, settings.keep),
             letters,
             has_more,
@@ -76,11 +80,12 @@ impl DeadLetters {
 
 /// The newest letters, and whether there are more before them.
 fn read(path: &Path) -> io::Result<(Vec<Refused>, bool)> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // A pipe or a device may block, and gives its bytes only once.
+    let metadata = path.metadata()?;
     if !metadata.is_file() {
         return Ok((Vec::new(), false));
     }
+    let mut file = File::open(path)?;
     let start = metadata.len().saturating_sub(BYTES);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();

@@ -173,6 +173,10 @@ async fn status_json(State(shared): State<Arc<Shared>>, request: Request) -> Res
 
 /// Takes the token of the form, and gives a cookie for it.
 async fn login(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let admitted = shared.access.check(request.uri(), request.headers());
+    if let Err(refusal @ (Refusal::NotConfigured | Refusal::ForeignHost)) = admitted {
+        return restricted(refused(refusal));
+    }
     let peer = request.extensions().get::<Peer>().cloned();
     let body = to_bytes(request.into_body(), FORM_BYTES);
     let body = match tokio::time::timeout(FORM_TIMEOUT, body).await {
@@ -185,6 +189,10 @@ async fn login(State(shared): State<Arc<Shared>>, request: Request) -> Response 
                 (LOCATION, HeaderValue::from_static("./")),
                 (SET_COOKIE, cookie),
             ];
+            (StatusCode::SEE_OTHER, to_the_page).into_response()
+        }
+        None if admitted.is_ok() => {
+            let to_the_page = [(LOCATION, HeaderValue::from_static("./"))];
             (StatusCode::SEE_OTHER, to_the_page).into_response()
         }
         None => {
@@ -387,6 +395,9 @@ mod tests {
             assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
             assert!(foreign.contains("telemetry.token_files"), "{foreign}");
         }
+        let form = ask(address, "POST /", LOCAL, "token=any").await;
+        assert!(form.starts_with("HTTP/1.1 303"), "{form}");
+        assert!(!form.contains("set-cookie"), "{form}");
         let data = ask(address, "GET /status.json", LOCAL, "").await;
         let json = data.split_once("\r\n\r\n").unwrap().1;
         let status: Status = serde_json::from_str(json).unwrap();
@@ -455,6 +466,8 @@ mod tests {
             assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
             assert!(refused.contains("telemetry.token_files"), "{refused}");
         }
+        let form = ask(address, "POST /", LOCAL, "token=").await;
+        assert!(form.starts_with("HTTP/1.1 403"), "{form}");
         for path in ["/metrics", "/livez", "/readyz"] {
             assert!(
                 get(address, path).await.starts_with("HTTP/1.1 200"),

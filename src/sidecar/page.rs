@@ -5,6 +5,7 @@
 //! it takes over the parts marked `data-live` of the page that the server renders anew.
 
 mod parts;
+mod tables;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -51,8 +52,8 @@ pub(super) fn page(status: &Status) -> String {
     parts::blocked(&mut out, status);
     parts::running(&mut out, status);
     parts::balance(&mut out, status);
-    parts::events(&mut out, status);
-    parts::letters(&mut out, status);
+    tables::events(&mut out, status);
+    tables::letters(&mut out, status);
     let _ = write!(
         out,
         r#"</main>
