@@ -90,11 +90,8 @@ fn read(path: &Path) -> io::Result<(Vec<Refused>, bool)> {
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
     file.take(BYTES).read_to_end(&mut tail)?;
-    let mut lines = tail.split_inclusive(|byte| *byte == b'\n');
-    if start > 0 {
-        // It may begin before.
-        lines.next();
-    }
+    // The first may begin before, and the last may be half written: these are no letters.
+    let lines = tail.split_inclusive(|byte| *byte == b'\n');
     let mut letters = lines.rev().filter(|line| line.ends_with(b"\n"));
     let newest = letters.by_ref().take(LETTERS);
     let newest: Vec<_> = newest.filter_map(refused).collect();
