@@ -25,7 +25,7 @@ mod settle;
 pub mod tracker;
 mod unit;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,9 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
 use crate::runtime::budget::Budget;
+use crate::telemetry::agents::Feed;
 use crate::telemetry::metrics::Metrics;
-use dedup::Dedup;
+use dedup::{Conversations, Dedup};
 use qtrail_core::Converter;
 use qtrail_core::assemble::Tree;
 use reader::log_file::Buffers;
@@ -75,6 +76,10 @@ pub struct Pipeline {
     dedup: Option<Dedup>,
     /// Keeps the last events that were delivered.
     recent: Option<Recent>,
+    /// The conversations of delivered events, without `dedup`.
+    conversations: Arc<Mutex<Conversations>>,
+    /// As what its events are counted.
+    feed: Feed,
     /// The places of events in assembled conversations.
     tree: Option<Arc<Tree>>,
     abort: CancellationToken,
@@ -107,8 +112,18 @@ impl Pipeline {
             before: None,
             dedup: None,
             recent: None,
+            conversations: Arc::default(),
+            feed: Feed::Live,
             tree: None,
             abort,
+        }
+    }
+
+    /// Counts events as a backfill's.
+    pub fn for_backfill(self) -> Self {
+        Pipeline {
+            feed: Feed::Backfill,
+            ..self
         }
     }
 

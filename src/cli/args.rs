@@ -92,6 +92,7 @@ pub enum Command {
     Replay(ReplayArgs),
     Demo(DemoArgs),
     Sample(SampleArgs),
+    Pseudonym(PseudonymArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -119,6 +120,18 @@ pub struct ExplainArgs {
     /// The selection of events.
     #[command(flatten)]
     pub select: SelectArgs,
+}
+
+/// Print the pseudonym of a person, an address or an access key (redact.users: hash).
+#[derive(Debug, Clone, Args)]
+#[command(after_help = exit::help("pseudonym", "\
+Examples:
+  qtrail pseudonym --config qtrail.yaml mary_major      # with redact.key from the file
+  QTRAIL_REDACT_KEY=$(cat key) qtrail pseudonym AROAEXAMPLE:mary_major 203.0.113.7"))]
+pub struct PseudonymArgs {
+    /// Names, ids, ARNs, IP addresses or access keys
+    #[arg(value_name = "TEXT", required = true)]
+    pub texts: Vec<String>,
 }
 
 /// Print shell completions.

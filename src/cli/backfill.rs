@@ -30,6 +30,7 @@ use crate::input::backfill::source::Source;
 use crate::input::backfill::{self, Backfill, Delivered, Listed, Named, Status};
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
+use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
 /// Lists the files, then delivers them or prints what would be read. `quiet`: no progress bars.
@@ -248,6 +249,8 @@ impl Run {
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
         let duplicates = sidecar.drop_duplicates(&self.config)?;
+        sidecar.pipeline = sidecar.pipeline.clone().for_backfill();
+        telemetry::export(&metrics);
         if let Some(tree) = &tree {
             sidecar.pipeline = sidecar.pipeline.clone().with_tree(Arc::clone(tree));
         }

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 15] = [
+pub(super) const CODES: [Codes; 16] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -124,6 +124,12 @@ pub(super) const CODES: [Codes; 15] = [
         command: "sample",
         done: "written",
         failed: "the output cannot be written",
+        dead_letters: None,
+    },
+    Codes {
+        command: "pseudonym",
+        done: "printed",
+        failed: "no key is configured, or the output cannot be written",
         dead_letters: None,
     },
     Codes {

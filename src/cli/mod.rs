@@ -18,6 +18,7 @@ mod files;
 mod flags;
 pub mod man;
 mod progress;
+pub mod pseudonym;
 mod reading;
 pub mod replay;
 pub mod report;
@@ -166,6 +167,10 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Sample(args) => sample::run(args, globals.quiet),
+        Command::Pseudonym(args) => {
+            let loaded = load(Default::default())?.with_warnings_only();
+            observed(loaded, async |config| pseudonym::run(&args, &config)).await
+        }
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

@@ -22,6 +22,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     let mut b = Builder::new(layers, problems, notes);
     let state = b.path("state").unwrap_or_default();
     let limits = limits(&mut b);
+    let pseudonyms = conversion::pseudonyms(&mut b);
     let ingest = ingest::settings(&mut b);
     let config = Config {
         file: None,
@@ -41,7 +42,8 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         lists: lists(&mut b),
         memory_bytes: memory(&mut b, &limits),
         limits,
-        convert: conversion::options(&mut b),
+        convert: conversion::options(&mut b, pseudonyms.as_ref()),
+        pseudonyms,
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),
         assembly: assembly(&mut b),

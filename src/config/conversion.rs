@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::builder::Builder;
 use super::keys::{self, SIGNALS};
-use qtrail_core::convert::{self, Body, Redaction, ServiceName};
+use qtrail_core::convert::{self, Body, Hide, Pseudonyms, Redaction, ServiceName};
 
 /// The keys from `signals` to `redact`.
-pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
+pub(super) fn options(b: &mut Builder<'_>, pseudonyms: Option<&Pseudonyms>) -> convert::Options {
     let body = match b.choice("body") {
         "map" => Body::Map,
         "none" => Body::None,
@@ -24,7 +24,6 @@ pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
         classes.as_deref().unwrap_or_default(),
         &keys::CLASSES,
     );
-    let masked = |b: &mut Builder<'_>, name| b.choice(name) == "drop";
     convert::Options {
         body,
         maps: b.boolean("maps").unwrap_or(body != Body::Original),
@@ -38,15 +37,40 @@ pub(super) fn options(b: &mut Builder<'_>) -> convert::Options {
         redaction: Redaction {
             keys: b.list("redact.keys").unwrap_or_default(),
             pointers: pointers(b),
-            access_key_id: masked(b, "redact.access_key_id"),
-            source_ip: masked(b, "redact.source_ip"),
-            users: masked(b, "redact.users"),
+            access_key_id: hide(b, "redact.access_key_id", pseudonyms),
+            source_ip: hide(b, "redact.source_ip", pseudonyms),
+            users: hide(b, "redact.users", pseudonyms),
         },
         identities: identities(b),
         logs: signals.iter().any(|s| s == "logs"),
         traces: signals.iter().any(|s| s == "traces"),
         trace_classes: classes
             .map(|names| names.iter().filter_map(|name| name.parse().ok()).collect()),
+    }
+}
+
+/// The pseudonyms by the configured key.
+pub(super) fn pseudonyms(b: &mut Builder<'_>) -> Option<Pseudonyms> {
+    let key = b.text("redact.key")?;
+    match Pseudonyms::new(key.as_bytes()) {
+        Ok(pseudonyms) => Some(pseudonyms),
+        Err(short) => {
+            b.problem("redact.key", &short.to_string());
+            None
+        }
+    }
+}
+
+fn hide(b: &mut Builder<'_>, name: &str, pseudonyms: Option<&Pseudonyms>) -> Hide {
+    match (b.choice(name), pseudonyms) {
+        ("drop", _) => Hide::Drop,
+        ("hash", Some(pseudonyms)) => Hide::Hash(pseudonyms.clone()),
+        ("hash", None) => {
+            let key = "`hash` needs a key: set redact.key (QTRAIL_REDACT_KEY), as with `openssl rand -hex 32`";
+            b.problem(name, key);
+            Hide::Drop
+        }
+        _ => Hide::Keep,
     }
 }
 

@@ -183,6 +183,7 @@ fn row(key: &Key) -> String {
         Kind::List => "list".to_owned(),
         Kind::Choices(choice) => format!("list of {}", words(choice).join(", ")),
         Kind::Map => "map".to_owned(),
+        Kind::Secret => "secret".to_owned(),
         Kind::Secrets => "headers".to_owned(),
         Kind::Url => "URL".to_owned(),
         Kind::Address => "address".to_owned(),
@@ -276,6 +277,7 @@ fn the_example_names_every_key_and_its_commented_lines_are_valid_too() {
     // Two lines name files that only a real host has, and one conflicts with another.
     let here = uncommented
         .replace("${file:/run/secrets/otlp-token}", "token")
+        .replace("${file:/run/secrets/pseudonyms}", "0123456789abcdef")
         .replace(
             "identities: /etc/qtrail/people.csv",
             "identities: /dev/null",

@@ -47,6 +47,7 @@ fn value(kind: Kind, text: &str, env: &Environment) -> Result<Value, String> {
             }
             Value::Map(map)
         }
+        Kind::Secret => Value::from(expand(text, env, kind)?.as_str()),
         _ => Value::from(text),
     })
 }

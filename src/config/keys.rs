@@ -29,6 +29,8 @@ pub enum Kind {
     Choices(&'static [&'static str]),
     /// Names and values.
     Map,
+    /// A text that is never shown.
+    Secret,
     /// Names and secret values, which are never shown.
     Secrets,
     /// An `http://` or `https://` URL.
@@ -65,7 +67,8 @@ pub(super) const BODIES: [&str; 3] = ["original", "map", "none"];
 pub(super) const SERVICE_NAMES: [&str; 2] = ["amazon-q", "event-source"];
 pub(super) const COMPRESSIONS: [&str; 2] = ["none", "gzip"];
 pub(super) const WHEN_FULL: [&str; 2] = ["wait", "rotate"];
-pub(super) const KEEP_DROP: [&str; 2] = ["keep", "drop"];
+/// What becomes of a kind of value.
+pub(super) const HIDE: [&str; 3] = ["keep", "drop", "hash"];
 pub(super) const CLASSES: [&str; 11] = [
     "conversation",
     "pass_request",
@@ -193,9 +196,10 @@ pub const KEYS: &[Key] = &[
 
     key("redact.keys", Kind::List, "", "Names of keys to mask wherever they occur, in addition to the secrets that are always masked; matched without regard to case, `_` and `-`."),
     key("redact.pointers", Kind::List, "", "JSON pointers to mask, such as `/requestParameters/bucketName`."),
-    key("redact.access_key_id", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop `accessKeyId`."),
-    key("redact.source_ip", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop `sourceIPAddress`."),
-    key("redact.users", Kind::Choice(&KEEP_DROP), "keep", "Keep or drop user names and ids."),
+    key("redact.access_key_id", Kind::Choice(&HIDE), "keep", "Keep `accessKeyId`, drop it, or put a [pseudonym](mapping.md#pseudonyms) in its place (`hash`)."),
+    key("redact.source_ip", Kind::Choice(&HIDE), "keep", "The same for `sourceIPAddress`."),
+    key("redact.users", Kind::Choice(&HIDE), "keep", "The same for user names and ids."),
+    key("redact.key", Kind::Secret, "", "The key of the pseudonyms, at least 16 bytes. It is never shown; `${file:/run/secrets/pseudonyms}` keeps it out of this file."),
 
     key("export.endpoint", Kind::Url, "http://localhost:4317", "The collector. Over HTTP, `/v1/logs` and `/v1/traces` are appended, and the default is `http://localhost:4318`."),
     key("export.protocol", Kind::Choice(&PROTOCOLS), "grpc", "The OTLP protocol."),

@@ -79,6 +79,8 @@ pub struct Config {
     pub memory_bytes: usize,
     /// How events are converted.
     pub convert: convert::Options,
+    /// The pseudonyms that the conversion gives, or would give; `None` without a key.
+    pub pseudonyms: Option<convert::Pseudonyms>,
     /// Where events are sent.
     pub export: crate::export::Settings,
     /// How many delivered events are remembered, to drop repeats; `None`: repeats are delivered.

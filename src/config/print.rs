@@ -1,6 +1,6 @@
 //! `--print-config`: the configuration as YAML that can be read back, each value with its source.
 //!
-//! What must hold: no secret is printed. Header values and the passwords and queries of URLs are masked.
+//! What must hold: no secret is printed. Keys, header values and the passwords and queries of URLs are masked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,6 +53,7 @@ fn in_groups() -> Vec<String> {
 
 fn text(kind: Kind, value: &Value) -> String {
     match (kind, value) {
+        (Kind::Secret, _) => scalar(MASK),
         (Kind::Url, Value::Text(url)) => scalar(&masked(&url.to_string_lossy())),
         (_, Value::Text(text)) => scalar(&text.to_string_lossy()),
         (_, Value::List(items)) => {

@@ -60,7 +60,9 @@ fn value(key: &Key) -> Value {
 fn values(kind: Kind) -> Value {
     let reference = json!({"$ref": "#/definitions/reference"});
     match kind {
-        Kind::Text | Kind::Path | Kind::Address | Kind::Listen(_) => json!({"type": "string"}),
+        Kind::Text | Kind::Secret | Kind::Path | Kind::Address | Kind::Listen(_) => {
+            json!({"type": "string"})
+        }
         Kind::Bool => json!({"anyOf": [{"type": "boolean"}, reference]}),
         Kind::Count(least) => json!({"anyOf": [{"type": "integer", "minimum": least}, reference]}),
         Kind::Duration => json!({"$ref": "#/definitions/duration"}),

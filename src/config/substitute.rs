@@ -43,9 +43,9 @@ fn resolve(reference: &str, env: &Environment, kind: Kind) -> Result<String, Str
             })
         }
         // A file's content counts as a secret: it is allowed only in values that are never shown.
-        Some(("file", _)) if kind != Kind::Secrets => {
-            Err("${file:PATH} is allowed only in headers: write the value itself".to_owned())
-        }
+        Some(("file", _)) if !matches!(kind, Kind::Secret | Kind::Secrets) => Err(
+            "${file:PATH} is allowed only in headers and keys: write the value itself".to_owned(),
+        ),
         Some(("file", path)) => {
             let content = std::fs::read_to_string(path)
                 .map_err(|error| format!("cannot read the file of ${{file:{path}}}: {error}"))?;

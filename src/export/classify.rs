@@ -4,6 +4,7 @@
 //! [`Answer`]. What must hold: only an answer about *these records* may cost a record; a
 //! wrong set-up, a busy server and an unknown code cost none; only an OTLP answer counts as success.
 
+mod code;
 mod text;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use super::response::{self, ExportResponse, RpcStatus};
 use super::{End, Protocol};
 use text::{grpc_name, location, shown};
 
+pub(super) use code::AnswerCode;
 pub(super) use text::clean;
 
 /// What an answer means.

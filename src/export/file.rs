@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::End;
-use super::classify::Answer;
+use super::classify::{Answer, AnswerCode};
 use super::request::RequestBody;
 use super::transport::{Answering, Transport};
 use crate::runtime::line_file::{self, LineFile};
@@ -38,7 +38,7 @@ impl Transport for Discard {
     }
 
     fn send(&self, _body: RequestBody) -> Answering<'_> {
-        Box::pin(std::future::ready(Answer::ACCEPTED))
+        Box::pin(std::future::ready((AnswerCode::Write, Answer::ACCEPTED)))
     }
 
     fn peer(&self) -> String {
@@ -129,7 +129,7 @@ impl Transport for Lines {
                 let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
                 output.append(&body)
             });
-            match written.await {
+            let answer = match written.await {
                 Ok(Ok(())) => Answer::ACCEPTED,
                 Ok(Err(e)) if e.kind() == io::ErrorKind::BrokenPipe => Answer::End(End::Unread),
                 Ok(Err(e)) if self.errors_end => {
@@ -139,7 +139,8 @@ impl Transport for Lines {
                     "writing failed: {e}; free some space or correct its permissions"
                 )),
                 Err(e) => Answer::retry(format!("writing failed: {e}")),
-            }
+            };
+            (AnswerCode::Write, answer)
         })
     }
 
@@ -208,7 +209,7 @@ mod tests {
     async fn a_full_disk_is_waited_out_or_ends_everything() {
         for errors_end in [false, true] {
             let lines = Lines::file(Path::new("/dev/full"), errors_end).unwrap();
-            let answer = lines.send(b"{}\n".to_vec().into()).await;
+            let (_, answer) = lines.send(b"{}\n".to_vec().into()).await;
             match answer {
                 Answer::End(End::Failed(reason)) if errors_end => {
                     assert!(reason.contains("/dev/full"), "{reason}");
@@ -222,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn a_device_is_written_as_it_is() {
         let lines = Lines::file(Path::new("/dev/null"), false).unwrap();
-        let answer = lines.send(b"{}\n".to_vec().into()).await;
+        let (_, answer) = lines.send(b"{}\n".to_vec().into()).await;
         assert_eq!(answer, Answer::ACCEPTED);
     }
 }

@@ -21,7 +21,7 @@ use tonic::Status;
 use tonic::metadata::{AsciiMetadataKey, BinaryMetadataKey, BinaryMetadataValue, MetadataMap};
 
 use super::body::{self, Body};
-use super::classify::{self, Answer};
+use super::classify::{self, Answer, AnswerCode};
 use super::connect::{Connector, USER_AGENT};
 use super::failure::{failure, failure_over_tls};
 use super::request::RequestBody;
@@ -60,7 +60,7 @@ impl Grpc {
         })
     }
 
-    async fn call(&self, body: RequestBody) -> Answer {
+    async fn call(&self, body: RequestBody) -> (AnswerCode, Answer) {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
@@ -72,14 +72,23 @@ impl Grpc {
         };
         let response = match client.request(request).await {
             Ok(response) => response,
-            Err(error) => return self.unanswered(&error, error.is_connect()),
+            Err(error) => {
+                let connecting = error.is_connect();
+                return (
+                    AnswerCode::unanswered(connecting),
+                    self.unanswered(&error, connecting),
+                );
+            }
         };
         self.answered.store(true, Ordering::Relaxed);
         let (head, body) = response.into_parts();
         let (body, trailers) = match body::read(body).await {
             Ok(read) => read,
             Err(error) if head.status.is_success() => {
-                return self.unanswered(error.as_ref(), false);
+                return (
+                    AnswerCode::Connection,
+                    self.unanswered(error.as_ref(), false),
+                );
             }
             // The status is enough.
             Err(_) => (Body::Whole(Bytes::new()), None),
@@ -90,15 +99,14 @@ impl Grpc {
         match status {
             Some(status) => {
                 let (words, details) = (status.message(), status.details());
-                classify::grpc(status.code(), words, details, message(body))
+                let answer = classify::grpc(status.code(), words, details, message(body));
+                (AnswerCode::Grpc(status.code()), answer)
             }
-            None => classify::http(
-                Protocol::Grpc,
-                head.status,
-                &head.headers,
-                &body,
-                SystemTime::now(),
-            ),
+            None => {
+                let (protocol, now) = (Protocol::Grpc, SystemTime::now());
+                let answer = classify::http(protocol, head.status, &head.headers, &body, now);
+                (AnswerCode::Http(head.status), answer)
+            }
         }
     }
 
@@ -152,7 +160,8 @@ impl Transport for Grpc {
                     // The connection may be dead without a sign of it: the next try makes its own.
                     let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
                     *slot = client(self.connector.clone());
-                    Answer::retry(format!("no answer within {timeout:?}"))
+                    let answer = Answer::retry(format!("no answer within {timeout:?}"));
+                    (AnswerCode::Timeout, answer)
                 }
             }
         })

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::body::{self, Body};
-use super::classify::{self, Answer};
+use super::classify::{self, Answer, AnswerCode};
 use super::connect::{Connector, USER_AGENT};
 use super::failure::failure;
 use super::otlp_grpc::peer;
@@ -42,29 +42,27 @@ impl Http {
         })
     }
 
-    async fn call(&self, body: RequestBody) -> Answer {
+    async fn call(&self, body: RequestBody) -> (AnswerCode, Answer) {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.url.clone();
         *request.headers_mut() = self.headers.clone();
         let response = match self.client.request(request).await {
             Ok(response) => response,
-            Err(error) => return failure(&error),
+            Err(error) => return (AnswerCode::unanswered(error.is_connect()), failure(&error)),
         };
         let (head, body) = response.into_parts();
         let body = match body::read(body).await {
             Ok((body, _)) => body::inflated(body),
-            Err(error) if head.status.is_success() => return failure(error.as_ref()),
+            Err(error) if head.status.is_success() => {
+                return (AnswerCode::Connection, failure(error.as_ref()));
+            }
             // The status is enough.
             Err(_) => Body::Whole(Bytes::new()),
         };
-        classify::http(
-            self.endpoint.protocol,
-            head.status,
-            &head.headers,
-            &body,
-            SystemTime::now(),
-        )
+        let (protocol, now) = (self.endpoint.protocol, SystemTime::now());
+        let answer = classify::http(protocol, head.status, &head.headers, &body, now);
+        (AnswerCode::Http(head.status), answer)
     }
 }
 
@@ -90,7 +88,10 @@ impl Transport for Http {
             let timeout = self.endpoint.timeout;
             tokio::time::timeout(timeout, self.call(body))
                 .await
-                .unwrap_or_else(|_| Answer::retry(format!("no answer within {timeout:?}")))
+                .unwrap_or_else(|_| {
+                    let answer = Answer::retry(format!("no answer within {timeout:?}"));
+                    (AnswerCode::Timeout, answer)
+                })
         })
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::classify::Answer;
+use super::classify::{Answer, AnswerCode};
 use super::end::Ending;
 use super::health::Board;
 use super::reached::reached;
@@ -130,11 +130,22 @@ impl SignalSender {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Abandoned),
-            answer = self.transport.send(body) => {
+            (code, answer) = self.transport.send(body) => {
                 self.metrics.export_duration.record(sent.elapsed());
+                self.count(code, &answer);
                 Ok(answer)
             }
         }
+    }
+
+    /// Counts an answer that is none of success.
+    fn count(&self, code: AnswerCode, answer: &Answer) {
+        let code = match answer {
+            Answer::Accepted { .. } => return,
+            Answer::Partial { .. } => "partial_success",
+            _ => &code.to_string(),
+        };
+        self.metrics.export_errors.add(code, self.signal.as_str());
     }
 
     async fn wait(&self, wait: Duration) -> Result<(), Abandoned> {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::classify::Answer;
+use super::classify::{Answer, AnswerCode};
 use super::file::{Discard, Lines};
 use super::otlp_grpc::Grpc;
 use super::otlp_http::Http;
@@ -12,8 +12,8 @@ use super::request::RequestBody;
 use super::{Destination, Endpoint, Protocol};
 use qtrail_core::otlp::{Payload, Signal};
 
-/// The answer to one request, some time later.
-pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+/// The answer to one request, some time later, and its code.
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = (AnswerCode, Answer)> + Send + 'a>>;
 
 /// Carries the requests of one signal.
 pub(super) trait Transport: Send + Sync + 'static {

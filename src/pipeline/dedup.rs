@@ -3,7 +3,8 @@
 //! Enters: the `eventID` of each event before it is converted, and, later, whether its event was
 //! delivered. Leaves: new, delivered before, or in flight. What must hold: an id is recorded only once
 //! every enabled signal of its event was accepted; a dropped claim counts as failed, so nothing waits
-//! for ever; memory and disk are bounded, the oldest id is forgotten first.
+//! for ever; memory and disk are bounded, the oldest id is forgotten first. Conversations with a delivered event are
+//! remembered beside the ids, so that each is counted as started once.
 //!
 //! ```text
 //! reader ─▶ claim ─▶ new ───────▶ chunk ─▶ exporter ─▶ delivered ─▶ known ─▶ journal
@@ -11,6 +12,7 @@
 //!             └────▶ in flight: waits until the other copy has settled
 //! ```
 
+mod conversations;
 mod ids;
 mod journal;
 
@@ -24,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::runtime::database::Error;
 use crate::telemetry::metrics::Metrics;
+pub(super) use conversations::Conversations;
 pub(super) use ids::Id;
 use ids::Ids;
 use journal::Journal;
@@ -60,6 +63,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     known: Ids,
+    conversations: Conversations,
     in_flight: HashSet<Id>,
     closed: bool,
 }
@@ -71,11 +75,12 @@ impl Dedup {
     /// The file cannot be used; another process has it.
     pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<(Dedup, Writer), Error> {
         let journal = Arc::new(Journal::open(&settings)?);
-        let known = journal.load(second())?;
+        let (known, conversations) = journal.load(second())?;
         let shared = Arc::new(Shared {
             settings,
             state: Mutex::new(State {
                 known,
+                conversations: Conversations(conversations),
                 in_flight: HashSet::new(),
                 closed: false,
             }),
@@ -154,6 +159,13 @@ impl Drop for Writer {
     }
 }
 
+impl State {
+    /// Whether the journal holds something else.
+    fn differs(&self) -> bool {
+        self.known.differs() || self.conversations.0.differs()
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,11 +193,20 @@ impl Shared {
             .set(known.unwritten() as u64);
     }
 
+    /// Ends a change of the state, which the journal differed from before or did not.
+    fn unlock(&self, state: MutexGuard<'_, State>, differed: bool) {
+        let differs = state.differs();
+        drop(state);
+        if differs && !differed {
+            self.work.notify_one();
+        }
+    }
+
     /// Ends claims, delivered or not.
     fn settle(&self, claimed: &[(u32, Id)], delivered: impl Fn(u32) -> bool) {
         let now = second();
         let mut state = self.lock();
-        let differed = state.known.differs();
+        let differed = state.differs();
         for (event, id) in claimed {
             state.in_flight.remove(id);
             if delivered(*event) {
@@ -193,11 +214,7 @@ impl Shared {
             }
         }
         self.forget(&mut state, now);
-        let differs = state.known.differs();
-        drop(state);
-        if differs && !differed {
-            self.work.notify_one();
-        }
+        self.unlock(state, differed);
         self.settled.send_replace(());
     }
 }

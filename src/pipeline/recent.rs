@@ -7,8 +7,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-
 use crate::export::Originals;
 use qtrail_core::reject::Position;
 
@@ -25,7 +23,6 @@ pub struct Recent(Arc<Mutex<State>>);
 struct State {
     events: VecDeque<RecentEvent>,
     bytes: usize,
-    last: Option<LastDelivery>,
 }
 
 /// An event that was delivered.
@@ -39,35 +36,15 @@ pub struct RecentEvent {
     pub observed: Option<i64>,
 }
 
-/// The last delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastDelivery {
-    /// When it was answered.
-    pub at: Timestamp,
-    /// When its newest event happened, in nanoseconds since 1970.
-    pub newest: i64,
-}
-
 impl Recent {
     /// The events, the newest last.
     pub fn events(&self) -> Vec<RecentEvent> {
         self.lock().events.iter().cloned().collect()
     }
 
-    /// The last delivery.
-    pub fn last(&self) -> Option<LastDelivery> {
-        self.lock().last
-    }
-
     /// Takes the records of a delivered chunk, except those of the events `undelivered` (numbers in the chunk, in
-    /// order). `newest` is the time of its newest event.
-    pub(super) fn add(
-        &self,
-        originals: &Originals,
-        undelivered: &[u32],
-        observed: Option<i64>,
-        newest: Option<i64>,
-    ) {
+    /// order).
+    pub(super) fn add(&self, originals: &Originals, undelivered: &[u32], observed: Option<i64>) {
         let is_delivered = |event: usize| {
             u32::try_from(event).is_ok_and(|event| undelivered.binary_search(&event).is_err())
         };
@@ -88,10 +65,6 @@ impl Recent {
                 position: originals.records[event].position,
                 observed,
             });
-        }
-        if let Some(newest) = newest {
-            let at = Timestamp::now();
-            state.last = Some(LastDelivery { at, newest });
         }
     }
 
@@ -137,11 +110,9 @@ mod tests {
     #[test]
     fn delivered_records_are_kept_in_order_and_the_others_are_not() {
         let recent = Recent::default();
-        assert_eq!(recent.last(), None);
-        recent.add(&originals(&[b"a", b"bb", b"ccc"]), &[1], Some(7), Some(5));
+        recent.add(&originals(&[b"a", b"bb", b"ccc"]), &[1], Some(7));
         assert_eq!(kept(&recent), [b"a".to_vec(), b"ccc".to_vec()]);
         assert_eq!(recent.events()[0].observed, Some(7));
-        assert_eq!(recent.last().unwrap().newest, 5);
     }
 
     #[test]
@@ -149,8 +120,8 @@ mod tests {
         let recent = Recent::default();
         let records: Vec<Vec<u8>> = (0..=EVENTS).map(|n| n.to_string().into_bytes()).collect();
         let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        recent.add(&originals(&records), &[], None, None);
-        recent.add(&originals(&[b"last"]), &[], None, None);
+        recent.add(&originals(&records), &[], None);
+        recent.add(&originals(&[b"last"]), &[], None);
         let kept = kept(&recent);
         assert_eq!(kept.len(), EVENTS);
         assert_eq!(kept[0], b"2");
@@ -161,9 +132,9 @@ mod tests {
     fn large_records_displace_others_but_the_newest_stays() {
         let recent = Recent::default();
         let large = vec![b'x'; BYTES + 1];
-        recent.add(&originals(&[b"small", &large]), &[], None, None);
+        recent.add(&originals(&[b"small", &large]), &[], None);
         assert_eq!(kept(&recent), [large]);
-        recent.add(&originals(&[b"next"]), &[], None, None);
+        recent.add(&originals(&[b"next"]), &[], None);
         assert_eq!(kept(&recent), [b"next".to_vec()]);
     }
 }

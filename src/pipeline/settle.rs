@@ -3,13 +3,15 @@
 //! Enters: steps, as they are read. Leaves: a [`Settled`] for each, in any order. What must hold: dead letters
 //! are written in the order of the records; what is counted as settled is durable.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::reader::Step;
 use super::{Counts, Pipeline};
 use crate::export::{Delivery, Outcome};
+use crate::telemetry::agents::Facts;
+use crate::telemetry::metrics::Number;
 use qtrail_core::reject::Reason;
 
 /// Steps of one unit that may be unsettled at a time.
@@ -97,6 +99,7 @@ impl Pipeline {
             let (newest, observed) = (chunk.encoded.newest(), chunk.origin.observed);
             let delivery = self.exporter.submit(chunk).await;
             if delivery.outcome == Outcome::Delivered {
+                self.count_delivered(&step.facts, &delivery);
                 step.claims.delivered(&delivery.undelivered);
                 if let Some(recent) = &self.recent {
                     let Delivery {
@@ -104,7 +107,7 @@ impl Pipeline {
                         undelivered,
                         ..
                     } = &delivery;
-                    recent.add(originals, undelivered, observed, newest);
+                    recent.add(originals, undelivered, observed);
                 }
             }
             settled.counts.exported += delivery.exported;
@@ -123,6 +126,25 @@ impl Pipeline {
         settled
     }
 
+    /// Counts what agents did in the events that were delivered.
+    fn count_delivered(&self, facts: &Facts, delivery: &Delivery) {
+        let undelivered = &delivery.undelivered;
+        let conversations = facts.conversations(undelivered);
+        let started = match &self.dedup {
+            _ if conversations.is_empty() => 0,
+            Some(dedup) => dedup.begin(&conversations),
+            None => {
+                let known = self.conversations.lock();
+                known
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .begin(&conversations)
+            }
+        };
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let agents = &self.metrics.agents;
+        agents.count(facts, undelivered, started, self.feed, now);
+    }
+
     /// Counts what the exporter answered. `newest` is the time of the chunk's newest event.
     fn count(&self, delivery: &Delivery, newest: Option<i64>) {
         for (_, reason) in &delivery.refused {
@@ -132,11 +154,11 @@ impl Pipeline {
             self.metrics.dead_letter_reasons.add("uncertain", rejected);
         }
         if let Some(newest) = newest.filter(|_| delivery.exported > 0) {
-            let now = jiff::Timestamp::now().as_nanosecond();
-            let lag = (now - i128::from(newest)) / 1_000_000_000;
-            self.metrics
-                .lag_seconds
-                .set(u64::try_from(lag).unwrap_or_default());
+            let now = jiff::Timestamp::now();
+            let lag = (now.as_nanosecond() - i128::from(newest)) / 1_000_000_000;
+            let set = |number: &Number, value| number.set(u64::try_from(value).unwrap_or_default());
+            set(&self.metrics.lag_seconds, lag);
+            set(&self.metrics.last_export, now.as_second().into());
         }
     }
 

@@ -144,7 +144,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     shared.source.letters.look();
-    match shared.source.not_ready() {
+    match shared.source.metrics.not_ready() {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
@@ -324,7 +324,8 @@ mod tests {
     #[tokio::test]
     async fn metrics_and_health_are_answered() {
         let source = source();
-        let (metrics, stopping) = (Arc::clone(&source.metrics), source.stopping.clone());
+        let (metrics, stopping) = (Arc::clone(&source.metrics), CancellationToken::new());
+        metrics.stopping.set(stopping.clone()).unwrap();
         metrics.exported.add(7);
         let server = Server::start(loopback(), &[], source).await.unwrap();
         let address = server.address;
@@ -347,7 +348,10 @@ mod tests {
         assert!(text.contains(series), "{text}");
         metrics.stalls.clear(cause, "");
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let ready = |text: &str, value: u8| text.contains(&format!("\nqtrail_ready {value}\n"));
+        assert!(ready(&get(address, "/metrics").await, 1));
         stopping.cancel();
+        assert!(ready(&get(address, "/metrics").await, 0));
         let stops = get(address, "/readyz").await;
         assert!(stops.starts_with("HTTP/1.1 503") && stops.contains("stopping"));
         server.shutdown().await;

@@ -142,6 +142,8 @@ impl Sidecar {
         config: &Config,
         stop: CancellationToken,
     ) -> anyhow::Result<Option<Server>> {
+        // Before the first read of them.
+        let _ = self.metrics.stopping.set(stop);
         telemetry::export(&self.metrics);
         let telemetry = &config.telemetry;
         let Some(address) = telemetry.http else {
@@ -154,7 +156,6 @@ impl Sidecar {
             recent: self.recent.clone(),
             converter: conversion(config),
             letters: self.pipeline.dead_letters().clone(),
-            stopping: stop,
         };
         let server = Server::start(address, &telemetry.token_files, source).await?;
         Ok(Some(server))

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter::DeadLetters;
 use crate::pipeline::recent::Recent;
@@ -139,8 +138,6 @@ pub struct Source {
     pub converter: Converter,
     /// The dead letters.
     pub letters: DeadLetters,
-    /// Cancelled when qtrail stops.
-    pub stopping: CancellationToken,
 }
 
 /// How often counts are read until they add up.
@@ -162,7 +159,7 @@ impl Source {
             now: to_second(now),
             started: to_second(self.about.started),
             running_seconds: seconds_since(self.about.started),
-            ready: self.not_ready().is_none(),
+            ready: metrics.not_ready().is_none(),
             summary: String::new(),
             inputs: self.about.inputs.clone(),
             destination: self.about.destination.clone(),
@@ -170,27 +167,15 @@ impl Source {
             collector,
             balance,
             rates: rates.now(metrics),
-            last_delivery: self.recent.last().map(|last| LastDelivery {
-                at: to_second(last.at),
-                seconds_ago: seconds_since(last.at),
-                lag_seconds: seconds_between(last.newest, last.at),
-            }),
+            last_delivery: last_delivery(metrics, now),
             files_pending: metrics.files_pending.get(),
             events_held: metrics.assembly_held.get(),
             blocked,
             events: events::of(&self.recent, &self.converter),
             dead_letters: letters::of(&self.letters, &self.about),
         };
-        status.summary = summary::of(&status, self.stopping.is_cancelled());
+        status.summary = summary::of(&status, metrics.is_stopping());
         status
-    }
-
-    /// Why qtrail is not ready, as `/readyz` says it.
-    pub(super) fn not_ready(&self) -> Option<String> {
-        match self.stopping.is_cancelled() {
-            true => Some("qtrail is stopping: nothing new is read".to_owned()),
-            false => self.metrics.stalls.not_ready(),
-        }
     }
 
     fn collector(&self) -> Collector {
@@ -232,10 +217,14 @@ fn to_second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Seconds from a time in nanoseconds since 1970 to a later one; 0 if it is not later.
-fn seconds_between(nanoseconds: i64, later: Timestamp) -> u64 {
-    let between = later.as_nanosecond() - i128::from(nanoseconds);
-    u64::try_from(between / 1_000_000_000).unwrap_or_default()
+fn last_delivery(metrics: &Metrics, now: Timestamp) -> Option<LastDelivery> {
+    let second = i64::try_from(metrics.last_export.get()).ok()?;
+    let at = Timestamp::from_second(second).ok().filter(|_| second > 0)?;
+    Some(LastDelivery {
+        at: to_second(at),
+        seconds_ago: u64::try_from(now.as_second() - second).unwrap_or_default(),
+        lag_seconds: metrics.lag_seconds.get(),
+    })
 }
 
 /// A text of at most [`TEXT`] characters.

@@ -4,10 +4,18 @@
 //! of series is bounded, whatever the input.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::agents::Agents;
+use super::histogram::Histogram;
+use super::labelled::Labelled;
 use super::stalls::Stalls;
+
+/// Series of `qtrail_export_errors_total`. A server can answer any status.
+const EXPORT_ERRORS: usize = 64;
 
 /// A counter or a gauge.
 #[derive(Debug, Default)]
@@ -37,7 +45,7 @@ impl Number {
 
 /// All of qtrail's metrics. `read = exported + filtered + duplicate + dead_lettered + in_flight`.
 #[derive(Debug, Default)]
-#[allow(missing_docs, reason = "ALL describes each")]
+#[allow(missing_docs, reason = "ALL and WITH_LABELS describe each")]
 pub struct Metrics {
     pub read: Number,
     pub exported: Number,
@@ -77,14 +85,22 @@ pub struct Metrics {
     pub undelivered: Number,
     pub dead_letters_erased: Number,
     pub dead_letters_waiting: Number,
-    /// Seconds between an event's time and its export, of the newest batch.
+    /// Seconds between an event's time and its export, of the last chunk; of no use before the first.
     pub lag_seconds: Number,
+    /// When the last chunk was exported, in seconds since 1970; 0 before the first.
+    pub last_export: Number,
     /// Dead letters by [`qtrail_core::reject::Reason::kind`].
     pub dead_letter_reasons: Reasons,
     /// Durations of export requests, until their answer.
     pub export_duration: Histogram,
+    /// Requests that were not accepted.
+    pub export_errors: ExportErrors,
+    /// What agents did.
+    pub agents: Agents,
     /// Why events do not move now.
     pub stalls: Stalls,
+    /// Cancelled when qtrail stops.
+    pub stopping: OnceLock<CancellationToken>,
 }
 
 /// The type of a metric.
@@ -128,14 +144,14 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 37] = [
+pub const ALL: [Description; 36] = [
     metric("events.read", MetricType::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", MetricType::Counter, "{event}", "Events accepted by the collector in every enabled signal.", |m| &m.exported),
     metric("events.filtered", MetricType::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
     metric("events.duplicate", MetricType::Counter, "{event}", "Events delivered before.", |m| &m.duplicate),
     metric("events.dead_lettered", MetricType::Counter, "{event}", "Records written to the dead letters.", |m| &m.dead_lettered),
     metric("events.in_flight", MetricType::Gauge, "{event}", "Records read and not yet settled.", |m| &m.in_flight),
-    metric("units", MetricType::Counter, "{unit}", "Files and requests that have settled completely.", |m| &m.units),
+    metric("units", MetricType::Counter, "{unit}", "Files, objects, requests and pages of events that are done: read to the end, each record delivered, filtered or in the dead letters.", |m| &m.units),
     metric("skipped", MetricType::Counter, "{thing}", "Files, objects and records of a known kind without events: digest files, notices, prompt logs.", |m| &m.skipped),
     metric("inflated_bytes", MetricType::Counter, "By", "Bytes read, after decompression.", |m| &m.inflated_bytes),
     metric("buffered_bytes", MetricType::Gauge, "By", "Bytes of records and payloads in flight, limited by limits.memory.", |m| &m.buffered_bytes),
@@ -165,7 +181,6 @@ pub const ALL: [Description; 37] = [
     metric("assembly.early", MetricType::Counter, "{event}", "Events whose place was decided before assembly.window had passed, because too many waited.", |m| &m.assembly_early),
     metric("dead_letters.erased", MetricType::Counter, "{letter}", "Dead letters deleted with the oldest file to free space (dead_letters.when_full: rotate).", |m| &m.dead_letters_erased),
     metric("dead_letters.waiting", MetricType::Gauge, "{sender}", "Senders and inputs paused because there is no space for their dead letters (dead_letters.when_full: wait).", |m| &m.dead_letters_waiting),
-    metric("lag_seconds", MetricType::Gauge, "s", "Seconds between an event's time and its export, of the newest batch.", |m| &m.lag_seconds),
 ];
 
 /// The number of records in each state.
@@ -181,6 +196,20 @@ pub struct Balance {
 }
 
 impl Metrics {
+    /// Why qtrail is not ready, one line per reason; `None` if it is ready.
+    pub fn not_ready(&self) -> Option<String> {
+        match self.is_stopping() {
+            true => Some("qtrail is stopping: nothing new is read".to_owned()),
+            false => self.stalls.not_ready(),
+        }
+    }
+
+    /// Whether qtrail stops.
+    pub fn is_stopping(&self) -> bool {
+        let stopping = self.stopping.get();
+        stopping.is_some_and(CancellationToken::is_cancelled)
+    }
+
     /// The current balance. While records move, the numbers are from slightly different moments.
     pub fn balance(&self) -> Balance {
         Balance {
@@ -214,6 +243,23 @@ impl fmt::Display for Balance {
             self.dead_lettered,
             self.in_flight
         )
+    }
+}
+
+/// Requests that the destination did not accept, by its answer.
+#[derive(Debug)]
+pub struct ExportErrors(pub(super) Labelled<2, u64>);
+
+impl Default for ExportErrors {
+    fn default() -> Self {
+        ExportErrors(Labelled::new(["code", "signal"], 1, EXPORT_ERRORS))
+    }
+}
+
+impl ExportErrors {
+    /// Counts one.
+    pub fn add(&self, code: &str, signal: &str) {
+        self.0.add([code, signal], 1);
     }
 }
 
@@ -261,50 +307,6 @@ impl Reasons {
     }
 }
 
-/// Durations in fixed buckets.
-#[derive(Debug, Default)]
-pub struct Histogram {
-    buckets: [Number; Histogram::BOUNDS.len()],
-    count: Number,
-    micros: Number,
-}
-
-impl Histogram {
-    /// The upper bounds of the buckets, in seconds; beyond the last, only `count` grows.
-    pub const BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
-
-    /// Counts one duration.
-    pub fn record(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        if let Some(at) = Self::BOUNDS.iter().position(|bound| seconds <= *bound) {
-            self.buckets[at].add(1);
-        }
-        self.micros.add(duration.as_micros() as u64);
-        self.count.add(1);
-    }
-
-    /// The number of durations up to each bound, cumulative as in Prometheus.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        Self::BOUNDS
-            .into_iter()
-            .zip(&self.buckets)
-            .scan(0, |sum, (bound, number)| {
-                *sum += number.get();
-                Some((bound, *sum))
-            })
-    }
-
-    /// The number of durations.
-    pub fn count(&self) -> u64 {
-        self.count.get()
-    }
-
-    /// Their sum, in seconds.
-    pub fn sum(&self) -> f64 {
-        self.micros.get() as f64 / 1e6
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,17 +333,5 @@ mod tests {
         reasons.add("not yet invented", 1);
         let counted: Vec<_> = reasons.iter().filter(|(_, n)| *n > 0).collect();
         assert_eq!(counted, [("too_deep", 2), ("unknown", 1)]);
-    }
-
-    #[test]
-    fn a_histogram_counts_up_to_each_bound() {
-        let histogram = Histogram::default();
-        for millis in [1, 7, 2_000, 100_000] {
-            histogram.record(Duration::from_millis(millis));
-        }
-        let counts: Vec<_> = histogram.cumulative().map(|(_, n)| n).collect();
-        assert_eq!(counts, [1, 1, 2, 2, 2, 2, 2, 3, 3, 3]);
-        assert_eq!(histogram.count(), 4);
-        assert_eq!(histogram.sum(), 102.008);
     }
 }

@@ -4,13 +4,18 @@
 //! standard error, the text of `/metrics`, and OTLP where an endpoint is set. What must hold: qtrail's own
 //! telemetry never mixes with the events, and never delays them.
 
+pub mod agents;
+pub mod histogram;
+pub mod labelled;
 pub mod log_throttle;
 pub mod logging;
 pub mod metrics;
 mod otlp;
 pub(crate) mod printable;
+mod process;
 mod prometheus;
 pub mod stalls;
+mod with_labels;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use opentelemetry::global;
-use opentelemetry::metrics::Meter;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -27,8 +27,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::agents::LAG_BOUNDS;
 use super::metrics::{ALL, MetricType, Metrics};
-use super::stalls::STALLED;
+use super::process;
+use super::with_labels::{LAG, WITH_LABELS};
 use crate::runtime::endpoint::Endpoint;
 
 /// The time limit for sending the last telemetry.
@@ -114,54 +116,96 @@ impl Providers {
 
 /// Registers the metrics with a meter, which reads them at each export.
 pub(super) fn observe(meter: &Meter, metrics: &Arc<Metrics>) {
-    for description in &ALL {
-        let metrics = Arc::clone(metrics);
-        let name = format!("qtrail.{}", description.name);
-        let number = description.number;
-        // The SDK keeps the callbacks; the instruments are not needed.
-        match description.metric_type {
+    for metric in &ALL {
+        let (metrics, number) = (Arc::clone(metrics), metric.number);
+        let read = move |observer: &dyn AsyncInstrument<u64>| {
+            observer.observe(number(&metrics).get(), &[]);
+        };
+        integers(
+            meter,
+            metric.name,
+            metric.metric_type,
+            metric.unit,
+            metric.help,
+            read,
+        );
+    }
+    for family in &WITH_LABELS {
+        let (metrics, samples) = (Arc::clone(metrics), family.samples);
+        let read = move |observer: &dyn AsyncInstrument<u64>| {
+            for sample in samples(&metrics) {
+                let labels = sample.labels.into_iter();
+                let labels: Vec<_> = labels
+                    .map(|(name, value)| KeyValue::new(name, value))
+                    .collect();
+                observer.observe(sample.value, &labels);
+            }
+        };
+        integers(
+            meter,
+            family.name,
+            family.metric_type,
+            family.unit,
+            family.help,
+            read,
+        );
+    }
+    let [name, unit, help] = LAG;
+    let lag = meter
+        .f64_histogram(format!("qtrail.{name}"))
+        .with_unit(unit)
+        .with_description(help)
+        .with_boundaries(LAG_BOUNDS.to_vec());
+    let _ = metrics.agents.lag_over_otlp.set(lag.build());
+    observe_process(meter);
+}
+
+/// Registers a metric of integers.
+fn integers(
+    meter: &Meter,
+    name: &str,
+    metric_type: MetricType,
+    unit: &'static str,
+    help: &'static str,
+    read: impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+) {
+    let name = format!("qtrail.{name}");
+    // The SDK keeps the callbacks; the instruments are not needed.
+    match metric_type {
+        MetricType::Counter => {
+            let counter = meter.u64_observable_counter(name).with_unit(unit);
+            let _ = counter.with_description(help).with_callback(read).build();
+        }
+        MetricType::Gauge => {
+            let gauge = meter.u64_observable_gauge(name).with_unit(unit);
+            let _ = gauge.with_description(help).with_callback(read).build();
+        }
+    }
+}
+
+fn observe_process(meter: &Meter) {
+    for metric in &process::METRICS {
+        let (name, unit, help) = (metric.otlp_name, metric.unit, metric.help);
+        let read = |observer: &dyn AsyncInstrument<f64>| {
+            if let Some(value) = (metric.value)() {
+                observer.observe(value, &[]);
+            }
+        };
+        match metric.metric_type {
             MetricType::Counter => {
-                let _ = meter
-                    .u64_observable_counter(name)
-                    .with_unit(description.unit)
-                    .with_description(description.help)
-                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build();
+                let counter = meter.f64_observable_counter(name).with_unit(unit);
+                let _ = counter.with_description(help).with_callback(read).build();
             }
             MetricType::Gauge => {
-                let _ = meter
-                    .u64_observable_gauge(name)
-                    .with_unit(description.unit)
-                    .with_description(description.help)
-                    .with_callback(move |observer| observer.observe(number(&metrics).get(), &[]))
-                    .build();
+                let gauge = meter.f64_observable_gauge(name).with_unit(unit);
+                let _ = gauge.with_description(help).with_callback(read).build();
             }
         }
     }
-    let (metrics, stalled) = (Arc::clone(metrics), Arc::clone(metrics));
-    let _ = meter
-        .u64_observable_counter("qtrail.dead_letters")
-        .with_unit("{event}")
-        .with_description("Dead letters by reason.")
-        .with_callback(move |observer| {
-            for (reason, count) in metrics.dead_letter_reasons.iter().filter(|(_, n)| *n > 0) {
-                observer.observe(count, &[KeyValue::new("reason", reason)]);
-            }
-        })
-        .build();
-    let _ = meter
-        .u64_observable_gauge("qtrail.stalled")
-        .with_unit("{thing}")
-        .with_description(STALLED)
-        .with_callback(move |observer| {
-            for (cause, count) in stalled.stalls.counts() {
-                observer.observe(count, &[KeyValue::new("reason", cause.label())]);
-            }
-        })
-        .build();
 }
 
-/// The resource: `service.name` is `qtrail`, unless the environment sets another name.
+/// The resource: `service.name` is `qtrail` and `service.instance.id` a random UUID, unless the environment sets others. The
+/// numbers of `run` and of a `backfill` beside it are two series so.
 fn resource() -> Resource {
     let detected = Resource::builder().build();
     let named = detected
@@ -172,9 +216,29 @@ fn resource() -> Resource {
         true => builder,
         false => builder.with_service_name("qtrail"),
     };
+    let instance = Key::from_static_str("service.instance.id");
+    let builder = match detected.get(&instance) {
+        Some(_) => builder,
+        None => builder.with_attribute(KeyValue::new(instance, random_uuid())),
+    };
     builder
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+fn random_uuid() -> String {
+    let mut bytes = fastrand::u128(..).to_be_bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = hex::encode(bytes);
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    parts.join("-")
 }
 
 fn configured<B>(builder: B, endpoint: &Endpoint) -> anyhow::Result<B>
@@ -304,6 +368,7 @@ mod tests {
         let numbers = Arc::new(Metrics::default());
         numbers.read.add(4_242);
         numbers.dead_letter_reasons.add("bad_time", 77);
+        numbers.export_errors.add("UNAVAILABLE", "logs");
         observe(&providers.metrics.meter("qtrail"), &numbers);
         let subscriber = tracing_subscriber::registry().with(providers.layer());
         tracing::subscriber::with_default(subscriber, || {
@@ -321,6 +386,11 @@ mod tests {
             "qtrail.events.read",
             "4242",
             "bad_time",
+            "qtrail.agent.events",
+            "qtrail.agent.active_people",
+            "UNAVAILABLE",
+            "qtrail.ready",
+            "\"service.instance.id\"",
             "\"service.name\"",
             "StringValue(\"qtrail\")",
         ] {

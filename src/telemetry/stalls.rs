@@ -15,10 +15,6 @@ use crate::runtime::database::Observer;
 /// How long a transient stall may last before `/readyz` reports it. Retries cover shorter ones.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// The gauge's description.
-pub(super) const STALLED: &str =
-    "Stalls that keep events from moving now, by reason; /readyz has the details.";
-
 /// Why events do not move: the label `reason` of `qtrail_stalled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {

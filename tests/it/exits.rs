@@ -101,6 +101,10 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("demo", 1) => vec![demo_in_a_full_folder(), demo_stopped().await],
         ("sample", 0) => vec![run(qtrail().args(["sample", "-o", "-", "--events", "3"]))],
         ("sample", 1) => vec![run(qtrail().args(["sample", "-o", "/dev/full"]))],
+        ("pseudonym", 0) => vec![run(qtrail()
+            .args(["pseudonym", "mary"])
+            .env("QTRAIL_REDACT_KEY", "0123456789abcdef"))],
+        ("pseudonym", 1) => vec![run(qtrail().args(["pseudonym", "mary"]))],
         ("completions", 0) => vec![run(qtrail().args(["completions", "bash"]))],
         ("completions", 1) => vec![full(qtrail().args(["completions", "bash"]))],
         ("man", 0) => vec![run(qtrail().arg("man"))],

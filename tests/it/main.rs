@@ -41,6 +41,7 @@ mod line_files;
 mod listen;
 mod log_file;
 mod memory;
+mod metrics;
 mod oracle;
 mod organization;
 mod otlp_in;

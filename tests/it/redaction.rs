@@ -124,3 +124,104 @@ fn a_dead_letters_reason_and_the_log_show_no_token() {
         }
     }
 }
+
+/// Names, ids, addresses and access keys of the demo's people.
+fn people(trail: &str) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    // Beside the events, there are messages of dead letters.
+    for line in trail.lines().filter(|line| line.starts_with('{')) {
+        let event: Value = serde_json::from_str(line).unwrap();
+        for key in [
+            "user.name",
+            "user.id",
+            "enduser.id",
+            "aws.principal.id",
+            "aws.access_key.id",
+            "aws.role_session.name",
+            "client.address",
+            "source.address",
+        ] {
+            let Some(text) = event[key].as_str() else {
+                continue;
+            };
+            let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            if !text.ends_with(".amazonaws.com") && text != "AWS Internal" && !is_account {
+                found.extend(text.split(':').map(str::to_owned));
+            }
+        }
+    }
+    found.retain(|text| text.len() > 3);
+    found.into_iter().collect()
+}
+
+#[test]
+fn with_pseudonyms_no_output_names_anyone_and_the_key_finds_everyone_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = path(dir.path());
+    let (text, exit) = written(&["demo", "--dir", folder]);
+    assert_eq!(exit, Some(0), "{text}");
+    let trail = dir.path().join("trail");
+    let plain_config = dir.path().join("plain.yaml");
+    std::fs::write(&plain_config, "select: agents\n").unwrap();
+    let of = |config: &Path, arguments: &[&str]| {
+        let mut command = qtrail();
+        let output = command
+            .args(arguments)
+            .args(["--config", path(config)])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let flat = [
+        "convert",
+        "--format",
+        "events",
+        path(&trail),
+        "-q",
+        "--summary",
+        "none",
+    ];
+    let plain = of(&plain_config, &flat);
+    let names = people(&plain);
+    assert!(names.len() > 6, "vacuous: {names:?}");
+    let config = dir.path().join("pseudonyms.yaml");
+    let key = dir.path().join("key");
+    std::fs::write(&key, "a key that nobody guesses\n").unwrap();
+    std::fs::write(
+        &config,
+        format!(
+            "select: agents\nredact: {{users: hash, source_ip: hash, access_key_id: hash, key: '${{file:{}}}'}}\n",
+            path(&key)
+        ),
+    )
+    .unwrap();
+    let mut outputs = vec![
+        of(&config, &flat),
+        of(&config, &["convert", path(&trail), "-q"]),
+        of(&config, &["convert", path(&trail), "-q", "--assemble"]),
+        of(&config, &["run", "--print-config", path(&trail)]),
+    ];
+    for format in ["table", "csv", "json", "html"] {
+        outputs.push(of(&config, &["report", "--format", format, path(&trail)]));
+    }
+    for file in std::fs::read_dir(&trail).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() {
+            outputs.push(of(&config, &["explain", "--all", path(&file)]));
+        }
+    }
+    for output in &outputs {
+        for name in names.iter().map(String::as_str).chain(["nobody guesses"]) {
+            assert!(!output.contains(name), "{name} is shown: {output}");
+        }
+    }
+    for name in &names {
+        let pseudonym = of(&config, &["pseudonym", name]);
+        assert!(
+            pseudonym.starts_with("p-") && outputs[0].contains(pseudonym.trim()),
+            "{name}: {pseudonym} is not in {}",
+            outputs[0]
+        );
+    }
+}

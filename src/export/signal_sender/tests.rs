@@ -94,7 +94,12 @@ impl Transport for Model {
     }
 
     fn send(&self, mut body: RequestBody) -> Answering<'_> {
-        Box::pin(async move { self.answer(&body.copy_to_bytes(body.len())) })
+        Box::pin(async move {
+            (
+                AnswerCode::Write,
+                self.answer(&body.copy_to_bytes(body.len())),
+            )
+        })
     }
 
     fn peer(&self) -> String {

@@ -82,10 +82,10 @@ impl Ids {
         self.numbers.find(self.hasher.hash_one(id), is).is_some()
     }
 
-    /// Adds an id whose event was delivered in this second (since 1970).
-    pub(super) fn add(&mut self, id: Id, second: i64) {
+    /// Adds an id whose event was delivered in this second (since 1970). Whether it was not known before.
+    pub(super) fn add(&mut self, id: Id, second: i64) -> bool {
         if !self.insert(id) {
-            return;
+            return false;
         }
         match self.rows.back_mut() {
             Some(row) if row.number >= self.sealed && row.second == second && row.ids < ROW_IDS => {
@@ -93,6 +93,7 @@ impl Ids {
             }
             _ => self.begin(self.next, second, 1),
         }
+        true
     }
 
     /// Loads a row of the journal.

@@ -15,13 +15,20 @@ use super::{Settings, Shared, second};
 use crate::runtime::database::{Definition, Error, Kind, Remedies, Store};
 
 /// Row number → second of delivery since 1970, ids of 16 bytes each.
-const ROWS: TableDefinition<u64, (i64, &[u8])> = TableDefinition::new("rows");
+const ROWS: Rows = TableDefinition::new("rows");
+/// The same for the conversations that the events began.
+const CONVERSATIONS: Rows = TableDefinition::new("conversations");
+
+type Rows = TableDefinition<'static, u64, (i64, &'static [u8])>;
 
 static JOURNAL: Definition = Definition {
     file: "duplicates.redb",
     schema: 1,
     cache_bytes: 4 << 20,
-    tables: |write| write.open_table(ROWS).map(drop),
+    tables: |write| {
+        write.open_table(ROWS)?;
+        write.open_table(CONVERSATIONS).map(drop)
+    },
     remedies: Remedies {
         locked: "stop it, or give this one a `state` of its own",
         deleted: "which costs nothing but repeats, with the same ids",
@@ -48,11 +55,19 @@ impl Journal {
         settings.folder.join(JOURNAL.file).exists()
     }
 
-    /// Its ids. A row from the future comes from a wrong clock and counts as of `now`.
-    pub(super) fn load(&self, now: i64) -> Result<Ids, Error> {
+    /// Its ids of events, and those of conversations. A row from the future comes from a wrong clock and counts as of
+    /// `now`.
+    pub(super) fn load(&self, now: i64) -> Result<(Ids, Ids), Error> {
+        Ok((
+            self.load_from(ROWS, now)?,
+            self.load_from(CONVERSATIONS, now)?,
+        ))
+    }
+
+    fn load_from(&self, table: Rows, now: i64) -> Result<Ids, Error> {
         let mut known = Ids::default();
         self.0.read(|database| {
-            for row in database.begin_read()?.open_table(ROWS)?.iter()? {
+            for row in database.begin_read()?.open_table(table)?.iter()? {
                 let (number, row) = row?;
                 let (second, ids) = row.value();
                 known.load(number.value(), second.min(now), ids);
@@ -72,12 +87,15 @@ impl Journal {
         self.0.error(kind)
     }
 
-    fn write(&self, change: &Change) -> Result<(), Error> {
+    fn write(&self, changes: &Changes) -> Result<(), Error> {
         self.0.write(|database| {
             let mut write = database.begin_write()?;
             write.set_quick_repair(true);
-            {
-                let mut rows = write.open_table(ROWS)?;
+            for (table, change) in [
+                (ROWS, &changes.events),
+                (CONVERSATIONS, &changes.conversations),
+            ] {
+                let mut rows = write.open_table(table)?;
                 rows.retain_in(..change.first, |_, _| false)?;
                 for row in &change.rows {
                     rows.insert(row.number, (row.second, &*row.ids))?;
@@ -105,15 +123,15 @@ pub(super) fn keep(journal: &Journal, shared: &Shared) {
     let mut failed = false;
     loop {
         let closed = shared.wait();
-        while let Some(change) = shared.change() {
-            let written = journal.write(&change);
+        while let Some(changes) = shared.changes() {
+            let written = journal.write(&changes);
             Journal::log(&written, failed);
             failed = written.is_err();
             if failed {
                 break;
             }
-            shared.changed(&change);
-            if !change.more && !closed {
+            shared.changed(&changes);
+            if !changes.events.more && !changes.conversations.more && !closed {
                 break;
             }
         }
@@ -121,6 +139,12 @@ pub(super) fn keep(journal: &Journal, shared: &Shared) {
             return;
         }
     }
+}
+
+/// What the journal must write.
+struct Changes {
+    events: Change,
+    conversations: Change,
 }
 
 impl Shared {
@@ -132,7 +156,7 @@ impl Shared {
         while !state.closed {
             self.forget(&mut state, second());
             let now = Instant::now();
-            let wait = if state.known.differs() {
+            let wait = if state.differs() {
                 due.get_or_insert(now + GATHER)
                     .saturating_duration_since(now)
             } else {
@@ -149,15 +173,19 @@ impl Shared {
         state.closed
     }
 
-    /// The next change to write, if there is one.
-    fn change(&self) -> Option<Change> {
+    /// The next changes to write, if there are any.
+    fn changes(&self) -> Option<Changes> {
         let mut state = self.lock();
-        state.known.differs().then(|| state.known.change())
+        state.differs().then(|| Changes {
+            events: state.known.change(),
+            conversations: state.conversations.0.change(),
+        })
     }
 
-    fn changed(&self, change: &Change) {
+    fn changed(&self, changes: &Changes) {
         let mut state = self.lock();
-        state.known.changed(change);
+        state.known.changed(&changes.events);
+        state.conversations.0.changed(&changes.conversations);
         self.gauge(&state);
     }
 }

@@ -7,8 +7,9 @@ use crate::dead_letter::UnitLetters;
 use crate::export::{Chunk, Original, Originals};
 use crate::pipeline::dedup::{Claims, Dedup, Twin};
 use crate::runtime::budget::Reservation;
+use crate::telemetry::agents::Facts;
 use qtrail_core::assemble::Tree;
-use qtrail_core::convert::Placement;
+use qtrail_core::convert::{Field, Head, Placement, Sink, Summary, Value};
 use qtrail_core::envelope::log_file::LogRecord;
 use qtrail_core::event::Event;
 use qtrail_core::otlp::Encoder;
@@ -26,6 +27,8 @@ pub(super) struct NextChunk {
     originals: Originals,
     /// The claims on its events.
     claims: Claims,
+    /// What is counted of them.
+    facts: Facts,
     tree: Option<Arc<Tree>>,
 }
 
@@ -41,6 +44,7 @@ impl NextChunk {
             encoder: Encoder::with_size_hint(&converter.options, bytes),
             originals: Originals::default(),
             claims: Claims::new(dedup),
+            facts: Facts::default(),
             tree,
         }
     }
@@ -60,7 +64,7 @@ impl NextChunk {
             position,
             source.origin.observed,
             |event| place(tree, event, number, &mut self.claims, source),
-            &mut self.encoder,
+            &mut Counting(&mut self.encoder, &mut self.facts),
         );
         self.keep(outcome, record, position)
     }
@@ -82,7 +86,7 @@ impl NextChunk {
             record,
             source.origin.observed,
             |event| place(tree, event, number, &mut self.claims, source),
-            &mut self.encoder,
+            &mut Counting(&mut self.encoder, &mut self.facts),
         )?;
         Ok(self.keep(outcome, record.bytes, position))
     }
@@ -117,19 +121,20 @@ impl NextChunk {
     /// Memory that it takes: while a request is under way, its bytes stand beside the records.
     pub(super) fn memory_bytes(&self) -> usize {
         let records = self.originals.records.len() * size_of::<Original>();
-        self.originals.bytes.len() + records + 2 * self.encoder.encoded_len()
+        let facts = self.facts.memory_bytes();
+        self.originals.bytes.len() + records + facts + 2 * self.encoder.encoded_len()
     }
 
-    /// The chunk, with the memory that was reserved for it, and the claims on its events.
+    /// The chunk, with the memory that was reserved for it, and the claims on its events, and what is counted of them.
     pub(super) fn take(
         &mut self,
         source: &Source,
         letters: UnitLetters,
         permit: Option<Reservation>,
-    ) -> (Option<Chunk>, Claims) {
-        let claims = self.claims.take();
+    ) -> (Option<Chunk>, Claims, Facts) {
+        let (claims, facts) = (self.claims.take(), std::mem::take(&mut self.facts));
         if self.is_empty() {
-            return (None, claims);
+            return (None, claims, facts);
         }
         let originals = std::mem::take(&mut self.originals);
         // With some slack, so that a slightly larger chunk does not move its bytes.
@@ -143,7 +148,37 @@ impl NextChunk {
             letters,
             permit,
         };
-        (Some(chunk), claims)
+        (Some(chunk), claims, facts)
+    }
+}
+
+/// Encodes events, and keeps what is counted of them.
+struct Counting<'a>(&'a mut Encoder, &'a mut Facts);
+
+impl Sink for Counting<'_> {
+    #[inline]
+    fn begin(&mut self, head: &Head<'_>) {
+        self.0.begin(head);
+    }
+
+    #[inline]
+    fn attribute(&mut self, field: &'static Field, value: &Value<'_>) {
+        self.0.attribute(field, value);
+    }
+
+    #[inline(always)]
+    fn text(&mut self, field: &'static Field, text: &str) {
+        self.0.text(field, text);
+    }
+
+    #[inline]
+    fn summary(&mut self, summary: &Summary<'_>) {
+        self.1.push(summary);
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        self.0.end();
     }
 }
 

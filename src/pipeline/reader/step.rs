@@ -12,6 +12,7 @@ use crate::export::Chunk;
 use crate::pipeline::Counts;
 use crate::pipeline::dedup::Claims;
 use crate::runtime::budget::Reservation;
+use crate::telemetry::agents::Facts;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::envelope::Records;
 use qtrail_core::reject::Reason;
@@ -36,6 +37,8 @@ pub(in crate::pipeline) struct Step {
     pub(in crate::pipeline) chunk: Option<Chunk>,
     /// The claims on them.
     pub(in crate::pipeline) claims: Claims,
+    /// What is counted of them.
+    pub(in crate::pipeline) facts: Facts,
 }
 
 impl Step {
@@ -125,7 +128,7 @@ impl Reader {
             progress.sent_offset = reached.offset;
         }
         let letters = self.rejects.letters.clone();
-        let (chunk, claims) = self.chunk.take(&self.source, letters, event_memory);
+        let (chunk, claims, facts) = self.chunk.take(&self.source, letters, event_memory);
         let step = Step {
             offset: self.base + progress.sent_offset,
             counts,
@@ -135,6 +138,7 @@ impl Reader {
             without_letter: rejects.without_letter,
             chunk,
             claims,
+            facts,
         };
         self.pipeline.gauge_memory();
         self.output.send(step, &self.pipeline.metrics)

@@ -1,3 +1,5 @@
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::config::{Environment, Flags, load};
 
@@ -11,7 +13,6 @@ pub(in crate::sidecar) fn source() -> Source {
         recent: Recent::default(),
         converter: crate::sidecar::conversion(&loaded.config),
         letters: DeadLetters::none(),
-        stopping: CancellationToken::new(),
     }
 }
 
@@ -99,7 +100,9 @@ fn what_happens_is_said_in_a_sentence() {
         .set(blocked, "", "correct the token".to_owned());
     says("waits for you");
     assert!(!status(&source).ready);
-    source.stopping.cancel();
+    let stopping = CancellationToken::new();
+    metrics.stopping.set(stopping.clone()).unwrap();
+    stopping.cancel();
     says("stopping");
 }
 

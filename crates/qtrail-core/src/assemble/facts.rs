@@ -11,6 +11,7 @@ use super::{SpanId, TraceId};
 use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
 use crate::event::amazon_q::Class;
 use crate::event::identity::{resource, role_session};
+use crate::event::user_agent::UserAgent;
 use crate::event::{Event, Key};
 use crate::json::Node;
 
@@ -34,6 +35,17 @@ pub struct Facts {
     /// The account and the person.
     pub(super) person: Option<Id>,
     pub(super) is_denied: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) command_line: Option<Box<CommandLine>>,
+}
+
+/// The session of the AWS command line that an event came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CommandLine {
+    /// Of one person.
+    pub(super) session: Id,
+    /// The coding agent that the event declares. Without it, the event is of no agent known so far.
+    pub(super) agent: Option<Box<str>>,
 }
 
 /// What an event can be in a tree.
@@ -59,7 +71,7 @@ pub(super) enum Part {
         /// Whether Amazon Q, or what continues it, called the tool.
         by_amazon_q: bool,
     },
-    /// An API call by an agent; or `PassRequest`, before it.
+    /// An API call by an agent; or `PassRequest`, before it; or a call from a command line that an agent may have used.
     Call {
         is_pass_request: bool,
         request: Option<Id>,
@@ -83,11 +95,13 @@ impl Facts {
     pub fn of(mut event: Event<'_>, options: &Options) -> Option<Self> {
         let (mut trace_id, _) = ids::trace(&event);
         let conversation = ids::conversation(&event).is_some();
+        let person = person(&event);
+        let command_line = person.and_then(|person| command_line(&event, person));
         let part = match conversation {
             true => None,
-            false => Some(part(&event)?),
+            false => Some(part(&event, command_line.is_some())?),
         };
-        let (span_id, person) = (ids::span(&event), person(&event));
+        let span_id = ids::span(&event);
         let (time, extent) = (event.time(), extent(&event));
         let is_denied = Outcome::of(&event) == Outcome::Denied;
         let may_hide_ids = conversation || options.redaction.names_fields();
@@ -105,12 +119,19 @@ impl Facts {
             }),
             person,
             is_denied,
+            command_line: command_line.map(Box::new),
         })
     }
 
     /// The id of the event's span.
     pub fn span_id(&self) -> SpanId {
         self.span_id
+    }
+
+    /// Whether later events can need it: as their parent, or because it declares whose command line they came from.
+    pub(super) fn is_needed(&self) -> bool {
+        let declares = |line: &CommandLine| line.agent.is_some();
+        self.part.can_be_parent() || self.command_line.as_deref().is_some_and(declares)
     }
 
     /// Orders parents before their children; otherwise by time, so that nothing depends on the order of arrival.
@@ -128,7 +149,7 @@ impl Named {
 
 impl Part {
     /// Whether events can be its children.
-    pub(super) fn can_be_parent(&self) -> bool {
+    fn can_be_parent(&self) -> bool {
         match self {
             Part::InConversation { is_message, .. } => *is_message,
             Part::Call { .. } => false,
@@ -149,7 +170,7 @@ impl Part {
     }
 }
 
-fn part(event: &Event<'_>) -> Option<Part> {
+fn part(event: &Event<'_>, has_command_line: bool) -> Option<Part> {
     match event.class() {
         Class::ToolCall => Some(Part::ToolCall {
             requests: requests(event),
@@ -170,9 +191,32 @@ fn part(event: &Event<'_>) -> Option<Part> {
                 }),
             }
         }
-        Class::Other => assumed_role(event),
+        Class::Other => {
+            let of_person = Part::Call {
+                is_pass_request: false,
+                request: None,
+                session: None,
+                by_amazon_q: false,
+            };
+            assumed_role(event).or_else(|| has_command_line.then_some(of_person))
+        }
         _ => None,
     }
+}
+
+/// The command line of an event that declares a coding agent, or that is of no agent.
+fn command_line(event: &Event<'_>, person: Id) -> Option<CommandLine> {
+    let agent = match event.class() {
+        Class::AgentCall => Some(event.declared()?),
+        Class::Other => None,
+        _ => return None,
+    };
+    let text = event.text_of(Key::UserAgent)?;
+    let session = UserAgent::read(&text).cli_session?;
+    Some(CommandLine {
+        session: ids::kept_digest(&["command-line:", &hex::encode(person), "/", session]),
+        agent: agent.map(Box::from),
+    })
 }
 
 fn call(event: &Event<'_>) -> Part {

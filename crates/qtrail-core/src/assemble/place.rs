@@ -20,6 +20,9 @@ pub struct Place {
     pub(super) in_conversation: bool,
     /// The id of the conversation that it was assigned to, unless that is redacted.
     joined: Option<String>,
+    /// The agent that another call of its command line declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<Box<str>>,
     /// The start and the end of its own span.
     own: (i64, i64),
     /// The same, made to cover its children.
@@ -40,6 +43,7 @@ impl Place {
             relation: None,
             in_conversation: false,
             joined: None,
+            agent: relations.agent_of(facts).map(Box::from),
             own: facts.extent,
             extent: facts.extent,
         };
@@ -82,6 +86,13 @@ impl Place {
             if let Relation::Nearest { delta } = relation {
                 add(&names::CORRELATION_DELTA, Value::Int(delta / 1_000_000));
             }
+        }
+        if let Some(agent) = &self.agent {
+            add(
+                &names::AGENT_NAME,
+                Value::Str(String::from(&**agent).into()),
+            );
+            add(&names::AGENT_EVIDENCE, Value::Str("cli_session".into()));
         }
         let is_derived = self.extent != self.own;
         if is_derived {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::facts::{Facts, Id, Part};
 use super::nearest::nearest;
 use super::{Relation, SpanId, TraceId};
+use crate::convert::ids;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -21,6 +22,10 @@ pub(super) struct Relations {
     grants: HashMap<Id, Timeline>,
     /// Messages of a person.
     messages: HashMap<Id, Timeline>,
+    /// Calls that declare a coding agent, by their session of the command line.
+    command_lines: HashMap<Id, Timeline>,
+    /// The names of these agents by their hashes. They are from the lists, so they are few.
+    agents: HashMap<Id, Box<str>>,
 }
 
 /// What removes an event from the relations.
@@ -39,6 +44,7 @@ pub(super) enum Kind {
     Approval,
     Grant,
     Role,
+    CommandLine,
 }
 
 /// Events with one key.
@@ -56,7 +62,7 @@ pub(super) struct Entry {
     time: i64,
     span_id: SpanId,
     trace_id: TraceId,
-    /// The client of a grant, the approval of a role.
+    /// The client of a grant, the approval of a role, the agent of a command line.
     of: Option<Id>,
 }
 
@@ -99,7 +105,7 @@ impl Timeline {
 }
 
 impl Relations {
-    /// Adds an event. Returns what removes it, if it can be a parent.
+    /// Adds an event. Returns what removes it, if others can need it.
     pub(super) fn add(&mut self, facts: &Facts) -> Option<Removal> {
         if let Part::ToolCall { requests, .. } = &facts.part {
             for request in requests {
@@ -115,7 +121,14 @@ impl Relations {
             Part::Approval(id) => (Kind::Approval, *id, None),
             Part::Grant { sign_in, client } => (Kind::Grant, *sign_in, *client),
             Part::AssumedRole { approval, session } => (Kind::Role, *session, Some(*approval)),
-            Part::InConversation { .. } | Part::ToolCall { .. } | Part::Call { .. } => return None,
+            Part::Call { .. } => {
+                let line = facts.command_line.as_deref()?;
+                let name = line.agent.as_ref()?;
+                let agent = ids::kept_digest(&["agent:", name]);
+                self.agents.entry(agent).or_insert_with(|| name.clone());
+                (Kind::CommandLine, line.session, Some(agent))
+            }
+            Part::InConversation { .. } | Part::ToolCall { .. } => return None,
         };
         let entry = Entry {
             time: facts.time,
@@ -153,6 +166,7 @@ impl Relations {
             Kind::Approval => &mut self.approvals,
             Kind::Grant => &mut self.grants,
             Kind::Role => &mut self.roles,
+            Kind::CommandLine => &mut self.command_lines,
         }
     }
 
@@ -194,6 +208,18 @@ impl Relations {
             }
             Part::InConversation { .. } | Part::Approval(_) | Part::Grant { .. } => None,
         }
+    }
+
+    /// The agent that another call of the same command line declares; `None` where two agents are declared.
+    pub(super) fn agent_of(&self, facts: &Facts) -> Option<&str> {
+        let line = facts.command_line.as_deref();
+        let line = line.filter(|line| line.agent.is_none())?;
+        let declared = self.command_lines.get(&line.session)?;
+        let first = declared
+            .entries
+            .first()
+            .filter(|_| declared.other.is_none())?;
+        self.agents.get(&first.of?).map(|name| &**name)
     }
 
     /// The [nearest] message of the same person.

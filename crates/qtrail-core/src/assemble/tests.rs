@@ -71,6 +71,16 @@ fn tool(id: &str, person: &str, second: u32, calls: &[&str]) -> Json {
     event(id, person, second, fields)
 }
 
+/// A person's own call by the AWS command line, with the codes that it declares.
+fn command(id: &str, person: &str, second: u32, session: &str, codes: &str) -> Json {
+    let fields = json!({
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "ListBuckets",
+        "userAgent": format!("[aws-cli/2.31 md/command#s3.ls sid/{session} m/b,{codes}]"),
+    });
+    event(id, person, second, fields)
+}
+
 const Q: &str = "q.amazonaws.com";
 const MCP: &str = "aws-mcp.amazonaws.com";
 
@@ -417,10 +427,53 @@ fn a_redacted_event_id_is_shown_nowhere() {
     assert_eq!(above.trace_id, below.trace_id);
 }
 
+#[test]
+fn an_agent_that_one_call_of_a_command_line_declares_counts_for_its_other_calls() {
+    let records = [
+        command("first", "mary", 100, "s", "E"),
+        command("declares", "mary", 900, "s", "AN"),
+        command("again", "mary", 950, "s", "AN,E"),
+        command("last", "mary", 3000, "s", "E"),
+        command("of another session", "mary", 901, "t", "E"),
+        command("of another person", "nikki", 901, "s", "E"),
+        call("of a service", "mary", 901, MCP),
+    ];
+    let tree = tree(&records, &Options::default());
+    let declared = |record| {
+        let placement = placed(&tree, record);
+        assert_eq!(placement.parent, None);
+        let name = text(&placement, "gen_ai.agent.name");
+        (name, text(&placement, "qtrail.agent.evidence"))
+    };
+    let claude = Some("Claude Code".to_owned());
+    let by_session = (claude, Some("cli_session".to_owned()));
+    let [first, declares, again, last, others @ ..] = &records;
+    assert_eq!(declared(first), by_session);
+    assert_eq!(declared(last), by_session);
+    // These say it themselves.
+    assert_eq!(declared(declares), (None, None));
+    assert_eq!(declared(again), (None, None));
+    for other in others {
+        assert_eq!(declared(other), (None, None), "{other}");
+    }
+}
+
+#[test]
+fn a_command_line_that_declares_two_agents_declares_none() {
+    let records = [
+        command("claude", "mary", 100, "s", "AN"),
+        command("other", "mary", 101, "s", "E"),
+        command("codex", "mary", 102, "s", "AP"),
+    ];
+    let tree = tree(&records, &Options::default());
+    let name = text(&placed(&tree, &records[1]), "gen_ai.agent.name");
+    assert_eq!(name, None);
+}
+
 fn records() -> impl Strategy<Value = Vec<Json>> {
     let person = prop::sample::select(vec!["mary", "nikki"]);
     let conversation = prop::sample::select(vec![FIRST, OTHER]);
-    let one = (0..4_usize, person, conversation, 0..900_u32, 0..12_usize);
+    let one = (0..5_usize, person, conversation, 0..900_u32, 0..12_usize);
     prop::collection::vec(one, 1..16).prop_map(|all| {
         let each = all.into_iter().enumerate();
         each.map(|(n, (kind, person, conversation, second, child))| {
@@ -429,6 +482,13 @@ fn records() -> impl Strategy<Value = Vec<Json>> {
                 0 => message(&id, person, second, conversation),
                 1 => tool(&id, person, second, &[&format!("e{child:02}")]),
                 2 => call(&id, person, second, Q),
+                3 => command(
+                    &id,
+                    person,
+                    second,
+                    conversation,
+                    ["E", "AN", "AP"][child % 3],
+                ),
                 _ => call(&id, person, second, MCP),
             }
         })

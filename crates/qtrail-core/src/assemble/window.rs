@@ -88,7 +88,7 @@ pub struct Remembered {
     pub time: i64,
     /// Its place.
     pub place: Place,
-    /// Its facts, if it can be a parent.
+    /// Its facts, if later events can need it.
     pub facts: Option<Facts>,
     /// The place of its parent, if that was still held.
     above: Option<Place>,
@@ -268,7 +268,7 @@ impl Window {
             time: now,
             above: above.map(|parent| places[&parent].clone().uncovered()),
             place,
-            facts: facts.filter(|facts| facts.part.can_be_parent()),
+            facts: facts.filter(Facts::is_needed),
         };
         self.restore(id, &event);
         event

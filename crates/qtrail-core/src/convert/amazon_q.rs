@@ -97,6 +97,9 @@ fn write_own_event<S: Sink>(writer: &mut AttributeWriter<'_, S>) {
 /// `gen_ai.operation.name` of a tool's call.
 const EXECUTE_TOOL: &str = "execute_tool";
 
+/// `gen_ai.operation.name` of a message.
+pub(super) const CHAT: &str = "chat";
+
 /// `gen_ai.operation.name`.
 pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     let class = event.class();
@@ -105,7 +108,7 @@ pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     }
     let name = event.text_of(Key::EventName).filter(|_| event.is_own())?;
     match &*name {
-        "SendMessage" | "GenerateAssistantResponse" | "SendConversation" => Some("chat"),
+        "SendMessage" | "GenerateAssistantResponse" | "SendConversation" => Some(CHAT),
         name if name.starts_with("Generate")
             && (name.contains("Completion") || name.contains("Recommendation")) =>
         {

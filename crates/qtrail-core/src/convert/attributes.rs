@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::Summary;
 use crate::json::Node;
 
 /// Which signal carries an attribute.
@@ -165,6 +166,10 @@ pub trait Sink {
     /// Receives one attribute that is a text, as most are: a sink may have a shorter way for it.
     fn text(&mut self, field: &'static Field, text: &str) {
         self.attribute(field, &Value::Str(Cow::Borrowed(text)));
+    }
+    /// Receives, after `begin`, what metrics count of the event. Most sinks have no use for it.
+    fn summary(&mut self, summary: &Summary<'_>) {
+        let _ = summary;
     }
     /// Ends the event.
     fn end(&mut self);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
@@ -110,11 +111,24 @@ const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
 /// The person behind the call: `enduser.id`.
 pub(crate) fn enduser(event: &Event<'_>) -> Option<String> {
+    with_enduser(event, str::to_owned)
+}
+
+/// A hash of the person behind the call, to count people with.
+pub(super) fn enduser_hash(event: &Event<'_>) -> Option<u64> {
+    with_enduser(event, |person| {
+        let mut hasher = DefaultHasher::new();
+        person.hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
+fn with_enduser<T>(event: &Event<'_>, make: impl FnOnce(&str) -> T) -> Option<T> {
     let arn = event.shown(Key::Arn);
     let named = arn.as_deref().and_then(resource);
     let part = |part| named.and_then(|named| part_of(named, part));
     let (person, _) = person(event, part(role_session).or_else(|| part(last_part)))?;
-    Some(person.into_owned())
+    Some(make(&person))
 }
 
 /// The person behind the call, and the field that names them. A masked value names nobody. `by_arn`: the

@@ -1,7 +1,7 @@
 //! Maps an event to the fields and attributes of a log record and a span.
 //!
 //! Enters: an [`Event`], its [`Placement`] and [`Options`]. Leaves: a [`Head`] and each attribute,
-//! passed once to a [`Sink`]. What must hold: the result depends only on the event and its source
+//! passed once to a [`Sink`]; and a [`Summary`] for metrics. What must hold: the result depends only on the event and its source
 //! (never on a clock, a random number or the order of events), so that converting an event again
 //! gives the same bytes.
 //!
@@ -16,9 +16,11 @@ pub mod ids;
 mod mapping;
 mod observed;
 mod organization;
+mod pseudonym;
 mod redact;
 pub(crate) mod semconv;
 mod severity;
+mod summary;
 mod table;
 
 use std::borrow::Cow;
@@ -35,8 +37,10 @@ pub(crate) use identity::enduser;
 pub(crate) use mapping::extent;
 pub use observed::observed_time;
 pub use organization::organization;
+pub use pseudonym::{Pseudonyms, ShortKey};
 pub(crate) use redact::redact;
-pub(crate) use severity::Outcome;
+pub use severity::Outcome;
+pub use summary::Summary;
 pub use table::FIELDS;
 
 /// The trace and parent of an event: those it has by itself, or those that the caller assigns.
@@ -111,12 +115,31 @@ pub struct Redaction {
     pub keys: Vec<String>,
     /// JSON pointers to mask.
     pub pointers: Vec<String>,
-    /// Mask `accessKeyId`.
-    pub access_key_id: bool,
-    /// Mask `sourceIPAddress`.
-    pub source_ip: bool,
-    /// Mask user names and ids.
-    pub users: bool,
+    /// What becomes of `accessKeyId`.
+    pub access_key_id: Hide,
+    /// What becomes of `sourceIPAddress`.
+    pub source_ip: Hide,
+    /// What becomes of user names and ids.
+    pub users: Hide,
+}
+
+/// What becomes of a kind of value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Hide {
+    /// It is shown.
+    #[default]
+    Keep,
+    /// It is masked.
+    Drop,
+    /// A pseudonym stands for it.
+    Hash(Pseudonyms),
+}
+
+impl Hide {
+    /// Whether the original is hidden.
+    pub(crate) fn hides(&self) -> bool {
+        *self != Hide::Keep
+    }
 }
 
 impl Redaction {
@@ -183,12 +206,13 @@ pub fn convert(
     }
     head.observed = observed.unwrap_or(head.time);
     sink.begin(&head);
+    sink.summary(&Summary::of(event, &derived, &head));
     mapping::write_attributes(event, placement, &derived, &redacted, options, sink);
     sink.end();
 }
 
 /// What follows from the original event, by fields that may be redacted afterwards. Holds none of
-/// their values.
+/// their values, except within hashes.
 struct Derived {
     span_id: [u8; 8],
     link: Option<Link>,
@@ -199,6 +223,8 @@ struct Derived {
     invoked_by_service: Option<bool>,
     operation: Option<&'static str>,
     channel: Option<&'static str>,
+    person: Option<u64>,
+    conversation: Option<[u8; 16]>,
 }
 
 impl Derived {
@@ -216,6 +242,11 @@ impl Derived {
                 .then(|| identity::invoking_service(event).is_some()),
             operation: amazon_q::operation(event),
             channel: agents::channel(event),
+            person: match event.class() {
+                Class::Other => None,
+                _ => self::identity::enduser_hash(event),
+            },
+            conversation: ids::conversation(event).map(|_| placement.trace_id),
         }
     }
 }

@@ -7,10 +7,13 @@ use crate::event::{Event, Key};
 use crate::json::{Document, Node};
 
 /// The outcome of a call: `qtrail.outcome`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Nothing says that it failed.
     Success,
+    /// A permission was missing.
     Denied,
+    /// It failed for another reason.
     Error,
     /// A permission probe that did nothing and would have succeeded.
     DryRun,
@@ -46,6 +49,14 @@ const RESULTS: [Key; 2] = [Key::ResponseElements, Key::ServiceEventDetails];
 const TEXT_DEPTH: u32 = 64;
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 4] = [
+        Outcome::Success,
+        Outcome::Denied,
+        Outcome::Error,
+        Outcome::DryRun,
+    ];
+
     pub(crate) fn of(event: &Event<'_>) -> Self {
         let code = code(event);
         if let Some(outcome) = code.as_deref().and_then(of_code) {
@@ -66,7 +77,8 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The outcome's name in attributes and metrics.
+    pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Success => "success",
             Outcome::Denied => "denied",

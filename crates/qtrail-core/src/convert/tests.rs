@@ -415,8 +415,8 @@ fn what_is_redacted_is_not_in_any_attribute() {
         ..Options::default()
     };
     let users = options(Redaction {
-        users: true,
-        access_key_id: true,
+        users: Hide::Drop,
+        access_key_id: Hide::Drop,
         ..Redaction::default()
     });
     for body in [Body::Original, Body::Map, Body::None] {

@@ -313,7 +313,7 @@ impl Class {
     }
 
     /// Whether an agent made the call.
-    pub(crate) fn is_call(self) -> bool {
+    pub fn is_call(self) -> bool {
         matches!(self, Class::OnBehalfOf | Class::AgentCall)
     }
 

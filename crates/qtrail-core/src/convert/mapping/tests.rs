@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::tests::{Received, SAMPLES, heard_from, heard_with, received, record};
 use super::*;
-use crate::convert::{FIELDS, Options, Redaction};
+use crate::convert::{FIELDS, Hide, Options, Redaction};
 use crate::event::amazon_q::{Lists, Select, Selector};
 
 /// The attribute of this name of a record with these fields.
@@ -241,7 +241,7 @@ fn a_person_is_named_by_whatever_names_one() {
         assert_eq!(attribute("enduser.id", fields.clone()), person, "{fields}");
         let hidden = Options {
             redaction: Redaction {
-                users: true,
+                users: Hide::Drop,
                 ..Redaction::default()
             },
             ..Options::default()

@@ -2,7 +2,8 @@
 
 use super::copies::Secrets;
 use super::{fields, keys};
-use crate::convert::Redaction;
+use crate::convert::pseudonym::is_account;
+use crate::convert::{Hide, Redaction};
 use crate::event::mask::is_mask;
 use crate::json::{Document, Node, Type};
 
@@ -24,6 +25,8 @@ const CLAIMS: &str = "/userIdentity/sessionContext/webIdFederationData/attribute
 pub(super) enum Rule {
     /// The user named it.
     Named,
+    /// It is the id of an access key.
+    AccessKey,
     /// It may be a person's address.
     Address,
     /// It may name a person.
@@ -32,19 +35,20 @@ pub(super) enum Rule {
 
 /// Whether the rules name keys.
 pub(super) fn has_keys(rules: &Redaction) -> bool {
-    !rules.keys.is_empty() || rules.access_key_id || rules.source_ip || rules.users
+    let hides = [&rules.access_key_id, &rules.source_ip, &rules.users];
+    !rules.keys.is_empty() || hides.into_iter().any(Hide::hides)
 }
 
 /// The rule that hides a key's value.
 pub(super) fn rule(key: &[u8], rules: &Redaction) -> Option<Rule> {
     let is = |name: &str| key.eq_ignore_ascii_case(name.as_bytes());
-    if rules.keys.iter().any(|name| keys::same(key, name))
-        || rules.access_key_id && is("accessKeyId")
-    {
+    if rules.keys.iter().any(|name| keys::same(key, name)) {
         Some(Rule::Named)
-    } else if rules.source_ip && is("sourceIPAddress") {
+    } else if rules.access_key_id.hides() && is("accessKeyId") {
+        Some(Rule::AccessKey)
+    } else if rules.source_ip.hides() && is("sourceIPAddress") {
         Some(Rule::Address)
-    } else if rules.users && PERSONS.iter().any(|name| is(name)) {
+    } else if rules.users.hides() && PERSONS.iter().any(|name| is(name)) {
         Some(Rule::Person)
     } else {
         None
@@ -60,21 +64,38 @@ pub(super) fn applies(rule: Rule, node: Node<'_>) -> bool {
     };
     is_real(node)
         && match rule {
-            Rule::Named => true,
+            Rule::Named | Rule::AccessKey => true,
             // A service's name instead of an address identifies no person.
             Rule::Address => !text.ends_with(".amazonaws.com") && text != "AWS Internal",
             Rule::Person if arn() => [":iam:", ":sts:", ":identitystore:"]
                 .iter()
                 .any(|service| text.contains(service)),
             // The principal of a root user is the account.
-            Rule::Person => !(text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())),
+            Rule::Person => !is_account(&text),
         }
+}
+
+/// The pseudonym that stands for a hidden value; `None` if none does.
+pub(super) fn pseudonym(rule: Rule, node: Node<'_>, rules: &Redaction) -> Option<String> {
+    let hide = match rule {
+        Rule::Named => return None,
+        Rule::AccessKey => &rules.access_key_id,
+        Rule::Address => &rules.source_ip,
+        Rule::Person => &rules.users,
+    };
+    let (Hide::Hash(pseudonyms), text) = (hide, node.as_str()?) else {
+        return None;
+    };
+    Some(match rule {
+        Rule::Person => pseudonyms.of_each(&text),
+        _ => pseudonyms.of(&text),
+    })
 }
 
 /// Ids of the values that the user's pointers lead to, in order. If a key occurs twice, of both values.
 pub(super) fn pointed_at(document: &Document<'_>, rules: &Redaction) -> Vec<u32> {
     let mut found = Vec::new();
-    let claims = rules.users.then_some(CLAIMS);
+    let claims = rules.users.hides().then_some(CLAIMS);
     for pointer in rules.pointers.iter().map(String::as_str).chain(claims) {
         let mut nodes = vec![document.root()];
         let tokens = pointer

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::convert::{Hide, Pseudonyms};
 use crate::json::REDACTED;
 
 fn redacted(text: &str, rules: &Redaction) -> (String, Vec<String>) {
@@ -599,9 +600,9 @@ fn what_the_user_names_is_masked() {
     let rules = Redaction {
         keys: vec!["MYNOTE".to_owned()],
         pointers: vec!["/a/list/1".to_owned(), "/nowhere".to_owned()],
-        access_key_id: true,
-        source_ip: true,
-        users: true,
+        access_key_id: Hide::Drop,
+        source_ip: Hide::Drop,
+        users: Hide::Drop,
     };
     let (text, pointers) = redacted(text, &rules);
     assert_eq!(
@@ -612,11 +613,62 @@ fn what_the_user_names_is_masked() {
 }
 
 #[test]
+fn a_pseudonym_stands_where_the_original_stood_and_its_copies_are_masked() {
+    let record = json!({
+        "userIdentity": {
+            "principalId": "AROAEX:alice",
+            "arn": "arn:aws:sts::111122223333:assumed-role/Admins/alice",
+            "accessKeyId": "ASIAEX",
+            "sessionContext": {"sessionIssuer": {
+                "principalId": "AROAEX", "userName": "Admins", "arn": "arn:aws:iam::111122223333:role/Admins",
+            }},
+        },
+        "sourceIPAddress": "203.0.113.7",
+        "errorMessage": "User: arn:aws:sts::111122223333:assumed-role/Admins/alice is not authorized",
+        "requestParameters": {
+            "note": "for alice at 203.0.113.7", "USERNAME": "alice", "userName": ["alice"], "inner": "{\"userName\":\"alice\"}",
+        },
+    });
+    let pseudonyms = Pseudonyms::new(&[7; 16]).expect("a long key");
+    let hash = || Hide::Hash(pseudonyms.clone());
+    let rules = Redaction {
+        access_key_id: hash(),
+        source_ip: hash(),
+        users: hash(),
+        ..Redaction::default()
+    };
+    let (text, pointers) = redacted(&record.to_string(), &rules);
+    let masked: Value = serde_json::from_str(&text).expect("JSON");
+    let [alice, admins, id] = ["alice", "Admins", "AROAEX"].map(|name| pseudonyms.of(name));
+    let expected = json!({
+        "userIdentity": {
+            "principalId": format!("{id}:{alice}"),
+            "arn": format!("arn:aws:sts::111122223333:assumed-role/{admins}/{alice}"),
+            "accessKeyId": pseudonyms.of("ASIAEX"),
+            "sessionContext": {"sessionIssuer": {
+                "principalId": id, "userName": admins, "arn": format!("arn:aws:iam::111122223333:role/{admins}"),
+            }},
+        },
+        "sourceIPAddress": pseudonyms.of("203.0.113.7"),
+        "errorMessage": masked["errorMessage"],
+        "requestParameters": {
+            "note": "for [REDACTED] at [REDACTED]", "USERNAME": alice, "userName": REDACTED,
+            "inner": format!("{{\"userName\":\"{alice}\"}}"),
+        },
+    });
+    assert_eq!(masked, expected);
+    for original in ["alice", "Admins", "AROAEX", "ASIAEX", "203.0.113.7"] {
+        assert!(!text.contains(original), "{original}: {text}");
+    }
+    assert!(pointers.contains(&"/userIdentity/arn".to_owned()));
+}
+
+#[test]
 fn services_and_accounts_are_no_persons() {
     let text = r#"{"sourceIPAddress":"q.amazonaws.com","userIdentity":{"principalId":"111122223333","arn":"arn:aws:iam::111122223333:root"},"eventType":"rootVolume"}"#;
     let rules = Redaction {
-        source_ip: true,
-        users: true,
+        source_ip: Hide::Drop,
+        users: Hide::Drop,
         ..Redaction::default()
     };
     let (_, pointers) = redacted(text, &rules);

@@ -196,7 +196,10 @@ impl<'w> Walk<'w> {
             return None;
         }
         chosen::take(node, rule, &mut self.secrets);
-        visit.marks.values.push(node.id());
+        match chosen::pseudonym(rule, node, self.rules) {
+            Some(pseudonym) => visit.marks.texts.push((node.id(), pseudonym)),
+            None => visit.marks.values.push(node.id()),
+        }
         Some(node.end_id())
     }
 

@@ -22,7 +22,7 @@ pub(crate) const AGENT_CHANNEL: Field = both(
 );
 pub(crate) const AGENT_EVIDENCE: Field = both(
     "qtrail.agent.evidence",
-    "what shows that the event is the agent's: `event_source` or `invoked_by`, which AWS wrote, or `user_agent`, which a client can forge",
+    "what shows that the event is the agent's: `event_source` or `invoked_by`, which AWS wrote, or `user_agent`, which a client can forge; with `--assemble` also `cli_session`: another call of the same command-line session and person declares the agent",
     Qtrail,
 );
 pub(crate) const CONVERSATION_ID: Field = both(
