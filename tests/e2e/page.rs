@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::servers::program;
+use crate::support::PATIENCE;
 use crate::support::collector::{Collector, Reply};
 use crate::support::program::{event, log_file};
 use crate::support::sidecar::{Place, Sidecar};
@@ -135,8 +136,13 @@ impl Browser {
 
     /// Waits until an expression is true; the page changes by itself.
     fn until(&mut self, expression: &str) {
+        let patience = PATIENCE.as_millis();
         let looks = format!(
-            "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 20); look(); }})"
+            "new Promise((done, fail) => {{
+                const look = () => ({expression}) ? done(true) : setTimeout(look, 20);
+                setTimeout(() => fail(new Error(document.body.innerText)), {patience});
+                look();
+            }})"
         );
         assert_eq!(self.value(&looks), true);
     }
