@@ -5,6 +5,7 @@ pub mod config;
 pub mod dead_letter;
 pub mod export;
 pub mod input;
+mod integrity;
 pub mod pipeline;
 pub mod runtime;
 pub mod sidecar;

@@ -49,7 +49,7 @@ pub(super) fn needs_path_style(endpoint: &str) -> bool {
 }
 
 /// Whether a text can be a region's name: `eu-central-1`, `us-gov-west-1`.
-pub(super) fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     text.len() <= LONGEST_REGION
         && text.contains('-')
         && text.ends_with(|c: char| c.is_ascii_digit())

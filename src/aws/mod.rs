@@ -13,6 +13,8 @@ mod endpoint;
 #[cfg(feature = "aws")]
 pub mod error;
 #[cfg(feature = "aws")]
+pub(crate) mod listing;
+#[cfg(feature = "aws")]
 pub mod object;
 #[cfg(feature = "aws")]
 pub(crate) mod queue_policy;
@@ -26,6 +28,8 @@ mod tests;
 
 #[cfg(feature = "aws")]
 pub use clients::Aws;
+#[cfg(feature = "aws")]
+pub(crate) use endpoint::is_region;
 #[cfg(feature = "aws")]
 pub use error::Error;
 

@@ -4,6 +4,7 @@
 //! memory does not grow with the object; reading continues where a connection broke, in the same
 //! version of the object.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::str::Utf8Error;
@@ -72,6 +73,8 @@ pub struct Object {
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
     pub modified: Option<i64>,
+    /// What its writer said about it, by names in lower case.
+    pub metadata: HashMap<String, String>,
     pub(super) body: Body,
 }
 
@@ -131,7 +134,7 @@ impl Aws {
             let message = format!("{location:?} is not the name of an object");
             return Err(Error::new(Remedy::Gone, message));
         }
-        let (region, answer) = self.find(location).await.map_err(|error| Error {
+        let (region, mut answer) = self.find(location).await.map_err(|error| Error {
             message: format!("{location}: {error}"),
             ..error
         })?;
@@ -149,6 +152,7 @@ impl Aws {
         }
         Ok(Object {
             bytes,
+            metadata: answer.metadata.take().unwrap_or_default(),
             modified: answer
                 .last_modified
                 .and_then(|at| at.as_nanos().try_into().ok()),

@@ -12,12 +12,13 @@ mod run;
 mod sample;
 mod shared;
 mod status;
+mod verify;
 pub(crate) mod when;
 
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::exit;
 use crate::config::keys;
@@ -30,6 +31,7 @@ pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
 pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
 pub use status::{StatusArgs, StatusFormat, TelemetryArgs, TopArgs};
+pub use verify::{VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
 Try it without a server or an account:
@@ -39,7 +41,7 @@ All settings: https://github.com/qtrail/qtrail/blob/main/docs/configuration.md";
 
 /// Converts AWS CloudTrail records of Amazon Q Developer into OpenTelemetry log records and spans.
 #[derive(Debug, Parser)]
-#[command(name = "qtrail", version, arg_required_else_help = true)]
+#[command(name = "qtrail", version, long_version = super::version::text(), arg_required_else_help = true)]
 #[command(after_help = format!("{}\n\n{EXAMPLES}", exit::SUMMARY))]
 #[command(propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -87,6 +89,7 @@ pub enum Command {
     Report(ReportArgs),
     Convert(ConvertArgs),
     Backfill(BackfillArgs),
+    Verify(VerifyArgs),
     Explain(ExplainArgs),
     Check(CheckArgs),
     Replay(ReplayArgs),
@@ -95,6 +98,7 @@ pub enum Command {
     Pseudonym(PseudonymArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Version(VersionArgs),
 }
 
 /// Show how a record is converted: its class, identity, ids, and each attribute with its source.
@@ -103,19 +107,30 @@ pub enum Command {
 Examples:
   qtrail explain trail.json.gz                 # the first Amazon Q event
   qtrail explain trail.json.gz --index 17      # the 18th record, selected or not
+  qtrail explain trail/ --all --format json | jq .class
   qtrail explain - --all < trail.json"))]
 pub struct ExplainArgs {
-    /// A file in any container of CloudTrail events, or `-` for standard input
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
+    /// Files in any container of CloudTrail events, directories (including their subdirectories), or `-` for
+    /// standard input
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
 
-    /// Explain the record with this number in the file, counted from 0
+    /// Explain the record with this number in the file, counted from 0. Needs a single file
     #[arg(long, value_name = "N", conflicts_with = "all")]
     pub index: Option<u64>,
 
     /// Explain every selected record, not only the first
     #[arg(long)]
     pub all: bool,
+
+    /// `json` is one object per record: file, index, offset, length, class, rule, ids, attributes with value,
+    /// source and rule; or dead_letter
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+
+    /// Print each value whole, on one line, instead of wrapping and cutting it to 80 columns
+    #[arg(long)]
+    pub wide: bool,
 
     /// The selection of events.
     #[command(flatten)]
@@ -157,4 +172,27 @@ pub struct ManArgs {
     /// Write a page for each command to this directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+}
+
+/// Print the version, and what this program was built from: its commit, target and features.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = exit::help("version", "\
+Examples:
+  qtrail version
+  qtrail version --format json | jq -r .commit"))]
+pub struct VersionArgs {
+    /// The format; `json` is one object: version, commit (null where the build could not tell), target,
+    /// features
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextFormat,
+}
+
+/// Text for people, or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TextFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }

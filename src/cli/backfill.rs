@@ -117,8 +117,7 @@ impl Run {
         use crate::aws::Aws;
         use crate::input::backfill::bucket::Bucket;
         let aws = Aws::load(&self.config.aws).await;
-        let requester_pays = self.config.aws.requester_pays;
-        let source = Bucket::new(aws, bucket, prefix, self.config.objects, requester_pays);
+        let source = Bucket::new(aws, bucket, prefix, self.config.objects);
         self.run(source).await
     }
 
@@ -179,6 +178,7 @@ impl Run {
             &listed.left_out,
             &done,
             start.elapsed(),
+            &self.config.dead_letters.path,
         );
         Ok(exit(&listed, &done))
     }
@@ -218,7 +218,7 @@ impl Run {
 
     fn dry_run(&self, listed: &Listed) -> anyhow::Result<Exit> {
         report::left_out(listed);
-        report::old(listed, &self.config);
+        report::old(listed, &self.config, &self.args.backends);
         if listed.stopped {
             tracing::error!("interrupted while listing: the list is incomplete");
         }
@@ -235,7 +235,7 @@ impl Run {
         listed: &Listed,
         status: &Status,
     ) -> anyhow::Result<(Delivered, bool)> {
-        report::old(listed, &self.config);
+        report::old(listed, &self.config, &self.args.backends);
         let tree = match self.args.assemble {
             true => {
                 assemble::require_all_spans(&self.config)?;

@@ -20,7 +20,7 @@ use crate::export::{self, Destination};
 use crate::pipeline::{Content, Truncation, Unit};
 use crate::runtime::shutdown::First;
 use crate::sidecar::{self, Sidecar};
-use crate::telemetry::printable::printable;
+use crate::telemetry::printable::quoted;
 use qtrail_core::assemble::Tree;
 
 /// Converts the files and prints a summary. `quiet`: no progress bars.
@@ -43,15 +43,18 @@ pub async fn run(
         "{} cannot hold both the events and the dead letters: choose another file",
         args.output().display()
     );
-    let total = total_bytes(&args.paths);
     // On a terminal, the bar would be among the events.
-    let progress = Progress::new(total, quiet || to_stdout && io::stdout().is_terminal());
+    let progress = Progress::over(
+        &args.paths,
+        quiet || to_stdout && io::stdout().is_terminal(),
+    );
     let stop = CancellationToken::new();
     stop_on(signal, &stop, &config);
     config.dead_letters.begin = Begin::Anew;
 
     let (tree, listed): (_, Listed) = match args.assemble {
         true => {
+            progress.at(0, "first reading".to_owned());
             let (tree, listed) = assemble::tree(&args.paths, listed, &config, &stop).await?;
             (Some(tree), listed)
         }
@@ -75,21 +78,15 @@ pub async fn run(
     };
     progress.finish();
     let done = done?;
-    summary::print(args.summary, &done, start.elapsed());
+    let letters = args.dead_letters.as_deref();
+    summary::print(args.summary, &done, start.elapsed(), letters);
     Ok(done.exit())
 }
 
 /// What a person at a terminal most likely wants instead of OTLP.
 fn not_for_a_terminal(paths: &[PathBuf]) -> String {
-    let quoted = |path: &PathBuf| {
-        let path = path.display().to_string();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
-        match path.chars().all(is_plain) {
-            true => path,
-            false => format!("'{}'", printable(&path).replace('\'', "'\\''")),
-        }
-    };
-    let paths = paths.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let paths = paths.iter().map(|path| quoted(path));
+    let paths = paths.collect::<Vec<_>>().join(" ");
     format!(
         "qtrail: convert writes OTLP requests as JSON lines, each with up to thousands of events: they are for a \
          program, and this is a terminal
@@ -230,17 +227,4 @@ fn open(source: Source, progress: &Progress, stop: &CancellationToken) -> anyhow
         truncation: Truncation::Reject,
         inflated_bytes: None,
     })
-}
-
-/// The bytes to read, if they are known in advance.
-fn total_bytes(paths: &[std::path::PathBuf]) -> Option<u64> {
-    paths
-        .iter()
-        .map(|path| {
-            std::fs::metadata(path)
-                .ok()
-                .filter(|m| m.is_file())
-                .map(|m| m.len())
-        })
-        .sum()
 }

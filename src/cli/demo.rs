@@ -69,9 +69,14 @@ async fn run_in(
     let watch = async |config, metrics, stop| {
         assembled::watch(Arc::clone(&tree), config, metrics, stop).await
     };
-    let facts = run_pipeline(config, workdir, stop, &watch).await?;
+    let mut shown = config.clone();
+    // The report is made of log records, and counts spans.
+    (shown.convert.logs, shown.convert.traces) = (true, true);
+    let facts = run_pipeline(&shown, workdir, stop, &watch).await?;
     super::print(&report(&facts)?)?;
-    if let Some(endpoint) = &args.endpoint {
+    if args.endpoint.is_some() {
+        // Without a password in the URL.
+        let endpoint = &config.export.destination;
         let counts = deliver(
             config,
             config.export.destination.clone(),
@@ -84,8 +89,13 @@ async fn run_in(
         .with_context(|| {
             format!("cannot deliver to {endpoint}: is a collector listening there?")
         })?;
+        let signals = match (config.convert.logs, config.convert.traces) {
+            (true, false) => "log records",
+            (false, true) => "spans",
+            _ => "log records and spans",
+        };
         super::print(&format!(
-            "\nAlso sent to {endpoint}: {} accepted, as log records and spans\n",
+            "\nAlso sent to {endpoint}: {} accepted, as {signals}\n",
             super::count(counts.exported, "event")
         ))?;
     }
@@ -153,11 +163,6 @@ where
     }
     config.directory = Some(watched);
     config.dead_letters = dead_letter::Settings::new(workdir.dead_letters(name));
-    // In place of a user's `identities` file.
-    config
-        .convert
-        .identities
-        .extend(qtrail_sample::demo_identities());
     config.telemetry.http = None;
     config.shutdown = DRAIN;
     let (metrics, ended) = (Arc::new(Metrics::default()), stop.child_token());
@@ -186,7 +191,7 @@ async fn arrive_and_settle(
     half: usize,
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
-    let expected = qtrail_sample::demo_expected();
+    let expected = &workdir.expected;
     let settle = async {
         until(|| metrics.read.get() > 0).await;
         workdir.deliver(half..workdir.files())?;

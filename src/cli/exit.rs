@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 16] = [
+pub(super) const CODES: [Codes; 18] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -103,9 +103,15 @@ pub(super) const CODES: [Codes; 16] = [
         dead_letters: Some("the report is written, but some records cannot be read"),
     },
     Codes {
+        command: "verify",
+        done: "everything in the range is verified",
+        failed: "an error, or something is not verified: each finding names the file",
+        dead_letters: None,
+    },
+    Codes {
         command: "explain",
         done: "printed",
-        failed: "the file cannot be read, or has no such record",
+        failed: "an input cannot be read, or has no such record",
         dead_letters: None,
     },
     Codes {
@@ -141,6 +147,12 @@ pub(super) const CODES: [Codes; 16] = [
     Codes {
         command: "man",
         done: "written",
+        failed: "the output cannot be written",
+        dead_letters: None,
+    },
+    Codes {
+        command: "version",
+        done: "printed",
         failed: "the output cannot be written",
         dead_letters: None,
     },

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs,
+    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -162,6 +162,15 @@ impl ExplainArgs {
     }
 }
 
+impl VerifyArgs {
+    /// What the command line sets; the command itself reads the rest.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        flags
+    }
+}
+
 impl CheckArgs {
     /// What the command line sets.
     pub fn flags(&self, globals: &Globals) -> Flags {
@@ -204,6 +213,9 @@ impl DemoArgs {
             "--endpoint",
             self.endpoint.as_ref(),
         );
+        for signal in &self.signals {
+            flags.set("signals", "--signals", signal);
+        }
         flags
     }
 }

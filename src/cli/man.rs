@@ -11,14 +11,19 @@ use super::args::{Cli, ManArgs};
 /// Prints the man page of `qtrail`, or writes those of all commands to a directory.
 pub fn run(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.dir {
-        None => super::print(&render(Cli::command())?),
+        None => super::print(&render(command())?),
         Some(dir) => write_all(dir),
     }
 }
 
+/// A page has the version alone: the rest is of one build.
+fn command() -> clap::Command {
+    Cli::command().long_version(None::<&str>)
+}
+
 fn write_all(dir: &Path) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+        .and_then(|()| clap_mangen::generate_to(command(), dir))
         .with_context(|| format!("cannot write the man pages to {}", dir.display()))?;
     Ok(Exit::Done)
 }

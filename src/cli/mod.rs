@@ -24,11 +24,14 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sample;
+mod size;
 pub mod status;
 mod stoppable;
 mod summary;
 pub mod top;
 mod totals;
+pub mod verify;
+mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -139,6 +142,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             })
             .await
         }
+        Command::Verify(args) => {
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let quiet = globals.quiet;
+            observed(loaded, async |config| {
+                verify::run(args, config, quiet).await
+            })
+            .await
+        }
         Command::Explain(args) => {
             let loaded = load(args.flags(&globals))?.with_warnings_only();
             observed(loaded, async |config| explain::run(args, config).await).await
@@ -173,6 +184,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         }
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Version(args) => version::run(&args),
     }
 }
 

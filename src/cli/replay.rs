@@ -48,8 +48,8 @@ pub async fn run(
     }
     let stop = CancellationToken::new();
     stop_on(signal, &stop, &config);
-    let (content, total) = open(&args.file, &outputs(&config), &stop)?;
-    let progress = Progress::new(total, quiet);
+    let content = open(&args.file, &outputs(&config), &stop)?;
+    let progress = Progress::over(std::slice::from_ref(&args.file), quiet);
     let mut letters = letters::read(BufReader::new(progress.wrap(content)));
     let file = || format!("in {}", args.file.display());
     let mut done = Totals {
@@ -83,7 +83,8 @@ pub async fn run(
         progress.finish();
         done.end(None, &stop, None)?;
     }
-    summary::print(args.summary, &done, start.elapsed());
+    let letters = &config.dead_letters.path;
+    summary::print(args.summary, &done, start.elapsed(), Some(letters));
     Ok(done.exit())
 }
 
@@ -99,23 +100,22 @@ fn outputs(config: &Config) -> Outputs {
     outputs
 }
 
-/// The bytes of a file until `stop`, and how many it has.
+/// The bytes of a file until `stop`.
 fn open(
     file: &Path,
     outputs: &Outputs,
     stop: &CancellationToken,
-) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
+) -> anyhow::Result<Box<dyn Read + Send>> {
     if file.as_os_str() == "-" {
         outputs.reject(file, &files::stdin_metadata()?)?;
-        return Ok((files::stdin(false, stop)?.0, None));
+        return Ok(files::stdin(false, stop)?.0);
     }
     let cannot = || format!("cannot read {}", file.display());
     let content = File::open(file).with_context(cannot)?;
     let metadata = content.metadata().with_context(cannot)?;
     outputs.reject(file, &metadata)?;
-    let total = metadata.is_file().then_some(metadata.len());
     let (content, _) = files::read(content, false, stop).with_context(cannot)?;
-    Ok((content, total))
+    Ok(content)
 }
 
 fn rejected_again(file: &Path) -> std::path::PathBuf {

@@ -58,7 +58,7 @@ use qtrail_core::reject::Reject;
 pub async fn run(args: ReportArgs, config: Config, quiet: bool) -> anyhow::Result<Exit> {
     let to_stdout = args.file().is_none();
     let work = tokio::task::spawn_blocking({
-        let progress = Progress::new(None, quiet);
+        let progress = Progress::over(&args.paths, quiet);
         move || {
             let done = report(&args, &config, &progress);
             progress.finish();

@@ -1,12 +1,14 @@
 //! `qtrail run`: the sidecar.
 
+mod started;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
-use super::{Exit, OutputClosed};
+use super::{Exit, OutputClosed, summary};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::directory;
@@ -16,7 +18,7 @@ use crate::input::ingest::{self, Ingest};
 use crate::input::ingest::{grpc, http};
 use crate::pipeline::assembly::Assembly;
 use crate::runtime::shutdown::First;
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Sidecar, activity};
 use crate::telemetry::metrics::Metrics;
 
 /// Runs until a signal, or with `--once` until everything has settled.
@@ -40,6 +42,8 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
     if let Some(history) = &mut config.event_history {
         history.once |= args.once;
     }
+    started::log(&config);
+    let letters = config.dead_letters.path.clone();
     let metrics = Arc::new(Metrics::default());
     watch(config, Arc::clone(&metrics), stop).await?;
     tracing::info!(
@@ -51,6 +55,9 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
         in_flight = metrics.in_flight.get(),
         "stopped"
     );
+    if let Some(hint) = summary::replay_hint(metrics.dead_lettered.get(), Some(&letters)) {
+        tracing::warn!("{hint}");
+    }
     if args.once && interrupted.load(Ordering::Relaxed) {
         tracing::error!(
             "interrupted before everything was delivered: the next run delivers the rest"
@@ -87,7 +94,9 @@ pub async fn watch(
         let inputs = read(&config, &sidecar, &stop, &failed);
         tokio::join!(inputs, senders.serve(stop.clone())).0
     };
+    let told = tokio::spawn(activity::log(Arc::clone(&metrics)));
     let drained = sidecar.drain(work, &stop, config.shutdown).await;
+    told.abort();
     if let Some(writer) = duplicates {
         writer.close().await;
     }

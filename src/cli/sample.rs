@@ -7,9 +7,10 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{SampleArgs, SampleFormat};
+use super::progress::{Measure, Progress};
+use super::size::size;
 use super::{Exit, OutputClosed, count};
 use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
@@ -60,25 +61,19 @@ fn into_directory(
     directory: &Path,
     quiet: bool,
 ) -> Result<Summary, qtrail_sample::Error> {
-    let (total, template) = match spec.amount {
-        Amount::Events(n) => (n, "{wide_bar} {human_pos}/{human_len} events {eta}"),
-        Amount::Bytes(n) => (n, "{wide_bar} {bytes}/{total_bytes} {eta}"),
+    let (total, unit) = match spec.amount {
+        Amount::Events(n) => (n, Measure::Events),
+        Amount::Bytes(n) => (n, Measure::Bytes),
     };
-    // Drawn on standard error, if that is a terminal.
-    let bar = match quiet {
-        true => ProgressBar::hidden(),
-        false => ProgressBar::new(total),
-    };
-    bar.set_style(
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let progress = Progress::of(Some(total), unit, quiet);
     let summary = qtrail_sample::write(spec, directory, |so_far| {
-        bar.set_position(match spec.amount {
+        let done = match spec.amount {
             Amount::Events(_) => so_far.events,
             Amount::Bytes(_) => so_far.json_bytes,
-        });
+        };
+        progress.at(done, count(so_far.files, "file"));
     });
-    bar.finish_and_clear();
+    progress.finish();
     summary
 }
 
@@ -96,14 +91,6 @@ fn describe(summary: &Summary, destination: &str) -> String {
         text.push_str(&format!("{count:>12} {}\n", class.as_str()));
     }
     text
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => count(bytes, "byte"),
-        10_000..10_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
 }
 
 #[cfg(test)]
@@ -164,7 +151,7 @@ mod tests {
         };
         assert_eq!(
             describe(&summary, "trail"),
-            "trail: 2 files, 30 events, 5 of them Amazon Q's; 45.7 kB of JSON, 5678 bytes on disk\n\
+            "trail: 2 files, 30 events, 5 of them Amazon Q's; 45.7 kB of JSON, 5.7 kB on disk\n\
              \x20          4 conversation\n           1 on_behalf_of\n"
         );
     }

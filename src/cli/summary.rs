@@ -1,5 +1,7 @@
 //! The summary at the end of a command.
 
+use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,13 +12,18 @@ use super::totals::Totals;
 use crate::input::backfill::left_out::{LeftOut, Sum};
 use crate::pipeline::Counts;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::printable::{printable, quoted};
 
-/// Prints the counts on standard error. `read` counts records, `bytes` bytes after decompression.
-pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration) {
+/// Prints the counts on standard error. `read` counts records, `bytes` bytes after decompression. `letters`: the file
+/// that is configured for dead letters.
+pub(super) fn print(how: Summary, done: &Totals, elapsed: Duration, letters: Option<&Path>) {
     match how {
         Summary::None => {}
-        Summary::Text => line(&text(done, elapsed)),
-        Summary::Json => line(&json(done, elapsed)),
+        Summary::Text => {
+            line(&text(done, elapsed));
+            print_hint(done, letters);
+        }
+        Summary::Json => line(&json(done, elapsed, letters)),
     }
 }
 
@@ -27,12 +34,44 @@ pub(super) fn print_backfill(
     left_out: &LeftOut,
     done: &Totals,
     elapsed: Duration,
+    letters: &Path,
 ) {
     match how {
         Summary::None => {}
-        Summary::Text => line(&(text(done, elapsed) + &files.rest() + &left_out_text(left_out))),
-        Summary::Json => line(&backfill_json(files, left_out, done, elapsed)),
+        Summary::Text => {
+            line(&(text(done, elapsed) + &files.rest() + &left_out_text(left_out)));
+            print_hint(done, Some(letters));
+        }
+        Summary::Json => {
+            let json = json(done, elapsed, Some(letters));
+            line(&backfill_json(files, left_out, &json));
+        }
     }
+}
+
+/// Where this many dead letters are, and the command that sends them again.
+pub(super) fn replay_hint(dead_lettered: u64, letters: Option<&Path>) -> Option<String> {
+    let file = written(dead_lettered, letters)?;
+    let count = super::count(dead_lettered, "record");
+    let (shown, quoted) = (printable(&file.to_string_lossy()), quoted(file));
+    Some(format!(
+        "dead letters of {count} are in {shown}; once the cause is fixed, this sends them again: qtrail replay {quoted}"
+    ))
+}
+
+fn print_hint(done: &Totals, letters: Option<&Path>) {
+    if let Some(hint) = replay_hint(done.counts.dead_lettered, letters) {
+        line(&hint);
+    }
+}
+
+/// The file of dead letters, if it has some that can be read again.
+fn written(dead_lettered: u64, letters: Option<&Path>) -> Option<&Path> {
+    let has_some = |file: &&Path| {
+        let metadata = file.metadata();
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+    };
+    letters.filter(|file| dead_lettered > 0 && has_some(file))
 }
 
 fn line(text: &str) {
@@ -96,8 +135,8 @@ fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
     serde_json::Value::Object(each.collect())
 }
 
-fn backfill_json(files: &Files, left_out: &LeftOut, done: &Totals, elapsed: Duration) -> String {
-    let line = serde_json::from_str(&self::json(done, elapsed));
+fn backfill_json(files: &Files, left_out: &LeftOut, json: &str) -> String {
+    let line = serde_json::from_str(json);
     let (Ok(serde_json::Value::Object(mut line)), Ok(serde_json::Value::Object(files))) =
         (line, serde_json::to_value(files))
     else {
@@ -152,9 +191,9 @@ fn text(done: &Totals, elapsed: Duration) -> String {
     )
 }
 
-fn json(done: &Totals, elapsed: Duration) -> String {
+fn json(done: &Totals, elapsed: Duration, letters: Option<&Path>) -> String {
     #[derive(Serialize)]
-    struct Line {
+    struct Line<'a> {
         files: u64,
         read: u64,
         exported: u64,
@@ -165,6 +204,7 @@ fn json(done: &Totals, elapsed: Duration) -> String {
         bytes: u64,
         seconds: f64,
         interrupted: bool,
+        dead_letters: Option<Cow<'a, str>>,
     }
     let counts = &done.counts;
     let line = Line {
@@ -178,8 +218,9 @@ fn json(done: &Totals, elapsed: Duration) -> String {
         bytes: counts.bytes,
         seconds: elapsed.as_secs_f64(),
         interrupted: done.interrupted,
+        dead_letters: written(counts.dead_lettered, letters).map(Path::to_string_lossy),
     };
-    // Numbers always serialize.
+    // Numbers and texts always serialize.
     serde_json::to_string(&line).unwrap_or_default()
 }
 
@@ -205,11 +246,11 @@ mod tests {
             ..Totals::default()
         };
         let value: serde_json::Value =
-            serde_json::from_str(&super::json(&done, Duration::from_millis(1500))).unwrap();
+            serde_json::from_str(&super::json(&done, Duration::from_millis(1500), None)).unwrap();
         assert_eq!(
             value,
             serde_json::json!({"files": 2, "read": 10, "exported": 5, "filtered": 4, "duplicate": 0,
-                "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5, "interrupted": true})
+                "dead_lettered": 1, "skipped": 0, "bytes": 99, "seconds": 1.5, "interrupted": true, "dead_letters": null})
         );
     }
 
@@ -232,8 +273,9 @@ mod tests {
             examples: vec!["s3://b/k".to_owned()],
         };
         let left_out = LeftOut([(Why::Account, sum)].into());
+        let json = super::json(&done, Duration::ZERO, None);
         let value: serde_json::Value =
-            serde_json::from_str(&backfill_json(&files, &left_out, &done, Duration::ZERO)).unwrap();
+            serde_json::from_str(&backfill_json(&files, &left_out, &json)).unwrap();
         for (name, n) in [
             ("files", 3),
             ("skipped_done", 2),
@@ -279,5 +321,24 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("1 skipped"), "{text}");
+    }
+
+    #[test]
+    fn dead_letters_are_named_with_the_command_that_sends_them_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dead letters.jsonl");
+        assert_eq!(replay_hint(1, Some(&file)), None, "nothing was written");
+        std::fs::write(&file, "{}\n").unwrap();
+        assert_eq!(replay_hint(0, Some(&file)), None);
+        assert_eq!(replay_hint(1, None), None);
+        let hint = replay_hint(1, Some(&file)).unwrap();
+        let command = format!("qtrail replay '{}'", file.display());
+        assert!(hint.ends_with(&command), "{hint}");
+        let mut done = Totals::default();
+        done.counts.dead_lettered = 1;
+        let line: serde_json::Value =
+            serde_json::from_str(&super::json(&done, Duration::ZERO, Some(&file))).unwrap();
+        assert_eq!(line["dead_letters"], file.display().to_string());
+        assert_eq!(replay_hint(1, Some(Path::new("/dev/null"))), None);
     }
 }

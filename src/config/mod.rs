@@ -125,7 +125,7 @@ pub(crate) fn require_aws(what: &str) -> Result<(), Error> {
     match cfg!(feature = "aws") {
         true => Ok(()),
         false => Err(Error(vec![format!(
-            "{what}: this qtrail was built without AWS support: install it with `cargo install --path . --features aws`, or use the container image"
+            "{what}: this qtrail was built without AWS support: install it with `cargo install --locked --path . --features aws`, or use the container image"
         )])),
     }
 }

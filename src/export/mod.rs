@@ -109,6 +109,21 @@ pub enum Destination {
     Discard,
 }
 
+impl fmt::Display for Destination {
+    /// Nothing secret: of a URL, only scheme, host and port, because some back ends want a token in the path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Otlp { logs, traces } => match (logs.origin(), traces.origin()) {
+                (logs, traces) if logs == traces => write!(f, "{logs}"),
+                (logs, traces) => write!(f, "{logs} (logs), {traces} (traces)"),
+            },
+            Destination::File(path) => write!(f, "{}", path.display()),
+            Destination::Stdout => f.write_str("standard output"),
+            Destination::Discard => f.write_str("nowhere"),
+        }
+    }
+}
+
 /// Events of one unit, encoded, with the records that they were made of.
 #[derive(Debug)]
 pub struct Chunk {

@@ -197,15 +197,7 @@ fn message(body: Body) -> Result<Bytes, &'static str> {
 
 /// An endpoint's URL without user, password and query.
 pub(super) fn peer(endpoint: &Endpoint) -> String {
-    let url = &endpoint.url;
-    let port = url.port().map(|port| format!(":{port}"));
-    format!(
-        "{}://{}{}{}",
-        url.scheme_str().unwrap_or("http"),
-        url.host().unwrap_or_default(),
-        port.unwrap_or_default(),
-        url.path().trim_end_matches('/')
-    )
+    endpoint.origin() + endpoint.url.path().trim_end_matches('/')
 }
 
 fn client(connector: Connector) -> Http2 {

@@ -28,6 +28,18 @@ impl Endpoint {
         let url = self.url.to_string();
         url.split('?').next().unwrap_or_default().to_owned()
     }
+
+    /// Scheme, host and port of the URL.
+    pub fn origin(&self) -> String {
+        let url = &self.url;
+        let port = url.port().map(|port| format!(":{port}"));
+        format!(
+            "{}://{}{}",
+            url.scheme_str().unwrap_or("http"),
+            url.host().unwrap_or_default(),
+            port.unwrap_or_default()
+        )
+    }
 }
 
 impl fmt::Debug for Endpoint {

@@ -1,6 +1,8 @@
 //! What every room of the process uses.
 
+pub(crate) mod beneath;
 pub mod budget;
+pub(crate) mod build_info;
 pub(crate) mod codec;
 pub mod database;
 pub mod endpoint;

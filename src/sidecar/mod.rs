@@ -1,6 +1,7 @@
 //! The rooms, connected: what `run`, `convert`, `replay`, `backfill` and `demo` have in common.
 
 mod access;
+pub mod activity;
 mod http;
 mod page;
 pub mod status;

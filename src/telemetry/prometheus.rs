@@ -6,6 +6,7 @@ use super::histogram::Histogram;
 use super::metrics::{ALL, MetricType, Metrics};
 use super::process;
 use super::with_labels::{LAG, WITH_LABELS};
+use crate::runtime::build_info;
 
 /// The media type of [`render`]'s result.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,9 +42,14 @@ pub(super) fn render(metrics: &Metrics) -> String {
         }
     }
     let name = "qtrail_build_info";
-    head(&mut out, name, "gauge", "The running version.");
-    let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
-    line(&mut out, name, &version, 1);
+    let help = "The running version and its commit.";
+    head(&mut out, name, "gauge", help);
+    let commit = build_info::commit().unwrap_or_default().to_owned();
+    let labels = [
+        ("version", build_info::VERSION.to_owned()),
+        ("commit", commit),
+    ];
+    line(&mut out, name, &labels, 1);
     out
 }
 

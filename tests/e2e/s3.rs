@@ -9,6 +9,7 @@ mod messages;
 mod replicas;
 mod report;
 mod trust;
+mod verify;
 
 use std::collections::BTreeSet;
 

@@ -14,6 +14,7 @@ use crate::support::collector::Collector;
 use crate::support::nest_too_deep;
 use crate::support::program::{event, gzip, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar};
+use crate::verify::Signed;
 
 /// A user that owns nothing.
 const NOBODY: u32 = 65534;
@@ -37,7 +38,7 @@ fn documented() -> Vec<(String, Vec<i32>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_ends_with_each_code_of_the_documented_table() {
     let documented = documented();
-    assert_eq!(documented.len(), 13, "{documented:?}");
+    assert_eq!(documented.len(), 14, "{documented:?}");
     for (command, codes) in documented {
         for code in codes {
             for (exit, said) in ends(&command, code).await {
@@ -89,6 +90,8 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
             ),
         ],
         ("report", 3) => vec![in_trail("report", &[b"{]"], &[])],
+        ("verify", 0) => Vec::from_iter(verified()),
+        ("verify", 1) => vec![verify_nothing()],
         ("explain", 0) => vec![in_file("explain", &log_file(&[event("one")]), &[])],
         ("explain", 1) => vec![
             in_file("explain", b"{}", &[]),
@@ -107,6 +110,11 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("pseudonym", 1) => vec![run(qtrail().args(["pseudonym", "mary"]))],
         ("completions", 0) => vec![run(qtrail().args(["completions", "bash"]))],
         ("completions", 1) => vec![full(qtrail().args(["completions", "bash"]))],
+        ("version", 0) => vec![
+            run(qtrail().arg("version")),
+            run(qtrail().args(["version", "--format", "json"])),
+        ],
+        ("version", 1) => vec![full(qtrail().arg("version"))],
         ("man", 0) => vec![run(qtrail().arg("man"))],
         ("man", 1) => vec![
             run(qtrail().args(["man", "/dev/null/man1"])),
@@ -414,6 +422,27 @@ fn in_trail(command: &str, contents: &[&[u8]], arguments: &[&str]) -> (Option<i3
         fs::write(folder.path().join(format!("{n}.json")), content).unwrap();
     }
     run(qtrail().arg(command).arg(folder.path()).args(arguments))
+}
+
+/// A trail that a script signed, if there can be one here.
+fn verified() -> Option<(Option<i32>, String)> {
+    let signed = Signed::get("exits")?;
+    let mut command = qtrail();
+    command.arg("verify").arg(signed.bucket());
+    Some(run(command.arg("--public-keys").arg(signed.keys())))
+}
+
+fn verify_nothing() -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    let known = r#"{"PublicKeyList":[{"Value":"AAAA","Fingerprint":"a"}]}"#;
+    fs::write(&keys, known).unwrap();
+    let mut command = qtrail();
+    run(command
+        .arg("verify")
+        .arg(folder.path())
+        .arg("--public-keys")
+        .arg(keys))
 }
 
 fn in_file(command: &str, content: &[u8], arguments: &[&str]) -> (Option<i32>, String) {

@@ -246,7 +246,7 @@ fn damaged_trails() {
 #[test]
 fn the_demo_and_the_samples() {
     let mut exported = 0;
-    for (name, content) in qtrail_sample::demo_trail(qtrail_sample::DEFAULT_END) {
+    for (name, content) in qtrail_sample::demo_trail(qtrail_sample::DEFAULT_END, 7) {
         for select in [Select::AmazonQ, Select::All] {
             // One file holds a broken record.
             match agree_on_damaged(&content, naive::starts(&content), Vec::new(), select) {

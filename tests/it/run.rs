@@ -480,6 +480,42 @@ async fn a_state_on_a_full_disk_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_run_says_what_it_runs_without_a_secret_and_then_that_it_has_caught_up() {
+    let (place, collector) = (place(), Collector::start().await);
+    place.add(
+        "b.json",
+        &log_file(&[event("late").replace("2024", "soon")]),
+    );
+    let secret = "s3cret";
+    let url = collector
+        .url()
+        .replace("://", &format!("://user:{secret}@"));
+    let header = format!("x-token={secret}");
+    let mut command = place.run();
+    command.args(["--endpoint", &url, "--header", &header]);
+    let sidecar = Sidecar::start(&mut command);
+    sidecar.until_said("caught up").await;
+    let (exit, said) = sidecar.stop().await;
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!(said.matches("caught up").count(), 1, "{said}");
+    assert!(!said.contains(secret), "{said}");
+    let line = said.lines().find(|line| line.contains("started")).unwrap();
+    let state = place.path("state").display().to_string();
+    for part in [
+        "version=",
+        "commit=",
+        "inputs=\"directory ",
+        &collector.url(),
+        &state,
+        "memory_bytes=",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let file = place.dead_letters().display().to_string();
+    assert!(said.contains(&format!("qtrail replay {file}")), "{said}");
+}
+
+#[tokio::test]
 async fn a_replay_after_a_fix_sends_the_same_records() {
     let (place, collector) = (place(), Collector::start().await);
     collector.reply_with(|seen| {

@@ -12,7 +12,7 @@ use super::identity::Who;
 use super::noise;
 use super::people::{ARNAV, MARY, NIKKI, PAULO, Person, Q_CLI};
 use super::record::{self, Call, Setting};
-use super::template::{timestamp, uuid};
+use super::template::{alphanumerics, timestamp, uuid};
 use qtrail_core::event::amazon_q::Class;
 
 /// What is in the demo's trail.
@@ -39,32 +39,22 @@ pub struct Expected {
 }
 
 /// A trail of a few files, delivered in the half hour before `now` (seconds since 1970): each
-/// file's path below the trail's directory, and its bytes. The same time gives the same bytes.
-pub fn demo_trail(now: i64) -> Vec<(String, Vec<u8>)> {
-    tell(now).0
+/// file's path below the trail's directory, and its bytes. The same time and seed give the same bytes;
+/// another seed gives other ids of events, conversations and sessions.
+pub fn demo_trail(now: i64, seed: u64) -> Vec<(String, Vec<u8>)> {
+    tell(now, seed).0
 }
 
 /// What [`demo_trail`] holds, whatever the time.
-pub fn demo_expected() -> Expected {
-    tell(0).1
+pub fn demo_expected(seed: u64) -> Expected {
+    tell(0, seed).1
 }
-
-/// Names of people for whom the trail has only the id of an identity store, as in calls from IDEs.
-pub fn demo_identities() -> impl Iterator<Item = (String, String)> {
-    [&NIKKI]
-        .into_iter()
-        .map(|person| (person.store_id.to_owned(), person.user.to_owned()))
-}
-
-const MARYS_CONVERSATION: u128 = 0xa298ec0d_0a49_4d2e_92bd_7d6e629b4619;
-const PAULOS_CONVERSATION: u128 = 0x5f0c2b7e_91d4_4c38_8a6f_3e1d0b9c7a52;
-const NIKKIS_CONVERSATION: u128 = 0xc81e4f60_37ab_4f19_b2d5_90a6e4d3187b;
 
 const ACCOUNT: &str = "111122223333";
 const OTHER_ACCOUNT: &str = "444455556666";
 
-fn tell(now: i64) -> (Vec<(String, Vec<u8>)>, Expected) {
-    let mut teller = Teller::new(now);
+fn tell(now: i64, seed: u64) -> (Vec<(String, Vec<u8>)>, Expected) {
+    let mut teller = Teller::new(now, seed);
     let first = teller.first_questions();
     let repeated = teller.repeat.clone();
     let second = teller.actions();
@@ -73,25 +63,33 @@ fn tell(now: i64) -> (Vec<(String, Vec<u8>)>, Expected) {
     let other = teller.other_account();
     let last = teller.noise_file();
     let files = vec![
-        teller.file(ACCOUNT, 25, "K3vQz81mXw0aTr5e", &first),
-        teller.file(ACCOUNT, 20, "b7Yd2LfoPq9sHn4c", &second),
-        teller.file(ACCOUNT, 14, "Rw6JtU0xEi1kVg8z", &third),
-        teller.file(
-            &format!("o-exampleorgid/{ACCOUNT}"),
-            13,
-            "tG8PbIk5nOs2CxMd",
-            &organization,
-        ),
-        teller.file(OTHER_ACCOUNT, 9, "m5NcAa3yDh7uZj2o", &other),
-        teller.file(ACCOUNT, 4, "Xq1Ls9fKp4eWv6Bt", &last),
+        teller.file(ACCOUNT, 25, &first),
+        teller.file(ACCOUNT, 20, &second),
+        teller.file(ACCOUNT, 14, &third),
+        teller.file(&format!("o-exampleorgid/{ACCOUNT}"), 13, &organization),
+        teller.file(OTHER_ACCOUNT, 9, &other),
+        teller.file(ACCOUNT, 4, &last),
         teller.digest(),
     ];
     (files, teller.expected)
 }
 
+/// How many seconds ago people may have signed in.
+const SIGNED_IN: std::ops::Range<i64> = 2_400..30_000;
+
+/// The ids of conversations, by who talks.
+struct Conversations {
+    mary: u128,
+    paulo: u128,
+    nikki: u128,
+}
+
 /// Makes the records, and counts them.
 struct Teller {
     now: i64,
+    /// When everybody signed in.
+    signed_in: i64,
+    conversations: Conversations,
     account: &'static str,
     rng: Rng,
     expected: Expected,
@@ -100,11 +98,18 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(now: i64) -> Self {
+    fn new(now: i64, seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
         Teller {
             now,
+            signed_in: now - rng.i64(SIGNED_IN),
+            conversations: Conversations {
+                mary: rng.u128(..),
+                paulo: rng.u128(..),
+                nikki: rng.u128(..),
+            },
             account: ACCOUNT,
-            rng: Rng::with_seed(7),
+            rng,
             expected: Expected {
                 files: 7,
                 read: 0,
@@ -122,7 +127,8 @@ impl Teller {
 
     /// Mary asks what she has; Amazon Q looks it up for her. Out of order, as trails are.
     fn first_questions(&mut self) -> Vec<String> {
-        let mary = |teller: &mut Self, call, ago| teller.says(call, ago, &MARY, MARYS_CONVERSATION);
+        let id = self.conversations.mary;
+        let mary = |teller: &mut Self, call, ago| teller.says(call, ago, &MARY, id);
         let start = mary(self, &amazon_q::START_CONVERSATION, 1_745);
         let message = mary(self, &amazon_q::SEND_MESSAGE, 1_738);
         let pass = self.q(
@@ -145,11 +151,12 @@ impl Teller {
 
     /// Mary lets Amazon Q try something; a record is broken on the way.
     fn actions(&mut self) -> Vec<String> {
-        let ask = self.says(&amazon_q::SEND_MESSAGE, 1_430, &MARY, MARYS_CONVERSATION);
+        let id = self.conversations.mary;
+        let ask = self.says(&amazon_q::SEND_MESSAGE, 1_430, &MARY, id);
         let probe = self.for_person(&amazon_q::DRY_RUN, 1_427, &MARY);
         let denied = self.for_person(&amazon_q::DENIED, 1_424, &MARY);
         let broken = self.broken(1_425);
-        let thanks = self.says(&amazon_q::SEND_MESSAGE, 1_380, &MARY, MARYS_CONVERSATION);
+        let thanks = self.says(&amazon_q::SEND_MESSAGE, 1_380, &MARY, id);
         let mut records = self.noise(5, 1_450);
         records.extend([ask, denied, broken, probe]);
         records.extend(self.noise(4, 1_410));
@@ -168,14 +175,14 @@ impl Teller {
             1_052,
             ide,
             Class::Conversation,
-            NIKKIS_CONVERSATION,
+            self.conversations.nikki,
         );
         let told = self.in_conversation(
             &amazon_q::IDE_TELEMETRY,
             1_045,
             ide,
             Class::Telemetry,
-            NIKKIS_CONVERSATION,
+            self.conversations.nikki,
         );
         let completion = self.q(&amazon_q::COMPLETION, 1_044, ide, Class::Code);
         let mut records = self.noise(5, 1_095);
@@ -195,8 +202,8 @@ impl Teller {
     /// Paulo asks from another account, whose administrator lets somebody in.
     fn other_account(&mut self) -> Vec<String> {
         self.account = OTHER_ACCOUNT;
-        let paulo =
-            |teller: &mut Self, call, ago| teller.says(call, ago, &PAULO, PAULOS_CONVERSATION);
+        let id = self.conversations.paulo;
+        let paulo = |teller: &mut Self, call, ago| teller.says(call, ago, &PAULO, id);
         let start = paulo(self, &amazon_q::START_CONVERSATION, 780);
         let ask = paulo(self, &amazon_q::SEND_MESSAGE, 771);
         let functions = self.for_person(&amazon_q::LIST_FUNCTIONS, 769, &PAULO);
@@ -282,6 +289,7 @@ impl Teller {
     fn setting(&mut self, ago: i64) -> Setting {
         Setting {
             time: self.now - ago,
+            signed_in: Some(self.signed_in),
             account: self.account,
             region: "us-east-1",
             identity: Who::Untyped,
@@ -298,13 +306,9 @@ impl Teller {
         text
     }
 
-    fn file(
-        &self,
-        owner: &str,
-        minutes: i64,
-        random: &str,
-        records: &[String],
-    ) -> (String, Vec<u8>) {
+    fn file(&mut self, owner: &str, minutes: i64, records: &[String]) -> (String, Vec<u8>) {
+        let mut random = String::new();
+        alphanumerics(&mut random, 16, &mut self.rng);
         let time = timestamp(self.now - minutes * 60);
         let (folder, minute) = (time.strftime("%Y/%m/%d"), time.strftime("%Y%m%dT%H%MZ"));
         let account = owner.rsplit('/').next().unwrap_or(owner);

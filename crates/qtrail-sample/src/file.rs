@@ -105,6 +105,7 @@ impl<'a> Events<'a> {
     fn next(&mut self, summary: &mut Summary, text: &mut String) {
         let mut at = Setting {
             time: self.clock.next(&mut self.rng),
+            signed_in: None,
             account: self.plan.account,
             region: self.plan.region,
             identity: Who::Untyped,

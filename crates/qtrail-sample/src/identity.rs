@@ -98,7 +98,7 @@ fn credentials(out: &mut String, person: &Person, invoked_by: Option<&str>, at: 
                 ],
             );
             out.push_str(r#"","sessionContext":{"attributes":{"creationDate":""#);
-            time(out, at.time - at.time.rem_euclid(SESSION));
+            time(out, signed_in(at));
             out.push_str(r#"","mfaAuthenticated":"true"}}"#);
             close_identity(out, invoked_by);
         }
@@ -145,9 +145,14 @@ fn assumed_role(
         &[r#"","accountId":""#, at.account, r#"","userName":""#, role],
     );
     out.push_str(r#""},"attributes":{"creationDate":""#);
-    time(out, at.time - at.time.rem_euclid(SESSION));
+    time(out, signed_in(at));
     out.push_str(r#"","mfaAuthenticated":"false"}}"#);
     close_identity(out, invoked_by);
+}
+
+fn signed_in(at: &Setting) -> i64 {
+    at.signed_in
+        .unwrap_or(at.time - at.time.rem_euclid(SESSION))
 }
 
 fn close_identity(out: &mut String, invoked_by: Option<&str>) {

@@ -27,7 +27,7 @@ use std::thread;
 use qtrail_core::event::amazon_q::Class;
 
 pub use conversations::{ConversationTrail, Happened, Kind, conversation_trail};
-pub use demo_trail::{Expected, demo_expected, demo_identities, demo_trail};
+pub use demo_trail::{Expected, demo_expected, demo_trail};
 
 /// The default end of a trail, 2026-01-15T12:00:00Z, in seconds since 1970. It is not the clock, so that
 /// the same specification always gives the same trail.
@@ -38,7 +38,7 @@ pub const DEFAULT_END: i64 = 1_768_478_400;
 pub struct Spec {
     /// The size of the trail.
     pub amount: Amount,
-    /// Amazon Q's share of all events, in percent, 0 to 100. Default 2.
+    /// Amazon Q's share of all events, in percent, 0 to 100; above 0, a number of events holds at least one. Default 2.
     pub share: f64,
     /// Seed of the random numbers.
     pub seed: u64,

@@ -75,9 +75,9 @@ fn file(spec: &Spec, index: u64, count: u64, from: u64, to: u64) -> File {
     let slots_after = (count - 1) / places - slot;
     let seed = mix(spec.seed, index);
     let (amount, amazon_q) = match spec.amount {
-        Amount::Events(_) => (
+        Amount::Events(total) => (
             Amount::Events(to - from),
-            Some(share(to, spec.share) - share(from, spec.share)),
+            Some(share(to, total, spec.share) - share(from, total, spec.share)),
         ),
         Amount::Bytes(_) => (Amount::Bytes(to - from), None),
     };
@@ -104,8 +104,13 @@ fn weight(seed: u64, index: u64) -> u64 {
     WEIGHTS[mix(seed, index) as usize % WEIGHTS.len()]
 }
 
-fn share(events: u64, percent: f64) -> u64 {
-    (events as f64 * percent.clamp(0.0, 100.0) / 100.0).round() as u64
+/// Amazon Q's part of the first events of a trail: of all of them at least one, unless it has no share.
+fn share(events: u64, total: u64, percent: f64) -> u64 {
+    let part = (events as f64 * percent.clamp(0.0, 100.0) / 100.0).round() as u64;
+    match events == total && events > 0 && percent > 0.0 {
+        true => part.max(1),
+        false => part,
+    }
 }
 
 /// Two numbers as one that looks random (SplitMix64's finisher).

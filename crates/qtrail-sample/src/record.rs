@@ -79,6 +79,8 @@ impl Call {
 pub(super) struct Setting {
     /// Seconds since 1970.
     pub(super) time: i64,
+    /// When the caller signed in, in seconds since 1970; without it, a session begins every four hours.
+    pub(super) signed_in: Option<i64>,
     pub(super) account: &'static str,
     pub(super) region: &'static str,
     pub(super) identity: Who,

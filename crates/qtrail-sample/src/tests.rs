@@ -119,6 +119,9 @@ fn every_record_is_json_with_cloudtrails_fields() {
 fn number_and_share_of_events_come_out_as_asked() {
     for (events, share, expected) in [
         (1, 0.0, 0),
+        (1, 10.0, 1),
+        (3, 10.0, 1),
+        (50, 0.001, 1),
         (1_000, 2.0, 20),
         (777, 50.0, 389),
         (40, 100.0, 40),
@@ -322,6 +325,7 @@ fn an_event_near_the_largest_stays_valid_json() {
     let mut rng = fastrand::Rng::with_seed(3);
     let mut at = record::Setting {
         time: DEFAULT_END,
+        signed_in: None,
         account: people::ACCOUNTS[0],
         region: people::REGIONS[0],
         identity: identity::Who::Untyped,
@@ -341,8 +345,8 @@ fn an_event_near_the_largest_stays_valid_json() {
 #[test]
 fn the_demo_holds_what_it_says() {
     let now = DEFAULT_END;
-    let (files, expected) = (demo_trail(now), demo_expected());
-    assert_eq!(files, demo_trail(now));
+    let (files, expected) = (demo_trail(now, 7), demo_expected(7));
+    assert_eq!(files, demo_trail(now, 7));
     assert_eq!(files.len() as u64, expected.files);
     assert_eq!(
         expected.read,
@@ -374,6 +378,32 @@ fn the_demo_holds_what_it_says() {
     );
     let repeats: Vec<_> = seen.iter().filter(|&(_, &n)| n > 1).collect();
     assert_eq!(repeats, [(&expected.repeated, &2)]);
+}
+
+#[test]
+fn demos_of_two_seeds_share_no_id_of_an_event_a_conversation_or_a_session() {
+    let ids = |seed| {
+        let mut ids = std::collections::BTreeSet::new();
+        for (_, bytes) in demo_trail(DEFAULT_END, seed) {
+            let text = inflate(&bytes);
+            for key in ["eventID", "requestID", "conversationId", "creationDate"] {
+                for part in text.split(&format!("\"{key}\":\"")).skip(1) {
+                    ids.insert((key, part.split('"').next().unwrap().to_owned()));
+                }
+            }
+        }
+        ids
+    };
+    let (one, other) = (ids(1), ids(2));
+    let conversations = |ids: &std::collections::BTreeSet<(&str, String)>| {
+        ids.iter()
+            .filter(|(key, _)| *key == "conversationId")
+            .count()
+    };
+    assert_eq!((conversations(&one), conversations(&other)), (3, 3));
+    assert_eq!(one.intersection(&other).count(), 0);
+    let (one, other) = (demo_expected(1), demo_expected(2));
+    assert_eq!((one.read, one.classes), (other.read, other.classes));
 }
 
 /// What the library finds in files: records, rejects, and Amazon Q's events by class.
@@ -413,8 +443,8 @@ fn the_library_finds_the_classes_that_were_made() {
 
 #[test]
 fn the_library_finds_in_the_demo_what_it_says() {
-    let expected = demo_expected();
-    let (records, rejects, classes) = found(&demo_trail(DEFAULT_END));
+    let expected = demo_expected(7);
+    let (records, rejects, classes) = found(&demo_trail(DEFAULT_END, 7));
     assert_eq!(
         (records + rejects, rejects),
         (expected.read, expected.dead_lettered)

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
 use super::when::When;
 use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, exit};
-use crate::input::backfill::Named;
+use crate::input::backfill::{Named, backend_limits};
 
 /// Deliver existing files once, from a directory or an S3 bucket, between two times, oldest first.
 ///
@@ -86,6 +86,11 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DURATION", help_heading = "Output")]
     pub max_spread: Option<String>,
 
+    /// The back end behind the collector, to be warned of its limits on old data with their remedies; `none`: of no
+    /// limits; repeatable [default: one line names all whose limits are exceeded]
+    #[arg(long = "backend", value_name = "NAME", ignore_case = true, value_parser = PossibleValuesParser::new(backends()), help_heading = "Output")]
+    pub backends: Vec<String>,
+
     /// Assemble conversations into trees, as `convert --assemble` does. Reads every file twice; the spans of the
     /// conversations are sent at the end
     #[arg(long, requires = "to", help_heading = "Output")]
@@ -114,6 +119,11 @@ pub struct BackfillArgs {
     /// and skipped_done, gone, unread, left, left_out (by reason)
     #[arg(long, value_enum, default_value_t, help_heading = "Mode")]
     pub summary: Summary,
+}
+
+/// Those whose limits are known, or none of them.
+fn backends() -> Vec<&'static str> {
+    [backend_limits::names(), vec!["none"]].concat()
 }
 
 /// A glob as in `s3.exclude`.

@@ -61,7 +61,8 @@ pub struct ConvertArgs {
     pub dead_letters: Option<PathBuf>,
 
     /// The summary on standard error. With `json`, its last line is a JSON object: files, read,
-    /// exported, filtered, duplicate, dead_lettered, skipped, bytes, seconds, interrupted
+    /// exported, filtered, duplicate, dead_lettered, skipped, bytes, seconds, interrupted, dead_letters
+    /// (their file, or null)
     #[arg(long, value_enum, default_value_t, help_heading = "Mode")]
     pub summary: Summary,
 }

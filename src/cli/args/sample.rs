@@ -2,26 +2,33 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::exit;
-use crate::config::value;
+use crate::config::{keys, value};
 
 /// See qtrail work on a small sample trail, without a server or an account.
 ///
 /// Writes the trail to a temporary directory, runs the real pipeline on it with a collector inside
 /// this process, and prints what arrived: conversations, calls that Amazon Q made, a dead letter with
-/// its reason, a duplicate, and the balance.
+/// its reason, a duplicate, and the balance. The ids of events, conversations and sessions are new at each
+/// run.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = exit::help("demo", "\
 Examples:
   qtrail demo
   qtrail demo --endpoint http://localhost:4317   # also send to a real collector
+  qtrail demo --endpoint http://localhost:4317 --signals traces
   qtrail demo --dir /tmp/trail                   # keep the files"))]
 pub struct DemoArgs {
     /// Also send the events to this collector (gRPC)
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub endpoint: Option<String>,
+
+    /// Signals to send to it, separated by commas [default: logs,traces]
+    #[arg(long, value_name = "SIGNALS", requires = "endpoint", value_delimiter = ',', value_parser = PossibleValuesParser::new(keys::SIGNALS))]
+    pub signals: Vec<String>,
 
     /// Write the trail to this new directory and keep it
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -60,7 +67,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "BYTES", value_parser = value::size)]
     pub size: Option<u64>,
 
-    /// Percentage of Amazon Q events
+    /// Percentage of Amazon Q events; with --events, above 0 is at least one
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
     pub share: f64,
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::cli::count;
+use crate::cli::size::size;
 use crate::cli::summary::Files;
 use crate::config::Config;
 use crate::input::backfill::backend_limits::{exceeded, shown as span};
@@ -26,8 +27,9 @@ pub(in crate::cli) fn left_out(listed: &Listed) {
     }
 }
 
-/// Logs the back ends whose limits this backfill exceeds.
-pub(super) fn old(listed: &Listed, config: &Config) {
+/// Warns about back ends whose limits this backfill exceeds: about each of `chosen` with its remedy, without a choice
+/// about all of them in one line.
+pub(super) fn old(listed: &Listed, config: &Config, chosen: &[String]) {
     let Some(oldest) = listed.oldest else {
         return;
     };
@@ -35,23 +37,45 @@ pub(super) fn old(listed: &Listed, config: &Config) {
     let age = u64::try_from(now - i128::from(oldest)).unwrap_or_default();
     let age = Duration::from_nanos(age);
     let (logs, traces) = (config.convert.logs, config.convert.traces);
-    let limits: Vec<_> = exceeded(age, config.export.batch_spread, logs, traces).collect();
-    if limits.is_empty() {
-        return;
+    for warning in warnings(age, config.export.batch_spread, [logs, traces], chosen) {
+        tracing::warn!("{warning}");
     }
-    tracing::warn!(
-        "the oldest file is {} old: check the limits of these back ends before sending to one (docs/backends.md)",
-        span(age)
-    );
-    for limit in limits {
-        tracing::warn!(
-            "{}: beyond {}, {}; remedy: {}",
+}
+
+fn warnings(
+    age: Duration,
+    spread: Option<Duration>,
+    [logs, traces]: [bool; 2],
+    chosen: &[String],
+) -> Vec<String> {
+    let limits: Vec<_> = exceeded(age, spread, logs, traces).collect();
+    let oldest = span(age);
+    if chosen.is_empty() {
+        let mut names: Vec<_> = limits.iter().map(|limit| limit.name).collect();
+        names.dedup();
+        return match names.is_empty() {
+            true => Vec::new(),
+            false => vec![format!(
+                "the oldest file is {oldest} old, beyond default limits of these back ends: {}; --backend NAME names \
+                 yours and its remedy, --backend none if it is another (docs/backends.md)",
+                names.join(", ")
+            )],
+        };
+    }
+    let of_chosen = limits.iter().filter(|limit| {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(limit.name);
+        chosen.iter().any(is_it)
+    });
+    let warning = of_chosen.map(|limit| {
+        format!(
+            "the oldest file is {oldest} old. {}: beyond {}, {}; remedy: {}",
             limit.back_end,
             span(limit.limit),
             limit.what,
             limit.remedy
-        );
-    }
+        )
+    });
+    warning.collect()
 }
 
 /// Logs what is left at the end.
@@ -134,16 +158,7 @@ fn more(rows: usize, what: &str, line: &mut impl FnMut(String)) {
 }
 
 fn tally(tally: &Tally) -> String {
-    format!("{}, {}", count(tally.files, "file"), bytes(tally.bytes))
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        b if b >= 10_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
-        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
-        b if b >= 1_000 => format!("{:.1} kB", b as f64 / 1e3),
-        b => count(b, "byte"),
-    }
+    format!("{}, {}", count(tally.files, "file"), size(tally.bytes))
 }
 
 #[cfg(test)]
@@ -186,5 +201,31 @@ mod tests {
              \n\
              by account and region\n  111111111111  us-east-1       3 files, 2.5 kB\n"
         );
+    }
+
+    #[test]
+    fn back_ends_are_told_of_in_one_line_or_by_name() {
+        let age = Duration::from_secs(3 * 24 * 3600 + 1);
+        let of = |chosen: &[&str]| {
+            let chosen: Vec<_> = chosen.iter().map(|&name| name.to_owned()).collect();
+            warnings(age, None, [true, true], &chosen)
+        };
+        let [line] = &*of(&[]) else {
+            panic!("{:?}", of(&[]))
+        };
+        assert!(
+            line.contains("dynatrace, jaeger, loki, sumologic, tempo;"),
+            "{line}"
+        );
+        let dynatrace = of(&["Dynatrace"]);
+        assert_eq!(dynatrace.len(), 2, "{dynatrace:?}");
+        assert!(
+            dynatrace[1].contains("beyond 1 h, spans are refused"),
+            "{dynatrace:?}"
+        );
+        assert_eq!(of(&["none"]), [""; 0]);
+        assert_eq!(of(&["loki"]).len(), 1, "its other limit is 7 days");
+        let young = warnings(Duration::from_secs(9), None, [true, true], &[]);
+        assert_eq!(young, [""; 0]);
     }
 }

@@ -80,7 +80,7 @@ async fn stand_in(
         bail!("no collector")
     };
     let url = logs.url.to_string();
-    let (at_start, expected) = (files(root), qtrail_sample::demo_expected());
+    let (at_start, expected) = (files(root), qtrail_sample::demo_expected(0));
     LogsServiceClient::connect(url.clone())
         .await?
         .export(ExportLogsServiceRequest::default())
@@ -114,7 +114,7 @@ async fn the_trail_arrives_in_two_parts_and_the_collector_keeps_what_was_sent() 
         (facts.received.logs.len(), facts.received.traces.len()),
         (1, 1)
     );
-    let expected = qtrail_sample::demo_expected();
+    let expected = qtrail_sample::demo_expected(0);
     assert_eq!(facts.counts.exported, expected.exported);
     assert_eq!(facts.counts.read, expected.read);
 }

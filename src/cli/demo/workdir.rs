@@ -15,12 +15,15 @@ use crate::dead_letter::Line;
 use crate::input::directory::{After, Settings, Start};
 use qtrail_core::envelope::{self, Item, Limits};
 use qtrail_core::event::Event;
+use qtrail_sample::Expected;
 
 /// The directory. A temporary one is removed on drop.
 pub(super) struct Workdir {
     root: PathBuf,
     temporary: bool,
     files: Vec<(String, Vec<u8>)>,
+    /// What the trail holds.
+    pub(super) expected: Expected,
 }
 
 impl Workdir {
@@ -29,7 +32,8 @@ impl Workdir {
     /// # Errors
     /// The directory cannot be created, or is not empty.
     pub(super) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
-        let now = jiff::Timestamp::now().as_second();
+        // Other ids at each run: two demos that are sent to one store stay apart.
+        let (now, seed) = (jiff::Timestamp::now().as_second(), fastrand::u64(..));
         let workdir = Workdir {
             root: match named {
                 Some(root) => root.to_owned(),
@@ -38,7 +42,8 @@ impl Workdir {
                 }
             },
             temporary: named.is_none(),
-            files: qtrail_sample::demo_trail(now),
+            files: qtrail_sample::demo_trail(now, seed),
+            expected: qtrail_sample::demo_expected(seed),
         };
         let root = workdir.root.display();
         // Other users of the host cannot read it.

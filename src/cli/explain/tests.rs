@@ -1,3 +1,5 @@
+use serde_json::{Value as Json, json};
+
 use super::*;
 
 fn explained(input: &str, which: Which) -> anyhow::Result<String> {
@@ -5,9 +7,14 @@ fn explained(input: &str, which: Which) -> anyhow::Result<String> {
         which,
         ..Explain::default()
     };
-    let mut out = Vec::new();
-    explain(input.as_bytes(), None, &options, &mut out)?;
-    Ok(String::from_utf8(out)?)
+    printed(input, &options)
+}
+
+fn printed(input: &str, options: &Explain) -> anyhow::Result<String> {
+    let mut explainer = Explainer::new(options, Vec::new());
+    explainer.all(input.as_bytes(), None)??;
+    anyhow::ensure!(explainer.explained > 0, explainer.no_match());
+    Ok(String::from_utf8(explainer.out)?)
 }
 
 const MESSAGE: &str = include_str!("../../../tests/fixtures/send-message.json");
@@ -42,7 +49,7 @@ fn all_selected_records_and_what_is_refused_among_them() {
         .collect();
     assert_eq!(headings.len(), 3, "{text}");
     assert!(text.contains("a dead letter: eventTime is no RFC 3339 time"));
-    assert!(text.contains("from the invoking service"));
+    assert!(text.contains("invoking service q.amazonaws.com"));
     assert!(text.contains("yes: q.amazonaws.com"));
 }
 
@@ -66,26 +73,25 @@ fn an_agents_event_is_explained_with_how_sure_that_is() {
             select,
             ..Explain::default()
         };
-        let mut out = Vec::new();
-        explain(AGENTS.as_bytes(), None, &options, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        printed(AGENTS, &options).unwrap()
     };
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (index, parts) in [
         (
             2,
             &[
-                "Kiro CLI  ",
+                "Kiro CLI ",
                 "declared by the client, which can forge it",
-                "as S3 recorded it",
+                "additionalEventData.endTime, as S3 recorded it",
             ][..],
         ),
         (
             8,
             &[
                 "another agent's event: ignored unless `select` is `agents` or `all`",
-                "claude-code  ",
+                "claude-code ",
                 "AWS recorded whose event it is; the client declares its name",
-                "from event source, and name or method",
+                "and eventName or method",
             ],
         ),
         (
@@ -93,12 +99,12 @@ fn an_agents_event_is_explained_with_how_sure_that_is() {
             &[
                 "no name recorded",
                 "AWS recorded the agent as the caller",
-                "from the invoking service",
+                "invoking service aws-mcp.amazonaws.com",
             ],
         ),
         (4, &["not an Amazon Q event: ignored unless"]),
     ] {
-        let text = of(Select::AmazonQ, Which::Index(index));
+        let text = words(&of(Select::AmazonQ, Which::Index(index)));
         for part in parts {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -140,15 +146,98 @@ fn a_record_cannot_control_the_terminal() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_error() {
-    struct Gone;
-    impl Write for Gone {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+fn each_line_fits_a_terminal_and_wide_shows_all_of_a_value() {
+    let long = format!("finance {}", "x".repeat(500));
+    let input = MESSAGE.replace("CONSOLE", &long);
+    let text = explained(&input, Which::First).unwrap();
+    for line in text.lines() {
+        assert!(crate::cli::report::text::width(line) <= 80, "{line}");
     }
-    assert!(explain(MESSAGE.as_bytes(), None, &Explain::default(), Gone).is_ok());
+    assert!(text.contains("more characters (--wide)"), "{text}");
+    let options = Explain {
+        wide: true,
+        ..Explain::default()
+    };
+    assert!(printed(&input, &options).unwrap().contains(&long));
+}
+
+#[test]
+fn the_rule_that_applied_is_named_and_no_other() {
+    let text = explained(MESSAGE, Which::First).unwrap();
+    assert!(!text.contains(", else"), "{text}");
+    let words: Vec<_> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    for part in [
+        "gen_ai.conversation.id a298ec0d-0a49-4d2e-92bd-7d6e629b4619 from requestParameters.conversationId",
+        "qtrail.outcome success from neither errorCode nor errorMessage",
+        "enduser.id aws-user from the last part of userIdentity.arn",
+        "trace a298ec0d0a494d2e92bd7d6e629b4619 the conversation's id",
+    ] {
+        assert!(words.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn json_has_an_object_for_each_record() {
+    let options = Explain {
+        which: Which::All,
+        format: TextFormat::Json,
+        ..Explain::default()
+    };
+    let text = printed(&trail(), &options).unwrap();
+    let objects: Vec<Json> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [message, refused, call] = &*objects else {
+        panic!("{text}")
+    };
+    assert_eq!(
+        (&message["index"], &message["class"]),
+        (&json!(1), &json!("conversation"))
+    );
+    assert_eq!(
+        message["rule"],
+        "eventSource q.amazonaws.com, eventName SendMessage"
+    );
+    assert_eq!(refused["dead_letter"]["reason"], "bad_time");
+    assert_eq!(call["class"], "on_behalf_of");
+    let attribute = |name: &str| {
+        let attributes = message["attributes"].as_array().unwrap();
+        attributes.iter().find(|one| one["name"] == name).unwrap()
+    };
+    assert_eq!(attribute("aws.event.read_only")["value"], false);
+    assert_eq!(attribute("user.roles")["value"], json!(["PowerUser"]));
+    let id = attribute("gen_ai.conversation.id");
+    assert_eq!(id["source"], "requestParameters.conversationId");
+    assert!(id["rule"].as_str().unwrap().contains("else"), "{id}");
+    assert_eq!(message["ids"]["trace"]["rule"], "the conversation's id");
+    assert_eq!(message["answers"]["by_a_service"]["value"], "no");
+    let start = r#"{"file":null,"index":1,"offset":"#;
+    assert!(text.starts_with(start), "{text}");
+}
+
+#[test]
+fn a_directory_is_read_and_each_record_says_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    std::fs::write(folder.path().join("a/1.json"), OTHER).unwrap();
+    std::fs::write(folder.path().join("b.json"), MESSAGE).unwrap();
+    let options = Explain::default();
+    let mut explainer = Explainer::new(&options, Vec::new());
+    let paths = [folder.path().to_owned()];
+    let never = CancellationToken::new();
+    assert_eq!(explainer.files(&paths, &never).unwrap(), Exit::Done);
+    let text = String::from_utf8(explainer.out).unwrap();
+    let file = folder.path().join("b.json");
+    // A long path is wrapped.
+    let whole = text.replace('\n', "");
+    assert!(whole.contains(&format!("in {}", file.display())), "{text}");
+    let options = Explain {
+        which: Which::Index(0),
+        ..Explain::default()
+    };
+    let error = Explainer::new(&options, Vec::new()).files(&paths, &never);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("name that file alone"), "{error}");
 }

@@ -68,8 +68,7 @@ mod with_aws {
         let (handle, config) = (Handle::current(), config.clone());
         let work = handle.spawn(async move {
             let aws = Aws::load(&config.aws).await;
-            let requester_pays = config.aws.requester_pays;
-            let source = Bucket::new(aws, bucket, prefix, config.objects, requester_pays);
+            let source = Bucket::new(aws, bucket, prefix, config.objects);
             fetch(source, Units(units), stop).await
         });
         while let Some((unit, read)) = opened.blocking_recv() {

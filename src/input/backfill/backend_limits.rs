@@ -25,7 +25,9 @@ pub enum Of {
 /// A back end's limit on age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Its name.
+    /// The name in `--backend`.
+    pub name: &'static str,
+    /// Its name for people; one with several limits may have several.
     pub back_end: &'static str,
     /// The subject.
     pub of: Of,
@@ -40,6 +42,7 @@ pub struct Limit {
 /// Documented limits of well-known back ends, by default or by plan.
 pub const LIMITS: [Limit; 12] = [
     limit(
+        "cloudwatch",
         "Amazon CloudWatch Logs",
         Of::Logs,
         14 * DAY,
@@ -47,6 +50,7 @@ pub const LIMITS: [Limit; 12] = [
         "read less",
     ),
     limit(
+        "cloudwatch",
         "Amazon CloudWatch Logs",
         Of::Request,
         24 * HOUR,
@@ -54,6 +58,7 @@ pub const LIMITS: [Limit; 12] = [
         "--max-spread 24h",
     ),
     limit(
+        "dash0",
         "Dash0",
         Of::Both,
         6 * HOUR,
@@ -61,6 +66,7 @@ pub const LIMITS: [Limit; 12] = [
         "look at your plan",
     ),
     limit(
+        "datadog",
         "Datadog",
         Of::Logs,
         18 * HOUR,
@@ -68,6 +74,7 @@ pub const LIMITS: [Limit; 12] = [
         "read less",
     ),
     limit(
+        "dynatrace",
         "Dynatrace",
         Of::Logs,
         24 * HOUR,
@@ -75,6 +82,7 @@ pub const LIMITS: [Limit; 12] = [
         "read less",
     ),
     limit(
+        "dynatrace",
         "Dynatrace",
         Of::Traces,
         HOUR,
@@ -82,6 +90,7 @@ pub const LIMITS: [Limit; 12] = [
         "--signals logs",
     ),
     limit(
+        "jaeger",
         "Jaeger on Elasticsearch",
         Of::Traces,
         72 * HOUR,
@@ -89,6 +98,7 @@ pub const LIMITS: [Limit; 12] = [
         "raise max_span_age",
     ),
     limit(
+        "loki",
         "Loki",
         Of::Logs,
         HOUR,
@@ -96,6 +106,7 @@ pub const LIMITS: [Limit; 12] = [
         "limits_config.shard_streams.time_sharding_enabled: true",
     ),
     limit(
+        "loki",
         "Loki's oldest line",
         Of::Logs,
         7 * DAY,
@@ -103,6 +114,7 @@ pub const LIMITS: [Limit; 12] = [
         "raise it",
     ),
     limit(
+        "sumologic",
         "Sumo Logic",
         Of::Both,
         24 * HOUR,
@@ -110,6 +122,7 @@ pub const LIMITS: [Limit; 12] = [
         "look at your plan",
     ),
     limit(
+        "tempo",
         "Tempo",
         Of::Traces,
         2 * MINUTE,
@@ -117,6 +130,7 @@ pub const LIMITS: [Limit; 12] = [
         "raise it to the age of the oldest file",
     ),
     limit(
+        "tempo",
         "Tempo's metrics generator",
         Of::Traces,
         30,
@@ -126,6 +140,7 @@ pub const LIMITS: [Limit; 12] = [
 ];
 
 const fn limit(
+    name: &'static str,
     back_end: &'static str,
     of: Of,
     seconds: u64,
@@ -133,12 +148,20 @@ const fn limit(
     remedy: &'static str,
 ) -> Limit {
     Limit {
+        name,
         back_end,
         of,
         limit: Duration::from_secs(seconds),
         what,
         remedy,
     }
+}
+
+/// The names in `--backend`.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = LIMITS.iter().map(|limit| limit.name).collect();
+    names.dedup();
+    names
 }
 
 /// The limits that log records or spans of this age exceed, in requests that cover this span of
@@ -197,6 +220,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/backends.md");
         let text = std::fs::read_to_string(path).unwrap();
         for Limit {
+            name,
             back_end,
             of,
             limit,
@@ -213,6 +237,7 @@ mod tests {
             let limit = shown(limit);
             let row = format!("| {back_end} | {of} | {limit} | {what} | {remedy} |");
             assert!(text.lines().any(|line| line == row), "no row\n{row}");
+            assert!(text.contains(&format!("`{name}`")), "no `{name}`");
         }
     }
 }

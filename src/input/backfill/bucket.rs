@@ -7,7 +7,6 @@
 use std::sync::atomic::Ordering;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use tokio_util::sync::CancellationToken;
 
 use super::left_out::Why;
@@ -17,7 +16,8 @@ use super::{ObjectLimits, Status};
 use crate::aws;
 use crate::aws::Aws;
 use crate::aws::error::Remedy;
-use crate::aws::object::{BUDGET_UNIT, Location, decoded};
+use crate::aws::listing;
+use crate::aws::object::{BUDGET_UNIT, Location};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::runtime::budget::Budget;
 use crate::telemetry::printable::printable;
@@ -29,25 +29,17 @@ pub(crate) struct Bucket {
     aws: Aws,
     bucket: String,
     prefix: String,
-    requester_pays: bool,
     limits: ObjectLimits,
     budget: Budget,
 }
 
 impl Bucket {
     /// All objects below `prefix`, or the object with this key.
-    pub(crate) fn new(
-        aws: Aws,
-        bucket: String,
-        prefix: String,
-        limits: ObjectLimits,
-        requester_pays: bool,
-    ) -> Self {
+    pub(crate) fn new(aws: Aws, bucket: String, prefix: String, limits: ObjectLimits) -> Self {
         Bucket {
             aws,
             bucket,
             prefix,
-            requester_pays,
             limits,
             budget: Budget::new(limits.in_flight_bytes, BUDGET_UNIT),
         }
@@ -60,29 +52,11 @@ impl Bucket {
         token: Option<String>,
         status: &Status,
     ) -> Result<ListObjectsV2Output, source::Error> {
-        let (token, payer) = (
-            &token,
-            self.requester_pays.then_some(RequestPayer::Requester),
-        );
-        let payer = &payer;
-        let ask = |region: String| async move {
+        let on_request = || {
             status.requests.fetch_add(1, Ordering::Relaxed);
-            let request = self.aws.s3(Some(&region)).list_objects_v2();
-            let answer = request
-                .bucket(&self.bucket)
-                .prefix(prefix)
-                .delimiter("/")
-                // XML cannot represent some characters of keys: one key would hide its neighbours.
-                .encoding_type(EncodingType::Url)
-                .set_continuation_token(token.clone())
-                .set_request_payer(payer.clone())
-                .set_expected_bucket_owner(self.aws.expected_bucket_owner())
-                .send()
-                .await;
-            answer.map_err(|error| aws::Error::of(&error))
         };
-        let found = self.aws.where_it_is(&self.bucket, None, ask).await;
-        Ok(found.map_err(source_error)?.1)
+        let found = self.aws.list(&self.bucket, prefix, token, on_request).await;
+        found.map_err(source_error)
     }
 }
 
@@ -177,12 +151,9 @@ fn found(page: &ListObjectsV2Output) -> impl Iterator<Item = Found> {
     })
 }
 
-/// A key or prefix, decoded if the server has encoded it. A key that is not UTF-8 stays encoded: requesting it
-/// finds nothing, which is logged.
+/// A key or prefix.
 fn key(page: &ListObjectsV2Output, text: &str) -> Vec<u8> {
-    let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
-    let decoded = is_encoded.then(|| decoded(text).ok()).flatten();
-    decoded.unwrap_or_else(|| text.to_owned()).into_bytes()
+    listing::key(page, text).into_bytes()
 }
 
 fn source_error(error: aws::Error) -> source::Error {

@@ -1,20 +1,20 @@
 //! What a file is: its place on the disk, its age, its bytes.
 //!
-//! Enters: paths below the root. Leaves: open regular files, their [`Stat`], digests of their
-//! bytes. What must hold: nothing outside the root is ever opened, and nothing but regular files
-//! is read, whatever is renamed or linked meanwhile.
+//! Enters: open files. Leaves: their [`Stat`], digests of their bytes. What must hold: nothing but regular files is
+//! read, whatever is renamed or linked meanwhile.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use crate::telemetry::printable::printable;
+
+pub(crate) use crate::runtime::beneath::open;
+pub(super) use crate::runtime::beneath::open_folder;
 
 /// A SHA-256.
 pub(super) type Digest = [u8; 32];
@@ -59,41 +59,6 @@ impl Stat {
     pub(super) fn last_change(&self) -> i64 {
         self.modified.max(self.changed)
     }
-}
-
-/// Opens a file below `root` for reading, following no symbolic link and waiting for no writer of
-/// a pipe.
-pub(crate) fn open(root: &Path, below: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(File::from(open_beneath(root, below, flags)?))
-}
-
-/// Opens a folder below `root`, likewise.
-pub(super) fn open_folder(root: &Path, below: &Path) -> io::Result<OwnedFd> {
-    let below = match below.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => below,
-    };
-    open_beneath(
-        root,
-        below,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-    )
-}
-
-fn open_beneath(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::ResolveFlags;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        match rustix::fs::openat2(File::open(root)?, below, flags, Mode::empty(), beneath) {
-            Ok(file) => return Ok(file),
-            // Kernels before 5.6 and some sandboxes don't have it.
-            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(rustix::fs::open(root.join(below), flags, Mode::empty())?)
 }
 
 /// Part of a file, read without moving a shared cursor.
@@ -167,25 +132,6 @@ mod tests {
         assert_eq!(name(b"a\nERROR b\x1b[31m"), "a\\nERROR b\\u{1b}[31m");
         assert_eq!(name(b"bad\xff.json"), "bad\u{fffd}.json");
         assert_eq!(name("🦀 é.json".as_bytes()), "🦀 é.json");
-    }
-
-    #[test]
-    fn links_pipes_and_ways_out_of_the_root_are_not_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        std::fs::create_dir_all(root.join("real")).unwrap();
-        std::fs::write(folder.path().join("secret"), b"s").unwrap();
-        std::fs::write(root.join("real/file"), b"f").unwrap();
-        std::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
-        std::os::unix::fs::symlink("real", root.join("linked")).unwrap();
-
-        assert!(open(&root, Path::new("real/file")).is_ok());
-        assert!(open(&root, Path::new("link")).is_err());
-        #[cfg(target_os = "linux")]
-        {
-            assert!(open(&root, Path::new("../secret")).is_err());
-            assert!(open(&root, Path::new("linked/file")).is_err());
-        }
     }
 
     #[test]

@@ -77,6 +77,8 @@ const WRITERS: &[&str] = &[
     "convert --help",
     "help run",
     "--version",
+    "version",
+    "explain trail --all --format json",
 ];
 
 #[test]

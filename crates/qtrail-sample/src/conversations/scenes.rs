@@ -169,6 +169,7 @@ impl Teller<'_> {
         let event_id = self.rng.u128(..);
         let mut setting = Setting {
             time: at / 1_000,
+            signed_in: None,
             account: ACCOUNTS[self.rng.usize(..2)],
             region: "us-east-1",
             identity: Who::Untyped,

@@ -1,0 +1,154 @@
+//! A copy of a bucket on disk.
+//!
+//! What must hold: nothing outside of the folder is read, and no symbolic link is followed.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::source::{Bytes, Error, Listed, OpenedDigest, Source};
+use crate::runtime::beneath;
+
+/// The longest answer of `aws s3api head-object`, in bytes.
+const LONGEST_ANSWER: u64 = 64 << 10;
+/// What the name of such an answer ends in.
+pub(super) const ANSWER: &str = ".head.json";
+
+/// A folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// The path as it was given.
+    given: PathBuf,
+    /// The canonical path.
+    root: PathBuf,
+}
+
+/// The answer of `aws s3api head-object`.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "Metadata")]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    signature: String,
+}
+
+impl Folder {
+    /// The files below a path.
+    ///
+    /// # Errors
+    /// It is no folder that exists.
+    pub(crate) fn new(given: &Path) -> io::Result<Folder> {
+        let root = given.canonicalize()?;
+        if !root.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Folder {
+            given: given.to_owned(),
+            root,
+        })
+    }
+
+    fn open(&self, key: &str) -> Result<File, Error> {
+        let path = Path::new(key);
+        let is_name = |part| matches!(part, Component::Normal(_));
+        if !path.components().all(is_name) {
+            return Err(Error::Failed("its name leads out of the folder".to_owned()));
+        }
+        let file = beneath::open(&self.root, path).map_err(|error| failed(&error))?;
+        let metadata = file.metadata().map_err(|error| failed(&error))?;
+        match metadata.is_file() {
+            true => Ok(file),
+            false => Err(Error::Failed("it is no regular file".to_owned())),
+        }
+    }
+
+    /// The signature of a digest in the answer beside it.
+    fn signature(&self, key: &str) -> Result<Option<String>, String> {
+        let name = format!("{key}{ANSWER}");
+        let of_answer = |why: String| format!("{}: {why}", self.name(&name));
+        let file = match self.open(&name) {
+            Ok(file) => file,
+            Err(Error::Gone) => return Ok(None),
+            Err(error) => return Err(of_answer(error.to_string())),
+        };
+        let read = serde_json::from_reader::<_, Answer>(BufReader::new(file.take(LONGEST_ANSWER)));
+        match read {
+            Ok(answer) => Ok(Some(answer.metadata.signature)),
+            Err(error) => Err(of_answer(format!(
+                "not the answer of `aws s3api head-object` about a digest: {error}"
+            ))),
+        }
+    }
+}
+
+impl Source for Folder {
+    fn bucket(&self) -> Option<&str> {
+        None
+    }
+
+    fn top(&self) -> &str {
+        ""
+    }
+
+    fn list(&self, folder: &str) -> Result<Listed, Error> {
+        let mut listed = Listed::default();
+        let entries = match self.root.join(folder).read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listed),
+            Err(error) => return Err(failed(&error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let name = entry.file_name();
+            let key = format!("{folder}{}", name.to_string_lossy());
+            match entry.file_type().map_err(|error| failed(&error))?.is_dir() {
+                true => listed.folders.push(format!("{key}/")),
+                // Links are among them: opening one fails, and is found.
+                false => listed.files.push(key),
+            }
+        }
+        listed.folders.sort_unstable();
+        listed.files.sort_unstable();
+        Ok(listed)
+    }
+
+    fn open_digest(&self, key: &str) -> Result<OpenedDigest, Error> {
+        Ok(OpenedDigest {
+            bytes: Box::new(self.open(key)?),
+            signature: self.signature(key),
+        })
+    }
+
+    fn open_log_file(&self, _: &str, key: &str) -> Result<Bytes, Error> {
+        Ok(Box::new(self.open(key)?))
+    }
+
+    fn name(&self, key: &str) -> String {
+        self.given.join(key).to_string_lossy().into_owned()
+    }
+
+    fn remedy(&self, bucket: &str, object: &str, key: &str) -> String {
+        format!(
+            "write the answer of `aws s3api head-object --bucket {bucket} --key {object}` to {}{ANSWER}",
+            self.name(key)
+        )
+    }
+}
+
+fn failed(error: &io::Error) -> Error {
+    use rustix::io::Errno;
+    // The errors of openat2(2) for a path through a link, or out of the root.
+    let away = [Errno::LOOP, Errno::XDEV].map(|errno| Some(errno.raw_os_error()));
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::Gone,
+        _ if away.contains(&error.raw_os_error()) => Error::Failed(
+            "it is a symbolic link, which is not followed: put a copy of the file there".to_owned(),
+        ),
+        _ => Error::Failed(error.to_string()),
+    }
+}
