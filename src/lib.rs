@@ -10,3 +10,4 @@ pub mod pipeline;
 pub mod runtime;
 pub mod sidecar;
 pub mod telemetry;
+pub(crate) mod view;

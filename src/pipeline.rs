@@ -19,6 +19,7 @@ pub mod assembly;
 pub mod dedup;
 mod letters;
 mod reader;
+pub mod recent;
 mod report;
 mod settle;
 pub mod tracker;
@@ -39,6 +40,7 @@ use qtrail_core::Converter;
 use qtrail_core::assemble::Tree;
 use reader::log_file::Buffers;
 use reader::{ReadEnd, Step};
+use recent::Recent;
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
 
@@ -72,6 +74,8 @@ pub struct Pipeline {
     /// What the dead letters of the units said, where they are replayed.
     before: Option<Arc<Before>>,
     dedup: Option<Dedup>,
+    /// Keeps the last events that were delivered.
+    recent: Option<Recent>,
     /// The conversations of delivered events, without `dedup`.
     conversations: Arc<Mutex<Conversations>>,
     /// As what its events are counted.
@@ -107,6 +111,7 @@ impl Pipeline {
             sender: None,
             before: None,
             dedup: None,
+            recent: None,
             conversations: Arc::default(),
             feed: Feed::Live,
             tree: None,
@@ -134,6 +139,14 @@ impl Pipeline {
     pub fn with_dedup(self, dedup: Dedup) -> Self {
         Pipeline {
             dedup: Some(dedup),
+            ..self
+        }
+    }
+
+    /// Keeps the last events that were delivered.
+    pub fn with_recent(self, recent: Recent) -> Self {
+        Pipeline {
+            recent: Some(recent),
             ..self
         }
     }

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod sample;
 mod shared;
+mod status;
 mod verify;
 pub(crate) mod when;
 
@@ -29,6 +30,7 @@ pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
 pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
+pub use status::{StatusArgs, StatusFormat, TelemetryArgs, TopArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
@@ -82,6 +84,8 @@ pub struct Globals {
 #[allow(missing_docs, reason = "the help texts are on the arguments' structs")]
 pub enum Command {
     Run(RunArgs),
+    Status(StatusArgs),
+    Top(TopArgs),
     Report(ReportArgs),
     Convert(ConvertArgs),
     Backfill(BackfillArgs),

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 16] = [
+pub(super) const CODES: [Codes; 18] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -76,6 +76,18 @@ pub(super) const CODES: [Codes; 16] = [
         command: "backfill --dry-run",
         done: "everything was listed",
         failed: "an error, an unreadable folder, or a signal",
+        dead_letters: None,
+    },
+    Codes {
+        command: "status",
+        done: "qtrail is ready",
+        failed: "qtrail is not ready (events are blocked, or it is stopping), or does not answer",
+        dead_letters: None,
+    },
+    Codes {
+        command: "top",
+        done: "ended by q or a signal",
+        failed: "standard output is no terminal, or qtrail does not answer at the start",
         dead_letters: None,
     },
     Codes {

@@ -11,6 +11,13 @@ use super::args::{
 use crate::config::Flags;
 
 impl Globals {
+    /// What the command line sets, of a command without settings of its own.
+    pub fn flags(&self) -> Flags {
+        let mut flags = Flags::default();
+        self.set(&mut flags);
+        flags
+    }
+
     fn set(&self, flags: &mut Flags) {
         if let Some(level) = &self.log_level {
             flags.set("log.level", "--log-level", level);

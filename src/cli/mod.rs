@@ -25,8 +25,10 @@ pub mod report;
 pub mod run;
 pub mod sample;
 mod size;
+pub mod status;
 mod stoppable;
 mod summary;
+pub mod top;
 mod totals;
 pub mod verify;
 mod version;
@@ -86,7 +88,8 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
         | Command::Convert(_)
         | Command::Backfill(_)
         | Command::Replay(_)
-        | Command::Demo(_) => shutdown::listen()?,
+        | Command::Demo(_)
+        | Command::Top(_) => shutdown::listen()?,
         // A signal ends the others at once.
         _ => First::never(),
     };
@@ -122,6 +125,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
                 backfill::run(args, config, dead_letters_are_named, quiet, signal).await
             })
             .await
+        }
+        Command::Status(args) => {
+            let loaded = load(globals.flags())?.only_logging();
+            observed(loaded, async |config| status::run(args, &config).await).await
+        }
+        Command::Top(args) => {
+            let loaded = load(globals.flags())?.only_logging();
+            observed(loaded, async |config| top::run(args, &config, signal).await).await
         }
         Command::Report(args) => {
             let loaded = load(args.flags(&globals))?.with_warnings_only();
@@ -180,9 +191,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
 /// Logs the notes about the configuration, then prints it.
 async fn print_config(loaded: Loaded) -> anyhow::Result<Exit> {
     let text = loaded.to_string();
-    let mut loaded = loaded.for_print().with_warnings_only();
-    // Only the log: nothing is delivered.
-    loaded.config.telemetry.endpoint = None;
+    let loaded = loaded.for_print().only_logging();
     observed(loaded, async |_| print(&text)).await
 }
 

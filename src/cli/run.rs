@@ -12,8 +12,8 @@ use super::{Exit, OutputClosed, summary};
 use crate::config::Config;
 use crate::export::End;
 use crate::input::directory;
-use crate::input::ingest::listen::Listener;
 use crate::input::ingest::listen::auth::Auth;
+use crate::input::ingest::listen::{Listener, TOKEN_FILES};
 use crate::input::ingest::{self, Ingest};
 use crate::input::ingest::{grpc, http};
 use crate::pipeline::assembly::Assembly;
@@ -80,12 +80,15 @@ pub async fn watch(
 ) -> anyhow::Result<()> {
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
     let duplicates = sidecar.drop_duplicates(&config)?;
+    if config.telemetry.http.is_some() {
+        sidecar.keep_recent_events();
+    }
     let senders = Senders::listen(&config.ingest, &sidecar, &stop).await?;
     if let Some(directory) = &config.directory {
         // Before the server starts, so that the first scrape has it; later the input updates it.
         directory::announce(directory, &metrics);
     }
-    let server = sidecar.serve(config.telemetry.http, stop.clone()).await?;
+    let server = sidecar.serve(&config, stop.clone()).await?;
     let failed = CancellationToken::new();
     let work = async {
         let inputs = read(&config, &sidecar, &stop, &failed);
@@ -229,7 +232,7 @@ impl Senders {
             Arc::clone(&sidecar.metrics),
             stop.clone(),
         );
-        let auth = Auth::open(&settings.token_files)?;
+        let auth = Auth::open(TOKEN_FILES, &settings.token_files)?;
         let mut listeners = Vec::new();
         for (key, listen, router) in [
             (

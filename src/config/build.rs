@@ -25,6 +25,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     let pseudonyms = conversion::pseudonyms(&mut b);
     let ingest = ingest::settings(&mut b);
     let config = Config {
+        file: None,
         directory: directory(&mut b, &state),
         dead_letters: dead_letters(&mut b, &state, &ingest),
         ingest,
@@ -230,6 +231,12 @@ fn telemetry(b: &mut Builder<'_>) -> telemetry::Settings {
                     }),
             })
             .flatten(),
+        token_files: (b
+            .list("telemetry.token_files")
+            .unwrap_or_default()
+            .into_iter())
+        .map(PathBuf::from)
+        .collect(),
         endpoint: export::telemetry(b),
     }
 }

@@ -93,7 +93,7 @@ same meaning; the AWS SDK reads the proxy variables itself (and `HTTP_PROXY`, fo
 
 ## Metrics and health
 
-`telemetry.http` serves `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503 with the
+`telemetry.http` serves [the live page](operations.md#the-live-page), `/metrics` (Prometheus), `/livez` and `/readyz`. `/readyz` answers 503 with the
 reason and the remedy while events are stuck: [operations.md](operations.md#health-and-metrics) lists the reasons.
 
 ## Exit codes

@@ -231,7 +231,8 @@ pub const KEYS: &[Key] = &[
 
     key("log.level", Kind::Text, "info", "What to log to standard error: a level, or a filter such as `info,qtrail::export=debug`."),
     key("log.format", Kind::Choice(&LOG_FORMATS), "text", "The format of log lines."),
-    key("telemetry.http", Kind::Address, "127.0.0.1:9465", "Where to serve `/metrics`, `/livez` and `/readyz`; `none` turns it off."),
+    key("telemetry.http", Kind::Address, "127.0.0.1:9465", "Where to serve the [live page](operations.md#the-live-page), `/metrics`, `/livez` and `/readyz`; `none` turns it off."),
+    key("telemetry.token_files", Kind::List, "", "Files with tokens, one per line, reloaded when they change. If set, the live page and `/status.json` need one of them; beyond loopback, they are not shown without. `/metrics`, `/livez` and `/readyz` need none."),
     key("telemetry.endpoint", Kind::Url, "", "A collector (gRPC) for qtrail's own metrics, traces and logs. Never inherited from `export.endpoint` or `OTEL_EXPORTER_OTLP_*`."),
     key("telemetry.headers", Kind::Secrets, "", "Headers to send with qtrail's own telemetry."),
 ];

@@ -33,6 +33,12 @@ impl Loaded {
         self
     }
 
+    /// For commands that deliver nothing: the same, and qtrail's own telemetry is not exported.
+    pub fn only_logging(mut self) -> Self {
+        self.config.telemetry.endpoint = None;
+        self.with_warnings_only()
+    }
+
     /// Whether no source sets this key.
     pub fn is_default(&self, key: &str) -> bool {
         self.layers

@@ -53,6 +53,8 @@ pub use self::loaded::Loaded;
 /// All settings of a run.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file that it was read from, if there is one.
+    pub file: Option<PathBuf>,
     /// The watched directory, if there is one.
     pub directory: Option<directory::Settings>,
     /// The listeners for senders.
@@ -207,7 +209,8 @@ pub fn load(path: Option<&Path>, env: &Environment, flags: Flags) -> Result<Load
     env::own(env, &mut layers, &mut problems, &mut notes);
     flags::read(flags, env, &mut layers, &mut problems);
     defaults::put_endpoint(&mut layers);
-    let config = build::config(&layers, &mut problems, &mut notes);
+    let mut config = build::config(&layers, &mut problems, &mut notes);
+    config.file = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     if problems.0.is_empty() {
         Ok(Loaded {
             config,

@@ -7,6 +7,7 @@
 
 mod letter;
 mod line;
+pub mod newest;
 mod origin;
 mod quota;
 mod senders;

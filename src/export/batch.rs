@@ -145,7 +145,7 @@ impl Batch {
             bury(dead_letters, &mut self.chunks, &settlement).await?;
         }
         for (submission, share) in self.chunks.into_iter().zip(settlement.chunks) {
-            let delivery = delivery(&submission.chunk, share);
+            let delivery = delivery(submission.chunk, share);
             // A submitter that no longer waits has abandoned the unit.
             let _ = submission.reply.send(delivery);
         }
@@ -188,7 +188,7 @@ fn span(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
 /// each unit may have of them.
 async fn bury(
     dead_letters: &DeadLetters,
-    chunks: &mut [Submission],
+    submissions: &mut [Submission],
     settlement: &Settlement,
 ) -> Result<(), Abandoned> {
     let settled = |share: &Share| share.refused.is_empty() && share.uncertain.is_none();
@@ -196,7 +196,7 @@ async fn bury(
         return Ok(());
     }
     // The letters hold parts of the originals, not copies.
-    let chunks: Vec<(&Chunk, Bytes)> = chunks
+    let chunks: Vec<(&Chunk, Bytes)> = submissions
         .iter_mut()
         .map(|submission| {
             let bytes = std::mem::take(&mut submission.chunk.originals.bytes);
@@ -233,21 +233,18 @@ async fn bury(
         let written = dead_letters.write_uncertain(entries).await;
         written.map_err(|_| Abandoned)?;
     }
+    let originals: Vec<Bytes> = chunks.into_iter().map(|(_, bytes)| bytes).collect();
+    for (submission, bytes) in submissions.iter_mut().zip(originals) {
+        submission.chunk.originals.bytes = bytes.into();
+    }
     Ok(())
 }
 
 /// The dead letter of one event of the chunk with these originals.
 fn entry(chunk: &Chunk, originals: &Bytes, event: u32, reason: Reason) -> Entry {
-    let records = &chunk.originals.records;
     let index = event as usize;
-    let original = records.get(index);
-    let start = match index.checked_sub(1) {
-        Some(before) => records.get(before).map(|record| record.end),
-        None => Some(0),
-    };
-    let range = start
-        .zip(original)
-        .map(|(start, original)| start..original.end)
+    let original = chunk.originals.records.get(index);
+    let range = (chunk.originals.range(index))
         .filter(|range| range.start <= range.end && range.end <= originals.len());
     Entry {
         origin: chunk.origin.clone(),
@@ -265,7 +262,7 @@ fn entry(chunk: &Chunk, originals: &Bytes, event: u32, reason: Reason) -> Entry 
     }
 }
 
-fn delivery(chunk: &Chunk, share: Share) -> Delivery {
+fn delivery(chunk: Chunk, share: Share) -> Delivery {
     let index = |event: u32| {
         let original = chunk.originals.records.get(event as usize);
         original.map_or(u64::from(event), |original| original.position.index)
@@ -281,5 +278,6 @@ fn delivery(chunk: &Chunk, share: Share) -> Delivery {
             .collect(),
         uncertain: share.uncertain,
         undelivered: share.undelivered,
+        originals: chunk.originals,
     }
 }

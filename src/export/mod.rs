@@ -40,6 +40,7 @@ mod tls;
 mod transport;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -139,12 +140,23 @@ pub struct Chunk {
 }
 
 /// Original records, back to back: what a dead letter holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Originals {
     /// The bytes of all records.
     pub bytes: Vec<u8>,
     /// Each record: its place, its `eventID`, where it ends in `bytes`.
     pub records: Vec<Original>,
+}
+
+impl Originals {
+    /// Where the bytes of the record with this number are.
+    pub fn range(&self, number: usize) -> Option<Range<usize>> {
+        let start = match number.checked_sub(1) {
+            Some(before) => self.records.get(before)?.end,
+            None => 0,
+        };
+        Some(start..self.records.get(number)?.end)
+    }
 }
 
 /// One original record.
@@ -174,6 +186,8 @@ pub struct Delivery {
     /// Events of a delivered chunk that may lack a signal at the collector, rejected or uncertain.
     /// Their numbers in the chunk, in order.
     pub undelivered: Vec<u32>,
+    /// The chunk's records, given back.
+    pub originals: Originals,
 }
 
 /// Chunks that may wait for a batch; beyond it, [`Exporter::submit`] waits.
@@ -334,6 +348,7 @@ impl Delivery {
             refused: Vec::new(),
             uncertain: None,
             undelivered: Vec::new(),
+            originals: Originals::default(),
         }
     }
 }

@@ -96,11 +96,19 @@ impl Pipeline {
     /// Delivers a step's chunk.
     async fn deliver_chunk(&self, mut settled: Settled, step: Step) -> Settled {
         if let Some(chunk) = step.chunk {
-            let newest = chunk.encoded.newest();
+            let (newest, observed) = (chunk.encoded.newest(), chunk.origin.observed);
             let delivery = self.exporter.submit(chunk).await;
             if delivery.outcome == Outcome::Delivered {
                 self.count_delivered(&step.facts, &delivery);
                 step.claims.delivered(&delivery.undelivered);
+                if let Some(recent) = &self.recent {
+                    let Delivery {
+                        originals,
+                        undelivered,
+                        ..
+                    } = &delivery;
+                    recent.add(originals, undelivered, observed);
+                }
             }
             settled.counts.exported += delivery.exported;
             settled.counts.dead_lettered += delivery.dead_lettered;

@@ -23,6 +23,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Its URL without the query, which may hold a token.
+    pub fn shown(&self) -> String {
+        let url = self.url.to_string();
+        url.split('?').next().unwrap_or_default().to_owned()
+    }
+
     /// Scheme, host and port of the URL.
     pub fn origin(&self) -> String {
         let url = &self.url;

@@ -1,9 +1,11 @@
 //! The rooms, connected: what `run`, `convert`, `replay`, `backfill` and `demo` have in common.
 
+mod access;
 pub mod activity;
 mod http;
+mod page;
+pub mod status;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +18,16 @@ use crate::export::{End, Exporter};
 use crate::input::Downstream;
 use crate::pipeline::Pipeline;
 use crate::pipeline::dedup::{Dedup, Writer};
+use crate::pipeline::recent::Recent;
 use crate::runtime::shutdown;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::Selector;
 
+pub(crate) use access::TOKEN_FILES;
 pub use http::Server;
+use status::{About, Source};
 
 /// The flow from a unit to the collector, ready for inputs.
 pub struct Sidecar {
@@ -32,6 +37,8 @@ pub struct Sidecar {
     pub exporter: Exporter,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// The last events that were delivered, if they are kept.
+    recent: Recent,
     /// Makes everything give up what is in flight.
     pub abort: CancellationToken,
 }
@@ -77,6 +84,7 @@ impl Sidecar {
             pipeline,
             exporter,
             metrics,
+            recent: Recent::default(),
             abort,
         })
     }
@@ -120,25 +128,38 @@ impl Sidecar {
         }
     }
 
-    /// Serves metrics and health: over HTTP at `address`, and the metrics over OTLP where that was
-    /// started. After `stop`, qtrail is not ready.
+    /// From now on, the last events that were delivered are kept for the live page.
+    pub fn keep_recent_events(&mut self) {
+        self.pipeline = self.pipeline.clone().with_recent(self.recent.clone());
+    }
+
+    /// Serves the live page, metrics and health over HTTP, and the metrics over OTLP, where that is configured. After
+    /// `stop`, qtrail is not ready.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or a file of tokens cannot be used.
     pub async fn serve(
         &self,
-        address: Option<SocketAddr>,
+        config: &Config,
         stop: CancellationToken,
     ) -> anyhow::Result<Option<Server>> {
         // Before the first read of them.
         let _ = self.metrics.stopping.set(stop);
         telemetry::export(&self.metrics);
-        let Some(address) = address else {
+        let telemetry = &config.telemetry;
+        let Some(address) = telemetry.http else {
             return Ok(None);
         };
-        let metrics = Arc::clone(&self.metrics);
-        let letters = self.pipeline.dead_letters().clone();
-        Ok(Some(Server::start(address, metrics, letters).await?))
+        let source = Source {
+            about: About::new(config),
+            metrics: Arc::clone(&self.metrics),
+            health: self.exporter.health(),
+            recent: self.recent.clone(),
+            converter: conversion(config),
+            letters: self.pipeline.dead_letters().clone(),
+        };
+        let server = Server::start(address, &telemetry.token_files, source).await?;
+        Ok(Some(server))
     }
 
     async fn ends(&self) -> End {

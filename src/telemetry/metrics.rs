@@ -198,11 +198,16 @@ pub struct Balance {
 impl Metrics {
     /// Why qtrail is not ready, one line per reason; `None` if it is ready.
     pub fn not_ready(&self) -> Option<String> {
-        let stopping = self.stopping.get();
-        match stopping.is_some_and(CancellationToken::is_cancelled) {
+        match self.is_stopping() {
             true => Some("qtrail is stopping: nothing new is read".to_owned()),
             false => self.stalls.not_ready(),
         }
+    }
+
+    /// Whether qtrail stops.
+    pub fn is_stopping(&self) -> bool {
+        let stopping = self.stopping.get();
+        stopping.is_some_and(CancellationToken::is_cancelled)
     }
 
     /// The current balance. While records move, the numbers are from slightly different moments.

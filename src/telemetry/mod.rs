@@ -18,6 +18,7 @@ pub mod stalls;
 mod with_labels;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,8 +33,10 @@ pub struct Settings {
     pub log_filter: String,
     /// Whether log lines are JSON.
     pub log_json: bool,
-    /// Where `/metrics`, `/livez` and `/readyz` are served. Default `127.0.0.1:9465`; `None` disables it.
+    /// Where the live page, `/metrics`, `/livez` and `/readyz` are served. Default `127.0.0.1:9465`; `None` disables it.
     pub http: Option<SocketAddr>,
+    /// Files of tokens for the live page, one a line. Without files, it is shown on a loopback address alone.
+    pub token_files: Vec<PathBuf>,
     /// A collector for qtrail's own metrics, traces and logs. Never inherited from the events' endpoint.
     pub endpoint: Option<Endpoint>,
 }

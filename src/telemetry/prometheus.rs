@@ -45,7 +45,10 @@ pub(super) fn render(metrics: &Metrics) -> String {
     let help = "The running version and its commit.";
     head(&mut out, name, "gauge", help);
     let commit = build_info::commit().unwrap_or_default().to_owned();
-    let labels = [("version", build_info::VERSION.to_owned()), ("commit", commit)];
+    let labels = [
+        ("version", build_info::VERSION.to_owned()),
+        ("commit", commit),
+    ];
     line(&mut out, name, &labels, 1);
     out
 }

@@ -90,6 +90,21 @@ pub(crate) fn state_observer(metrics: Arc<Metrics>) -> Observer {
 #[derive(Debug, Default)]
 pub struct Stalls(Mutex<BTreeMap<(Cause, String), Stall>>);
 
+/// A stall, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// Its cause.
+    pub cause: Cause,
+    /// The path, the URL or the region.
+    pub of: String,
+    /// Why, and what mends it.
+    pub reason: String,
+    /// How long it has lasted, if it may end by itself.
+    pub lasts: Option<Duration>,
+    /// Whether `/readyz` reports it.
+    pub is_unready: bool,
+}
+
 #[derive(Debug)]
 struct Stall {
     /// The start of a transient stall; `None` if someone has to act.
@@ -139,6 +154,19 @@ impl Stalls {
         })
     }
 
+    /// All of them, in the order of their causes.
+    pub fn current(&self) -> Vec<Current> {
+        let stalls = self.lock();
+        let current = |((cause, of), stall): (&(Cause, String), &Stall)| Current {
+            cause: *cause,
+            of: of.clone(),
+            reason: stall.reason.clone(),
+            lasts: stall.since.map(|since| since.elapsed()),
+            is_unready: stall.not_ready().is_some(),
+        };
+        stalls.iter().map(current).collect()
+    }
+
     /// Why qtrail is not ready, one line per reason; `None` if it is ready.
     pub fn not_ready(&self) -> Option<String> {
         let stalls = self.lock();
@@ -178,7 +206,14 @@ mod tests {
         tokio::time::advance(GRACE - Duration::from_secs(1)).await;
         transient("refused again");
         assert_eq!(stalls.not_ready().as_deref(), Some("the disk is full"));
+        let seen = |stalls: &Stalls| -> Vec<_> {
+            let current = stalls.current().into_iter();
+            current.map(|now| (now.cause, now.is_unready)).collect()
+        };
+        let unusable = (Cause::StateUnusable, true);
+        assert_eq!(seen(&stalls), [(Cause::CollectorAway, false), unusable]);
         tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(seen(&stalls), [(Cause::CollectorAway, true), unusable]);
         assert_eq!(
             stalls.not_ready().as_deref(),
             Some("refused again (for 60 s)\nthe disk is full")

@@ -1,15 +1,16 @@
 //! The sidecar beside the real OpenTelemetry Collector, which runs with the configurations that are shipped, and
 //! called by clients that others made.
 //!
-//! A test runs where `QTRAIL_E2E_COLLECTOR`, `QTRAIL_E2E_JAEGER`, `QTRAIL_E2E_GRPCURL`, `QTRAIL_E2E_PYTHON` or
-//! `QTRAIL_E2E_SEND_GRPC` names the program that it needs (`.ci/run e2e` makes all of them, and says how) and says on
-//! standard error that it was skipped where it does not.
+//! A test runs where `QTRAIL_E2E_COLLECTOR`, `QTRAIL_E2E_JAEGER`, `QTRAIL_E2E_GRPCURL`, `QTRAIL_E2E_PYTHON`,
+//! `QTRAIL_E2E_SEND_GRPC` or `QTRAIL_E2E_CHROMIUM` names the program that it needs (`.ci/run e2e page` makes or finds
+//! all of them, and says how) and says on standard error that it was skipped where it does not.
 
 #[cfg(feature = "aws")]
 pub(crate) mod amazon;
 mod chain;
 mod clients;
 mod jaeger;
+mod page;
 mod records;
 #[cfg(feature = "aws")]
 mod s3;

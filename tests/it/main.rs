@@ -58,5 +58,6 @@ mod replay;
 mod report;
 mod rooms;
 mod run;
+mod status;
 mod unread;
 mod verify;

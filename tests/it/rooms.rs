@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "cli",
     "sidecar",
     "config",
@@ -19,6 +19,7 @@ const ORDER: [&str; 16] = [
     "dead_letter",
     "integrity",
     "aws",
+    "view",
     "telemetry",
     "runtime",
 ];

@@ -81,7 +81,8 @@ impl Receiver {
             std::fs::write(&file, tokens).unwrap();
             file
         });
-        let auth = Auth::open(&files.into_iter().collect::<Vec<_>>()).unwrap();
+        let auth =
+            Auth::open("ingest.token_files", &files.into_iter().collect::<Vec<_>>()).unwrap();
         let letters = dead_letter::Settings::new(folder.path().join("dead.jsonl"));
         let letters = DeadLetters::open(letters, CancellationToken::new()).unwrap();
         let Flow {

@@ -128,7 +128,7 @@ impl Sidecar {
             flow.metrics.clone(),
             CancellationToken::new(),
         );
-        let auth = Auth::open(&[]).expect("no tokens");
+        let auth = Auth::open("ingest.token_files", &[]).expect("no tokens");
         drop(entered);
         Sidecar {
             http: http_input::router(&ingest, &auth),

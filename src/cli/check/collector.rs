@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::config::Config;
-use crate::export::{self, Destination, Endpoint};
+use crate::export::{self, Destination};
 use qtrail_core::otlp::Signal;
 
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
@@ -22,7 +22,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
             Signal::Logs => logs,
             Signal::Traces => traces,
         };
-        format!("collector for {} {}", signal.as_str(), shown(endpoint))
+        format!("collector for {} {}", signal.as_str(), endpoint.shown())
     };
     match export::probe(&config.export, &signals).await {
         Ok(answers) => answers
@@ -34,12 +34,6 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
             Err::<String, _>(error),
         )],
     }
-}
-
-/// An endpoint's URL without its query, which may hold a token.
-fn shown(endpoint: &Endpoint) -> String {
-    let url = endpoint.url.to_string();
-    url.split('?').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use super::Finding;
 use crate::config::Config;
 use crate::input::ingest::Listen;
 use crate::input::ingest::listen;
+use crate::input::ingest::listen::auth::Auth;
+use crate::sidecar::TOKEN_FILES;
 
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let ingest = &config.ingest;
@@ -12,6 +14,11 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
         let usable = listen::check(ingest).map(|guards| format!("usable: {guards}"));
         let what = "tokens and certificates for senders".to_owned();
         findings.push(Finding::new(what, usable));
+    }
+    let page = &config.telemetry.token_files;
+    if config.telemetry.http.is_some() && !page.is_empty() {
+        let usable = Auth::open(TOKEN_FILES, page).map(|_| "usable");
+        findings.push(Finding::new("tokens for the live page".to_owned(), usable));
     }
     let addresses: Vec<_> = [
         ("ingest.grpc.listen", ingest.grpc.clone()),

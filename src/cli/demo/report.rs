@@ -12,7 +12,6 @@ use std::io;
 use self::arrived::{Arrived, arrived};
 use super::collector::Received;
 use crate::cli::count;
-use crate::cli::report::event::Text;
 use crate::cli::report::filter::Filter;
 use crate::cli::report::people::people;
 use crate::cli::report::store::Store;
@@ -21,6 +20,7 @@ use crate::cli::report::text::{Paint, line, wrapped};
 use crate::dead_letter::Line;
 use crate::pipeline::Counts;
 use crate::telemetry::printable::printable;
+use crate::view::event::Text;
 
 /// The facts to report.
 pub(super) struct Facts {

@@ -10,6 +10,7 @@ use crate::pipeline::dedup;
 /// A configuration as the demo gets it.
 fn config() -> Config {
     Config {
+        file: None,
         ingest: crate::input::ingest::Settings::default(),
         directory: None,
         s3: None,
@@ -50,6 +51,7 @@ fn config() -> Config {
             log_filter: "error".to_owned(),
             log_json: false,
             http: Some(([127, 0, 0, 1], 9465).into()),
+            token_files: Vec::new(),
             endpoint: None,
         },
     }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::event::Text;
-use super::people::{Kind, Person, agent, is_write, kind, through};
+use super::people::Person;
 use super::relations::{Relation, Row};
 use super::text::rfc3339;
+use crate::view::event::Text;
+use crate::view::words::{Kind, agent, is_write, kind, through};
 
 /// A value. `None` is an empty cell in CSV, and no field in JSON.
 #[derive(Debug, Clone, PartialEq)]

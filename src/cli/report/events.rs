@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::event::Event;
 use crate::runtime::temporary;
+use crate::view::event::Event;
 use qtrail_core::sorted::Spill;
 
 /// The events, each known by its place.

@@ -1,8 +1,8 @@
 //! Which events a report shows.
 
-use super::event::{Event, Text};
-use super::people::{agent, is_write};
 use super::relations::Row;
+use crate::view::event::{Event, Text};
+use crate::view::words::{agent, is_write};
 
 /// What was asked for. The default wants every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,9 +89,9 @@ fn is_agent(event: &Event, part: &str) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::super::event::tests::event;
     use super::super::relations::Relation;
     use super::*;
+    use crate::view::event::tests::event;
 
     fn wants(filter: &Filter, attributes: &[(&str, &str)]) -> bool {
         let event = event(60, attributes);

@@ -5,20 +5,15 @@
 
 use std::io::{self, Write};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-
 use super::basis::Basis;
-use super::event::Text;
-use super::people::{Counts, Group, Kind, People, Person, kind};
+use super::people::{Counts, Group, People, Person};
 use super::relations::Row;
 use super::text::{clock, day, range, rfc3339};
 use super::words;
 use crate::cli::count;
-use crate::telemetry::printable::printable;
-
-const STYLE: &str = include_str!("style.css");
+use crate::view::event::Text;
+use crate::view::html::{STYLE, escaped, source_hash};
+use crate::view::words::{Kind, access, action, kind, outcome, reason};
 
 /// Writes the document.
 pub(super) fn write(people: &People<'_>, basis: &Basis, out: &mut impl Write) -> io::Result<()> {
@@ -31,34 +26,18 @@ pub(super) fn write(people: &People<'_>, basis: &Basis, out: &mut impl Write) ->
     writeln!(out, "</main>\n</body>\n</html>")
 }
 
-/// A text as content of an element or of a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 fn head(basis: &Basis, out: &mut impl Write) -> io::Result<()> {
     let time = basis
         .range
         .map_or_else(String::new, |(first, last)| range(first, last) + " UTC");
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let hash = source_hash(STYLE);
     write!(
         out,
         r##"<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src {hash}; base-uri 'none'; form-action 'none'">
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
@@ -202,21 +181,18 @@ fn of_row(row: &Row<'_>, days: bool, marked: bool, out: &mut impl Write) -> io::
         true => format!("{} {}", day(event.time), clock(event.time)),
         false => clock(event.time),
     };
-    let (access, outcome) = (
-        words::access(event),
-        words::outcome(event.get(Text::Outcome)),
-    );
+    let (access, outcome) = (access(event), outcome(event.get(Text::Outcome)));
     let class = match event.get(Text::Outcome) {
         "denied" | "error" => "denied",
         "dry_run" => "dry",
         _ => "",
     };
-    let reason = words::reason(event).map_or_else(String::new, |reason| {
+    let reason = reason(event).map_or_else(String::new, |reason| {
         format!(r#"<div class="reason">{}</div>"#, escaped(&reason))
     });
     let what = match kind(event) {
         Kind::Message => "message".to_owned(),
-        _ => format!("<code>{}</code>", escaped(&words::action(event))),
+        _ => format!("<code>{}</code>", escaped(&action(event))),
     };
     let mark = if marked { " *" } else { "" };
     let depth = usize::from(row.parent.is_some());

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 
-use super::event::{Event, Text};
 use super::events::Events;
 use super::filter::Filter;
 use super::relations::{Relation, Relations, Row};
+use crate::view::event::{Event, Text};
+use crate::view::words::{Kind, OWN, agent, is_write, kind, through};
 
 /// What a report shows.
 #[derive(Debug)]
@@ -94,62 +95,6 @@ impl Counts {
         self.denied += u64::from(event.get(Text::Outcome) == "denied");
         self.errors += u64::from(event.get(Text::Outcome) == "error");
         self.changed += u64::from(is_write(event) && event.get(Text::Outcome) == "success");
-    }
-}
-
-/// What an event is in a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A person's message to an agent.
-    Message,
-    /// A call of an API.
-    Call,
-    /// A call of an agent's tool, which may make calls of APIs.
-    Tool,
-    /// Any other event of an agent's own service.
-    Own,
-}
-
-/// What an event is in a report.
-pub(crate) fn kind(event: &Event) -> Kind {
-    match event.get(Text::Class) {
-        "tool_call" => Kind::Tool,
-        _ if event.service().starts_with("aws-mcp") => Kind::Tool,
-        "on_behalf_of" | "agent_call" | "other" => Kind::Call,
-        _ if event.get(Text::Operation) == "chat" => Kind::Message,
-        _ => Kind::Own,
-    }
-}
-
-/// Whether an event is a call that changes something if it succeeds. An agent's own events change nothing outside
-/// the agent, except those that set it up.
-pub(crate) fn is_write(event: &Event) -> bool {
-    let is_call = kind(event) == Kind::Call;
-    event.read_only == Some(false) && (is_call || event.get(Text::Class) == "administration")
-}
-
-/// The agent; empty where nothing names it.
-pub(crate) fn agent(event: &Event) -> &str {
-    match (event.get(Text::Agent), event.get(Text::Class)) {
-        // Only Amazon Q has events of these classes.
-        ("", "conversation" | "pass_request" | "code" | "telemetry") => "Amazon Q Developer",
-        (agent, _) => agent,
-    }
-}
-
-/// What a call without an invoking service went through.
-pub(crate) const OWN: &str = "own credentials";
-
-/// What the call went through: the invoking service, or the person's own credentials.
-pub(crate) fn through(event: &Event) -> &str {
-    match (event.get(Text::InvokedBy), kind(event)) {
-        // AWS recorded the agent's service as the address.
-        ("", Kind::Call) if event.get(Text::Class) == "on_behalf_of" => {
-            event.get(Text::SourceAddress)
-        }
-        ("", Kind::Call) => OWN,
-        ("", _) => event.get(Text::Service),
-        (service, _) => service,
     }
 }
 

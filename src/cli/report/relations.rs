@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 
-use super::event::{Event, Text};
 use super::events::Events;
+use crate::view::event::{Event, Text};
 use qtrail_core::assemble::nearest;
 
 /// How an event is related to its reason. An event is named by its place in the list.
@@ -234,8 +234,8 @@ fn add_message(
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::tests::event;
     use super::*;
+    use crate::view::event::tests::event;
 
     const MARY: [(&str, &str); 2] = [
         ("aws.principal.id", "AROAX:mary"),

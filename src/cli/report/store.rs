@@ -8,9 +8,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
-use super::event::{Event, Key};
 use super::events::Events;
 use crate::runtime::temporary;
+use crate::view::event::{Event, Key};
 use qtrail_core::sorted::{Record as _, Sorter};
 
 /// The events, without repeats.
@@ -118,8 +118,8 @@ impl Store {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::event::tests::event;
     use super::*;
+    use crate::view::event::tests::event;
 
     fn store(limit: usize, numbers: &[u8]) -> (Vec<Event>, Option<i64>, u64) {
         let mut store = Store::new(limit);

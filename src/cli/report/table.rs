@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::basis::Basis;
-use super::event::{Event, Text};
-use super::people::{Counts, Group, Kind, People, Person, is_write, kind};
+use super::people::{Counts, Group, People, Person};
 use super::relations::Row;
 use super::text::{Paint, clock, cut, day, flow, line, padded, range, width, wrapped};
 use super::words;
 use crate::cli::count;
 use crate::telemetry::printable::printable;
+use crate::view::event::{Event, Text};
+use crate::view::words::{self as event_words, Kind, access, action, is_write, kind};
 
 /// Indentation of a denied call's reason.
 const REASON: usize = 16;
@@ -208,7 +209,7 @@ fn is_alike(first: &Row<'_>, row: &Row<'_>) -> bool {
 fn label(event: &Event) -> String {
     match kind(event) {
         Kind::Message => "message".to_owned(),
-        _ => words::action(event),
+        _ => action(event),
     }
 }
 
@@ -222,7 +223,7 @@ fn of_row(text: &mut String, row: &Row<'_>, marked: bool, paint: Paint) {
     let (plain, outcome) = outcome(event, paint);
     // Padded before colouring: colour codes have no width.
     let gap = " ".repeat(9_usize.saturating_sub(width(&plain)));
-    let (access, relation) = (words::access(event), words::relation(row.relation));
+    let (access, relation) = (access(event), words::relation(row.relation));
     let rest = format!("  {access:<5}  {outcome}{gap}{relation}");
     if width(&start) + width(&action) <= ACTION {
         let start = padded(&format!("{start}{action}"), ACTION);
@@ -242,7 +243,7 @@ fn of_row(text: &mut String, row: &Row<'_>, marked: bool, paint: Paint) {
 fn outcome(event: &Event, paint: Paint) -> (String, String) {
     let plain = match (event.get(Text::Outcome), kind(event)) {
         ("success", Kind::Message | Kind::Own) => "",
-        (outcome, _) => words::outcome(outcome),
+        (outcome, _) => event_words::outcome(outcome),
     };
     let painted = match event.get(Text::Outcome) {
         "denied" | "error" => paint.red(plain),
@@ -253,7 +254,7 @@ fn outcome(event: &Event, paint: Paint) -> (String, String) {
 }
 
 fn reason(text: &mut String, event: &Event) {
-    if let Some(reason) = words::reason(event) {
+    if let Some(reason) = event_words::reason(event) {
         let shown: String = reason.chars().take(REASON_CHARS).collect();
         let more = reason.chars().count() - shown.chars().count();
         let more = match more {

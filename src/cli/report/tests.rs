@@ -1,7 +1,7 @@
-use super::event::tests::event;
 use super::events::Events;
 use super::text::{COLUMNS, width};
 use super::*;
+use crate::view::event::tests::event;
 
 const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script>",

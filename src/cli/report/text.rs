@@ -80,7 +80,12 @@ impl Fitted {
 
 /// Adds paragraphs at an indentation, wrapped at spaces, and inside words that are longer than a line.
 pub(crate) fn wrapped(text: &mut String, indent: usize, paragraph: &str) {
-    let room = COLUMNS - indent;
+    wrapped_to(text, COLUMNS, indent, paragraph);
+}
+
+/// The same, in lines of at most this width.
+pub(crate) fn wrapped_to(text: &mut String, columns: usize, indent: usize, paragraph: &str) {
+    let room = columns.saturating_sub(indent);
     let mut current = Fitted::new(room);
     let mut flush = |current: &mut Fitted| {
         let full = std::mem::replace(current, Fitted::new(room));

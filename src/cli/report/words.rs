@@ -1,11 +1,11 @@
 //! The words of a report, for every format for people.
 
 use super::basis::Basis;
-use super::event::{Event, Text};
-use super::people::{Counts, Group, Kind, OWN, Person, is_write, kind};
+use super::people::{Counts, Group, Person};
 use super::relations::Relation;
 use super::text::rfc3339;
 use crate::cli::count;
+use crate::view::words::OWN;
 
 /// The credentials with which agents acted: `PowerUser in 111122223333, without MFA`.
 pub(crate) fn credentials(person: &Person) -> Option<String> {
@@ -95,33 +95,6 @@ pub(crate) fn group(group: &Group) -> Vec<String> {
     parts
 }
 
-/// What was done: the name of a tool, or the service and the action, such as `s3:ListBuckets`.
-pub(crate) fn action(event: &Event) -> String {
-    match (kind(event), event.get(Text::Tool)) {
-        (Kind::Tool, tool) if !tool.is_empty() => tool.to_owned(),
-        _ => format!("{}:{}", event.service(), event.get(Text::Action)),
-    }
-}
-
-/// Whether a call reads or changes something.
-pub(crate) fn access(event: &Event) -> &'static str {
-    match event.read_only {
-        _ if is_write(event) => "WRITE",
-        Some(true) if kind(event) == Kind::Call => "read",
-        _ => "",
-    }
-}
-
-/// `qtrail.outcome` in words.
-pub(crate) fn outcome(outcome: &str) -> &str {
-    match outcome {
-        "success" => "ok",
-        "denied" => "DENIED",
-        "dry_run" => "dry run",
-        other => other,
-    }
-}
-
 /// How sure it is to what an event belongs. Nothing for what the record itself says.
 pub(crate) fn relation(relation: Relation) -> String {
     match relation {
@@ -134,16 +107,6 @@ pub(crate) fn relation(relation: Relation) -> String {
 /// Seconds, with a fraction only if there is one.
 pub(crate) fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds.unsigned_abs() as f64 / 1e9
-}
-
-/// Why an event failed: its error's code and message.
-pub(crate) fn reason(event: &Event) -> Option<String> {
-    if !matches!(event.get(Text::Outcome), "denied" | "error") {
-        return None;
-    }
-    let parts = [Text::ErrorCode, Text::ErrorMessage].map(|text| event.get(text));
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    (!parts.is_empty()).then(|| parts.join(": "))
 }
 
 /// What the report rests on, a sentence each.

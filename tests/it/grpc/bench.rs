@@ -72,7 +72,7 @@ impl Bench {
             Arc::clone(&metrics),
             stop.clone(),
         );
-        let router = grpc::router(&ingest, &Auth::open(tokens).unwrap());
+        let router = grpc::router(&ingest, &Auth::open("ingest.token_files", tokens).unwrap());
         let settings = ingest::Settings {
             limits,
             ..ingest::Settings::default()

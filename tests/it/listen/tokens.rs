@@ -17,7 +17,7 @@ use crate::support::program::qtrail;
 /// A listener that asks for a token at `/private`, and answers with its name.
 async fn guarded(files: &[&Path]) -> Served {
     let files: Vec<_> = files.iter().map(|path| path.to_path_buf()).collect();
-    let auth = Auth::open(&files).unwrap();
+    let auth = Auth::open("ingest.token_files", &files).unwrap();
     let private = async move |request: Request| match audit::admit(
         &auth,
         request.headers(),
@@ -161,7 +161,7 @@ fn a_file_without_a_token_is_an_error_that_names_it() {
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "\n# none\n").unwrap();
     for path in [empty, folder.path().join("missing")] {
-        let error = Auth::open(std::slice::from_ref(&path))
+        let error = Auth::open("ingest.token_files", std::slice::from_ref(&path))
             .unwrap_err()
             .to_string();
         assert!(error.contains("ingest.token_files"), "{error}");

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use crate::cli::demo::collector::Received;
-use crate::cli::report::event::{Builder, Event};
+use crate::view::event::{Builder, Event};
 
 /// The attributes of an event that assembly has joined to a conversation.
 const CORRELATION: &str = "qtrail.correlation";

@@ -36,6 +36,8 @@ use self::tls::Certificates;
 use super::{Limits, Listen, Settings};
 use crate::telemetry::metrics::Metrics;
 
+/// The config key of the files of tokens.
+pub const TOKEN_FILES: &str = "ingest.token_files";
 /// How long to wait when the system has no file descriptor for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// The same, after an idle connection was evicted.
@@ -55,7 +57,7 @@ pub struct Listener {
 /// # Errors
 /// A file that cannot be read or is invalid.
 pub fn check(settings: &Settings) -> anyhow::Result<String> {
-    Auth::open(&settings.token_files)?;
+    Auth::open(TOKEN_FILES, &settings.token_files)?;
     if let Some(tls) = &settings.tls {
         Certificates::load(tls)?;
     }

@@ -145,7 +145,7 @@ impl Event {
 
     /// The bytes in the lists of a report, if the event itself is in a file. `groups` are the hashes of the
     /// conversations and people so far.
-    pub(super) fn bytes_in_lists(&self, groups: &mut HashSet<u64>) -> usize {
+    pub(crate) fn bytes_in_lists(&self, groups: &mut HashSet<u64>) -> usize {
         let own = [Text::Conversation, Text::Person].map(|text| (text, self.get(text)));
         let new = own.iter().filter(|(text, name)| {
             let mut hasher = DefaultHasher::new();
@@ -269,14 +269,14 @@ impl Builder {
 }
 
 /// Collects the events of records.
-pub(super) struct Collector<E> {
+pub(crate) struct Collector<E> {
     builder: Builder,
     /// Receives each event.
-    pub(super) each: E,
+    pub(crate) each: E,
 }
 
 impl<E: FnMut(Event)> Collector<E> {
-    pub(super) fn new(each: E) -> Self {
+    pub(crate) fn new(each: E) -> Self {
         Collector {
             builder: Builder::default(),
             each,
