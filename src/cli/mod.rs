@@ -24,7 +24,6 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sample;
-mod size;
 pub mod status;
 mod stoppable;
 mod summary;

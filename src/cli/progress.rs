@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::size::size;
 use crate::input::backfill::backend_limits::shown;
 use crate::runtime::terminal;
 use crate::telemetry::metrics::Metrics;
+use crate::view::numbers::bytes;
 
 /// How long a command takes before its bar is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -184,7 +184,7 @@ impl SoFar {
     /// The most important first: what does not fit is cut.
     fn text(&self, unit: Measure, detail: &str) -> String {
         let amount = |n: u64| match unit {
-            Measure::Bytes => size(n),
+            Measure::Bytes => bytes(n),
             Measure::Events => super::count(n, "event"),
         };
         let mut parts = Vec::new();

@@ -10,8 +10,8 @@ use anyhow::Context;
 
 use super::args::{SampleArgs, SampleFormat};
 use super::progress::{Measure, Progress};
-use super::size::size;
 use super::{Exit, OutputClosed, count};
+use crate::view::numbers::bytes;
 use qtrail_sample::{self, Amount, Format, Spec, Summary};
 
 /// Writes a sample trail. `quiet`: no progress bar.
@@ -84,8 +84,8 @@ fn describe(summary: &Summary, destination: &str) -> String {
         count(summary.files, "file"),
         count(summary.events, "event"),
         amazon_q,
-        size(summary.json_bytes),
-        size(summary.file_bytes),
+        bytes(summary.json_bytes),
+        bytes(summary.file_bytes),
     );
     for (class, count) in &summary.amazon_q {
         text.push_str(&format!("{count:>12} {}\n", class.as_str()));

@@ -35,6 +35,7 @@ pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     match UNITS.iter().find(|(size, _)| n >= *size) {
         Some((size, unit)) => format!("{:.1} {unit}", n as f64 / *size as f64),
+        None if n == 1 => "1 byte".to_owned(),
         None => format!("{n} bytes"),
     }
 }
@@ -61,8 +62,15 @@ mod tests {
             ]
         );
         assert_eq!(
-            [7, 1_500, 2_000_000].map(bytes),
-            ["7 bytes", "1.5 kB", "2.0 MB"]
+            [0, 1, 999, 1_500, 45_678_000, 12_000_000_000].map(bytes),
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1.5 kB",
+                "45.7 MB",
+                "12.0 GB"
+            ]
         );
     }
 }

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::cli::count;
-use crate::cli::size::size;
 use crate::cli::summary::Files;
 use crate::config::Config;
 use crate::input::backfill::backend_limits::{exceeded, shown as span};
 use crate::input::backfill::days::shown;
 use crate::input::backfill::{Listed, Tally};
 use crate::telemetry::printable::printable;
+use crate::view::numbers::bytes;
 
 /// Days, or accounts and regions, that are listed one by one.
 const ROWS: usize = 40;
@@ -158,7 +158,7 @@ fn more(rows: usize, what: &str, line: &mut impl FnMut(String)) {
 }
 
 fn tally(tally: &Tally) -> String {
-    format!("{}, {}", count(tally.files, "file"), size(tally.bytes))
+    format!("{}, {}", count(tally.files, "file"), bytes(tally.bytes))
 }
 
 #[cfg(test)]
