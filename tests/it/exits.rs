@@ -14,6 +14,7 @@ use crate::support::collector::Collector;
 use crate::support::nest_too_deep;
 use crate::support::program::{event, gzip, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar};
+use crate::support::terminal::top;
 use crate::verify::Signed;
 
 /// A user that owns nothing.
@@ -77,6 +78,9 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("replay", 0) => vec![replay(LETTER).await],
         ("replay", 1) => vec![replay("no letter\n").await],
         ("replay", 3) => vec![replay(DEAD).await, replay(HASH).await],
+        ("status", 0) | ("top", 0) => watched(command).await,
+        ("status", 1) => vec![run(qtrail().args(["status", "127.0.0.1:1"]))],
+        ("top", 1) => vec![run(qtrail().args(["top", "127.0.0.1:1"]))],
         ("report", 0) => vec![
             in_trail("report", &[&log_file(&[event("one")])], &[]),
             unread(&["report"]),
@@ -308,6 +312,21 @@ async fn stopped(scene: Scene) -> (Option<i32>, String) {
     let sidecar = Sidecar::start(&mut scene.run());
     sidecar.settled(1).await;
     sidecar.stop().await
+}
+
+/// What shows a running qtrail.
+async fn watched(command: &str) -> Vec<(Option<i32>, String)> {
+    let scene = Scene::new().await;
+    let sidecar = Sidecar::start(&mut scene.run());
+    let address = sidecar.address().await;
+    sidecar.settled(1).await;
+    vec![match command {
+        "top" => top(address, "Last events").await,
+        _ => {
+            let ask = move || run(qtrail().args(["status", &address.to_string()]));
+            tokio::task::spawn_blocking(ask).await.unwrap()
+        }
+    }]
 }
 
 async fn cannot_start() -> (Option<i32>, String) {

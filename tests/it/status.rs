@@ -10,6 +10,7 @@ use crate::support::collector::{Collector, Reply};
 use crate::support::free_address;
 use crate::support::program::{event, log_file, qtrail};
 use crate::support::sidecar::{Place, Sidecar};
+use crate::support::terminal::top;
 
 async fn status(sidecar: &Sidecar, holds: impl Fn(&Status) -> bool) -> Status {
     let parsed = |body: &str| serde_json::from_str::<Status>(body).unwrap();
@@ -185,4 +186,17 @@ fn top_wants_a_terminal_and_names_the_other_command() {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("qtrail status"), "{error}");
+}
+
+#[tokio::test]
+async fn top_draws_until_a_key_ends_it_and_gives_the_terminal_back() {
+    let (place, collector) = (Place::new(), Collector::start().await);
+    let sidecar = Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
+    place.add("a.json", &log_file(&[event("one")]));
+    sidecar.settled(1).await;
+    let (code, shown) = top(sidecar.address().await, "mary").await;
+    assert_eq!(code, Some(0), "{shown:?}");
+    assert!(shown.starts_with("\x1b[?1049h"), "{shown:?}");
+    assert!(shown.ends_with("\x1b[?1049l"), "{shown:?}");
+    assert!(shown.contains("q or Ctrl-C: end"), "{shown:?}");
 }

@@ -20,6 +20,7 @@ pub mod repeats;
 pub mod sender;
 pub mod sidecar;
 pub mod spans;
+pub mod terminal;
 pub mod trail;
 
 /// What a test awaits comes within this time, or the test fails. Longer than an unoptimized program

@@ -1,29 +1,17 @@
 //! What the program knows, it says: beside a progress bar, with `-q`, before `--print-config`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::support::program::{convert, event, json_lines, log_file, qtrail};
+use crate::support::terminal::terminal;
 
 /// A record that is refused for its time.
 fn refused(id: &str) -> String {
     event(id).replace("2024-04-10T14:07:55Z", "soon")
-}
-
-/// The two ends of a terminal.
-fn terminal() -> (File, OwnedFd) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let theirs = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    (ours.into(), theirs)
 }
 
 #[test]
