@@ -49,6 +49,19 @@ e2e:
 amazon:
     .ci/run amazon
 
+# The dashboards and alerts, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
+views:
+    .ci/run views
+
+# The chart, the manifests, the compose file, the unit and the Terraform module (needs Go).
+deploy:
+    .ci/run deploy
+
+# Make the packages of a release in target/packages (see the script), and install and remove them (needs root, debootstrap, rpm).
+packages:
+    deploy/release.sh
+    tests/deploy/packages.sh
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences
@@ -69,7 +82,7 @@ instructions:
 ci:
     .ci/run
 
-# Fuzz a target: envelope, log_file, record, conversion, redaction, notices or ingest (needs `cargo install cargo-fuzz`).
+# Fuzz a target: envelope, log_file, record, conversion, redaction, notices or ingest (needs `cargo install --locked cargo-fuzz`).
 fuzz TARGET SECONDS="60":
     cp Cargo.lock fuzz/Cargo.lock
     mkdir -p target/fuzz/corpus/{{TARGET}}
