@@ -62,6 +62,10 @@ packages:
     deploy/release.sh
     tests/deploy/packages.sh
 
+# The README's picture, after a change of the report's HTML or of the demo's trail (needs Chromium).
+picture:
+    docs/pictures/make.sh
+
 # Licences, bans and duplicate crates, without a network.
 licences:
     .ci/run licences
