@@ -21,6 +21,13 @@ async function freePort() {
 
 const folder = (name) => fs.mkdtempSync(path.join(os.tmpdir(), `qtrail-${name}-`));
 
+// A folder that `t` removes. A server that is not yet gone may write to it meanwhile.
+function temporary(t, name) {
+  const made = folder(name);
+  t.after(() => fs.rmSync(made, { recursive: true, maxRetries: 20 }));
+  return made;
+}
+
 // Asks again until `ask` gives something; fails with the last error.
 async function until(what, ask) {
   const deadline = Date.now() + PATIENCE;
@@ -64,15 +71,17 @@ async function start(t, name, program, args, ready, env = {}) {
   return stop;
 }
 
+// It can be stopped and started again: its address and its data stay.
 async function victorialogs(t, onPort) {
   const port = onPort ?? (await freePort());
-  const data = folder('victorialogs-data');
-  t.after(() => fs.rmSync(data, { recursive: true }));
+  const data = temporary(t, 'victorialogs-data');
   const url = `http://127.0.0.1:${port}`;
   // Rules look back 30 days.
   const args = [`-storageDataPath=${data}`, `-httpListenAddr=127.0.0.1:${port}`, '-retentionPeriod=31d'];
-  await start(t, 'victorialogs', process.env.QTRAIL_VIEWS_VICTORIALOGS, args, `${url}/health`);
+  const again = () => start(t, 'victorialogs', process.env.QTRAIL_VIEWS_VICTORIALOGS, args, `${url}/health`);
   return {
+    stop: await again(),
+    start: again,
     url,
     otlp: `${url}/insert/opentelemetry`,
     // The rows of a query: JSON objects.
@@ -100,40 +109,44 @@ async function vmalert(t, datasource, rules) {
   };
 }
 
-async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onPort) {
+// Configurations are merged in their order, as Jaeger and the collector do it.
+const configured = (configs) => [configs].flat().flatMap((config) => ['--config', config]);
+
+// It can be stopped and started again at its address; what it keeps is the matter of its configuration.
+async function jaeger(t, configs = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onPort) {
   const [query, otlp] = [await freePort(), onPort ?? (await freePort())];
   const url = `http://127.0.0.1:${query}`;
-  await start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, ['--config', config], `${url}/api/services`, {
-    JAEGER_QUERY: `127.0.0.1:${query}`,
-    JAEGER_LISTEN: `127.0.0.1:${otlp}`,
-  });
-  return { otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
+  const again = () =>
+    start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, configured(configs), `${url}/api/services`, {
+      JAEGER_QUERY: `127.0.0.1:${query}`,
+      JAEGER_LISTEN: `127.0.0.1:${otlp}`,
+    });
+  return { stop: await again(), start: again, otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
 }
 
 // A collector that can be killed and started again: its address and its queue stay.
-async function collector(t, config, env) {
+async function collector(t, configs, env) {
   const [otlp, metrics] = [await freePort(), await freePort()];
-  const queue = folder('queue');
-  t.after(() => fs.rmSync(queue, { recursive: true }));
+  const queue = temporary(t, 'queue');
   const url = `http://127.0.0.1:${metrics}/metrics`;
   const again = () =>
-    start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, ['--config', config], url, {
+    start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, configured(configs), url, {
       OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
       METRICS_HOST: '127.0.0.1',
       METRICS_PORT: String(metrics),
       QUEUE_DIRECTORY: queue,
       ...env,
     });
-  return { otlp: `http://127.0.0.1:${otlp}`, start: again, metrics: async () => (await fetch(url)).text() };
+  return { otlp: `http://127.0.0.1:${otlp}`, start: again, telemetry: `127.0.0.1:${metrics}`, metrics: async () => (await fetch(url)).text() };
 }
 
-async function prometheus(t, target) {
-  const data = folder('prometheus');
-  t.after(() => fs.rmSync(data, { recursive: true }));
+async function prometheus(t, targets, rules = []) {
+  const data = temporary(t, 'prometheus');
   const config = path.join(data, 'prometheus.yml');
   fs.writeFileSync(config, JSON.stringify({
-    global: { scrape_interval: '1s' },
-    scrape_configs: [{ job_name: 'qtrail', static_configs: [{ targets: [target] }] }],
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: rules,
+    scrape_configs: [{ job_name: 'qtrail', static_configs: [{ targets }] }],
   }));
   const url = `http://127.0.0.1:${await freePort()}`;
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${data}/data`, `--web.listen-address=${url.replace('http://', '')}`];
@@ -149,10 +162,9 @@ async function convert(trail, endpoint, ...args) {
 // A qtrail that watches `directory`.
 async function run(t, directory, endpoint, ...args) {
   const telemetry = `127.0.0.1:${await freePort()}`;
-  const state = args.includes('--state') ? [] : ['--state', folder('state')];
-  if (state.length) t.after(() => fs.rmSync(state[1], { recursive: true }));
+  const state = args.includes('--state') ? [] : ['--state', temporary(t, 'state')];
   const stop = await start(t, 'qtrail', QTRAIL, ['run', directory, '--endpoint', endpoint, ...state, ...args], `http://${telemetry}/livez`, { QTRAIL_TELEMETRY_HTTP: telemetry });
   return { telemetry, stop, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
 }
 
-module.exports = { folder, freePort, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
+module.exports = { folder, temporary, freePort, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };

@@ -142,10 +142,9 @@ test('in Jaeger, a person has their traces, and a conversation is one trace with
 
 test('in Prometheus, the metrics of the dashboards and rules exist, and count what the trail has', async (t) => {
   const store = await servers.victorialogs(t);
-  const directory = servers.folder('watched');
-  t.after(() => fs.rmSync(directory, { recursive: true }));
+  const directory = servers.temporary(t, 'watched');
   const qtrail = await servers.run(t, directory, store.otlp, '--protocol', 'http/protobuf', '--signals', 'logs', '--select', 'agents');
-  const prometheus = await servers.prometheus(t, qtrail.telemetry);
+  const prometheus = await servers.prometheus(t, [qtrail.telemetry]);
   const value = async (query) => Number((await prometheus.query(query))[0]?.value[1]);
 
   const used = [...new Set(
