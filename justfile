@@ -49,7 +49,7 @@ e2e:
 amazon:
     .ci/run amazon
 
-# The dashboards and alerts, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
+# The dashboards, the alerts and the whole way to them, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
 views:
     .ci/run views
 

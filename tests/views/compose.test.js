@@ -45,7 +45,7 @@ test('the sample arrives in both stores once, although they were away, the colle
     LOGS_ENDPOINT: `http://127.0.0.1:${logsPort}/insert/opentelemetry/v1/logs`,
     TRACES_ENDPOINT: `127.0.0.1:${tracesPort}`,
   });
-  const folder = servers.temporary(t, 'sample');
+  const folder = servers.folder('sample');
   const at = (word) => word.replace(/^\/trail\b/, folder).replace(/^\$\{QTRAIL_PATH:-\/trail(.*)\}$/, `${folder}$1`);
   const sample = spawnSync(process.env.QTRAIL_VIEWS_QTRAIL, compose.services.sample.command.map(at));
   assert.strictEqual(sample.status, 0, String(sample.stderr));

@@ -9,7 +9,8 @@ const { promisify } = require('node:util');
 const { ROOT } = require('./queries');
 
 const QTRAIL = process.env.QTRAIL_VIEWS_QTRAIL;
-const PATIENCE = 120_000;
+// For a machine that does other things too.
+const PATIENCE = 300_000;
 
 async function freePort() {
   const server = net.createServer();
@@ -19,12 +20,13 @@ async function freePort() {
   return port;
 }
 
-const folder = (name) => fs.mkdtempSync(path.join(os.tmpdir(), `qtrail-${name}-`));
+// Folders that are removed at the end, when no server writes to them any more.
+const folders = [];
+process.on('exit', () => folders.forEach((made) => fs.rmSync(made, { recursive: true, force: true })));
 
-// A folder that `t` removes. A server that is not yet gone may write to it meanwhile.
-function temporary(t, name) {
-  const made = folder(name);
-  t.after(() => fs.rmSync(made, { recursive: true, maxRetries: 20 }));
+function folder(name) {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), `qtrail-${name}-`));
+  folders.push(made);
   return made;
 }
 
@@ -60,10 +62,7 @@ async function start(t, name, program, args, ready, env = {}) {
     child.kill(signal);
     await ended;
   };
-  t.after(async () => {
-    await stop();
-    fs.rmSync(path.dirname(log), { recursive: true });
-  });
+  t.after(() => stop());
   await until(`${name} starts`, async () => {
     if (child.exitCode !== null) throw new Error(fs.readFileSync(log, 'utf8'));
     return (await fetch(ready)).ok;
@@ -74,7 +73,7 @@ async function start(t, name, program, args, ready, env = {}) {
 // It can be stopped and started again: its address and its data stay.
 async function victorialogs(t, onPort) {
   const port = onPort ?? (await freePort());
-  const data = temporary(t, 'victorialogs-data');
+  const data = folder('victorialogs-data');
   const url = `http://127.0.0.1:${port}`;
   // Rules look back 30 days.
   const args = [`-storageDataPath=${data}`, `-httpListenAddr=127.0.0.1:${port}`, '-retentionPeriod=31d'];
@@ -127,11 +126,12 @@ async function jaeger(t, configs = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onP
 // A collector that can be killed and started again: its address and its queue stay.
 async function collector(t, configs, env) {
   const [otlp, metrics] = [await freePort(), await freePort()];
-  const queue = temporary(t, 'queue');
+  const queue = folder('queue');
   const url = `http://127.0.0.1:${metrics}/metrics`;
   const again = () =>
     start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, configured(configs), url, {
       OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
+      OTLP_HTTP_LISTEN: '127.0.0.1:0',
       METRICS_HOST: '127.0.0.1',
       METRICS_PORT: String(metrics),
       QUEUE_DIRECTORY: queue,
@@ -141,7 +141,7 @@ async function collector(t, configs, env) {
 }
 
 async function prometheus(t, targets, rules = []) {
-  const data = temporary(t, 'prometheus');
+  const data = folder('prometheus');
   const config = path.join(data, 'prometheus.yml');
   fs.writeFileSync(config, JSON.stringify({
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
@@ -162,9 +162,9 @@ async function convert(trail, endpoint, ...args) {
 // A qtrail that watches `directory`.
 async function run(t, directory, endpoint, ...args) {
   const telemetry = `127.0.0.1:${await freePort()}`;
-  const state = args.includes('--state') ? [] : ['--state', temporary(t, 'state')];
+  const state = args.includes('--state') ? [] : ['--state', folder('state')];
   const stop = await start(t, 'qtrail', QTRAIL, ['run', directory, '--endpoint', endpoint, ...state, ...args], `http://${telemetry}/livez`, { QTRAIL_TELEMETRY_HTTP: telemetry });
   return { telemetry, stop, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
 }
 
-module.exports = { folder, temporary, freePort, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
+module.exports = { folder, freePort, until, victorialogs, vmalert, jaeger, collector, prometheus, convert, run };
