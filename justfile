@@ -49,7 +49,7 @@ e2e:
 amazon:
     .ci/run amazon
 
-# The dashboards and alerts, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
+# The dashboards, the alerts and the whole way to them, on VictoriaLogs, vmalert, Jaeger and Prometheus (needs Node and Go).
 views:
     .ci/run views
 
@@ -61,6 +61,10 @@ deploy:
 packages:
     deploy/release.sh
     tests/deploy/packages.sh
+
+# The README's picture, after a change of the report's HTML or of the demo's trail (needs Chromium).
+picture:
+    docs/pictures/make.sh
 
 # Licences, bans and duplicate crates, without a network.
 licences:

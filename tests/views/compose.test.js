@@ -46,7 +46,6 @@ test('the sample arrives in both stores once, although they were away, the colle
     TRACES_ENDPOINT: `127.0.0.1:${tracesPort}`,
   });
   const folder = servers.folder('sample');
-  t.after(() => fs.rmSync(folder, { recursive: true }));
   const at = (word) => word.replace(/^\/trail\b/, folder).replace(/^\$\{QTRAIL_PATH:-\/trail(.*)\}$/, `${folder}$1`);
   const sample = spawnSync(process.env.QTRAIL_VIEWS_QTRAIL, compose.services.sample.command.map(at));
   assert.strictEqual(sample.status, 0, String(sample.stderr));

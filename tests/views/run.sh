@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Tests the dashboards and alerts of deploy/ against real servers: VictoriaLogs, vmalert, Jaeger, Prometheus. Prints a last
-# line `N passed, N failed`. Needs Node 20, Go 1.26 and Prometheus with promtool (as root on Debian, it installs them);
-# network access for the first run. QTRAIL_VIEWS_QTRAIL is the program to test, if it is not to be built here.
+# Tests the dashboards and alerts of deploy/, and the whole way from a trail to them, with real servers: the collector, VictoriaLogs,
+# vmalert, Jaeger, Prometheus. Prints a last line `N passed, N failed`. Needs Node 20, Go 1.26, Python 3.9 and Prometheus with
+# promtool (as root on Debian, it installs them); network access for the first run. With Chromium, pictures of the pages are in
+# target/views. QTRAIL_VIEWS_QTRAIL is the program to test, if it is not to be built here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+command -v python3 >/dev/null || { echo "views: needs Python 3.9 or newer" >&2; exit 1; }
 command -v node >/dev/null || { echo "views: needs Node 20 or newer (https://nodejs.org)" >&2; exit 1; }
 if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

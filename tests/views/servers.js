@@ -9,7 +9,8 @@ const { promisify } = require('node:util');
 const { ROOT } = require('./queries');
 
 const QTRAIL = process.env.QTRAIL_VIEWS_QTRAIL;
-const PATIENCE = 120_000;
+// For a machine that does other things too.
+const PATIENCE = 300_000;
 
 async function freePort() {
   const server = net.createServer();
@@ -19,7 +20,15 @@ async function freePort() {
   return port;
 }
 
-const folder = (name) => fs.mkdtempSync(path.join(os.tmpdir(), `qtrail-${name}-`));
+// Folders that are removed at the end, when no server writes to them any more.
+const folders = [];
+process.on('exit', () => folders.forEach((made) => fs.rmSync(made, { recursive: true, force: true })));
+
+function folder(name) {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), `qtrail-${name}-`));
+  folders.push(made);
+  return made;
+}
 
 // Asks again until `ask` gives something; fails with the last error.
 async function until(what, ask) {
@@ -53,10 +62,7 @@ async function start(t, name, program, args, ready, env = {}) {
     child.kill(signal);
     await ended;
   };
-  t.after(async () => {
-    await stop();
-    fs.rmSync(path.dirname(log), { recursive: true });
-  });
+  t.after(() => stop());
   await until(`${name} starts`, async () => {
     if (child.exitCode !== null) throw new Error(fs.readFileSync(log, 'utf8'));
     return (await fetch(ready)).ok;
@@ -64,15 +70,17 @@ async function start(t, name, program, args, ready, env = {}) {
   return stop;
 }
 
+// It can be stopped and started again: its address and its data stay.
 async function victorialogs(t, onPort) {
   const port = onPort ?? (await freePort());
   const data = folder('victorialogs-data');
-  t.after(() => fs.rmSync(data, { recursive: true }));
   const url = `http://127.0.0.1:${port}`;
   // Rules look back 30 days.
   const args = [`-storageDataPath=${data}`, `-httpListenAddr=127.0.0.1:${port}`, '-retentionPeriod=31d'];
-  await start(t, 'victorialogs', process.env.QTRAIL_VIEWS_VICTORIALOGS, args, `${url}/health`);
+  const again = () => start(t, 'victorialogs', process.env.QTRAIL_VIEWS_VICTORIALOGS, args, `${url}/health`);
   return {
+    stop: await again(),
+    start: again,
     url,
     otlp: `${url}/insert/opentelemetry`,
     // The rows of a query: JSON objects.
@@ -100,40 +108,45 @@ async function vmalert(t, datasource, rules) {
   };
 }
 
-async function jaeger(t, config = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onPort) {
+// Configurations are merged in their order, as Jaeger and the collector do it.
+const configured = (configs) => [configs].flat().flatMap((config) => ['--config', config]);
+
+// It can be stopped and started again at its address; what it keeps is the matter of its configuration.
+async function jaeger(t, configs = path.join(ROOT, 'tests/e2e/jaeger.yaml'), onPort) {
   const [query, otlp] = [await freePort(), onPort ?? (await freePort())];
   const url = `http://127.0.0.1:${query}`;
-  await start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, ['--config', config], `${url}/api/services`, {
-    JAEGER_QUERY: `127.0.0.1:${query}`,
-    JAEGER_LISTEN: `127.0.0.1:${otlp}`,
-  });
-  return { otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
+  const again = () =>
+    start(t, 'jaeger', process.env.QTRAIL_VIEWS_JAEGER, configured(configs), `${url}/api/services`, {
+      JAEGER_QUERY: `127.0.0.1:${query}`,
+      JAEGER_LISTEN: `127.0.0.1:${otlp}`,
+    });
+  return { stop: await again(), start: again, otlp: `http://127.0.0.1:${otlp}`, get: async (way) => (await json(`${url}${way}`)).data };
 }
 
 // A collector that can be killed and started again: its address and its queue stay.
-async function collector(t, config, env) {
+async function collector(t, configs, env) {
   const [otlp, metrics] = [await freePort(), await freePort()];
   const queue = folder('queue');
-  t.after(() => fs.rmSync(queue, { recursive: true }));
   const url = `http://127.0.0.1:${metrics}/metrics`;
   const again = () =>
-    start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, ['--config', config], url, {
+    start(t, 'collector', process.env.QTRAIL_VIEWS_COLLECTOR, configured(configs), url, {
       OTLP_GRPC_LISTEN: `127.0.0.1:${otlp}`,
+      OTLP_HTTP_LISTEN: '127.0.0.1:0',
       METRICS_HOST: '127.0.0.1',
       METRICS_PORT: String(metrics),
       QUEUE_DIRECTORY: queue,
       ...env,
     });
-  return { otlp: `http://127.0.0.1:${otlp}`, start: again, metrics: async () => (await fetch(url)).text() };
+  return { otlp: `http://127.0.0.1:${otlp}`, start: again, telemetry: `127.0.0.1:${metrics}`, metrics: async () => (await fetch(url)).text() };
 }
 
-async function prometheus(t, target) {
+async function prometheus(t, targets, rules = []) {
   const data = folder('prometheus');
-  t.after(() => fs.rmSync(data, { recursive: true }));
   const config = path.join(data, 'prometheus.yml');
   fs.writeFileSync(config, JSON.stringify({
-    global: { scrape_interval: '1s' },
-    scrape_configs: [{ job_name: 'qtrail', static_configs: [{ targets: [target] }] }],
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: rules,
+    scrape_configs: [{ job_name: 'qtrail', static_configs: [{ targets }] }],
   }));
   const url = `http://127.0.0.1:${await freePort()}`;
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${data}/data`, `--web.listen-address=${url.replace('http://', '')}`];
@@ -150,7 +163,6 @@ async function convert(trail, endpoint, ...args) {
 async function run(t, directory, endpoint, ...args) {
   const telemetry = `127.0.0.1:${await freePort()}`;
   const state = args.includes('--state') ? [] : ['--state', folder('state')];
-  if (state.length) t.after(() => fs.rmSync(state[1], { recursive: true }));
   const stop = await start(t, 'qtrail', QTRAIL, ['run', directory, '--endpoint', endpoint, ...state, ...args], `http://${telemetry}/livez`, { QTRAIL_TELEMETRY_HTTP: telemetry });
   return { telemetry, stop, metrics: async () => (await fetch(`http://${telemetry}/metrics`)).text() };
 }

@@ -14,7 +14,6 @@ const all = dashboards().filter(({ store }) => store === 'victorialogs');
 const folder = servers.folder('trail');
 const trail = path.join(folder, '111122223333_CloudTrail_us-east-1_20261101T1000Z_AbCdEfGhIjKlMnOp.json');
 fs.writeFileSync(trail, JSON.stringify({ Records: events(now) }));
-after(() => fs.rmSync(folder, { recursive: true }));
 
 // The query of each panel of one dashboard that goes to one kind of back end.
 function queries(name, type) {
@@ -143,9 +142,8 @@ test('in Jaeger, a person has their traces, and a conversation is one trace with
 test('in Prometheus, the metrics of the dashboards and rules exist, and count what the trail has', async (t) => {
   const store = await servers.victorialogs(t);
   const directory = servers.folder('watched');
-  t.after(() => fs.rmSync(directory, { recursive: true }));
   const qtrail = await servers.run(t, directory, store.otlp, '--protocol', 'http/protobuf', '--signals', 'logs', '--select', 'agents');
-  const prometheus = await servers.prometheus(t, qtrail.telemetry);
+  const prometheus = await servers.prometheus(t, [qtrail.telemetry]);
   const value = async (query) => Number((await prometheus.query(query))[0]?.value[1]);
 
   const used = [...new Set(
