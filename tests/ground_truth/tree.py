@@ -18,6 +18,7 @@ import uuid
 
 REACH = 5 * 60 * 10**9
 AMAZON_Q = {"q.amazonaws.com", "codewhisperer.amazonaws.com"}
+CHAT = {"SendMessage", "GenerateAssistantResponse", "SendConversation"}
 AGENTS = {"aws-mcp.amazonaws.com", "aidevops.amazonaws.com"}
 
 
@@ -143,7 +144,7 @@ class Event:
         if self.conversation:
             root = conversations[self.trace]
             root.start, root.end = min(root.start, self.start), max(root.end, self.end)
-            root.messages += self.is_named and self.kind == "message"
+            root.messages += self.is_named and self.source in AMAZON_Q and self.name in CHAT
             root.calls += self.kind == "call"
             root.denied += self.record.get("errorCode") == "AccessDenied"
 

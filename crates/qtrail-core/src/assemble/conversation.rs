@@ -44,10 +44,11 @@ impl Conversation {
         self.denied += i64::from(facts.is_denied);
         match &facts.part {
             Part::InConversation {
-                is_message,
+                is_chat,
                 conversation,
+                ..
             } => {
-                self.messages += i64::from(*is_message);
+                self.messages += i64::from(*is_chat);
                 let at = (facts.time, facts.span_id);
                 if at < self.first {
                     self.first = at;

@@ -53,9 +53,13 @@ pub(super) struct CommandLine {
 /// What an event can be in a tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Part {
-    /// A message, or another event that names its conversation.
+    /// An event that names its conversation.
     InConversation {
+        /// Whether calls can follow from it: a message, or a button such as "Diagnose".
         is_message: bool,
+        /// Whether a person wrote it.
+        #[serde(default)]
+        is_chat: bool,
         /// Apart from the facts, which are moved often.
         conversation: Box<Named>,
     },
@@ -117,6 +121,7 @@ impl Facts {
             extent,
             part: part.unwrap_or_else(|| Part::InConversation {
                 is_message: event.class() == Class::Conversation,
+                is_chat: convert::is_chat(&event),
                 conversation: Box::new(named(&event, options)),
             }),
             person,

@@ -443,6 +443,17 @@ fn a_redacted_event_id_is_shown_nowhere() {
 }
 
 #[test]
+fn only_what_a_person_wrote_is_a_message_of_the_conversation() {
+    let mut start = message("s", "mary", 90, FIRST);
+    start["eventName"] = "StartConversation".into();
+    let records = [start, message("m", "mary", 100, FIRST)];
+    let mut flat = Flat::new(&Options::default());
+    conversations(&tree(&records, &Options::default()))[0].write("aws.q_developer", &mut flat);
+    let line: Json = serde_json::from_slice(&flat.take()).unwrap();
+    assert_eq!(line["qtrail.conversation.messages"], 1);
+}
+
+#[test]
 fn an_agent_that_one_call_of_a_command_line_declares_counts_for_its_other_calls() {
     let records = [
         command("first", "mary", 100, "s", "E"),

@@ -100,6 +100,11 @@ const EXECUTE_TOOL: &str = "execute_tool";
 /// `gen_ai.operation.name` of a message.
 pub(super) const CHAT: &str = "chat";
 
+/// Whether an event is a person's message to Amazon Q.
+pub(crate) fn is_chat(event: &Event<'_>) -> bool {
+    operation(event) == Some(CHAT)
+}
+
 /// `gen_ai.operation.name`.
 pub(super) fn operation(event: &Event<'_>) -> Option<&'static str> {
     let class = event.class();

@@ -30,6 +30,7 @@ use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
 
 pub(crate) use agents::sign_in_session;
+pub(crate) use amazon_q::is_chat;
 pub use attributes::{
     Attribute, Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };

@@ -21,7 +21,7 @@ pub(crate) const SPAN_EXTENT: Field = span(
 );
 pub(crate) const MESSAGES: Field = span(
     "qtrail.conversation.messages",
-    "on a conversation's own span: its messages",
+    "on a conversation's own span: the messages in it (`chat`)",
     Qtrail,
 );
 pub(crate) const CALLS: Field = span(
