@@ -26,7 +26,7 @@ Examples:
   qtrail report trail/ --denied                    # what was denied, and why
   qtrail report trail/ --writes --from 7d          # what changed in a week
   qtrail report trail/ --conversation a298ec0d
-  qtrail report trail/ --person mary --format html -o mary.html
+  qtrail report trail/ --person mary_major --format html -o mary_major.html
   qtrail report s3://my-trail/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/
   qtrail report trail/ --format csv -o events.csv  # a row for each event
   qtrail report trail/ --format json | jq '.events[] | .action'
