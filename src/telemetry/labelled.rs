@@ -41,7 +41,7 @@ pub struct Labelled<const N: usize, V> {
 }
 
 impl<const N: usize, V: Default> Labelled<N, V> {
-    /// At most `limit` series, and one with [`OTHER`] as the first `open` labels for each combination of the others.
+    /// At most `limit` series, and one with `OTHER` as the first `open` labels for each combination of the others.
     pub fn new(names: [&'static str; N], open: usize, limit: usize) -> Self {
         Labelled {
             names,
