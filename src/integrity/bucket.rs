@@ -20,7 +20,7 @@ use crate::aws::listing;
 use crate::aws::object::{Content, Location, Object};
 use crate::runtime::retry::Schedule;
 
-/// Attempts, each of which the SDK has repeated by itself.
+/// Attempts. Within each, the SDK repeats the request.
 const TRIES: u32 = 4;
 /// The pause between them.
 const WAITS: Schedule = Schedule {

@@ -23,7 +23,7 @@ use crate::support::sidecar::{Place, Sidecar};
 /// Counts of what agents did, by the name of the metric without `qtrail_agent_`, and the values of its labels.
 type Counts = BTreeMap<String, u64>;
 
-/// Counts as somebody would who reads the records.
+/// Counts by the records alone.
 fn counts(records: &[Value], origin: &str) -> Counts {
     let mut counts = Counts::new();
     let mut add = |series: String| *counts.entry(series).or_default() += 1;

@@ -10,7 +10,7 @@ use crate::integrity::finding::{Finding, Kind};
 
 /// What somebody did: to which file, and how it is found.
 struct Done {
-    /// Parts of names, one of which must be in a finding.
+    /// A finding must name an object with one of these parts.
     names: Vec<String>,
     /// Its kind, if nothing else was done.
     kind: Kind,

@@ -2,12 +2,13 @@
 //!
 //! What must hold: no secret is shown: neither the query of a URL nor a header.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::export::{Destination, Endpoint, Protocol};
+use crate::telemetry::printable::quoted;
 
 /// What runs.
 #[derive(Debug, Clone, Default)]
@@ -34,15 +35,17 @@ impl About {
 
     /// The command that sends the dead letters of this file again.
     pub(super) fn replay_command(&self, file: &Path) -> String {
-        format!("qtrail replay {}{}", quoted(&shown(file)), self.replay)
+        format!("qtrail replay {}{}", quoted(&absolute(file)), self.replay)
     }
 }
 
 /// A path that is the same from every directory.
 pub(super) fn shown(path: &Path) -> String {
-    let absolute = std::path::absolute(path);
-    let absolute = absolute.unwrap_or_else(|_| path.to_owned());
-    absolute.display().to_string()
+    absolute(path).display().to_string()
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn inputs(config: &Config) -> Vec<String> {
@@ -110,12 +113,12 @@ fn protocol(endpoint: &Endpoint) -> &'static str {
 fn replay_arguments(config: &Config) -> String {
     let mut arguments = String::new();
     if let Some(file) = &config.file {
-        arguments += &format!(" --config {}", quoted(&file.display().to_string()));
+        arguments += &format!(" --config {}", quoted(file));
     }
     if let Destination::Otlp { logs, traces } = &config.export.destination
         && let Some(url) = common(logs, traces)
     {
-        arguments += &format!(" --endpoint {}", quoted(&url));
+        arguments += &format!(" --endpoint {}", quoted(Path::new(&url)));
         match logs.protocol {
             Protocol::Grpc => {}
             Protocol::HttpProtobuf => arguments += " --protocol http/protobuf",
@@ -139,15 +142,6 @@ fn common(logs: &Endpoint, traces: &Endpoint) -> Option<String> {
         ),
     };
     (logs_url == traces_url).then(|| logs_url.trim_end_matches('/').to_owned())
-}
-
-/// A word of a shell's command.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]
@@ -205,18 +199,5 @@ mod tests {
             command(&[("export.file", "/x")]),
             r"qtrail replay '/s/it'\''s.jsonl'"
         );
-    }
-
-    #[test]
-    fn a_word_is_quoted_unless_it_is_plain() {
-        assert_eq!(quoted("/var/lib/q-1.jsonl"), "/var/lib/q-1.jsonl");
-        for (word, expected) in [
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("$(x)", "'$(x)'"),
-            ("a'b", r"'a'\''b'"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn balance_sentence(balance: &Balance) -> String {
 }
 
 impl Status {
-    /// What runs: names, each with what is to be said of it.
+    /// What runs: the name and the text of each row.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let rate = &self.rates;
         let speed = format!(

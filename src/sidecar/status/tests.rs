@@ -3,7 +3,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::config::{Environment, Flags, load};
 
-/// A source of which nothing has happened.
+/// A source before anything happened.
 pub(in crate::sidecar) fn source() -> Source {
     let loaded = load(None, &Environment::default(), Flags::default()).unwrap();
     Source {

@@ -101,13 +101,12 @@ impl Facts {
     pub fn of(mut event: Event<'_>, options: &Options) -> Option<Self> {
         let (mut trace_id, _) = ids::trace(&event);
         let conversation = ids::conversation(&event).is_some();
-        let person = person(&event);
-        let command_line = person.and_then(|person| command_line(&event, person));
+        let command_line = command_line(&event);
         let part = match conversation {
             true => None,
             false => Some(part(&event, command_line.is_some())?),
         };
-        let span_id = ids::span(&event);
+        let (span_id, person) = (ids::span(&event), person(&event));
         let (time, extent) = (event.time(), extent(&event));
         let is_denied = Outcome::of(&event) == Outcome::Denied;
         let may_hide_ids = conversation || options.redaction.names_fields();
@@ -219,7 +218,7 @@ fn part(event: &Event<'_>, has_command_line: bool) -> Option<Part> {
 }
 
 /// The command line of an event that declares a coding agent, or that is of no agent.
-fn command_line(event: &Event<'_>, person: Id) -> Option<CommandLine> {
+fn command_line(event: &Event<'_>) -> Option<CommandLine> {
     let agent = match event.class() {
         Class::AgentCall => Some(event.declared()?),
         Class::Other => None,
@@ -227,8 +226,9 @@ fn command_line(event: &Event<'_>, person: Id) -> Option<CommandLine> {
     };
     let text = event.text_of(Key::UserAgent)?;
     let session = UserAgent::read(&text).cli_session?;
+    let person = hex::encode(person(event)?);
     Some(CommandLine {
-        session: ids::kept_digest(&["command-line:", &hex::encode(person), "/", session]),
+        session: ids::kept_digest(&["command-line:", &person, "/", session]),
         agent: agent.map(Box::from),
     })
 }
