@@ -7,6 +7,7 @@ pub mod export;
 pub mod input;
 mod integrity;
 pub mod pipeline;
+mod proof;
 pub mod runtime;
 pub mod sidecar;
 pub mod telemetry;

@@ -27,6 +27,7 @@ mod health;
 mod otlp_grpc;
 mod otlp_http;
 mod outcome;
+mod own;
 mod proxy;
 mod rate;
 mod reached;
@@ -59,6 +60,7 @@ pub use end::End;
 use end::Ending;
 pub(crate) use end::unread;
 pub use outcome::Outcome;
+pub use own::{Maker, Own};
 
 use crate::runtime::budget::Reservation;
 pub use crate::runtime::endpoint::{Endpoint, Protocol, Tls};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "cli",
     "sidecar",
     "config",
@@ -15,6 +15,7 @@ const ORDER: [&str; 17] = [
     "input::ingest",
     "input",
     "pipeline",
+    "proof",
     "export",
     "dead_letter",
     "integrity",
