@@ -4,6 +4,7 @@ mod first_reading;
 mod report;
 mod saved;
 mod status;
+mod verification;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Run {
         let status = Arc::new(Status::default());
         let stop = self.stop.clone();
         let backfill = Backfill::new(source, plan.clone(), listing, Arc::clone(&status), stop);
-        let listed = self.list(&backfill, wanted, &status).await?;
+        let listed = self.list(&backfill, wanted.clone(), &status).await?;
         if self.args.dry_run {
             return self.dry_run(&listed);
         }
@@ -150,6 +151,7 @@ impl Run {
             true => (Delivered::default(), true),
             false => self.deliver(&backfill, &listed, &status).await?,
         };
+        let is_verified = self.stop.is_cancelled() || self.verify(&wanted).await?;
         if let (Some(plan), true) = (&plan, self.args.assemble && is_assembled && !is_over) {
             plan.store(saved::CONVERSATIONS, 1)?;
         }
@@ -169,7 +171,7 @@ impl Run {
         let done = Totals {
             files: files.files,
             counts: delivered.counts,
-            failed: files.left > 0 || !is_assembled,
+            failed: files.left > 0 || !is_assembled || !is_verified,
             interrupted: self.stop.is_cancelled(),
         };
         summary::print_backfill(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerifyArgs,
+    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerificationArgs, VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -68,6 +68,17 @@ impl SelectArgs {
     }
 }
 
+impl VerificationArgs {
+    fn set(&self, flags: &mut Flags) {
+        if self.verify {
+            flags.set("verify", "--verify", "true");
+        }
+        for path in &self.public_keys {
+            flags.set("verification.public_keys", "--public-keys", path);
+        }
+    }
+}
+
 impl InputArgs {
     fn set(&self, flags: &mut Flags) {
         set_path(flags, "directory.path", "DIR", self.dir.as_ref());
@@ -97,6 +108,7 @@ impl RunArgs {
         if self.assemble {
             flags.set("assemble", "--assemble", "true");
         }
+        self.verification.set(&mut flags);
         flags
     }
 }
@@ -136,6 +148,7 @@ impl BackfillArgs {
         );
         set_path(&mut flags, "state", "--state", self.state.as_ref());
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
+        self.verification.set(&mut flags);
         flags
     }
 }
@@ -167,6 +180,7 @@ impl VerifyArgs {
     pub fn flags(&self, globals: &Globals) -> Flags {
         let mut flags = Flags::default();
         globals.set(&mut flags);
+        self.export.set(&mut flags);
         flags
     }
 }

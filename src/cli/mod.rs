@@ -142,7 +142,7 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             .await
         }
         Command::Verify(args) => {
-            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let loaded = load(args.flags(&globals))?.with_warnings_only().giving_up();
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 verify::run(args, config, quiet).await

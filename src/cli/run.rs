@@ -1,6 +1,7 @@
 //! `qtrail run`: the sidecar.
 
 mod started;
+mod verification;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,10 @@ pub async fn run(args: RunArgs, mut config: Config, signal: First) -> anyhow::Re
         );
     }
     Ok(match args.once {
-        true => Exit::of(metrics.undelivered.get() > 0, metrics.dead_lettered.get()),
+        true => {
+            let failed = metrics.undelivered.get() + metrics.integrity.failures.get() > 0;
+            Exit::of(failed, metrics.dead_lettered.get())
+        }
         false => Exit::Done,
     })
 }
@@ -151,8 +155,38 @@ async fn read(
     directory.and(amazon)
 }
 
-/// Reads the directory, with assembled conversations where that is configured.
+/// Reads the directory, and verifies it where that is configured.
 async fn read_directory(
+    settings: directory::Settings,
+    config: &Config,
+    sidecar: &Sidecar,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let once = settings.once;
+    let watch = verification::of_directory(config, sidecar)?;
+    match watch {
+        Some(watch) if once => {
+            read_files(settings, config, sidecar, stop).await?;
+            if !stop.is_cancelled() {
+                verification::once(watch, sidecar, stop.clone()).await;
+            }
+            Ok(())
+        }
+        Some(watch) => {
+            let ended = stop.child_token();
+            let read = async {
+                let read = read_files(settings, config, sidecar, stop).await;
+                ended.cancel();
+                read
+            };
+            tokio::join!(read, watch.run(ended.clone())).0
+        }
+        None => read_files(settings, config, sidecar, stop).await,
+    }
+}
+
+/// Reads the directory, with assembled conversations where that is configured.
+async fn read_files(
     settings: directory::Settings,
     config: &Config,
     sidecar: &Sidecar,
@@ -187,10 +221,14 @@ async fn amazon(
     let aws = Aws::load(&config.aws).await;
     let objects = async {
         match config.s3.clone() {
-            Some(settings) => s3::run(settings, &aws, sidecar.downstream(), stop.clone()).await,
+            Some(settings) => {
+                let verifier = verification::of_queues(config, sidecar, &aws)?;
+                let downstream = sidecar.downstream();
+                Ok(s3::run(settings, &aws, downstream, verifier, stop.clone()).await?)
+            }
             None => Ok(()),
         }
-        .inspect_err(|_| stop.cancel())
+        .inspect_err(|_: &anyhow::Error| stop.cancel())
     };
     let history = async {
         match config.event_history.clone() {

@@ -4,17 +4,17 @@
 //! exit code is 0 only if everything in the range is verified, which is never nothing; no text of a file can control
 //! a terminal.
 
-mod bucket;
+pub(super) mod deliver;
 mod json;
+pub(super) mod opened;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal};
-use std::num::NonZero;
-use std::path::Path;
 
-use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
 use self::json::Json;
+use self::opened::Opened;
 use self::table::Table;
 use super::args::{VerifyArgs, VerifyFormat};
 use super::progress::Progress;
@@ -22,51 +22,36 @@ use super::report::text::Paint;
 use super::{Exit, OutputClosed, count};
 use crate::config::{self, Config};
 use crate::export::unread;
-use crate::input::backfill::Named;
 use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Counts, Finding};
-use crate::integrity::folder::Folder;
-use crate::integrity::keys::{Keys, KnownKeys};
-use crate::integrity::source::Source;
-use crate::integrity::verify::{Error, Event, Verification};
+use crate::integrity::key_files;
+use crate::integrity::keys::KnownKeys;
+use crate::integrity::verify::{Error, Event, Only, Verification};
+use crate::proof::verified::Verified;
 
-/// The largest file of keys, in bytes.
-const LARGEST_KEYS: u64 = 16 << 20;
-
-/// Verifies, and writes what is found. `quiet`: no progress bar.
+/// Verifies, and writes what is found; with an endpoint, it is sent there, too. `quiet`: no progress bar.
 ///
 /// # Errors
-/// Keys cannot be read; a folder or a bucket cannot be listed; the output cannot be written.
+/// Keys cannot be read; a folder or a bucket cannot be listed; the output cannot be written; the exporter cannot start.
 pub async fn run(args: VerifyArgs, config: Config, quiet: bool) -> anyhow::Result<Exit> {
-    let range = range(&args)?;
-    let keys = known_keys(&args)?;
-    let work = match &args.source {
-        Named::Path(path) => {
-            let keys = keys.ok_or_else(|| {
-                config::Error::of(
-                    "a copy needs --public-keys FILE, the answer of `aws cloudtrail list-public-keys --start-time FROM \
-                     --end-time TO` in the trail's home region"
-                        .to_owned(),
-                )
-            })?;
-            let folder = folder(path)?;
-            let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let (args, progress) = (args.clone(), Progress::spinner(quiet));
-            tokio::task::spawn_blocking(move || {
-                let places = (&folder as &dyn Source, &keys as &dyn Keys);
-                verify(&args, &config, range, places, threads, &progress)
-            })
-        }
-        Named::Bucket { bucket, prefix } => {
-            let place = (bucket.as_str(), prefix.as_str());
-            bucket::start(place, keys, args.clone(), config, range, quiet).await?
-        }
+    let (range, keys) = (range(&args)?, known_keys(&args)?);
+    let is_sent = args.export.endpoint.is_some();
+    let work = {
+        let (args, config) = (args.clone(), config.clone());
+        let progress = Progress::spinner(quiet);
+        move |opened: Opened<'_>| verify(&args, &config, range, &opened, &progress)
     };
+    let work = opened::with(&args.source, keys, &config, work).await?;
     // The reader of the output may exit while files are read.
-    tokio::select! {
+    let (exit, verified) = tokio::select! {
         biased;
-        done = work => done?,
-        () = unread(io::stdout()) => Err(OutputClosed.into()),
+        done = work => done??,
+        () = unread(io::stdout()) => return Err(OutputClosed.into()),
+    };
+    let never = CancellationToken::new();
+    match is_sent && !deliver::deliver(&verified, &config, &never).await? {
+        true => Ok(Exit::Failed),
+        false => Ok(exit),
     }
 }
 
@@ -89,30 +74,12 @@ fn range(args: &VerifyArgs) -> anyhow::Result<Range> {
 }
 
 /// The keys in files; `None` without a file.
-fn known_keys(args: &VerifyArgs) -> anyhow::Result<Option<KnownKeys>> {
-    let mut keys = None;
-    for path in &args.public_keys {
-        let problem = |why: String| config::Error::of(format!("{}: {why}", path.display()));
-        let bytes = std::fs::metadata(path).map(|metadata| metadata.len());
-        if bytes.as_ref().is_ok_and(|bytes| *bytes > LARGEST_KEYS) {
-            return Err(
-                problem("it is no answer of `aws cloudtrail list-public-keys`".into()).into(),
-            );
-        }
-        let answer = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
-        let keys = keys.get_or_insert_with(KnownKeys::default);
-        keys.add(&answer).map_err(problem)?;
+fn known_keys(args: &VerifyArgs) -> Result<Option<KnownKeys>, config::Error> {
+    if args.public_keys.is_empty() {
+        return Ok(None);
     }
-    Ok(keys)
-}
-
-fn folder(path: &Path) -> anyhow::Result<Folder> {
-    Folder::new(path).with_context(|| {
-        format!(
-            "{}: name the folder that is a copy of the trail's bucket",
-            path.display()
-        )
-    })
+    let keys = key_files::read(&args.public_keys);
+    keys.map(Some).map_err(config::Error::of)
 }
 
 /// Verifies on a blocking thread.
@@ -120,10 +87,9 @@ fn verify(
     args: &VerifyArgs,
     config: &Config,
     range: Range,
-    (source, keys): (&dyn Source, &dyn Keys),
-    threads: usize,
+    opened: &Opened<'_>,
     progress: &Progress,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<(Exit, Verified)> {
     let out = BufWriter::new(io::stdout());
     let mut output: Box<dyn Output> = match args.format {
         VerifyFormat::Table => {
@@ -133,41 +99,53 @@ fn verify(
         VerifyFormat::Json => Box::new(Json::new(out, &args.source, range)),
     };
     let verification = Verification {
-        source,
-        keys,
+        source: opened.source,
+        keys: opened.keys,
         range,
-        threads,
+        only: &Only {
+            accounts: args.accounts.iter().cloned().collect(),
+            regions: args.regions.iter().cloned().collect(),
+        },
+        threads: opened.threads,
         inflated_bytes: config.limits.inflated_bytes,
         all: args.all,
     };
+    let mut verified = Verified::of_command(&args.source.identity());
     let (mut bytes, mut found) = (0, 0);
-    let result = verification.run(&mut |event| match event {
-        Event::Found(finding) => {
-            found += u64::from(finding.kind.is_failure());
-            output.finding(finding)
-        }
-        Event::Read(more) => {
-            bytes += more;
-            progress.at(bytes, count(found, "finding"));
-            Ok(())
+    let result = verification.run(&mut |event| {
+        verified.take(&event);
+        match event {
+            Event::Found(finding) => {
+                found += u64::from(finding.kind.is_failure());
+                output.finding(finding)
+            }
+            Event::Region(_) => Ok(()),
+            Event::Read(more) => {
+                bytes += more;
+                progress.at(bytes, count(found, "finding"));
+                Ok(())
+            }
         }
     });
     progress.finish();
     let regions = match result {
-        Err(Error::Report(error)) => return super::written(Err(error)),
+        Err(Error::Report(error)) => {
+            let exit = super::written(Err(error))?;
+            return Ok((exit, verified));
+        }
         result => result?,
     };
     let is_verified = is_verified(&regions);
     super::written(output.end(&regions, is_verified))?;
     match is_verified {
-        true => return Ok(Exit::Done),
+        true => return Ok((Exit::Done, verified)),
         false if regions.is_empty() => tracing::error!(
             "nothing was found to verify: check the range, and that the source has AWSLogs/ or a folder below it \
              with CloudTrail-Digest/ (log file validation must be turned on)"
         ),
         false => tracing::error!("not verified: {}", count(found, "finding")),
     }
-    Ok(Exit::Failed)
+    Ok((Exit::Failed, verified))
 }
 
 /// Whether everything is verified, which is at least one digest.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::builder::Builder;
 use super::layers::Layers;
-use super::{Config, NO_PARENTS, Problems, aws, conversion, export, ingest, paths, value};
+use super::{
+    Config, NO_PARENTS, Problems, aws, conversion, export, ingest, paths, value, verification,
+};
 use crate::dead_letter::{self, Begin, WhenFull};
 use crate::input::directory::{self, After, Start};
 use crate::pipeline::dedup;
@@ -47,6 +49,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),
         assembly: assembly(&mut b),
+        verification: verification::settings(&mut b),
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
@@ -59,6 +62,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     if config.assembly.is_some() && config.convert.trace_classes.is_some() {
         b.problem("assemble", NO_PARENTS);
     }
+    verification::check_directory(&config, &mut b);
     for (key, message) in paths::check_directory(&config) {
         b.problem(key, &message);
     }

@@ -178,6 +178,11 @@ pub const KEYS: &[Key] = &[
     key("assembly.idle", Kind::Duration, "15m", "After this time without an event, the conversation's own span is sent. Not shorter than `assembly.window`."),
     key("assembly.max_held", Kind::Count(1), "10000", "Maximum number of events that are held. Beyond it, the oldest are decided early, without what comes later; `qtrail_assembly_early_total` counts them."),
 
+    key("verify", Kind::Bool, "false", "Verify what `run` and `backfill` read from a directory, a bucket or queues (`s3.queues`) by CloudTrail's digest files, and send the findings to the collector. See [proof.md](proof.md#verified-while-it-is-read)."),
+    key("verification.public_keys", Kind::List, "", "Answers of `aws cloudtrail list-public-keys`, reloaded when they change. Needed for a directory. Default: the keys are looked up in the trail's home region."),
+    key("verification.every", Kind::Duration, "15m", "How often `run` looks for new digests. What looks like tampering is a finding once two looks in a row have found it."),
+    key("verification.overdue", Kind::Duration, "3h", "How long the newest digest of a region may be the newest until the next one counts as missing. For a copy that is made once a day: `26h`."),
+
     key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs; also for the events of `qtrail report` and of `--assemble`."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Maximum size of a file after decompression."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Maximum size of an event. CloudTrail's own maximum is 1 MiB."),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::layers::{Layers, Origin};
-use super::{AWS_INPUTS, Config, Error, NO_INPUT, require_aws};
+use super::{AWS_INPUTS, Config, Error, NO_INPUT, require_aws, verification};
 use crate::dead_letter::WhenFull;
 use crate::input::backfill::Named;
 
@@ -68,6 +68,7 @@ impl Loaded {
         if self.config.s3.is_some() || self.config.event_history.is_some() {
             require_aws(AWS_INPUTS)?;
         }
+        verification::check_run(&self.config)?;
         self.note_default_collector();
         Ok(self)
     }
@@ -90,6 +91,7 @@ impl Loaded {
         if matches!(source, Named::Bucket { .. }) {
             require_aws(&source.identity())?;
         }
+        verification::check_backfill(&self.config, source)?;
         if self.is_default("export.batch.spread") {
             self.config.export.batch_spread = Some(BACKFILL_SPREAD);
         }

@@ -32,6 +32,7 @@ mod substitute;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,8 @@ pub struct Config {
     pub duplicates: Option<dedup::Settings>,
     /// How conversations are assembled; `None`: they are not.
     pub assembly: Option<assemble::Settings>,
+    /// How the trail is verified while it is read; `None`: it is not.
+    pub verification: Option<crate::proof::watch::Settings>,
     /// Where rejected records are written.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default: 15 s.

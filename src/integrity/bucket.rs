@@ -1,10 +1,10 @@
 //! The bucket of a trail, and the keys of its region.
 //!
-//! What must hold: an object's bytes are read as they come; keys are asked for once for each day.
+//! What must hold: an object's bytes are read as they come; keys are asked for once for each day, unless that failed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_smithy_types::DateTime;
 use bytes::Buf;
@@ -28,6 +28,8 @@ const WAITS: Schedule = Schedule {
     max: Duration::from_secs(10),
 };
 const DAY: i64 = 24 * HOUR;
+/// After this time, keys that could not be looked up are asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A bucket, from a prefix on.
 pub(crate) struct Bucket {
@@ -171,8 +173,8 @@ pub(crate) struct AskedKeys {
 #[derive(Default)]
 struct Known {
     keys: KnownKeys,
-    /// By region and day: why its keys are not known.
-    asked: HashMap<(String, i64), Result<(), String>>,
+    /// By region and day: when its keys were asked for, and why they are not known.
+    asked: HashMap<(String, i64), (Instant, Result<(), String>)>,
 }
 
 impl AskedKeys {
@@ -235,7 +237,10 @@ impl Keys for AskedKeys {
         }
         let day = time.div_euclid(DAY);
         let asked = (home.to_owned(), day);
-        if !known.asked.contains_key(&asked) {
+        let is_known = |(at, result): &(Instant, Result<(), String>)| {
+            result.is_ok() || at.elapsed() < ASK_AGAIN
+        };
+        if !known.asked.get(&asked).is_some_and(is_known) {
             // A digest that comes late is signed by a key of a day after.
             let (from, to) = ((day - 1) * DAY, (day + 2) * DAY);
             let answer = self
@@ -246,10 +251,10 @@ impl Keys for AskedKeys {
                     known.keys.insert(&fingerprint, key);
                 }
             });
-            known.asked.insert(asked.clone(), result);
+            known.asked.insert(asked.clone(), (Instant::now(), result));
         }
         match known.asked.get(&asked) {
-            Some(Err(error)) => Err(error.clone()),
+            Some((_, Err(error))) => Err(error.clone()),
             _ => Ok(known.keys.get(fingerprint)),
         }
     }

@@ -59,16 +59,34 @@ pub(super) enum Place {
 
 /// What the digests of a region cover, also where some of them are missing.
 #[derive(Debug, Default)]
-pub(super) struct Coverage(Vec<(i64, i64)>);
+pub(super) struct Coverage {
+    spans: Vec<(i64, i64)>,
+    /// Up to when the digests of each trail that still writes some are there, once that is known.
+    common: Option<i64>,
+}
+
+/// Up to when the digests of all trails are there, by the end of the last one of each. A trail whose digests end long
+/// before those of another one is over.
+pub(super) fn common_end(ends: &[i64]) -> Option<i64> {
+    let newest = *ends.iter().max()?;
+    let is_current = |end: &&i64| **end + HOUR + DIGEST_LATE > newest;
+    ends.iter().filter(is_current).min().copied()
+}
 
 impl Coverage {
     /// Adds what a digest covers. `after`: the end of the one before it, which it continues.
     pub(super) fn add(&mut self, start: i64, end: i64, after: Option<i64>) {
-        let span = after.and_then(|after| self.0.iter_mut().find(|span| span.1 == after));
+        let spans = &mut self.spans;
+        let span = after.and_then(|after| spans.iter_mut().find(|span| span.1 == after));
         match span {
             Some(span) => span.1 = span.1.max(end),
-            None => self.0.push((start, end)),
+            None => spans.push((start, end)),
         }
+    }
+
+    /// There are no more digests; those of each trail end then.
+    pub(super) fn close(&mut self, ends: &[i64]) {
+        self.common = common_end(ends);
     }
 
     /// Where a time is.
@@ -76,9 +94,10 @@ impl Coverage {
         let Some(last) = self.last() else {
             return Place::Outside;
         };
-        let is_next = (last.saturating_sub(LATE)..last + HOUR + DIGEST_LATE).contains(&time);
+        let first_open = self.common.unwrap_or(last).saturating_sub(LATE);
+        let is_next = (first_open..last + HOUR + DIGEST_LATE).contains(&time);
         let is_inside = |(start, end): &(i64, i64)| (*start..*end).contains(&time);
-        match self.0.iter().any(is_inside) {
+        match self.spans.iter().any(is_inside) {
             _ if is_next => Place::NotYet,
             true => Place::Inside,
             false => Place::Outside,
@@ -87,7 +106,7 @@ impl Coverage {
 
     /// The end of the last digest.
     pub(super) fn last(&self) -> Option<i64> {
-        self.0.iter().map(|(_, end)| *end).max()
+        self.spans.iter().map(|(_, end)| *end).max()
     }
 }
 
@@ -129,6 +148,21 @@ mod tests {
         ] {
             assert_eq!(coverage.place(time), place, "{time}");
         }
+    }
+
+    #[test]
+    fn the_slower_of_two_trails_may_still_name_a_file() {
+        let mut coverage = Coverage::default();
+        coverage.add(0, 2 * HOUR, None);
+        let slower = 2 * HOUR - HOUR / 2;
+        coverage.add(0, slower, None);
+        coverage.close(&[2 * HOUR, slower]);
+        assert_eq!(coverage.place(slower - LATE - 1), Place::Inside);
+        assert_eq!(coverage.place(slower - LATE), Place::NotYet);
+        // A trail that was deleted names none.
+        coverage.close(&[2 * HOUR, -HOUR]);
+        assert_eq!(coverage.place(slower), Place::Inside);
+        assert_eq!(coverage.place(2 * HOUR - LATE), Place::NotYet);
     }
 
     #[test]

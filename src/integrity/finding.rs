@@ -52,6 +52,25 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All, in the order of the documentation.
+    pub(crate) const ALL: [Kind; 15] = [
+        Kind::Verified,
+        Kind::NotYet,
+        Kind::TrailStarted,
+        Kind::BackfilledDigest,
+        Kind::Changed,
+        Kind::MissingLogFile,
+        Kind::MissingDigest,
+        Kind::BrokenChain,
+        Kind::WrongPlace,
+        Kind::UnknownKey,
+        Kind::BadSignature,
+        Kind::NoSignature,
+        Kind::OutsideRange,
+        Kind::UnlistedLogFile,
+        Kind::Unreadable,
+    ];
+
     /// Its stable name.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::chain::{Chain, Content, Found, Out, Rules};
-use super::coverage::Coverage;
+use super::coverage::{Coverage, LATE, Range};
 use super::digest::Digest;
 use super::finding::{Counts, Finding, Kind};
 use super::hash;
@@ -116,6 +116,9 @@ impl<'g> Group<'g> {
         for chain in chains.values_mut() {
             self.with_rules(&mut log_days, |rules, out| chain.finish(rules, out));
         }
+        let lasts = chains.values().filter_map(Chain::last);
+        self.coverage
+            .close(&lasts.map(|last| last.end).collect::<Vec<_>>());
         self.load(&mut log_days, Date::MAX, true)?;
         let left = log_days.close_before(Date::MAX);
         self.left(left, true);
@@ -237,6 +240,20 @@ impl<'g> Group<'g> {
         for out in out {
             self.take(out, log_days);
         }
+    }
+}
+
+/// The range to verify when a digest has arrived, by its key and its end. Each log file is in one such range.
+pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i64) -> Range {
+    let read = read(source, key).ok();
+    let (start, end) = match &read {
+        Some(Content { digest, .. }) => (digest.start, digest.end),
+        None => (end - HOUR, end),
+    };
+    Range {
+        from: Some(start - LATE),
+        to: Some(end - LATE),
+        now,
     }
 }
 

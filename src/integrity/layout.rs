@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::names::file_of;
+use super::names::{DigestName, file_of};
 use super::source::{Error, Source};
 
 const DIGESTS: &str = "CloudTrail-Digest";
@@ -17,24 +17,42 @@ const LOG_FILES: &str = "CloudTrail";
 
 /// The files of one account in one region.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Region {
+pub(crate) struct Region {
     /// The key of the account's folder.
-    pub(super) folder: String,
+    pub(crate) folder: String,
     /// Empty, if the folders above are not in the source.
-    pub(super) account: String,
-    pub(super) name: String,
+    pub(crate) account: String,
+    pub(crate) name: String,
     /// Files beside the regions.
-    pub(super) strays: Vec<String>,
+    pub(crate) strays: Vec<String>,
 }
 
 impl Region {
-    pub(super) fn digests(&self) -> String {
+    pub(crate) fn digests(&self) -> String {
         format!("{}{DIGESTS}/{}/", self.folder, self.name)
     }
 
     pub(super) fn log_files(&self) -> String {
         format!("{}{LOG_FILES}/{}/", self.folder, self.name)
     }
+}
+
+/// The region of a digest, by the key of its object, and the end of what it covers.
+pub(crate) fn digest(key: &str) -> Option<(Region, i64)> {
+    // The file, the day, the month, the year.
+    let mut folders = key.rsplitn(5, '/').skip(4);
+    let (above, region) = folders.next()?.rsplit_once('/')?;
+    let folder = above.strip_suffix(DIGESTS)?;
+    let name = DigestName::parse(key, region)?;
+    (folder.is_empty() || folder.ends_with('/')).then(|| {
+        let region = Region {
+            folder: folder.to_owned(),
+            account: name.chain.account,
+            name: region.to_owned(),
+            strays: Vec::new(),
+        };
+        (region, name.end)
+    })
 }
 
 /// All regions of all accounts, in the order of their folders.

@@ -2,6 +2,7 @@
 //!
 //! Enters: a source, keys, a range. Leaves: findings in a fixed order, and counts for each region.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::coverage::Range;
@@ -9,7 +10,7 @@ use super::digest::Digest;
 use super::finding::{Counts, Finding};
 use super::group::Group;
 use super::keys::Keys;
-use super::layout;
+use super::layout::{self, Region};
 use super::source::{self, Source};
 
 /// What to verify, and how.
@@ -17,6 +18,7 @@ pub(crate) struct Verification<'v> {
     pub(crate) source: &'v dyn Source,
     pub(crate) keys: &'v dyn Keys,
     pub(crate) range: Range,
+    pub(crate) only: &'v Only,
     /// How many files are read at once.
     pub(crate) threads: usize,
     /// The most bytes that a log file may inflate to.
@@ -25,10 +27,30 @@ pub(crate) struct Verification<'v> {
     pub(crate) all: bool,
 }
 
+/// The accounts and regions to verify.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Only {
+    /// Empty: all.
+    pub(crate) accounts: BTreeSet<String>,
+    /// Empty: all.
+    pub(crate) regions: BTreeSet<String>,
+}
+
+impl Only {
+    /// Whether a region is to be verified. An account that is not known is.
+    fn has(&self, region: &Region) -> bool {
+        let is_in = |set: &BTreeSet<String>, name: &String| set.is_empty() || set.contains(name);
+        (region.account.is_empty() || is_in(&self.accounts, &region.account))
+            && is_in(&self.regions, &region.name)
+    }
+}
+
 /// What happens.
 pub(crate) enum Event<'e> {
     /// Something was found.
     Found(&'e Finding),
+    /// A region is done.
+    Region(&'e Counts),
     /// So many bytes of log files were read since the last time.
     Read(u64),
 }
@@ -58,17 +80,31 @@ impl Verification<'_> {
     /// # Errors
     /// A folder cannot be listed, or the report cannot be written.
     pub(crate) fn run(&self, report: Report<'_>) -> Result<Vec<Counts>, Error> {
-        let mut bucket = Bucket {
-            name: self.source.bucket().map(str::to_owned),
-            before: self.source.bucket().map(|_| String::new()),
-        };
+        let mut bucket = Bucket::of(self.source);
         let regions = layout::regions(self.source).map_err(|error| self.list_error(error))?;
         let mut all = Vec::new();
-        for region in regions {
-            let counts = Group::new(self, region, &mut bucket, &mut *report).verify()?;
+        for region in regions.into_iter().filter(|region| self.only.has(region)) {
+            let counts = self.region(region, &mut bucket, &mut *report)?;
             all.extend((!counts.is_empty()).then_some(counts));
         }
         Ok(all)
+    }
+
+    /// Verifies a region, and reports it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn region(
+        &self,
+        region: Region,
+        bucket: &mut Bucket,
+        report: Report<'_>,
+    ) -> Result<Counts, Error> {
+        let counts = Group::new(self, region, bucket, &mut *report).verify()?;
+        if !counts.is_empty() {
+            report(Event::Region(&counts))?;
+        }
+        Ok(counts)
     }
 
     pub(super) fn list_error(&self, (folder, error): (String, source::Error)) -> Error {
@@ -81,13 +117,21 @@ impl Verification<'_> {
 
 /// The bucket, as the first signed digest knows it, and where the source's keys begin in it.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     name: Option<String>,
     /// What the bucket's keys have before those of the source.
     before: Option<String>,
 }
 
 impl Bucket {
+    /// What is known of it at first.
+    pub(crate) fn of(source: &dyn Source) -> Bucket {
+        Bucket {
+            name: source.bucket().map(str::to_owned),
+            before: source.bucket().map(|_| String::new()),
+        }
+    }
+
     /// Whether a digest is where it says.
     pub(super) fn has(&self, digest: &Digest, key: &str) -> bool {
         let Some(before) = digest.digest_s3_object.strip_suffix(key) else {

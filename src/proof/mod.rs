@@ -2,3 +2,9 @@
 //!
 //! Enters: findings of `integrity`, and what became of units. Leaves: records that were delivered. What must hold:
 //! such a record is never counted as an event; what it says is delivered before its input is committed.
+#[cfg(feature = "aws")]
+pub(crate) mod announced;
+mod fields;
+pub(crate) mod records;
+pub(crate) mod verified;
+pub(crate) mod watch;

@@ -16,3 +16,4 @@ pub(crate) mod retry;
 pub mod shutdown;
 pub(crate) mod temporary;
 pub(crate) mod terminal;
+pub(crate) mod times;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agents::Agents;
 use super::histogram::Histogram;
+use super::integrity::Integrity;
 use super::labelled::Labelled;
 use super::stalls::Stalls;
 
@@ -97,6 +98,8 @@ pub struct Metrics {
     pub export_errors: ExportErrors,
     /// What agents did.
     pub agents: Agents,
+    /// What verifications found.
+    pub integrity: Integrity,
     /// Why events do not move now.
     pub stalls: Stalls,
     /// Cancelled when qtrail stops.

@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod histogram;
+pub mod integrity;
 pub mod labelled;
 pub mod log_throttle;
 pub mod logging;

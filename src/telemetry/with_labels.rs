@@ -44,7 +44,7 @@ pub(super) const LAG: [&str; 3] = [
 
 /// Every metric that has labels, or no value at times.
 #[rustfmt::skip]
-pub(super) const WITH_LABELS: [Family; 14] = [
+pub(super) const WITH_LABELS: [Family; 17] = [
     family("agent.messages", MetricType::Counter, "{message}", "Messages of people to agents (gen_ai.operation.name is chat). As in all qtrail_agent metrics, only delivered events count, once each; origin is backfill for what the backfill command reads, else live.", |m| m.agents.messages.samples()),
     family("agent.conversations_started", MetricType::Counter, "{conversation}", "Conversations whose first event was delivered. The newest 100,000 are known for 30 days, also after a restart if duplicates.drop is on, so that none counts twice.", |m| m.agents.conversations_started.samples()),
     family("agent.events", MetricType::Counter, "{event}", "Events by qtrail.event.class and qtrail.outcome; with select: all, class other is what no agent did.", |m| m.agents.events.samples()),
@@ -57,6 +57,9 @@ pub(super) const WITH_LABELS: [Family; 14] = [
     family("lag_seconds", MetricType::Gauge, "s", "Deprecated: seconds between an event's time and its export, of the last batch; it stays the same while nothing arrives. Absent until there is a batch. Use qtrail_delivery_lag_seconds.", |m| exported(m, m.lag_seconds.get())),
     family("ready", MetricType::Gauge, "1", "1 if /readyz answers 200, 0 if it answers 503.", |m| Sample::unlabelled(m.not_ready().is_none().into())),
     family("export.errors", MetricType::Counter, "{request}", "Requests that were not accepted, by signal and by code: of gRPC, of HTTP, or connect, connection, timeout, partial_success, write. Beyond 64 series, code is `other`.", |m| m.export_errors.0.samples()),
+    family("integrity.findings", MetricType::Counter, "{finding}", "Findings of verifications by kind, as in [proof.md](proof.md#findings). Absent without `verify`.", |m| m.integrity.findings.samples()),
+    family("integrity.log_files", MetricType::Counter, "{file}", "Log files that were verified. Absent without `verify`.", |m| m.integrity.verified_log_files()),
+    family("integrity.newest_digest.timestamp_seconds", MetricType::Gauge, "s", "Up to when verified digests of an account and region reach, in seconds since 1970. CloudTrail writes a digest every hour. Absent until one was verified. Beyond 256 series, both are `other`.", |m| m.integrity.newest_digest.samples()),
     family("dead_letters", MetricType::Counter, "{event}", "Dead letters by reason.", reasons),
     family("stalled", MetricType::Gauge, "{thing}", "Stalls that keep events from moving now, by reason; /readyz has the details.", stalls),
 ];

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
 use super::when::When;
-use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, exit};
+use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, VerificationArgs, exit};
 use crate::input::backfill::{Named, backend_limits};
 
 /// Deliver existing files once, from a directory or an S3 bucket, between two times, oldest first.
@@ -96,6 +96,10 @@ pub struct BackfillArgs {
     #[arg(long, requires = "to", help_heading = "Output")]
     pub assemble: bool,
 
+    /// The verification.
+    #[command(flatten)]
+    pub verification: VerificationArgs,
+
     /// Print what would be read and how much, by day, account and region. Needs no collector and
     /// changes nothing
     #[arg(long, conflicts_with = "again", help_heading = "Mode")]
@@ -133,7 +137,7 @@ fn glob(text: &str) -> Result<Glob, String> {
 }
 
 /// An account's id.
-fn account(text: &str) -> Result<String, String> {
+pub(super) fn account(text: &str) -> Result<String, String> {
     match text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
         true => Ok(text.to_owned()),
         false => Err("write 12 digits, such as 111122223333".to_owned()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs, exit};
+use super::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs, VerificationArgs, exit};
 
 /// Watch a directory, listen for senders, and deliver every Amazon Q event to a collector at least
 /// once.
@@ -65,6 +65,10 @@ pub struct RunArgs {
     /// Make each conversation one tree of spans; events wait 6 minutes for those that they belong to
     #[arg(long, conflicts_with_all = ["grpc", "http"], help_heading = "Output")]
     pub assemble: bool,
+
+    /// The verification.
+    #[command(flatten)]
+    pub verification: VerificationArgs,
 
     /// Print the configuration, each value with its source and secrets masked, and exit
     #[arg(long, help_heading = "Mode")]

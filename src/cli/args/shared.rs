@@ -75,3 +75,17 @@ pub struct SelectArgs {
     #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(keys::SELECTS))]
     pub select: Option<String>,
 }
+
+/// The verification of what is read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Verification")]
+pub struct VerificationArgs {
+    /// Verify what is read by CloudTrail's digest files, and send the findings to the collector; see docs/proof.md
+    #[arg(long)]
+    pub verify: bool,
+
+    /// The answer of `aws cloudtrail list-public-keys`; repeatable [default: the keys are looked up, which files on disk
+    /// do not allow] [env: QTRAIL_VERIFICATION_PUBLIC_KEYS]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub public_keys: Vec<PathBuf>,
+}

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::exit;
+use super::backfill::account;
 use super::when::When;
+use super::{ExportArgs, exit};
 use crate::input::backfill::Named;
 
 /// Verify that a trail is complete and unchanged, by CloudTrail's signed digest files.
@@ -17,6 +19,8 @@ use crate::input::backfill::Named;
 /// A copy of a bucket is verified offline. It needs the public keys, and the signature of the last
 /// digest of each region: docs/proof.md shows how to copy both. In a bucket, the signatures are
 /// beside the digests, and the keys are looked up in the trail's region.
+///
+/// With --endpoint, the findings also go to a collector, as log records and a tree of spans.
 ///
 /// Times refer to when CloudTrail delivered a file (the time in its name). TIME is a day in UTC
 /// (2026-11-01; --from means its start, --to its end), a moment (2026-11-01T06:00:00Z), or an age
@@ -44,10 +48,22 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "TIME", value_parser = When::parse, help_heading = "File selection")]
     pub to: Option<When>,
 
+    /// Only files of this account; repeatable
+    #[arg(long = "account", value_name = "ID", value_parser = account, help_heading = "File selection")]
+    pub accounts: Vec<String>,
+
+    /// Only files of this region; repeatable
+    #[arg(long = "region", value_name = "REGION", value_parser = NonEmptyStringValueParser::new(), help_heading = "File selection")]
+    pub regions: Vec<String>,
+
     /// The answer of `aws cloudtrail list-public-keys`; repeatable. Without it, keys are looked up (S3
     /// only)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub public_keys: Vec<PathBuf>,
+
+    /// Where findings are sent, too.
+    #[command(flatten)]
+    pub export: ExportArgs,
 
     /// List each verified file, too
     #[arg(long, help_heading = "Output")]

@@ -24,6 +24,9 @@ use std::time::Duration;
 #[cfg(feature = "aws")]
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "aws")]
+use crate::telemetry::stalls::state_observer;
+
 /// How the Event history is read. Valid by construction.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -79,8 +82,8 @@ impl Settings {
 /// As [`run`].
 #[cfg(feature = "aws")]
 pub fn check(settings: &Settings) -> Result<(), Error> {
-    match state::State::is_there(&settings.state) {
-        true => Ok(state::State::open(&settings.state).map(drop)?),
+    match state::is_there(&settings.state) {
+        true => Ok(state::open(&settings.state).map(drop)?),
         false => Ok(()),
     }
 }
@@ -102,7 +105,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let regions = settings.regions(aws)?;
     let metrics = downstream.metrics;
-    let state = state::State::open(&settings.state)?.reported_in(Arc::clone(&metrics));
+    let state = state::open(&settings.state)?.observed(state_observer(Arc::clone(&metrics)));
     let shared = region::Shared {
         state: Arc::new(state),
         settings: Arc::new(settings),

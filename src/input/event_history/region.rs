@@ -21,12 +21,12 @@ use super::Settings;
 use super::lookup::{self, Lookup, Page, Question};
 use super::pace::Pace;
 use super::slices::{Slice, slices};
-use super::state::State;
 use crate::aws::error::Remedy;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Truncation, Unit};
 use crate::runtime::health::Health;
+use crate::runtime::times::Times;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stalls::Cause;
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) pipeline: Pipeline,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: watch::Receiver<Health>,
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<Times>,
     /// One permit for each page in memory.
     pub(super) pages: Arc<Semaphore>,
     pub(super) stop: CancellationToken,

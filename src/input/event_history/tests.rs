@@ -14,13 +14,14 @@ use super::Settings;
 use super::lookup::{self, Lookup, Page, Question};
 use super::pace::PAUSE;
 use super::region::{Region, Shared};
-use super::state::State;
+use super::state;
 use crate::aws;
 use crate::aws::error::Remedy;
 use crate::dead_letter::DeadLetters;
 use crate::export::{self, Destination, Exporter, Health};
 use crate::pipeline::Pipeline;
 use crate::pipeline::dedup::{self, Dedup};
+use crate::runtime::times::Times;
 use crate::telemetry::metrics::Metrics;
 use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::{Lists, Select, Selector};
@@ -196,7 +197,7 @@ struct Bench {
     pipeline: Pipeline,
     metrics: Arc<Metrics>,
     health: watch::Sender<Health>,
-    state: Arc<State>,
+    state: Arc<Times>,
     settings: Settings,
     stop: CancellationToken,
 }
@@ -244,7 +245,7 @@ impl Bench {
             pipeline: pipeline.with_dedup(window),
             metrics,
             health: watch::channel(Health::Up).0,
-            state: Arc::new(State::open(folder.path()).unwrap()),
+            state: Arc::new(state::open(folder.path()).unwrap()),
             settings: Settings {
                 regions: Vec::new(),
                 event_sources: Vec::new(),
@@ -286,7 +287,7 @@ impl Bench {
     }
 
     fn delivered_up_to(&self, source: &str) -> Option<i64> {
-        self.state.delivered(REGION, source).unwrap()
+        self.state.get((REGION, source)).unwrap()
     }
 
     /// How often each event is among the log records.
@@ -499,8 +500,8 @@ async fn the_state_remembers_each_source() {
     // As after a restart.
     bench.state = Arc::new({
         let folder = bench.path().to_owned();
-        bench.state = Arc::new(State::open(&folder.join("aside")).unwrap());
-        State::open(&folder).unwrap()
+        bench.state = Arc::new(state::open(&folder.join("aside")).unwrap());
+        state::open(&folder).unwrap()
     });
     let before = history.calls();
     bench.once(&history).await;
@@ -547,7 +548,7 @@ async fn regions_are_read_beside_each_other_each_at_its_own_pace() {
         "one after the other"
     );
     for name in ["a", "b"] {
-        assert_eq!(bench.state.delivered(name, "").unwrap(), Some(BEGIN));
+        assert_eq!(bench.state.get((name, "")).unwrap(), Some(BEGIN));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::aws::object::{BUDGET_UNIT, Location};
 use crate::dead_letter::Origin;
 use crate::export::Outcome;
 use crate::pipeline::{Content, Pipeline, Report, Unit};
+use crate::proof::announced::Announced;
 use crate::runtime::budget::Budget;
 use crate::runtime::health::Health;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -112,6 +113,8 @@ pub(super) struct Context<F, P> {
     /// Memory for objects, and for messages that are events themselves.
     pub(super) budget: Budget,
     pub(super) attempts: Attempts,
+    /// Verifies digests, if they are to be verified.
+    pub(super) verifier: Option<Arc<Announced>>,
     pub(super) log_throttle: LogThrottle,
     /// Stop: no new work begins.
     pub(super) stop: CancellationToken,
@@ -137,6 +140,7 @@ impl<F, P> Context<F, P> {
             answered: AtomicU64::new(0),
             budget: Budget::new(settings.in_flight_bytes, BUDGET_UNIT),
             attempts: Attempts::default(),
+            verifier: None,
             log_throttle: LogThrottle::default(),
             stop,
             abort,
@@ -158,6 +162,9 @@ impl<F, P> Context<F, P> {
         let Settings {
             include, exclude, ..
         } = &self.settings;
+        if self.verifier.is_some() && Announced::is_digest(location) {
+            return true;
+        }
         (include.is_empty() || include.is_match(&location.key)) && !exclude.is_match(&location.key)
     }
 }

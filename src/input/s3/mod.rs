@@ -39,6 +39,8 @@ use globset::GlobSet;
 #[cfg(feature = "aws")]
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "aws")]
+use crate::proof::announced::Announced;
 pub use buckets::{Buckets, is_pattern};
 #[cfg(feature = "aws")]
 pub(crate) use queue_policy::OPEN;
@@ -89,7 +91,7 @@ pub enum Error {
     },
 }
 
-/// Reads the queues until `stop`: then nothing is received, what is worked on is awaited, and what
+/// Reads the queues, and verifies the digests that they announce, until `stop`: then nothing is received, what is worked on is awaited, and what
 /// was not begun is given back. A queue that does not exist cancels `stop`, so that what is awaited
 /// then has its deadline.
 ///
@@ -100,11 +102,13 @@ pub async fn run(
     settings: Settings,
     aws: &crate::aws::Aws,
     downstream: super::Downstream,
+    verifier: Option<Announced>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let queues = settings.queues.clone();
     let metrics = downstream.metrics;
-    let context = Arc::new(context::Context::new(
+    let verifier = verifier.map(Arc::new);
+    let mut context = context::Context::new(
         settings,
         context::S3 {
             aws: aws.clone(),
@@ -113,8 +117,12 @@ pub async fn run(
         downstream.pipeline,
         downstream.health,
         Arc::clone(&metrics),
-        (stop, downstream.abort),
-    ));
+        (stop.clone(), downstream.abort),
+    );
+    context.verifier.clone_from(&verifier);
+    let context = Arc::new(context);
+    let ended = stop.child_token();
+    let watched = verifier.map(|verifier| tokio::spawn(verifier.watch(ended.clone())));
     let mut running = tokio::task::JoinSet::new();
     for url in queues {
         let queue = sqs::Sqs::new(aws.sqs_for(&url), url, Arc::clone(&metrics));
@@ -127,6 +135,11 @@ pub async fn run(
             Ok(error) => result = error,
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
+    }
+    ended.cancel();
+    if let Some(watched) = watched {
+        // It has ended, or ends at once.
+        let _ = watched.await;
     }
     context.log_undelivered();
     result

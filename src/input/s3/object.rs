@@ -17,6 +17,7 @@ use crate::aws::object::Location;
 use crate::dead_letter::{OnDamage, Origin};
 use crate::export::Outcome;
 use crate::pipeline::{Content, Truncation, Unit};
+use crate::proof::announced::{self, Announced};
 use crate::telemetry::stalls::Cause;
 use qtrail_core::convert::observed_time;
 use qtrail_core::reject::{Evidence, Reason};
@@ -83,6 +84,20 @@ impl<F: Fetch, P: Flow> Context<F, P> {
     }
 
     async fn attempt(&self, location: &Location) -> Try {
+        if let Some(verifier) = self
+            .verifier
+            .as_ref()
+            .filter(|_| Announced::is_digest(location))
+        {
+            return match verifier.verify(location).await {
+                announced::End::Delivered => {
+                    self.metrics.s3_objects.add(1);
+                    Try::End(End::Settled)
+                }
+                announced::End::GivenUp => Try::End(End::GivenUp),
+                announced::End::Again(why) => Try::Again(passing(why)),
+            };
+        }
         let opened = self.fetch.open(location, self.settings.object_bytes).await;
         if !matches!(&opened, Err(error) if passes(error)) {
             self.answered.fetch_add(1, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Counts, Finding};
 use crate::integrity::keys::{KnownKeys, PublicKey};
 use crate::integrity::source::{Bytes, Error, Listed, OpenedDigest, Source};
-use crate::integrity::verify::{Event, Verification};
+use crate::integrity::verify::{Event, Only, Verification};
 
 pub(super) const HOUR: i64 = 3600;
 const BUCKET: &str = "the-bucket";
@@ -271,6 +271,7 @@ impl World {
                 to,
                 now: self.end + 100 * HOUR,
             },
+            only: &Only::default(),
             threads: 2,
             inflated_bytes: 1 << 20,
             all: false,

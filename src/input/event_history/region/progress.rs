@@ -9,7 +9,7 @@ impl<L: Lookup> Region<L> {
     /// The recorded time, with retries until the state can be read.
     pub(super) async fn delivered(&mut self, source: &str) -> Result<Option<i64>, Stopped> {
         loop {
-            match self.shared.state.delivered(&self.name, source) {
+            match self.shared.state.get((&self.name, source)) {
                 Ok(done) => return Ok(done),
                 Err(error) => {
                     self.log_state_error(&error);
@@ -29,7 +29,7 @@ impl<L: Lookup> Region<L> {
         let state = Arc::clone(&self.shared.state);
         let (region, source) = (Arc::clone(&self.name), source.to_owned());
         let written =
-            tokio::task::spawn_blocking(move || state.set(&region, &source, second)).await;
+            tokio::task::spawn_blocking(move || state.set((&region, &source), second)).await;
         if let Ok(Err(error)) = written {
             self.log_state_error(&error);
         }

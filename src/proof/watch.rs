@@ -1,0 +1,274 @@
+//! A watched directory is verified again and again, as digests arrive.
+//!
+//! Enters: the directory. Leaves: findings, delivered; then, for each region, the time up to which it was verified, in
+//! `integrity.redb`. What must hold: a time is recorded once all that was found before it was delivered; a file that is
+//! still on its way is no finding.
+
+mod progress;
+
+use std::collections::HashMap;
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use self::progress::Progress;
+use super::records::Reporter;
+use super::verified::Verified;
+use crate::integrity::coverage::Range;
+use crate::integrity::finding::{Finding, Kind};
+use crate::integrity::folder::Folder;
+use crate::integrity::key_files::KeyFiles;
+use crate::integrity::reach::{Reach, reaches};
+use crate::integrity::source::Source;
+use crate::integrity::verify::{Bucket, Only, Verification};
+use crate::runtime::database::{Definition, Observer, Remedies};
+use crate::runtime::times::{self, Times};
+
+static STATE: Definition = Definition {
+    file: "integrity.redb",
+    schema: 1,
+    cache_bytes: 1 << 20,
+    tables: times::tables,
+    remedies: Remedies {
+        locked: "stop it, or give this one a `state` of its own",
+        deleted: "everything is then verified again, and findings are reported again",
+    },
+};
+
+/// How a source is verified while it is read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Files with public keys.
+    pub public_keys: Vec<PathBuf>,
+    /// How often new digests are looked for.
+    pub every: Duration,
+    /// How long the next digest may take to arrive.
+    pub overdue: Duration,
+}
+
+/// A watched directory.
+pub(crate) struct Watch {
+    looker: Arc<Looker>,
+    progress: HashMap<Id, Progress>,
+    reporter: Reporter,
+    every: Duration,
+}
+
+/// The folder of an account, and a region.
+type Id = (String, String);
+
+struct Looker {
+    folder: Folder,
+    keys: KeyFiles,
+    times: Times,
+    /// In seconds.
+    overdue: i64,
+    inflated_bytes: u64,
+}
+
+/// What a look found.
+struct Looked {
+    verified: Verified,
+    /// Up to when regions are verified, once that was delivered.
+    reached: Vec<(Id, i64)>,
+    progress: HashMap<Id, Progress>,
+}
+
+impl Watch {
+    /// Prepares it. `state`: the folder of the state; `inflated_bytes`: the most that a log file may inflate to.
+    ///
+    /// # Errors
+    /// The directory, a file of keys or the state cannot be used.
+    pub(crate) fn open(
+        settings: &Settings,
+        root: &Path,
+        (state, observer): (&Path, Observer),
+        inflated_bytes: u64,
+        reporter: Reporter,
+    ) -> anyhow::Result<Watch> {
+        let folder = Folder::new(root).with_context(|| root.display().to_string())?;
+        let keys = KeyFiles::open(settings.public_keys.clone()).map_err(anyhow::Error::msg)?;
+        let looker = Looker {
+            folder,
+            keys,
+            times: Times::open(state, &STATE)?.observed(observer),
+            overdue: i64::try_from(settings.overdue.as_secs()).unwrap_or(i64::MAX),
+            inflated_bytes,
+        };
+        Ok(Watch {
+            looker: Arc::new(looker),
+            progress: HashMap::new(),
+            reporter,
+            every: settings.every,
+        })
+    }
+
+    /// Verifies again and again, until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            self.look(false, &stop).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
+    }
+
+    /// Verifies once what is there: nothing is still on its way. The number of failures; `None` if it could not be done.
+    pub(crate) async fn once(mut self, stop: CancellationToken) -> Option<u64> {
+        self.look(true, &stop).await
+    }
+
+    /// Verifies what is new, and reports it.
+    async fn look(&mut self, is_once: bool, stop: &CancellationToken) -> Option<u64> {
+        let (looker, stopped) = (Arc::clone(&self.looker), stop.clone());
+        let progress = std::mem::take(&mut self.progress);
+        let looked =
+            tokio::task::spawn_blocking(move || looker.look(progress, is_once, &stopped)).await;
+        let looked = match looked {
+            Ok(Ok(looked)) => looked,
+            Ok(Err(_)) | Err(_) if stop.is_cancelled() => return None,
+            Ok(Err(error)) => {
+                tracing::error!("cannot verify, trying again: {error:#}");
+                return None;
+            }
+            Err(panic) => {
+                tracing::error!("a verification ended, and is repeated: {panic}");
+                return None;
+            }
+        };
+        self.progress = looked.progress;
+        if !self.reporter.deliver(&looked.verified).await {
+            return None;
+        }
+        for region in &looked.verified.regions {
+            let id = (region.counts.folder.clone(), region.counts.region.clone());
+            let progress = self.progress.entry(id).or_default();
+            progress.reported(&region.findings);
+        }
+        for ((folder, region), to) in looked.reached {
+            if let Err(error) = self.looker.times.set((&folder, &region), to) {
+                tracing::error!("verified, but it is not remembered: {error}");
+            }
+        }
+        Some(looked.verified.failures())
+    }
+}
+
+impl Looker {
+    fn look(
+        &self,
+        progress: HashMap<Id, Progress>,
+        is_once: bool,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Looked> {
+        let now = jiff::Timestamp::now().as_second();
+        let reaches = reaches(&self.folder)
+            .map_err(|(folder, error)| anyhow::anyhow!("{}: {error}", self.folder.name(&folder)))?;
+        if reaches.is_empty() {
+            tracing::warn!(
+                "nothing can be verified in {}: it has neither AWSLogs/ nor a folder below it with CloudTrail-Digest/",
+                self.folder.name("")
+            );
+        }
+        let source = self.folder.name("");
+        let mut looked = Looked {
+            verified: Verified::new(source.clone(), String::new()),
+            reached: Vec::new(),
+            progress,
+        };
+        let mut bucket = Bucket::of(&self.folder);
+        for reach in reaches {
+            self.region(reach, &mut looked, &mut bucket, (now, is_once), stop)?;
+        }
+        looked.verified.name = format!("{source} {:?}", looked.reached);
+        Ok(looked)
+    }
+
+    fn region(
+        &self,
+        reach: Reach,
+        looked: &mut Looked,
+        bucket: &mut Bucket,
+        (now, is_once): (i64, bool),
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let id = (
+            self.folder.name(&reach.region.folder),
+            reach.region.name.clone(),
+        );
+        let from = self.times.get((&id.0, &id.1))?;
+        let progress = looked.progress.entry(id.clone()).or_default();
+        let late = self.late(&reach, progress, now);
+        let is_new = reach.to.is_some_and(|to| from.is_none_or(|from| from < to));
+        let to = reach.to.filter(|_| is_new);
+        let mut found = Verified::new(String::new(), String::new());
+        if is_new || reach.region.name.is_empty() {
+            let keys = self.keys.current();
+            let verification = Verification {
+                source: &self.folder,
+                keys: &*keys,
+                range: Range { from, to, now },
+                only: &Only::default(),
+                threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+                inflated_bytes: self.inflated_bytes,
+                all: false,
+            };
+            verification.region(reach.region, bucket, &mut |event| {
+                found.take(&event);
+                unless(stop)
+            })?;
+        }
+        if let Some(finding) = late {
+            found.add(finding, &id.0);
+        }
+        let Some(mut region) = found.regions.pop() else {
+            return Ok(());
+        };
+        region.retain(|finding| !progress.has_reported(finding));
+        if !progress.confirms(&region.findings) && !is_once {
+            // Files may be on their way: the next look decides.
+            return Ok(());
+        }
+        looked.reached.extend(to.map(|to| (id, to)));
+        if to.is_some() || !region.findings.is_empty() {
+            looked.verified.regions.push(region);
+        }
+        Ok(())
+    }
+
+    /// What should be there by now.
+    fn late(&self, reach: &Reach, progress: &mut Progress, now: i64) -> Option<Finding> {
+        if reach.newest().is_some() {
+            return reach.overdue(&self.folder, now, self.overdue);
+        }
+        let since = progress.without_digest_since(now);
+        let is_late = !reach.region.name.is_empty() && now >= since.saturating_add(self.overdue);
+        is_late.then(|| Finding {
+            kind: Kind::MissingDigest,
+            object: self.folder.name(&reach.region.digests()),
+            account: reach.region.account.clone(),
+            region: reach.region.name.clone(),
+            count: 1,
+            message: "there are log files and not one digest: turn the trail's log file validation on (aws cloudtrail \
+                      update-trail --enable-log-file-validation), and let the digests arrive here, too"
+                .to_owned(),
+        })
+    }
+}
+
+/// An error after `stop`, which ends a verification.
+pub(crate) fn unless(stop: &CancellationToken) -> io::Result<()> {
+    match stop.is_cancelled() {
+        true => Err(io::ErrorKind::Interrupted.into()),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
