@@ -232,7 +232,12 @@ impl Looker {
         };
         region.retain(|finding| !progress.has_reported(finding));
         if !progress.confirms(&region.findings) && !is_once {
-            // Files may be on their way: the next look decides.
+            tracing::info!(
+                account = region.counts.account,
+                region = region.counts.region,
+                "{} findings may be of files that are on their way: the next look decides",
+                region.counts.failures()
+            );
             return Ok(());
         }
         looked.reached.extend(to.map(|to| (id, to)));

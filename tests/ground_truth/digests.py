@@ -72,8 +72,14 @@ class Copy:
         name = "".join(self.random.choices("ABCDEFGHabcdefgh0123456789", k=16))
         day, minute = time.strftime("%Y/%m/%d"), time.strftime("%Y%m%dT%H%MZ")
         key = f"{PREFIX}/CloudTrail/{region}/{day}/{ACCOUNT}_CloudTrail_{region}_{minute}_{name}.json.gz"
-        event = {"eventVersion": "1.11", "eventName": "SendMessage", "eventSource": "q.amazonaws.com", "eventID": name}
-        content = json.dumps({"Records": [event] * self.random.randint(1, 20)}).encode()
+        event = {
+            "eventVersion": "1.11",
+            "eventName": "SendMessage",
+            "eventSource": "q.amazonaws.com",
+            "eventTime": text(time),
+        }
+        numbers = range(self.random.randint(1, 20))
+        content = json.dumps({"Records": [event | {"eventID": f"{name}-{n}"} for n in numbers]}).encode()
         self.write(key, gzip.compress(content))
         self.log_files += 1
         return {

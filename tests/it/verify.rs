@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod bucket;
+mod watched;
 
 use std::fs;
 use std::io::Write as _;

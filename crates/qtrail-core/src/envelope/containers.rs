@@ -251,6 +251,12 @@ impl<'a> Object<'a> {
             Skipped::ControlMessage
         } else if self.has(b"digestEndTime") && self.has(b"logFiles") {
             Skipped::Digest
+        } else if self
+            .object(b"Metadata")
+            .is_some_and(|of| of.has(b"signature"))
+        {
+            // S3's answer about a digest, beside a copy of it.
+            Skipped::Digest
         } else {
             return None;
         };
