@@ -78,7 +78,7 @@ impl ChainName {
 }
 
 /// When CloudTrail wrote a file, by its name.
-pub(super) fn time_of(key: &str) -> Option<i64> {
+pub(crate) fn time_of(key: &str) -> Option<i64> {
     observed_time(file_of(key), None).map(|time| time.div_euclid(1_000_000_000))
 }
 

@@ -20,6 +20,7 @@ use crate::integrity::group::range_of;
 use crate::integrity::key_files::KeyFiles;
 use crate::integrity::keys::{Keys, PublicKey};
 use crate::integrity::layout::{self, Region};
+use crate::integrity::names::time_of;
 use crate::integrity::reach::reach;
 use crate::integrity::source::Source;
 use crate::integrity::verify::{self, Only, Verification};
@@ -183,14 +184,17 @@ impl Announced {
             unless(&self.abort)
         });
         done.map_err(|error| error.to_string())?;
-        // The one before it was verified when it arrived.
+        // Each other digest is verified when it arrives; its absence is found by the one after it.
+        let is_between = |kind| {
+            matches!(
+                kind,
+                Kind::MissingDigest | Kind::BrokenChain | Kind::Changed
+            )
+        };
         let is_news = |finding: &Finding| {
-            let is_of_digest = finding.object.starts_with(&digests) && finding.object != object;
-            !is_of_digest
-                || matches!(
-                    finding.kind,
-                    Kind::MissingDigest | Kind::BrokenChain | Kind::Changed
-                )
+            let is_other = finding.object.starts_with(&digests) && finding.object != object;
+            let is_before = time_of(&finding.object).is_none_or(|time| time < end);
+            !is_other || is_before && is_between(finding.kind)
         };
         verified.regions.iter_mut().for_each(|r| r.retain(is_news));
         match keys.error() {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod bucket;
-mod watched;
+pub(crate) mod watched;
 
 use std::fs;
 use std::io::Write as _;
@@ -138,7 +138,7 @@ fn failures(json: &Value) -> Vec<(String, String)> {
     failures.collect()
 }
 
-fn name(key: &str) -> String {
+pub(crate) fn name(key: &str) -> String {
     key.rsplit('/').next().unwrap().to_owned()
 }
 

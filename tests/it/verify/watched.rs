@@ -11,12 +11,12 @@ use crate::support::program::{attribute, gzip, json_lines, qtrail, records};
 use crate::support::sidecar::{Place, Sidecar};
 
 /// Digests of the copy end long ago.
-const LONG: (&str, &str) = ("QTRAIL_VERIFICATION_OVERDUE", "90000h");
+pub(crate) const LONG: (&str, &str) = ("QTRAIL_VERIFICATION_OVERDUE", "90000h");
 const FINDING: &str = "qtrail.integrity.finding";
-const VERIFICATION: &str = "qtrail.integrity.verification";
+pub(crate) const VERIFICATION: &str = "qtrail.integrity.verification";
 
 /// What a command sent to a file.
-struct Sent {
+pub(crate) struct Sent {
     exit: Option<i32>,
     log: String,
     logs: Vec<Value>,
@@ -33,7 +33,7 @@ impl Sent {
         }
     }
 
-    fn in_file(file: &Path) -> Sent {
+    pub(crate) fn in_file(file: &Path) -> Sent {
         let lines = json_lines(&fs::read(file).unwrap_or_default());
         // Those about events are not looked at.
         let all = |outer: &str, scope: &str, inner: &str, name: &str| {
@@ -52,13 +52,13 @@ impl Sent {
     }
 
     /// Log records with this event name.
-    fn named(&self, name: &str) -> Vec<&Value> {
+    pub(crate) fn named(&self, name: &str) -> Vec<&Value> {
         let logs = self.logs.iter();
         logs.filter(|log| log["eventName"] == name).collect()
     }
 
     /// The kinds and the names of the files of all failures, in order.
-    fn failures(&self) -> Vec<(String, String)> {
+    pub(crate) fn failures(&self) -> Vec<(String, String)> {
         let is_failure = |log: &&Value| boolean(log, "qtrail.integrity.failure") == Some(true);
         let failures = self.named(FINDING).into_iter().filter(is_failure);
         let failures = failures.map(|log| {
