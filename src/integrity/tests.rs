@@ -1,5 +1,6 @@
 //! Whole verifications, of buckets that the tests write and sign themselves.
 
+mod arriving;
 mod honest;
 mod tampering;
 mod world;

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Counts, Finding};
 use crate::integrity::keys::{KnownKeys, PublicKey};
+use crate::integrity::names::time_of;
 use crate::integrity::source::{Bytes, Error, Listed, OpenedDigest, Source};
 use crate::integrity::verify::{Event, Only, Verification};
 
@@ -251,8 +252,17 @@ impl World {
         format!("{}{key}", self.copied_from.as_deref().unwrap_or_default())
     }
 
-    /// Verifies it long after.
-    pub(super) fn verify(&self, from: Option<i64>, to: Option<i64>) -> (Vec<Finding>, Vec<Counts>) {
+    /// What of it is there at a time.
+    pub(super) fn until(&self, time: i64) -> World {
+        let is_there = |key: &str| time_of(key).unwrap() <= time;
+        let mut world = self.clone();
+        world.files.retain(|key, _| is_there(key));
+        world.signatures.retain(|key, _| is_there(key));
+        world
+    }
+
+    /// The keys that are known.
+    pub(super) fn keys(&self) -> KnownKeys {
         let mut keys = KnownKeys::default();
         for known in &self.known {
             let pkcs1 = key(*known).public_key().as_ref().to_owned();
@@ -263,6 +273,12 @@ impl World {
             }
             keys.insert(&known.to_string(), PublicKey::new(pkcs1, first, last));
         }
+        keys
+    }
+
+    /// Verifies it long after.
+    pub(super) fn verify(&self, from: Option<i64>, to: Option<i64>) -> (Vec<Finding>, Vec<Counts>) {
+        let keys = self.keys();
         let verification = Verification {
             source: self,
             keys: &keys,

@@ -48,3 +48,45 @@ impl Progress {
 fn key(finding: &Finding) -> (Kind, String) {
     (finding.kind, finding.object.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(kind: Kind, object: &str) -> Finding {
+        Finding {
+            kind,
+            object: object.to_owned(),
+            account: String::new(),
+            region: String::new(),
+            count: 1,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_counts_once_two_looks_in_a_row_have_found_it() {
+        let (a, b) = (finding(Kind::Changed, "a"), finding(Kind::Changed, "b"));
+        let other = finding(Kind::MissingLogFile, "a");
+        let started = finding(Kind::TrailStarted, "c");
+        let mut progress = Progress::default();
+        assert!(progress.confirms(std::slice::from_ref(&started)));
+        assert!(!progress.confirms(std::slice::from_ref(&a)));
+        assert!(!progress.confirms(&[a.clone(), b.clone()]));
+        // One of them was on its way.
+        assert!(progress.confirms(std::slice::from_ref(&b)));
+        assert!(!progress.confirms(std::slice::from_ref(&other)));
+        assert!(progress.confirms(&[]));
+        assert!(!progress.confirms(&[other]));
+    }
+
+    #[test]
+    fn what_was_reported_is_known_by_kind_and_object() {
+        let mut progress = Progress::default();
+        let a = finding(Kind::Changed, "a");
+        progress.reported(std::slice::from_ref(&a));
+        assert!(progress.has_reported(&a));
+        assert!(!progress.has_reported(&finding(Kind::Changed, "b")));
+        assert!(!progress.has_reported(&finding(Kind::Unreadable, "a")));
+    }
+}
