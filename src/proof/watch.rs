@@ -26,7 +26,7 @@ use crate::integrity::key_files::KeyFiles;
 use crate::integrity::reach::{Reach, reaches};
 use crate::integrity::source::Source;
 use crate::integrity::verify::{Bucket, Only, Verification};
-use crate::runtime::database::{Definition, Observer, Remedies};
+use crate::runtime::database::{Definition, Error, Observer, Remedies};
 use crate::runtime::times::{self, Times};
 
 static STATE: Definition = Definition {
@@ -49,6 +49,17 @@ pub struct Settings {
     pub every: Duration,
     /// How long the next digest may take to arrive.
     pub overdue: Duration,
+}
+
+/// Whether the state in this folder could be opened. A missing one is not created.
+///
+/// # Errors
+/// It cannot be used.
+pub(crate) fn check(state: &Path) -> Result<(), Error> {
+    match state.join(STATE.file).exists() {
+        true => Times::open(state, &STATE).map(drop),
+        false => Ok(()),
+    }
 }
 
 /// A watched directory.
@@ -215,7 +226,11 @@ impl Looker {
                 keys: &*keys,
                 range: Range { from, to, now },
                 only: &Only::default(),
-                threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+                // Beside events that are being delivered, one is enough.
+                threads: match is_once {
+                    true => std::thread::available_parallelism().map_or(1, NonZero::get),
+                    false => 1,
+                },
                 inflated_bytes: self.inflated_bytes,
                 all: false,
             };

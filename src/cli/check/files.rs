@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::export::{self, Destination};
 use crate::input::directory::{self, After, Error, Settings};
 use crate::pipeline::{assembly, dedup};
+use crate::proof::watch;
 
 pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     let (mut findings, mut warnings) = (Vec::new(), Vec::new());
@@ -46,6 +47,14 @@ pub(super) fn findings(config: &Config) -> (Vec<Finding>, Vec<Warning>) {
     if config.assembly.is_some() {
         let what = format!("places of assembled events in {}", config.state.display());
         let usable = || match assembly::check(&config.state) {
+            Ok(()) => ok("writable"),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::new(what, writable(&config.state, usable)));
+    }
+    if config.verification.is_some() && config.directory.is_some() {
+        let what = format!("times of the verification in {}", config.state.display());
+        let usable = || match watch::check(&config.state) {
             Ok(()) => ok("writable"),
             Err(error) => Err(error.to_string()),
         };

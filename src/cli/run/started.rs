@@ -13,6 +13,7 @@ pub(super) fn log(config: &Config) {
         version = build_info::VERSION,
         commit = build_info::commit().unwrap_or("unknown"),
         inputs = inputs(config),
+        verify = config.verification.is_some(),
         select = match config.select {
             Select::AmazonQ => "amazon-q",
             Select::Agents => "agents",
