@@ -26,6 +26,8 @@ use super::verify::{Bucket, Error, Report, Verification};
 const DIGESTS_AT_ONCE: usize = 8;
 /// The most bytes that a digest may inflate to: that of an hour with 100,000 log files.
 const DIGEST_BYTES: u64 = 64 << 20;
+/// What the digest of the longest time covers, at most: usually an hour.
+const LONGEST: i64 = 24 * HOUR;
 /// How long after the range there may be the digest that has the last signature.
 const AFTER: i64 = 4 * HOUR;
 
@@ -243,12 +245,12 @@ impl<'g> Group<'g> {
     }
 }
 
-/// The range to verify when a digest has arrived, by its key and its end. Each log file is in one such range.
+/// The range to verify when a digest has arrived, by its key and the end in its name. Each log file is in one such range.
 pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i64) -> Range {
-    let read = read(source, key).ok();
-    let (start, end) = match &read {
-        Some(Content { digest, .. }) => (digest.start, digest.end),
-        None => (end - HOUR, end),
+    let start = match read(source, key) {
+        // It may say anything.
+        Ok(Content { digest, .. }) => digest.start.clamp(end - LONGEST, end),
+        Err(_) => end - HOUR,
     };
     Range {
         from: Some(start - LATE),

@@ -56,7 +56,7 @@ pub(crate) fn digest(key: &str) -> Option<(Region, i64)> {
 }
 
 /// All regions of all accounts, in the order of their folders.
-pub(super) fn regions(source: &dyn Source) -> Result<Vec<Region>, (String, Error)> {
+pub(crate) fn regions(source: &dyn Source) -> Result<Vec<Region>, (String, Error)> {
     let mut found = BTreeMap::new();
     descend(source, source.top(), &mut found)?;
     Ok(found.into_values().collect())

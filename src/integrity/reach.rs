@@ -1,6 +1,6 @@
 //! How far a region can be verified while its digests still come.
 //!
-//! Enters: a source. Leaves: its regions, each with the time up to which its digests are there and have a signature.
+//! Enters: a region of a source. Leaves: the time up to which its digests are there and have a signature.
 //! What must hold: what lies before that time is judged the same however much comes later.
 
 use super::coverage::{DIGEST_LATE, LATE, common_end, hours, span};
@@ -13,37 +13,38 @@ use std::collections::BTreeMap;
 /// Days of digests, the newest ones, in which the last digest of each trail is looked for.
 const DAYS: usize = 2;
 
+/// How far another clock may be ahead. A digest of the future is none of CloudTrail's.
+const AHEAD: i64 = HOUR;
+
 /// A region and its newest digests.
 #[derive(Debug)]
 pub(crate) struct Reach {
     pub(crate) region: Region,
-    /// Up to when log files and digests can be verified; `None`: no digest has a signature yet.
+    /// Up to when log files and digests can be verified; `None`: no digest has a signature yet. Whether the signatures are
+    /// CloudTrail's is not known.
     pub(crate) to: Option<i64>,
     newest: Option<(ChainName, i64)>,
-}
-
-/// The regions of a source, and how far each of them can be verified.
-///
-/// # Errors
-/// The folder that cannot be listed, and why.
-pub(crate) fn reaches(source: &dyn Source) -> Result<Vec<Reach>, (String, Error)> {
-    let regions = layout::regions(source)?.into_iter();
-    regions.map(|region| reach(source, region)).collect()
 }
 
 /// How far a region can be verified.
 ///
 /// # Errors
 /// The folder that cannot be listed, and why.
-pub(crate) fn reach(source: &dyn Source, region: Region) -> Result<Reach, (String, Error)> {
+pub(crate) fn reach(
+    source: &dyn Source,
+    region: Region,
+    now: i64,
+) -> Result<Reach, (String, Error)> {
     let mut chains: BTreeMap<ChainName, Vec<(i64, String)>> = BTreeMap::new();
     if !region.name.is_empty() {
-        let found = layout::days(source, &region.digests(), date(i64::MIN), date(i64::MAX))?;
+        let last = date(now + AHEAD);
+        let found = layout::days(source, &region.digests(), date(i64::MIN), last)?;
         for (_, folder) in found.days.into_iter().rev().take(DAYS) {
             let listed = source.list(&folder).map_err(|error| (folder, error))?;
             for key in listed.files {
                 if let Some(name) = DigestName::parse(&key, &region.name)
                     && !name.chain.is_backfill
+                    && name.end <= now + AHEAD
                 {
                     chains.entry(name.chain).or_default().push((name.end, key));
                 }
@@ -69,7 +70,7 @@ pub(crate) fn reach(source: &dyn Source, region: Region) -> Result<Reach, (Strin
         Some((chain, *end))
     });
     Ok(Reach {
-        to: common_end(&signed).map(|end| end - LATE),
+        to: common_end(&signed).map(verified_to),
         newest: newest.max_by_key(|(_, end)| *end),
         region,
     })
@@ -77,6 +78,11 @@ pub(crate) fn reach(source: &dyn Source, region: Region) -> Result<Reach, (Strin
 
 fn before_last(digests: &[(i64, String)]) -> Option<i64> {
     Some(digests.get(digests.len().checked_sub(2)?)?.0)
+}
+
+/// The end of a region's log files that are verified, once digests are up to this time.
+pub(crate) fn verified_to(digests: i64) -> i64 {
+    digests - LATE
 }
 
 impl Reach {

@@ -52,6 +52,7 @@ pub(crate) struct Limits {
 type Place = (String, String, String);
 
 /// The newest digest of a region that was announced here.
+#[derive(Default)]
 struct Newest {
     end: i64,
     /// That none follows was reported.
@@ -127,16 +128,17 @@ impl Announced {
         if !self.reporter.deliver(&verified).await {
             return End::GivenUp;
         }
-        let mut newest = self.newest();
-        let known = newest.entry(place).or_insert(Newest {
-            end,
-            is_reported: false,
-        });
-        if known.end < end {
-            *known = Newest {
-                end,
-                is_reported: false,
-            };
+        // Only what CloudTrail signed counts.
+        let covered = verified.regions.iter().filter_map(|r| r.counts.covered);
+        if let Some((_, end)) = covered.max_by_key(|(_, end)| *end) {
+            let mut newest = self.newest();
+            let known = newest.entry(place).or_default();
+            if known.end < end {
+                *known = Newest {
+                    end,
+                    is_reported: false,
+                };
+            }
         }
         End::Delivered
     }
@@ -218,7 +220,7 @@ impl Announced {
                 name: region,
                 ..Region::default()
             };
-            let reach = reach(&source, region)
+            let reach = reach(&source, region, now)
                 .map_err(|(folder, error)| format!("{}: {error}", source.name(&folder)))?;
             Ok::<_, String>((reach.newest(), reach.overdue(&source, now, overdue)))
         };

@@ -23,9 +23,10 @@ use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Finding, Kind};
 use crate::integrity::folder::Folder;
 use crate::integrity::key_files::KeyFiles;
-use crate::integrity::reach::{Reach, reaches};
-use crate::integrity::source::Source;
-use crate::integrity::verify::{Bucket, Only, Verification};
+use crate::integrity::layout::{self, Region};
+use crate::integrity::reach::{Reach, reach, verified_to};
+use crate::integrity::source::{self, Source};
+use crate::integrity::verify::{Bucket, Only, Report, Verification};
 use crate::runtime::database::{Definition, Error, Observer, Remedies};
 use crate::runtime::times::{self, Times};
 
@@ -82,12 +83,18 @@ struct Looker {
     inflated_bytes: u64,
 }
 
-/// What a look found.
-struct Looked {
+/// A look at all regions.
+struct Look {
+    now: i64,
+    /// Nothing is still on its way.
+    is_once: bool,
+    stop: CancellationToken,
+    progress: HashMap<Id, Progress>,
     verified: Verified,
     /// Up to when regions are verified, once that was delivered.
     reached: Vec<(Id, i64)>,
-    progress: HashMap<Id, Progress>,
+    /// Regions that could not be looked at.
+    failed: u64,
 }
 
 impl Watch {
@@ -137,104 +144,96 @@ impl Watch {
 
     /// Verifies what is new, and reports it.
     async fn look(&mut self, is_once: bool, stop: &CancellationToken) -> Option<u64> {
-        let (looker, stopped) = (Arc::clone(&self.looker), stop.clone());
-        let progress = std::mem::take(&mut self.progress);
-        let looked =
-            tokio::task::spawn_blocking(move || looker.look(progress, is_once, &stopped)).await;
-        let looked = match looked {
-            Ok(Ok(looked)) => looked,
-            Ok(Err(_)) | Err(_) if stop.is_cancelled() => return None,
-            Ok(Err(error)) => {
-                tracing::error!("cannot verify, trying again: {error:#}");
-                return None;
-            }
-            Err(panic) => {
-                tracing::error!("a verification ended, and is repeated: {panic}");
-                return None;
-            }
+        let looker = Arc::clone(&self.looker);
+        let source = looker.folder.name("");
+        let mut look = Look {
+            now: jiff::Timestamp::now().as_second(),
+            is_once,
+            stop: stop.clone(),
+            progress: std::mem::take(&mut self.progress),
+            verified: Verified::new(source.clone(), String::new()),
+            reached: Vec::new(),
+            failed: 0,
         };
-        self.progress = looked.progress;
-        if !self.reporter.deliver(&looked.verified).await {
+        let looking = tokio::task::spawn_blocking(move || {
+            looker.look(&mut look);
+            look
+        });
+        let Ok(mut look) = looking
+            .await
+            .inspect_err(|panic| tracing::error!("a verification ended, and is repeated: {panic}"))
+        else {
+            return None;
+        };
+        self.progress = look.progress;
+        look.verified.name = format!("{source} {:?}", look.reached);
+        if stop.is_cancelled() || !self.reporter.deliver(&look.verified).await {
             return None;
         }
-        for region in &looked.verified.regions {
+        for region in &look.verified.regions {
             let id = (region.counts.folder.clone(), region.counts.region.clone());
             let progress = self.progress.entry(id).or_default();
             progress.reported(&region.findings);
         }
-        for ((folder, region), to) in looked.reached {
+        for ((folder, region), to) in look.reached {
             if let Err(error) = self.looker.times.set((&folder, &region), to) {
                 tracing::error!("verified, but it is not remembered: {error}");
             }
         }
-        Some(looked.verified.failures())
+        (look.failed == 0).then(|| look.verified.failures())
     }
 }
 
 impl Looker {
-    fn look(
-        &self,
-        progress: HashMap<Id, Progress>,
-        is_once: bool,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Looked> {
-        let now = jiff::Timestamp::now().as_second();
-        let reaches = reaches(&self.folder)
-            .map_err(|(folder, error)| anyhow::anyhow!("{}: {error}", self.folder.name(&folder)))?;
-        if reaches.is_empty() {
+    fn look(&self, look: &mut Look) {
+        let cannot = |(folder, error): (String, source::Error)| {
+            anyhow::anyhow!("{}: {error}", self.folder.name(&folder))
+        };
+        let regions = layout::regions(&self.folder).map_err(cannot);
+        let regions = regions.unwrap_or_else(|error| {
+            look.failed += 1;
+            tracing::error!("cannot verify, trying again: {error:#}");
+            Vec::new()
+        });
+        if regions.is_empty() && look.failed == 0 {
             tracing::warn!(
                 "nothing can be verified in {}: it has neither AWSLogs/ nor a folder below it with CloudTrail-Digest/",
                 self.folder.name("")
             );
         }
-        let source = self.folder.name("");
-        let mut looked = Looked {
-            verified: Verified::new(source.clone(), String::new()),
-            reached: Vec::new(),
-            progress,
-        };
         let mut bucket = Bucket::of(&self.folder);
-        for reach in reaches {
-            self.region(reach, &mut looked, &mut bucket, (now, is_once), stop)?;
+        for region in regions {
+            let looked = reach(&self.folder, region, look.now)
+                .map_err(cannot)
+                .and_then(|reach| self.region(reach, look, &mut bucket));
+            if look.stop.is_cancelled() {
+                return;
+            }
+            if let Err(error) = looked {
+                look.failed += 1;
+                tracing::error!("cannot verify, trying again: {error:#}");
+            }
         }
-        looked.verified.name = format!("{source} {:?}", looked.reached);
-        Ok(looked)
     }
 
-    fn region(
-        &self,
-        reach: Reach,
-        looked: &mut Looked,
-        bucket: &mut Bucket,
-        (now, is_once): (i64, bool),
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    fn region(&self, reach: Reach, look: &mut Look, bucket: &mut Bucket) -> anyhow::Result<()> {
         let id = (
             self.folder.name(&reach.region.folder),
             reach.region.name.clone(),
         );
         let from = self.times.get((&id.0, &id.1))?;
-        let progress = looked.progress.entry(id.clone()).or_default();
-        let late = self.late(&reach, progress, now);
+        let progress = look.progress.entry(id.clone()).or_default();
+        let late = self.late(&reach, progress, look.now);
         let is_new = reach.to.is_some_and(|to| from.is_none_or(|from| from < to));
-        let to = reach.to.filter(|_| is_new);
         let mut found = Verified::new(String::new(), String::new());
         if is_new || reach.region.name.is_empty() {
-            let keys = self.keys.current();
-            let verification = Verification {
-                source: &self.folder,
-                keys: &*keys,
-                range: Range { from, to, now },
-                only: &Only::default(),
-                // Beside events that are being delivered, one is enough.
-                threads: match is_once {
-                    true => std::thread::available_parallelism().map_or(1, NonZero::get),
-                    false => 1,
-                },
-                inflated_bytes: self.inflated_bytes,
-                all: false,
+            let range = Range {
+                from,
+                to: reach.to,
+                now: look.now,
             };
-            verification.region(reach.region, bucket, &mut |event| {
+            let (is_once, stop) = (look.is_once, &look.stop);
+            self.verify(reach.region, range, is_once, bucket, &mut |event| {
                 found.take(&event);
                 unless(stop)
             })?;
@@ -246,7 +245,7 @@ impl Looker {
             return Ok(());
         };
         region.retain(|finding| !progress.has_reported(finding));
-        if !progress.confirms(&region.findings) && !is_once {
+        if !progress.confirms(&region.findings) && !look.is_once {
             tracing::info!(
                 account = region.counts.account,
                 region = region.counts.region,
@@ -255,10 +254,40 @@ impl Looker {
             );
             return Ok(());
         }
-        looked.reached.extend(to.map(|to| (id, to)));
-        if to.is_some() || !region.findings.is_empty() {
-            looked.verified.regions.push(region);
+        // Only what CloudTrail signed brings it forward.
+        let signed = region.counts.covered.map(|(_, end)| verified_to(end));
+        let reached = signed.zip(reach.to).map(|(signed, to)| signed.min(to));
+        let reached = reached.filter(|reached| from.is_none_or(|from| from < *reached));
+        look.reached.extend(reached.map(|to| (id, to)));
+        if reached.is_some() || !region.findings.is_empty() {
+            look.verified.regions.push(region);
         }
+        Ok(())
+    }
+
+    fn verify(
+        &self,
+        region: Region,
+        range: Range,
+        is_once: bool,
+        bucket: &mut Bucket,
+        report: Report<'_>,
+    ) -> anyhow::Result<()> {
+        let keys = self.keys.current();
+        let verification = Verification {
+            source: &self.folder,
+            keys: &*keys,
+            range,
+            only: &Only::default(),
+            // Beside events that are being delivered, one is enough.
+            threads: match is_once {
+                true => std::thread::available_parallelism().map_or(1, NonZero::get),
+                false => 1,
+            },
+            inflated_bytes: self.inflated_bytes,
+            all: false,
+        };
+        verification.region(region, bucket, report)?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Finding, Kind};
 use crate::integrity::group::range_of;
 use crate::integrity::layout;
-use crate::integrity::reach::reaches;
+use crate::integrity::reach::{Reach, reach};
 use crate::integrity::verify::{Bucket, Event, Only, Verification};
 
 /// Verifies one region, with each verified file.
@@ -34,6 +34,12 @@ fn verify(world: &World, region: layout::Region, range: Range) -> Vec<Finding> {
     let counts = verification.region(region, &mut Bucket::of(world), &mut report);
     counts.unwrap();
     found
+}
+
+/// How far each region can be verified.
+fn reaches(world: &World, now: i64) -> impl Iterator<Item = Reach> {
+    let regions = layout::regions(world).unwrap().into_iter();
+    regions.map(move |region| reach(world, region, now).unwrap())
 }
 
 /// The log files among verified files.
@@ -63,7 +69,7 @@ fn look_again_and_again(
     while time < world.end + 3 * HOUR {
         time += random.i64(300..2 * HOUR);
         let there = world.until(time);
-        for reach in reaches(&there).unwrap() {
+        for reach in reaches(&there, time) {
             let id = (reach.region.folder.clone(), reach.region.name.clone());
             let from = reached.get(&id).copied();
             let Some(to) = reach.to.filter(|to| from.is_none_or(|from| from < *to)) else {
@@ -89,7 +95,7 @@ fn expected(world: &World) -> Vec<String> {
     let named = world.digests.iter().flat_map(|digest| &digest.logs);
     let named: BTreeSet<_> = named.cloned().collect();
     let mut expected = Vec::new();
-    for reach in reaches(world).unwrap() {
+    for reach in reaches(world, world.end) {
         let to = reach.to.unwrap();
         let (_, counts) = world.verify(None, Some(to));
         assert!(!counts.is_empty());

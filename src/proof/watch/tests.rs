@@ -28,7 +28,8 @@ fn add(folder: &Path, key: &str) {
 
 /// What is late at a time.
 fn late(looker: &Looker, progress: &mut Progress, now: i64) -> Vec<Option<Finding>> {
-    let reaches = reaches(&looker.folder).unwrap().into_iter();
+    let regions = layout::regions(&looker.folder).unwrap().into_iter();
+    let reaches = regions.map(|region| reach(&looker.folder, region, now).unwrap());
     reaches
         .map(|reach| looker.late(&reach, progress, now))
         .collect()

@@ -356,3 +356,46 @@ fn what_cannot_be_verified_is_an_error_with_the_remedy() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn a_forged_digest_of_later_does_not_end_the_verification() {
+    let test = "watched::a_forged_digest_of_later_does_not_end_the_verification";
+    let Some(signed) = Signed::get(test) else {
+        return;
+    };
+    let copy = signed.copy();
+    let path = |key: &str| copy.path().join(key);
+    // The second day arrives later.
+    let later = signed.files("/2026/11/01/");
+    later
+        .iter()
+        .for_each(|key| fs::remove_file(path(key)).unwrap());
+    let digests = signed.files("/CloudTrail-Digest/us-east-1/2026/11/01");
+    let digest = &digests[digests.len() - 2];
+    let forged = ["20261101T110131Z", "20990101T000000Z"].map(|time| {
+        let (before, _) = digest.rsplit_once('_').unwrap();
+        path(&format!("{before}_{time}.json.gz"))
+    });
+    for file in &forged {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(signed.bucket().join(digest), file).unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let sent = run_once(signed, copy.path(), place.path());
+    assert_eq!(sent.exit, Some(1), "{}", sent.log);
+    forged
+        .iter()
+        .for_each(|file| fs::remove_file(file).unwrap());
+    for key in &later {
+        fs::copy(signed.bucket().join(key), path(key)).unwrap();
+    }
+    let changed = &signed.files("/CloudTrail/us-east-1/2026/11/01")[1];
+    fs::write(path(changed), gzip("{}")).unwrap();
+    let sent = run_once(signed, copy.path(), place.path());
+    assert_eq!(sent.exit, Some(1), "{}", sent.log);
+    let expected = [("changed".to_owned(), name(changed))];
+    assert_eq!(sent.failures(), expected);
+    let regions = sent.named(VERIFICATION).into_iter();
+    let mut covered = regions.map(|r| attribute(r, "qtrail.integrity.covered_to").unwrap());
+    assert!(covered.all(|to| to == signed.expected["end"].as_str().unwrap()));
+}
