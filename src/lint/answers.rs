@@ -16,6 +16,9 @@ use super::trail::{Asked, Settings, Status, Trail};
 const EXPECTED: &str = "pass the JSON of `aws cloudtrail describe-trails`, `get-trail`, `get-event-selectors` or \
                         `get-trail-status`, with `--output json`";
 
+/// The most trails of one call: a region of an account has five.
+const TRAILS: usize = 2_000;
+
 /// Answers so far.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
@@ -75,27 +78,32 @@ impl Answers {
         if let Some(list) = answer.get("trailList") {
             let list =
                 Vec::<Settings>::deserialize(list).map_err(|e| unreadable("describe-trails", e))?;
+            if let [only] = &list[..] {
+                *named = named_by(only);
+            }
             for settings in list {
                 self.put(
                     file,
                     named_by(&settings),
                     Part::Settings(Box::new(settings)),
-                );
+                )?;
             }
         } else if has("Trail") || has("S3BucketName") {
             let one = answer.get("Trail").unwrap_or(answer);
             let settings = Settings::deserialize(one).map_err(|e| unreadable("get-trail", e))?;
             *named = named_by(&settings);
-            self.put(file, named.clone(), Part::Settings(Box::new(settings)));
+            self.put(file, named.clone(), Part::Settings(Box::new(settings)))?;
         } else if has("EventSelectors") || has("AdvancedEventSelectors") {
             let read = selectors::read(answer).map_err(|e| unreadable("get-event-selectors", e))?;
             *named = id.or(named.take());
-            self.put(file, named.clone(), Part::Selectors(read));
+            self.put(file, named.clone(), Part::Selectors(read))?;
         } else if has("IsLogging") {
             let mut status =
                 Status::deserialize(answer).map_err(|e| unreadable("get-trail-status", e))?;
             status.asked = asked;
-            self.put(file, id.or(named.clone()), Part::Status(Box::new(status)));
+            // A second one would be of another trail.
+            let of = id.or(named.take());
+            self.put(file, of, Part::Status(Box::new(status)))?;
         } else {
             return Err(format!(
                 "it is none of AWS's answers about trails: {EXPECTED}"
@@ -104,32 +112,36 @@ impl Answers {
         Ok(())
     }
 
-    fn put(&mut self, file: &str, id: Option<String>, part: Part) {
+    fn put(&mut self, file: &str, id: Option<String>, part: Part) -> Result<(), String> {
         match id {
             Some(id) => self.trail(id).put(part),
             None => self.unnamed.push((file.to_owned(), part)),
+        }
+        match self.trails.len().max(self.unnamed.len()) > TRAILS {
+            true => Err(format!(
+                "the answers are about more than {TRAILS} trails: pass fewer at once"
+            )),
+            false => Ok(()),
         }
     }
 
     /// The trail of an ARN or a name.
     fn trail(&mut self, id: String) -> &mut Trail {
-        let known = self.trails.values();
-        let mut same = known
-            .filter(|trail| is_same(trail, &id))
-            .map(|trail| trail.id.clone());
-        let key = match (same.next(), same.next()) {
-            (Some(key), None) => key,
-            _ => id.clone(),
+        let new = Trail {
+            id,
+            ..Trail::default()
         };
+        let mut same = self.trails.values().filter(|trail| is_same(trail, &new));
+        let known = match (same.next(), same.next()) {
+            (Some(known), None) => self.trails.remove(&known.id.clone()),
+            _ => self.trails.remove(&new.id),
+        };
+        let mut trail = known.unwrap_or_default();
         // The longer one is the ARN.
-        let id = if id.len() > key.len() {
-            id
-        } else {
-            key.clone()
-        };
-        let mut trail = self.trails.remove(&key).unwrap_or_default();
-        trail.id.clone_from(&id);
-        self.trails.entry(id).or_insert(trail)
+        if new.id.len() > trail.id.len() {
+            trail.id = new.id;
+        }
+        self.trails.entry(trail.id.clone()).or_insert(trail)
     }
 
     /// The trails, in the order of their ARNs.
@@ -180,12 +192,8 @@ fn named_by(settings: &Settings) -> Option<String> {
     id.filter(|id| !id.is_empty()).cloned()
 }
 
-/// Whether a trail is the one of this ARN or name.
-fn is_same(trail: &Trail, id: &str) -> bool {
-    let other = Trail {
-        id: id.to_owned(),
-        ..Trail::default()
-    };
-    trail.id == id
-        || (trail.name() == other.name() && (trail.id == trail.name() || id == other.name()))
+/// Whether both are the same trail, one of them perhaps by its name alone.
+fn is_same(one: &Trail, other: &Trail) -> bool {
+    let (name, other_name) = (one.name(), other.name());
+    one.id == other.id || (name == other_name && (one.id == name || other.id == name))
 }

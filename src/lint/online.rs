@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::selectors;
 use super::trail::{Asked, Settings, Status, Trail};
 use crate::aws::Aws;
-use crate::aws::error::Error;
+use crate::aws::error::{Error, Remedy};
 
 /// What was learnt.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(crate) async fn ask(
         let request = client.describe_trails().include_shadow_trails(true);
         let answer = request.send().await;
         let answer =
-            answer.map_err(|error| denied("cloudtrail:DescribeTrails", &Error::of(&error)))?;
+            answer.map_err(|error| failed("trails", "DescribeTrails", &Error::of(&error)))?;
         for settings in answer.trail_list().iter().map(settings) {
             let id = settings.trail_arn.clone().or(settings.name.clone());
             let id = id.unwrap_or_default();
@@ -68,35 +68,33 @@ pub(crate) async fn ask(
 async fn complete(aws: &Aws, trail: &mut Trail, now: i64) -> Vec<String> {
     let client = aws.cloudtrail(trail.home().filter(|home| crate::aws::is_region(home)));
     let mut errors = Vec::new();
-    let mut failed = |permission: &str, why: String| {
-        errors.push(format!("{}: {why}", refused(permission, &trail.id)))
-    };
-    let answer = client
-        .get_event_selectors()
-        .trail_name(&trail.id)
-        .send()
-        .await;
-    match answer.map_err(|error| Error::of(&error).message) {
+    let selectors = client.get_event_selectors().trail_name(&trail.id).send();
+    match selectors.await {
         Ok(answer) => match selectors::read(&selectors_json(&answer)) {
             Ok(selectors) => trail.selectors = Some(selectors),
-            Err(error) => failed("cloudtrail:GetEventSelectors", error.to_string()),
+            Err(error) => errors.push(format!("the selectors of {}: {error}", trail.id)),
         },
-        Err(error) => failed("cloudtrail:GetEventSelectors", error),
+        Err(error) => {
+            let what = format!("the selectors of {}", trail.id);
+            errors.push(failed(&what, "GetEventSelectors", &Error::of(&error)));
+        }
     }
-    let answer = client.get_trail_status().name(&trail.id).send().await;
-    match answer.map_err(|error| Error::of(&error).message) {
+    match client.get_trail_status().name(&trail.id).send().await {
         Ok(answer) => trail.status = Some(status(&answer, now)),
-        Err(error) => failed("cloudtrail:GetTrailStatus", error),
+        Err(error) => {
+            let what = format!("the status of {}", trail.id);
+            errors.push(failed(&what, "GetTrailStatus", &Error::of(&error)));
+        }
     }
     errors
 }
 
-fn refused(permission: &str, trail: &str) -> String {
-    format!("{trail} ({permission} is needed)")
-}
-
-fn denied(permission: &str, error: &Error) -> String {
-    format!("trails cannot be listed ({permission} is needed): {error}")
+/// What could not be asked, and why.
+fn failed(what: &str, operation: &str, error: &Error) -> String {
+    match error.remedy {
+        Remedy::Denied => format!("cannot ask for {what}: allow cloudtrail:{operation}: {error}"),
+        _ => format!("cannot ask for {what}: {error}"),
+    }
 }
 
 fn settings(trail: &types::Trail) -> Settings {

@@ -201,6 +201,34 @@ fn a_status_is_of_the_trail_that_its_file_names_last_or_of_the_only_one() {
         .collect();
     assert_eq!(stopped.len(), 1);
     assert_eq!(stopped[0].id, ARN);
+
+    // Two behind one trail cannot both be its.
+    let mut read = Answers::default();
+    read.add("list.json", list.as_bytes(), Asked::Unknown)
+        .unwrap();
+    read.add(
+        "two.json",
+        format!("{text}{text}").as_bytes(),
+        Asked::Unknown,
+    )
+    .unwrap();
+    let twice = format!("{text}{}", working());
+    read.add("twice.json", twice.as_bytes(), Asked::Unknown)
+        .unwrap();
+    let error = read.finish().unwrap_err();
+    assert!(error.starts_with("twice.json: "), "{error}");
+}
+
+#[test]
+fn more_trails_than_there_can_be_are_refused() {
+    let trail = |number: u32| json!({"TrailARN": format!("arn:aws:cloudtrail:us-east-1:{number}:trail/t"), "S3BucketName": "b"});
+    let add = |trails: u32| {
+        let list: Vec<_> = (0..trails).map(trail).collect();
+        let text = json!({"trailList": list}).to_string();
+        Answers::default().add("a.json", text.as_bytes(), Asked::Unknown)
+    };
+    assert_eq!(add(2_000), Ok(()));
+    assert!(add(2_001).unwrap_err().contains("pass fewer"));
 }
 
 #[test]

@@ -13,23 +13,22 @@ const FORMAT: u32 = 1;
 
 /// The object, with a line for each finding.
 pub(super) fn text(linted: &Linted<'_>, args: &LintTrailArgs) -> String {
-    let findings: Vec<_> = linted
-        .found
-        .iter()
-        .map(|found| finding(found).to_string())
-        .collect();
     let paths = args.paths.iter().map(|path| path.to_string_lossy());
+    let head = json!({"format": FORMAT, "paths": paths.collect::<Vec<_>>()}).to_string();
+    let found = linted.found.iter();
+    let found: Vec<_> = found.map(|one| finding(one).to_string()).collect();
     let rest = json!({
-        "format": FORMAT,
-        "paths": paths.collect::<Vec<_>>(),
         "trails": linted.trails.iter().map(trail).collect::<Vec<_>>(),
         "read": read(linted),
         "hints": linted.count(Level::Hint),
         "ok": linted.count(Level::Finding) == 0,
-    })
-    .to_string();
-    let rest = rest.trim_start_matches('{');
-    format!("{{\"findings\":[\n{}],\n{rest}\n", findings.join(",\n"))
+    });
+    format!(
+        "{},\n\"findings\":[\n{}],\n{}\n",
+        head.trim_end_matches('}'),
+        found.join(",\n"),
+        rest.to_string().trim_start_matches('{')
+    )
 }
 
 fn finding(finding: &Finding) -> Value {

@@ -177,7 +177,7 @@ async fn a_permission_that_is_missing_is_named() {
     let (exit, json, said, _) = lint(&["DescribeTrails"], &[]).await;
     assert_eq!((exit, json), (Some(1), None), "{said}");
     assert!(
-        said.contains("cloudtrail:DescribeTrails is needed") && said.contains("not authorized"),
+        said.contains("allow cloudtrail:DescribeTrails") && said.contains("not authorized"),
         "{said}"
     );
     for (denied, left) in [
@@ -199,7 +199,7 @@ async fn a_permission_that_is_missing_is_named() {
         let (exit, json, said, _) = lint(&[denied], &[]).await;
         assert_eq!(exit, Some(1), "{said}");
         assert!(
-            said.contains(&format!("cloudtrail:{denied} is needed")) && said.contains(ARN),
+            said.contains(&format!("allow cloudtrail:{denied}:")) && said.contains(ARN),
             "{said}"
         );
         assert_eq!(found(&json.unwrap()), left);
