@@ -70,3 +70,26 @@ pub(super) fn profile_regions(partition: &str) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_trails_of_deploy_and_the_documentation_select_all_of_it() {
+        for (file, other_agents) in [
+            ("deploy/aws/trail-to-queue.yaml", false),
+            ("deploy/terraform/main.tf", false),
+            ("docs/agents.md", true),
+            ("docs/trail.md", true),
+        ] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let text = std::fs::read_to_string(path).unwrap();
+            for kind in wanted(other_agents).flat_map(|wanted| wanted.types) {
+                assert!(text.contains(kind), "{file}: no {kind}");
+            }
+        }
+    }
+}
