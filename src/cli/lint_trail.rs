@@ -66,20 +66,21 @@ pub async fn run(args: LintTrailArgs, config: Config, quiet: bool) -> anyhow::Re
     );
     found.retain(|finding| !args.ignored.contains(&finding.kind));
     found.sort_by_key(|finding| finding.level);
-    let result = Linted {
+    let linted = Linted {
         seen: &seen,
         totals: &totals,
         trails,
         found: &found,
+        failed: failed || totals.failed,
     };
     print(&match args.format {
         LintFormat::Table => {
             let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            table::text(&result, Paint(colours))
+            table::text(&linted, Paint(colours))
         }
-        LintFormat::Json => json::text(&result, &args),
+        LintFormat::Json => json::text(&linted, &args),
     })?;
-    Ok(exit(&found, &totals, failed))
+    Ok(linted.exit())
 }
 
 /// What was found, and in what.
@@ -88,30 +89,29 @@ struct Linted<'l> {
     totals: &'l Totals,
     trails: &'l [Trail],
     found: &'l [Finding],
+    /// Something could not be read or asked, which was logged.
+    failed: bool,
 }
 
 impl Linted<'_> {
     fn count(&self, level: Level) -> u64 {
-        number(self.found, level)
+        let found = self.found.iter();
+        found.filter(|finding| finding.level == level).count() as u64
     }
-}
 
-fn number(found: &[Finding], level: Level) -> u64 {
-    found
-        .iter()
-        .filter(|finding| finding.level == level)
-        .count() as u64
-}
-
-fn exit(found: &[Finding], totals: &Totals, failed: bool) -> Exit {
-    let findings = number(found, Level::Finding);
-    if findings > 0 {
-        tracing::error!("{}", count(findings, "finding"));
+    /// Whether all was read and asked that was to be.
+    fn is_complete(&self) -> bool {
+        !self.failed && self.totals.counts.dead_lettered == 0
     }
-    Exit::of(
-        failed || totals.failed || findings > 0,
-        totals.counts.dead_lettered,
-    )
+
+    fn exit(&self) -> Exit {
+        let findings = self.count(Level::Finding);
+        if findings > 0 {
+            tracing::error!("{}", count(findings, "finding"));
+        }
+        let failed = self.failed || findings > 0;
+        Exit::of(failed, self.totals.counts.dead_lettered)
+    }
 }
 
 /// Rejects arguments that ask for nothing.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::finding::{Finding, Kind, Level};
 use super::mend;
 use super::seen::Seen;
-use super::trail::Trail;
+use super::trail::{Settings, Trail};
 use super::wanted::{profile_regions, wanted};
 
 /// What may be missing. What AWS said about `trails` is not guessed again.
@@ -40,18 +40,15 @@ pub(crate) fn hints(seen: &Seen, trails: &[Trail], other_agents: bool) -> Vec<Fi
 /// Asks AWS what was guessed.
 fn ask(seen: &Seen) -> String {
     match seen.trails.first() {
-        Some((name, home)) => {
-            let arn =
-                |account: &String| format!("arn:aws:cloudtrail:{home}:{account}:trail/{name}");
-            let only = seen.accounts.first().filter(|_| seen.accounts.len() == 1);
-            // Of several accounts, nothing says which one the trail belongs to.
-            let id = only.map_or_else(|| name.clone(), arn);
-            let trail = Trail {
-                id,
-                ..Trail::default()
-            };
-            mend::ask(&trail)
-        }
+        // The account of a digest may be another one than the trail's: without it, the caller's counts.
+        Some((name, home)) => mend::ask(&Trail {
+            id: name.clone(),
+            settings: Some(Settings {
+                home_region: Some(home.clone()),
+                ..Settings::default()
+            }),
+            ..Trail::default()
+        }),
         None => {
             let region = mend::in_region(seen.regions.first().map(String::as_str));
             format!(

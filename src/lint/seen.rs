@@ -98,7 +98,7 @@ impl Seen {
         if let Some(digest) = DigestName::parse(file, region) {
             put(&mut self.trails, (digest.chain.trail, digest.chain.home));
         }
-        if observed(file) {
+        if has_cloudtrails_name(file) {
             put(&mut self.accounts, account.to_owned());
             put(&mut self.regions, region.to_owned());
         }
@@ -112,7 +112,13 @@ impl Seen {
     fn add(&mut self, event: &Event) {
         self.events += 1;
         self.of_agents += u64::from(event.is_of_agent);
-        if event.category == "Data" {
+        // Older events have no category.
+        let category = match (event.category.as_str(), event.management) {
+            ("", Some(false)) => "Data",
+            ("", _) => "Management",
+            (category, _) => category,
+        };
+        if category == "Data" {
             self.data_events += 1;
             let wanted = AMAZON_Q.iter().chain(OTHER_AGENTS);
             let source = wanted
@@ -120,11 +126,7 @@ impl Seen {
                 .find(|source| *source == event.source);
             self.sources.extend(source);
         }
-        let is_management = match event.category.as_str() {
-            "" => event.management != Some(false),
-            category => category == "Management",
-        };
-        if is_management {
+        if category == "Management" {
             self.management_events += 1;
             self.reads |= event.read_only == Some(true);
             self.writes |= event.read_only == Some(false);
@@ -135,7 +137,7 @@ impl Seen {
 }
 
 /// Whether a file has a name that CloudTrail gives.
-fn observed(file: &str) -> bool {
+fn has_cloudtrails_name(file: &str) -> bool {
     qtrail_core::convert::observed_time(file, None).is_some()
 }
 

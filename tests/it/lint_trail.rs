@@ -336,6 +336,10 @@ fn a_copy_that_lacks_nothing_has_no_hint_and_one_that_does_has() {
     assert_eq!(json["read"]["events"], 5);
     assert_eq!(json["read"]["digests"], 1);
     assert_eq!(
+        (&json["ok"], &json["complete"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
         json["read"]["regions"],
         json!(["eu-central-1", "us-east-1"])
     );
@@ -415,5 +419,7 @@ fn nothing_that_was_read_is_no_proof() {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("no CloudTrail event was read"), "{said}");
+        let table = text(&output.stdout);
+        assert!(table.contains("NOT everything"), "{table}");
     }
 }

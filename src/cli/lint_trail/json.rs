@@ -20,6 +20,7 @@ pub(super) fn text(linted: &Linted<'_>, args: &LintTrailArgs) -> String {
     let rest = json!({
         "trails": linted.trails.iter().map(trail).collect::<Vec<_>>(),
         "read": read(linted),
+        "complete": linted.is_complete(),
         "hints": linted.count(Level::Hint),
         "ok": linted.count(Level::Finding) == 0,
     });

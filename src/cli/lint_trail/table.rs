@@ -82,14 +82,17 @@ fn of_events(linted: &Linted<'_>) -> String {
 }
 
 fn result(linted: &Linted<'_>) -> String {
-    let (findings, hints) = (linted.count(Level::Finding), linted.count(Level::Hint));
-    match (findings, hints) {
+    let found = match (linted.count(Level::Finding), linted.count(Level::Hint)) {
         (0, 0) => "Nothing found.".to_owned(),
-        _ => format!(
+        (findings, hints) => format!(
             "{}, {}. Each is explained in docs/trail.md.",
             count(findings, "finding"),
             count(hints, "hint")
         ),
+    };
+    match linted.is_complete() {
+        true => found,
+        false => format!("{found} NOT everything could be read or asked."),
     }
 }
 

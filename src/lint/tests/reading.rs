@@ -16,11 +16,15 @@ fn add(seen: &mut Seen, event: &str) {
     let [source, category, read_only, region] = event.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{event}");
     };
-    let record = json!({
+    let mut record = json!({
         "eventVersion": "1.11", "eventTime": "2026-11-01T00:00:00Z", "eventSource": source, "eventName": "X",
         "awsRegion": region, "recipientAccountId": "111122223333", "eventCategory": category,
         "readOnly": read_only == "true", "managementEvent": category == "Management",
     });
+    if category.starts_with("Old") {
+        record["managementEvent"] = json!(category == "OldManagement");
+        record.as_object_mut().unwrap().remove("eventCategory");
+    }
     let converter = Converter {
         selector: Selector::new(Select::All, &Lists::default()),
         ..Converter::default()
@@ -123,6 +127,19 @@ fn a_management_event_is_no_data_event() {
 }
 
 #[test]
+fn events_without_a_category_are_told_apart_by_their_flag() {
+    let old = WHOLE.map(|event| {
+        event
+            .replace(" Management", " OldManagement")
+            .replace(" Data", " OldData")
+    });
+    let old: Vec<_> = old.iter().map(String::as_str).collect();
+    let seen = seen(&old);
+    assert_eq!((seen.management_events, seen.data_events), (3, 3));
+    assert_eq!(hints(&seen, &[], false), []);
+}
+
+#[test]
 fn what_aws_says_is_not_guessed() {
     let events = [
         "s3.amazonaws.com Management true us-east-1",
@@ -205,7 +222,7 @@ fn a_digests_name_tells_which_trail_to_ask_about() {
     let found = hints(&seen, &[], false);
     let command = &found[0].commands[0];
     assert!(
-        command.contains(&format!("get-trail-status --name {ARN} --region eu-west-1")),
+        command.contains("get-trail-status --name my-trail --region eu-west-1"),
         "{command}"
     );
     // Names of files are anybody's.

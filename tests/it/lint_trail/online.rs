@@ -207,5 +207,10 @@ async fn a_permission_that_is_missing_is_named() {
     // Even if all that is found is left out, something was not asked.
     let ignored = ["--ignore", "trail_stopped", "--ignore", "not_known"];
     let (exit, json, _, _) = lint(&["GetEventSelectors"], &ignored).await;
-    assert_eq!((exit, found(&json.unwrap())), (Some(1), Vec::new()));
+    let json = json.unwrap();
+    assert_eq!((exit, found(&json)), (Some(1), Vec::new()));
+    assert_eq!(
+        (&json["ok"], &json["complete"]),
+        (&json!(true), &json!(false))
+    );
 }
