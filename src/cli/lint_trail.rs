@@ -180,7 +180,7 @@ async fn known(
         let names: Vec<_> = wanted.iter().chain(&others).map(Trail::name).collect();
         let seen = match args.online {
             // Others were not asked for.
-            true => "a trail of one region is seen from that --region alone".to_owned(),
+            true => "a trail of one region is seen only from that --region".to_owned(),
             false => format!("there are: {}", printable(&names.join(", "))),
         };
         let problem = format!("there is no trail {missing:?}: {seen}");

@@ -54,7 +54,7 @@ impl Answers {
         }
     }
 
-    /// Adds one answer. `named`: the trail that the file has named last, alone.
+    /// Adds one answer. `named`: the trail that this file named last.
     fn answer(
         &mut self,
         file: &str,
@@ -192,7 +192,7 @@ fn named_by(settings: &Settings) -> Option<String> {
     id.filter(|id| !id.is_empty()).cloned()
 }
 
-/// Whether both are the same trail, one of them perhaps by its name alone.
+/// Whether both are the same trail, one of them perhaps known only by its name.
 fn is_same(one: &Trail, other: &Trail) -> bool {
     let (name, other_name) = (one.name(), other.name());
     one.id == other.id || (name == other_name && (one.id == name || other.id == name))

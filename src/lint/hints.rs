@@ -1,6 +1,6 @@
 //! What a trail may not show, by what was read of it.
 //!
-//! That something was not read proves little: it may not have happened. Only what EventBridge alone delivered is sure.
+//! That something was not read proves little: it may not have happened. Only one thing is sure: that EventBridge delivered every event.
 
 use std::collections::BTreeSet;
 
@@ -78,11 +78,11 @@ fn of_selection(seen: &Seen, other_agents: bool) -> Vec<(Kind, String)> {
         )),
         (_, false, true) => found.push((
             Kind::NoReadEvents,
-            "No management event that reads was read: the trail may select those that write alone".to_owned(),
+            "No management event that reads was read: the trail may select only those that write".to_owned(),
         )),
         (_, true, false) => found.push((
             Kind::NoWriteEvents,
-            "No management event that writes was read: the trail may select those that read alone".to_owned(),
+            "No management event that writes was read: the trail may select only those that read".to_owned(),
         )),
         _ => {}
     }

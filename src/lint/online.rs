@@ -1,7 +1,7 @@
 //! Asks AWS about trails.
 //!
 //! Needs cloudtrail:DescribeTrails, cloudtrail:GetEventSelectors and cloudtrail:GetTrailStatus. What must hold: nothing
-//! is changed; each trail is asked for in the region where it was made, which alone knows it.
+//! is changed; each trail is asked for in its home region: no other region knows its selectors.
 
 use std::collections::BTreeMap;
 

@@ -17,7 +17,7 @@ pub(super) fn bucket(trail: &Trail) -> Option<String> {
         "" => String::new(),
         prefix => format!("{prefix}/"),
     };
-    // The name of the organization is not known; the condition allows this trail alone.
+    // The name of the organization is not known; the condition allows only this trail.
     let account = trail.account().filter(|_| !trail.is_organization());
     let folder = account.map_or_else(String::new, |account| format!("{account}/"));
     let statements = json!([
@@ -86,7 +86,7 @@ fn region_of(arn: &str) -> Option<&str> {
     (!region.is_empty()).then_some(region)
 }
 
-/// Lets CloudTrail do something for this trail alone, where its ARN is known.
+/// Lets CloudTrail do something only for this trail, where its ARN is known.
 fn statement(trail: &Trail, action: &str, resource: &str) -> Value {
     let statement = json!({
         "Effect": "Allow",
@@ -108,5 +108,5 @@ fn with(mut statement: Value, key: &str, value: &str) -> Value {
 
 fn added(get: &str, statements: &Value, put: &str) -> String {
     let program = word(&format!(".Statement += {statements}"));
-    format!("{get} | jq -c {program} > policy.json && {put}")
+    format!("{get} | jq -ce {program} > policy.json && {put}")
 }

@@ -12,7 +12,7 @@ use super::trail::Trail;
 use super::wanted::{Wanted, wanted};
 use super::{settings, status};
 
-/// What trails cannot show. `other_agents`: the events of all agents are wanted, not those of Amazon Q alone.
+/// What trails cannot show. `other_agents`: the events of other agents are wanted, too.
 pub(crate) fn findings(trails: &[Trail], other_agents: bool) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     if trails.is_empty() {
@@ -134,7 +134,7 @@ impl<'t> Selected<'t> {
                 true => none.push(*kind),
                 false => {
                     let message = format!(
-                        "{kind} is selected in part alone ({}): the rest is lost",
+                        "{kind} is selected only in part ({}): the rest is lost",
                         part(&coverage)
                     );
                     found.push(Finding::new(
@@ -157,7 +157,7 @@ impl<'t> Selected<'t> {
             };
             if let Some(other) = self.of_one_region.iter().find(selects) {
                 let region = other.home().unwrap_or("its region");
-                message += &format!(" ({} selects it in {region} alone)", other.name());
+                message += &format!(" ({} selects it only in {region})", other.name());
             }
             found.push(Finding::new(wanted.kind, Level::Finding, message));
         }
@@ -192,7 +192,7 @@ fn of_management(coverage: &Coverage) -> Vec<Finding> {
         ),
         (None, None) => (
             Kind::NarrowedManagementEvents,
-            format!("Management events are selected in part alone ({}): the rest is lost", part(coverage)),
+            format!("Management events are selected only in part ({}): the rest is lost", part(coverage)),
         ),
         (Some(_), None) => (
             Kind::NoWriteEvents,

@@ -124,7 +124,7 @@ pub(super) struct Coverage {
     pub(super) reads: Option<BTreeSet<String>>,
     /// Calls that write, likewise.
     pub(super) writes: Option<BTreeSet<String>>,
-    /// The conditions of selectors that cover a part alone.
+    /// The conditions of selectors that cover only a part.
     pub(super) narrowed: Vec<String>,
 }
 

@@ -108,7 +108,7 @@ fn cause(trail: &Trail, key: Option<&str>, error: &str) -> (&'static str, Vec<St
         ),
         () if is("nosuchbucket") || is("no such bucket") => (
             "the bucket does not exist. Whoever makes a bucket of that name gets the log files: make it in your \
-             account, and let CloudTrail write to it (a bucket without a policy needs `put-bucket-policy` alone)",
+             account, and let CloudTrail write to it (a new bucket has no policy to read: `put-bucket-policy` is enough)",
             made_bucket(trail),
         ),
         () if is("denied") || is("policy") || is("forbidden") => (

@@ -56,7 +56,7 @@ pub(super) const OTHER_AGENTS: &[Wanted] = &[
     },
 ];
 
-/// What is wanted; `other_agents`: not of Amazon Q alone.
+/// What Amazon Q needs, and with `other_agents` what the others need.
 pub(super) fn wanted(other_agents: bool) -> impl Iterator<Item = &'static Wanted> {
     let others = if other_agents { OTHER_AGENTS } else { &[] };
     AMAZON_Q.iter().chain(others)

@@ -386,7 +386,7 @@ fn trails_of_an_account_are_seen_as_one() {
     assert!(
         found[1]
             .message
-            .contains("second selects it in eu-west-1 alone"),
+            .contains("second selects it only in eu-west-1"),
         "{found:?}"
     );
 
