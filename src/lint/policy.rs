@@ -108,5 +108,6 @@ fn with(mut statement: Value, key: &str, value: &str) -> Value {
 
 fn added(get: &str, statements: &Value, put: &str) -> String {
     let program = word(&format!(".Statement += {statements}"));
-    format!("{get} | jq -ce {program} > policy.json && {put}")
+    // Without a policy that could be read, jq writes nothing.
+    format!("{get} | jq -c {program} > policy.json && test -s policy.json && {put}")
 }

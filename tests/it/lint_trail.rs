@@ -312,7 +312,7 @@ fn texts_of_answers_cannot_control_a_terminal() {
     let place = tempfile::tempdir().unwrap();
     let commands = table.lines().filter(|line| line.starts_with("    aws "));
     for command in commands {
-        let program = format!("aws() {{ :; }}; jq() {{ :; }}; {command}");
+        let program = format!("aws() {{ :; }}; jq() {{ echo x; }}; {command}");
         let run = Command::new("bash")
             .args(["-c", &program])
             .current_dir(place.path())

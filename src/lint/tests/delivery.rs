@@ -148,8 +148,10 @@ fn a_delivery_error_is_traced_to_its_cause() {
 
 /// The statements that the command of a policy adds.
 fn added(command: &str) -> Vec<Value> {
-    let (_, program) = command.split_once("| jq -ce '.Statement += ").unwrap();
-    let (statements, _) = program.split_once("' > policy.json && aws").unwrap();
+    let (_, program) = command.split_once("| jq -c '.Statement += ").unwrap();
+    let (statements, _) = program
+        .split_once("' > policy.json && test -s policy.json && aws")
+        .unwrap();
     serde_json::from_str(statements).unwrap()
 }
 
