@@ -6,6 +6,7 @@ pub mod dead_letter;
 pub mod export;
 pub mod input;
 mod integrity;
+mod lint;
 pub mod pipeline;
 mod proof;
 pub mod runtime;

@@ -22,6 +22,8 @@ locals {
   data_events = {
     "Amazon Q Developer in IDEs"             = "AWS::CodeWhisperer::Profile"
     "Amazon Q Developer with customizations" = "AWS::CodeWhisperer::Customization"
+    "Amazon Q Developer in other products"   = "AWS::QDeveloper::Integration"
+    "Operational investigations"             = "AWS::AIOps::InvestigationGroup"
   }
 }
 

@@ -7,6 +7,7 @@
 mod backfill;
 mod check;
 mod convert;
+mod lint_trail;
 mod report;
 mod run;
 mod sample;
@@ -26,6 +27,7 @@ use crate::config::keys;
 pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
 pub use convert::{ConvertArgs, Format, ReplayArgs, Summary};
+pub use lint_trail::{LintFormat, LintTrailArgs};
 pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
@@ -90,6 +92,7 @@ pub enum Command {
     Convert(ConvertArgs),
     Backfill(BackfillArgs),
     Verify(VerifyArgs),
+    LintTrail(LintTrailArgs),
     Explain(ExplainArgs),
     Check(CheckArgs),
     Replay(ReplayArgs),

@@ -47,7 +47,7 @@ pub(super) struct Codes {
 
 /// The exit codes of every command.
 #[rustfmt::skip]
-pub(super) const CODES: [Codes; 18] = [
+pub(super) const CODES: [Codes; 19] = [
     Codes {
         command: "run",
         done: "stopped by a signal; unfinished work is read again at the next start",
@@ -107,6 +107,12 @@ pub(super) const CODES: [Codes; 18] = [
         done: "everything in the range is verified",
         failed: "an error, or something is not verified: each finding names the file",
         dead_letters: None,
+    },
+    Codes {
+        command: "lint-trail",
+        done: "no finding; there may be hints",
+        failed: "an error, something cannot be read or asked, or there are findings",
+        dead_letters: Some("no finding, but some records cannot be read"),
     },
     Codes {
         command: "explain",

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerificationArgs, VerifyArgs,
+    InputArgs, LintTrailArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerificationArgs,
+    VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -181,6 +182,16 @@ impl VerifyArgs {
         let mut flags = Flags::default();
         globals.set(&mut flags);
         self.export.set(&mut flags);
+        flags
+    }
+}
+
+impl LintTrailArgs {
+    /// What the command line sets; the command itself reads the rest.
+    pub fn flags(&self, globals: &Globals) -> Flags {
+        let mut flags = Flags::default();
+        globals.set(&mut flags);
+        self.select.set(&mut flags);
         flags
     }
 }

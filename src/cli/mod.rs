@@ -16,6 +16,7 @@ mod exit;
 pub mod explain;
 mod files;
 mod flags;
+pub mod lint_trail;
 pub mod man;
 mod progress;
 pub mod pseudonym;
@@ -146,6 +147,14 @@ async fn dispatch(cli: Cli, env: &Environment) -> anyhow::Result<Exit> {
             let quiet = globals.quiet;
             observed(loaded, async |config| {
                 verify::run(args, config, quiet).await
+            })
+            .await
+        }
+        Command::LintTrail(args) => {
+            let loaded = load(args.flags(&globals))?.with_warnings_only();
+            let quiet = globals.quiet;
+            observed(loaded, async |config| {
+                lint_trail::run(args, config, quiet).await
             })
             .await
         }

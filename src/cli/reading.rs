@@ -16,7 +16,7 @@ use crate::dead_letter::{DeadLetters, Entry, Origin, UnitLetters};
 use crate::pipeline::{Content, Unit};
 use qtrail_core::assemble::Tree;
 use qtrail_core::convert::{self, Attribute, Sink};
-use qtrail_core::envelope::{self, Again, Item};
+use qtrail_core::envelope::{self, Again, Item, Skipped};
 use qtrail_core::event::Event;
 use qtrail_core::reject::Reject;
 use qtrail_core::{Converter, RecordOutcome};
@@ -36,6 +36,15 @@ pub(super) trait Target {
     fn after_record(&mut self, _done: &Totals, _idle: bool) -> anyhow::Result<()> {
         Ok(())
     }
+
+    /// Called for each unit, before its first record.
+    fn opened(&mut self, _origin: &Origin) {}
+
+    /// Called for what is known and has no event.
+    fn skipped(&mut self, _skipped: Skipped) {}
+
+    /// Called for each converted event that EventBridge delivered.
+    fn by_event_bridge(&mut self) {}
 
     /// Called for each record that cannot be read.
     fn rejected(&mut self, _origin: &Origin, _reject: &Reject) {}
@@ -135,13 +144,15 @@ impl Reading {
         let limits = self.conversion.limits.clone();
         let mut records = envelope::open(content, &limits).again(again);
         let organization = convert::organization(&origin.name);
+        target.opened(origin);
         let bytes = self.done.counts.bytes;
         self.done.files += 1;
         while !self.stop.is_cancelled() {
             let mut idle = false;
+            let exported = self.done.counts.exported;
             let reject = match records.next() {
                 Ok(None) => break,
-                Ok(Some(item)) => self.item(item, origin, organization.as_ref(), target.sink())?,
+                Ok(Some(item)) => self.item(item, origin, organization.as_ref(), target)?,
                 Err(_) if self.stop.is_cancelled() => break,
                 Err(e) if envelope::is_quiet(&e) => {
                     idle = true;
@@ -153,6 +164,9 @@ impl Reading {
                     break;
                 }
             };
+            if self.done.counts.exported > exported && records.by_event_bridge() {
+                target.by_event_bridge();
+            }
             if let Some(reject) = reject {
                 self.done.counts.dead_lettered += 1;
                 target.rejected(origin, &reject);
@@ -174,12 +188,12 @@ impl Reading {
     ///
     /// # Errors
     /// The event's place cannot be read.
-    fn item(
+    fn item<T: Target>(
         &mut self,
         item: Item<'_>,
         origin: &Origin,
         organization: Option<&Attribute<'static>>,
-        sink: &mut impl Sink,
+        target: &mut T,
     ) -> io::Result<Option<Reject>> {
         let counts = &mut self.done.counts;
         let (position, bytes) = match item {
@@ -188,8 +202,9 @@ impl Reading {
                 counts.read += 1;
                 return Ok(Some(reject));
             }
-            Item::Skipped(_) => {
+            Item::Skipped(skipped) => {
                 counts.skipped += 1;
+                target.skipped(skipped);
                 return Ok(None);
             }
         };
@@ -199,7 +214,8 @@ impl Reading {
             Ok(placement.within(organization))
         };
         let conversion = &self.conversion;
-        match conversion.convert_record_with(bytes, position, origin.observed, place, sink) {
+        match conversion.convert_record_with(bytes, position, origin.observed, place, target.sink())
+        {
             RecordOutcome::Converted { .. } => counts.exported += 1,
             RecordOutcome::Filtered => counts.filtered += 1,
             RecordOutcome::Rejected(reject) => return Ok(Some(reject)),

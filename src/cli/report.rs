@@ -6,7 +6,7 @@
 //! not fit are in a temporary file, and the report says what does not fit even so.
 
 mod basis;
-mod bucket;
+pub(super) mod bucket;
 mod columns;
 mod csv;
 pub(super) mod events;
@@ -158,10 +158,10 @@ fn read(
 }
 
 /// Buckets, with their prefixes; and paths.
-type Inputs = (Vec<(String, String)>, Vec<PathBuf>);
+pub(super) type Inputs = (Vec<(String, String)>, Vec<PathBuf>);
 
 /// Tells buckets from paths.
-fn named(arguments: &[PathBuf]) -> anyhow::Result<Inputs> {
+pub(super) fn named(arguments: &[PathBuf]) -> anyhow::Result<Inputs> {
     let (mut buckets, mut paths) = Inputs::default();
     for argument in arguments {
         match Named::parse(&argument.to_string_lossy()).map_err(anyhow::Error::msg)? {

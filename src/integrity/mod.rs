@@ -36,4 +36,4 @@ pub(crate) mod source;
 mod tests;
 pub(crate) mod verify;
 
-pub(crate) use names::rfc3339;
+pub(crate) use names::{DigestName, rfc3339};

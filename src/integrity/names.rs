@@ -15,27 +15,27 @@ pub(super) const HOUR: i64 = 3600;
 
 /// What the name of a digest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DigestName {
-    pub(super) chain: ChainName,
+pub(crate) struct DigestName {
+    pub(crate) chain: ChainName,
     /// The end of what it covers.
-    pub(super) end: i64,
+    pub(crate) end: i64,
 }
 
 /// The digests that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ChainName {
-    pub(super) account: String,
-    pub(super) region: String,
-    pub(super) trail: String,
+pub(crate) struct ChainName {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) trail: String,
     /// The region that the trail was made in: its keys sign.
-    pub(super) home: String,
+    pub(crate) home: String,
     /// Digests of log files that came too late for their hour's digest.
     pub(super) is_backfill: bool,
 }
 
 impl DigestName {
     /// Reads the name of a digest of this region.
-    pub(super) fn parse(key: &str, region: &str) -> Option<DigestName> {
+    pub(crate) fn parse(key: &str, region: &str) -> Option<DigestName> {
         let name = file_of(key).strip_suffix(".json.gz")?;
         let (name, is_backfill) = match name.strip_suffix("_backfill") {
             Some(name) => (name, true),

@@ -39,7 +39,7 @@ fn documented() -> Vec<(String, Vec<i32>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_ends_with_each_code_of_the_documented_table() {
     let documented = documented();
-    assert_eq!(documented.len(), 18, "{documented:?}");
+    assert_eq!(documented.len(), 19, "{documented:?}");
     for (command, codes) in documented {
         for code in codes {
             for (exit, said) in ends(&command, code).await {
@@ -96,6 +96,20 @@ async fn ends(command: &str, code: i32) -> Vec<(Option<i32>, String)> {
         ("report", 3) => vec![in_trail("report", &[b"{]"], &[])],
         ("verify", 0) => Vec::from_iter(verified()),
         ("verify", 1) => vec![verify_nothing()],
+        ("lint-trail", 0) => vec![
+            in_trail("lint-trail", &[&log_file(&[event("one")])], &[]),
+            unread(&["lint-trail"]),
+        ],
+        ("lint-trail", 1) => vec![
+            run(qtrail().args(["lint-trail", "/nowhere"])),
+            in_trail("lint-trail", &[], &[]),
+            lint_a_stopped_trail(),
+        ],
+        ("lint-trail", 3) => vec![in_trail(
+            "lint-trail",
+            &[&log_file(&[event("one")]), b"{]"],
+            &[],
+        )],
         ("explain", 0) => vec![in_file("explain", &log_file(&[event("one")]), &[])],
         ("explain", 1) => vec![
             in_file("explain", b"{}", &[]),
@@ -449,6 +463,14 @@ fn verified() -> Option<(Option<i32>, String)> {
     let mut command = qtrail();
     command.arg("verify").arg(signed.bucket());
     Some(run(command.arg("--public-keys").arg(signed.keys())))
+}
+
+fn lint_a_stopped_trail() -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = folder.path().join("answers.json");
+    let said = r#"{"TrailARN": "t", "AdvancedEventSelectors": []} {"IsLogging": false}"#;
+    fs::write(&answers, said).unwrap();
+    run(qtrail().args(["lint-trail", "--from-aws"]).arg(answers))
 }
 
 fn verify_nothing() -> (Option<i32>, String) {

@@ -40,6 +40,7 @@ mod ingest;
 mod larger_than_memory;
 mod letters;
 mod line_files;
+mod lint_trail;
 mod listen;
 mod log_file;
 mod memory;

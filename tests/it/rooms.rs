@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "cli",
     "sidecar",
     "config",
@@ -18,6 +18,7 @@ const ORDER: [&str; 18] = [
     "proof",
     "export",
     "dead_letter",
+    "lint",
     "integrity",
     "aws",
     "view",

@@ -1,4 +1,4 @@
-//! The objects of a bucket, for a report.
+//! The objects of a bucket, for a report or `lint-trail`.
 //!
 //! Enters: a bucket and a prefix. Leaves: each object as a unit, one after the other, with several requests under way.
 //! What must hold: objects are listed and read as `backfill` does it, with the same errors and tries; memory does not
@@ -8,14 +8,14 @@ use crate::config::Config;
 use crate::pipeline::Unit;
 
 #[cfg(feature = "aws")]
-pub(super) use with_aws::read;
+pub(in crate::cli) use with_aws::read;
 
 /// Passes each object below `prefix` to `each`. `false`: something is missing, which is logged.
 ///
 /// # Errors
 /// This qtrail was built without AWS.
 #[cfg(not(feature = "aws"))]
-pub(super) fn read(
+pub(in crate::cli) fn read(
     bucket: String,
     prefix: String,
     _config: &Config,
@@ -56,7 +56,7 @@ mod with_aws {
     ///
     /// # Errors
     /// Nothing can be listed, or there is nothing; those of `each`.
-    pub(in crate::cli::report) fn read(
+    pub(in crate::cli) fn read(
         bucket: String,
         prefix: String,
         config: &Config,

@@ -79,6 +79,8 @@ impl Container {
 pub(super) enum Content<'a> {
     /// These bytes are a record.
     Record(&'a [u8]),
+    /// These are one that EventBridge delivered.
+    Detail(&'a [u8]),
     /// This is a record, put together from the value.
     Assembled(Vec<u8>),
     /// A text of its own that carries records or is one.
@@ -227,7 +229,7 @@ impl<'a> Object<'a> {
                 ));
             }
             return match self.get(b"detail") {
-                Some(detail) if detail.starts_with(b"{") => Content::Record(detail),
+                Some(detail) if detail.starts_with(b"{") => Content::Detail(detail),
                 _ => refuse("an EventBridge event without a detail"),
             };
         }

@@ -48,6 +48,8 @@ pub struct Records<R> {
     broke_off: bool,
     /// A value was recognized.
     knows: bool,
+    /// The last value was an event of EventBridge's.
+    by_event_bridge: bool,
 }
 
 /// Where the bytes of the next record are.
@@ -82,6 +84,7 @@ impl<R: Read> Records<R> {
             ended: false,
             broke_off: false,
             knows: false,
+            by_event_bridge: false,
         }
     }
 
@@ -159,6 +162,11 @@ impl<R: Read> Records<R> {
     /// Whether an event of EventBridge's or CloudWatch Logs' was recognized, CloudTrail's or not.
     pub fn knows(&self) -> bool {
         self.knows
+    }
+
+    /// Whether EventBridge delivered the record that was yielded last.
+    pub fn by_event_bridge(&self) -> bool {
+        self.by_event_bridge
     }
 
     /// The outermost text inside the unit that is read now, as it came: compressed, if it is.
@@ -247,11 +255,13 @@ impl<R: Read> Records<R> {
         let (start, end) = (value.start, value.end);
         self.stand(start, end);
         let bytes = self.slice(start, end);
-        match classify(bytes, value.keys, value.within) {
+        let content = classify(bytes, value.keys, value.within);
+        let by_event_bridge = matches!(content, Content::Detail(_));
+        let action = match content {
             Content::Record(record) if record.len() == bytes.len() => {
                 self.record(start, end, value.deepest)
             }
-            Content::Record(record) => {
+            Content::Record(record) | Content::Detail(record) => {
                 let deepest = depth(record);
                 let from = start + offset_in(bytes, record);
                 self.record(from, from + record.len() as u64, deepest)
@@ -286,7 +296,9 @@ impl<R: Read> Records<R> {
                 self.refuse(start, end, Reason::BadField { field, detail })
             }
             Content::NotBase64(detail) => self.refuse(start, end, Reason::BadBase64 { detail }),
-        }
+        };
+        self.by_event_bridge = by_event_bridge;
+        action
     }
 
     /// A record in the window.
