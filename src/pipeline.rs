@@ -16,6 +16,7 @@
 //! ```
 
 pub mod assembly;
+mod conversion;
 pub mod dedup;
 mod letters;
 mod reader;
@@ -44,6 +45,7 @@ use recent::Recent;
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
 
+pub use conversion::Conversion;
 pub use report::{Counts, Report};
 pub use unit::{Content, Text, Truncation, Unit};
 
@@ -56,7 +58,7 @@ const BUDGET_UNIT: usize = 1024;
 /// The flow. Cheap to clone; shared by all inputs.
 #[derive(Clone)]
 pub struct Pipeline {
-    conversion: Arc<Converter>,
+    conversion: Conversion,
     exporter: Exporter,
     dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
@@ -99,7 +101,7 @@ impl Pipeline {
         let windows = memory_bytes / 4;
         let events = (memory_bytes - windows).min(exporter.useful_bytes());
         Pipeline {
-            conversion: Arc::new(conversion),
+            conversion: Conversion::new(conversion),
             exporter,
             dead_letters,
             metrics,
@@ -117,6 +119,11 @@ impl Pipeline {
             tree: None,
             abort,
         }
+    }
+
+    /// How its units are converted.
+    pub(crate) fn conversion(&self) -> &Conversion {
+        &self.conversion
     }
 
     /// Counts events as a backfill's.

@@ -80,6 +80,7 @@ pub async fn watch(
 ) -> anyhow::Result<()> {
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
     let duplicates = sidecar.drop_duplicates(&config)?;
+    sidecar.follow_people(&config, stop.clone())?;
     if config.telemetry.http.is_some() {
         sidecar.keep_recent_events();
     }

@@ -6,7 +6,7 @@
 //!
 //! The files, in the order in which a value passes them: `keys` (the table of all keys), `defaults`,
 //! `file`, `env`, `flags` and `substitute` (each source becomes settings), `layers` (the strongest source
-//! wins), `build`, `builder`, `conversion`, `export`, `ingest` and `aws` (texts become a [`Config`]),
+//! wins), `build`, `builder`, `conversion`, `identities`, `export`, `ingest` and `aws` (texts become a [`Config`]),
 //! `loaded` (what each command changes in it), `print` (`--print-config`).
 
 mod aws;
@@ -20,6 +20,7 @@ mod env;
 mod export;
 mod file;
 mod flags;
+pub(crate) mod identities;
 mod ingest;
 pub mod keys;
 mod layers;
@@ -79,6 +80,8 @@ pub struct Config {
     pub memory_bytes: usize,
     /// How events are converted.
     pub convert: convert::Options,
+    /// The file of its people.
+    pub identities: Option<PathBuf>,
     /// The pseudonyms that the conversion gives, or would give; `None` without a key.
     pub pseudonyms: Option<convert::Pseudonyms>,
     /// Where events are sent.

@@ -4,6 +4,7 @@ mod access;
 pub mod activity;
 mod http;
 mod page;
+mod people;
 pub mod status;
 
 use std::sync::Arc;
@@ -133,6 +134,17 @@ impl Sidecar {
         self.pipeline = self.pipeline.clone().with_recent(self.recent.clone());
     }
 
+    /// From now on until `stop`, the file of people is read again when it changes.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn follow_people(&self, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+        if let Some(path) = &config.identities {
+            people::follow(path.clone(), self.pipeline.conversion().clone(), stop)?;
+        }
+        Ok(())
+    }
+
     /// Serves the live page, metrics and health over HTTP, and the metrics over OTLP, where that is configured. After
     /// `stop`, qtrail is not ready.
     ///
@@ -155,7 +167,7 @@ impl Sidecar {
             metrics: Arc::clone(&self.metrics),
             health: self.exporter.health(),
             recent: self.recent.clone(),
-            converter: conversion(config),
+            conversion: self.pipeline.conversion().clone(),
             letters: self.pipeline.dead_letters().clone(),
         };
         let server = Server::start(address, &telemetry.token_files, source).await?;

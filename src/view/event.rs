@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use qtrail_core::convert::{Field, Head, Sink, Value, ids};
+use qtrail_core::convert::{Field, Head, Sink, Summary, Value, ids};
 use qtrail_core::event::has_mask;
 use qtrail_core::json::Node;
 use qtrail_core::sorted::Record;
@@ -110,6 +110,8 @@ pub(crate) struct Event {
     pub(crate) time: i64,
     pub(crate) read_only: Option<bool>,
     pub(crate) mfa: Option<bool>,
+    /// Whether the user's table has the person, in whichever account.
+    pub(crate) is_known: bool,
     /// How often the event was read again.
     pub(crate) repeats: u32,
     id: [u8; 16],
@@ -169,7 +171,7 @@ impl Event {
     /// Takes another copy of the same event. Of two that differ, the same one stays in any order.
     pub(crate) fn merge(&mut self, other: Event) {
         let repeats = self.repeats + 1 + other.repeats;
-        let order = |event: &Event| (event.read_only, event.mfa);
+        let order = |event: &Event| (event.read_only, event.mfa, event.is_known);
         let newer = other
             .texts
             .cmp(&self.texts)
@@ -196,6 +198,7 @@ pub(crate) struct Builder {
     span_id: [u8; 8],
     read_only: Option<bool>,
     mfa: Option<bool>,
+    is_known: bool,
     texts: [String; TEXTS],
 }
 
@@ -203,7 +206,7 @@ impl Builder {
     /// Starts an event. `span_id` identifies one without an id of its own.
     pub(crate) fn begin(&mut self, time: i64, span_id: [u8; 8]) {
         (self.time, self.span_id) = (time, span_id);
-        (self.read_only, self.mfa) = (None, None);
+        (self.read_only, self.mfa, self.is_known) = (None, None, false);
         self.texts.iter_mut().for_each(String::clear);
     }
 
@@ -260,6 +263,7 @@ impl Builder {
             time: self.time,
             read_only: self.read_only,
             mfa: self.mfa,
+            is_known: self.is_known,
             repeats: 0,
             id,
             texts: self.texts.concat().into_boxed_str(),
@@ -307,6 +311,10 @@ impl<E: FnMut(Event)> Sink for Collector<E> {
             Value::Json(data) if field.name == ADDITIONAL => self.builder.additional(*data),
             _ => {}
         }
+    }
+
+    fn summary(&mut self, summary: &Summary<'_>) {
+        self.builder.is_known = summary.is_known;
     }
 
     fn end(&mut self) {

@@ -26,6 +26,7 @@ fn config() -> Config {
         limits: Default::default(),
         memory_bytes: 1 << 20,
         convert: Default::default(),
+        identities: None,
         pseudonyms: None,
         export: crate::export::Settings {
             destination: Destination::Discard,

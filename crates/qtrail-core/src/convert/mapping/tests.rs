@@ -257,18 +257,6 @@ fn a_person_is_named_by_whatever_names_one() {
 }
 
 #[test]
-fn the_identities_file_names_the_person() {
-    let options = Options {
-        identities: [("u".to_owned(), "Mary Major".to_owned())].into(),
-        ..Options::default()
-    };
-    let known = record(json!({"userIdentity": {"onBehalfOf": {"userId": "u"}, "userName": "n"}}));
-    assert_eq!(heard_with(&known, &options).get("user.name"), "Mary Major");
-    let unknown = record(json!({"userIdentity": {"onBehalfOf": {"userId": "v"}, "userName": "n"}}));
-    assert_eq!(heard_with(&unknown, &options).get("user.name"), "n");
-}
-
-#[test]
 fn on_behalf_of_may_be_an_array() {
     let fields = json!({"userIdentity": {"onBehalfOf": [{"userId": "u", "identityStoreArn": "a"}, {"userId": "v"}]}});
     assert_eq!(attribute("user.id", fields.clone()), "u");
