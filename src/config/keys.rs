@@ -192,7 +192,7 @@ pub const KEYS: &[Key] = &[
     key("resource.attributes", Kind::Map, "", "Resource attributes to add to every event."),
     key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "The value of `gen_ai.provider.name`."),
     key("gen_ai.tool_content", Kind::Bool, "false", "Add the arguments and the result of each tool call as attributes, without secrets, at most 8 KiB each."),
-    key("identities", Kind::Path, "", "A CSV file with `id,name` lines that maps `enduser.id` to names of people."),
+    key("identities", Kind::Path, "", "A CSV file that says [who is who](mapping.md#who-is-who): lines of `id,name[,alias…]`. An event with any of a person's ids has the line's `id` as `enduser.id` and its name as `user.name`. `run` and `backfill` read it again when it changes."),
 
     key("redact.keys", Kind::List, "", "Names of keys to mask wherever they occur, in addition to the secrets that are always masked; matched without regard to case, `_` and `-`."),
     key("redact.pointers", Kind::List, "", "JSON pointers to mask, such as `/requestParameters/bucketName`."),
