@@ -6,6 +6,7 @@ pub mod dead_letter;
 pub mod export;
 pub mod input;
 mod integrity;
+mod names;
 pub mod pipeline;
 pub mod runtime;
 pub mod sidecar;

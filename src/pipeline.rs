@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
+use crate::names::Queue;
 use crate::runtime::budget::Budget;
 use crate::telemetry::agents::Feed;
 use crate::telemetry::metrics::Metrics;
@@ -78,6 +79,8 @@ pub struct Pipeline {
     dedup: Option<Dedup>,
     /// Keeps the last events that were delivered.
     recent: Option<Recent>,
+    /// People whose names are looked up.
+    names: Option<Queue>,
     /// The conversations of delivered events, without `dedup`.
     conversations: Arc<Mutex<Conversations>>,
     /// As what its events are counted.
@@ -114,6 +117,7 @@ impl Pipeline {
             before: None,
             dedup: None,
             recent: None,
+            names: None,
             conversations: Arc::default(),
             feed: Feed::Live,
             tree: None,
@@ -146,6 +150,14 @@ impl Pipeline {
     pub fn with_dedup(self, dedup: Dedup) -> Self {
         Pipeline {
             dedup: Some(dedup),
+            ..self
+        }
+    }
+
+    /// Has the names of the people in its events looked up.
+    pub(crate) fn with_names(self, names: Queue) -> Self {
+        Pipeline {
+            names: Some(names),
             ..self
         }
     }

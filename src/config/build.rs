@@ -44,6 +44,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         limits,
         convert: conversion::options(&mut b, pseudonyms.as_ref()),
         identities: b.path("identities"),
+        names: aws::names(&mut b, &state),
         pseudonyms,
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),

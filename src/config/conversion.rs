@@ -41,6 +41,7 @@ pub(super) fn options(b: &mut Builder<'_>, pseudonyms: Option<&Pseudonyms>) -> c
             users: hide(b, "redact.users", pseudonyms),
         },
         identities: identities(b),
+        names: None,
         logs: signals.iter().any(|s| s == "logs"),
         traces: signals.iter().any(|s| s == "traces"),
         trace_classes: classes

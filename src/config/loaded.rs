@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::layers::{Layers, Origin};
-use super::{AWS_INPUTS, Config, Error, NO_INPUT, require_aws};
+use super::{AWS_INPUTS, AWS_NAMES, Config, Error, NO_INPUT, require_aws};
 use crate::dead_letter::WhenFull;
 use crate::input::backfill::Named;
 
@@ -68,6 +68,9 @@ impl Loaded {
         if self.config.s3.is_some() || self.config.event_history.is_some() {
             require_aws(AWS_INPUTS)?;
         }
+        if self.config.names.is_some() {
+            require_aws(AWS_NAMES)?;
+        }
         self.note_default_collector();
         Ok(self)
     }
@@ -89,6 +92,9 @@ impl Loaded {
     pub fn for_backfill(mut self, source: &Named, dry_run: bool) -> Result<Self, Error> {
         if matches!(source, Named::Bucket { .. }) {
             require_aws(&source.identity())?;
+        }
+        if self.config.names.is_some() {
+            require_aws(AWS_NAMES)?;
         }
         if self.is_default("export.batch.spread") {
             self.config.export.batch_spread = Some(BACKFILL_SPREAD);

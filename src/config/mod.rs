@@ -82,6 +82,8 @@ pub struct Config {
     pub convert: convert::Options,
     /// The file of its people.
     pub identities: Option<PathBuf>,
+    /// How names of people are learnt; `None`: they are not.
+    pub names: Option<crate::names::Settings>,
     /// The pseudonyms that the conversion gives, or would give; `None` without a key.
     pub pseudonyms: Option<convert::Pseudonyms>,
     /// Where events are sent.
@@ -117,6 +119,8 @@ pub(crate) const NO_INPUT: &str = "no input is configured: name a directory (`qt
 /// The error of an assembly with spans left out.
 pub(crate) const NO_PARENTS: &str =
     "needs the spans of all classes, since each can be a parent: remove traces.classes";
+/// The look-up that needs the `aws` feature.
+pub(crate) const AWS_NAMES: &str = "identity_store.enabled";
 /// The inputs that need the `aws` feature.
 pub(crate) const AWS_INPUTS: &str = "s3.queues, event_history.enabled";
 

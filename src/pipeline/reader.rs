@@ -98,6 +98,7 @@ impl Reader {
                 &conversion,
                 pipeline.dedup.clone(),
                 pipeline.tree.clone(),
+                pipeline.names.clone(),
                 size_hint,
             ),
             rejects: Rejects::new(letters, pipeline.account(&unit.origin)),

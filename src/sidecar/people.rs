@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config::identities::{Error, read};
 use crate::pipeline::Conversion;
 use crate::runtime::reload::Reloaded;
-use qtrail_core::convert::People;
 
 /// How often it is seen whether the file has changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -24,24 +23,19 @@ pub(super) fn follow(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let files = vec![path.clone()];
-    let people = Arc::new(Reloaded::load("identities", files, || read(&path))?);
+    let read_and_use = Arc::new(move || {
+        let people = read(&path)?;
+        conversion.change(|converter| converter.options.identities = people);
+        Ok::<_, Error>(())
+    });
+    let people = Arc::new(Reloaded::load("identities", files, &*read_and_use)?);
     let follow = async move {
-        let mut known = people.current(|| read(&path));
-        let set = |known: &Arc<People>| {
-            let known = known.as_ref().clone();
-            conversion.change(|converter| converter.options.identities = known);
-        };
-        set(&known);
         loop {
             tokio::time::sleep(LOOK).await;
-            let (people, path) = (Arc::clone(&people), path.clone());
-            let now = tokio::task::spawn_blocking(move || people.current(|| read(&path))).await;
-            if let Ok(now) = now
-                && !Arc::ptr_eq(&now, &known)
-            {
-                set(&now);
-                known = now;
-            }
+            let (people, read_and_use) = (Arc::clone(&people), Arc::clone(&read_and_use));
+            let look = move || people.current(&*read_and_use);
+            // It waits for a disk.
+            let _ = tokio::task::spawn_blocking(look).await;
         }
     };
     tokio::spawn(async move { stop.run_until_cancelled(follow).await });

@@ -132,6 +132,7 @@ mod tests {
             person: None,
             is_known: false,
             is_named: false,
+            user: None,
             conversation: None,
         });
         let now = 3_601_000_000_000;

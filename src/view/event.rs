@@ -90,6 +90,8 @@ const ATTRIBUTES: [(&str, Text); TEXTS - 1] = [
 static BY_NAME: LazyLock<HashMap<&'static str, Text>> = LazyLock::new(|| HashMap::from(ATTRIBUTES));
 
 const READ_ONLY: &str = "aws.event.read_only";
+/// A name that was looked up.
+const FULL_NAME: &str = "user.full_name";
 const MFA: &str = "aws.user_identity.session_context.attributes.mfa_authenticated";
 const ADDITIONAL: &str = "aws.cloudtrail.additional_event_data";
 
@@ -212,8 +214,13 @@ impl Builder {
 
     /// Takes an attribute with a text.
     pub(crate) fn text(&mut self, name: &str, value: &str) {
-        if let Some(text) = BY_NAME.get(name) {
-            value.clone_into(&mut self.texts[*text as usize]);
+        match BY_NAME.get(name) {
+            Some(text) => value.clone_into(&mut self.texts[*text as usize]),
+            // It comes after the name that the record or the file of people has.
+            None if name == FULL_NAME && self.texts[Text::Name as usize].is_empty() => {
+                value.clone_into(&mut self.texts[Text::Name as usize]);
+            }
+            None => {}
         }
     }
 

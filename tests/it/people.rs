@@ -327,3 +327,143 @@ async fn a_running_qtrail_reads_a_changed_file_and_keeps_the_old_one_where_the_n
         "{said}"
     );
 }
+
+#[cfg(feature = "aws")]
+mod looked_up {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The users that were asked for, and the answer to every request.
+    type Store = Arc<Mutex<(Vec<Value>, StatusCode, Value)>>;
+
+    async fn answer(State(store): State<Store>, body: String) -> impl IntoResponse {
+        let mut store = store.lock().unwrap();
+        store.0.push(serde_json::from_str(&body).unwrap());
+        (store.1, store.2.to_string())
+    }
+
+    /// An identity store, and a place whose qtrail uses it.
+    async fn store(status: StatusCode, body: Value) -> (Store, Place) {
+        let store: Store = Arc::new(Mutex::new((Vec::new(), status, body)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&store));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let place = Place::new()
+            .with_env("QTRAIL_IDENTITY_STORE_ENABLED", "true")
+            .with_env("QTRAIL_AWS_ENDPOINT_URL", &endpoint)
+            .with_env("AWS_REGION", "us-east-1")
+            .with_env("AWS_ACCESS_KEY_ID", KEY)
+            .with_env("AWS_SECRET_ACCESS_KEY", "a-secret");
+        (store, place)
+    }
+
+    /// An event of the user whose id ends so.
+    fn of_user(id: usize, end: usize) -> String {
+        let user = format!("94d00cd8-e9e6-4810-b177-{end:012}");
+        let arn = "arn:aws:identitystore::111122223333:identitystore/d-1234567890";
+        let identity = json!({"type": "IdentityCenterUser", "onBehalfOf": {"userId": user, "identityStoreArn": arn}});
+        record(&format!("event-{id}"), "111122223333", identity)
+    }
+
+    /// Delivers a file; waits until its events arrived.
+    async fn deliver(place: &Place, collector: &Collector, records: &[String]) {
+        let before = collector.accepted(Signal::Logs).len();
+        place.add(format!("{before}.json.gz"), &gzip(log_file(records)));
+        for signal in [Signal::Logs, Signal::Traces] {
+            let arrived =
+                |collector: &Collector| collector.accepted(signal).len() == before + records.len();
+            collector.until("the events", arrived).await;
+        }
+    }
+
+    /// Whether a log record has a name; no span may.
+    fn has_name(collector: &Collector) -> bool {
+        assert!(!format!("{:?}", collector.traces()).contains("user.full_name"));
+        format!("{:?}", collector.logs()).contains("user.full_name")
+    }
+
+    #[tokio::test]
+    async fn names_come_to_later_log_records_and_outlast_a_restart_without_a_request() {
+        let body = json!({"DisplayName": "Mary \u{1b}[2J\nMajor", "UserName": "mary"});
+        let (store, place) = store(StatusCode::OK, body).await;
+        let collector = Collector::start().await;
+        let sidecar = Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
+        for number in 0.. {
+            assert!(number < 100, "there is no name");
+            deliver(&place, &collector, &[of_user(number, 1)]).await;
+            if has_name(&collector) {
+                break;
+            }
+        }
+        let (exit, said) = sidecar.stop().await;
+        assert_eq!(exit, Some(0), "{said}");
+        let again = Collector::start().await;
+        let sidecar = Sidecar::start(place.run().args(["--endpoint", &again.url()]));
+        deliver(&place, &again, &[of_user(1000, 1)]).await;
+        assert!(
+            has_name(&again),
+            "the first event after the restart has no name"
+        );
+        sidecar.stop().await;
+        let asked = store.lock().unwrap().0.clone();
+        let expected = json!({"IdentityStoreId": "d-1234567890", "UserId": "94d00cd8-e9e6-4810-b177-000000000001"});
+        assert_eq!(asked, [expected]);
+        let output = qtrail()
+            .env("QTRAIL_IDENTITY_STORE_ENABLED", "true")
+            .env("QTRAIL_STATE", place.path("state"))
+            .args(["report", "-q"])
+            .arg(place.path("trail"))
+            .output()
+            .unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("Mary \\u{1b}[2J\\nMajor"), "{report}");
+    }
+
+    #[tokio::test]
+    async fn where_access_is_denied_events_are_delivered_and_one_warning_has_the_remedy() {
+        let body = json!({"__type": "AccessDeniedException", "Message": "no identity-based policy allows it"});
+        let (store, place) = store(StatusCode::BAD_REQUEST, body).await;
+        let collector = Collector::start().await;
+        let sidecar = Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
+        let records: Vec<_> = (0..50).map(|number| of_user(number, number)).collect();
+        deliver(&place, &collector, &records).await;
+        let said = sidecar
+            .until_said("names of people cannot be looked up")
+            .await;
+        assert!(said.contains("allow identitystore:DescribeUser"), "{said}");
+        deliver(&place, &collector, &[of_user(50, 50)]).await;
+        let (exit, said) = sidecar.stop().await;
+        assert_eq!(exit, Some(0), "{said}");
+        assert_eq!(said.matches("cannot be looked up").count(), 1, "{said}");
+        assert_eq!(store.lock().unwrap().0.len(), 1);
+        assert!(!has_name(&collector) && !said.contains("a-secret"));
+    }
+
+    #[tokio::test]
+    async fn where_people_are_hidden_nobody_is_asked_for() {
+        let (store, place) = store(StatusCode::OK, json!({"DisplayName": "Mary"})).await;
+        let place = place
+            .with_env("QTRAIL_REDACT_USERS", "hash")
+            .with_env("QTRAIL_REDACT_KEY", "0123456789abcdef");
+        let collector = Collector::start().await;
+        let sidecar = Sidecar::start(place.run().args(["--endpoint", &collector.url()]));
+        deliver(&place, &collector, &[of_user(0, 1)]).await;
+        deliver(&place, &collector, &[of_user(1, 1)]).await;
+        let (_, said) = sidecar.stop().await;
+        assert!(
+            said.contains("identity_store.enabled has no effect"),
+            "{said}"
+        );
+        assert!(!has_name(&collector) && store.lock().unwrap().0.is_empty());
+    }
+}

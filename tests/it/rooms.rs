@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "cli",
     "sidecar",
     "config",
@@ -17,6 +17,7 @@ const ORDER: [&str; 17] = [
     "pipeline",
     "export",
     "dead_letter",
+    "names",
     "integrity",
     "aws",
     "view",

@@ -27,6 +27,7 @@ fn config() -> Config {
         memory_bytes: 1 << 20,
         convert: Default::default(),
         identities: None,
+        names: None,
         pseudonyms: None,
         export: crate::export::Settings {
             destination: Destination::Discard,

@@ -20,6 +20,7 @@ fn call(service: &'static str) -> Summary<'static> {
         person: Some(1),
         is_known: false,
         is_named: false,
+        user: None,
         conversation: None,
     }
 }

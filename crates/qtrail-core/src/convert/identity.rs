@@ -44,6 +44,9 @@ pub(super) fn write<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Deri
             }
         }
     }
+    if let Some(name) = derived.learnt {
+        writer.str(&names::USER_FULL_NAME, name);
+    }
     if event.text_of(Key::IssuerType).as_deref() == Some("Role")
         && let Some(role) = event.shown(Key::IssuerUserName)
     {

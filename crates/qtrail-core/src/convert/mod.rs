@@ -14,6 +14,7 @@ mod attributes;
 mod identity;
 pub mod ids;
 mod known;
+mod learnt;
 mod mapping;
 mod observed;
 mod options;
@@ -38,6 +39,7 @@ pub use attributes::{
     Attribute, Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
 pub(crate) use identity::{enduser, known_person};
+pub use learnt::Names;
 pub(crate) use mapping::extent;
 pub use observed::observed_time;
 pub use options::{Body, Hide, Options, Redaction, ServiceName};
@@ -98,6 +100,12 @@ pub fn convert(
     derived.shown = derived
         .known
         .map(|known| known::shown(event, known, &options.redaction));
+    if let Some(names) = &options.names
+        && derived.shown_name().is_none()
+    {
+        derived.user = learnt::user(event, &options.redaction);
+        derived.learnt = derived.user.as_ref().and_then(|user| names.find(user));
+    }
     let mut head = head(event, placement, &derived, options);
     if !redacted.is_empty() {
         head.trace_id = ids::unrevealing(event, placement.trace_id);
@@ -125,6 +133,10 @@ struct Derived<'o> {
     known: Option<&'o Person>,
     /// What is shown of that person.
     shown: Option<known::Shown<'o>>,
+    /// A user of an identity store whom the table does not name, if names are learnt.
+    user: Option<String>,
+    /// Their name, as it was learnt.
+    learnt: Option<&'o str>,
     person: Option<u64>,
     conversation: Option<[u8; 16]>,
 }
@@ -157,6 +169,8 @@ impl<'o> Derived<'o> {
             channel: agents::channel(event),
             known,
             shown: None,
+            user: None,
+            learnt: None,
             person: match event.class() {
                 Class::Other => None,
                 _ => self::identity::enduser_hash(event, known),

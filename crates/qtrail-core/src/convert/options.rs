@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::learnt::Names;
 use super::people::People;
 use super::pseudonym::Pseudonyms;
 use crate::event::amazon_q::Class;
@@ -27,6 +28,8 @@ pub struct Options {
     pub redaction: Redaction,
     /// Who is who: `enduser.id` and `user.name` by any id of a person.
     pub identities: People,
+    /// Names of people that were learnt so far, if names are learnt.
+    pub names: Option<Names>,
     /// Whether events become log records.
     pub logs: bool,
     /// Whether events become spans.
@@ -122,6 +125,7 @@ impl Default for Options {
             tool_content: false,
             redaction: Redaction::default(),
             identities: People::default(),
+            names: None,
             logs: true,
             traces: true,
             trace_classes: None,

@@ -34,12 +34,14 @@ pub struct Summary<'e> {
     pub is_known: bool,
     /// Whether `user.name` is that of the user's table.
     pub is_named: bool,
+    /// The user of an identity store, as [`Names`](super::Names) writes them, if names are learnt.
+    pub user: Option<&'e str>,
     /// Identifies the conversation that the event names.
     pub conversation: Option<[u8; 16]>,
 }
 
 impl<'e> Summary<'e> {
-    pub(super) fn of(event: &'e Event<'_>, derived: &Derived<'_>, head: &'e Head<'_>) -> Self {
+    pub(super) fn of(event: &'e Event<'_>, derived: &'e Derived<'_>, head: &'e Head<'_>) -> Self {
         Summary {
             time: head.time,
             class: event.class(),
@@ -57,6 +59,7 @@ impl<'e> Summary<'e> {
             person: derived.person,
             is_known: derived.shown_id().is_some(),
             is_named: derived.shown_name().is_some(),
+            user: derived.user.as_deref(),
             conversation: derived.conversation,
         }
     }

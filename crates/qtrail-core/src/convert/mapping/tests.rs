@@ -36,6 +36,15 @@ fn each_row_is_written_for_a_record_that_has_everything() {
         names.extend(names_of(&heard_with(&record, &options)));
     }
     names.extend(assembled());
+    let learnt = [("d-1/u".to_owned(), "Mary Major".to_owned())];
+    let options = Options {
+        names: Some(learnt.into_iter().collect()),
+        ..Options::default()
+    };
+    let on_behalf =
+        json!({"userId": "u", "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"});
+    let record = record(json!({"userIdentity": {"onBehalfOf": on_behalf}}));
+    names.extend(names_of(&heard_with(&record, &options)));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);

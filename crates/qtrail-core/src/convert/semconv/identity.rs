@@ -2,7 +2,7 @@
 
 use opentelemetry_semantic_conventions::attribute as otel;
 
-use super::both;
+use super::{both, log};
 use crate::convert::attributes::Field;
 use crate::convert::attributes::Stability::{Collector, Development, Qtrail};
 
@@ -19,6 +19,11 @@ pub(crate) const ENDUSER_ID: Field = both(
 pub(crate) const USER_NAME: Field = both(
     otel::USER_NAME,
     "the name that the `identities` file gives, else `userIdentity.userName`, else the last part of `.arn`",
+    Development,
+);
+pub(crate) const USER_FULL_NAME: Field = log(
+    otel::USER_FULL_NAME,
+    "with `identity_store.enabled`, once it is known: the display name of `userIdentity.onBehalfOf.userId`, else of an Identity Center user's `.userId`, in the identity store of `.identityStoreArn`",
     Development,
 );
 pub(crate) const USER_ROLES: Field = both(
