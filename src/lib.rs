@@ -6,6 +6,10 @@ pub mod dead_letter;
 pub mod export;
 pub mod input;
 mod integrity;
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(dead_code, reason = "without AWS, names are only read")
+)]
 mod names;
 pub mod pipeline;
 pub mod runtime;

@@ -155,6 +155,7 @@ impl Pipeline {
     }
 
     /// Has the names of the people in its events looked up.
+    #[cfg(feature = "aws")]
     pub(crate) fn with_names(self, names: Queue) -> Self {
         Pipeline {
             names: Some(names),

@@ -159,7 +159,12 @@ fn add(people: &mut People, record: &StringRecord, raw: &str) -> Result<(), Unus
 /// Whether it names the columns.
 fn is_header(record: &StringRecord) -> bool {
     let mut cells = record.iter();
-    ["id", "name"].map(Some) == [cells.next(), cells.next()]
+    let mut is_next = |name: &str| {
+        cells
+            .next()
+            .is_some_and(|cell| cell.eq_ignore_ascii_case(name))
+    };
+    is_next("id") && is_next("name")
 }
 
 fn lines_in(text: &str) -> usize {
@@ -206,6 +211,7 @@ mod tests {
             assert_eq!(people.find(nobody), None, "{nobody}");
         }
         assert!(parse("").unwrap().is_empty());
+        assert!(parse("ID,Name,Alias\n").unwrap().is_empty());
         // Only the first line names columns.
         assert_eq!(parse("a,b\nid,name\n").unwrap().len(), 2);
     }

@@ -10,7 +10,8 @@ mod client;
 #[cfg(feature = "aws")]
 mod lookup;
 mod queue;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

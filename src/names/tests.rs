@@ -15,18 +15,28 @@ use tokio::time::Instant;
 use super::lookup::{Failure, PACE, SETUP, Store, run};
 use super::{Queue, Settings};
 
-/// What a store answers, and when it was asked for whom.
+/// A store that fails so often first.
 #[derive(Clone, Default)]
-struct Fake(Arc<Mutex<(VecDeque<Failure>, Vec<(Instant, String)>)>>);
+struct Fake(Arc<Mutex<Model>>);
+
+#[derive(Default)]
+struct Model {
+    failures: VecDeque<Failure>,
+    /// When it was asked for whom.
+    calls: Vec<(Instant, String)>,
+}
 
 impl Fake {
     fn failing(failures: impl IntoIterator<Item = Failure>) -> Self {
         let failures = failures.into_iter().collect();
-        Fake(Arc::new(Mutex::new((failures, Vec::new()))))
+        Fake(Arc::new(Mutex::new(Model {
+            failures,
+            calls: Vec::new(),
+        })))
     }
 
     fn calls(&self) -> Vec<(Instant, String)> {
-        self.0.lock().unwrap().1.clone()
+        self.0.lock().unwrap().calls.clone()
     }
 
     fn users(&self) -> Vec<String> {
@@ -37,8 +47,10 @@ impl Fake {
 impl Store for Fake {
     async fn name(&self, store: &str, user: &str) -> Result<Option<String>, Failure> {
         let mut state = self.0.lock().unwrap();
-        state.1.push((Instant::now(), format!("{store}/{user}")));
-        match state.0.pop_front() {
+        state
+            .calls
+            .push((Instant::now(), format!("{store}/{user}")));
+        match state.failures.pop_front() {
             Some(failure) => Err(failure),
             None if user == "nobody" => Ok(None),
             None if user == "hostile" => {
