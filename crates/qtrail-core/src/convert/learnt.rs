@@ -57,7 +57,7 @@ mod tests {
 
     use super::super::tests::{heard_with, record};
     use super::*;
-    use crate::convert::{Hide, On, Options};
+    use crate::convert::{Hide, On, Options, Pseudonyms};
 
     const USER: &str = "94d00cd8-e9e6-4810-b177-b08e84775435";
     const STORE: &str = "arn:aws:identitystore::111122223333:identitystore/d-1234567890";
@@ -120,6 +120,13 @@ mod tests {
             let mut options = options();
             options.redaction.users = Hide::Drop;
             assert_eq!(name(&identity, &options), Json::Null);
+            // Nor is a pseudonym looked up.
+            let pseudonyms = Pseudonyms::new(&[7; 16]).unwrap();
+            let user = format!("d-1234567890/{}", pseudonyms.of(USER));
+            options.names = Some([(user, "a name".to_owned())].into_iter().collect());
+            options.redaction.users = Hide::Hash(pseudonyms);
+            assert_eq!(name(&identity, &options), Json::Null);
+            options.names = self::options().names;
             options.redaction.users = Hide::Keep;
             options.redaction.keys = vec!["userId".to_owned()];
             assert_eq!(name(&identity, &options), Json::Null);
