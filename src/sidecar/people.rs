@@ -22,6 +22,10 @@ pub(super) fn follow(
     conversion: Conversion,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    if !path.is_file() {
+        // A pipe was read to its end with the configuration.
+        return Ok(());
+    }
     let files = vec![path.clone()];
     let read_and_use = Arc::new(move || {
         let people = read(&path)?;
@@ -40,4 +44,38 @@ pub(super) fn follow(
     };
     tokio::spawn(async move { stop.run_until_cancelled(follow).await });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use qtrail_core::Converter;
+    use qtrail_core::convert::Person;
+
+    use super::*;
+
+    fn conversion() -> Conversion {
+        let mut converter = Converter::default();
+        let mary = Person {
+            id: "mary".to_owned(),
+            name: None,
+        };
+        converter.options.identities.add(mary, &[]).unwrap();
+        Conversion::new(converter)
+    }
+
+    fn has_mary(conversion: &Conversion) -> bool {
+        let current = conversion.current();
+        current.options.identities.find("mary").is_some()
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_is_not_read_a_second_time() {
+        let (conversion, stop) = (conversion(), CancellationToken::new());
+        follow("/dev/null".into(), conversion.clone(), stop.clone()).unwrap();
+        assert!(has_mary(&conversion));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        follow(path, conversion.clone(), stop).unwrap();
+        assert!(!has_mary(&conversion), "an empty file was read");
+    }
 }
