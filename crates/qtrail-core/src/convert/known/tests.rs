@@ -2,7 +2,9 @@ use serde_json::{Value as Json, json};
 
 use super::super::tests::{Received, SAMPLES, heard_with, record};
 use super::*;
-use crate::convert::{Body, Options, Pseudonyms};
+use crate::convert::{
+    Body, Field, Head, Options, Placement, Pseudonyms, Sink, Summary, Value, convert,
+};
 
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const STORE_ID: &str = "94d00cd8-e9e6-4810-b177-b08e84775435";
@@ -70,6 +72,47 @@ fn whichever_id_an_event_has_the_person_has_one_id_and_name() {
             assert_eq!(received.get(name), without.get(name), "{identity}");
         }
     }
+}
+
+/// The hashes by which metrics count people.
+#[derive(Default)]
+struct Counted(Vec<(Option<u64>, bool)>);
+
+impl Sink for Counted {
+    fn begin(&mut self, _: &Head<'_>) {}
+
+    fn attribute(&mut self, _: &'static Field, _: &Value<'_>) {}
+
+    fn summary(&mut self, summary: &Summary<'_>) {
+        self.0.push((summary.person, summary.is_known));
+    }
+
+    fn end(&mut self) {}
+}
+
+#[test]
+fn metrics_count_a_person_once() {
+    let count = |options: &Options| {
+        let mut counted = Counted::default();
+        for identity in marys() {
+            let fields = json!({"userIdentity": identity, "eventSource": "q.amazonaws.com"});
+            let text = record(fields);
+            let event = Event::parse(text.as_bytes(), 64).expect("an event");
+            let placement = Placement::of(&event);
+            convert(event, &placement, None, options, &mut counted);
+        }
+        counted.0
+    };
+    let (with, without) = (count(&table()), count(&Options::default()));
+    assert!(
+        with.iter()
+            .all(|one| *one == with[0] && one.0.is_some() && one.1)
+    );
+    let people: std::collections::HashSet<_> = without.iter().map(|one| one.0).collect();
+    assert!(
+        people.len() > 3 && without.iter().all(|one| !one.1),
+        "vacuous"
+    );
 }
 
 #[test]
