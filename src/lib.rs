@@ -7,6 +7,11 @@ pub mod export;
 pub mod input;
 mod integrity;
 mod lint;
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(dead_code, reason = "without AWS, names are only read")
+)]
+mod names;
 pub mod pipeline;
 mod proof;
 pub mod runtime;

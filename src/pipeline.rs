@@ -16,6 +16,7 @@
 //! ```
 
 pub mod assembly;
+mod conversion;
 pub mod dedup;
 mod letters;
 mod reader;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
+use crate::names::Queue;
 use crate::runtime::budget::Budget;
 use crate::telemetry::agents::Feed;
 use crate::telemetry::metrics::Metrics;
@@ -44,6 +46,7 @@ use recent::Recent;
 use report::Gathering;
 use settle::STEPS_IN_FLIGHT;
 
+pub use conversion::Conversion;
 pub use report::{Counts, Report};
 pub use unit::{Content, Text, Truncation, Unit};
 
@@ -56,7 +59,7 @@ const BUDGET_UNIT: usize = 1024;
 /// The flow. Cheap to clone; shared by all inputs.
 #[derive(Clone)]
 pub struct Pipeline {
-    conversion: Arc<Converter>,
+    conversion: Conversion,
     exporter: Exporter,
     dead_letters: DeadLetters,
     metrics: Arc<Metrics>,
@@ -76,6 +79,8 @@ pub struct Pipeline {
     dedup: Option<Dedup>,
     /// Keeps the last events that were delivered.
     recent: Option<Recent>,
+    /// People whose names are looked up.
+    names: Option<Queue>,
     /// The conversations of delivered events, without `dedup`.
     conversations: Arc<Mutex<Conversations>>,
     /// As what its events are counted.
@@ -99,7 +104,7 @@ impl Pipeline {
         let windows = memory_bytes / 4;
         let events = (memory_bytes - windows).min(exporter.useful_bytes());
         Pipeline {
-            conversion: Arc::new(conversion),
+            conversion: Conversion::new(conversion),
             exporter,
             dead_letters,
             metrics,
@@ -112,11 +117,17 @@ impl Pipeline {
             before: None,
             dedup: None,
             recent: None,
+            names: None,
             conversations: Arc::default(),
             feed: Feed::Live,
             tree: None,
             abort,
         }
+    }
+
+    /// How its units are converted.
+    pub(crate) fn conversion(&self) -> &Conversion {
+        &self.conversion
     }
 
     /// Counts events as a backfill's.
@@ -139,6 +150,15 @@ impl Pipeline {
     pub fn with_dedup(self, dedup: Dedup) -> Self {
         Pipeline {
             dedup: Some(dedup),
+            ..self
+        }
+    }
+
+    /// Has the names of the people in its events looked up.
+    #[cfg(feature = "aws")]
+    pub(crate) fn with_names(self, names: Queue) -> Self {
+        Pipeline {
+            names: Some(names),
             ..self
         }
     }

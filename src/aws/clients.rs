@@ -47,6 +47,7 @@ struct Inner {
     s3: Memory<String, aws_sdk_s3::Client>,
     sqs: Memory<(Option<String>, Option<String>), aws_sdk_sqs::Client>,
     cloudtrail: Memory<Option<String>, aws_sdk_cloudtrail::Client>,
+    identity_store: Memory<Option<String>, aws_sdk_identitystore::Client>,
     buckets: Memory<String, String>,
 }
 
@@ -100,6 +101,7 @@ impl Aws {
             s3: Memory::default(),
             sqs: Memory::default(),
             cloudtrail: Memory::default(),
+            identity_store: Memory::default(),
             buckets: Memory::default(),
         }))
     }
@@ -162,6 +164,19 @@ impl Aws {
             let config = aws_sdk_cloudtrail::config::Builder::from(&self.0.config)
                 .region(region.map(Region::new));
             aws_sdk_cloudtrail::Client::from_conf(match &self.0.settings.endpoint {
+                Some(endpoint) => config.endpoint_url(endpoint).build(),
+                None => config.build(),
+            })
+        })
+    }
+
+    /// The identity stores in a region, or in the default one.
+    pub(crate) fn identity_store(&self, region: Option<&str>) -> aws_sdk_identitystore::Client {
+        let region = region.or(self.region()).map(str::to_owned);
+        self.0.identity_store.get_or(region.clone(), || {
+            let config = aws_sdk_identitystore::config::Builder::from(&self.0.config)
+                .region(region.map(Region::new));
+            aws_sdk_identitystore::Client::from_conf(match &self.0.settings.endpoint {
                 Some(endpoint) => config.endpoint_url(endpoint).build(),
                 None => config.build(),
             })

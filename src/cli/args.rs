@@ -147,7 +147,7 @@ Examples:
   qtrail pseudonym --config qtrail.yaml mary_major      # with redact.key from the file
   QTRAIL_REDACT_KEY=$(cat key) qtrail pseudonym AROAEXAMPLE:mary_major 203.0.113.7"))]
 pub struct PseudonymArgs {
-    /// Names, ids, ARNs, IP addresses or access keys
+    /// Names, ids, ARNs, IP addresses or access keys; of an alias in the `identities` file, that of its person
     #[arg(value_name = "TEXT", required = true)]
     pub texts: Vec<String>,
 }

@@ -251,6 +251,8 @@ impl Run {
         let metrics = Arc::new(Metrics::default());
         let mut sidecar = Sidecar::start(&self.config, Arc::clone(&metrics), true)?;
         let duplicates = sidecar.drop_duplicates(&self.config)?;
+        sidecar.follow_people(&self.config, self.stop.clone())?;
+        sidecar.learn_names(&self.config, self.stop.clone()).await;
         sidecar.pipeline = sidecar.pipeline.clone().for_backfill();
         telemetry::export(&metrics);
         if let Some(tree) = &tree {

@@ -19,6 +19,7 @@ use super::args::{ExplainArgs, TextFormat};
 use super::{Exit, OutputClosed};
 use crate::config::Config;
 use crate::export::unread;
+use crate::sidecar;
 use explainer::Explainer;
 use qtrail_core::convert;
 use qtrail_core::envelope::Limits;
@@ -70,6 +71,7 @@ pub async fn run(args: ExplainArgs, config: Config) -> anyhow::Result<Exit> {
 }
 
 fn explain_all(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
+    let convert = sidecar::conversion(&config).options;
     let options = Explain {
         which: match args.index {
             Some(index) => Which::Index(index),
@@ -79,7 +81,7 @@ fn explain_all(args: &ExplainArgs, config: Config) -> anyhow::Result<Exit> {
         select: config.select,
         lists: config.lists,
         limits: config.limits,
-        convert: config.convert,
+        convert,
         format: args.format,
         wide: args.wide,
     };

@@ -6,7 +6,7 @@ use super::Exit;
 use super::args::PseudonymArgs;
 use crate::config::Config;
 
-/// Prints the pseudonym of each text, one a line.
+/// Prints the pseudonym of each text, one a line. For an id of a person in the file of people, it is that of the person.
 ///
 /// # Errors
 /// No key is configured.
@@ -17,9 +17,22 @@ pub fn run(args: &PseudonymArgs, config: &Config) -> anyhow::Result<Exit> {
              exported with"
         );
     };
-    let line = |text: &String| match text.parse::<IpAddr>() {
-        Ok(_) => pseudonyms.of(text) + "\n",
-        Err(_) => pseudonyms.of_each(text) + "\n",
+    let line = |text: &String| {
+        let own = match text.parse::<IpAddr>() {
+            Ok(_) => pseudonyms.of(text),
+            Err(_) => pseudonyms.of_each(text),
+        };
+        let person = config.convert.identities.find(text);
+        let shown = match person.map(|person| pseudonyms.of_person(&person.id)) {
+            Some(of_person) if of_person != own => {
+                tracing::warn!(
+                    "{text:?} is an alias: {of_person} is the person's (enduser.id); {own} stands for the alias itself"
+                );
+                of_person
+            }
+            _ => own,
+        };
+        shown + "\n"
     };
     super::print(&args.texts.iter().map(line).collect::<String>())
 }

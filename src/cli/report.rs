@@ -72,7 +72,7 @@ pub async fn run(args: ReportArgs, config: Config, quiet: bool) -> anyhow::Resul
 }
 
 fn report(args: &ReportArgs, config: &Config, progress: &Progress) -> anyhow::Result<Exit> {
-    let filter = filter(args)?;
+    let filter = filter(args, config)?;
     // A file that cannot be written is an error before everything is read.
     let file = args.file().map(open).transpose()?;
     let (found, exit) = read(args, config, &filter, progress)?;
@@ -191,10 +191,12 @@ impl<E: FnMut(Event)> Target for ReportTarget<'_, E> {
     }
 }
 
-fn filter(args: &ReportArgs) -> anyhow::Result<Filter> {
+fn filter(args: &ReportArgs, config: &Config) -> anyhow::Result<Filter> {
+    // Any of a person's ids asks for that person.
+    let person = |who: &String| config.convert.person(who).unwrap_or_else(|| who.clone());
     let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
     Ok(Filter {
-        people: args.people.clone(),
+        people: args.people.iter().map(person).collect(),
         conversations: args.conversations.clone(),
         agents: args.agents.clone(),
         denied: args.denied,

@@ -84,6 +84,8 @@ pub async fn watch(
 ) -> anyhow::Result<()> {
     let mut sidecar = Sidecar::start(&config, Arc::clone(&metrics), true)?;
     let duplicates = sidecar.drop_duplicates(&config)?;
+    sidecar.follow_people(&config, stop.clone())?;
+    sidecar.learn_names(&config, stop.clone()).await;
     if config.telemetry.http.is_some() {
         sidecar.keep_recent_events();
     }

@@ -7,6 +7,7 @@ use super::builder::Builder;
 use crate::aws::{AssumeRole, Settings};
 use crate::input::backfill::ObjectLimits;
 use crate::input::{event_history, s3};
+use crate::names;
 
 /// Half of it must suffice for two requests.
 const MIN_VISIBILITY: Duration = Duration::from_secs(5);
@@ -149,6 +150,26 @@ pub(super) fn event_history(b: &mut Builder<'_>, state: &Path) -> Option<event_h
             "event_history.overlap",
             "plus event_history.interval must not be longer than duplicates.max_age: events whose ids have expired are delivered again",
         );
+    }
+    Some(settings)
+}
+
+/// How names of people are learnt, if they are.
+pub(super) fn names(b: &mut Builder<'_>, state: &Path) -> Option<names::Settings> {
+    let settings = names::Settings {
+        region: b.text("identity_store.region"),
+        expire: b.positive_duration("identity_store.expire"),
+        path: state.join("names.json"),
+    };
+    if b.boolean("identity_store.enabled") != Some(true) {
+        return None;
+    }
+    if b.choice("redact.users") != "keep" {
+        b.notes.push(
+            "identity_store.enabled has no effect: redact.users hides the names of people"
+                .to_owned(),
+        );
+        return None;
     }
     Some(settings)
 }

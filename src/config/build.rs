@@ -45,6 +45,8 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         memory_bytes: memory(&mut b, &limits),
         limits,
         convert: conversion::options(&mut b, pseudonyms.as_ref()),
+        identities: b.path("identities"),
+        names: aws::names(&mut b, &state),
         pseudonyms,
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),

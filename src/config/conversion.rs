@@ -1,10 +1,9 @@
 //! Settings become the options of the conversion: what an event's log record and span hold.
 
-use std::collections::HashMap;
-
 use super::builder::Builder;
+use super::identities;
 use super::keys::{self, SIGNALS};
-use qtrail_core::convert::{self, Body, Hide, Pseudonyms, Redaction, ServiceName};
+use qtrail_core::convert::{self, Body, Hide, People, Pseudonyms, Redaction, ServiceName};
 
 /// The keys from `signals` to `redact`.
 pub(super) fn options(b: &mut Builder<'_>, pseudonyms: Option<&Pseudonyms>) -> convert::Options {
@@ -42,6 +41,7 @@ pub(super) fn options(b: &mut Builder<'_>, pseudonyms: Option<&Pseudonyms>) -> c
             users: hide(b, "redact.users", pseudonyms),
         },
         identities: identities(b),
+        names: None,
         logs: signals.iter().any(|s| s == "logs"),
         traces: signals.iter().any(|s| s == "traces"),
         trace_classes: classes
@@ -87,41 +87,15 @@ fn pointers(b: &mut Builder<'_>) -> Vec<String> {
     pointers
 }
 
-/// Reads lines of `id,name`. A name may be in double quotes; a first line `id,name` is a header.
-fn identities(b: &mut Builder<'_>) -> HashMap<String, String> {
+/// Who is who.
+fn identities(b: &mut Builder<'_>) -> People {
     let Some(path) = b.path("identities") else {
-        return HashMap::new();
+        return People::default();
     };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            b.problem(
-                "identities",
-                &format!("cannot read {}: {error}", path.display()),
-            );
-            return HashMap::new();
+    identities::read(&path).unwrap_or_else(|error| {
+        for problem in &error.problems {
+            b.problem("identities", problem);
         }
-    };
-    let mut names = HashMap::new();
-    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        match line.split_once(',') {
-            Some((id, name)) if number > 0 || (unquoted(id), unquoted(name)) != ("id", "name") => {
-                names.insert(unquoted(id).to_owned(), unquoted(name).to_owned());
-            }
-            Some(_) => {}
-            None if line.trim().is_empty() => {}
-            None => b.problem(
-                "identities",
-                &format!("{}:{}: expected `id,name`", path.display(), number + 1),
-            ),
-        }
-    }
-    names
-}
-
-fn unquoted(cell: &str) -> &str {
-    let cell = cell.trim();
-    cell.strip_prefix('"')
-        .and_then(|c| c.strip_suffix('"'))
-        .unwrap_or(cell)
+        People::default()
+    })
 }

@@ -105,7 +105,15 @@ See [operations.md](operations.md#exit-codes).
 const SECTIONS: [(&str, &[&str]); 11] = [
     (
         "Input",
-        &["directory", "ingest", "s3", "event_history", "aws", "state"],
+        &[
+            "directory",
+            "ingest",
+            "s3",
+            "event_history",
+            "identity_store",
+            "aws",
+            "state",
+        ],
     ),
     (
         "Event selection",

@@ -154,6 +154,10 @@ pub const KEYS: &[Key] = &[
     key("event_history.interval", Kind::Duration, "1m", "How often to query for new events."),
     key("event_history.overlap", Kind::Duration, "30m", "How far each query overlaps the previous one, to catch late events; repeated events are dropped as duplicates."),
 
+    key("identity_store.enabled", Kind::Bool, "false", "Look up the names of users of IAM Identity Center, and add them to log records as `user.full_name`: see [mapping.md](mapping.md#names-from-iam-identity-center). Needs a qtrail with the `aws` feature."),
+    key("identity_store.region", Kind::Text, "", "The region of the Identity Center. Default: `aws.region`."),
+    key("identity_store.expire", Kind::Duration, "7d", "How long a name is kept before it is looked up again."),
+
     key("aws.region", Kind::Text, "", "The region for requests that name none. Default: the region that the AWS SDK finds (`AWS_REGION`, the profile, the instance)."),
     key("aws.endpoint_url", Kind::Url, "", "Another endpoint for all AWS services, such as a VPC endpoint or a test server. Default: `AWS_ENDPOINT_URL`, else AWS's endpoints."),
     key("aws.path_style", Kind::Bool, "false", "Put bucket names in the path instead of the host name, for other S3 servers."),
@@ -197,7 +201,7 @@ pub const KEYS: &[Key] = &[
     key("resource.attributes", Kind::Map, "", "Resource attributes to add to every event."),
     key("gen_ai.provider_name", Kind::Text, "aws.q_developer", "The value of `gen_ai.provider.name`."),
     key("gen_ai.tool_content", Kind::Bool, "false", "Add the arguments and the result of each tool call as attributes, without secrets, at most 8 KiB each."),
-    key("identities", Kind::Path, "", "A CSV file with `id,name` lines that maps `enduser.id` to names of people."),
+    key("identities", Kind::Path, "", "A CSV file that says [who is who](mapping.md#who-is-who): lines of `id,name[,alias…]`. An event with any of a person's ids has the line's `id` as `enduser.id` and its name as `user.name`. `run` and `backfill` read it again when it changes."),
 
     key("redact.keys", Kind::List, "", "Names of keys to mask wherever they occur, in addition to the secrets that are always masked; matched without regard to case, `_` and `-`."),
     key("redact.pointers", Kind::List, "", "JSON pointers to mask, such as `/requestParameters/bucketName`."),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::layers::{Layers, Origin};
-use super::{AWS_INPUTS, Config, Error, NO_INPUT, require_aws, verification};
+use super::{AWS_INPUTS, AWS_NAMES, Config, Error, NO_INPUT, require_aws, verification};
 use crate::dead_letter::WhenFull;
 use crate::input::backfill::Named;
 
@@ -69,6 +69,9 @@ impl Loaded {
             require_aws(AWS_INPUTS)?;
         }
         verification::check_run(&self.config)?;
+        if self.config.names.is_some() {
+            require_aws(AWS_NAMES)?;
+        }
         self.note_default_collector();
         Ok(self)
     }
@@ -92,6 +95,9 @@ impl Loaded {
             require_aws(&source.identity())?;
         }
         verification::check_backfill(&self.config, source)?;
+        if self.config.names.is_some() {
+            require_aws(AWS_NAMES)?;
+        }
         if self.is_default("export.batch.spread") {
             self.config.export.batch_spread = Some(BACKFILL_SPREAD);
         }

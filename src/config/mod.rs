@@ -6,7 +6,7 @@
 //!
 //! The files, in the order in which a value passes them: `keys` (the table of all keys), `defaults`,
 //! `file`, `env`, `flags` and `substitute` (each source becomes settings), `layers` (the strongest source
-//! wins), `build`, `builder`, `conversion`, `export`, `ingest` and `aws` (texts become a [`Config`]),
+//! wins), `build`, `builder`, `conversion`, `identities`, `export`, `ingest` and `aws` (texts become a [`Config`]),
 //! `loaded` (what each command changes in it), `print` (`--print-config`).
 
 mod aws;
@@ -20,6 +20,7 @@ mod env;
 mod export;
 mod file;
 mod flags;
+pub(crate) mod identities;
 mod ingest;
 pub mod keys;
 mod layers;
@@ -80,6 +81,10 @@ pub struct Config {
     pub memory_bytes: usize,
     /// How events are converted.
     pub convert: convert::Options,
+    /// The file of its people.
+    pub identities: Option<PathBuf>,
+    /// How names of people are learnt; `None`: they are not.
+    pub names: Option<crate::names::Settings>,
     /// The pseudonyms that the conversion gives, or would give; `None` without a key.
     pub pseudonyms: Option<convert::Pseudonyms>,
     /// Where events are sent.
@@ -117,6 +122,8 @@ pub(crate) const NO_INPUT: &str = "no input is configured: name a directory (`qt
 /// The error of an assembly with spans left out.
 pub(crate) const NO_PARENTS: &str =
     "needs the spans of all classes, since each can be a parent: remove traces.classes";
+/// The look-up that needs the `aws` feature.
+pub(crate) const AWS_NAMES: &str = "identity_store.enabled";
 /// The inputs that need the `aws` feature.
 pub(crate) const AWS_INPUTS: &str = "s3.queues, event_history.enabled";
 

@@ -538,16 +538,23 @@ fn what_qtrail_writes_may_not_lie_where_it_reads() {
 }
 
 #[test]
-fn identities_are_read_from_csv() {
+fn people_are_read_from_a_file_whose_problems_are_all_told() {
     let csv = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(csv.path(), "id,name\nu-1,Ana\n\"u-2\",\"Ben, Jr\"\n\n").unwrap();
-    let config = from_yaml(&format!("identities: {}", csv.path().display()));
-    assert_eq!(config.convert.identities["u-1"], "Ana");
-    assert_eq!(config.convert.identities["u-2"], "Ben, Jr");
-    assert_eq!(config.convert.identities.len(), 2);
-    std::fs::write(csv.path(), "only-an-id\n").unwrap();
-    let message = error(&format!("identities: {}", csv.path().display()));
-    assert!(message.contains(":1: expected `id,name`"), "{message}");
+    let yaml = format!("identities: {}", csv.path().display());
+    std::fs::write(csv.path(), "id,name\nu-1,Ana,AKIAEXAMPLE\n").unwrap();
+    let config = from_yaml(&yaml);
+    assert_eq!(
+        config.convert.identities.find("AKIAEXAMPLE").unwrap().id,
+        "u-1"
+    );
+    assert_eq!(config.identities.as_deref(), Some(csv.path()));
+    std::fs::write(csv.path(), "only-an-id\n,nobody\n").unwrap();
+    let message = error(&yaml);
+    let path = csv.path().display();
+    for line in [1, 2] {
+        let place = format!("FILE:1: identities: {path}:{line}: ");
+        assert!(message.contains(&place), "{message}");
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Assembly {
     ) -> Result<(Assembly, JoinHandle<()>), Error> {
         let observer = state_observer(Arc::clone(&pipeline.metrics));
         let state = State::open(folder)?.observed(observer);
-        state.use_redaction(&pipeline.conversion.options.redaction)?;
+        state.use_redaction(&pipeline.conversion.current().options.redaction)?;
         let mut window = Window::new(settings);
         let unsent = state.load(&mut window)?;
         let shared = Arc::new(Shared {

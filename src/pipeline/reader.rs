@@ -22,6 +22,7 @@ mod step;
 mod text;
 
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -34,9 +35,9 @@ use log_file::Rest;
 use memory::Memory;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
-use qtrail_core::RecordOutcome;
 use qtrail_core::envelope::{self, Again, Item, Limits, Skipped};
 use qtrail_core::reject::{Position, Reason, Reject};
+use qtrail_core::{Converter, RecordOutcome};
 use rejects::Rejects;
 use source::Source;
 use step::{Progress, Reached};
@@ -48,6 +49,8 @@ pub(super) use step::Step;
 
 struct Reader {
     pipeline: Pipeline,
+    /// From the unit's beginning to its end.
+    conversion: Arc<Converter>,
     output: Output,
     source: Source,
     /// Where the bytes start in the unit.
@@ -77,7 +80,8 @@ impl Reader {
         size_hint: usize,
         output: Output,
     ) -> Self {
-        let mut limits = pipeline.conversion.limits.clone();
+        let conversion = pipeline.conversion.current();
+        let mut limits = conversion.limits.clone();
         if let Some(bytes) = unit.inflated_bytes {
             limits.inflated_bytes = limits.inflated_bytes.min(bytes);
         }
@@ -91,14 +95,16 @@ impl Reader {
             memory: Memory::default(),
             pending_duplicates: PendingDuplicates::default(),
             chunk: NextChunk::new(
-                &pipeline.conversion,
+                &conversion,
                 pipeline.dedup.clone(),
                 pipeline.tree.clone(),
+                pipeline.names.clone(),
                 size_hint,
             ),
             rejects: Rejects::new(letters, pipeline.account(&unit.origin)),
             progress: Progress::default(),
             output,
+            conversion,
             pipeline,
         }
     }
@@ -254,7 +260,7 @@ impl Reader {
 
     /// Converts a record at a position of the unit, and counts it unless it cannot be read.
     fn convert(&mut self, bytes: &[u8], position: Position) -> Result<Option<Reject>, Stopped> {
-        let converter = &self.pipeline.conversion;
+        let converter = &self.conversion;
         let outcome = self.chunk.convert(converter, &self.source, bytes, position);
         self.count(outcome, bytes, position)
     }

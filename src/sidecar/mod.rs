@@ -4,6 +4,7 @@ mod access;
 pub mod activity;
 mod http;
 mod page;
+mod people;
 pub mod status;
 
 use std::sync::Arc;
@@ -12,18 +13,21 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "aws")]
+use crate::aws::Aws;
 use crate::config::Config;
 use crate::dead_letter::DeadLetters;
 use crate::export::{End, Exporter};
 use crate::input::Downstream;
+use crate::names;
 use crate::pipeline::Pipeline;
 use crate::pipeline::dedup::{Dedup, Writer};
 use crate::pipeline::recent::Recent;
 use crate::runtime::shutdown;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
-use qtrail_core::Converter;
 use qtrail_core::event::amazon_q::Selector;
+use qtrail_core::{Converter, convert};
 
 pub(crate) use access::TOKEN_FILES;
 pub use http::Server;
@@ -133,6 +137,39 @@ impl Sidecar {
         self.pipeline = self.pipeline.clone().with_recent(self.recent.clone());
     }
 
+    /// From now on until `stop`, the file of people is read again when it changes.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn follow_people(&self, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+        if let Some(path) = &config.identities {
+            people::follow(path.clone(), self.pipeline.conversion().clone(), stop)?;
+        }
+        Ok(())
+    }
+
+    /// From now on until `stop`, names of people are looked up, where that is configured.
+    #[cfg(feature = "aws")]
+    pub async fn learn_names(&mut self, config: &Config, stop: CancellationToken) {
+        let Some(settings) = config.names.clone() else {
+            return;
+        };
+        let (queue, aws) = (names::Queue::open(&settings), Aws::load(&config.aws).await);
+        let store = names::IdentityCenter(aws.identity_store(settings.region.as_deref()));
+        let conversion = self.pipeline.conversion().clone();
+        let publish = move |names| {
+            conversion.change(|converter| converter.options.names = Some(names));
+        };
+        let work = names::run(queue.clone(), store, settings.path, publish);
+        tokio::spawn(async move { stop.run_until_cancelled(work).await });
+        self.pipeline = self.pipeline.clone().with_names(queue);
+    }
+
+    /// In a build without AWS, none are configured.
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "as with AWS")]
+    pub async fn learn_names(&mut self, _: &Config, _: CancellationToken) {}
+
     /// Serves the live page, metrics and health over HTTP, and the metrics over OTLP, where that is configured. After
     /// `stop`, qtrail is not ready.
     ///
@@ -155,7 +192,7 @@ impl Sidecar {
             metrics: Arc::clone(&self.metrics),
             health: self.exporter.health(),
             recent: self.recent.clone(),
-            converter: conversion(config),
+            conversion: self.pipeline.conversion().clone(),
             letters: self.pipeline.dead_letters().clone(),
         };
         let server = Server::start(address, &telemetry.token_files, source).await?;
@@ -189,7 +226,10 @@ pub fn conversion(config: &Config) -> Converter {
     Converter {
         limits: config.limits.clone(),
         selector: Selector::new(config.select, &config.lists),
-        options: config.convert.clone(),
+        options: convert::Options {
+            names: config.names.as_ref().map(names::known),
+            ..config.convert.clone()
+        },
     }
 }
 

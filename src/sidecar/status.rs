@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::dead_letter::DeadLetters;
+use crate::pipeline::Conversion;
 use crate::pipeline::recent::Recent;
 use crate::runtime::health::Health;
 use crate::telemetry::metrics::Metrics;
-use qtrail_core::Converter;
 
 pub use about::About;
 pub use blocked::Blocked;
@@ -135,7 +135,7 @@ pub struct Source {
     /// The last events.
     pub recent: Recent,
     /// Converts and redacts them.
-    pub converter: Converter,
+    pub conversion: Conversion,
     /// The dead letters.
     pub letters: DeadLetters,
 }
@@ -171,7 +171,7 @@ impl Source {
             files_pending: metrics.files_pending.get(),
             events_held: metrics.assembly_held.get(),
             blocked,
-            events: events::of(&self.recent, &self.converter),
+            events: events::of(&self.recent, &self.conversion.current()),
             dead_letters: letters::of(&self.letters, &self.about),
         };
         status.summary = summary::of(&status, metrics.is_stopping());

@@ -130,6 +130,9 @@ mod tests {
             account_id: Some("111122223333"),
             region: Some(region),
             person: None,
+            is_known: false,
+            is_named: false,
+            user: None,
             conversation: None,
         });
         let now = 3_601_000_000_000;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use qtrail_core::convert::{Field, Head, Sink, Value, ids};
+use qtrail_core::convert::{Field, Head, Sink, Summary, Value, ids};
 use qtrail_core::event::has_mask;
 use qtrail_core::json::Node;
 use qtrail_core::sorted::Record;
@@ -90,6 +90,8 @@ const ATTRIBUTES: [(&str, Text); TEXTS - 1] = [
 static BY_NAME: LazyLock<HashMap<&'static str, Text>> = LazyLock::new(|| HashMap::from(ATTRIBUTES));
 
 const READ_ONLY: &str = "aws.event.read_only";
+/// A name that was looked up.
+const FULL_NAME: &str = "user.full_name";
 const MFA: &str = "aws.user_identity.session_context.attributes.mfa_authenticated";
 const ADDITIONAL: &str = "aws.cloudtrail.additional_event_data";
 
@@ -110,6 +112,8 @@ pub(crate) struct Event {
     pub(crate) time: i64,
     pub(crate) read_only: Option<bool>,
     pub(crate) mfa: Option<bool>,
+    /// Whether the user's table has the person, in whichever account.
+    pub(crate) is_known: bool,
     /// How often the event was read again.
     pub(crate) repeats: u32,
     id: [u8; 16],
@@ -169,7 +173,7 @@ impl Event {
     /// Takes another copy of the same event. Of two that differ, the same one stays in any order.
     pub(crate) fn merge(&mut self, other: Event) {
         let repeats = self.repeats + 1 + other.repeats;
-        let order = |event: &Event| (event.read_only, event.mfa);
+        let order = |event: &Event| (event.read_only, event.mfa, event.is_known);
         let newer = other
             .texts
             .cmp(&self.texts)
@@ -196,6 +200,7 @@ pub(crate) struct Builder {
     span_id: [u8; 8],
     read_only: Option<bool>,
     mfa: Option<bool>,
+    is_known: bool,
     texts: [String; TEXTS],
 }
 
@@ -203,14 +208,19 @@ impl Builder {
     /// Starts an event. `span_id` identifies one without an id of its own.
     pub(crate) fn begin(&mut self, time: i64, span_id: [u8; 8]) {
         (self.time, self.span_id) = (time, span_id);
-        (self.read_only, self.mfa) = (None, None);
+        (self.read_only, self.mfa, self.is_known) = (None, None, false);
         self.texts.iter_mut().for_each(String::clear);
     }
 
     /// Takes an attribute with a text.
     pub(crate) fn text(&mut self, name: &str, value: &str) {
-        if let Some(text) = BY_NAME.get(name) {
-            value.clone_into(&mut self.texts[*text as usize]);
+        match BY_NAME.get(name) {
+            Some(text) => value.clone_into(&mut self.texts[*text as usize]),
+            // It comes after the name that the record or the file of people has.
+            None if name == FULL_NAME && self.texts[Text::Name as usize].is_empty() => {
+                value.clone_into(&mut self.texts[Text::Name as usize]);
+            }
+            None => {}
         }
     }
 
@@ -260,6 +270,7 @@ impl Builder {
             time: self.time,
             read_only: self.read_only,
             mfa: self.mfa,
+            is_known: self.is_known,
             repeats: 0,
             id,
             texts: self.texts.concat().into_boxed_str(),
@@ -307,6 +318,10 @@ impl<E: FnMut(Event)> Sink for Collector<E> {
             Value::Json(data) if field.name == ADDITIONAL => self.builder.additional(*data),
             _ => {}
         }
+    }
+
+    fn summary(&mut self, summary: &Summary<'_>) {
+        self.builder.is_known = summary.is_known;
     }
 
     fn end(&mut self) {

@@ -50,6 +50,7 @@ mod organization;
 mod otlp_in;
 mod outcome;
 mod own_files;
+mod people;
 mod pipeline;
 mod properties;
 mod proxy;

@@ -185,43 +185,66 @@ fn with_pseudonyms_no_output_names_anyone_and_the_key_finds_everyone_again() {
     let plain = of(&plain_config, &flat);
     let names = people(&plain);
     assert!(names.len() > 6, "vacuous: {names:?}");
-    let config = dir.path().join("pseudonyms.yaml");
     let key = dir.path().join("key");
     std::fs::write(&key, "a key that nobody guesses\n").unwrap();
-    std::fs::write(
-        &config,
-        format!(
+    // One person has all of these names and ids.
+    let table = dir.path().join("people.csv");
+    let is_address = |name: &&str| name.parse::<std::net::IpAddr>().is_ok();
+    let all = names.iter().map(String::as_str);
+    let ids: Vec<_> = all.filter(|name| !is_address(name)).collect();
+    let row = format!("employee-0,Person of the table,{}\n", ids.join(","));
+    std::fs::write(&table, row).unwrap();
+    for table in [None, Some(&table)] {
+        let config = dir.path().join("pseudonyms.yaml");
+        let mut text = format!(
             "select: agents\nredact: {{users: hash, source_ip: hash, access_key_id: hash, key: '${{file:{}}}'}}\n",
             path(&key)
-        ),
-    )
-    .unwrap();
+        );
+        if let Some(table) = table {
+            text += &format!("identities: {}\n", path(table));
+        }
+        std::fs::write(&config, text).unwrap();
+        let outputs = with_pseudonyms(&of, &config, &trail, &flat);
+        let of_table = ["employee-0", "of the table"];
+        let hidden = names.iter().map(String::as_str).chain(of_table);
+        for output in &outputs {
+            for name in hidden.clone().chain(["nobody guesses"]) {
+                assert!(!output.contains(name), "{name} is shown: {output}");
+            }
+        }
+        for name in &names {
+            let said = of(&config, &["pseudonym", name]);
+            let pseudonym = said.lines().next().unwrap_or_default();
+            assert!(
+                pseudonym.starts_with("p-") && outputs[0].contains(pseudonym),
+                "{name}: {pseudonym} is not in {}",
+                outputs[0]
+            );
+        }
+    }
+}
+
+/// All outputs of a trail.
+fn with_pseudonyms(
+    of: &dyn Fn(&Path, &[&str]) -> String,
+    config: &Path,
+    trail: &Path,
+    flat: &[&str],
+) -> Vec<String> {
     let mut outputs = vec![
-        of(&config, &flat),
-        of(&config, &["convert", path(&trail), "-q"]),
-        of(&config, &["convert", path(&trail), "-q", "--assemble"]),
-        of(&config, &["run", "--print-config", path(&trail)]),
+        of(config, flat),
+        of(config, &["convert", path(trail), "-q"]),
+        of(config, &["convert", path(trail), "-q", "--assemble"]),
+        of(config, &["run", "--print-config", path(trail)]),
     ];
     for format in ["table", "csv", "json", "html"] {
-        outputs.push(of(&config, &["report", "--format", format, path(&trail)]));
+        outputs.push(of(config, &["report", "--format", format, path(trail)]));
     }
-    for file in std::fs::read_dir(&trail).unwrap() {
+    for file in std::fs::read_dir(trail).unwrap() {
         let file = file.unwrap().path();
         if file.is_file() {
-            outputs.push(of(&config, &["explain", "--all", path(&file)]));
+            outputs.push(of(config, &["explain", "--all", path(&file)]));
         }
     }
-    for output in &outputs {
-        for name in names.iter().map(String::as_str).chain(["nobody guesses"]) {
-            assert!(!output.contains(name), "{name} is shown: {output}");
-        }
-    }
-    for name in &names {
-        let pseudonym = of(&config, &["pseudonym", name]);
-        assert!(
-            pseudonym.starts_with("p-") && outputs[0].contains(pseudonym.trim()),
-            "{name}: {pseudonym} is not in {}",
-            outputs[0]
-        );
-    }
+    outputs
 }

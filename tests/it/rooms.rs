@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders, top to bottom. What all inputs share is in `input` itself.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "cli",
     "sidecar",
     "config",
@@ -19,6 +19,7 @@ const ORDER: [&str; 19] = [
     "export",
     "dead_letter",
     "lint",
+    "names",
     "integrity",
     "aws",
     "view",

@@ -38,7 +38,7 @@ pub struct ReportArgs {
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 
-    /// Only this person: a name, an id or an ARN; repeatable
+    /// Only this person: a name, an id (with --identities, any of theirs) or an ARN; repeatable
     #[arg(long = "person", value_name = "WHO", value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub people: Vec<String>,
 
@@ -71,8 +71,8 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// A CSV file with `id,name` lines: the names of people for whom records have only an id [env:
-    /// QTRAIL_IDENTITIES]
+    /// A CSV file that says who is who, with lines of `id,name[,alias…]`: people are shown by their names, and as one
+    /// person with all of their ids [env: QTRAIL_IDENTITIES]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Event selection")]
     pub identities: Option<PathBuf>,
 

@@ -26,6 +26,8 @@ fn config() -> Config {
         limits: Default::default(),
         memory_bytes: 1 << 20,
         convert: Default::default(),
+        identities: None,
+        names: None,
         pseudonyms: None,
         export: crate::export::Settings {
             destination: Destination::Discard,

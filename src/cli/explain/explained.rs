@@ -10,7 +10,7 @@ use super::attribute::Attribute;
 use super::rules::{Rules, why_class};
 use super::source::source;
 use qtrail_core::convert::ids::{self, TraceRule};
-use qtrail_core::convert::{Field, Head, Sink, Value};
+use qtrail_core::convert::{Field, Head, Sink, Summary, Value};
 use qtrail_core::event::Event;
 use qtrail_core::event::agents::Evidence;
 
@@ -51,6 +51,8 @@ struct Of {
     class: &'static str,
     evidence: Option<Evidence>,
     trace: TraceRule,
+    /// Whether the file of people gave the person's id, and whether it gave the name.
+    by_table: (bool, bool),
 }
 
 impl Explained {
@@ -71,6 +73,7 @@ impl Explained {
                 class: event.class().as_str(),
                 evidence: event.evidence(),
                 trace: ids::trace(event).1,
+                by_table: (false, false),
             },
         }
     }
@@ -234,12 +237,17 @@ impl Sink for Explained {
         self.attributes.push(Attribute::new(field, value));
     }
 
+    fn summary(&mut self, summary: &Summary<'_>) {
+        self.of.by_table = (summary.is_known, summary.is_named);
+    }
+
     fn end(&mut self) {
         let value_of = |name: &str| self.value_of(name);
         let rules = Rules {
             value_of: &value_of,
             class: self.of.class,
             evidence: self.of.evidence,
+            by_table: self.of.by_table,
         };
         let sources: Vec<_> = self
             .attributes

@@ -10,12 +10,18 @@ pub(super) struct Rules<'a> {
     pub(super) value_of: &'a dyn Fn(&str) -> Option<String>,
     pub(super) class: &'static str,
     pub(super) evidence: Option<Evidence>,
+    /// Whether the file of people gave the person's id, and whether it gave the name.
+    pub(super) by_table: (bool, bool),
 }
 
 impl Rules<'_> {
     /// The rule that gave this attribute this value; `None` for a row with sources.
     pub(super) fn of(&self, name: &str, value: &str) -> Option<String> {
         let rule = match name {
+            "enduser.id" if self.by_table.0 => {
+                "the id that the identities file gives for one of the event's ids".to_owned()
+            }
+            "user.name" if self.by_table.1 => "the name that the identities file gives".to_owned(),
             "qtrail.outcome" => self.outcome(value),
             "qtrail.event.class" => why_class(self),
             "qtrail.agent.evidence" => self.evidence(),

@@ -176,13 +176,14 @@ fn beside_each_other(people: &mut [Person]) {
     people.sort_by_key(|person| first.get(person.label()).copied());
 }
 
-/// Tells people apart: by account and id. The id of a user of IAM Identity Center is the same in every account.
+/// Tells people apart: by account and id. The id of a user of IAM Identity Center is the same in every account, and so
+/// is that of the user's own table.
 fn person_key(event: &Event) -> (&str, &str) {
     let Some(person) = event.shown(Text::Person) else {
         return (account(event), "");
     };
     let is_of_store = event.get(Text::UserId) == person && event.get(Text::PrincipalId) != person;
-    match is_of_store {
+    match is_of_store || event.is_known {
         true => ("", person),
         false => (account(event), person),
     }

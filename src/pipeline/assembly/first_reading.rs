@@ -44,7 +44,7 @@ pub(super) fn facts((content, again): Content, name: &str, pipeline: &Pipeline) 
         !pipeline.abort.is_cancelled()
     };
     let _: io::Result<()> =
-        FactsReader::default().read(&pipeline.conversion, content, Some(again), each);
+        FactsReader::default().read(&pipeline.conversion.current(), content, Some(again), each);
     if left_out > 0 {
         pipeline.metrics.assembly_early.add(left_out);
         tracing::warn!(

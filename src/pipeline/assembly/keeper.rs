@@ -170,9 +170,9 @@ impl Shared {
 
     async fn send(self: &Arc<Self>, conversations: &[Conversation]) -> bool {
         let pipeline = &self.pipeline;
-        let options = &pipeline.conversion.options;
+        let conversion = pipeline.conversion.current();
         let each = conversations.iter().cloned().map(Ok);
-        let sent = roots::deliver(each, &pipeline.exporter, options).await;
+        let sent = roots::deliver(each, &pipeline.exporter, &conversion.options).await;
         if let Some(all) = sent {
             let sent: Vec<_> = conversations.iter().map(Conversation::trace_id).collect();
             self.written(move |shared| shared.state.sent(&sent)).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::source::Source;
 use crate::dead_letter::UnitLetters;
 use crate::export::{Chunk, Original, Originals};
+use crate::names::Queue;
 use crate::pipeline::dedup::{Claims, Dedup, Twin};
 use crate::runtime::budget::Reservation;
 use crate::telemetry::agents::Facts;
@@ -39,6 +40,8 @@ pub(super) struct NextChunk {
     /// What is counted of them.
     facts: Facts,
     tree: Option<Arc<Tree>>,
+    /// People whose names are looked up.
+    names: Option<Queue>,
 }
 
 impl NextChunk {
@@ -47,6 +50,7 @@ impl NextChunk {
         converter: &Converter,
         dedup: Option<Dedup>,
         tree: Option<Arc<Tree>>,
+        names: Option<Queue>,
         bytes: usize,
     ) -> Self {
         NextChunk {
@@ -55,6 +59,7 @@ impl NextChunk {
             claims: Claims::new(dedup),
             facts: Facts::default(),
             tree,
+            names,
         }
     }
 
@@ -73,7 +78,7 @@ impl NextChunk {
             position,
             source.origin.observed,
             |event| place(tree, event, number, &mut self.claims, source),
-            &mut Counting(&mut self.encoder, &mut self.facts),
+            &mut Counting(&mut self.encoder, &mut self.facts, self.names.as_ref()),
         );
         self.keep(outcome, record, position)
     }
@@ -95,7 +100,7 @@ impl NextChunk {
             record,
             source.origin.observed,
             |event| place(tree, event, number, &mut self.claims, source),
-            &mut Counting(&mut self.encoder, &mut self.facts),
+            &mut Counting(&mut self.encoder, &mut self.facts, self.names.as_ref()),
         )?;
         Ok(self.keep(outcome, record.bytes, position))
     }
@@ -161,8 +166,8 @@ impl NextChunk {
     }
 }
 
-/// Encodes events, and keeps what is counted of them.
-struct Counting<'a>(&'a mut Encoder, &'a mut Facts);
+/// Encodes events, keeps what is counted of them, and has the names of people looked up.
+struct Counting<'a>(&'a mut Encoder, &'a mut Facts, Option<&'a Queue>);
 
 impl Sink for Counting<'_> {
     #[inline]
@@ -183,6 +188,9 @@ impl Sink for Counting<'_> {
     #[inline]
     fn summary(&mut self, summary: &Summary<'_>) {
         self.1.push(summary);
+        if let (Some(names), Some(user)) = (self.2, summary.user) {
+            names.saw(user);
+        }
     }
 
     #[inline]

@@ -134,7 +134,7 @@ impl Reader {
             return Ok(Rest::From(0));
         }
         let mut reached = Reached::default();
-        let converter = Arc::clone(&self.pipeline.conversion);
+        let converter = Arc::clone(&self.conversion);
         for met in converter.selector.walk(file) {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);

@@ -100,7 +100,7 @@ impl Reader {
         records: &mut Records<R>,
         wanted: usize,
     ) -> Result<(), Stopped> {
-        let large = LARGE_FACTOR.saturating_mul(self.pipeline.conversion.limits.event_bytes);
+        let large = LARGE_FACTOR.saturating_mul(self.conversion.limits.event_bytes);
         let (bytes, window) = match wanted <= MEDIUM_WINDOW {
             true => (MEDIUM_BYTES.min(large), MEDIUM_WINDOW),
             false => (large, usize::MAX),

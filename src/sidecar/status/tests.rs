@@ -11,7 +11,7 @@ pub(in crate::sidecar) fn source() -> Source {
         metrics: Arc::default(),
         health: watch::Sender::new(Health::Up).subscribe(),
         recent: Recent::default(),
-        converter: crate::sidecar::conversion(&loaded.config),
+        conversion: Conversion::new(crate::sidecar::conversion(&loaded.config)),
         letters: DeadLetters::none(),
     }
 }

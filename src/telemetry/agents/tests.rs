@@ -18,6 +18,9 @@ fn call(service: &'static str) -> Summary<'static> {
         account_id: Some("111122223333"),
         region: Some("us-east-1"),
         person: Some(1),
+        is_known: false,
+        is_named: false,
+        user: None,
         conversation: None,
     }
 }

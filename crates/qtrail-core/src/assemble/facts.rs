@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{SpanId, TraceId};
-use crate::convert::{self, Options, Outcome, ResourceKey, extent, ids, redact};
+use crate::convert::{self, Options, Outcome, Person, ResourceKey, extent, ids, redact};
 use crate::event::amazon_q::Class;
 use crate::event::identity::{resource, role_session};
 use crate::event::user_agent::UserAgent;
@@ -108,6 +108,7 @@ impl Facts {
         };
         let (span_id, person) = (ids::span(&event), person(&event));
         let (time, extent) = (event.time(), extent(&event));
+        let known = convert::known_person(&event, &options.identities);
         let is_denied = Outcome::of(&event) == Outcome::Denied;
         let may_hide_ids = conversation || options.redaction.names_fields();
         if may_hide_ids && !redact(event.document_mut(), &options.redaction).is_empty() {
@@ -121,7 +122,7 @@ impl Facts {
             part: part.unwrap_or_else(|| Part::InConversation {
                 is_message: event.class() == Class::Conversation,
                 is_chat: convert::is_chat(&event),
-                conversation: Box::new(named(&event, options)),
+                conversation: Box::new(named(&event, known, options)),
             }),
             person,
             is_denied,
@@ -304,14 +305,14 @@ fn account(event: &Event<'_>) -> Option<String> {
     Some(event.shown(key)?.into_owned())
 }
 
-fn named(event: &Event<'_>, options: &Options) -> Named {
+fn named(event: &Event<'_>, known: Option<&Person>, options: &Options) -> Named {
     let own = |text: Cow<'_, str>| text.into_owned();
     let resource = convert::resource(event, options);
     Named {
         id: ids::conversation(event)
             .and_then(|key| event.shown(key))
             .map(own),
-        person: convert::enduser(event),
+        person: convert::enduser(event, known, &options.redaction),
         resource: ResourceKey {
             service_name: Cow::Owned(own(resource.service_name)),
             account_id: resource.account_id.map(own).map(Cow::Owned),

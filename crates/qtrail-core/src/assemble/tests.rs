@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::convert::{Body, Options, Redaction, Value, convert};
+use crate::convert::{Body, Options, Person, Redaction, Value, convert};
 use crate::event::amazon_q::{Lists, Select, Selector};
 use crate::otlp::Flat;
 use crate::sorted::tests::space;
@@ -451,6 +451,43 @@ fn only_what_a_person_wrote_is_a_message_of_the_conversation() {
     conversations(&tree(&records, &Options::default()))[0].write("aws.q_developer", &mut flat);
     let line: Json = serde_json::from_slice(&flat.take()).unwrap();
     assert_eq!(line["qtrail.conversation.messages"], 1);
+}
+
+#[test]
+fn a_table_of_people_names_the_person_of_a_conversation_and_moves_no_event() {
+    let records = [
+        message("m", "mary", 0, FIRST),
+        message("o", "mary.major", 10, OTHER),
+        call("c", "mary", 12, "q.amazonaws.com"),
+    ];
+    let mut options = Options::default();
+    let mary = Person {
+        id: "u-1".to_owned(),
+        name: None,
+    };
+    let ids = ["mary", "mary.major"];
+    options.identities.add(mary, &ids).expect("ids of nobody");
+    let (with_table, without) = (
+        tree(&records, &options),
+        tree(&records, &Options::default()),
+    );
+    for record in &records {
+        let (one, other) = (placed(&with_table, record), placed(&without, record));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+    let shown = |tree: &Tree, options: &Options| {
+        let mut flat = Flat::new(options);
+        let all = conversations(tree).into_iter();
+        let each = all.map(|conversation| {
+            conversation.write("aws.q_developer", &mut flat);
+            serde_json::from_slice::<Json>(&flat.take()).expect("JSON")["enduser.id"].clone()
+        });
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&with_table, &options), ["u-1", "u-1"]);
+    let mut names = shown(&without, &Options::default());
+    names.sort_by_key(Json::to_string);
+    assert_eq!(names, ["mary", "mary.major"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::json::Node;
 /// Writes every row of the Amazon Q table.
 pub(super) fn write<S: Sink>(
     writer: &mut AttributeWriter<'_, S>,
-    derived: &Derived,
+    derived: &Derived<'_>,
     options: &Options,
 ) {
     let event = writer.event;
@@ -42,7 +42,7 @@ pub(super) fn write<S: Sink>(
 /// Writes which agent it is, by what evidence, and what it does.
 fn write_agent<S: Sink>(
     writer: &mut AttributeWriter<'_, S>,
-    derived: &Derived,
+    derived: &Derived<'_>,
     text: &str,
     read: &UserAgent<'_>,
     options: &Options,

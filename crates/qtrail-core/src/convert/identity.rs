@@ -1,24 +1,20 @@
 //! The attributes of `userIdentity`: the caller, the credentials, the person behind the call.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::attribute_writer::AttributeWriter;
 use super::attributes::{Sink, Value};
+use super::people::{People, Person};
 use super::semconv as names;
-use super::{Derived, agents};
+use super::{Derived, Redaction, agents, known};
 use crate::event::identity::{
     invoking_service, last_part, principal_session, resource, role_session,
 };
 use crate::event::{Event, Key, mask};
 
 /// Writes every row of the identity.
-pub(super) fn write<S: Sink>(
-    writer: &mut AttributeWriter<'_, S>,
-    derived: &Derived,
-    people: &HashMap<String, String>,
-) {
+pub(super) fn write<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived<'_>) {
     let event = writer.event;
     let arn = event.shown(Key::Arn);
     let named = arn.as_deref().and_then(resource);
@@ -29,12 +25,15 @@ pub(super) fn write<S: Sink>(
         &names::USER_ID,
         &[Key::OnBehalfOfUserId, Key::UserId, Key::PrincipalId],
     );
-    if let Some((person, key)) = &person {
-        mark_person_mapped(writer, *key);
-        writer.str(&names::ENDUSER_ID, person);
+    match (derived.shown_id(), &person) {
+        (Some(id), _) => writer.str(&names::ENDUSER_ID, id),
+        (None, Some((person, key))) => {
+            mark_person_mapped(writer, *key);
+            writer.str(&names::ENDUSER_ID, person);
+        }
+        (None, None) => {}
     }
-    let known = person.and_then(|(person, _)| people.get(&*person));
-    match known {
+    match derived.shown_name() {
         Some(name) => writer.str(&names::USER_NAME, name),
         None if event.shown(Key::UserName).is_some() => {
             writer.text(&names::USER_NAME, Key::UserName);
@@ -44,6 +43,9 @@ pub(super) fn write<S: Sink>(
                 writer.str(&names::USER_NAME, name);
             }
         }
+    }
+    if let Some(name) = derived.learnt {
+        writer.str(&names::USER_FULL_NAME, name);
     }
     if event.text_of(Key::IssuerType).as_deref() == Some("Role")
         && let Some(role) = event.shown(Key::IssuerUserName)
@@ -109,26 +111,52 @@ const NAMED_IN_CENTER: [Key; 4] = [
 /// Fields that name the person if neither the ones above nor the ARN nor the principal id does.
 const NAMED_LAST: [Key; 2] = [Key::UserId, Key::SignInUserName];
 
-/// The person behind the call: `enduser.id`.
-pub(crate) fn enduser(event: &Event<'_>) -> Option<String> {
-    with_enduser(event, str::to_owned)
-}
-
-/// A hash of the person behind the call, to count people with.
-pub(super) fn enduser_hash(event: &Event<'_>) -> Option<u64> {
-    with_enduser(event, |person| {
-        let mut hasher = DefaultHasher::new();
-        person.hash(&mut hasher);
-        hasher.finish()
+/// The person of the user's table whose event it is. `event`: before redaction.
+pub(crate) fn known_person<'p>(event: &Event<'_>, people: &'p People) -> Option<&'p Person> {
+    if people.is_empty() {
+        return None;
+    }
+    with_arn(event, |by_arn| {
+        let person = person(event, by_arn).map(|(person, _)| person);
+        known::find(event, person.as_deref(), by_arn, people)
     })
 }
 
+/// The person behind the call: `enduser.id`. `event`: after redaction; `known`: by the user's table.
+pub(crate) fn enduser(
+    event: &Event<'_>,
+    known: Option<&Person>,
+    rules: &Redaction,
+) -> Option<String> {
+    match known.and_then(|known| known::shown(event, known, rules).id) {
+        Some(id) => Some(id.into_owned()),
+        None => with_enduser(event, str::to_owned),
+    }
+}
+
+/// A hash of the person behind the call, to count people with. `event`: before redaction.
+pub(super) fn enduser_hash(event: &Event<'_>, known: Option<&Person>) -> Option<u64> {
+    let hash = |person: &str| {
+        let mut hasher = DefaultHasher::new();
+        person.hash(&mut hasher);
+        hasher.finish()
+    };
+    match known {
+        Some(known) => Some(hash(&known.id)),
+        None => with_enduser(event, hash),
+    }
+}
+
 fn with_enduser<T>(event: &Event<'_>, make: impl FnOnce(&str) -> T) -> Option<T> {
+    with_arn(event, |by_arn| Some(make(&person(event, by_arn)?.0)))
+}
+
+/// Calls with the name in the ARN.
+fn with_arn<T>(event: &Event<'_>, make: impl FnOnce(Option<&str>) -> T) -> T {
     let arn = event.shown(Key::Arn);
     let named = arn.as_deref().and_then(resource);
     let part = |part| named.and_then(|named| part_of(named, part));
-    let (person, _) = person(event, part(role_session).or_else(|| part(last_part)))?;
-    Some(make(&person))
+    make(part(role_session).or_else(|| part(last_part)))
 }
 
 /// The person behind the call, and the field that names them. A masked value names nobody. `by_arn`: the

@@ -27,7 +27,7 @@ const NO_DURATION: i64 = 1;
 pub(super) fn write_attributes<S: Sink>(
     event: &Event<'_>,
     placement: &Placement,
-    derived: &Derived,
+    derived: &Derived<'_>,
     redacted: &[String],
     options: &Options,
     sink: &mut S,
@@ -38,7 +38,7 @@ pub(super) fn write_attributes<S: Sink>(
     for attribute in &placement.extra {
         writer.value(attribute.field, attribute.value.clone());
     }
-    identity::write(&mut writer, derived, &options.identities);
+    identity::write(&mut writer, derived);
     amazon_q::write(&mut writer, derived, options);
     if let Some(link) = &derived.link {
         let mut digits = [0; 32];
@@ -76,7 +76,7 @@ pub(super) fn write_attributes<S: Sink>(
 }
 
 /// Writes the attributes of the call itself.
-fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived) {
+fn call<S: Sink>(writer: &mut AttributeWriter<'_, S>, derived: &Derived<'_>) {
     let event = writer.event;
     writer.id(&names::LOG_RECORD_UID, &[Key::EventId]);
     writer.text(&names::EVENT_ID, Key::EventId);

@@ -13,9 +13,13 @@ mod attribute_writer;
 mod attributes;
 mod identity;
 pub mod ids;
+mod known;
+mod learnt;
 mod mapping;
 mod observed;
+mod options;
 mod organization;
+mod people;
 mod pseudonym;
 mod redact;
 pub(crate) mod semconv;
@@ -24,7 +28,7 @@ mod summary;
 mod table;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::event::amazon_q::Class;
 use crate::event::{Event, Key};
@@ -34,10 +38,13 @@ pub(crate) use amazon_q::is_chat;
 pub use attributes::{
     Attribute, Field, Head, Link, On, ResourceKey, Severity, Sink, SpanKind, Stability, Value,
 };
-pub(crate) use identity::enduser;
+pub(crate) use identity::{enduser, known_person};
+pub use learnt::Names;
 pub(crate) use mapping::extent;
 pub use observed::observed_time;
+pub use options::{Body, Hide, Options, Redaction, ServiceName};
 pub use organization::organization;
+pub use people::{Claimed, People, Person};
 pub use pseudonym::{Pseudonyms, ShortKey};
 pub(crate) use redact::redact;
 pub use severity::Outcome;
@@ -55,117 +62,6 @@ pub struct Placement {
     pub extent: Option<(i64, i64)>,
     /// Attributes that do not come from the record, such as the organization.
     pub extra: Vec<Attribute<'static>>,
-}
-
-/// How events are converted. Every combination of values is valid.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The content of the log record's body.
-    pub body: Body,
-    /// Whether `requestParameters`, `responseElements` and the other objects become map attributes
-    /// too. With [`Body::None`] they always do.
-    pub maps: bool,
-    /// The source of `service.name`.
-    pub service_name: ServiceName,
-    /// Resource attributes to add, as names and values. They replace an event's own of the same name;
-    /// of two with one name, the last one counts.
-    pub resource: Vec<(String, String)>,
-    /// `gen_ai.provider.name`.
-    pub provider_name: String,
-    /// Whether a tool's call has its arguments and its result as attributes.
-    pub tool_content: bool,
-    /// What to mask in addition to secrets, which are always masked.
-    pub redaction: Redaction,
-    /// `user.name` by `enduser.id`.
-    pub identities: HashMap<String, String>,
-    /// Whether events become log records.
-    pub logs: bool,
-    /// Whether events become spans.
-    pub traces: bool,
-    /// The classes whose events become spans; `None` means all.
-    pub trace_classes: Option<BTreeSet<Class>>,
-}
-
-/// The content of a log record's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Body {
-    /// The record's own text, byte for byte except for redacted values.
-    #[default]
-    Original,
-    /// The record as a map.
-    Map,
-    /// No body. Every field of the record is in an attribute instead.
-    None,
-}
-
-/// The source of `service.name`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ServiceName {
-    /// `amazon-q` for Amazon Q's events and the calls it made, a name for each other agent; `eventSource` for every
-    /// other event.
-    #[default]
-    AmazonQ,
-    /// `eventSource` for every event.
-    EventSource,
-}
-
-/// What to mask in addition to secrets, which are always masked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Redaction {
-    /// Key names to mask wherever they occur, compared without case, `_` and `-`.
-    pub keys: Vec<String>,
-    /// JSON pointers to mask.
-    pub pointers: Vec<String>,
-    /// What becomes of `accessKeyId`.
-    pub access_key_id: Hide,
-    /// What becomes of `sourceIPAddress`.
-    pub source_ip: Hide,
-    /// What becomes of user names and ids.
-    pub users: Hide,
-}
-
-/// What becomes of a kind of value.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Hide {
-    /// It is shown.
-    #[default]
-    Keep,
-    /// It is masked.
-    Drop,
-    /// A pseudonym stands for it.
-    Hash(Pseudonyms),
-}
-
-impl Hide {
-    /// Whether the original is hidden.
-    pub(crate) fn hides(&self) -> bool {
-        *self != Hide::Keep
-    }
-}
-
-impl Redaction {
-    /// Whether it masks any field that it is told to.
-    pub(crate) fn names_fields(&self) -> bool {
-        !self.keys.is_empty() || !self.pointers.is_empty()
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            body: Body::Original,
-            maps: false,
-            service_name: ServiceName::AmazonQ,
-            resource: Vec::new(),
-            provider_name: "aws.q_developer".to_owned(),
-            tool_content: false,
-            redaction: Redaction::default(),
-            identities: HashMap::new(),
-            logs: true,
-            traces: true,
-            trace_classes: None,
-        }
-    }
 }
 
 impl Placement {
@@ -198,9 +94,18 @@ pub fn convert(
     options: &Options,
     sink: &mut impl Sink,
 ) {
-    let derived = Derived::of(&event, placement);
+    let mut derived = Derived::of(&event, placement, options);
     let redacted = redact(event.document_mut(), &options.redaction);
     let event = &event;
+    derived.shown = derived
+        .known
+        .map(|known| known::shown(event, known, &options.redaction));
+    if let Some(names) = &options.names
+        && derived.shown_name().is_none()
+    {
+        derived.user = learnt::user(event, &options.redaction);
+        derived.learnt = derived.user.as_ref().and_then(|user| names.find(user));
+    }
     let mut head = head(event, placement, &derived, options);
     if !redacted.is_empty() {
         head.trace_id = ids::unrevealing(event, placement.trace_id);
@@ -213,8 +118,8 @@ pub fn convert(
 }
 
 /// What follows from the original event, by fields that may be redacted afterwards. Holds none of
-/// their values, except within hashes.
-struct Derived {
+/// their values, except within hashes and as the user's own table has them.
+struct Derived<'o> {
     span_id: [u8; 8],
     link: Option<Link>,
     outcome: Outcome,
@@ -224,13 +129,32 @@ struct Derived {
     invoked_by_service: Option<bool>,
     operation: Option<&'static str>,
     channel: Option<&'static str>,
+    /// By the user's table.
+    known: Option<&'o Person>,
+    /// What is shown of that person.
+    shown: Option<known::Shown<'o>>,
+    /// A user of an identity store whom the table does not name, if names are learnt.
+    user: Option<String>,
+    /// Their name, as it was learnt.
+    learnt: Option<&'o str>,
     person: Option<u64>,
     conversation: Option<[u8; 16]>,
 }
 
-impl Derived {
-    fn of(event: &Event<'_>, placement: &Placement) -> Self {
+impl<'o> Derived<'o> {
+    /// `enduser.id` by the user's table.
+    fn shown_id(&self) -> Option<&str> {
+        self.shown.as_ref()?.id.as_deref()
+    }
+
+    /// `user.name` by the user's table.
+    fn shown_name(&self) -> Option<&str> {
+        self.shown.as_ref()?.name
+    }
+
+    fn of(event: &Event<'_>, placement: &Placement, options: &'o Options) -> Self {
         use crate::event::identity;
+        let known = self::identity::known_person(event, &options.identities);
         let session = ids::Session::of(event);
         Derived {
             span_id: ids::span(event),
@@ -243,9 +167,13 @@ impl Derived {
                 .then(|| identity::invoking_service(event).is_some()),
             operation: amazon_q::operation(event),
             channel: agents::channel(event),
+            known,
+            shown: None,
+            user: None,
+            learnt: None,
             person: match event.class() {
                 Class::Other => None,
-                _ => self::identity::enduser_hash(event),
+                _ => self::identity::enduser_hash(event, known),
             },
             conversation: ids::conversation(event).map(|_| placement.trace_id),
         }
@@ -255,7 +183,7 @@ impl Derived {
 fn head<'e>(
     event: &'e Event<'_>,
     placement: &Placement,
-    derived: &Derived,
+    derived: &Derived<'_>,
     options: &Options,
 ) -> Head<'e> {
     let traced = |classes: &BTreeSet<Class>| classes.contains(&event.class());

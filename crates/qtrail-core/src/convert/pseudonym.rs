@@ -65,6 +65,16 @@ impl Pseudonyms {
         }
         out
     }
+
+    /// The pseudonym of the id that a table of people gives someone: that of the same text in an event, and never the
+    /// id itself, unless it is an account.
+    pub fn of_person(&self, id: &str) -> String {
+        let pseudonym = self.of_each(id);
+        match pseudonym == id && !is_account(id) {
+            true => self.of(id),
+            false => pseudonym,
+        }
+    }
 }
 
 impl PartialEq for Pseudonyms {

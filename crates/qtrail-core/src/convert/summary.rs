@@ -30,12 +30,18 @@ pub struct Summary<'e> {
     pub region: Option<&'e str>,
     /// A hash of the person behind an agent's event.
     pub person: Option<u64>,
+    /// Whether `enduser.id` is that of the user's table, which is the same in every account.
+    pub is_known: bool,
+    /// Whether `user.name` is that of the user's table.
+    pub is_named: bool,
+    /// The user of an identity store, as [`Names`](super::Names) writes them, if names are learnt.
+    pub user: Option<&'e str>,
     /// Identifies the conversation that the event names.
     pub conversation: Option<[u8; 16]>,
 }
 
 impl<'e> Summary<'e> {
-    pub(super) fn of(event: &'e Event<'_>, derived: &Derived, head: &'e Head<'_>) -> Self {
+    pub(super) fn of(event: &'e Event<'_>, derived: &'e Derived<'_>, head: &'e Head<'_>) -> Self {
         Summary {
             time: head.time,
             class: event.class(),
@@ -51,6 +57,9 @@ impl<'e> Summary<'e> {
             account_id: head.resource.account_id.as_deref(),
             region: head.resource.region.as_deref(),
             person: derived.person,
+            is_known: derived.shown_id().is_some(),
+            is_named: derived.shown_name().is_some(),
+            user: derived.user.as_deref(),
             conversation: derived.conversation,
         }
     }

@@ -45,6 +45,7 @@ pub static FIELDS: &[Field] = &[
     USER_ID,
     ENDUSER_ID,
     USER_NAME,
+    USER_FULL_NAME,
     USER_ROLES,
     PRINCIPAL_ID,
     PRINCIPAL_ARN,

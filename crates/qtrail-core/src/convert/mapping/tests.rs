@@ -36,6 +36,15 @@ fn each_row_is_written_for_a_record_that_has_everything() {
         names.extend(names_of(&heard_with(&record, &options)));
     }
     names.extend(assembled());
+    let learnt = [("d-1/u".to_owned(), "Mary Major".to_owned())];
+    let options = Options {
+        names: Some(learnt.into_iter().collect()),
+        ..Options::default()
+    };
+    let on_behalf =
+        json!({"userId": "u", "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"});
+    let record = record(json!({"userIdentity": {"onBehalfOf": on_behalf}}));
+    names.extend(names_of(&heard_with(&record, &options)));
     for field in FIELDS {
         let expected = field.on != super::super::On::Resource;
         assert_eq!(names.contains(field.name), expected, "{}", field.name);
@@ -254,18 +263,6 @@ fn a_person_is_named_by_whatever_names_one() {
             "{fields}: {hidden}"
         );
     }
-}
-
-#[test]
-fn the_identities_file_names_the_person() {
-    let options = Options {
-        identities: [("u".to_owned(), "Mary Major".to_owned())].into(),
-        ..Options::default()
-    };
-    let known = record(json!({"userIdentity": {"onBehalfOf": {"userId": "u"}, "userName": "n"}}));
-    assert_eq!(heard_with(&known, &options).get("user.name"), "Mary Major");
-    let unknown = record(json!({"userIdentity": {"onBehalfOf": {"userId": "v"}, "userName": "n"}}));
-    assert_eq!(heard_with(&unknown, &options).get("user.name"), "n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use opentelemetry_semantic_conventions::attribute as otel;
 
-use super::both;
+use super::{both, log};
 use crate::convert::attributes::Field;
 use crate::convert::attributes::Stability::{Collector, Development, Qtrail};
 
@@ -13,12 +13,17 @@ pub(crate) const USER_ID: Field = both(
 );
 pub(crate) const ENDUSER_ID: Field = both(
     otel::ENDUSER_ID,
-    "`userIdentity.onBehalfOf.userId`, else an Identity Center user's `.userId`, else `.sessionContext.sourceIdentity`, else `.userName`, else the assumed role's session name, else the last part of `.arn`, else the part of `.principalId` after its last colon (roles, federated, SAML and web identity users), else `.userId`, else `additionalEventData.UserName`; never a value that AWS masked",
+    "the id that the `identities` file gives for one of the event's ids, else `userIdentity.onBehalfOf.userId`, else an Identity Center user's `.userId`, else `.sessionContext.sourceIdentity`, else `.userName`, else the assumed role's session name, else the last part of `.arn`, else the part of `.principalId` after its last colon (roles, federated, SAML and web identity users), else `.userId`, else `additionalEventData.UserName`; never a value that AWS masked",
     Development,
 );
 pub(crate) const USER_NAME: Field = both(
     otel::USER_NAME,
-    "the name that the `identities` file gives for `enduser.id`, else `userIdentity.userName`, else the last part of `.arn`",
+    "the name that the `identities` file gives, else `userIdentity.userName`, else the last part of `.arn`",
+    Development,
+);
+pub(crate) const USER_FULL_NAME: Field = log(
+    otel::USER_FULL_NAME,
+    "with `identity_store.enabled`, once it is known: the display name of `userIdentity.onBehalfOf.userId`, else of an Identity Center user's `.userId`, in the identity store of `.identityStoreArn`",
     Development,
 );
 pub(crate) const USER_ROLES: Field = both(
