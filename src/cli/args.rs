@@ -29,7 +29,7 @@ pub use convert::{ConvertArgs, Format, ReplayArgs, Summary};
 pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
-pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs};
+pub use shared::{ExportArgs, GiveUpArgs, InputArgs, ManifestArgs, SelectArgs};
 pub use status::{StatusArgs, StatusFormat, TelemetryArgs, TopArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerifyArgs,
+    InputArgs, ManifestArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -62,6 +62,14 @@ impl GiveUpArgs {
     }
 }
 
+impl ManifestArgs {
+    fn set(&self, flags: &mut Flags) {
+        if self.manifest {
+            flags.set("manifest", "--manifest", "true");
+        }
+    }
+}
+
 impl SelectArgs {
     fn set(&self, flags: &mut Flags) {
         set(flags, "select", "--select", self.select.as_ref());
@@ -89,6 +97,7 @@ impl RunArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         self.inputs.set(&mut flags);
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
@@ -108,6 +117,7 @@ impl ConvertArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
@@ -121,6 +131,7 @@ impl BackfillArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         set(
             &mut flags,

@@ -47,6 +47,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         export: export::settings(&mut b),
         duplicates: duplicates(&mut b, &state),
         assembly: assembly(&mut b),
+        manifest: b.boolean("manifest") == Some(true),
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
@@ -58,6 +59,9 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
     }
     if config.assembly.is_some() && config.convert.trace_classes.is_some() {
         b.problem("assemble", NO_PARENTS);
+    }
+    if config.manifest && !config.convert.logs {
+        b.problem("manifest", "is made of log records: add logs to signals");
     }
     for (key, message) in paths::check_directory(&config) {
         b.problem(key, &message);

@@ -102,7 +102,7 @@ See [operations.md](operations.md#exit-codes).
 ";
 
 /// The first words of the keys under each heading, in the order of the table.
-const SECTIONS: [(&str, &[&str]); 10] = [
+const SECTIONS: [(&str, &[&str]); 11] = [
     (
         "Input",
         &["directory", "ingest", "s3", "event_history", "aws", "state"],
@@ -112,6 +112,7 @@ const SECTIONS: [(&str, &[&str]); 10] = [
         &["select", "amazon_q", "agents", "duplicates"],
     ),
     ("Conversations", &["assemble", "assembly"]),
+    ("Proof", &["manifest"]),
     ("Limits", &["limits"]),
     (
         "Output",

@@ -178,6 +178,8 @@ pub const KEYS: &[Key] = &[
     key("assembly.idle", Kind::Duration, "15m", "After this time without an event, the conversation's own span is sent. Not shorter than `assembly.window`."),
     key("assembly.max_held", Kind::Count(1), "10000", "Maximum number of events that are held. Beyond it, the oldest are decided early, without what comes later; `qtrail_assembly_early_total` counts them."),
 
+    key("manifest", Kind::Bool, "false", "Deliver a log record about each file and object before it counts as done: its hash, and what became of its records. See [proof.md](proof.md#a-manifest-of-what-was-read)."),
+
     key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs; also for the events of `qtrail report` and of `--assemble`."),
     key("limits.inflated_bytes", Kind::Size, "4GiB", "Maximum size of a file after decompression."),
     key("limits.event_bytes", Kind::Size, "2MiB", "Maximum size of an event. CloudTrail's own maximum is 1 MiB."),

@@ -87,6 +87,8 @@ pub struct Config {
     pub duplicates: Option<dedup::Settings>,
     /// How conversations are assembled; `None`: they are not.
     pub assembly: Option<assemble::Settings>,
+    /// Whether each file and object has a manifest record.
+    pub manifest: bool,
     /// Where rejected records are written.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default: 15 s.

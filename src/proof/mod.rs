@@ -2,3 +2,5 @@
 //!
 //! Enters: findings of `integrity`, and what became of units. Leaves: records that were delivered. What must hold:
 //! such a record is never counted as an event; what it says is delivered before its input is committed.
+
+pub(crate) mod manifest;

@@ -72,7 +72,7 @@ impl Sidecar {
             dead_letters.clone(),
             abort.clone(),
         )?;
-        let pipeline = Pipeline::new(
+        let mut pipeline = Pipeline::new(
             conversion(config),
             exporter.clone(),
             dead_letters,
@@ -80,6 +80,9 @@ impl Sidecar {
             config.memory_bytes,
             abort.clone(),
         );
+        if config.manifest {
+            pipeline = pipeline.with_manifest(false);
+        }
         Ok(Sidecar {
             pipeline,
             exporter,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::support::collector::{Collector, EVENT_ID, Reply};
+use crate::support::manifests;
 use crate::support::program::{attribute, event, gunzip, log_file, records};
 use crate::support::repeats;
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
@@ -151,7 +152,9 @@ async fn an_output_file_holds_every_event_in_whole_lines_after_kills() {
 /// Kills it, then finds everything; `after` is what becomes of delivered files.
 async fn crash(after: &str) -> Place {
     let mut rng = seeded();
-    let place = Place::new().with_env("QTRAIL_DIRECTORY_AFTER", after);
+    let place = Place::new()
+        .with_env("QTRAIL_DIRECTORY_AFTER", after)
+        .with_env("QTRAIL_MANIFEST", "true");
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
@@ -175,6 +178,14 @@ async fn crash(after: &str) -> Place {
     all_arrived(&collector, &written.events, &unanswered);
     assert!(unanswered.len() >= KILLS / MOMENTS.len(), "{unanswered:?}");
     each_broken_record_is_a_dead_letter(&place.dead_letters(), &written.broken);
+    let all = manifests::all(&collector.logs());
+    manifests::cover(&all, &walk(&place.path("trail")));
+    let counted = manifests::distinct(&all);
+    let read: u64 = counted.iter().map(|m| m.number("read")).sum();
+    assert_eq!(read as usize, written.events.len() + written.broken.len());
+    let left: u64 = counted.iter().map(|m| m.number("dead_lettered")).sum();
+    assert_eq!(left as usize, written.broken.len());
+    println!("{} manifest records, {} count", all.len(), counted.len());
 
     let requests = collector.seen(Signal::Logs).len() + collector.seen(Signal::Traces).len();
     let (exit, said) = start_once(&place, &collector).exit().await;
@@ -253,7 +264,10 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
         Moment::Anytime => pause(rng, 1200).await,
         Moment::Unanswered => {
             let logs = collector.seen(Signal::Logs).len();
-            let taken = |c: &Collector| c.seen(Signal::Logs).len() > logs;
+            let taken = |c: &Collector| {
+                let mut seen = c.seen(Signal::Logs).into_iter().skip(logs);
+                seen.any(|seen| !seen.ids.is_empty())
+            };
             collector.until("events are taken", taken).await;
             pause(rng, 5).await;
         }

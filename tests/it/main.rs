@@ -42,6 +42,7 @@ mod letters;
 mod line_files;
 mod listen;
 mod log_file;
+mod manifest;
 mod memory;
 mod metrics;
 mod oracle;

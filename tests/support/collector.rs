@@ -549,12 +549,18 @@ fn answer(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Response<Body
 
 fn log_ids(request: &ExportLogsServiceRequest) -> Vec<String> {
     let scopes = request.resource_logs.iter().flat_map(|r| &r.scope_logs);
-    scopes.flat_map(|s| &s.log_records).map(log_id).collect()
+    let records = scopes.flat_map(|s| &s.log_records);
+    records.filter(|r| !is_own(r)).map(log_id).collect()
 }
 
 fn span_ids(request: &ExportTraceServiceRequest) -> Vec<String> {
     let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
     scopes.flat_map(|s| &s.spans).map(span_id).collect()
+}
+
+/// Whether no event is behind a log record, but qtrail itself.
+pub fn is_own(record: &LogRecord) -> bool {
+    record.event_name.starts_with("qtrail.")
 }
 
 /// The id of the event that a log record was made of.

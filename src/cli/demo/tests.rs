@@ -45,6 +45,7 @@ fn config() -> Config {
             max_age: Duration::from_secs(60),
         }),
         assembly: None,
+        manifest: false,
         dead_letters: dead_letter::Settings::new("unused".into()),
         shutdown: Duration::from_secs(15),
         telemetry: crate::telemetry::Settings {

@@ -39,6 +39,8 @@ pub(super) struct NextChunk {
     /// What is counted of them.
     facts: Facts,
     tree: Option<Arc<Tree>>,
+    /// The earliest and the latest time of all selected events.
+    pub(super) times: Option<(i64, i64)>,
 }
 
 impl NextChunk {
@@ -55,6 +57,7 @@ impl NextChunk {
             claims: Claims::new(dedup),
             facts: Facts::default(),
             tree,
+            times: None,
         }
     }
 
@@ -72,7 +75,10 @@ impl NextChunk {
             record,
             position,
             source.origin.observed,
-            |event| place(tree, event, number, &mut self.claims, source),
+            |event| {
+                widen(&mut self.times, event.time());
+                place(tree, event, number, &mut self.claims, source)
+            },
             &mut Counting(&mut self.encoder, &mut self.facts),
         );
         self.keep(outcome, record, position)
@@ -94,7 +100,10 @@ impl NextChunk {
         let outcome = converter.convert_candidate_with(
             record,
             source.origin.observed,
-            |event| place(tree, event, number, &mut self.claims, source),
+            |event| {
+                widen(&mut self.times, event.time());
+                place(tree, event, number, &mut self.claims, source)
+            },
             &mut Counting(&mut self.encoder, &mut self.facts),
         )?;
         Ok(self.keep(outcome, record.bytes, position))
@@ -189,6 +198,12 @@ impl Sink for Counting<'_> {
     fn end(&mut self) {
         self.0.end();
     }
+}
+
+/// Adds a time to an extent.
+fn widen(times: &mut Option<(i64, i64)>, time: i64) {
+    let (first, last) = times.unwrap_or((time, time));
+    *times = Some((first.min(time), last.max(time)));
 }
 
 /// Claims an event, and places it.
