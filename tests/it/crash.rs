@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::support::collector::{Collector, EVENT_ID, Reply};
+use crate::support::collector::{Collector, EVENT_ID, Reply, Seen};
 use crate::support::manifests;
 use crate::support::program::{attribute, event, gunzip, log_file, records};
 use crate::support::repeats;
@@ -25,16 +25,17 @@ use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 use writer::Writer;
 
 /// How often it is killed.
-const KILLS: usize = 36;
+const KILLS: usize = 42;
 
 /// When it is killed, each as often as the others.
-const MOMENTS: [Moment; 6] = [
+const MOMENTS: [Moment; 7] = [
     Moment::Starting,
     Moment::Anytime,
     Moment::Unanswered,
     Moment::Answered,
     Moment::Refused,
     Moment::Down,
+    Moment::Unwitnessed,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,8 @@ enum Moment {
     Refused,
     /// While nothing listens.
     Down,
+    /// While the collector takes events, and answers UNAVAILABLE to manifest records.
+    Unwitnessed,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +161,7 @@ async fn crash(after: &str) -> Place {
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
-    let unanswered = kill(&place, &mut collector, KILLS, &mut rng).await;
+    let unanswered = kill(&place, &mut collector, &MOMENTS, KILLS, &mut rng).await;
     let written = writer.stop();
     assert!(written.events.len() > 500, "too little was written");
     assert!(written.broken.len() > 10, "too little was broken");
@@ -225,15 +228,16 @@ fn start_once(place: &Place, collector: &Collector) -> Sidecar {
     Sidecar::start(place.run().args(["--once", "--endpoint", &collector.url()]))
 }
 
-/// Starts it and kills it so many times: the events that the collector took without an answer.
+/// Starts it and kills it so many times, at these moments: the events that the collector took without an answer.
 async fn kill(
     place: &Place,
     collector: &mut Collector,
+    moments: &[Moment],
     kills: usize,
     rng: &mut Rng,
 ) -> BTreeSet<String> {
     let mut unanswered = BTreeSet::new();
-    for moment in MOMENTS.into_iter().cycle().take(kills) {
+    for &moment in moments.iter().cycle().take(kills) {
         let before = collector.seen(Signal::Logs).len();
         kill_once(place, collector, moment, rng).await;
         if moment == Moment::Unanswered {
@@ -257,6 +261,10 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
         Moment::Unanswered => collector.reply_with(|_| Reply::Late(CancellationToken::new())),
         Moment::Refused => collector.reply_with(|_| Reply::Grpc(Status::unavailable("later"))),
         Moment::Down => collector.close(),
+        Moment::Unwitnessed => collector.reply_with(|seen| match of_records(seen) {
+            true => Reply::Grpc(Status::unavailable("later")),
+            false => Reply::Accept,
+        }),
     }
     let sidecar = start(place, collector);
     match moment {
@@ -283,12 +291,23 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
             sidecar.until_said("events wait").await;
             pause(rng, 300).await;
         }
+        Moment::Unwitnessed => {
+            let logs = collector.seen(Signal::Logs).len();
+            let refused = |c: &Collector| c.seen(Signal::Logs)[logs..].iter().any(of_records);
+            collector.until("records are refused", refused).await;
+            pause(rng, 300).await;
+        }
     }
     sidecar.kill();
     if moment == Moment::Down {
         collector.open().await;
     }
     collector.reply_with(|_| Reply::Accept);
+}
+
+/// Whether a request has manifest records alone.
+fn of_records(seen: &Seen) -> bool {
+    seen.signal == Signal::Logs && seen.ids.is_empty()
 }
 
 /// Each of these events is there in both signals, nothing else is, and those that went unanswered came
