@@ -4,7 +4,7 @@
 //! `just soak [MINUTES] [SEED]` runs it. It ends with a table, and fails on any finding: an event that was
 //! acknowledged, or is in the directory, and is neither in both signals nor in the dead letters; one that
 //! nobody made; one that came with other ids, times or bytes; memory that grows; a balance that does not hold;
-//! a process that ended by itself. `QTRAIL_SOAK_MINUTES` and `QTRAIL_SOAK_SEED` are its settings; with the same
+//! a process that ended by itself; a file without a manifest record, or with one that does not agree with it. `QTRAIL_SOAK_MINUTES` and `QTRAIL_SOAK_SEED` are its settings; with the same
 //! seed the same things go wrong in the same order.
 
 mod back_end;
@@ -252,6 +252,8 @@ impl Run {
         for (name, times) in &self.faults {
             println!("{times:>6} × {name}");
         }
+        let (manifests, files) = self.ledger.manifests();
+        println!("{manifests} manifest records, {files} whole files and objects");
         println!("findings: {wrong}");
         for finding in findings {
             println!("  {finding}");

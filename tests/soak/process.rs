@@ -98,6 +98,7 @@ impl Program {
             ("S3_VISIBILITY", "10s"),
             ("SHUTDOWN_TIMEOUT", "5s"),
             ("DEAD_LETTERS_MAX_BYTES", "1GiB"),
+            ("MANIFEST", "true"),
             ("LOG_LEVEL", "warn"),
         ] {
             command.env(format!("QTRAIL_{name}"), value);
