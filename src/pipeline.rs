@@ -159,8 +159,9 @@ impl Pipeline {
     /// Delivers a record of each file and object before it is committed.
     /// `verifies`: whether findings about the digests follow.
     pub fn with_manifest(self, verifies: bool) -> Self {
+        let manifest = Manifest::new(&self.conversion.options, verifies);
         Pipeline {
-            manifest: Some(Manifest::new(verifies)),
+            manifest: Some(manifest),
             ..self
         }
     }

@@ -71,12 +71,11 @@ impl Pipeline {
     }
 
     async fn deliver_manifest(&self, settled: &Settled<'_>) -> Outcome {
-        let manifest = self.manifest.filter(|_| Manifest::covers(settled.origin));
-        let Some(manifest) = manifest else {
+        let covers = |_: &&Manifest| Manifest::covers(settled.origin);
+        let Some(manifest) = self.manifest.as_ref().filter(covers) else {
             return Outcome::Delivered;
         };
-        let options = &self.conversion.options;
-        match manifest.deliver(settled, &self.exporter, options).await {
+        match manifest.deliver(settled, &self.exporter).await {
             true => {
                 self.metrics.manifest_records.add(1);
                 Outcome::Delivered

@@ -7,6 +7,7 @@ mod fields;
 
 use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -29,8 +30,9 @@ const EVENT: &str = "qtrail.manifest";
 const COMPLETE: &str = "complete";
 
 /// Delivers manifest records.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manifest {
+    options: Arc<Options>,
     /// What is known of the digest of a file when it settles.
     digest_state: &'static str,
 }
@@ -76,9 +78,10 @@ pub(crate) struct Share {
 }
 
 impl Manifest {
-    /// `verifies`: whether findings about the digests follow.
-    pub(crate) fn new(verifies: bool) -> Self {
+    /// `events`: how events are converted. `verifies`: whether findings about the digests follow.
+    pub(crate) fn new(events: &Options, verifies: bool) -> Self {
         Manifest {
+            options: Arc::new(super::options(events)),
             digest_state: match verifies {
                 true => "not_yet",
                 false => "not_checked",
@@ -93,20 +96,15 @@ impl Manifest {
     }
 
     /// Delivers the record. `false` if the exporter gave up. One that the collector rejects is a dead letter.
-    pub(crate) async fn deliver(
-        &self,
-        settled: &Settled<'_>,
-        exporter: &Exporter,
-        options: &Options,
-    ) -> bool {
+    pub(crate) async fn deliver(&self, settled: &Settled<'_>, exporter: &Exporter) -> bool {
         let record = self.record(settled);
         let write = |record: &Own, encoder: &mut _| {
             record.write(encoder);
             serde_json::json!({"manifest": &*settled.origin.name}).to_string()
         };
         let records = std::iter::once(io::Result::Ok(record));
-        let accepted = exporter.submit_own(MAKER, options, records, write).await;
-        accepted.is_some()
+        let accepted = exporter.submit_own(MAKER, &self.options, records, write);
+        accepted.await.is_some()
     }
 
     fn record(&self, settled: &Settled<'_>) -> Own {

@@ -453,4 +453,6 @@ fn the_resource_has_the_account_and_the_region_of_the_name() {
     for part in ["\"qtrail\"", "\"111122223333\"", "\"eu-west-1\""] {
         assert!(attributes.contains(part), "{attributes}");
     }
+    // A query for events begins with this.
+    assert!(!attributes.contains("aws.cloudtrail"), "{attributes}");
 }

@@ -176,6 +176,7 @@ impl Run {
             }
             18..=20 => {
                 // Some files are full, or all.
+                tokio::task::block_in_place(|| self.program.wait_until_it_serves());
                 let room = [0, 4 << 10, 1 << 20][self.rng.usize(..3)];
                 self.program.room(Some(room));
                 self.wait(length).await;

@@ -183,6 +183,11 @@ impl Program {
         }
     }
 
+    /// Waits until its files are open: where they cannot be written, it does not start.
+    pub(super) fn wait_until_it_serves(&self) {
+        wait_for("/metrics", || self.metrics());
+    }
+
     /// Its clock jumps; whether it can.
     pub(super) fn jump(&self, seconds: i64) -> bool {
         let jumped = self.clock.as_ref().map(|clock| clock.set(seconds));

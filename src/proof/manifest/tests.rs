@@ -12,6 +12,10 @@ fn origin(name: &str, observed: Option<i64>) -> Origin {
     }
 }
 
+fn manifest(verifies: bool) -> Manifest {
+    Manifest::new(&Options::default(), verifies)
+}
+
 fn settled(origin: &Origin) -> Settled<'_> {
     Settled {
         origin,
@@ -49,7 +53,7 @@ fn shown(own: &Own) -> Vec<(&'static str, String)> {
 #[test]
 fn a_record_has_all_that_is_known_of_the_file() {
     let origin = origin(NAME, Some(1_712_758_200_000_000_000));
-    let own = Manifest::new(true).record(&settled(&origin));
+    let own = manifest(true).record(&settled(&origin));
     let expected = [
         ("qtrail.manifest.object", NAME),
         ("qtrail.manifest.input", "s3"),
@@ -87,7 +91,7 @@ fn only_what_needs_someone_is_a_warning() {
         let mut settled = settled(&origin);
         settled.measured.broken = broken;
         settled.share.dead_lettered = dead_lettered;
-        let own = Manifest::new(false).record(&settled);
+        let own = manifest(false).record(&settled);
         assert_eq!(own.head.severity, severity, "{broken:?} {dead_lettered}");
     }
 }
@@ -96,7 +100,7 @@ fn only_what_needs_someone_is_a_warning() {
 fn ids_follow_from_the_name_and_the_bytes_alone() {
     let (first, other) = (origin("a.json", Some(1)), origin("b.json", Some(1)));
     let ids = |settled: &Settled<'_>| {
-        let head = Manifest::new(false).record(settled).head;
+        let head = manifest(false).record(settled).head;
         (head.trace_id, head.span_id)
     };
     let known = ids(&settled(&first));
