@@ -38,7 +38,7 @@ use memory::Memory;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
 use qtrail_core::RecordOutcome;
-use qtrail_core::envelope::{self, Again, Item, Limits, Skipped};
+use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
 use qtrail_core::reject::{Position, Reason, Reject};
 use rejects::Rejects;
 use source::Source;
@@ -167,15 +167,7 @@ impl Reader {
         end: &mut ReadEnd,
     ) -> Result<Reached, Stopped> {
         let stored = Stored::default();
-        let content = stored.count(content);
-        let mut records = envelope::open_with_size_hint(content, self.size_hint, limits);
-        if self.hashes {
-            records = records.hashed();
-        }
-        records.allow_window(self.memory.window_bytes);
-        if let Some(again) = again {
-            records = records.again(again);
-        }
+        let mut records = self.open(stored.count(content), again, limits);
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
@@ -217,6 +209,18 @@ impl Reader {
         self.measured.size = stored.all();
         self.measured.sha256 = records.sha256();
         Ok(Reached::of(&records))
+    }
+
+    fn open<R: Read>(&self, content: R, again: Option<Again>, limits: &Limits) -> Records<R> {
+        let mut records = envelope::open_with_size_hint(content, self.size_hint, limits);
+        records.allow_window(self.memory.window_bytes);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
+        match self.hashes {
+            true => records.hashed(),
+            false => records,
+        }
     }
 
     /// Sends the rest.

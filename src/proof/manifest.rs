@@ -216,7 +216,7 @@ impl Settled<'_> {
             ..
         } = self.share;
         let mut text = format!(
-            "{}: {read} records read = {exported} exported + {filtered} filtered + {duplicate} delivered before + \
+            "{}: read {read} = {exported} exported + {filtered} filtered + {duplicate} delivered before + \
              {dead_lettered} in the dead letters",
             self.origin.name
         );

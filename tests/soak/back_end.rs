@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use http::HeaderMap;
+use qtrail_core::otlp::Signal;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -44,9 +45,11 @@ pub(super) enum Mood {
     Resetting,
     /// Nobody listens.
     Closed,
+    /// Takes events, and no manifest records.
+    Unwitnessed,
 }
 
-pub(super) const MOODS: [Mood; 11] = [
+pub(super) const MOODS: [Mood; 12] = [
     Mood::Away,
     Mood::Busy,
     Mood::Unauthorized,
@@ -58,6 +61,7 @@ pub(super) const MOODS: [Mood; 11] = [
     Mood::Hanging,
     Mood::Resetting,
     Mood::Closed,
+    Mood::Unwitnessed,
 ];
 
 /// The collector behind its moods.
@@ -136,6 +140,9 @@ fn reply(
     };
     match mood {
         Mood::Away => refuse(Status::unavailable("later"), 503, &[], "later"),
+        Mood::Unwitnessed if seen.signal == Signal::Logs && seen.ids.is_empty() => {
+            refuse(Status::unavailable("later"), 503, &[], "later")
+        }
         Mood::Busy => {
             let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
             let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);

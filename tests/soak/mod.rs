@@ -153,6 +153,10 @@ impl Run {
                 let mood = MOODS[self.rng.usize(..MOODS.len())];
                 self.back_end.lock().await.turn(mood).await;
                 self.wait(length).await;
+                if lives && mood == Mood::Unwitnessed {
+                    self.program.kill();
+                    self.restart().await;
+                }
                 self.back_end.lock().await.turn(Mood::Well).await;
                 format!("collector {mood:?}").to_lowercase()
             }

@@ -250,6 +250,31 @@ mod tests {
     }
 
     #[test]
+    fn bytes_have_a_hash_if_it_was_wanted_and_all_were_read() {
+        let unit: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let hash = |limit, wanted, reads| {
+            let mut window = Window::new(&unit[..], 64, limit);
+            if wanted {
+                window.hash();
+            }
+            for _ in 0..reads {
+                window.release(window.end());
+                window.fill().unwrap();
+            }
+            window.sha256()
+        };
+        let expected: [u8; 32] = Sha256::digest(&unit).into();
+        assert_eq!(hash(u64::MAX, true, 1000), Some(expected));
+        assert_eq!(hash(u64::MAX, false, 1000), None);
+        assert_eq!(hash(u64::MAX, true, 3), None, "not all were read");
+        assert_eq!(
+            hash(9_999, true, 1000),
+            None,
+            "there are more than may be read"
+        );
+    }
+
+    #[test]
     fn a_window_that_must_not_grow_asks_and_goes_on_once_it_may() {
         let unit: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         let mut window = Window::new(&unit[..], 64, u64::MAX);
