@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use http::HeaderMap;
-use qtrail_core::otlp::Signal;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -45,7 +44,7 @@ pub(super) enum Mood {
     Resetting,
     /// Nobody listens.
     Closed,
-    /// Takes events, and no manifest records.
+    /// Takes no request with manifest records.
     Unwitnessed,
 }
 
@@ -140,9 +139,7 @@ fn reply(
     };
     match mood {
         Mood::Away => refuse(Status::unavailable("later"), 503, &[], "later"),
-        Mood::Unwitnessed if seen.signal == Signal::Logs && seen.ids.is_empty() => {
-            refuse(Status::unavailable("later"), 503, &[], "later")
-        }
+        Mood::Unwitnessed if seen.own => refuse(Status::unavailable("later"), 503, &[], "later"),
         Mood::Busy => {
             let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
             let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);
