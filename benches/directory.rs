@@ -34,18 +34,13 @@ impl Deliver for Reader {
         let bytes = io::copy(&mut content, &mut io::sink());
         self.units.fetch_add(1, Ordering::Relaxed);
         Report {
-            outcome: Outcome::Delivered,
             counts: Counts {
                 read: 1,
                 exported: 1,
                 ..Counts::default()
             },
-            settled_offset: bytes.as_ref().copied().unwrap_or_default(),
-            truncated: None,
-            read_error: bytes.err().map(|error| error.to_string()),
-            refused: Vec::new(),
-            unreadable: None,
-            uncertain: None,
+            read_error: bytes.as_ref().err().map(|error| error.to_string()),
+            ..Report::empty(Outcome::Delivered, bytes.unwrap_or_default())
         }
     }
 }

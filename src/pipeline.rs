@@ -19,6 +19,7 @@ pub mod assembly;
 mod conversion;
 pub mod dedup;
 mod letters;
+mod manifest;
 mod reader;
 pub mod recent;
 mod report;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letter::{Before, DeadLetters, UnitLetters};
 use crate::export::{Exporter, Outcome};
 use crate::names::Queue;
+use crate::proof::manifest::Manifest;
 use crate::runtime::budget::Budget;
 use crate::telemetry::agents::Feed;
 use crate::telemetry::metrics::Metrics;
@@ -87,6 +89,8 @@ pub struct Pipeline {
     feed: Feed,
     /// The places of events in assembled conversations.
     tree: Option<Arc<Tree>>,
+    /// Delivers a record of each file and object.
+    manifest: Option<Manifest>,
     abort: CancellationToken,
 }
 
@@ -121,6 +125,7 @@ impl Pipeline {
             conversations: Arc::default(),
             feed: Feed::Live,
             tree: None,
+            manifest: None,
             abort,
         }
     }
@@ -171,17 +176,30 @@ impl Pipeline {
         }
     }
 
+    /// Delivers a record of each file and object before it is committed.
+    /// `verifies`: whether findings about the digests follow.
+    pub fn with_manifest(self, verifies: bool) -> Self {
+        let manifest = Manifest::new(&self.conversion.current().options, verifies);
+        Pipeline {
+            manifest: Some(manifest),
+            ..self
+        }
+    }
+
     /// Reads one unit to its end, converts its records and delivers them. Returns when each has
     /// settled. Dropping the future abandons the unit.
     pub async fn deliver(&self, unit: Unit) -> Report {
         let origin = unit.origin.clone();
         let letters = self.letters_of(&unit);
+        let truncation = unit.truncation;
+        let base = unit.base;
         let report = match reader::at_once(self, &unit, &letters) {
-            Some(step) => self.deliver_step(unit.base, step).await,
+            Some((step, end)) => self.deliver_step(base, step, end).await,
             None => self.deliver_steps(unit, &letters).await,
         };
         letters.tell_rest(&origin);
         let report = self.summarize(report, letters.summary(&origin)).await;
+        let report = self.witness(report, &origin, base, truncation).await;
         if report.outcome == Outcome::Delivered {
             self.metrics.units.add(1);
         }
@@ -210,13 +228,13 @@ impl Pipeline {
     }
 
     /// Settles a unit that is one step.
-    async fn deliver_step(&self, base: u64, step: Step) -> Report {
+    async fn deliver_step(&self, base: u64, step: Step, end: ReadEnd) -> Report {
         let mut report = Gathering::new(base);
         let this = self.clone();
         // A task of its own goes on to its end, and counts, when nobody waits any more.
         if let Ok(settled) = tokio::spawn(async move { this.settle_only(step).await }).await {
             report.take(settled);
         }
-        report.finish(ReadEnd::default(), 1)
+        report.finish(end, 1)
     }
 }

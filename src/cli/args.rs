@@ -31,7 +31,7 @@ pub use lint_trail::{LintFormat, LintTrailArgs};
 pub use report::{ReportArgs, ReportFormat};
 pub use run::RunArgs;
 pub use sample::{DemoArgs, SampleArgs, SampleFormat};
-pub use shared::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs, VerificationArgs};
+pub use shared::{ExportArgs, GiveUpArgs, InputArgs, ManifestArgs, SelectArgs, VerificationArgs};
 pub use status::{StatusArgs, StatusFormat, TelemetryArgs, TopArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
 

@@ -37,6 +37,12 @@ pub async fn run(
         super::eprint(&not_for_a_terminal(&args.paths));
         return Ok(Exit::Usage);
     }
+    if args.manifest.manifest && args.format == Some(Format::Events) {
+        super::eprint(
+            "qtrail: --manifest adds OTLP log records, which --format events has not: remove one of them\n",
+        );
+        return Ok(Exit::Usage);
+    }
     let listed = sources(&args.paths, outputs(&args, &config, to_stdout))?;
     anyhow::ensure!(
         args.dead_letters.as_deref() != Some(args.output()),

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::args::{
     BackfillArgs, CheckArgs, ConvertArgs, DemoArgs, ExplainArgs, ExportArgs, GiveUpArgs, Globals,
-    InputArgs, LintTrailArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs, VerificationArgs,
-    VerifyArgs,
+    InputArgs, LintTrailArgs, ManifestArgs, ReplayArgs, ReportArgs, RunArgs, SelectArgs,
+    VerificationArgs, VerifyArgs,
 };
 use crate::config::Flags;
 
@@ -63,6 +63,14 @@ impl GiveUpArgs {
     }
 }
 
+impl ManifestArgs {
+    fn set(&self, flags: &mut Flags) {
+        if self.manifest {
+            flags.set("manifest", "--manifest", "true");
+        }
+    }
+}
+
 impl SelectArgs {
     fn set(&self, flags: &mut Flags) {
         set(flags, "select", "--select", self.select.as_ref());
@@ -101,6 +109,7 @@ impl RunArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         self.inputs.set(&mut flags);
         set_path(&mut flags, "export.file", "--output", self.output.as_ref());
@@ -121,6 +130,7 @@ impl ConvertArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         set_dead_letters(&mut flags, self.dead_letters.as_ref());
         flags
@@ -134,6 +144,7 @@ impl BackfillArgs {
         globals.set(&mut flags);
         self.export.set(&mut flags);
         self.give_up.set(&mut flags);
+        self.manifest.set(&mut flags);
         self.select.set(&mut flags);
         set(
             &mut flags,

@@ -52,6 +52,7 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         duplicates: duplicates(&mut b, &state),
         assembly: assembly(&mut b),
         verification: verification::settings(&mut b),
+        manifest: b.boolean("manifest") == Some(true),
         shutdown: b.duration("shutdown.timeout"),
         telemetry: telemetry(&mut b),
     };
@@ -65,6 +66,9 @@ pub(super) fn config(layers: &Layers, problems: &mut Problems, notes: &mut Vec<S
         b.problem("assemble", NO_PARENTS);
     }
     verification::check_directory(&config, &mut b);
+    if config.manifest && !config.convert.logs {
+        b.problem("manifest", "is made of log records: add logs to signals");
+    }
     for (key, message) in paths::check_directory(&config) {
         b.problem(key, &message);
     }

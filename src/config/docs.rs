@@ -120,7 +120,7 @@ const SECTIONS: [(&str, &[&str]); 11] = [
         &["select", "amazon_q", "agents", "duplicates"],
     ),
     ("Conversations", &["assemble", "assembly"]),
-    ("Verification", &["verify", "verification"]),
+    ("Proof", &["verify", "verification", "manifest"]),
     ("Limits", &["limits"]),
     (
         "Output",

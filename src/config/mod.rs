@@ -95,6 +95,8 @@ pub struct Config {
     pub assembly: Option<assemble::Settings>,
     /// How the trail is verified while it is read; `None`: it is not.
     pub verification: Option<crate::proof::watch::Settings>,
+    /// Whether each file and object has a manifest record.
+    pub manifest: bool,
     /// Where rejected records are written.
     pub dead_letters: dead_letter::Settings,
     /// How long a shutdown may drain. Default: 15 s.

@@ -63,13 +63,14 @@ impl Pipeline {
             Err(full) => return Outcome::Blocked(full.0),
         };
         entry.log();
+        let origin = entry.origin.clone();
         if self.dead_letters.write(vec![entry]).await.is_err() {
             return Outcome::Abandoned;
         }
         self.metrics.read.add(1);
         self.metrics.dead_lettered.add(1);
         self.metrics.dead_letter_reasons.add(kind, 1);
-        Outcome::Delivered
+        self.witness_unread(&origin, kind).await
     }
 
     /// Writes the letter that stands for those beyond the unit's bound, before the unit counts as

@@ -12,6 +12,7 @@ mod chunk;
 mod damage;
 mod end;
 pub(super) mod log_file;
+mod measure;
 mod memory;
 mod output;
 mod pending_duplicates;
@@ -29,13 +30,15 @@ use bytes::Bytes;
 use super::dedup::Twin;
 use super::{Pipeline, Truncation, Unit};
 use crate::dead_letter::{Entry, UnitLetters};
+use crate::proof::manifest::{Manifest, Measured};
 use chunk::{NextChunk, Unplaced};
 use damage::{Damage, Lost};
 use log_file::Rest;
+use measure::Stored;
 use memory::Memory;
 use output::Output;
 use pending_duplicates::PendingDuplicates;
-use qtrail_core::envelope::{self, Again, Item, Limits, Skipped};
+use qtrail_core::envelope::{self, Again, Item, Limits, Records, Skipped};
 use qtrail_core::reject::{Position, Reason, Reject};
 use qtrail_core::{Converter, RecordOutcome};
 use rejects::Rejects;
@@ -62,6 +65,9 @@ struct Reader {
     /// The text that is read, where the unit holds texts.
     text: Option<Current>,
     damage: Damage,
+    /// What was seen of the unit's bytes. They are hashed only for a manifest record.
+    measured: Measured,
+    hashes: bool,
     memory: Memory,
     /// Not counted as read yet.
     pending_duplicates: PendingDuplicates,
@@ -92,6 +98,8 @@ impl Reader {
             limits,
             text: None,
             damage: Damage::default(),
+            measured: Measured::default(),
+            hashes: pipeline.manifest.is_some() && Manifest::covers(&unit.origin),
             memory: Memory::default(),
             pending_duplicates: PendingDuplicates::default(),
             chunk: NextChunk::new(
@@ -164,11 +172,8 @@ impl Reader {
         limits: &Limits,
         end: &mut ReadEnd,
     ) -> Result<Reached, Stopped> {
-        let mut records = envelope::open_with_size_hint(content, self.size_hint, limits);
-        records.allow_window(self.memory.window_bytes);
-        if let Some(again) = again {
-            records = records.again(again);
-        }
+        let stored = Stored::default();
+        let mut records = self.open(stored.count(content), again, limits);
         loop {
             if self.pipeline.abort.is_cancelled() {
                 return Err(Stopped::Abandoned);
@@ -182,7 +187,7 @@ impl Reader {
                 Ok(Some(Item::Reject(reject))) => {
                     self.output.may_wait()?;
                     let is_cut = matches!(reject.reason, Reason::Truncated { .. });
-                    if truncation == Truncation::Defer && (is_cut || records.is_cut()) {
+                    if truncation != Truncation::Reject && (is_cut || records.is_cut()) {
                         end.truncated = Some(reject.reason);
                         break;
                     }
@@ -207,7 +212,21 @@ impl Reader {
             }
             self.send_full(Reached::of(&records))?;
         }
+        self.measured.size = stored.all();
+        self.measured.sha256 = records.sha256();
         Ok(Reached::of(&records))
+    }
+
+    fn open<R: Read>(&self, content: R, again: Option<Again>, limits: &Limits) -> Records<R> {
+        let mut records = envelope::open_with_size_hint(content, self.size_hint, limits);
+        records.allow_window(self.memory.window_bytes);
+        if let Some(again) = again {
+            records = records.again(again);
+        }
+        match self.hashes {
+            true => records.hashed(),
+            false => records,
+        }
     }
 
     /// Sends the rest.
@@ -215,6 +234,10 @@ impl Reader {
         self.refuse_unread(true);
         end.unreadable = self.damage.unreadable.take();
         let sent = self.settle_pending_duplicates(reached);
+        end.measured = Measured {
+            times: self.chunk.times,
+            ..std::mem::take(&mut self.measured)
+        };
         match sent.and_then(|()| self.send(reached)) {
             Ok(()) => end,
             Err(why) => end.stopped(why),
@@ -298,6 +321,9 @@ impl Reader {
     ) -> Result<(), Stopped> {
         let kept = reject.evidence.kept_bytes().unwrap_or_default();
         self.reserve(reached, rejects::memory_bytes(kept.max(lost.inner_bytes())))?;
+        if lost.ends_early(&reject.reason) {
+            self.measured.broken.get_or_insert(reject.reason.kind());
+        }
         if let Reason::InflatedTooLarge { limit } = &mut reject.reason {
             // A text was given what is left of it.
             *limit = self.limits.inflated_bytes;

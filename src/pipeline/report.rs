@@ -7,6 +7,7 @@ use super::reader::{ReadEnd, Stopped};
 use super::settle::Settled;
 use super::tracker::Tracker;
 use crate::export::Outcome;
+use crate::proof::manifest::Measured;
 use qtrail_core::reject::Reason;
 
 /// Refused records that a report names.
@@ -32,6 +33,8 @@ pub struct Report {
     pub unreadable: Option<(u64, Reason)>,
     /// Of the dead letters, how many are uncertain, among how many.
     pub uncertain: Option<(u64, u64)>,
+    /// What was seen of its bytes, for its manifest record.
+    pub measured: Measured,
 }
 
 /// Events counted. `read = exported + filtered + duplicate + dead_lettered` once all has settled.
@@ -90,6 +93,7 @@ impl Report {
             refused: Vec::new(),
             unreadable: None,
             uncertain: None,
+            measured: Measured::default(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Gathering {
         report.truncated = end.truncated;
         report.read_error = end.read_error;
         report.unreadable = end.unreadable;
+        report.measured = end.measured;
         if report.read_error.is_some() {
             report.worsen(Outcome::Retry(None));
         }

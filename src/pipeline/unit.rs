@@ -80,4 +80,6 @@ pub enum Truncation {
     Reject,
     /// More may come: the rest is left unread, and the report says so.
     Defer,
+    /// The same, but nothing of the unit is committed before its rest has come.
+    DeferAll,
 }

@@ -2,14 +2,15 @@
 //!
 //! Enters: what was found. Leaves: the same, at the collector; then it is counted and logged.
 
+mod fields;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use qtrail_core::convert::{
-    Attribute, Field, Head, Options, ResourceKey, Severity, SpanKind, Value,
-};
-use sha2::{Digest as _, Sha256};
+use qtrail_core::convert::{Attribute, Field, Head, Options, Severity, SpanKind, Value};
 
-use super::fields as names;
+use self::fields as names;
+use super::attributes::{id, number, resource, text};
 use super::verified::{Region, Verified, now};
 use crate::export::{Exporter, Maker, Own};
 use crate::integrity::finding::{Finding, Kind};
@@ -20,8 +21,6 @@ const MAKER: Maker = Maker {
     input: "verify",
     what: "records of a verification",
 };
-/// `service.name`.
-const SERVICE: &str = "qtrail";
 /// Findings of a region that have a span. All of them have a log record.
 const SPANS: usize = 100;
 
@@ -35,13 +34,13 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// Delivers by this exporter, and counts in these metrics, which have each kind from now on.
-    pub(crate) fn new(exporter: Exporter, options: Options, metrics: Arc<Metrics>) -> Reporter {
+    pub(crate) fn new(exporter: Exporter, options: &Options, metrics: Arc<Metrics>) -> Reporter {
         for kind in Kind::ALL.iter().filter(|kind| !kind.is_usual()) {
             metrics.integrity.findings.add([kind.name()], 0);
         }
         Reporter {
             exporter,
-            options: Arc::new(options),
+            options: Arc::new(super::options(options)),
             metrics,
         }
     }
@@ -128,9 +127,9 @@ fn records(verified: &Verified) -> Vec<(Own, String)> {
             )
         },
         attributes: vec![
-            text(&names::SOURCE, &verified.source),
-            int(&names::FAILURES, failures),
-            bool(&names::VERIFIED, failures == 0),
+            with(&names::SOURCE, text(&verified.source)),
+            with(&names::FAILURES, number(failures)),
+            with(&names::VERIFIED, Value::Bool(failures == 0)),
         ],
     };
     let mut all = vec![(own, letter(&verified.source, "verification", ""))];
@@ -155,24 +154,23 @@ fn of_region(
         &counts.region,
     ]);
     let failures = counts.failures();
-    let resource = ResourceKey {
-        service_name: SERVICE.into(),
-        account_id: some(&counts.account),
-        region: some(&counts.region),
-    };
-    let covered = |time: Option<i64>, field| time.map(|time| text(field, &rfc3339(time)));
+    let known = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+    let (account, name) = (known(&counts.account), known(&counts.region));
+    let resource = resource(account.as_deref(), name.as_deref());
+    let covered = |time: Option<i64>, field| time.map(|time| with(field, text(rfc3339(time))));
     let (from, to) = (counts.covered.map(|c| c.0), counts.covered.map(|c| c.1));
     let mut attributes = vec![
-        text(&names::SOURCE, &verified.source),
-        bool(&names::VERIFIED, failures == 0),
-        int(&names::FAILURES, failures),
-        int(&names::DIGESTS, counts.digests),
-        int(&names::LOG_FILES, counts.log_files),
-        int(&names::NOT_YET, counts.not_yet),
+        with(&names::SOURCE, text(&verified.source)),
+        with(&names::VERIFIED, Value::Bool(failures == 0)),
+        with(&names::FAILURES, number(failures)),
+        with(&names::DIGESTS, number(counts.digests)),
+        with(&names::LOG_FILES, number(counts.log_files)),
+        with(&names::NOT_YET, number(counts.not_yet)),
     ];
     attributes.extend(covered(from, &names::COVERED_FROM));
     attributes.extend(covered(to, &names::COVERED_TO));
-    attributes.extend((region.left_out > 0).then(|| int(&names::LEFT_OUT, region.left_out)));
+    attributes
+        .extend((region.left_out > 0).then(|| with(&names::LEFT_OUT, number(region.left_out))));
     let body = match failures {
         0 => format!(
             "verified: {} log files by {} digests",
@@ -198,22 +196,22 @@ fn of_region(
         attributes,
     };
     all.push((own, letter(&verified.source, "region", &counts.region)));
-    for (number, finding) in region.findings.iter().enumerate() {
-        let number_text = number.to_string();
-        let own_id = hash(&["finding", &hex::encode(id), &number_text]);
+    for (index, finding) in region.findings.iter().enumerate() {
+        let index_text = index.to_string();
+        let own_id = hash(&["finding", &hex::encode(id), &index_text]);
         let times = (region.begun, region.ended);
         let own = Own {
             head: Head {
                 resource: resource.clone(),
-                span: number < SPANS,
+                span: index < SPANS,
                 ..of_finding(finding, times, (trace_id, own_id, Some(id)))
             },
             attributes: vec![
-                text(&names::SOURCE, &verified.source),
-                text(&names::KIND, finding.kind.name()),
-                bool(&names::FAILURE, finding.kind.is_failure()),
-                text(&names::OBJECT, &finding.object),
-                int(&names::COUNT, finding.count),
+                with(&names::SOURCE, text(&verified.source)),
+                with(&names::KIND, text(finding.kind.name())),
+                with(&names::FAILURE, Value::Bool(finding.kind.is_failure())),
+                with(&names::OBJECT, text(&finding.object)),
+                with(&names::COUNT, number(finding.count)),
             ],
         };
         all.push((
@@ -246,11 +244,7 @@ fn head(
     (trace_id, span_id, parent): Ids,
 ) -> Head<'static> {
     Head {
-        resource: ResourceKey {
-            service_name: SERVICE.into(),
-            account_id: None,
-            region: None,
-        },
+        resource: resource(None, None),
         time: end,
         observed: end,
         start,
@@ -270,17 +264,11 @@ fn head(
 }
 
 fn hash<const N: usize>(parts: &[&str]) -> [u8; N] {
-    let mut sha256 = Sha256::new();
-    for part in parts {
-        sha256.update((part.len() as u64).to_le_bytes());
-        sha256.update(part);
-    }
-    let mut id = [0; N];
-    id.copy_from_slice(&sha256.finalize()[..N]);
-    id
+    let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+    id(&parts)
 }
 
-fn error(failures: u64) -> Option<std::borrow::Cow<'static, str>> {
+fn error(failures: u64) -> Option<Cow<'static, str>> {
     (failures > 0).then(|| format!("{failures} findings").into())
 }
 
@@ -288,22 +276,6 @@ fn letter(object: &str, what: &str, message: &str) -> String {
     serde_json::json!({"integrity": what, "object": object, "message": message}).to_string()
 }
 
-fn some(text: &str) -> Option<std::borrow::Cow<'static, str>> {
-    (!text.is_empty()).then(|| text.to_owned().into())
-}
-
-fn text(field: &'static Field, text: &str) -> Attribute<'static> {
-    attribute(field, Value::Str(text.to_owned().into()))
-}
-
-fn int(field: &'static Field, number: u64) -> Attribute<'static> {
-    attribute(field, Value::Int(i64::try_from(number).unwrap_or(i64::MAX)))
-}
-
-fn bool(field: &'static Field, is: bool) -> Attribute<'static> {
-    attribute(field, Value::Bool(is))
-}
-
-fn attribute(field: &'static Field, value: Value<'static>) -> Attribute<'static> {
+fn with(field: &'static Field, value: Value<'static>) -> Attribute<'static> {
     Attribute { field, value }
 }

@@ -76,7 +76,7 @@ impl Sidecar {
             dead_letters.clone(),
             abort.clone(),
         )?;
-        let pipeline = Pipeline::new(
+        let mut pipeline = Pipeline::new(
             conversion(config),
             exporter.clone(),
             dead_letters,
@@ -84,6 +84,9 @@ impl Sidecar {
             config.memory_bytes,
             abort.clone(),
         );
+        if config.manifest {
+            pipeline = pipeline.with_manifest(config.verification.is_some());
+        }
         Ok(Sidecar {
             pipeline,
             exporter,

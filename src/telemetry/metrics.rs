@@ -82,6 +82,7 @@ pub struct Metrics {
     pub duplicates_crowded_out: Number,
     pub assembly_held: Number,
     pub assembly_early: Number,
+    pub manifest_records: Number,
     /// Files, folders, messages and regions that `--once` left undelivered. It sets the exit code and is not exported.
     pub undelivered: Number,
     pub dead_letters_erased: Number,
@@ -147,7 +148,7 @@ const fn metric(
 
 /// Every metric that is one number.
 #[rustfmt::skip]
-pub const ALL: [Description; 36] = [
+pub const ALL: [Description; 37] = [
     metric("events.read", MetricType::Counter, "{event}", "Records found. Always: read = exported + filtered + duplicate + dead_lettered + in_flight.", |m| &m.read),
     metric("events.exported", MetricType::Counter, "{event}", "Events accepted by the collector in every enabled signal.", |m| &m.exported),
     metric("events.filtered", MetricType::Counter, "{event}", "Records that are not selected.", |m| &m.filtered),
@@ -182,6 +183,7 @@ pub const ALL: [Description; 36] = [
     metric("duplicates.crowded_out", MetricType::Counter, "{event}", "Ids removed before duplicates.max_age because duplicates.max_ids was reached.", |m| &m.duplicates_crowded_out),
     metric("assembly.held", MetricType::Gauge, "{event}", "Events that wait until what they belong to can have arrived (assemble).", |m| &m.assembly_held),
     metric("assembly.early", MetricType::Counter, "{event}", "Events whose place was decided before assembly.window had passed, because too many waited.", |m| &m.assembly_early),
+    metric("manifest.records", MetricType::Counter, "{record}", "Manifest records that were delivered (manifest).", |m| &m.manifest_records),
     metric("dead_letters.erased", MetricType::Counter, "{letter}", "Dead letters deleted with the oldest file to free space (dead_letters.when_full: rotate).", |m| &m.dead_letters_erased),
     metric("dead_letters.waiting", MetricType::Gauge, "{sender}", "Senders and inputs paused because there is no space for their dead letters (dead_letters.when_full: wait).", |m| &m.dead_letters_waiting),
 ];

@@ -16,7 +16,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::support::collector::{Collector, EVENT_ID, Reply};
+use crate::support::collector::{Collector, EVENT_ID, Reply, Seen};
+use crate::support::manifests;
 use crate::support::program::{attribute, event, gunzip, log_file, records};
 use crate::support::repeats;
 use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
@@ -24,16 +25,17 @@ use crate::support::sidecar::{Place, Sidecar, balance, last_balance, value};
 use writer::Writer;
 
 /// How often it is killed.
-const KILLS: usize = 36;
+const KILLS: usize = 42;
 
 /// When it is killed, each as often as the others.
-const MOMENTS: [Moment; 6] = [
+const MOMENTS: [Moment; 7] = [
     Moment::Starting,
     Moment::Anytime,
     Moment::Unanswered,
     Moment::Answered,
     Moment::Refused,
     Moment::Down,
+    Moment::Unwitnessed,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,8 @@ enum Moment {
     Refused,
     /// While nothing listens.
     Down,
+    /// While the collector takes events, and answers UNAVAILABLE to manifest records.
+    Unwitnessed,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,11 +155,13 @@ async fn an_output_file_holds_every_event_in_whole_lines_after_kills() {
 /// Kills it, then finds everything; `after` is what becomes of delivered files.
 async fn crash(after: &str) -> Place {
     let mut rng = seeded();
-    let place = Place::new().with_env("QTRAIL_DIRECTORY_AFTER", after);
+    let place = Place::new()
+        .with_env("QTRAIL_DIRECTORY_AFTER", after)
+        .with_env("QTRAIL_MANIFEST", "true");
     let mut collector = Collector::start().await;
     let writer = Writer::start(&place, rng.fork());
 
-    let unanswered = kill(&place, &mut collector, KILLS, &mut rng).await;
+    let unanswered = kill(&place, &mut collector, &MOMENTS, KILLS, &mut rng).await;
     let written = writer.stop();
     assert!(written.events.len() > 500, "too little was written");
     assert!(written.broken.len() > 10, "too little was broken");
@@ -175,6 +181,14 @@ async fn crash(after: &str) -> Place {
     all_arrived(&collector, &written.events, &unanswered);
     assert!(unanswered.len() >= KILLS / MOMENTS.len(), "{unanswered:?}");
     each_broken_record_is_a_dead_letter(&place.dead_letters(), &written.broken);
+    let all = manifests::all(&collector.logs());
+    manifests::cover(&all, &walk(&place.path("trail")));
+    let counted = manifests::distinct(&all);
+    let read: u64 = counted.iter().map(|m| m.number("read")).sum();
+    assert_eq!(read as usize, written.events.len() + written.broken.len());
+    let left: u64 = counted.iter().map(|m| m.number("dead_lettered")).sum();
+    assert_eq!(left as usize, written.broken.len());
+    println!("{} manifest records, {} count", all.len(), counted.len());
 
     let requests = collector.seen(Signal::Logs).len() + collector.seen(Signal::Traces).len();
     let (exit, said) = start_once(&place, &collector).exit().await;
@@ -214,15 +228,16 @@ fn start_once(place: &Place, collector: &Collector) -> Sidecar {
     Sidecar::start(place.run().args(["--once", "--endpoint", &collector.url()]))
 }
 
-/// Starts it and kills it so many times: the events that the collector took without an answer.
+/// Starts it and kills it so many times, at these moments: the events that the collector took without an answer.
 async fn kill(
     place: &Place,
     collector: &mut Collector,
+    moments: &[Moment],
     kills: usize,
     rng: &mut Rng,
 ) -> BTreeSet<String> {
     let mut unanswered = BTreeSet::new();
-    for moment in MOMENTS.into_iter().cycle().take(kills) {
+    for &moment in moments.iter().cycle().take(kills) {
         let before = collector.seen(Signal::Logs).len();
         kill_once(place, collector, moment, rng).await;
         if moment == Moment::Unanswered {
@@ -246,6 +261,10 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
         Moment::Unanswered => collector.reply_with(|_| Reply::Late(CancellationToken::new())),
         Moment::Refused => collector.reply_with(|_| Reply::Grpc(Status::unavailable("later"))),
         Moment::Down => collector.close(),
+        Moment::Unwitnessed => collector.reply_with(|seen| match of_records(seen) {
+            true => Reply::Grpc(Status::unavailable("later")),
+            false => Reply::Accept,
+        }),
     }
     let sidecar = start(place, collector);
     match moment {
@@ -253,7 +272,10 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
         Moment::Anytime => pause(rng, 1200).await,
         Moment::Unanswered => {
             let logs = collector.seen(Signal::Logs).len();
-            let taken = |c: &Collector| c.seen(Signal::Logs).len() > logs;
+            let taken = |c: &Collector| {
+                let mut seen = c.seen(Signal::Logs).into_iter().skip(logs);
+                seen.any(|seen| !seen.ids.is_empty())
+            };
             collector.until("events are taken", taken).await;
             pause(rng, 5).await;
         }
@@ -269,12 +291,23 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
             sidecar.until_said("events wait").await;
             pause(rng, 300).await;
         }
+        Moment::Unwitnessed => {
+            let logs = collector.seen(Signal::Logs).len();
+            let refused = |c: &Collector| c.seen(Signal::Logs)[logs..].iter().any(of_records);
+            collector.until("records are refused", refused).await;
+            pause(rng, 300).await;
+        }
     }
     sidecar.kill();
     if moment == Moment::Down {
         collector.open().await;
     }
     collector.reply_with(|_| Reply::Accept);
+}
+
+/// Whether a request has manifest records alone.
+fn of_records(seen: &Seen) -> bool {
+    seen.signal == Signal::Logs && seen.ids.is_empty()
 }
 
 /// Each of these events is there in both signals, nothing else is, and those that went unanswered came

@@ -43,6 +43,7 @@ mod line_files;
 mod lint_trail;
 mod listen;
 mod log_file;
+mod manifest;
 mod memory;
 mod metrics;
 mod oracle;

@@ -44,9 +44,11 @@ pub(super) enum Mood {
     Resetting,
     /// Nobody listens.
     Closed,
+    /// Takes no request with manifest records.
+    Unwitnessed,
 }
 
-pub(super) const MOODS: [Mood; 11] = [
+pub(super) const MOODS: [Mood; 12] = [
     Mood::Away,
     Mood::Busy,
     Mood::Unauthorized,
@@ -58,6 +60,7 @@ pub(super) const MOODS: [Mood; 11] = [
     Mood::Hanging,
     Mood::Resetting,
     Mood::Closed,
+    Mood::Unwitnessed,
 ];
 
 /// The collector behind its moods.
@@ -136,6 +139,7 @@ fn reply(
     };
     match mood {
         Mood::Away => refuse(Status::unavailable("later"), 503, &[], "later"),
+        Mood::Unwitnessed if seen.own => refuse(Status::unavailable("later"), 503, &[], "later"),
         Mood::Busy => {
             let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
             let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);

@@ -80,9 +80,18 @@ struct Pen {
     rng: Rng,
     number: u32,
     logs: Vec<Log>,
-    /// Whole files, the oldest first, each with its events.
-    whole: VecDeque<(PathBuf, Vec<String>)>,
+    /// Whole files, the oldest first.
+    whole: VecDeque<Whole>,
     slow: Vec<Slow>,
+}
+
+/// A file that is whole.
+struct Whole {
+    path: PathBuf,
+    /// The events in it.
+    ids: Vec<String>,
+    /// The hash of what it holds, if it is read as a whole.
+    hash: Option<String>,
 }
 
 /// A log that is appended to.
@@ -99,6 +108,9 @@ struct Slow {
     path: PathBuf,
     file: File,
     ids: Vec<String>,
+    /// What it will hold, and how many records that is.
+    text: Vec<u8>,
+    records: usize,
     /// What is to come, the last piece first.
     pieces: Vec<Vec<u8>>,
 }
@@ -132,28 +144,40 @@ impl Pen {
 
     fn rename_in(&mut self) {
         let Batch { ids, records } = self.files.batch();
-        let bytes = gzip(container(&mut self.rng).around(&records));
+        let text = container(&mut self.rng).around(&records);
+        let bytes = gzip(&text);
         let aside = self.trail.with_extension("aside");
         fs::write(&aside, bytes).unwrap();
         let path = self.folder().join(self.name("json.gz"));
         fs::rename(aside, &path).unwrap();
+        self.is_whole(path, ids, &text, records.len());
+    }
+
+    /// A file is whole.
+    fn is_whole(&mut self, path: PathBuf, ids: Vec<String>, text: &[u8], records: usize) {
         self.ledger.owe(&ids);
-        self.whole.push_back((path, ids));
+        // Lines are read in parts.
+        let is_read_once = path.extension().is_some_and(|e| e == "gz") || !text.contains(&b'\n');
+        let hash = is_read_once.then(|| self.ledger.owe_manifest(text, records));
+        self.whole.push_back(Whole { path, ids, hash });
     }
 
     /// Opens a file to be written in a few pieces.
     fn begin(&mut self, extension: &str) {
         let Batch { ids, records } = self.files.batch();
-        let mut bytes = container(&mut self.rng).around(&records);
-        if extension.ends_with("gz") {
-            bytes = gzip(bytes);
-        }
+        let text = container(&mut self.rng).around(&records);
+        let bytes = match extension.ends_with("gz") {
+            true => gzip(&text),
+            false => text.clone(),
+        };
         let size = bytes.len().div_ceil(self.rng.usize(1..5));
         let path = self.folder().join(self.name(extension));
         self.slow.push(Slow {
             file: File::create(&path).unwrap(),
             path,
             ids,
+            text,
+            records: records.len(),
             pieces: bytes.chunks(size).rev().map(<[u8]>::to_vec).collect(),
         });
     }
@@ -161,14 +185,13 @@ impl Pen {
     /// Writes the next piece of each file.
     fn push(&mut self) {
         let mut going = Vec::new();
-        for mut slow in self.slow.drain(..) {
+        for mut slow in std::mem::take(&mut self.slow) {
             if let Some(piece) = slow.pieces.pop() {
                 slow.file.write_all(&piece).unwrap();
                 going.push(slow);
             } else {
                 drop(slow.file);
-                self.ledger.owe(&slow.ids);
-                self.whole.push_back((slow.path, slow.ids));
+                self.is_whole(slow.path, slow.ids, &slow.text, slow.records);
             }
         }
         self.slow = going;
@@ -181,34 +204,41 @@ impl Pen {
         }
         let (at, copied) = (self.rng.usize(..self.whole.len()), self.rng.bool());
         let (name, folder) = (
-            self.whole[at].0.file_name().unwrap().to_owned(),
+            self.whole[at].path.file_name().unwrap().to_owned(),
             self.folder(),
         );
         let to = match copied {
             true => folder.join(format!("copy-of-{}", name.display())),
             false => folder.join(name),
         };
-        let from = &self.whole[at].0;
+        let from = &self.whole[at].path;
         // It may have been delivered and deleted.
         let done = match copied {
             true => fs::copy(from, &to).is_ok(),
             false => fs::rename(from, &to).is_ok(),
         };
         if done && copied {
-            let ids = self.whole[at].1.clone();
-            self.whole.push_back((to, ids));
+            let Whole { ids, hash, .. } = &self.whole[at];
+            let (path, ids, hash) = (to, ids.clone(), hash.clone());
+            self.whole.push_back(Whole { path, ids, hash });
         } else if done {
-            self.whole[at].0 = to;
+            self.whole[at].path = to;
         }
     }
 
     /// Takes away the oldest files, of which everything has arrived.
     fn clear(&mut self) {
-        while self.whole.len() > KEPT && self.ledger.all_settled(&self.whole[0].1) {
-            if let Some((path, _)) = self.whole.pop_front() {
-                let _ = fs::remove_file(path);
+        while self.whole.len() > KEPT && self.is_told(&self.whole[0]) {
+            if let Some(whole) = self.whole.pop_front() {
+                let _ = fs::remove_file(whole.path);
             }
         }
+    }
+
+    /// Whether all of a file has arrived, and its manifest record too.
+    fn is_told(&self, Whole { ids, hash, .. }: &Whole) -> bool {
+        let is_told = |hash: &String| self.ledger.has_manifest(hash);
+        self.ledger.all_settled(ids) && hash.as_ref().is_none_or(is_told)
     }
 
     fn append(&mut self) {
@@ -234,8 +264,9 @@ impl Pen {
             return;
         }
         if self.rng.bool() {
-            let whole = log.rotate();
-            self.whole.push_back(whole);
+            let (path, ids) = log.rotate();
+            let hash = None;
+            self.whole.push_back(Whole { path, ids, hash });
         } else if self.ledger.all_settled(&log.ids) || self.rng.u8(0..3) == 0 {
             log.truncate(&self.ledger);
         }

@@ -17,7 +17,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::oracle::naive;
-use crate::support::collector::{log_id, span_id};
+use crate::support::collector::{is_own, log_id, span_id};
+use crate::support::manifests::{Manifest, sha256};
 
 /// Findings that are told one by one.
 const TOLD: usize = 20;
@@ -60,6 +61,14 @@ struct Event {
     letter: bool,
 }
 
+/// A whole file or object: how many records it has, and its manifest records.
+#[derive(Debug, Default)]
+struct File {
+    records: Option<u64>,
+    /// What its manifest records say.
+    read: Option<u64>,
+}
+
 /// A row of the table: events by what became of them.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Row {
@@ -77,6 +86,10 @@ struct State {
     events: HashMap<String, Event>,
     /// Records that the collector said it did not take, and did not say which.
     not_taken: HashMap<(Signal, String), u32>,
+    /// By the hash of what they hold.
+    files: HashMap<String, File>,
+    /// Manifest records that came.
+    manifests: u64,
     findings: Vec<String>,
     wrong: u64,
 }
@@ -130,6 +143,23 @@ impl Ledger {
         }
     }
 
+    /// A file or an object is whole, and of so many records: it is owed a manifest record. Returns the hash of what it
+    /// holds.
+    pub(super) fn owe_manifest(&self, inflated: &[u8], records: usize) -> String {
+        let hash = sha256(inflated);
+        let mut state = self.state();
+        state.files.entry(hash.clone()).or_default().records = Some(records as u64);
+        hash
+    }
+
+    /// Whether a file has its manifest record.
+    pub(super) fn has_manifest(&self, hash: &str) -> bool {
+        self.state()
+            .files
+            .get(hash)
+            .is_some_and(|file| file.read.is_some())
+    }
+
     /// What of these did not arrive yet may be lost: it was taken away.
     pub(super) fn excuse<S: AsRef<str>>(&self, ids: &[S]) {
         let mut state = self.state();
@@ -162,6 +192,10 @@ impl Ledger {
         for resource in &request.resource_logs {
             for scope in &resource.scope_logs {
                 for log in &scope.log_records {
+                    if is_own(log) {
+                        state.manifest(Manifest::of(log).as_ref());
+                        continue;
+                    }
                     let around = (resource.resource.encode(), scope.scope.encode());
                     let place = (
                         log.trace_id.clone(),
@@ -233,11 +267,16 @@ impl Ledger {
     /// How many events are not yet where they belong.
     pub(super) fn missing(&self) -> usize {
         let state = self.state();
-        state
-            .events
-            .values()
-            .filter(|event| event.is_missing())
-            .count()
+        let files = state.files.values().filter(|file| file.is_missing());
+        let events = state.events.values().filter(|event| event.is_missing());
+        events.count() + files.count()
+    }
+
+    /// How many manifest records came, and of how many whole files and objects.
+    pub(super) fn manifests(&self) -> (u64, usize) {
+        let state = self.state();
+        let files = state.files.values().filter(|file| file.records.is_some());
+        (state.manifests, files.count())
     }
 
     /// The findings, those of the end too; and the table.
@@ -262,11 +301,26 @@ impl Ledger {
                 ));
             }
         }
+        for (hash, file) in &state.files {
+            match (file.records, file.read) {
+                (Some(_), None) => lost.push(format!("a file has no manifest record: {hash}")),
+                (Some(made), Some(read)) if made != read => lost.push(format!(
+                    "a file of {made} records has {read} in its manifest record: {hash}"
+                )),
+                _ => {}
+            }
+        }
         lost.sort();
         for finding in lost {
             state.wrong(finding);
         }
         (state.wrong, state.findings.clone(), rows)
+    }
+}
+
+impl File {
+    fn is_missing(&self) -> bool {
+        self.records.is_some() && self.read.is_none()
     }
 }
 
@@ -289,6 +343,25 @@ impl State {
         self.wrong += 1;
         if self.findings.len() < TOLD {
             self.findings.push(finding);
+        }
+    }
+
+    fn manifest(&mut self, manifest: Option<&Manifest>) {
+        let Some(manifest) = manifest else {
+            return self.wrong("a record of qtrail's own is no manifest record".to_owned());
+        };
+        self.manifests += 1;
+        if !manifest.balances() {
+            self.wrong(format!("does not balance: {manifest:?}"));
+        }
+        let Some(hash) = manifest.text("sha256").filter(|_| !manifest.is_part()) else {
+            return;
+        };
+        // One that is not whole yet may be read, too.
+        let file = self.files.entry(hash.to_owned()).or_default();
+        let read = manifest.number("read");
+        if file.read.replace(read).is_some_and(|before| before != read) {
+            self.wrong(format!("said something else before: {manifest:?}"));
         }
     }
 

@@ -4,7 +4,7 @@
 //! `just soak [MINUTES] [SEED]` runs it. It ends with a table, and fails on any finding: an event that was
 //! acknowledged, or is in the directory, and is neither in both signals nor in the dead letters; one that
 //! nobody made; one that came with other ids, times or bytes; memory that grows; a balance that does not hold;
-//! a process that ended by itself. `QTRAIL_SOAK_MINUTES` and `QTRAIL_SOAK_SEED` are its settings; with the same
+//! a process that ended by itself; a file without a manifest record, or with one that does not agree with it. `QTRAIL_SOAK_MINUTES` and `QTRAIL_SOAK_SEED` are its settings; with the same
 //! seed the same things go wrong in the same order.
 
 mod back_end;
@@ -153,6 +153,10 @@ impl Run {
                 let mood = MOODS[self.rng.usize(..MOODS.len())];
                 self.back_end.lock().await.turn(mood).await;
                 self.wait(length).await;
+                if lives && mood == Mood::Unwitnessed {
+                    self.program.kill();
+                    self.restart().await;
+                }
                 self.back_end.lock().await.turn(Mood::Well).await;
                 format!("collector {mood:?}").to_lowercase()
             }
@@ -176,6 +180,7 @@ impl Run {
             }
             18..=20 => {
                 // Some files are full, or all.
+                tokio::task::block_in_place(|| self.program.wait_until_it_serves());
                 let room = [0, 4 << 10, 1 << 20][self.rng.usize(..3)];
                 self.program.room(Some(room));
                 self.wait(length).await;
@@ -252,6 +257,8 @@ impl Run {
         for (name, times) in &self.faults {
             println!("{times:>6} × {name}");
         }
+        let (manifests, files) = self.ledger.manifests();
+        println!("{manifests} manifest records, {files} whole files and objects");
         println!("findings: {wrong}");
         for finding in findings {
             println!("  {finding}");

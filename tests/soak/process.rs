@@ -98,6 +98,7 @@ impl Program {
             ("S3_VISIBILITY", "10s"),
             ("SHUTDOWN_TIMEOUT", "5s"),
             ("DEAD_LETTERS_MAX_BYTES", "1GiB"),
+            ("MANIFEST", "true"),
             ("LOG_LEVEL", "warn"),
         ] {
             command.env(format!("QTRAIL_{name}"), value);
@@ -180,6 +181,11 @@ impl Program {
         if let Some(life) = &self.life {
             prlimit(Some(life.pid()), Resource::Fsize, limit).unwrap();
         }
+    }
+
+    /// Waits until its files are open: where they cannot be written, it does not start.
+    pub(super) fn wait_until_it_serves(&self) {
+        wait_for("/metrics", || self.metrics());
     }
 
     /// Its clock jumps; whether it can.

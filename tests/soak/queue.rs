@@ -97,9 +97,8 @@ async fn fill(
         let key = format!(
             "AWSLogs/111122223333/CloudTrail/us-east-1/2024/04/10/111122223333_CloudTrail_us-east-1_20240410T1410Z_{number:016}.json.gz"
         );
-        amazon
-            .put(&key, gzip(container(&mut rng).around(&batch.records)))
-            .await;
+        let text = container(&mut rng).around(&batch.records);
+        amazon.put(&key, gzip(&text)).await;
         let bucket = &amazon.bucket;
         let body = match rng.u8(0..4) {
             0 => notice::s3(bucket, &[&key]),
@@ -109,6 +108,7 @@ async fn fill(
         };
         amazon.send(&queue, &[body]).await;
         ledger.owe(&batch.ids);
+        ledger.owe_manifest(&text, batch.records.len());
         tokio::time::sleep(Duration::from_millis(rng.u64(100..800))).await;
     }
 }

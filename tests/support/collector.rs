@@ -74,6 +74,8 @@ pub struct Seen {
     pub signal: Signal,
     /// The events' ids.
     pub ids: Vec<String>,
+    /// It has log records that no event is behind.
+    pub own: bool,
     /// Bytes of the message, inflated.
     pub bytes: usize,
     pub headers: HeaderMap,
@@ -375,9 +377,14 @@ impl Service {
             Export::Logs(logs) => (Signal::Logs, log_ids(logs), logs.encoded_len()),
             Export::Traces(traces) => (Signal::Traces, span_ids(traces), traces.encoded_len()),
         };
+        let own = match &request {
+            Export::Logs(logs) => log_records(logs).any(is_own),
+            Export::Traces(_) => false,
+        };
         let mut seen = Seen {
             signal,
             ids,
+            own,
             bytes,
             headers,
             accepted: false,
@@ -548,13 +555,23 @@ fn answer(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Response<Body
 }
 
 fn log_ids(request: &ExportLogsServiceRequest) -> Vec<String> {
+    let records = log_records(request);
+    records.filter(|r| !is_own(r)).map(log_id).collect()
+}
+
+fn log_records(request: &ExportLogsServiceRequest) -> impl Iterator<Item = &LogRecord> {
     let scopes = request.resource_logs.iter().flat_map(|r| &r.scope_logs);
-    scopes.flat_map(|s| &s.log_records).map(log_id).collect()
+    scopes.flat_map(|s| &s.log_records)
 }
 
 fn span_ids(request: &ExportTraceServiceRequest) -> Vec<String> {
     let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
     scopes.flat_map(|s| &s.spans).map(span_id).collect()
+}
+
+/// Whether no event is behind a log record, but qtrail itself.
+pub fn is_own(record: &LogRecord) -> bool {
+    record.event_name.starts_with("qtrail.")
 }
 
 /// The id of the event that a log record was made of.

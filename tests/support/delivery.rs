@@ -180,7 +180,7 @@ fn read(
             }
             Some(Item::Reject(reject)) => {
                 let cut = matches!(reject.reason, Reason::Truncated { .. }) || opened.is_cut();
-                if cut && truncation == Truncation::Defer {
+                if cut && truncation != Truncation::Reject {
                     truncated = Some(reject.reason);
                 } else {
                     counts.read += 1;

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod fault_proxy;
 pub mod flow;
 pub mod made;
+pub mod manifests;
 #[cfg(feature = "aws")]
 pub mod notice;
 pub mod odd_server;

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use super::collector::{Collector, log_id, span_id};
+use super::collector::{Collector, is_own, log_id, span_id};
 
 /// The ids of the log records, and how often each came, after each repeat was found equal to the first.
 pub fn logs(collector: &Collector) -> BTreeMap<String, usize> {
@@ -14,7 +14,7 @@ pub fn logs(collector: &Collector) -> BTreeMap<String, usize> {
     for resource in collector.logs().iter().flat_map(|r| &r.resource_logs) {
         for scope in &resource.scope_logs {
             let around = around(&resource.resource, &scope.scope);
-            let records = scope.log_records.iter();
+            let records = scope.log_records.iter().filter(|r| !is_own(r));
             all.extend(records.map(|r| (log_id(r), [&around[..], &r.encode_to_vec()].concat())));
         }
     }

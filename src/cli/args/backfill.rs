@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use globset::{Glob, GlobBuilder};
 
 use super::when::When;
-use super::{ExportArgs, GiveUpArgs, SelectArgs, Summary, VerificationArgs, exit};
+use super::{ExportArgs, GiveUpArgs, ManifestArgs, SelectArgs, Summary, VerificationArgs, exit};
 use crate::input::backfill::{Named, backend_limits};
 
 /// Deliver existing files once, from a directory or an S3 bucket, between two times, oldest first.
@@ -76,6 +76,10 @@ pub struct BackfillArgs {
     /// When to give up.
     #[command(flatten)]
     pub give_up: GiveUpArgs,
+
+    /// Manifest records.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
 
     /// Maximum number of events per second [default: no limit] [env: QTRAIL_EXPORT_RATE_LIMIT]
     #[arg(long, value_name = "N", help_heading = "Output")]

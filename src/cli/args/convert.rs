@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{ExportArgs, GiveUpArgs, SelectArgs, exit};
+use super::{ExportArgs, GiveUpArgs, ManifestArgs, SelectArgs, exit};
 
 /// Convert files once to OTLP JSON lines or flat JSON events, or send them to a collector.
 ///
@@ -40,6 +40,10 @@ pub struct ConvertArgs {
     /// When to give up.
     #[command(flatten)]
     pub give_up: GiveUpArgs,
+
+    /// Manifest records.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
 
     /// The format of the output; `events` is one flat JSON object per event [default: otlp]
     #[arg(long, value_enum, conflicts_with = "endpoint", help_heading = "Output")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{ExportArgs, GiveUpArgs, InputArgs, SelectArgs, VerificationArgs, exit};
+use super::{ExportArgs, GiveUpArgs, InputArgs, ManifestArgs, SelectArgs, VerificationArgs, exit};
 
 /// Watch a directory, listen for senders, and deliver every Amazon Q event to a collector at least
 /// once.
@@ -39,6 +39,10 @@ pub struct RunArgs {
     /// When to give up.
     #[command(flatten)]
     pub give_up: GiveUpArgs,
+
+    /// Manifest records.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
 
     /// Append OTLP JSON lines to this file instead of sending (`-`: standard output)
     #[arg(long, value_name = "FILE", conflicts_with = "endpoint", value_hint = ValueHint::FilePath, help_heading = "Output")]

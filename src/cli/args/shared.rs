@@ -39,6 +39,16 @@ pub struct GiveUpArgs {
     pub give_up_after: Option<String>,
 }
 
+/// What shows that all was read, for all commands that deliver files.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ManifestArgs {
+    /// Also deliver a log record about each file and object, before it counts as done: its SHA-256, and what became of
+    /// its records [env: QTRAIL_MANIFEST]
+    #[arg(long)]
+    pub manifest: bool,
+}
+
 /// The inputs of `run` and `check`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct InputArgs {

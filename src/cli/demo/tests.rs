@@ -48,6 +48,7 @@ fn config() -> Config {
         }),
         assembly: None,
         verification: None,
+        manifest: false,
         dead_letters: dead_letter::Settings::new("unused".into()),
         shutdown: Duration::from_secs(15),
         telemetry: crate::telemetry::Settings {

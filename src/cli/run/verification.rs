@@ -62,5 +62,5 @@ pub(super) fn of_queues(
 
 fn reporter(config: &Config, sidecar: &Sidecar) -> Reporter {
     let (exporter, metrics) = (sidecar.exporter.clone(), sidecar.metrics.clone());
-    Reporter::new(exporter, config.convert.clone(), metrics)
+    Reporter::new(exporter, &config.convert, metrics)
 }

@@ -23,7 +23,7 @@ pub(in crate::cli) async fn deliver(
 ) -> anyhow::Result<bool> {
     let metrics = Arc::new(Metrics::default());
     let sidecar = Sidecar::start(config, Arc::clone(&metrics), false)?;
-    let reporter = Reporter::new(sidecar.exporter.clone(), config.convert.clone(), metrics);
+    let reporter = Reporter::new(sidecar.exporter.clone(), &config.convert, metrics);
     let work = reporter.deliver(verified);
     let drained = sidecar.drain(work, stop, config.shutdown).await;
     match drained.end {

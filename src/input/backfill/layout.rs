@@ -14,7 +14,7 @@ use jiff::civil::Date;
 
 use super::days::start_of;
 use super::left_out::Why;
-use qtrail_core::convert::observed_time;
+use qtrail_core::convert::{is_account, is_region, observed_time, owner};
 
 /// The files to read.
 #[derive(Debug, Clone)]
@@ -235,31 +235,6 @@ fn position(folder: &str) -> Position<'_> {
         };
     }
     position
-}
-
-/// Account and region in `<account>_CloudTrail_<region>_<time>_…`, and in the names of
-/// `CloudTrail-Digest` and the others.
-fn owner(name: &str) -> (Option<&str>, Option<&str>) {
-    let mut parts = name.split('_');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(account), Some(product), region)
-            if is_account(account) && product.starts_with("CloudTrail") =>
-        {
-            (Some(account), region.filter(|region| is_region(region)))
-        }
-        _ => (None, None),
-    }
-}
-
-fn is_account(part: &str) -> bool {
-    digits(part, 12)
-}
-
-/// Whether a name has the form of a region's: `us-east-1`, `us-gov-west-1`.
-fn is_region(part: &str) -> bool {
-    let (area, number) = part.rsplit_once('-').unwrap_or_default();
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-    area.contains('-') && area.split('-').all(word) && digits(number, 1)
 }
 
 fn digits(part: &str, length: usize) -> bool {

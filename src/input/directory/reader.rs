@@ -312,7 +312,7 @@ fn unit<D: Deliver>(ctx: &Context<D>, whole: &mut Whole, quiet: bool) -> (Unit, 
         truncation: if quiet {
             Truncation::Reject
         } else {
-            Truncation::Defer
+            Truncation::DeferAll
         },
         inflated_bytes: None,
     };

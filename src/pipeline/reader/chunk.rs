@@ -42,6 +42,8 @@ pub(super) struct NextChunk {
     tree: Option<Arc<Tree>>,
     /// People whose names are looked up.
     names: Option<Queue>,
+    /// The earliest and the latest time of all selected events.
+    pub(super) times: Option<(i64, i64)>,
 }
 
 impl NextChunk {
@@ -60,6 +62,7 @@ impl NextChunk {
             facts: Facts::default(),
             tree,
             names,
+            times: None,
         }
     }
 
@@ -77,7 +80,10 @@ impl NextChunk {
             record,
             position,
             source.origin.observed,
-            |event| place(tree, event, number, &mut self.claims, source),
+            |event| {
+                widen(&mut self.times, event.time());
+                place(tree, event, number, &mut self.claims, source)
+            },
             &mut Counting(&mut self.encoder, &mut self.facts, self.names.as_ref()),
         );
         self.keep(outcome, record, position)
@@ -99,7 +105,10 @@ impl NextChunk {
         let outcome = converter.convert_candidate_with(
             record,
             source.origin.observed,
-            |event| place(tree, event, number, &mut self.claims, source),
+            |event| {
+                widen(&mut self.times, event.time());
+                place(tree, event, number, &mut self.claims, source)
+            },
             &mut Counting(&mut self.encoder, &mut self.facts, self.names.as_ref()),
         )?;
         Ok(self.keep(outcome, record.bytes, position))
@@ -197,6 +206,12 @@ impl Sink for Counting<'_> {
     fn end(&mut self) {
         self.0.end();
     }
+}
+
+/// Adds a time to an extent.
+fn widen(times: &mut Option<(i64, i64)>, time: i64) {
+    let (first, last) = times.unwrap_or((time, time));
+    *times = Some((first.min(time), last.max(time)));
 }
 
 /// Claims an event, and places it.

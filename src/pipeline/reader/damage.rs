@@ -40,6 +40,11 @@ impl<'r> Lost<'r> {
         self.inner.map_or(0, <[u8]>::len)
     }
 
+    /// Whether more may be lost than its bytes.
+    pub(super) fn ends_early(self, reason: &Reason) -> bool {
+        self.broke_off || matches!(reason, Reason::Truncated { .. })
+    }
+
     /// Whether it stands in a text inside.
     pub(super) fn is_inside(self) -> bool {
         self.inner.is_some()

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::dead_letter::Full;
+use crate::proof::manifest::Measured;
 use qtrail_core::reject::Reason;
 
 /// How the reading ended.
@@ -14,6 +15,8 @@ pub(in crate::pipeline) struct ReadEnd {
     pub(in crate::pipeline) stopped: Option<Stopped>,
     /// The unit is refused: the number of the record, and why.
     pub(in crate::pipeline) unreadable: Option<(u64, Reason)>,
+    /// What was seen of the unit's bytes.
+    pub(in crate::pipeline) measured: Measured,
 }
 
 /// Why a reader ends before its unit does.

@@ -7,6 +7,8 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Reached, Reader, Stopped};
 use crate::dead_letter::OnDamage;
 use crate::runtime::budget::{Budget, Reservation};
@@ -159,6 +161,8 @@ impl Reader {
             reached.spent = reached.inflated;
             self.send_full(reached)?;
         }
+        self.measured.size = Some(compressed.len() as u64);
+        self.measured.sha256 = self.hashes.then(|| Sha256::digest(file.bytes()).into());
         let inflated = inflated as u64;
         Ok(Rest::Nothing(Reached {
             inflated,

@@ -42,14 +42,14 @@ pub(in crate::pipeline) fn spawn(
     })
 }
 
-/// Reads a unit that is small, inflated too, at once, on any thread: its only step. `None` where it is
-/// not, or something would have to be waited for, or reported; the unit is then as if it had not been
+/// Reads a unit that is small, inflated too, at once, on any thread: its only step, and how that ended. `None`
+/// where it is not, or something would have to be waited for, or reported; the unit is then as if it had not been
 /// read.
 pub(in crate::pipeline) fn at_once(
     pipeline: &Pipeline,
     unit: &Unit,
     letters: &UnitLetters,
-) -> Option<Step> {
+) -> Option<(Step, ReadEnd)> {
     let Content::Bytes(bytes) = &unit.content else {
         return None;
     };
@@ -64,10 +64,11 @@ pub(in crate::pipeline) fn at_once(
     if end.stopped.is_some() || end.truncated.is_some() || end.read_error.is_some() {
         return None;
     }
-    match reader.output {
-        Output::One(step) => step.inspect(|step| step.count(&pipeline.metrics)),
-        Output::Steps(..) => None,
-    }
+    let Output::One(Some(step)) = reader.output else {
+        return None;
+    };
+    step.count(&pipeline.metrics);
+    Some((step, end))
 }
 
 /// Whether gzip says at its end that it holds more. It need not be true.

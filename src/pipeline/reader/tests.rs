@@ -75,7 +75,7 @@ async fn what_is_small_is_read_at_once_only_if_it_is_small_inflated_too() {
     let large = format!("{event}{spaces}{event}");
     for on_damage in policies {
         for content in containers(event) {
-            let step = at_once(
+            let (step, _) = at_once(
                 &pipeline,
                 &unit(content, on_damage),
                 &UnitLetters::default(),

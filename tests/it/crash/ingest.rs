@@ -18,7 +18,9 @@ async fn a_sidecar_that_is_killed_under_load_loses_nothing_that_it_acknowledged(
     let senders = [("stream", Way::Stream), ("call", Way::Unary)]
         .map(|(name, way)| Sender::start(address, way, name, rng.fork()));
 
-    let unanswered = kill(&place, &mut collector, KILLS, &mut rng).await;
+    // Requests have no manifest records.
+    let moments = &MOMENTS[..MOMENTS.len() - 1];
+    let unanswered = kill(&place, &mut collector, moments, KILLS, &mut rng).await;
 
     let sidecar = start(&place, &collector);
     let mut sent = Made::default();
@@ -31,7 +33,7 @@ async fn a_sidecar_that_is_killed_under_load_loses_nothing_that_it_acknowledged(
     sidecar.settled(0).await;
     assert_eq!(sidecar.stop().await.0, Some(0));
     all_arrived(&collector, &sent.events, &unanswered);
-    assert!(unanswered.len() >= KILLS / MOMENTS.len(), "{unanswered:?}");
+    assert!(unanswered.len() >= KILLS / moments.len(), "{unanswered:?}");
     assert!(sent.events.len() > 100, "too little was sent");
     assert!(!sent.broken.is_empty(), "nothing was broken");
     each_broken_record_is_a_dead_letter(&place.dead_letters(), &sent.broken);

@@ -1,6 +1,7 @@
 //! The organization whose trail delivered a record.
 
 use super::attributes::{Attribute, Value};
+use super::is_account;
 use super::semconv;
 
 /// The organization in a file's path or an object's key, as the attribute `aws.organization.id` of its
@@ -30,10 +31,6 @@ fn is_id(text: &str) -> bool {
         let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         (10..=32).contains(&id.len()) && id.bytes().all(letter)
     })
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

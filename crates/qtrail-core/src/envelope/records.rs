@@ -105,6 +105,18 @@ impl<R: Read> Records<R> {
         self
     }
 
+    /// Hashes the unit's inflated bytes as they are read.
+    pub fn hashed(mut self) -> Self {
+        self.unit.hash();
+        self
+    }
+
+    /// The SHA-256 of the unit's inflated bytes, once. `None` if it was not [wanted](Records::hashed), or not all of them
+    /// were read.
+    pub fn sha256(&mut self) -> Option<[u8; 32]> {
+        self.unit.sha256()
+    }
+
     /// The next item; `None` at the end.
     ///
     /// A unit that ends in the middle (of a record, of a gzip stream) yields, last, one reject

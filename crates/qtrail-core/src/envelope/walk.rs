@@ -170,6 +170,16 @@ impl<R: Read> Walk<R> {
         self.window.set_again(again);
     }
 
+    /// From now on, hashes what is read. Nothing was read yet.
+    pub(super) fn hash(&mut self) {
+        self.window.hash();
+    }
+
+    /// The SHA-256 of all bytes, if it was wanted and they were read to their end.
+    pub(super) fn sha256(&mut self) -> Option<[u8; 32]> {
+        self.window.sha256()
+    }
+
     /// Whether the last element is a reject that more bytes might change.
     pub(super) fn is_cut(&self) -> bool {
         self.cut

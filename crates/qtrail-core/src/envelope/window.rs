@@ -5,6 +5,8 @@
 
 use std::io::{self, Read};
 
+use sha2::{Digest as _, Sha256};
+
 use super::again::{Again, Ahead};
 use super::gzip::{Inflate, Inflated, StreamError};
 
@@ -35,6 +37,10 @@ pub(super) struct Window<R> {
     /// Bytes beyond the window.
     ahead: Option<Ahead>,
     limit: u64,
+    /// Of all bytes that were read, if it is wanted.
+    hash: Option<Sha256>,
+    /// All bytes were read.
+    whole: bool,
 }
 
 impl<R: Read> Window<R> {
@@ -51,6 +57,8 @@ impl<R: Read> Window<R> {
             error: None,
             ahead: None,
             limit,
+            hash: None,
+            whole: false,
         }
     }
 
@@ -62,6 +70,17 @@ impl<R: Read> Window<R> {
     /// Sets the way to read the bytes a second time.
     pub(super) fn set_again(&mut self, again: Again) {
         self.ahead = Some(Ahead::new(again, self.limit));
+    }
+
+    /// From now on, hashes what is read. Nothing was read yet.
+    pub(super) fn hash(&mut self) {
+        self.hash = Some(Sha256::new());
+    }
+
+    /// The SHA-256 of all bytes, if it was wanted and they were read to their end.
+    pub(super) fn sha256(&mut self) -> Option<[u8; 32]> {
+        let hash = self.hash.take()?;
+        self.whole.then(|| hash.finalize().into())
     }
 
     /// Offset of the first byte not yet read.
@@ -107,20 +126,30 @@ impl<R: Read> Window<R> {
         if let Some(ahead) = &mut self.ahead
             && let Some(count) = ahead.read(end, room)?
         {
-            self.end += count;
+            self.take(count);
             return Ok(true);
         }
         match self.source.read(room)? {
             Inflated::Bytes(count) => {
-                self.end += count;
+                self.take(count);
                 Ok(true)
             }
             Inflated::End(error) => {
                 self.ended = true;
+                self.whole = error.is_none();
                 self.error = error;
                 Ok(false)
             }
         }
+    }
+
+    /// Takes bytes that were read behind the window's end.
+    fn take(&mut self, count: usize) {
+        let end = self.end + count;
+        if let Some(hash) = &mut self.hash {
+            hash.update(&self.buffer[self.end..end]);
+        }
+        self.end = end;
     }
 
     /// The bytes at `at`, none at the end, without releasing any. They are buffered up to `hold`; `None`: the
@@ -218,6 +247,31 @@ mod tests {
         }
         assert_eq!(window.end(), 100_000);
         assert!(window.capacity() <= 8_192, "{}", window.capacity());
+    }
+
+    #[test]
+    fn bytes_have_a_hash_if_it_was_wanted_and_all_were_read() {
+        let unit: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let hash = |limit, wanted, reads| {
+            let mut window = Window::new(&unit[..], 64, limit);
+            if wanted {
+                window.hash();
+            }
+            for _ in 0..reads {
+                window.release(window.end());
+                window.fill().unwrap();
+            }
+            window.sha256()
+        };
+        let expected: [u8; 32] = Sha256::digest(&unit).into();
+        assert_eq!(hash(u64::MAX, true, 1000), Some(expected));
+        assert_eq!(hash(u64::MAX, false, 1000), None);
+        assert_eq!(hash(u64::MAX, true, 3), None, "not all were read");
+        assert_eq!(
+            hash(9_999, true, 1000),
+            None,
+            "there are more than may be read"
+        );
     }
 
     #[test]

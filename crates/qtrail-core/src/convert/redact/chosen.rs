@@ -2,7 +2,7 @@
 
 use super::copies::Secrets;
 use super::{fields, keys};
-use crate::convert::pseudonym::is_account;
+use crate::convert::is_account;
 use crate::convert::{Hide, Redaction};
 use crate::event::mask::is_mask;
 use crate::json::{Document, Node, Type};

@@ -1,6 +1,8 @@
 //! The attributes of records about a trail's integrity. `docs/proof.md` lists them.
 
-use qtrail_core::convert::{Field, On, Stability};
+use qtrail_core::convert::{Field, On};
+
+use crate::proof::attributes::field;
 
 pub(super) static SOURCE: Field = both("qtrail.integrity.source");
 pub(super) static KIND: Field = both("qtrail.integrity.kind");
@@ -17,10 +19,5 @@ pub(super) static COVERED_FROM: Field = both("qtrail.integrity.covered_from");
 pub(super) static COVERED_TO: Field = both("qtrail.integrity.covered_to");
 
 const fn both(name: &'static str) -> Field {
-    Field {
-        name,
-        on: On::Both,
-        from: "",
-        stability: Stability::Qtrail,
-    }
+    field(On::Both, name)
 }
