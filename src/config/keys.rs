@@ -184,8 +184,8 @@ pub const KEYS: &[Key] = &[
 
     key("verify", Kind::Bool, "false", "Verify what `run` and `backfill` read from a directory, a bucket or queues (`s3.queues`) by CloudTrail's digest files, and send the findings to the collector. See [proof.md](proof.md#verified-while-it-is-read)."),
     key("verification.public_keys", Kind::List, "", "Answers of `aws cloudtrail list-public-keys`, reloaded when they change. Needed for a directory. Default: the keys are looked up in the trail's home region."),
-    key("verification.every", Kind::Duration, "15m", "How often `run` looks for new digests. What looks like tampering is a finding once two looks in a row have found it."),
-    key("verification.overdue", Kind::Duration, "3h", "How long the newest digest of a region may be the newest until the next one counts as missing. For a copy that is made once a day: `26h`."),
+    key("verification.every", Kind::Duration, "15m", "How often `run` looks for new digests in a directory. A failure counts once a second look saw the same, so that nothing more arrives."),
+    key("verification.overdue", Kind::Duration, "4h", "How long after the end of the newest verified digest of a region the next one counts as missing; and how long other failures may be of files that are on their way, while more arrive. For a copy that is made once a day: `28h`."),
     key("manifest", Kind::Bool, "false", "Deliver a log record about each file and object before it counts as done: its hash, and what became of its records. See [proof.md](proof.md#a-manifest-of-what-was-read)."),
 
     key("limits.memory", Kind::Size, "128MiB", "Memory for records, payloads and dead letters in flight and for large records while they are read, over all inputs; also for the events of `qtrail report` and of `--assemble`."),

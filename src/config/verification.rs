@@ -9,8 +9,8 @@ use crate::input::directory::After;
 use crate::integrity::key_files;
 use crate::proof::watch::Settings;
 
-/// CloudTrail writes a digest every hour, up to an hour late.
-const LEAST_OVERDUE: Duration = Duration::from_secs(2 * 3600);
+/// CloudTrail writes a digest every hour, up to an hour late; the newest one of a copy waits for the signature in the next one.
+const LEAST_OVERDUE: Duration = Duration::from_secs(3 * 3600);
 
 /// How the trail is verified, if it is.
 pub(super) fn settings(b: &mut Builder<'_>) -> Option<Settings> {
@@ -23,7 +23,7 @@ pub(super) fn settings(b: &mut Builder<'_>) -> Option<Settings> {
     if settings.overdue < LEAST_OVERDUE {
         b.problem(
             "verification.overdue",
-            "must be at least 2h: CloudTrail writes a digest every hour, and may be late",
+            "must be at least 3h: CloudTrail writes a digest every hour, and may be late",
         );
     }
     if b.boolean("verify") != Some(true) {
@@ -43,7 +43,10 @@ pub(super) fn check_directory(config: &Config, b: &mut Builder<'_>) {
         return;
     };
     if settings.public_keys.is_empty() {
-        b.problem("verification.public_keys", KEYS);
+        b.problem(
+            "verify",
+            &format!("needs verification.public_keys, which {KEYS}"),
+        );
     }
     if directory.after != After::Keep {
         b.problem(

@@ -171,7 +171,7 @@ impl Chain {
         let count = hours(since, start);
         let message = format!(
             "{key} names it as the digest before itself, and it is not there: {}. If older files were deleted on \
-             purpose, say so: --from {}",
+             purpose, `qtrail verify --from {}` begins here",
             several(count),
             rfc3339(start)
         );
@@ -248,7 +248,7 @@ impl Last {
         let folder = key.rsplitn(5, '/').nth(4).unwrap_or_default();
         let next = format!("{folder}/{}", name.digest(end + HOUR));
         let message = format!(
-            "no digest covers {}, after {key}: {}. If the trail was stopped then, say so: --to {}",
+            "no digest covers {}, after {key}: {}. If the trail was stopped then, `qtrail verify --to {}` verifies up to there",
             span(*end, to),
             several(count),
             rfc3339(*end),

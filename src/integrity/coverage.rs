@@ -41,8 +41,12 @@ impl Range {
 
     /// Up to when digests must be there, if the range has an end.
     pub(super) fn covered_to(&self) -> Option<i64> {
-        let delivered = self.now.saturating_sub(HOUR + DIGEST_LATE);
-        self.to.map(|to| to.min(delivered))
+        self.to.map(|to| to.min(self.delivered()))
+    }
+
+    /// Up to when each trail's digests have been delivered: the first one of a new trail, too.
+    pub(super) fn delivered(&self) -> i64 {
+        self.now.saturating_sub(HOUR + DIGEST_LATE)
     }
 }
 

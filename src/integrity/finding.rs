@@ -51,6 +51,20 @@ pub(crate) enum Kind {
     Unreadable,
 }
 
+impl Finding {
+    /// A folder that cannot be listed.
+    pub(crate) fn unlisted(name: String, error: &super::source::Error) -> Finding {
+        Finding {
+            kind: Kind::Unreadable,
+            object: name,
+            account: String::new(),
+            region: String::new(),
+            count: 1,
+            message: format!("it cannot be listed: {error}"),
+        }
+    }
+}
+
 impl Kind {
     /// All, in the order of the documentation.
     pub(crate) const ALL: [Kind; 15] = [

@@ -2,10 +2,13 @@
 //!
 //! What must hold: nothing outside of the folder is read, and no symbolic link is followed.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{Dir, FileType};
 use serde::Deserialize;
 
 use super::source::{Bytes, Error, Listed, OpenedDigest, Source};
@@ -53,6 +56,11 @@ impl Folder {
         })
     }
 
+    /// The canonical path.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn open(&self, key: &str) -> Result<File, Error> {
         let path = Path::new(key);
         let is_name = |part| matches!(part, Component::Normal(_));
@@ -97,18 +105,30 @@ impl Source for Folder {
 
     fn list(&self, folder: &str) -> Result<Listed, Error> {
         let mut listed = Listed::default();
-        let entries = match self.root.join(folder).read_dir() {
-            Ok(entries) => entries,
+        let below = Path::new(folder);
+        let opened = match beneath::open_folder(&self.root, below) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listed),
             Err(error) => return Err(failed(&error)),
         };
+        let entries = Dir::new(opened).map_err(|error| failed(&error.into()))?;
         for entry in entries {
-            let entry = entry.map_err(|error| failed(&error))?;
-            let name = entry.file_name();
-            let key = format!("{folder}{}", name.to_string_lossy());
-            match entry.file_type().map_err(|error| failed(&error))?.is_dir() {
+            let entry = entry.map_err(|error| failed(&error.into()))?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let (text, path) = (String::from_utf8_lossy(name), OsStr::from_bytes(name));
+            let key = format!("{folder}{text}");
+            let is_folder = match entry.file_type() {
+                FileType::Directory => true,
+                // Some file systems do not tell.
+                FileType::Unknown => beneath::open_folder(&self.root, &below.join(path)).is_ok(),
+                _ => false,
+            };
+            match is_folder && text.as_bytes() == name {
                 true => listed.folders.push(format!("{key}/")),
-                // Links are among them: opening one fails, and is found.
+                // Links and folders whose names are no text are among them: opening one fails, and is found.
                 false => listed.files.push(key),
             }
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::chain::{Chain, Content, Found, Out, Rules};
-use super::coverage::{Coverage, LATE, Range};
+use super::coverage::{Coverage, LATE, Range, span};
 use super::digest::Digest;
 use super::finding::{Counts, Finding, Kind};
 use super::hash;
@@ -23,7 +23,7 @@ use super::source;
 use super::verify::{Bucket, Error, Report, Verification};
 
 /// Digests that are in memory at once, beside the one that waits for the one after it.
-const DIGESTS_AT_ONCE: usize = 8;
+const DIGESTS_AT_ONCE: usize = 2;
 /// The most bytes that a digest may inflate to: that of an hour with 100,000 log files.
 const DIGEST_BYTES: u64 = 64 << 20;
 /// What the digest of the longest time covers, at most: usually an hour.
@@ -177,7 +177,9 @@ impl<'g> Group<'g> {
         digests.retain(|digest| digest.name.end <= end.saturating_add(AFTER));
         let of = self.of;
         for listed in digests.chunks(DIGESTS_AT_ONCE) {
-            let contents = parallel::map(listed, of.threads, |listed| read(of.source, &listed.key));
+            let contents = parallel::map(listed, of.threads, |listed| {
+                read(of.source, &listed.key, listed.name.end)
+            });
             for (listed, content) in listed.iter().zip(contents) {
                 self.push(listed, content, log_days);
                 self.flush_if_full()?;
@@ -247,9 +249,8 @@ impl<'g> Group<'g> {
 
 /// The range to verify when a digest has arrived, by its key and the end in its name. Each log file is in one such range.
 pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i64) -> Range {
-    let start = match read(source, key) {
-        // It may say anything.
-        Ok(Content { digest, .. }) => digest.start.clamp(end - LONGEST, end),
+    let start = match read(source, key, end) {
+        Ok(Content { digest, .. }) => digest.start,
         Err(_) => end - HOUR,
     };
     Range {
@@ -259,8 +260,14 @@ pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i6
     }
 }
 
-/// Reads a digest.
-fn read(source: &dyn source::Source, key: &str) -> Result<Content, (Kind, String)> {
+/// Whether a digest says that there is none before it.
+pub(super) fn begins_a_trail(source: &dyn source::Source, key: &str, end: i64) -> bool {
+    let read = read(source, key, end);
+    read.is_ok_and(|content| content.digest.previous_digest_s3_object.is_none())
+}
+
+/// Reads a digest, whose name has this end.
+fn read(source: &dyn source::Source, key: &str, end: i64) -> Result<Content, (Kind, String)> {
     let opened = source.open_digest(key);
     let opened = opened.map_err(|error| (Kind::Unreadable, error.to_string()))?;
     let mut bytes = Vec::new();
@@ -273,6 +280,14 @@ fn read(source: &dyn source::Source, key: &str) -> Result<Content, (Kind, String
         Ok(_) => {}
     }
     let digest = Digest::parse(&bytes).map_err(|why| (Kind::Changed, why))?;
+    // Before its signature is checked, it could say any time, and hide others behind it.
+    if digest.end != end || !(end.saturating_sub(LONGEST)..=end).contains(&digest.start) {
+        let message = format!(
+            "it says that it covers {}, which its name does not fit",
+            span(digest.start, digest.end)
+        );
+        return Err((Kind::Changed, message));
+    }
     Ok(Content {
         digest,
         signature: opened.signature,

@@ -40,8 +40,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<KnownKeys, String> {
     let mut keys = KnownKeys::default();
     for path in paths {
         let problem = |why: &str| format!("{}: {why}", path.display());
-        let bytes = std::fs::metadata(path).map(|metadata| metadata.len());
-        if bytes.as_ref().is_ok_and(|bytes| *bytes > LARGEST) {
+        let metadata = std::fs::metadata(path).map_err(|error| problem(&error.to_string()))?;
+        if !metadata.is_file() || metadata.len() > LARGEST {
             let why = "it is no answer of `aws cloudtrail list-public-keys`";
             return Err(problem(why));
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::names::{DigestName, file_of};
-use super::source::{Error, Source};
+use super::source::{Error, Listed, Source};
 
 const DIGESTS: &str = "CloudTrail-Digest";
 const LOG_FILES: &str = "CloudTrail";
@@ -55,35 +55,55 @@ pub(crate) fn digest(key: &str) -> Option<(Region, i64)> {
     })
 }
 
-/// All regions of all accounts, in the order of their folders.
-pub(crate) fn regions(source: &dyn Source) -> Result<Vec<Region>, (String, Error)> {
-    let mut found = BTreeMap::new();
-    descend(source, source.top(), &mut found)?;
-    Ok(found.into_values().collect())
+/// All regions of all accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Regions {
+    /// In the order of their folders.
+    pub(crate) regions: Vec<Region>,
+    /// Folders above them that cannot be listed, and why.
+    pub(crate) unlisted: Vec<(String, Error)>,
 }
 
-type Regions = BTreeMap<(String, String), Region>;
+/// All regions of all accounts.
+///
+/// # Errors
+/// The first folder cannot be listed.
+pub(crate) fn regions(source: &dyn Source) -> Result<Regions, (String, Error)> {
+    let (mut found, mut unlisted) = (Found::new(), Vec::new());
+    let top = source.top();
+    let listed = source.list(top).map_err(|error| (top.to_owned(), error))?;
+    descend(source, top, listed, &mut found, &mut unlisted);
+    Ok(Regions {
+        regions: found.into_values().collect(),
+        unlisted,
+    })
+}
 
-fn descend(source: &dyn Source, folder: &str, found: &mut Regions) -> Result<(), (String, Error)> {
-    let listed = source.list(folder).map_err(|e| (folder.to_owned(), e))?;
+type Found = BTreeMap<(String, String), Region>;
+
+fn descend(
+    source: &dyn Source,
+    folder: &str,
+    listed: Listed,
+    found: &mut Found,
+    unlisted: &mut Vec<(String, Error)>,
+) {
     for child in listed.folders {
-        match name_of(&child) {
-            DIGESTS | LOG_FILES => product(source, folder, &child, found)?,
-            name if leads_on(folder, name) => descend(source, &child, found)?,
-            _ => {}
+        let name = name_of(&child);
+        let is_product = matches!(name, DIGESTS | LOG_FILES);
+        if !is_product && !leads_on(folder, name) {
+            continue;
+        }
+        match source.list(&child) {
+            Err(error) => unlisted.push((child, error)),
+            Ok(listed) if is_product => product(folder, listed, found),
+            Ok(listed) => descend(source, &child, listed, found, unlisted),
         }
     }
-    Ok(())
 }
 
 /// Notes the regions of one of an account's folders.
-fn product(
-    source: &dyn Source,
-    account: &str,
-    folder: &str,
-    found: &mut Regions,
-) -> Result<(), (String, Error)> {
-    let listed = source.list(folder).map_err(|e| (folder.to_owned(), e))?;
+fn product(account: &str, listed: Listed, found: &mut Found) {
     let mut region = |name: &str| {
         let key = (account.to_owned(), name.to_owned());
         found.entry(key).or_insert_with(|| Region {
@@ -106,7 +126,6 @@ fn product(
             beside.strays.extend(listed.files);
         }
     }
-    Ok(())
 }
 
 /// Whether a folder in `parent` can hold folders of accounts.

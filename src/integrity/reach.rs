@@ -5,12 +5,13 @@
 
 use super::coverage::{DIGEST_LATE, LATE, common_end, hours, span};
 use super::finding::{Finding, Kind};
+use super::group::begins_a_trail;
 use super::layout::{self, Region};
 use super::names::{ChainName, DigestName, HOUR, date};
 use super::source::{Error, Source};
 use std::collections::BTreeMap;
 
-/// Days of digests, the newest ones, in which the last digest of each trail is looked for.
+/// Days with digests, the newest ones, in which the last digest of each trail is looked for.
 const DAYS: usize = 2;
 
 /// How far another clock may be ahead. A digest of the future is none of CloudTrail's.
@@ -23,6 +24,9 @@ pub(crate) struct Reach {
     /// Up to when log files and digests can be verified; `None`: no digest has a signature yet. Whether the signatures are
     /// CloudTrail's is not known.
     pub(crate) to: Option<i64>,
+    /// From when on log files can be verified, if digests before the first one are not there: it may not name the log files
+    /// of its first minutes.
+    pub(crate) from: Option<i64>,
     newest: Option<(ChainName, i64)>,
 }
 
@@ -36,53 +40,95 @@ pub(crate) fn reach(
     now: i64,
 ) -> Result<Reach, (String, Error)> {
     let mut chains: BTreeMap<ChainName, Vec<(i64, String)>> = BTreeMap::new();
+    let mut first = None;
     if !region.name.is_empty() {
         let last = date(now + AHEAD);
-        let found = layout::days(source, &region.digests(), date(i64::MIN), last)?;
-        for (_, folder) in found.days.into_iter().rev().take(DAYS) {
-            let listed = source.list(&folder).map_err(|error| (folder, error))?;
-            for key in listed.files {
-                if let Some(name) = DigestName::parse(&key, &region.name)
-                    && !name.chain.is_backfill
-                    && name.end <= now + AHEAD
-                {
-                    chains.entry(name.chain).or_default().push((name.end, key));
-                }
+        let days = layout::days(source, &region.digests(), date(i64::MIN), last)?.days;
+        for (_, folder) in &days {
+            let ends = digests(source, &region, folder, now)?;
+            first = ends.into_iter().min_by_key(|(name, _)| name.end);
+            if first.is_some() {
+                break;
+            }
+        }
+        let mut found = 0;
+        for (_, folder) in days.iter().rev() {
+            let digests = digests(source, &region, folder, now)?;
+            found += usize::from(!digests.is_empty());
+            for (name, key) in digests {
+                chains.entry(name.chain).or_default().push((name.end, key));
+            }
+            if found == DAYS {
+                break;
             }
         }
     }
     chains.values_mut().for_each(|digests| digests.sort());
-    let signed = chains.values().filter_map(|digests| {
-        let (end, key) = digests.last()?;
-        let is_signed = matches!(
-            source.open_digest(key).map(|opened| opened.signature),
-            Ok(Ok(Some(_)))
-        );
-        match is_signed {
-            true => Some(*end),
-            // The one after it has its signature.
-            false => Some(before_last(digests).unwrap_or(end - HOUR)),
-        }
-    });
-    let signed: Vec<_> = signed.collect();
+    // Until then, the first digest of another trail may not be there.
+    let delivered = now - HOUR - DIGEST_LATE;
+    let ends = chains
+        .values()
+        .filter_map(|digests| signed_end(source, digests, delivered));
+    let ends: Vec<_> = ends.collect();
     let newest = chains.into_iter().filter_map(|(chain, digests)| {
         let (end, _) = digests.last()?;
         Some((chain, *end))
     });
     Ok(Reach {
-        to: common_end(&signed).map(verified_to),
+        to: common_end(&ends).map(verified_to),
+        from: first
+            .filter(|(name, key)| !begins_a_trail(source, key, name.end))
+            .map(|(name, _)| name.end - HOUR + LATE),
         newest: newest.max_by_key(|(_, end)| *end),
         region,
     })
 }
 
-fn before_last(digests: &[(i64, String)]) -> Option<i64> {
-    Some(digests.get(digests.len().checked_sub(2)?)?.0)
+/// The digests in the folder of a day, but those of late log files.
+fn digests(
+    source: &dyn Source,
+    region: &Region,
+    folder: &str,
+    now: i64,
+) -> Result<Vec<(DigestName, String)>, (String, Error)> {
+    let listed = source.list(folder);
+    let keys = listed.map_err(|error| (folder.to_owned(), error))?.files;
+    let named = keys.into_iter().filter_map(|key| {
+        let name = DigestName::parse(&key, &region.name)?;
+        let is_one = !name.chain.is_backfill && name.end <= now + AHEAD;
+        is_one.then_some((name, key))
+    });
+    Ok(named.collect())
 }
 
-/// The end of a region's log files that are verified, once digests are up to this time.
+/// The end of the newest of these digests that has a signature and ends at `most` then.
+fn signed_end(source: &dyn Source, digests: &[(i64, String)], most: i64) -> Option<i64> {
+    let count = digests.partition_point(|(end, _)| *end <= most);
+    let (end, key) = digests.get(count.checked_sub(1)?)?;
+    let is_signed = count < digests.len() || {
+        let opened = source.open_digest(key);
+        matches!(opened.map(|opened| opened.signature), Ok(Ok(Some(_))))
+    };
+    match is_signed {
+        true => Some(*end),
+        // The one after it will have its signature.
+        false => Some(
+            match count.checked_sub(2).and_then(|before| digests.get(before)) {
+                Some((before, _)) => *before,
+                None => end - HOUR,
+            },
+        ),
+    }
+}
+
+/// Up to when log files are verified, once digests are verified up to this time.
 pub(crate) fn verified_to(digests: i64) -> i64 {
     digests - LATE
+}
+
+/// Up to when digests are verified, if log files are up to this time.
+pub(crate) fn digests_to(verified: i64) -> i64 {
+    verified + LATE
 }
 
 impl Reach {
@@ -91,25 +137,30 @@ impl Reach {
         self.newest.as_ref().map(|(_, end)| *end)
     }
 
-    /// The digest that should be there by now, if digests may take so many seconds to arrive.
-    pub(crate) fn overdue(&self, source: &dyn Source, now: i64, may_take: i64) -> Option<Finding> {
-        let (chain, end) = self.newest.as_ref()?;
-        let to = now.saturating_sub(may_take.max(HOUR + DIGEST_LATE));
-        if to < end + HOUR {
+    /// The digest that should be there by now. `end`: that of the newest one that counts; `may_take`: how many seconds
+    /// later the next one must be there.
+    pub(crate) fn overdue(
+        &self,
+        source: &dyn Source,
+        end: i64,
+        now: i64,
+        may_take: i64,
+    ) -> Option<Finding> {
+        let (chain, _) = self.newest.as_ref()?;
+        if now < end.saturating_add(may_take) {
             return None;
         }
+        let to = now - HOUR - DIGEST_LATE;
         let next = format!("{}{}", self.region.digests(), chain.digest(end + HOUR));
         Some(Finding {
             kind: Kind::MissingDigest,
             object: source.name(&next),
             account: chain.account.clone(),
             region: chain.region.clone(),
-            count: hours(*end, to),
+            count: hours(end, to),
             message: format!(
-                "no digest covers {}, and CloudTrail writes one every hour, even when nothing happened: see whether \
-                 the trail was stopped (aws cloudtrail get-trail-status --name {} --region {}), and whether files \
-                 still arrive here",
-                span(*end, to),
+                "no digest is verified that covers {}, and CloudTrail writes one every hour, even when nothing                  happened: see whether the trail was stopped (aws cloudtrail get-trail-status --name {} --region {}),                  and whether files still arrive here",
+                span(end, to),
                 chain.trail,
                 chain.home
             ),

@@ -7,7 +7,7 @@ use std::io;
 
 use super::coverage::Range;
 use super::digest::Digest;
-use super::finding::{Counts, Finding};
+use super::finding::{Counts, Finding, Kind};
 use super::group::Group;
 use super::keys::Keys;
 use super::layout::{self, Region};
@@ -81,13 +81,35 @@ impl Verification<'_> {
     /// A folder cannot be listed, or the report cannot be written.
     pub(crate) fn run(&self, report: Report<'_>) -> Result<Vec<Counts>, Error> {
         let mut bucket = Bucket::of(self.source);
-        let regions = layout::regions(self.source).map_err(|error| self.list_error(error))?;
+        let found = layout::regions(self.source).map_err(|error| self.list_error(error))?;
         let mut all = Vec::new();
-        for region in regions.into_iter().filter(|region| self.only.has(region)) {
+        for (folder, error) in found.unlisted {
+            all.push(self.unlisted(&folder, &error, &mut *report)?);
+        }
+        let regions = found.regions.into_iter();
+        for region in regions.filter(|region| self.only.has(region)) {
             let counts = self.region(region, &mut bucket, &mut *report)?;
             all.extend((!counts.is_empty()).then_some(counts));
         }
         Ok(all)
+    }
+
+    /// Reports a folder that cannot be listed.
+    fn unlisted(
+        &self,
+        folder: &str,
+        error: &source::Error,
+        report: Report<'_>,
+    ) -> Result<Counts, Error> {
+        let finding = Finding::unlisted(self.source.name(folder), error);
+        report(Event::Found(&finding))?;
+        let counts = Counts {
+            folder: finding.object,
+            findings: [(Kind::Unreadable, 1)].into(),
+            ..Counts::default()
+        };
+        report(Event::Region(&counts))?;
+        Ok(counts)
     }
 
     /// Verifies a region, and reports it.

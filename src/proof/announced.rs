@@ -208,10 +208,15 @@ impl Announced {
     async fn look_for_next(self: &Arc<Self>, place: &Place) -> Result<(), String> {
         let now = jiff::Timestamp::now().as_second();
         let overdue = i64::try_from(self.settings.overdue.as_secs()).unwrap_or(i64::MAX);
-        let may_be_late = |newest: &Newest| !newest.is_reported && newest.end + overdue < now;
-        if !self.newest().get(place).is_some_and(may_be_late) {
+        let may_be_late = |newest: &Newest| !newest.is_reported && newest.end + overdue <= now;
+        let known = self
+            .newest()
+            .get(place)
+            .filter(|n| may_be_late(n))
+            .map(|n| n.end);
+        let Some(known) = known else {
             return Ok(());
-        }
+        };
         let source = self.bucket(place);
         let (_, folder, region) = place.clone();
         let look = move || {
@@ -222,7 +227,8 @@ impl Announced {
             };
             let reach = reach(&source, region, now)
                 .map_err(|(folder, error)| format!("{}: {error}", source.name(&folder)))?;
-            Ok::<_, String>((reach.newest(), reach.overdue(&source, now, overdue)))
+            let end = reach.newest().map_or(known, |newest| newest.max(known));
+            Ok::<_, String>((end, reach.overdue(&source, end, now, overdue)))
         };
         let looked = tokio::task::spawn_blocking(look).await;
         // Other replicas may have verified newer ones.
@@ -236,7 +242,7 @@ impl Announced {
             if let Some(newest) = self.newest().get_mut(place) {
                 newest.is_reported = true;
             }
-        } else if let (Some(newest), Some(end)) = (self.newest().get_mut(place), end) {
+        } else if let Some(newest) = self.newest().get_mut(place) {
             newest.end = newest.end.max(end);
         }
         Ok(())

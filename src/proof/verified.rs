@@ -70,6 +70,16 @@ impl Verified {
         Verified::new(source.to_owned(), name)
     }
 
+    /// Names it by what it found, and by what tells it apart otherwise.
+    pub(super) fn name_by_content(&mut self, apart: &str) {
+        let findings = self.regions.iter().flat_map(|region| &region.findings);
+        let mut name = format!("{} {apart}", self.source);
+        for finding in findings {
+            name += &format!(" {} {:?}", finding.kind.name(), finding.object);
+        }
+        self.name = name;
+    }
+
     /// Takes what happens in a verification.
     pub(crate) fn take(&mut self, event: &Event<'_>) {
         match event {
@@ -130,6 +140,11 @@ impl Verified {
 }
 
 impl Region {
+    /// The folder of its account, and its name.
+    pub(super) fn id(&self) -> (String, String) {
+        (self.counts.folder.clone(), self.counts.region.clone())
+    }
+
     /// Drops findings that are not wanted, as if they had not been made.
     pub(super) fn retain(&mut self, mut is_wanted: impl FnMut(&Finding) -> bool) {
         let counts = &mut self.counts.findings;

@@ -6,7 +6,7 @@
 
 mod progress;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,16 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use self::progress::Progress;
+use self::progress::{Decision, Progress};
 use super::records::Reporter;
-use super::verified::Verified;
+use super::verified::{self, Verified};
 use crate::integrity::coverage::Range;
 use crate::integrity::finding::{Finding, Kind};
 use crate::integrity::folder::Folder;
 use crate::integrity::key_files::KeyFiles;
 use crate::integrity::layout::{self, Region};
-use crate::integrity::reach::{Reach, reach, verified_to};
+use crate::integrity::names::rfc3339;
+use crate::integrity::reach::{Reach, digests_to, reach, verified_to};
 use crate::integrity::source::{self, Source};
 use crate::integrity::verify::{Bucket, Only, Report, Verification};
 use crate::runtime::database::{Definition, Error, Observer, Remedies};
@@ -151,12 +152,14 @@ impl Watch {
             is_once,
             stop: stop.clone(),
             progress: std::mem::take(&mut self.progress),
-            verified: Verified::new(source.clone(), String::new()),
+            verified: Verified::new(source, String::new()),
             reached: Vec::new(),
             failed: 0,
         };
         let looking = tokio::task::spawn_blocking(move || {
-            looker.look(&mut look);
+            if let Err(error) = looker.look(&mut look) {
+                look.fail(&error);
+            }
             look
         });
         let Ok(mut look) = looking
@@ -166,17 +169,18 @@ impl Watch {
             return None;
         };
         self.progress = look.progress;
-        look.verified.name = format!("{source} {:?}", look.reached);
+        look.verified
+            .name_by_content(&format!("{:?}", look.reached));
         if stop.is_cancelled() || !self.reporter.deliver(&look.verified).await {
             return None;
         }
         for region in &look.verified.regions {
-            let id = (region.counts.folder.clone(), region.counts.region.clone());
-            let progress = self.progress.entry(id).or_default();
+            let progress = self.progress.entry(region.id()).or_default();
             progress.reported(&region.findings);
         }
         for ((folder, region), to) in look.reached {
-            if let Err(error) = self.looker.times.set((&folder, &region), to) {
+            let place = self.looker.place(&folder);
+            if let Err(error) = self.looker.times.set((&place, &region), to) {
                 tracing::error!("verified, but it is not remembered: {error}");
             }
         }
@@ -184,52 +188,117 @@ impl Watch {
     }
 }
 
+impl Look {
+    /// Something could not be looked at.
+    fn fail(&mut self, error: &anyhow::Error) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        self.failed += 1;
+        let again = if self.is_once { "" } else { ", trying again" };
+        tracing::error!("cannot verify{again}: {error:#}");
+    }
+
+    /// Decides whether what was found in a region counts. `reached`: up to when it is verified then.
+    fn conclude(
+        &mut self,
+        mut region: verified::Region,
+        to: Option<i64>,
+        reached: Option<i64>,
+        patience: i64,
+    ) {
+        let id = region.id();
+        let progress = self.progress.entry(id.clone()).or_default();
+        region.retain(|finding| !progress.has_reported(finding));
+        let found = (&region.counts, &*region.findings);
+        match progress.decide(found, to, self.now, patience) {
+            Decision::Waits(old) if !self.is_once => {
+                tracing::info!(
+                    account = region.counts.account,
+                    region = region.counts.region,
+                    "{} findings may be of files that are on their way: the next look decides",
+                    region.counts.failures()
+                );
+                region.retain(|finding| old.contains(&progress::key(finding)));
+            }
+            _ => self.reached.extend(reached.map(|to| (id, to))),
+        }
+        let is_news = self
+            .reached
+            .last()
+            .is_some_and(|(id, _)| *id == region.id());
+        if is_news || !region.findings.is_empty() {
+            self.verified.regions.push(region);
+        }
+    }
+}
+
 impl Looker {
-    fn look(&self, look: &mut Look) {
-        let cannot = |(folder, error): (String, source::Error)| {
-            anyhow::anyhow!("{}: {error}", self.folder.name(&folder))
-        };
-        let regions = layout::regions(&self.folder).map_err(cannot);
-        let regions = regions.unwrap_or_else(|error| {
-            look.failed += 1;
-            tracing::error!("cannot verify, trying again: {error:#}");
-            Vec::new()
-        });
-        if regions.is_empty() && look.failed == 0 {
-            tracing::warn!(
-                "nothing can be verified in {}: it has neither AWSLogs/ nor a folder below it with CloudTrail-Digest/",
+    fn look(&self, look: &mut Look) -> anyhow::Result<()> {
+        let found = layout::regions(&self.folder).map_err(|error| self.cannot_list(error))?;
+        if found.regions.is_empty() {
+            let why = format!(
+                "nothing can be verified in {}: it has neither AWSLogs/ nor a folder below it with \
+                 CloudTrail-Digest/; name the top of the copy",
                 self.folder.name("")
             );
+            match look.is_once {
+                true => anyhow::bail!(why),
+                false => tracing::warn!("{why}"),
+            }
         }
         let mut bucket = Bucket::of(&self.folder);
-        for region in regions {
+        let mut gone = self.verified_before()?;
+        for (folder, error) in found.unlisted {
+            gone.retain(|(place, _), _| !place.starts_with(&self.place(&folder)));
+            let mut verified = Verified::new(String::new(), String::new());
+            verified.add(
+                Finding::unlisted(self.folder.name(&folder), &error),
+                &folder,
+            );
+            self.conclude(verified, look, None, None);
+        }
+        for region in found.regions {
+            gone.remove(&(self.place(&region.folder), region.name.clone()));
             let looked = reach(&self.folder, region, look.now)
-                .map_err(cannot)
+                .map_err(|error| self.cannot_list(error))
                 .and_then(|reach| self.region(reach, look, &mut bucket));
-            if look.stop.is_cancelled() {
-                return;
-            }
             if let Err(error) = looked {
-                look.failed += 1;
-                tracing::error!("cannot verify, trying again: {error:#}");
+                look.fail(&error);
             }
         }
+        for ((place, region), to) in gone {
+            let finding = Finding {
+                kind: Kind::MissingDigest,
+                object: place.clone(),
+                account: String::new(),
+                region: region.clone(),
+                count: 1,
+                message: format!(
+                    "all digests and log files of {region} are gone; they were verified up to {}",
+                    rfc3339(to)
+                ),
+            };
+            let mut verified = Verified::new(String::new(), String::new());
+            verified.add(finding, &place);
+            self.conclude(verified, look, None, None);
+        }
+        Ok(())
     }
 
     fn region(&self, reach: Reach, look: &mut Look, bucket: &mut Bucket) -> anyhow::Result<()> {
-        let id = (
-            self.folder.name(&reach.region.folder),
-            reach.region.name.clone(),
-        );
-        let from = self.times.get((&id.0, &id.1))?;
+        let name = &reach.region.name;
+        let id = (self.folder.name(&reach.region.folder), name.clone());
+        let from = self.times.get((&self.place(&reach.region.folder), name))?;
         let progress = look.progress.entry(id.clone()).or_default();
-        let late = self.late(&reach, progress, look.now);
-        let is_new = reach.to.is_some_and(|to| from.is_none_or(|from| from < to));
+        let late = self.late(&reach, progress, from, (look.now, look.is_once));
+        let to = progress.range_to(reach.to);
+        let is_new = to.is_some_and(|to| from.is_none_or(|from| from < to));
         let mut found = Verified::new(String::new(), String::new());
-        if is_new || reach.region.name.is_empty() {
+        if is_new || name.is_empty() {
             let range = Range {
-                from,
-                to: reach.to,
+                from: from.or(reach.from),
+                to,
                 now: look.now,
             };
             let (is_once, stop) = (look.is_once, &look.stop);
@@ -241,28 +310,21 @@ impl Looker {
         if let Some(finding) = late {
             found.add(finding, &id.0);
         }
-        let Some(mut region) = found.regions.pop() else {
-            return Ok(());
+        self.conclude(found, look, to, from);
+        Ok(())
+    }
+
+    /// Decides about a region, if anything was found in it. `to`: the end of its range; `from`: up to when it was verified.
+    fn conclude(&self, mut found: Verified, look: &mut Look, to: Option<i64>, from: Option<i64>) {
+        let Some(region) = found.regions.pop() else {
+            return;
         };
-        region.retain(|finding| !progress.has_reported(finding));
-        if !progress.confirms(&region.findings) && !look.is_once {
-            tracing::info!(
-                account = region.counts.account,
-                region = region.counts.region,
-                "{} findings may be of files that are on their way: the next look decides",
-                region.counts.failures()
-            );
-            return Ok(());
-        }
         // Only what CloudTrail signed brings it forward.
         let signed = region.counts.covered.map(|(_, end)| verified_to(end));
-        let reached = signed.zip(reach.to).map(|(signed, to)| signed.min(to));
-        let reached = reached.filter(|reached| from.is_none_or(|from| from < *reached));
-        look.reached.extend(reached.map(|to| (id, to)));
-        if reached.is_some() || !region.findings.is_empty() {
-            look.verified.regions.push(region);
-        }
-        Ok(())
+        let reached = signed.zip(to).map(|(signed, to)| signed.min(to));
+        let is_forward = |reached: &i64| from.is_none_or(|from| from < *reached);
+        let reached = reached.filter(is_forward).filter(|_| region.left_out == 0);
+        look.conclude(region, to, reached, self.overdue);
     }
 
     fn verify(
@@ -292,13 +354,21 @@ impl Looker {
     }
 
     /// What should be there by now.
-    fn late(&self, reach: &Reach, progress: &mut Progress, now: i64) -> Option<Finding> {
-        if reach.newest().is_some() {
-            return reach.overdue(&self.folder, now, self.overdue);
+    fn late(
+        &self,
+        reach: &Reach,
+        progress: &mut Progress,
+        verified: Option<i64>,
+        (now, is_once): (i64, bool),
+    ) -> Option<Finding> {
+        if let Some(newest) = reach.newest() {
+            // A digest that is not verified yet could be anyone's.
+            let end = verified.map_or(newest, digests_to);
+            return reach.overdue(&self.folder, end, now, self.overdue);
         }
         let since = progress.without_digest_since(now);
-        let is_late = !reach.region.name.is_empty() && now >= since.saturating_add(self.overdue);
-        is_late.then(|| Finding {
+        let is_late = is_once || now >= since.saturating_add(self.overdue);
+        (is_late && !reach.region.name.is_empty()).then(|| Finding {
             kind: Kind::MissingDigest,
             object: self.folder.name(&reach.region.digests()),
             account: reach.region.account.clone(),
@@ -308,6 +378,30 @@ impl Looker {
                       update-trail --enable-log-file-validation), and let the digests arrive here, too"
                 .to_owned(),
         })
+    }
+
+    /// Up to when each region was verified, by its place and its name.
+    fn verified_before(&self) -> anyhow::Result<BTreeMap<Id, i64>> {
+        let root = self.place("");
+        let all = self.times.all()?.into_iter();
+        let here = all.filter(|(place, _, _)| place.starts_with(&root));
+        Ok(here
+            .map(|(place, region, to)| ((place, region), to))
+            .collect())
+    }
+
+    /// A folder as the state has it: the same, however the directory is named.
+    fn place(&self, folder: &str) -> String {
+        let folder = folder.strip_prefix(&self.folder.name("")).unwrap_or(folder);
+        self.folder
+            .root()
+            .join(folder)
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    fn cannot_list(&self, (folder, error): (String, source::Error)) -> anyhow::Error {
+        anyhow::anyhow!("{}: {error}", self.folder.name(&folder))
     }
 }
 

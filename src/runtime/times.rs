@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use redb::{ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::database::{Definition, Error, Observer, Store};
 
@@ -43,6 +43,23 @@ impl Times {
         self.0.read(|database| {
             let table = database.begin_read()?.open_table(DELIVERED)?;
             Ok(table.get(names)?.map(|value| value.value()))
+        })
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(crate) fn all(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        self.0.read(|database| {
+            let table = database.begin_read()?.open_table(DELIVERED)?;
+            let mut all = Vec::new();
+            for row in table.iter()? {
+                let (names, second) = row?;
+                let (first, other) = names.value();
+                all.push((first.to_owned(), other.to_owned(), second.value()));
+            }
+            Ok(all)
         })
     }
 

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::program::{gzip, qtrail};
+use crate::support::program::{gunzip, gzip, qtrail};
 
 /// A copy of a bucket, and what a verification must find.
 pub(crate) struct Signed {
@@ -370,4 +370,77 @@ fn wrong_usage_says_what_to_do() {
     let (exit, said) = run(&[&[folder, "--public-keys", keys], &range[..]].concat());
     assert_eq!(exit, Some(2));
     assert!(said.contains("--from"), "{said}");
+}
+
+#[test]
+fn a_digest_that_nobody_signed_hides_nothing_behind_it() {
+    let Some(signed) = Signed::get("a_digest_that_nobody_signed_hides_nothing_behind_it") else {
+        return;
+    };
+    let copy = signed.copy();
+    let path = |key: &str| copy.path().join(key);
+    let digests = signed.files("/CloudTrail-Digest/us-east-1/2026/11/01");
+    let digests: Vec<_> = digests
+        .iter()
+        .filter(|key| key.ends_with(".json.gz"))
+        .collect();
+    let forged = digests[1];
+    for (start, end) in [
+        ("9998-01-01T00:00:00Z", "9998-01-01T01:00:00Z"),
+        ("1970-01-01T00:00:00Z", "2026-11-01T01:01:31Z"),
+    ] {
+        let content = serde_json::json!({
+            "digestStartTime": start, "digestEndTime": end, "digestS3Bucket": "example-trail",
+            "digestS3Object": forged, "digestPublicKeyFingerprint": "none", "logFiles": [],
+        });
+        fs::write(path(forged), gzip(content.to_string())).unwrap();
+        fs::write(
+            path(&format!("{forged}.head.json")),
+            r#"{"Metadata":{"signature":"00"}}"#,
+        )
+        .unwrap();
+        let gone = &signed.files("/CloudTrail/us-east-1/2026/11/01");
+        for key in gone.iter().skip(2) {
+            let _ = fs::remove_file(path(key));
+        }
+        let until = signed.expected["end"].as_str().unwrap();
+        for arguments in [&["--to", until][..], &[]] {
+            let (exit, json) = signed.json(copy.path(), arguments);
+            assert_eq!(exit, Some(1), "{start}");
+            let found = failures(&json);
+            assert!(
+                found.contains(&("changed".to_owned(), name(forged))),
+                "{found:?}"
+            );
+            let missing = found.iter().filter(|(kind, _)| kind == "missing_log_file");
+            assert!(missing.count() >= 1, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_only_an_unsigned_digest_names_is_not_missing() {
+    let Some(signed) = Signed::get("what_only_an_unsigned_digest_names_is_not_missing") else {
+        return;
+    };
+    let copy = signed.copy();
+    let answers = signed.files("us-east-1_my_trail-1_eu-west-1_20261101T120131Z.json.gz.head.json");
+    let last = answers[0].strip_suffix(".head.json").unwrap();
+    fs::remove_file(copy.path().join(&answers[0])).unwrap();
+    let bytes = fs::read(signed.bucket().join(last)).unwrap();
+    let mut digest: Value = serde_json::from_slice(&gunzip(&bytes)).unwrap();
+    let made_up = serde_json::json!({"s3Bucket": "example-trail", "s3Object": "x", "hashValue": "", "hashAlgorithm": "SHA-256"});
+    digest["logFiles"] = vec![made_up; 100].into();
+    fs::write(copy.path().join(last), gzip(digest.to_string())).unwrap();
+    let (exit, json) = signed.json(copy.path(), &[]);
+    assert_eq!(exit, Some(1));
+    let found = failures(&json);
+    assert!(
+        found.contains(&("no_signature".to_owned(), name(last))),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().all(|(kind, _)| kind != "missing_log_file"),
+        "{found:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::{Group, Item};
 use crate::integrity::chain::{Chain, Object, Out};
-use crate::integrity::coverage::{DIGEST_LATE, Place, span};
+use crate::integrity::coverage::{DIGEST_LATE, LATE, Place, span};
 use crate::integrity::digest::{Digest, LogFile};
 use crate::integrity::finding::{Finding, Kind};
 use crate::integrity::folder::ANSWER;
@@ -119,14 +119,10 @@ impl Group<'_> {
             }
             self.newest = self.newest.max(Some(time));
             let name = self.of.source.name(&key);
+            let is_new = time >= self.of.range.delivered() - LATE;
             match self.coverage.place(time) {
-                Place::NotYet if is_end => {
-                    self.counts.not_yet += 1;
-                    if self.of.all {
-                        let message = "the next digest should name it".to_owned();
-                        self.finding(Kind::NotYet, name, message);
-                    }
-                }
+                Place::NotYet if is_end => self.not_yet(name),
+                Place::Inside if is_end && is_new => self.not_yet(name),
                 Place::Inside => {
                     let message = "no verified digest names it, and digests cover its time: CloudTrail did not write \
                                    it, or a digest is missing or changed";
@@ -138,6 +134,15 @@ impl Group<'_> {
                     self.finding(Kind::OutsideRange, name, message.to_owned());
                 }
             }
+        }
+    }
+
+    /// A log file that the next digest should name.
+    fn not_yet(&mut self, name: String) {
+        self.counts.not_yet += 1;
+        if self.of.all {
+            let message = "the next digest should name it".to_owned();
+            self.finding(Kind::NotYet, name, message);
         }
     }
 
@@ -200,13 +205,13 @@ impl Group<'_> {
         let mut bytes = 0;
         for (item, result) in batch.into_iter().zip(results) {
             let finding = match (item, result) {
-                (Item::LogFile(job), Some(checked)) => {
+                (Item::LogFile(job), Some(Some(checked))) => {
                     bytes += checked.bytes;
                     self.counts.log_files += u64::from(checked.kind == Kind::Verified);
                     self.found(checked.kind, job.name(of.source), checked.message)
                 }
                 (Item::Finding(finding), _) => finding,
-                (Item::LogFile(_), None) => continue,
+                (Item::LogFile(_), None | Some(None)) => continue,
             };
             if !finding.kind.is_usual() {
                 *self.counts.findings.entry(finding.kind).or_default() += 1;

@@ -1,8 +1,8 @@
 //! What is known of a region from the looks before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::integrity::finding::{Finding, Kind};
+use crate::integrity::finding::{Counts, Finding, Kind};
 
 /// Findings that are remembered as reported.
 const REPORTED: usize = 10_000;
@@ -10,20 +10,79 @@ const REPORTED: usize = 10_000;
 /// What is known of a region.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The failures of the last look.
-    suspected: HashSet<(Kind, String)>,
-    reported: HashSet<(Kind, String)>,
+    /// What the last look found, if it did not count.
+    pending: Option<Pending>,
+    reported: HashSet<Key>,
     without_digest_since: Option<i64>,
 }
 
+/// What a finding is about.
+type Key = (Kind, String);
+
+/// A look that is repeated.
+#[derive(Debug)]
+struct Pending {
+    /// The end of its range.
+    to: Option<i64>,
+    picture: Picture,
+    /// When each failure was first found.
+    since: HashMap<Key, i64>,
+}
+
+/// What a look saw.
+#[derive(Debug, PartialEq, Eq)]
+struct Picture {
+    failures: HashSet<Key>,
+    digests: u64,
+    log_files: u64,
+}
+
+/// Whether a look counts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// All that it found.
+    Counts,
+    /// Files are on their way. Failures count that were found in all looks for long enough: these.
+    Waits(HashSet<Key>),
+}
+
 impl Progress {
-    /// Whether the look before had found these failures, too: until then, files may be on their way.
-    pub(super) fn confirms(&mut self, findings: &[Finding]) -> bool {
+    /// The end of the range to look at, where it could be this.
+    pub(super) fn range_to(&self, to: Option<i64>) -> Option<i64> {
+        self.pending.as_ref().map_or(to, |pending| pending.to)
+    }
+
+    /// Whether what was found in a range that ends at `to` counts: nothing has failed, or the look before saw the same,
+    /// so that nothing more arrives. `patience`: how many seconds a failure may be one of files that are on their way.
+    pub(super) fn decide(
+        &mut self,
+        (counts, findings): (&Counts, &[Finding]),
+        to: Option<i64>,
+        now: i64,
+        patience: i64,
+    ) -> Decision {
         let failures = findings.iter().filter(|finding| finding.kind.is_failure());
-        let failures: HashSet<_> = failures.map(key).collect();
-        let is_confirmed = failures.is_subset(&self.suspected);
-        self.suspected = failures;
-        is_confirmed
+        let picture = Picture {
+            failures: failures.map(key).collect(),
+            digests: counts.digests,
+            log_files: counts.log_files,
+        };
+        let before = self.pending.take();
+        let is_same = before.as_ref().is_some_and(|last| last.picture == picture);
+        if is_same || picture.failures.is_empty() {
+            return Decision::Counts;
+        }
+        let before = before.map(|last| last.since).unwrap_or_default();
+        let since = picture.failures.iter().map(|key| {
+            let since = before.get(key).copied().unwrap_or(now);
+            (key.clone(), since)
+        });
+        let since: HashMap<_, _> = since.collect();
+        let is_old = |(_, since): &(&Key, &i64)| now >= since.saturating_add(patience);
+        let old = since.iter().filter(is_old).map(|(key, _)| key.clone());
+        let old = old.collect();
+        self.pending = Some(Pending { to, picture, since });
+        Decision::Waits(old)
     }
 
     /// These were reported.
@@ -45,13 +104,16 @@ impl Progress {
     }
 }
 
-fn key(finding: &Finding) -> (Kind, String) {
+/// What a finding is about.
+pub(super) fn key(finding: &Finding) -> Key {
     (finding.kind, finding.object.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PATIENCE: i64 = 100;
 
     fn finding(kind: Kind, object: &str) -> Finding {
         Finding {
@@ -64,20 +126,53 @@ mod tests {
         }
     }
 
+    /// Whether a look at a time counts, that verified so many log files and found these missing.
+    fn look(progress: &mut Progress, now: i64, log_files: u64, missing: &[&str]) -> Decision {
+        let findings = missing
+            .iter()
+            .map(|object| finding(Kind::MissingLogFile, object));
+        let findings: Vec<_> = findings.collect();
+        let counts = Counts {
+            log_files,
+            ..Counts::default()
+        };
+        progress.decide((&counts, &findings), Some(now), now, PATIENCE)
+    }
+
+    fn waits(for_long: &[&str]) -> Decision {
+        let keys = for_long
+            .iter()
+            .map(|object| (Kind::MissingLogFile, (*object).to_owned()));
+        Decision::Waits(keys.collect())
+    }
+
     #[test]
-    fn a_failure_counts_once_two_looks_in_a_row_have_found_it() {
-        let (a, b) = (finding(Kind::Changed, "a"), finding(Kind::Changed, "b"));
-        let other = finding(Kind::MissingLogFile, "a");
-        let started = finding(Kind::TrailStarted, "c");
+    fn a_failure_counts_once_a_second_look_saw_the_same() {
         let mut progress = Progress::default();
-        assert!(progress.confirms(std::slice::from_ref(&started)));
-        assert!(!progress.confirms(std::slice::from_ref(&a)));
-        assert!(!progress.confirms(&[a.clone(), b.clone()]));
-        // One of them was on its way.
-        assert!(progress.confirms(std::slice::from_ref(&b)));
-        assert!(!progress.confirms(std::slice::from_ref(&other)));
-        assert!(progress.confirms(&[]));
-        assert!(!progress.confirms(&[other]));
+        let started = [finding(Kind::TrailStarted, "c")];
+        let counts = Counts::default();
+        let decided = progress.decide((&counts, &started), None, 0, PATIENCE);
+        assert_eq!(decided, Decision::Counts);
+        assert_eq!(look(&mut progress, 1, 5, &["a", "b"]), waits(&[]));
+        // The range stays the same until it counts.
+        assert_eq!(progress.range_to(Some(2)), Some(1));
+        // One arrived, then another one that nothing missed: more may come.
+        assert_eq!(look(&mut progress, 2, 6, &["a"]), waits(&[]));
+        assert_eq!(look(&mut progress, 3, 7, &["a"]), waits(&[]));
+        assert_eq!(look(&mut progress, 4, 7, &["a"]), Decision::Counts);
+        assert_eq!(progress.range_to(Some(5)), Some(5));
+    }
+
+    #[test]
+    fn a_failure_that_stays_counts_whatever_else_arrives() {
+        let mut progress = Progress::default();
+        assert_eq!(look(&mut progress, 0, 1, &["a"]), waits(&[]));
+        for now in 1..100 {
+            let new = format!("b{now}");
+            assert_eq!(look(&mut progress, now, 1, &["a", &new]), waits(&[]));
+        }
+        assert_eq!(look(&mut progress, 100, 1, &["a", "c"]), waits(&["a"]));
+        assert_eq!(look(&mut progress, 101, 1, &[]), Decision::Counts);
     }
 
     #[test]

@@ -28,10 +28,10 @@ fn add(folder: &Path, key: &str) {
 
 /// What is late at a time.
 fn late(looker: &Looker, progress: &mut Progress, now: i64) -> Vec<Option<Finding>> {
-    let regions = layout::regions(&looker.folder).unwrap().into_iter();
+    let regions = layout::regions(&looker.folder).unwrap().regions.into_iter();
     let reaches = regions.map(|region| reach(&looker.folder, region, now).unwrap());
     reaches
-        .map(|reach| looker.late(&reach, progress, now))
+        .map(|reach| looker.late(&reach, progress, None, (now, false)))
         .collect()
 }
 
@@ -47,11 +47,11 @@ fn the_next_digest_of_a_region_is_late_after_a_time() {
     let looker = looker(folder.path());
     let end: jiff::Timestamp = "2026-11-01T10:00:00Z".parse().unwrap();
     let (mut progress, end) = (Progress::default(), end.as_second());
-    assert_eq!(late(&looker, &mut progress, end + 4 * HOUR - 1), [None]);
+    assert_eq!(late(&looker, &mut progress, end + 3 * HOUR - 1), [None]);
     let [Some(finding)] = &late(&looker, &mut progress, end + 6 * HOUR)[..] else {
         panic!("nothing is late");
     };
-    assert_eq!((finding.kind, finding.count), (Kind::MissingDigest, 3));
+    assert_eq!((finding.kind, finding.count), (Kind::MissingDigest, 4));
     let next = "111122223333_CloudTrail-Digest_eu-west-1_t_eu-central-1_20261101T110000Z.json.gz";
     assert!(finding.object.ends_with(next), "{}", finding.object);
     assert!(

@@ -127,7 +127,10 @@ fn an_honest_directory_is_verified_once_as_a_tree_of_spans() {
     // The next digest may name files of the last quarter of an hour.
     let log_files: u64 = log_files.sum();
     let all = signed.expected["log_files"].as_u64().unwrap();
-    assert!((all - 8..=all).contains(&log_files), "{log_files} of {all}");
+    assert!(
+        (all - 16..=all).contains(&log_files),
+        "{log_files} of {all}"
+    );
     // What was started and what was late are no failures.
     assert_eq!(sent.named(FINDING).len(), 3);
     let ids = |key: &'static str| {
@@ -339,8 +342,8 @@ fn what_cannot_be_verified_is_an_error_with_the_remedy() {
         ),
         (
             &["run", here, "--verify", "--public-keys", keys],
-            Some(("QTRAIL_VERIFICATION_OVERDUE", "1h")),
-            "at least 2h",
+            Some(("QTRAIL_VERIFICATION_OVERDUE", "2h")),
+            "at least 3h",
         ),
         (
             &["backfill", here, "--from", "1d", "--verify"],
@@ -398,4 +401,48 @@ fn a_forged_digest_of_later_does_not_end_the_verification() {
     let regions = sent.named(VERIFICATION).into_iter();
     let mut covered = regions.map(|r| attribute(r, "qtrail.integrity.covered_to").unwrap());
     assert!(covered.all(|to| to == signed.expected["end"].as_str().unwrap()));
+}
+
+#[test]
+fn what_cannot_be_verified_at_all_fails_a_run_once() {
+    let test = "watched::what_cannot_be_verified_at_all_fails_a_run_once";
+    let Some(signed) = Signed::get(test) else {
+        return;
+    };
+    let account = "logs/AWSLogs/o-abcde12345/111122223333";
+    let (digests, region) = ("CloudTrail-Digest", "CloudTrail-Digest/us-east-1");
+    for (gone, failures) in [(digests, 2), (region, 1)] {
+        let copy = signed.copy();
+        fs::remove_dir_all(copy.path().join(account).join(gone)).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let sent = run_once(signed, copy.path(), place.path());
+        assert_eq!(sent.exit, Some(1), "{gone}: {}", sent.log);
+        let found = sent.failures();
+        assert_eq!(found.len(), failures, "{gone}: {found:?}");
+        assert!(found.iter().all(|(kind, _)| kind == "missing_digest"));
+    }
+    // Nothing of a trail, and the wrong folder of one.
+    let empty = tempfile::tempdir().unwrap();
+    let inside = signed.bucket().join(account).join("CloudTrail");
+    for folder in [empty.path(), &inside] {
+        let place = tempfile::tempdir().unwrap();
+        let sent = run_once(signed, folder, place.path());
+        assert_eq!(sent.exit, Some(1), "{}", sent.log);
+        assert!(
+            sent.log.contains("name the top of the copy"),
+            "{}",
+            sent.log
+        );
+    }
+    // What was verified, and is gone.
+    let copy = signed.copy();
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(run_once(signed, copy.path(), place.path()).exit, Some(0));
+    for product in ["CloudTrail", "CloudTrail-Digest"] {
+        let region = copy.path().join(account).join(product).join("us-east-1");
+        fs::remove_dir_all(region).unwrap();
+    }
+    let sent = run_once(signed, copy.path(), place.path());
+    assert_eq!(sent.exit, Some(1), "{}", sent.log);
+    assert_eq!(sent.failures().len(), 1);
 }
