@@ -7,7 +7,7 @@ use super::coverage::{DIGEST_LATE, LATE, common_end, hours, span};
 use super::finding::{Finding, Kind};
 use super::group::begins_a_trail;
 use super::layout::{self, Region};
-use super::names::{ChainName, DigestName, HOUR, date};
+use super::names::{ChainName, DigestName, HOUR, date, time_of};
 use super::source::{Error, Source};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub(crate) struct Reach {
     /// From when on log files can be verified, if digests before the first one are not there: it may not name the log files
     /// of its first minutes.
     pub(crate) from: Option<i64>,
+    /// The time of the newest log file.
+    pub(crate) newest_log_file: Option<i64>,
     newest: Option<(ChainName, i64)>,
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn reach(
         }
     }
     chains.values_mut().for_each(|digests| digests.sort());
+    let newest_log_file = newest_log_file(source, &region)?;
     // Until then, the first digest of another trail may not be there.
     let delivered = now - HOUR - DIGEST_LATE;
     let ends = chains
@@ -80,8 +83,24 @@ pub(crate) fn reach(
             .filter(|(name, key)| !begins_a_trail(source, key, name.end))
             .map(|(name, _)| name.end - HOUR + LATE),
         newest: newest.max_by_key(|(_, end)| *end),
+        newest_log_file,
         region,
     })
+}
+
+fn newest_log_file(source: &dyn Source, region: &Region) -> Result<Option<i64>, (String, Error)> {
+    if region.name.is_empty() {
+        return Ok(None);
+    }
+    let days = layout::days(source, &region.log_files(), date(i64::MIN), date(i64::MAX))?.days;
+    for (_, folder) in days.into_iter().rev() {
+        let listed = source.list(&folder).map_err(|error| (folder, error))?;
+        let newest = listed.files.iter().filter_map(|key| time_of(key)).max();
+        if newest.is_some() {
+            return Ok(newest);
+        }
+    }
+    Ok(None)
 }
 
 /// The digests in the folder of a day, but those of late log files.

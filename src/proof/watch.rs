@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use self::progress::{Decision, Progress};
+use self::progress::{Decision, Patience, Progress};
 use super::records::Reporter;
 use super::verified::{self, Verified};
 use crate::integrity::coverage::Range;
@@ -205,7 +205,7 @@ impl Look {
         mut region: verified::Region,
         to: Option<i64>,
         reached: Option<i64>,
-        patience: i64,
+        patience: &Patience,
     ) {
         let id = region.id();
         let progress = self.progress.entry(id.clone()).or_default();
@@ -256,7 +256,7 @@ impl Looker {
                 Finding::unlisted(self.folder.name(&folder), &error),
                 &folder,
             );
-            self.conclude(verified, look, None, None);
+            self.conclude(verified, look, (None, None), None);
         }
         for region in found.regions {
             gone.remove(&(self.place(&region.folder), region.name.clone()));
@@ -281,7 +281,7 @@ impl Looker {
             };
             let mut verified = Verified::new(String::new(), String::new());
             verified.add(finding, &place);
-            self.conclude(verified, look, None, None);
+            self.conclude(verified, look, (None, None), None);
         }
         Ok(())
     }
@@ -290,6 +290,7 @@ impl Looker {
         let name = &reach.region.name;
         let id = (self.folder.name(&reach.region.folder), name.clone());
         let from = self.times.get((&self.place(&reach.region.folder), name))?;
+        let newest_log_file = reach.newest_log_file;
         let progress = look.progress.entry(id.clone()).or_default();
         let late = self.late(&reach, progress, from, (look.now, look.is_once));
         let to = progress.range_to(reach.to);
@@ -310,12 +311,18 @@ impl Looker {
         if let Some(finding) = late {
             found.add(finding, &id.0);
         }
-        self.conclude(found, look, to, from);
+        self.conclude(found, look, (from, to), newest_log_file);
         Ok(())
     }
 
-    /// Decides about a region, if anything was found in it. `to`: the end of its range; `from`: up to when it was verified.
-    fn conclude(&self, mut found: Verified, look: &mut Look, to: Option<i64>, from: Option<i64>) {
+    /// Decides about a region, if anything was found in it. `from`: up to when it was verified; `to`: the end of its range.
+    fn conclude(
+        &self,
+        mut found: Verified,
+        look: &mut Look,
+        (from, to): (Option<i64>, Option<i64>),
+        newest_log_file: Option<i64>,
+    ) {
         let Some(region) = found.regions.pop() else {
             return;
         };
@@ -324,7 +331,11 @@ impl Looker {
         let reached = signed.zip(to).map(|(signed, to)| signed.min(to));
         let is_forward = |reached: &i64| from.is_none_or(|from| from < *reached);
         let reached = reached.filter(is_forward).filter(|_| region.left_out == 0);
-        look.conclude(region, to, reached, self.overdue);
+        let patience = Patience {
+            seconds: self.overdue,
+            newest_log_file,
+        };
+        look.conclude(region, to, reached, &patience);
     }
 
     fn verify(

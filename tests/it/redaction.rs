@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::support::program::qtrail;
+use crate::support::sidecar::{Sidecar, balance};
 
 const TOKENS: &str = include_str!("../fixtures/tokens-in-odd-places.json");
 
@@ -247,4 +248,62 @@ fn with_pseudonyms(
         }
     }
     outputs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_pseudonyms_a_running_sidecar_names_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (text, exit) = written(&["demo", "--dir", path(dir.path())]);
+    assert_eq!(exit, Some(0), "{text}");
+    let trail = dir.path().join("trail");
+    let flat = ["convert", "--format", "events", "--select", "agents", "-q"];
+    let (plain, _) = written(&[&flat[..], &[path(&trail)]].concat());
+    let names = people(&plain);
+    assert!(names.len() > 6, "vacuous: {names:?}");
+    // Records that become dead letters, whose headlines the page shows.
+    let broken = names.iter().map(|name| {
+        json!({
+            "eventVersion": "1.11", "eventSource": "q.amazonaws.com", "eventName": "SendMessage",
+            "eventID": "a", "userIdentity": {"type": "IAMUser", "userName": name},
+        })
+    });
+    let broken = json!({"Records": broken.collect::<Vec<_>>()});
+    std::fs::write(trail.join("broken.json"), broken.to_string()).unwrap();
+    let (output, config) = (dir.path().join("out.jsonl"), dir.path().join("run.yaml"));
+    std::fs::write(
+        &config,
+        "select: agents\nmanifest: true\nredact: {users: hash, source_ip: hash, access_key_id: hash, key: a key that nobody guesses}\n",
+    )
+    .unwrap();
+    let mut command = qtrail();
+    command
+        .args(["run", path(&trail), "--config", path(&config)])
+        .args(["--output", path(&output)])
+        .arg("--state")
+        .arg(dir.path().join("state"))
+        .env("QTRAIL_TELEMETRY_HTTP", "127.0.0.1:0")
+        .env("QTRAIL_DIRECTORY_SETTLE", "1s");
+    let sidecar = Sidecar::start(&mut command);
+    let letters = names.len() as u64;
+    let all = |_, metrics: &str| {
+        let now = balance(metrics);
+        now.dead_lettered >= letters && now.exported > letters && now.in_flight == 0
+    };
+    sidecar.until("/metrics", all).await;
+    let mut shown = Vec::new();
+    for page in ["/", "/status.json", "/metrics"] {
+        let (status, text) = sidecar.get(page).await;
+        assert_eq!(status, 200, "{page}");
+        shown.push(text);
+    }
+    assert!(shown[0].contains("p-"), "no pseudonym is on the page");
+    assert!(shown[0].contains("eventTime is absent"), "{}", shown[0]);
+    let (exit, log) = sidecar.stop().await;
+    assert_eq!(exit, Some(0));
+    shown.extend([log, std::fs::read_to_string(&output).unwrap()]);
+    for text in &shown {
+        for name in names.iter().map(String::as_str).chain(["nobody guesses"]) {
+            assert!(!text.contains(name), "{name} is shown: {text}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::integrity::finding::{Counts, Finding, Kind};
+use crate::integrity::names::time_of;
 
 /// Findings that are remembered as reported.
 const REPORTED: usize = 10_000;
@@ -37,6 +38,14 @@ struct Picture {
     log_files: u64,
 }
 
+/// How long files may be on their way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) seconds: i64,
+    /// The time of the newest log file that is there.
+    pub(super) newest_log_file: Option<i64>,
+}
+
 /// Whether a look counts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -53,13 +62,13 @@ impl Progress {
     }
 
     /// Whether what was found in a range that ends at `to` counts: nothing has failed, or the look before saw the same,
-    /// so that nothing more arrives. `patience`: how many seconds a failure may be one of files that are on their way.
+    /// so that nothing more arrives.
     pub(super) fn decide(
         &mut self,
         (counts, findings): (&Counts, &[Finding]),
         to: Option<i64>,
         now: i64,
-        patience: i64,
+        patience: &Patience,
     ) -> Decision {
         let failures = findings.iter().filter(|finding| finding.kind.is_failure());
         let picture = Picture {
@@ -69,7 +78,13 @@ impl Progress {
         };
         let before = self.pending.take();
         let is_same = before.as_ref().is_some_and(|last| last.picture == picture);
-        if is_same || picture.failures.is_empty() {
+        // Copies come in the order of their names: digests first, then log files by their time.
+        let comes = |finding: &Finding| {
+            let time = time_of(&finding.object);
+            finding.kind == Kind::MissingLogFile && time >= patience.newest_log_file
+        };
+        let is_quiet = is_same && !findings.iter().any(comes);
+        if is_quiet || picture.failures.is_empty() {
             return Decision::Counts;
         }
         let before = before.map(|last| last.since).unwrap_or_default();
@@ -78,7 +93,7 @@ impl Progress {
             (key.clone(), since)
         });
         let since: HashMap<_, _> = since.collect();
-        let is_old = |(_, since): &(&Key, &i64)| now >= since.saturating_add(patience);
+        let is_old = |(_, since): &(&Key, &i64)| now >= since.saturating_add(patience.seconds);
         let old = since.iter().filter(is_old).map(|(key, _)| key.clone());
         let old = old.collect();
         self.pending = Some(Pending { to, picture, since });
@@ -113,7 +128,10 @@ pub(super) fn key(finding: &Finding) -> Key {
 mod tests {
     use super::*;
 
-    const PATIENCE: i64 = 100;
+    const PATIENCE: Patience = Patience {
+        seconds: 100,
+        newest_log_file: Some(0),
+    };
 
     fn finding(kind: Kind, object: &str) -> Finding {
         Finding {
@@ -136,7 +154,7 @@ mod tests {
             log_files,
             ..Counts::default()
         };
-        progress.decide((&counts, &findings), Some(now), now, PATIENCE)
+        progress.decide((&counts, &findings), Some(now), now, &PATIENCE)
     }
 
     fn waits(for_long: &[&str]) -> Decision {
@@ -151,7 +169,7 @@ mod tests {
         let mut progress = Progress::default();
         let started = [finding(Kind::TrailStarted, "c")];
         let counts = Counts::default();
-        let decided = progress.decide((&counts, &started), None, 0, PATIENCE);
+        let decided = progress.decide((&counts, &started), None, 0, &PATIENCE);
         assert_eq!(decided, Decision::Counts);
         assert_eq!(look(&mut progress, 1, 5, &["a", "b"]), waits(&[]));
         // The range stays the same until it counts.
@@ -173,6 +191,27 @@ mod tests {
         }
         assert_eq!(look(&mut progress, 100, 1, &["a", "c"]), waits(&["a"]));
         assert_eq!(look(&mut progress, 101, 1, &[]), Decision::Counts);
+    }
+
+    #[test]
+    fn log_files_that_come_after_all_others_are_waited_for() {
+        let name = "111122223333_CloudTrail_us-east-1_20261031T2013Z_0123456789abcdef.json.gz";
+        let missing = [finding(Kind::MissingLogFile, name)];
+        let time = time_of(name).unwrap();
+        for (newest, counts) in [(None, false), (Some(time), false), (Some(time + 1), true)] {
+            let patience = Patience {
+                seconds: 100,
+                newest_log_file: newest,
+            };
+            let mut progress = Progress::default();
+            let mut look =
+                |now| progress.decide((&Counts::default(), &missing), None, now, &patience);
+            assert_eq!(look(0), waits(&[]));
+            assert_eq!(look(1) == Decision::Counts, counts, "{newest:?}");
+            if !counts {
+                assert_eq!(look(100), waits(&[name]));
+            }
+        }
     }
 
     #[test]
