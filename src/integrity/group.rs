@@ -26,6 +26,8 @@ use super::verify::{Bucket, Error, Report, Verification};
 const DIGESTS_AT_ONCE: usize = 2;
 /// The most bytes that a digest may inflate to: that of an hour with 100,000 log files.
 const DIGEST_BYTES: u64 = 64 << 20;
+/// So long after the end of a range, none of its files is too new.
+const SETTLED: i64 = 24 * HOUR;
 /// What the digest of the longest time covers, at most: usually an hour.
 const LONGEST: i64 = 24 * HOUR;
 /// How long after the range there may be the digest that has the last signature.
@@ -247,8 +249,9 @@ impl<'g> Group<'g> {
     }
 }
 
-/// The range to verify when a digest has arrived, by its key and the end in its name. Each log file is in one such range.
-pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i64) -> Range {
+/// The range to verify when a digest has arrived, by its key and the end in its name. Each log file is in one such range:
+/// it is judged now or never, so nothing in it counts as too new.
+pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64) -> Range {
     let start = match read(source, key, end) {
         Ok(Content { digest, .. }) => digest.start,
         Err(_) => end - HOUR,
@@ -256,7 +259,7 @@ pub(crate) fn range_of(source: &dyn source::Source, key: &str, end: i64, now: i6
     Range {
         from: Some(start - LATE),
         to: Some(end - LATE),
-        now,
+        now: end + SETTLED,
     }
 }
 

@@ -166,13 +166,12 @@ impl Announced {
         key: &str,
         end: i64,
     ) -> Result<Verified, String> {
-        let now = jiff::Timestamp::now().as_second();
         let object = source.name(key);
         let keys = Looked::new(&self.keys);
         let verification = Verification {
             source,
             keys: &keys,
-            range: range_of(source, key, end, now),
+            range: range_of(source, key, end),
             only: &Only::default(),
             threads: THREADS,
             inflated_bytes: self.limits.inflated_bytes,
