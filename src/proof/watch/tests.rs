@@ -2,7 +2,12 @@
 
 use std::fs;
 
+use super::looker::Looker;
+use super::progress::Progress;
 use super::*;
+use crate::integrity::finding::{Finding, Kind};
+use crate::integrity::layout;
+use crate::integrity::reach::reach;
 
 const HOUR: i64 = 3600;
 const ACCOUNT: &str = "AWSLogs/111122223333";
