@@ -199,7 +199,7 @@ impl Pipeline {
         };
         letters.tell_rest(&origin);
         let report = self.summarize(report, letters.summary(&origin)).await;
-        let report = self.witness(report, &origin, base, truncation).await;
+        let report = self.manifest_of(report, &origin, base, truncation).await;
         if report.outcome == Outcome::Delivered {
             self.metrics.units.add(1);
         }

@@ -70,7 +70,7 @@ impl Pipeline {
         self.metrics.read.add(1);
         self.metrics.dead_lettered.add(1);
         self.metrics.dead_letter_reasons.add(kind, 1);
-        self.witness_unread(&origin, kind).await
+        self.manifest_of_unread(&origin, kind).await
     }
 
     /// Writes the letter that stands for those beyond the unit's bound, before the unit counts as

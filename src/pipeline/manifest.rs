@@ -9,7 +9,7 @@ use crate::proof::manifest::{Manifest, Measured, Settled, Share};
 
 impl Pipeline {
     /// Delivers the record of a unit that may be committed, if it is to have one.
-    pub(super) async fn witness(
+    pub(super) async fn manifest_of(
         &self,
         report: Report,
         origin: &Origin,
@@ -52,7 +52,11 @@ impl Pipeline {
     }
 
     /// Delivers the record of something that could not be read at all, and is in the dead letters.
-    pub(super) async fn witness_unread(&self, origin: &Origin, reason: &'static str) -> Outcome {
+    pub(super) async fn manifest_of_unread(
+        &self,
+        origin: &Origin,
+        reason: &'static str,
+    ) -> Outcome {
         let settled = Settled {
             origin,
             offset: None,

@@ -35,7 +35,7 @@ const MOMENTS: [Moment; 7] = [
     Moment::Answered,
     Moment::Refused,
     Moment::Down,
-    Moment::Unwitnessed,
+    Moment::ManifestRefused,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ enum Moment {
     /// While nothing listens.
     Down,
     /// While the collector takes events, and answers UNAVAILABLE to manifest records.
-    Unwitnessed,
+    ManifestRefused,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,7 +261,7 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
         Moment::Unanswered => collector.reply_with(|_| Reply::Late(CancellationToken::new())),
         Moment::Refused => collector.reply_with(|_| Reply::Grpc(Status::unavailable("later"))),
         Moment::Down => collector.close(),
-        Moment::Unwitnessed => collector.reply_with(|seen| match of_records(seen) {
+        Moment::ManifestRefused => collector.reply_with(|seen| match of_records(seen) {
             true => Reply::Grpc(Status::unavailable("later")),
             false => Reply::Accept,
         }),
@@ -291,7 +291,7 @@ async fn kill_once(place: &Place, collector: &mut Collector, moment: Moment, rng
             sidecar.until_said("events wait").await;
             pause(rng, 300).await;
         }
-        Moment::Unwitnessed => {
+        Moment::ManifestRefused => {
             let logs = collector.seen(Signal::Logs).len();
             let refused = |c: &Collector| c.seen(Signal::Logs)[logs..].iter().any(of_records);
             collector.until("records are refused", refused).await;

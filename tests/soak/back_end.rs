@@ -45,7 +45,7 @@ pub(super) enum Mood {
     /// Nobody listens.
     Closed,
     /// Takes no request with manifest records.
-    Unwitnessed,
+    ManifestRefused,
 }
 
 pub(super) const MOODS: [Mood; 12] = [
@@ -60,7 +60,7 @@ pub(super) const MOODS: [Mood; 12] = [
     Mood::Hanging,
     Mood::Resetting,
     Mood::Closed,
-    Mood::Unwitnessed,
+    Mood::ManifestRefused,
 ];
 
 /// The collector behind its moods.
@@ -139,7 +139,9 @@ fn reply(
     };
     match mood {
         Mood::Away => refuse(Status::unavailable("later"), 503, &[], "later"),
-        Mood::Unwitnessed if seen.own => refuse(Status::unavailable("later"), 503, &[], "later"),
+        Mood::ManifestRefused if seen.own => {
+            refuse(Status::unavailable("later"), 503, &[], "later")
+        }
         Mood::Busy => {
             let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(300)));
             let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);

@@ -153,7 +153,7 @@ impl Run {
                 let mood = MOODS[self.rng.usize(..MOODS.len())];
                 self.back_end.lock().await.turn(mood).await;
                 self.wait(length).await;
-                if lives && mood == Mood::Unwitnessed {
+                if lives && mood == Mood::ManifestRefused {
                     self.program.kill();
                     self.restart().await;
                 }
