@@ -29,6 +29,7 @@ use crate::input::backfill::folder::Folder;
 use crate::input::backfill::layout::Wanted;
 use crate::input::backfill::source::Source;
 use crate::input::backfill::{self, Backfill, Delivered, Listed, Named, Status};
+use crate::runtime::clock;
 use crate::runtime::shutdown::First;
 use crate::sidecar::Sidecar;
 use crate::telemetry;
@@ -130,7 +131,7 @@ impl Run {
 
     async fn run(self, source: impl Source) -> anyhow::Result<Exit> {
         let start = Instant::now();
-        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let now = clock::now();
         let plan = self.plan()?;
         let wanted = self.selection(plan.as_ref(), now)?;
         let listing = match &plan {

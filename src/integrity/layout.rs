@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use qtrail_core::convert::is_account;
 
 use super::names::{DigestName, file_of};
 use super::source::{Error, Listed, Source};
@@ -38,6 +39,10 @@ impl Region {
 }
 
 /// The region of a digest, by the key of its object, and the end of what it covers.
+#[cfg_attr(
+    not(any(feature = "aws", test)),
+    expect(dead_code, reason = "only queues announce digests")
+)]
 pub(crate) fn digest(key: &str) -> Option<(Region, i64)> {
     // The file, the day, the month, the year.
     let mut folders = key.rsplitn(5, '/').skip(4);
@@ -137,10 +142,6 @@ fn leads_on(parent: &str, name: &str) -> bool {
         () if holds_accounts => is_account(name) || name.starts_with("o-") || name == "AWSLogs",
         () => true,
     }
-}
-
-fn is_account(name: &str) -> bool {
-    name.len() == 12 && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The name of a folder.

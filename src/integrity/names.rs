@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use qtrail_core::convert::observed_time;
+use qtrail_core::convert::{is_account, observed_time};
 
 /// Seconds of an hour: what a digest covers.
 pub(super) const HOUR: i64 = 3600;
@@ -46,8 +46,7 @@ impl DigestName {
         let (rest, end) = rest.rsplit_once('_')?;
         // Names of trails may hold underscores.
         let (trail, home) = rest.rsplit_once('_')?;
-        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let end = (is_account && !trail.is_empty()).then(|| time(end))??;
+        let end = (is_account(account) && !trail.is_empty()).then(|| time(end))??;
         Some(DigestName {
             chain: ChainName {
                 account: account.to_owned(),

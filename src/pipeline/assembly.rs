@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Content, Pipeline, Report, Unit};
+use crate::runtime::clock::now;
 use crate::runtime::database::Error;
 use crate::telemetry::stalls::state_observer;
 use qtrail_core::assemble::{
@@ -256,9 +257,4 @@ impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.lock().count -= 1;
     }
-}
-
-/// Now, in nanoseconds since 1970.
-fn now() -> i64 {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

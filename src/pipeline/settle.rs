@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::reader::Step;
 use super::{Counts, Pipeline};
 use crate::export::{Delivery, Outcome};
+use crate::runtime::clock;
 use crate::telemetry::agents::Facts;
 use crate::telemetry::metrics::Number;
 use qtrail_core::reject::Reason;
@@ -140,9 +141,8 @@ impl Pipeline {
                     .begin(&conversations)
             }
         };
-        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         let agents = &self.metrics.agents;
-        agents.count(facts, undelivered, started, self.feed, now);
+        agents.count(facts, undelivered, started, self.feed, clock::now());
     }
 
     /// Counts what the exporter answered. `newest` is the time of the chunk's newest event.

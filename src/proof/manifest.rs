@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::attributes::{id, number, resource, text};
 use crate::dead_letter::Origin;
 use crate::export::{Exporter, Maker, Own};
+use crate::runtime::clock;
 use fields::*;
 use qtrail_core::convert::{
     Attribute, Field, Head, Options, Severity, SpanKind, Value, observed_time, owner,
@@ -178,8 +179,7 @@ impl Settled<'_> {
     /// When it was delivered to where it was read; else that of its newest event; else now.
     fn time(&self) -> i64 {
         let newest = self.measured.times.map(|(_, last)| last);
-        let now = || i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        self.origin.observed.or(newest).unwrap_or_else(now)
+        self.origin.observed.or(newest).unwrap_or_else(clock::now)
     }
 
     /// A trace and a span id by the name and the bytes.

@@ -11,10 +11,11 @@ use qtrail_core::convert::{Attribute, Field, Head, Options, Severity, SpanKind, 
 
 use self::fields as names;
 use super::attributes::{id, number, resource, text};
-use super::verified::{Region, Verified, now};
+use super::verified::{Region, Verified};
 use crate::export::{Exporter, Maker, Own};
 use crate::integrity::finding::{Finding, Kind};
 use crate::integrity::names::rfc3339;
+use crate::runtime::clock::now;
 use crate::telemetry::metrics::Metrics;
 
 const MAKER: Maker = Maker {

@@ -2,6 +2,7 @@
 
 use crate::integrity::finding::{Counts, Finding};
 use crate::integrity::verify::Event;
+use crate::runtime::clock::now;
 
 /// Findings of a verification that are kept. The others are counted.
 const KEPT: usize = 10_000;
@@ -157,9 +158,4 @@ impl Region {
         });
         counts.retain(|_, count| *count > 0);
     }
-}
-
-/// In nanoseconds since 1970.
-pub(super) fn now() -> i64 {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

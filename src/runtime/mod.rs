@@ -3,6 +3,7 @@
 pub(crate) mod beneath;
 pub mod budget;
 pub(crate) mod build_info;
+pub(crate) mod clock;
 pub(crate) mod codec;
 pub mod database;
 pub mod endpoint;

@@ -4,6 +4,7 @@
 
 use super::labelled::Sample;
 use super::metrics::{MetricType, Metrics};
+use crate::runtime::clock::now;
 
 /// The name and the meaning of a metric with any number of series.
 pub(super) struct Family {
@@ -95,9 +96,4 @@ fn exported(metrics: &Metrics, value: u64) -> Vec<Sample> {
 
 fn seconds(nanos: i64) -> Option<u64> {
     u64::try_from(nanos / 1_000_000_000).ok()
-}
-
-/// In nanoseconds since 1970.
-fn now() -> i64 {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

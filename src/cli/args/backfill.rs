@@ -9,6 +9,7 @@ use globset::{Glob, GlobBuilder};
 use super::when::When;
 use super::{ExportArgs, GiveUpArgs, ManifestArgs, SelectArgs, Summary, VerificationArgs, exit};
 use crate::input::backfill::{Named, backend_limits};
+use qtrail_core::convert::is_account;
 
 /// Deliver existing files once, from a directory or an S3 bucket, between two times, oldest first.
 ///
@@ -142,7 +143,7 @@ fn glob(text: &str) -> Result<Glob, String> {
 
 /// An account's id.
 pub(super) fn account(text: &str) -> Result<String, String> {
-    match text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+    match is_account(text) {
         true => Ok(text.to_owned()),
         false => Err("write 12 digits, such as 111122223333".to_owned()),
     }

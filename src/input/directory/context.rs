@@ -23,6 +23,7 @@ use super::writers::Writers;
 use super::{Deliver, Settings};
 use crate::dead_letter::{OnDamage, Origin};
 use crate::pipeline::Report;
+use crate::runtime::clock;
 use crate::runtime::database;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,14 +41,10 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             capacity: 100_000,
-            now: wall_clock,
+            now: clock::now,
             observed: qtrail_core::convert::observed_time,
         }
     }
-}
-
-fn wall_clock() -> i64 {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 /// What the readings of all files share.
